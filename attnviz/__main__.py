@@ -1,0 +1,5 @@
+"""`python -m attnviz` is `attnviz`."""
+
+from attnviz.cli.app import run
+
+run()

@@ -1,0 +1,175 @@
+"""The one record that everything speaks: attention weights, with the names of their axes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.errors import RecordError, UsageError
+from attnviz.text import Token
+
+Weights = NDArray[np.float32]
+
+AVERAGE = -1
+"""The index of a layer or head that is the average of several."""
+
+_ROW_SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+
+
+class Kind(Enum):
+    """Which tokens look at which: encoder and decoder tokens at their own kind, or decoder tokens at the encoder's."""
+
+    ENCODER = "encoder"
+    DECODER = "decoder"
+    CROSS = "cross"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which kinds, layers and heads are wanted, 0-based; None stands for all of them."""
+
+    kinds: tuple[Kind, ...] | None = None
+    layers: tuple[int, ...] | None = None
+    heads: tuple[int, ...] | None = None
+
+    def layers_of(self, count: int, model: str) -> tuple[int, ...]:
+        """The wanted layers of a model that has `count`.
+
+        Raises:
+            UsageError: one is out of range.
+        """
+        return _within(self.layers, count, "layer", model)
+
+    def heads_of(self, count: int, model: str) -> tuple[int, ...]:
+        """The wanted heads of a model that has `count` in a layer.
+
+        Raises:
+            UsageError: one is out of range.
+        """
+        return _within(self.heads, count, "head", model)
+
+
+def _within(wanted: tuple[int, ...] | None, count: int, axis: str, model: str) -> tuple[int, ...]:
+    if wanted is None:
+        return tuple(range(count))
+    for index in wanted:
+        if not 0 <= index < count:
+            there = f"{axis}s 0 to {count - 1}" if count > 1 else f"only {axis} 0"
+            raise UsageError(f"There is no {axis} {index}: {model} has {there}.")
+    return wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Axes:
+    """What the axes of attention weights stand for, before or beside the weights themselves.
+
+    `layers` and `heads` are original indices (`AVERAGE` for an average). `sink` says that rows may sum to less than 1,
+    because the rest of their weight lies on nothing that is shown. `precision` names the dtype that computed the
+    weights; `notes` says what was done to them since.
+    """
+
+    kind: Kind
+    layers: tuple[int, ...]
+    heads: tuple[int, ...]
+    query_tokens: tuple[Token, ...]
+    key_tokens: tuple[Token, ...]
+    model: str
+    sink: bool = False
+    precision: str = "float32"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """The shape [layers, heads, queries, keys] of weights that fit these axes."""
+        return len(self.layers), len(self.heads), len(self.query_tokens), len(self.key_tokens)
+
+    def filled(self, weights: Weights) -> "Attention":
+        """The record of these weights on these axes."""
+        return Attention(weights=weights, **{field.name: getattr(self, field.name) for field in fields(Axes)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Attention(Axes):
+    """Attention weights of one text and one kind: `weights[layer, head, query, key]`, read-only, rows summing to 1.
+
+    Raises:
+        RecordError: shapes that do not fit, weights that are not finite or are negative, rows that do not sum to 1.
+    """
+
+    weights: Weights  # [layers, heads, queries, keys]
+
+    def __post_init__(self) -> None:
+        if self.weights.shape != self.shape:
+            raise RecordError(f"The weights have the shape {self.weights.shape}, but the axes name {self.shape}.")
+        self._check_rows()
+        weights = np.asarray(self.weights, np.float32).view()
+        weights.flags.writeable = False
+        object.__setattr__(self, "weights", weights)
+
+    def _check_rows(self) -> None:
+        sums = self.weights.sum(-1, dtype=np.float64)  # [layers, heads, queries]
+        tolerance = _ROW_SUM_TOLERANCE[self.precision]
+        wrong = ~np.isfinite(sums) | (sums > 1 + tolerance) | (sums < (0 if self.sink else 1 - tolerance))
+        wrong |= self.weights.min(-1, initial=0) < 0
+        if wrong.any():
+            layer, head, query = (int(index) for index in np.argwhere(wrong)[0])
+            raise RecordError(
+                f"The {self.kind.value} weights of {self.model} are no attention weights: layer {self.layers[layer]} "
+                f"head {self.heads[head]}, row {query} ({self.query_tokens[query].text}) sums to "
+                f"{sums[layer, head, query]:.6g}, smallest {self.weights[layer, head, query].min():.6g}."
+            )
+
+    def head(self, layer: int, head: int) -> Weights:
+        """The weights [queries, keys] of one head, by its original indices."""
+        return self.weights[self.layers.index(layer), self.heads.index(head)]
+
+    def select(self, layers: Sequence[int], heads: Sequence[int]) -> "Attention":
+        """Only these layers and heads, by their original indices, in this order."""
+        rows, columns = [self.layers.index(i) for i in layers], [self.heads.index(i) for i in heads]
+        return replace(self, weights=self.weights[np.ix_(rows, columns)], layers=tuple(layers), heads=tuple(heads))
+
+    def mean(self) -> "Attention":
+        """The average over all layers and heads held."""
+        averaged = f"mean over layers {ranges(self.layers)}, heads {ranges(self.heads)}"
+        return replace(
+            self,
+            weights=self.weights.mean((0, 1), keepdims=True, dtype=np.float32),
+            layers=(AVERAGE,),
+            heads=(AVERAGE,),
+            notes=(*self.notes, averaged),
+        )
+
+    def without_special(self) -> "Attention":
+        """Special tokens dropped from both axes and each row divided by what is left of it, so that it sums to 1.
+
+        Raises:
+            UsageError: nothing else is there.
+        """
+        queries = [i for i, token in enumerate(self.query_tokens) if not token.special]
+        keys = [i for i, token in enumerate(self.key_tokens) if not token.special]
+        if not queries or not keys:
+            raise UsageError("Without the special tokens nothing is left of this text.")
+        kept = self.weights[:, :, queries][..., keys]
+        left = kept.sum(-1, keepdims=True)
+        return replace(
+            self,
+            weights=np.divide(kept, left, out=np.zeros_like(kept), where=left > 0),
+            query_tokens=tuple(self.query_tokens[i] for i in queries),
+            key_tokens=tuple(self.key_tokens[i] for i in keys),
+            sink=self.sink or not left.all(),
+            notes=(*self.notes, "special tokens dropped, rows renormalised"),
+        )
+
+
+def ranges(indices: Iterable[int]) -> str:
+    """Indices as people write them: `0-3,5`."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][-1] + 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+

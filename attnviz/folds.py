@@ -1,0 +1,101 @@
+"""Folds: what is kept of the blocks of query rows that a model yields, so that no N×N matrix is held unasked."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.attention import Attention, Axes, Kind
+from attnviz.text import Groups
+
+Result = TypeVar("Result", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some query rows of some heads of one layer: `weights` [heads, rows, keys] of any array library, on any device.
+
+    `text` is the index of the text in a batch, `first_row` the index of the first query.
+    """
+
+    text: int
+    kind: Kind
+    layer: int
+    heads: tuple[int, ...]
+    first_row: int
+    weights: Any
+
+
+class Fold(Protocol[Result]):
+    """A small state that blocks are folded into, in any order, here or elsewhere."""
+
+    def update(self, block: Block) -> None:
+        """Takes in one block."""
+
+    def merge(self, other: Self) -> None:
+        """Takes in what another fold of the same axes has seen."""
+
+    def result(self) -> Result:
+        """What has been kept."""
+
+
+class Collect:
+    """The fold that keeps every weight: a dense `Attention`."""
+
+    def __init__(self, axes: Axes) -> None:
+        self.axes = axes
+        self.weights = np.zeros(axes.shape, np.float32)
+
+    def update(self, block: Block) -> None:
+        """Puts the rows of a block in their place."""
+        rows = block.first_row, block.first_row + block.weights.shape[1]
+        self.weights[self.axes.layers.index(block.layer), :, slice(*rows)] = np.asarray(block.weights)
+
+    def merge(self, other: Self) -> None:
+        """Adds what another has collected; no two may have seen the same rows."""
+        self.weights += other.weights
+
+    def result(self) -> Attention:
+        """The record of all blocks."""
+        return self.axes.filled(self.weights)
+
+
+class Group:
+    """The fold that keeps weights between groups of tokens: an `Attention` whose tokens are the groups.
+
+    Attention to a group is the sum over its keys, attention from a group the mean over its queries, so rows still sum
+    to 1 (Clark et al. 2019, "What Does BERT Look At?", section 4.1).
+    """
+
+    def __init__(self, axes: Axes, queries: Groups, keys: Groups) -> None:
+        self.axes = replace(axes, query_tokens=queries.tokens, key_tokens=keys.tokens)
+        self.weights = np.zeros(self.axes.shape, np.float32)
+        self._from = _membership(queries) / np.bincount(queries.index)  # [queries, groups], each column summing to 1
+        self._to = _membership(keys)  # [keys, groups]
+
+    def update(self, block: Block) -> None:
+        """Adds the rows of a block to the groups that they belong to."""
+        rows = self._from[block.first_row : block.first_row + block.weights.shape[1]]
+        self.weights[self.axes.layers.index(block.layer)] += rows.T @ (np.asarray(block.weights) @ self._to)
+
+    def merge(self, other: Self) -> None:
+        """Adds what another has seen of other rows."""
+        self.weights += other.weights
+
+    def result(self) -> Attention:
+        """The record between groups."""
+        return self.axes.filled(self.weights)
+
+
+def group(attention: Attention, queries: Groups, keys: Groups) -> Attention:
+    """A record that is already there, its tokens grouped as `Group` does it."""
+    fold = Group(attention, queries, keys)
+    for layer, weights in zip(attention.layers, attention.weights, strict=True):
+        fold.update(Block(0, attention.kind, layer, attention.heads, 0, weights))
+    return fold.result()
+
+
+def _membership(groups: Groups) -> NDArray[np.float32]:
+    """1 where a token belongs to a group, else 0: [tokens, groups]."""
+    return np.eye(len(groups.tokens), dtype=np.float32)[np.asarray(groups.index)]
