@@ -123,7 +123,8 @@ class Attention(Axes):
 
     def head(self, layer: int, head: int) -> Weights:
         """The weights [queries, keys] of one head, by its original indices."""
-        return self.weights[self.layers.index(layer), self.heads.index(head)]
+        weights: Weights = self.weights[self.layers.index(layer), self.heads.index(head)]
+        return weights
 
     def select(self, layers: Sequence[int], heads: Sequence[int]) -> "Attention":
         """Only these layers and heads, by their original indices, in this order."""
@@ -172,4 +173,3 @@ def ranges(indices: Iterable[int]) -> str:
         else:
             runs.append([index])
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
-

@@ -16,10 +16,9 @@ Result = TypeVar("Result", covariant=True)
 class Block:
     """Some query rows of some heads of one layer: `weights` [heads, rows, keys] of any array library, on any device.
 
-    `text` is the index of the text in a batch, `first_row` the index of the first query.
+    `first_row` is the index of the first query.
     """
 
-    text: int
     kind: Kind
     layer: int
     heads: tuple[int, ...]
@@ -92,10 +91,11 @@ def group(attention: Attention, queries: Groups, keys: Groups) -> Attention:
     """A record that is already there, its tokens grouped as `Group` does it."""
     fold = Group(attention, queries, keys)
     for layer, weights in zip(attention.layers, attention.weights, strict=True):
-        fold.update(Block(0, attention.kind, layer, attention.heads, 0, weights))
+        fold.update(Block(attention.kind, layer, attention.heads, 0, weights))
     return fold.result()
 
 
 def _membership(groups: Groups) -> NDArray[np.float32]:
     """1 where a token belongs to a group, else 0: [tokens, groups]."""
-    return np.eye(len(groups.tokens), dtype=np.float32)[np.asarray(groups.index)]
+    members: NDArray[np.float32] = np.eye(len(groups.tokens), dtype=np.float32)[np.asarray(groups.index)]
+    return members

@@ -96,8 +96,11 @@ def special_token(text: str, position: int) -> Token:
 
 
 def word_spans(text: str) -> list[Span]:
-    """Where the words are, for every model alike: runs of letters, digits and marks, apostrophes within included;
-    each other character that is not a blank is a word of its own, with whatever modifies it (emoji sequences)."""
+    """Where the words are, for every model alike.
+
+    Runs of letters, digits and marks are words, apostrophes within included; each other character that is not a blank
+    is a word of its own, with whatever modifies it (emoji sequences).
+    """
     spans: list[Span] = []
     start = 0
     for end in range(1, len(text) + 1):

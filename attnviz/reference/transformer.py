@@ -1,0 +1,98 @@
+"""The transformer encoder: embeddings, then layers of attention and feed-forward (Vaswani et al. 2017, figure 1)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+
+from attnviz.reference.arrays import Array, namespace
+from attnviz.reference.heads import Turn, Watch, multi_head_attention
+from attnviz.reference.layers import ACTIVATIONS, feed_forward, layer_norm
+from attnviz.reference.masks import Mask
+from attnviz.reference.parameters import Parameters
+from attnviz.reference.positions import rotary, sinusoidal
+
+WatchLayers = Callable[[int, int, Array], None]
+"""Is shown each layer's weights: the layer, the index of the first query row, and [..., heads, rows, keys]."""
+
+
+class Positions(Enum):
+    """How a model learns the order of its tokens."""
+
+    NONE = "none"
+    LEARNED = "learned"
+    SINUSOIDAL = "sinusoidal"
+    ROTARY = "rotary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The shape of a transformer. `norm_first` norms what a layer reads (pre-norm), else what it writes (post-norm)."""
+
+    width: int
+    layers: int
+    heads: int
+    positions: Positions = Positions.LEARNED
+    activation: str = "gelu"
+    norm_first: bool = True
+    epsilon: float = 1e-5
+
+
+def encoder(
+    ids: Array,
+    parameters: Parameters,
+    config: Config,
+    *,
+    mask: Mask | None = None,
+    watch: WatchLayers = lambda layer, first, weights: None,
+    depth: int | None = None,
+) -> Array:
+    """Token ids to contextual vectors: [..., tokens] -> [..., tokens, width].
+
+    Only the first `depth` layers run if it is given. Pre-norm models norm what comes out of the last.
+    """
+    x = embed(ids, parameters, config)
+    for layer in range(config.layers if depth is None else depth):
+        x = encoder_layer(x, parameters.within(f"layers.{layer}"), config, mask=mask, watch=partial(watch, layer))
+    return layer_norm(x, parameters.within("norm"), config.epsilon) if config.norm_first else x
+
+
+def embed(ids: Array, parameters: Parameters, config: Config) -> Array:
+    """The embedding of each token, plus that of its position where positions are added: [...] -> [..., width]."""
+    xp = namespace(ids)
+    x = parameters["embedding.weight"][ids]  # [..., tokens, width]
+    if config.positions is Positions.LEARNED:
+        return x + parameters["positions.weight"][: ids.shape[-1]]
+    if config.positions is Positions.SINUSOIDAL:
+        return x + sinusoidal(xp.arange(ids.shape[-1], dtype=x.dtype, device=x.device), config.width)
+    return x
+
+
+def encoder_layer(
+    x: Array,
+    parameters: Parameters,
+    config: Config,
+    *,
+    mask: Mask | None = None,
+    watch: Watch = lambda first, weights: None,
+) -> Array:
+    """Self-attention, then the feed-forward network, each added to what it read: [..., tokens, width] -> the same."""
+
+    def attend(x: Array) -> Array:
+        turn = _rotation(x) if config.positions is Positions.ROTARY else None
+        return multi_head_attention(
+            x, x, parameters.within("attention"), config.heads, mask=mask, turn=turn, watch=watch
+        )
+
+    def transform(x: Array) -> Array:
+        return feed_forward(x, parameters.within("feed_forward"), ACTIVATIONS[config.activation])
+
+    for part, sublayer in (("attention", attend), ("feed_forward", transform)):
+        norm = partial(layer_norm, parameters=parameters.within(f"{part}_norm"), epsilon=config.epsilon)
+        x = x + sublayer(norm(x)) if config.norm_first else norm(x + sublayer(x))
+    return x
+
+
+def _rotation(x: Array) -> Turn:
+    positions = namespace(x).arange(x.shape[-2], device=x.device)
+    return lambda vectors: rotary(vectors, positions)
