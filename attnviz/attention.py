@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError, UsageError
-from attnviz.text import Token
+from attnviz.text import Occurrence, Token
 
 Weights = NDArray[np.float32]
 
@@ -24,6 +25,21 @@ class Kind(Enum):
     ENCODER = "encoder"
     DECODER = "decoder"
     CROSS = "cross"
+
+    @property
+    def crosses(self) -> bool:
+        """Whether queries and keys are two different sequences, whose positions have nothing to do with each other."""
+        return self is Kind.CROSS
+
+
+class Place(Enum):
+    """Which token a key is to the query that looks at it."""
+
+    PREVIOUS = "previous"
+    NEXT = "next"
+    SAME = "same"
+    SPECIAL = "special"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,15 @@ class Axes:
     precision: str = "float32"
     notes: tuple[str, ...] = ()
 
+    def distances(self) -> NDArray[np.int64] | None:
+        """How far each key stands after each query, [queries, keys]; None where the two are different sequences."""
+        if self.kind.crosses:
+            return None
+        queries = np.array([token.position for token in self.query_tokens])
+        keys = np.array([token.position for token in self.key_tokens])
+        distances: NDArray[np.int64] = keys[None, :] - queries[:, None]
+        return distances
+
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """The shape [layers, heads, queries, keys] of weights that fit these axes."""
@@ -87,7 +112,14 @@ class Axes:
 
     def filled(self, weights: Weights) -> "Attention":
         """The record of these weights on these axes."""
-        return Attention(weights=weights, **{field.name: getattr(self, field.name) for field in fields(Axes)})
+        return Attention(weights=weights, **self._fields())
+
+    def of_tokens(self, queries: tuple[Token, ...], keys: tuple[Token, ...]) -> "Axes":
+        """The same axes, without weights, for other tokens."""
+        return Axes(**self._fields() | {"query_tokens": queries, "key_tokens": keys})
+
+    def _fields(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(Axes)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -131,6 +163,21 @@ class Attention(Axes):
         rows, columns = [self.layers.index(i) for i in layers], [self.heads.index(i) for i in heads]
         return replace(self, weights=self.weights[np.ix_(rows, columns)], layers=tuple(layers), heads=tuple(heads))
 
+    def looks_at(self, occurrence: Occurrence) -> Weights:
+        """What a word among the queries looks at: the mean of its pieces' rows, [layers, heads, keys]."""
+        mean: Weights = self.weights[:, :, list(occurrence.indices)].mean(2)
+        return mean
+
+    def looked_at_by(self, occurrence: Occurrence) -> Weights:
+        """Who looks at a word among the keys: the sum of its pieces' columns, [layers, heads, queries]."""
+        total: Weights = self.weights[..., list(occurrence.indices)].sum(-1)
+        return total
+
+    def rows(self, queries: Sequence[int]) -> "Attention":
+        """Only these rows, by their place among the queries held."""
+        tokens = tuple(self.query_tokens[i] for i in queries)
+        return replace(self, weights=self.weights[:, :, list(queries)], query_tokens=tokens)
+
     def mean(self) -> "Attention":
         """The average over all layers and heads held."""
         averaged = f"mean over layers {ranges(self.layers)}, heads {ranges(self.heads)}"
@@ -162,6 +209,17 @@ class Attention(Axes):
             sink=self.sink or not left.all(),
             notes=(*self.notes, "special tokens dropped, rows renormalised"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The weight from one token, or word, to another in one head, named by its original indices."""
+
+    layer: int
+    head: int
+    query: Token
+    key: Token
+    weight: float
 
 
 def ranges(indices: Iterable[int]) -> str:

@@ -17,6 +17,10 @@ class UsageError(AttnvizError):
     exit_code = 2
 
 
+class InputError(AttnvizError):
+    """A file that cannot be read."""
+
+
 class TextError(AttnvizError):
     """A text that cannot be read: empty, too long for the model, not valid Unicode."""
 

@@ -1,6 +1,6 @@
 """Folds: what is kept of the blocks of query rows that a model yields, so that no N×N matrix is held unasked."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -68,7 +68,7 @@ class Group:
     """
 
     def __init__(self, axes: Axes, queries: Groups, keys: Groups) -> None:
-        self.axes = replace(axes, query_tokens=queries.tokens, key_tokens=keys.tokens)
+        self.axes = axes.of_tokens(queries.tokens, keys.tokens)
         self.weights = np.zeros(self.axes.shape, np.float32)
         self._from = _membership(queries) / np.bincount(queries.index)  # [queries, groups], each column summing to 1
         self._to = _membership(keys)  # [keys, groups]

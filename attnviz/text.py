@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from attnviz.errors import TextError, UsageError
+from attnviz.errors import TextError
 
 Span = tuple[int, int]
 """Character offsets of a stretch of text, the end not included."""
@@ -138,7 +138,7 @@ def find(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
     """Every occurrence of a word, or of a token (whatever its case), or the token at a position if a number is given.
 
     Raises:
-        UsageError: there is none; the message says what there is.
+        TextError: there is none; the message says what there is.
     """
     if wanted.isdecimal():
         found = [Occurrence(t.text, (i,)) for i, t in enumerate(tokens) if t.position == int(wanted)]
@@ -147,7 +147,7 @@ def find(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
     if not found:
         there = ", ".join(f"{token.position} {token.text}" for token in tokens[:40])
         more = ", …" if len(tokens) > 40 else ""
-        raise UsageError(f"There is no token {visible(wanted)!r} here. The tokens are: {there}{more}.")
+        raise TextError(f"There is no token {visible(wanted)!r} in this text. Its tokens are: {there}{more}.")
     return found
 
 

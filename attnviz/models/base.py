@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 from attnviz.attention import Attention, Axes, Kind, Selection
 from attnviz.errors import TextError, UsageError
@@ -24,8 +25,7 @@ class Stack:
 class Card:
     """What can be said of a model without running it.
 
-    `positions` is how many tokens it can read (None without limit); `roles` what its heads were measured to do, by
-    (layer, head).
+    `positions` is how many tokens it can read (None without limit), `config` its shape as its own files have it.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Card:
     stacks: Mapping[Kind, Stack]
     parameters: int
     positions: int | None
-    roles: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    config: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

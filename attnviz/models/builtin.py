@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -17,53 +17,50 @@ from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import Config, Positions, encoder
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 FOLDER = Path(__file__).parent / "data"
 WEIGHTS, TOKENIZER, CARD = "model.safetensors", "tokenizer.json", "card.json"
 
 
-def names() -> list[str]:
-    """The built-in models there are."""
-    return sorted(f"builtin/{folder.name}" for folder in FOLDER.iterdir() if (folder / CARD).exists())
+def folders() -> dict[str, Path]:
+    """Where each built-in model's files are, by its name: its card, its tokenizer, its weights."""
+    return {f"builtin/{folder.name}": folder for folder in sorted(FOLDER.iterdir()) if (folder / CARD).exists()}
 
 
-def folder_of(name: str) -> Path:
-    """Where a built-in model's files are: its card, its tokenizer, its weights."""
-    return FOLDER / name.removeprefix("builtin/")
-
-
-def read_card(name: str) -> Card:
-    """The card of a built-in model."""
-    described = json.loads((folder_of(name) / CARD).read_text(encoding="utf-8"))
-    config = described["config"]
+def read_card(folder: Path) -> Card:
+    """What the card of a built-in model says of it."""
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     return Card(
-        name=name,
-        purpose=described["purpose"],
-        stacks={Kind.ENCODER: Stack(config["layers"], config["heads"])},
-        parameters=described["parameters"],
-        positions=described["positions"],
-        roles={(head["layer"], head["head"]): head["role"] for head in described["heads"]},
+        name=card["name"],
+        purpose=card["purpose"],
+        stacks={Kind.ENCODER: Stack(card["config"]["layers"], card["config"]["heads"])},
+        parameters=card["parameters"],
+        positions=card["positions"],
+        config=card["config"],
     )
-
-
-def read_config(name: str) -> Config:
-    """The shape of a built-in model."""
-    fields: dict[str, Any] = json.loads((folder_of(name) / CARD).read_text(encoding="utf-8"))["config"]
-    return Config(**fields | {"positions": Positions(fields["positions"])})
 
 
 class BuiltinEncoder(Model):
     """An encoder of ours."""
 
-    def __init__(self, name: str) -> None:
-        self.card = read_card(name)
-        self.config = read_config(name)
-        self._reader = TextReader(folder_of(name) / TOKENIZER)
+    def __init__(self, folder: Path) -> None:
+        self.card = read_card(folder)
+        self.config = Config(**dict(self.card.config) | {"positions": Positions(self.card.config["positions"])})
+        self._weights = folder / WEIGHTS
+        self._reader = TextReader(folder / TOKENIZER)
 
     @cached_property
     def parameters(self) -> Parameters:
         """The weights, kept in half precision and computed with in single."""
-        arrays = load_file(folder_of(self.card.name) / WEIGHTS)
+        arrays = load_file(self._weights)
         return Parameters({name: array.astype(np.float32) for name, array in arrays.items()})
+
+    @property
+    def tokenizer(self) -> "Tokenizer":
+        """What cuts texts into pieces."""
+        return self._reader.tokenizer
 
     def read(self, text: str) -> Reading:
         """See `Model.read`."""
@@ -80,4 +77,5 @@ class BuiltinEncoder(Model):
             if layer in layers:
                 each(Block(Kind.ENCODER, layer, heads, first_row, weights[list(heads)]))
 
-        encoder(np.asarray(reading.ids), self.parameters, self.config, watch=watch, depth=max(layers) + 1)
+        ids = np.asarray(reading.ids)
+        encoder(ids, self.parameters, self.config, watch=watch, depth=max(layers, default=-1) + 1)

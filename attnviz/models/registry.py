@@ -14,12 +14,13 @@ def load(name: str) -> Model:
     Raises:
         ModelError: there is none; the message says which there are.
     """
-    full_name = ALIASES.get(name, name)
-    if full_name not in builtin.names():
-        raise ModelError(f"There is no model {visible(name)!r}. There are: {', '.join(builtin.names())}.")
-    return builtin.BuiltinEncoder(full_name)
+    folders = builtin.folders()
+    folder = folders.get(ALIASES.get(name, name))
+    if folder is None:
+        raise ModelError(f"There is no model {visible(name)!r}. There are: {', '.join(folders)}.")
+    return builtin.BuiltinEncoder(folder)
 
 
 def catalogue() -> list[Card]:
     """What can be loaded here."""
-    return [builtin.read_card(name) for name in builtin.names()]
+    return [builtin.read_card(folder) for folder in builtin.folders().values()]

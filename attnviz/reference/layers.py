@@ -24,7 +24,7 @@ def layer_norm(x: Array, parameters: Parameters, epsilon: float) -> Array:
 
 def relu(x: Array) -> Array:
     """max(x, 0)."""
-    return namespace(x).clip(x, 0)
+    return namespace(x).clip(x, 0, None)
 
 
 def gelu(x: Array) -> Array:

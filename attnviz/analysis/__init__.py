@@ -1,0 +1,1 @@
+"""Analyses: attention in, numbers out."""

@@ -1,0 +1,158 @@
+"""`attnviz show`: attention in the terminal, or as data on standard output."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attnviz.cli import options
+from attnviz.cli.output import console, write_standard_output
+from attnviz.cli.request import Request
+from attnviz.cli.texts import for_each_text, sources
+from attnviz.views.data import STREAMS, Result
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from attnviz.attention import Attention, Link
+
+_TABLE = "table"
+_FORMATS = (_TABLE, *STREAMS)
+
+_Writer = Callable[[int, str, list["Attention"]], None]
+
+
+def show(
+    texts: options.Texts = None,
+    file: options.File = None,
+    model: options.ModelName = options.DEFAULT_MODEL,
+    kind: options.Kinds = None,
+    layer: options.Layers = None,
+    head: options.Heads = None,
+    every: Annotated[bool, typer.Option("--all", help="The weights of every head, not only the most telling.")] = False,
+    token: options.TokenName = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the strongest links, or tokens, to list.")] = 5,
+    mean: options.Mean = False,
+    no_special: options.NoSpecial = False,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", parser=options.one_of(_FORMATS), metavar=options.choices(_FORMATS), help="Tables, or data."
+        ),
+    ] = _TABLE,
+    color: options.Color = options.AUTO,
+    width: options.Width = None,
+    debug: options.Debug = False,
+) -> None:
+    r"""Show what the heads of a model look at: all of them at a glance, and the most telling in numbers.
+
+    \b
+    attnviz show "The animal didn't cross the street because it was too tired"
+    attnviz show "The big fluffy dog barked" --layer 0-1 --head 3
+    attnviz show "Mary lost her keys" --token her
+    attnviz show --file lines.txt --format json | jq .attention[0].key_tokens
+    """
+    request = Request(model, options.selection(kind, layer, head), mean, no_special)
+    if form == _TABLE:
+        tables = _Tables(every=every or bool(layer and head), token=token, top=top)
+        write = _to_terminal(tables, color, width, headed=len(texts or ()) != 1)
+    else:
+        write = _to_pipe(form, token)
+    for_each_text(sources(texts or (), file), lambda index, text: write(index, text, request.attend(text)))
+
+
+def _to_pipe(form: str, token: str | None) -> _Writer:
+    """Data, of the rows of one word if one was named."""
+    chosen = STREAMS[form]
+    write_standard_output(chosen.header)
+
+    def write(index: int, text: str, found: list["Attention"]) -> None:
+        kept = [_rows_of(attention, token) for attention in found] if token else found
+        write_standard_output(chosen.encode(Result(index, text, kept)))
+
+    return write
+
+
+def _rows_of(attention: "Attention", token: str) -> "Attention":
+    from attnviz.text import find
+
+    return attention.rows([index for occurrence in find(attention.query_tokens, token) for index in occurrence.indices])
+
+
+def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: bool) -> _Writer:
+    """Tables, under the text itself where there may be several."""
+    from rich.text import Text
+
+    from attnviz.text import visible
+
+    terminal = console(colour, width)
+
+    def write(index: int, text: str, found: list["Attention"]) -> None:
+        if headed:
+            terminal.print(Text(visible(text), style="italic"))
+        for attention in found:
+            for table in tables.of(attention):
+                terminal.print(table)
+            terminal.print()
+
+    return write
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """Which tables a record is shown as."""
+
+    every: bool
+    token: str | None
+    top: int
+
+    def of(self, attention: "Attention") -> Iterator["RenderableType"]:
+        """What ran, then one word in all heads, or all heads at a glance and the weights of some."""
+        from attnviz.views.terminal import summary
+
+        yield summary(attention)
+        yield from self._word(attention, self.token) if self.token else self._heads(attention)
+
+    def _word(self, attention: "Attention", token: str) -> Iterator["RenderableType"]:
+        from attnviz.text import find
+        from attnviz.views.terminal import word_title
+        from attnviz.views.terminal_word import WordInHeads
+
+        for occurrence in find(attention.query_tokens, token):
+            yield ""
+            yield word_title(occurrence, attention)
+            yield WordInHeads(attention, occurrence, self.top)
+
+    def _heads(self, attention: "Attention") -> Iterator["RenderableType"]:
+        from attnviz.analysis.links import telling
+        from attnviz.analysis.places import habits
+        from attnviz.views.terminal_overview import Overview
+
+        several = len(attention.layers) * len(attention.heads) > 1
+        link = telling(attention) if several else None
+        if several:
+            found, marked = habits(attention), (link.layer, link.head) if link else None
+            yield ""
+            yield Overview(attention.layers, attention.heads, found.main, found.concentration, marked)
+        if self.every:
+            for layer in attention.layers:
+                for head in attention.heads:
+                    yield from self._weights(attention.select([layer], [head]), None)
+        elif link:
+            yield from self._weights(attention.select([link.layer], [link.head]), link)
+        else:
+            yield from self._weights(attention.select(attention.layers[:1], attention.heads[:1]), None)
+
+    def _weights(self, attention: "Attention", reason: "Link | None") -> Iterator["RenderableType"]:
+        """The weights of a record's one head, and its strongest links."""
+        from attnviz.analysis.links import strongest
+        from attnviz.views.terminal import head_title, links_in_words
+        from attnviz.views.terminal_matrix import Matrix
+
+        yield ""
+        yield head_title(attention.layers[0], attention.heads[0], reason)
+        yield Matrix(attention.weights[0, 0], attention.query_tokens, attention.key_tokens, self.top)
+        if links := strongest(attention, self.top):
+            yield ""
+            yield from links_in_words(links)

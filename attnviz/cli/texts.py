@@ -1,0 +1,95 @@
+"""Where texts come from: the arguments, a file, or standard input; a line a text, read as they come."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import typer
+
+from attnviz.cli.output import complain
+from attnviz.errors import InputError, TextError, UsageError
+
+STANDARD_INPUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One text, not decoded yet; `place` says where it stands, None if it is the only one."""
+
+    raw: bytes
+    place: str | None = None
+
+    def text(self) -> str:
+        """The text itself.
+
+        Raises:
+            TextError: it is not valid UTF-8.
+        """
+        try:
+            return self.raw.decode()
+        except UnicodeDecodeError as error:
+            byte = f"byte {error.start + 1} (0x{self.raw[error.start]:02x})"
+            raise TextError(f"The text is not valid UTF-8 at {byte}. Save it as UTF-8 and try again.") from None
+
+
+def sources(texts: Sequence[str], file: Path | None) -> Iterator[Source]:
+    """The texts that were asked for, in order.
+
+    Raises:
+        UsageError: no text was given, or both texts and a file.
+        InputError: the file cannot be read.
+    """
+    if file and texts:
+        raise UsageError("Texts and --file were given: give one or the other.")
+    if file and str(file) != STANDARD_INPUT:
+        return _lines_of_file(file)
+    if file or not texts or list(texts) == [STANDARD_INPUT]:
+        return _lines_of_standard_input(asked_for=bool(file or texts))
+    raws = [text.encode("utf-8", "surrogateescape") for text in texts]  # how Python keeps arguments that are not UTF-8
+    if len(raws) == 1:
+        return iter([Source(raws[0])])
+    return (Source(raw, f"text {number}") for number, raw in enumerate(raws, 1))
+
+
+def _lines_of_file(file: Path) -> Iterator[Source]:
+    try:
+        with file.open("rb") as lines:
+            yield from _lines(lines, f" of {file}")
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _lines_of_standard_input(asked_for: bool) -> Iterator[Source]:
+    if sys.stdin is None or (sys.stdin.isatty() and not asked_for):
+        raise UsageError('There is no text. Give one, as in: attnviz show "The big fluffy dog", or pipe lines in.')
+    return _lines(sys.stdin.buffer, "")
+
+
+def _lines(lines: BinaryIO, whose: str) -> Iterator[Source]:
+    """The lines that are not blank; none is read before it is wanted, so that a pipe is answered line by line."""
+    for number, line in enumerate(lines, 1):
+        raw = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if not raw.isspace():
+            yield Source(raw.rstrip(b"\r\n"), f"line {number}{whose}")
+
+
+def for_each_text(found: Iterator[Source], work: Callable[[int, str], None]) -> None:
+    """Does the work for each text, with its index; one that fails is reported, the others are done.
+
+    Raises:
+        TextError: the only text failed.
+        typer.Exit: one of several failed.
+    """
+    failed = False
+    for index, source in enumerate(found):
+        try:
+            work(index, source.text())
+        except TextError as error:
+            if source.place is None:
+                raise
+            complain(f"Error in {source.place}: {error}")
+            failed = True
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,124 @@
+"""The card of a built-in model: what it is, how it was trained, what was measured; in JSON, and from that in prose."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from attnviz.training.evaluation import DEMO, Figures
+from attnviz.training.roles import PRONOUN, Shares
+
+Json = dict[str, Any]
+
+_TELLING = 0.5  # what a head does less often than that is not called its role
+
+_ABOUT = """\
+# {name}
+
+{purpose} It has {config[layers]} layers of {config[heads]} heads, {parameters:,} parameters and a vocabulary of \
+{vocabulary:,} subwords, and reads up to {positions} tokens.
+
+## How it was trained
+
+`python -m attnviz.training encoder` drew {training[texts]:,} texts from a grammar and a lexicon of {training[lemmas]:,} \
+lemmas, and took {training[minutes]:.0f} minutes on {training[cores]} cores for {training[steps]:,} steps \
+(seed {training[seed]}). It had two objectives: to guess the tokens that were masked, and to name the antecedent (its first \
+piece) at each pronoun. No loss looked at attention weights: the patterns below are what training left.
+"""
+
+_FINDINGS = """\
+## What was measured
+
+On {texts:,} held-out texts with {pronouns:,} pronouns (their nouns stand in no training text with a pronoun, or their \
+combination of frame, adjective and noun class was left out of training), from the shipped weights, by \
+`python -m attnviz.training encoder --evaluate`:
+
+- the antecedent is named at {antecedent_named:.1%} of the pronouns, as the first choice among all subwords;
+- {masked_token_guessed:.1%} of the masked tokens are guessed;
+- in layer {pronoun_head[layer]} head {pronoun_head[head]}, the word that a pronoun looks at most is its antecedent \
+{pronoun_head[share]:.1%} of the time.
+
+What *it* looks at in "{sentence}", layer {demo_head[layer]} head {demo_head[head]}:
+
+{demo}
+
+## What each head does
+
+How often the head's strongest weight goes there: of all tokens for a place in the text, of all words that are not \
+special tokens for a relation between words.
+
+{heads}
+"""
+
+_LIMITS = """\
+## What it is not
+
+It is small, and knows English only as far as its grammar goes: short sentences about people, animals and things. It \
+reads any text, but what its heads do with rare words, other languages or more than a few sentences was not measured. \
+It is no source of facts and no judge of meaning; it is there to show what attention is.
+"""
+
+
+def findings(figures: Figures) -> Json:
+    """The figures as the card's JSON has them: what was `measured`, and what each of the `heads` does."""
+    tired, wide = figures.demo["tired"], figures.demo["wide"]
+    telling = np.minimum(tired["animal"] - tired["street"], wide["street"] - wide["animal"])
+    pronoun_head, demo_head = _strongest(figures.roles[PRONOUN]), _strongest(telling)
+    return {
+        "measured": {
+            "texts": figures.texts,
+            "pronouns": figures.pronouns,
+            "antecedent_named": figures.named,
+            "masked_token_guessed": figures.masked,
+            "pronoun_head": pronoun_head | {"share": _at(figures.roles[PRONOUN], pronoun_head)},
+            "demo_head": demo_head,
+            "demo": {
+                adjective: {noun: _at(weights, demo_head) for noun, weights in nouns.items()}
+                for adjective, nouns in figures.demo.items()
+            },
+        },
+        "heads": [
+            {"layer": int(layer), "head": int(head), "roles": _roles(figures, (layer, head))}
+            for layer, head in np.ndindex(telling.shape)
+        ],
+    }
+
+
+def _strongest(shares: Shares) -> dict[str, int]:
+    layer, head = np.unravel_index(shares.argmax(), shares.shape)
+    return {"layer": int(layer), "head": int(head)}
+
+
+def _at(shares: Shares, head: dict[str, int]) -> float:
+    return round(float(shares[head["layer"], head["head"]]), 4)
+
+
+def _roles(figures: Figures, head: tuple[int, int]) -> dict[str, float]:
+    """What a head does more often than not, most often first."""
+    shares = {role: round(float(share[head]), 4) for role, share in figures.roles.items() if share[head] > _TELLING}
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def prose(card: Json) -> str:
+    """The card in Markdown."""
+    return "\n".join((_ABOUT.format(**card), findings_in_words(card), _LIMITS))
+
+
+def findings_in_words(found: Json) -> str:
+    """What `findings` says, in Markdown."""
+    demo = found["measured"]["demo"]
+    heads = [
+        (head["layer"], head["head"], ", ".join(f"{role} {share:.0%}" for role, share in head["roles"].items()) or "—")
+        for head in found["heads"]
+    ]
+    return _FINDINGS.format(
+        **found["measured"]
+        | {"sentence": DEMO.format("…")}
+        | {"demo": _table(("…", *demo["tired"]), ((word, *nouns.values()) for word, nouns in demo.items()))}
+        | {"heads": _table(("layer", "head", "roles"), heads)}
+    )
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    lines = (header, ("---",) * len(header), *rows)
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

@@ -1,0 +1,87 @@
+"""What the built-in encoder does on texts that it was not trained on, measured from its shipped weights."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.models.builtin import BuiltinEncoder
+from attnviz.reference.masks import padding
+from attnviz.reference.transformer import encoder
+from attnviz.text import find
+from attnviz.training.batches import Batch, Places, masked, padded
+from attnviz.training.corpus import Example, Split, examples
+from attnviz.training.objectives import masked_scores, naming_scores
+from attnviz.training.roles import RoleTally, Shares
+
+DEMO = "The animal didn't cross the street because it was too {}"
+_SEED = 2
+_TOGETHER = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was measured on held-out texts; all accuracies and shares are between 0 and 1.
+
+    `roles` says how often each head fills each role, `demo` what weight each head gives from *it* to *animal* and to
+    *street* in the two sentences of `DEMO`.
+    """
+
+    texts: int
+    pronouns: int
+    named: float
+    masked: float
+    roles: dict[str, Shares]
+    demo: dict[str, dict[str, Shares]]
+
+
+def evaluate(model: BuiltinEncoder, texts: int) -> Figures:
+    """All figures, on the first `texts` held-out examples."""
+    held_out = list(islice(examples(Split.TEST, _SEED), texts))
+    tally = RoleTally()
+    for example in held_out:
+        tally.add(example, model.attend(example.text)[0])
+    named, guessed = zip(*(_hits(model, batch) for batch in _batches(model, held_out)), strict=True)
+    return Figures(
+        texts=texts,
+        pronouns=sum(map(len, named)),
+        named=float(np.concatenate(named).mean()),
+        masked=float(np.concatenate(guessed).mean()),
+        roles=tally.shares(),
+        demo={adjective: _demo(model, adjective) for adjective in ("tired", "wide")},
+    )
+
+
+def _batches(model: BuiltinEncoder, held_out: list[Example]) -> Iterator[tuple[Batch, Batch]]:
+    """The texts as they are, and with some of their tokens hidden."""
+    noise = np.random.default_rng(_SEED)
+    for first in range(0, len(held_out), _TOGETHER):
+        whole = padded(held_out[first : first + _TOGETHER], model.tokenizer)
+        yield whole, masked(whole, model.tokenizer, noise)
+
+
+def _hits(model: BuiltinEncoder, batches: tuple[Batch, Batch]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """At which pronouns the antecedent is what the model names first, and which hidden tokens it guesses."""
+    whole, hidden = batches
+    named = naming_scores(_read(model, whole, whole.pronouns), model.parameters).argmax(-1)
+    guessed = masked_scores(_read(model, hidden, hidden.masked), model.parameters).argmax(-1)
+    return named == whole.pronouns.ids, guessed == hidden.masked.ids
+
+
+def _read(model: BuiltinEncoder, batch: Batch, places: Places) -> NDArray[np.float32]:
+    vectors = encoder(batch.ids, model.parameters, model.config, mask=padding(batch.lengths))
+    read: NDArray[np.float32] = vectors[places.rows, places.columns]  # [places, width]
+    return read
+
+
+def _demo(model: BuiltinEncoder, adjective: str) -> dict[str, Shares]:
+    attention = model.attend(DEMO.format(adjective))[0]
+    (pronoun,) = find(attention.query_tokens, "it")
+    weights = attention.weights[:, :, list(pronoun.indices)].mean(2)  # [layers, heads, keys]
+    return {
+        noun: weights[..., list(occurrence.indices)].sum(-1).astype(float)
+        for noun in ("animal", "street")
+        for occurrence in find(attention.key_tokens, noun)
+    }

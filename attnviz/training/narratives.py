@@ -1,0 +1,29 @@
+"""Narratives: short texts in which a pronoun has one sensible antecedent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from attnviz.training.lexicon import lexicon, table
+from attnviz.training.patterns import Clause, parse
+from attnviz.training.referents import Slot, parse_slots
+
+
+@dataclass(frozen=True, slots=True)
+class Narrative:
+    """A text with pronouns that only one of its nouns agrees with or makes sense for."""
+
+    kind: str
+    slots: tuple[Slot, ...]
+    clauses: tuple[Clause, ...]
+
+
+@cache
+def narratives() -> tuple[Narrative, ...]:
+    """The table of narratives, read once."""
+    words = lexicon()
+    return tuple(
+        Narrative(row["kind"], parse_slots(row["slots"], words), parse(row["text"], words))
+        for row in table("narratives")
+    )

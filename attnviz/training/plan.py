@@ -1,0 +1,19 @@
+"""What a text is to say, before any word of it is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from attnviz.training.patterns import Clause
+from attnviz.training.referents import Referent
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to say: clauses about referents, in a tense, closed by a mark."""
+
+    kind: str
+    clauses: tuple[Clause, ...]
+    referents: dict[str, Referent]
+    tense: str
+    end: str = "."

@@ -1,0 +1,71 @@
+"""What heads do: how often each head's strongest weight goes where a role says."""
+
+from collections import defaultdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.attention import Attention
+from attnviz.folds import group
+from attnviz.text import by_word
+from attnviz.training.corpus import Example, Relation
+
+Shares = NDArray[np.float64]
+"""How often, from 0 to 1, for each head: [layers, heads]."""
+
+POSITIONS = {"previous token": -1, "same token": 0, "next token": 1}
+PRONOUN = Relation.PRONOUN_ANTECEDENT.value
+
+
+class RoleTally:
+    """Counts, over texts, how often each head fills each role.
+
+    A positional role is counted at every token, by its strongest token of all. A role between words is counted at every
+    word that has the relation, by its strongest non-special word, the weight of a word being the sum over its pieces.
+    """
+
+    def __init__(self) -> None:
+        self._hits: dict[str, Shares | int] = defaultdict(int)
+        self._chances: dict[str, int] = defaultdict(int)
+
+    def add(self, example: Example, attention: Attention) -> None:
+        """Counts one text."""
+        self._add_positions(attention)
+        self._add_relations(example, attention)
+
+    def shares(self) -> dict[str, Shares]:
+        """How often each head filled each role when it could."""
+        return {role: np.asarray(hits / self._chances[role]) for role, hits in self._hits.items()}
+
+    def _add_positions(self, attention: Attention) -> None:
+        strongest = attention.weights.argmax(-1)  # [layers, heads, queries]
+        queries = np.array([i for i, token in enumerate(attention.query_tokens) if not token.special])
+        for role, offset in POSITIONS.items():
+            self._count(role, strongest[..., queries] == queries + offset)
+        for i, token in enumerate(attention.key_tokens):
+            if token.special:
+                self._count(token.text, strongest[..., queries] == i)
+
+    def _add_relations(self, example: Example, attention: Attention) -> None:
+        words = by_word(attention.key_tokens)
+        at = {token.span[0]: index for index, token in enumerate(words.tokens) if token.span}
+        special = [token.special for token in words.tokens]
+        weights = np.where(special, 0, group(attention, words, words).weights)
+        strongest = weights.argmax(-1)  # [layers, heads, words]
+        for (role, source), targets in _ends(example, at).items():
+            self._count(role, np.isin(strongest[..., [source]], targets))
+
+    def _count(self, role: str, hits: NDArray[np.bool_]) -> None:
+        """Adds hits [layers, heads, chances]."""
+        self._hits[role] += hits.sum(-1)
+        self._chances[role] += hits.shape[-1]
+
+
+def _ends(example: Example, at: dict[int, int]) -> dict[tuple[str, int], list[int]]:
+    """For each role and source word the words it may mean: each relation is read in both directions."""
+    ends: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for link in example.links:
+        source, target = at[link.source[0]], at[link.target[0]]
+        ends[link.relation.value, source].append(target)
+        ends[" to ".join(reversed(link.relation.value.split(" to "))), target].append(source)
+    return ends

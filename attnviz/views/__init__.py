@@ -1,0 +1,1 @@
+"""Views: attention in, something to look at or to write out."""

@@ -1,0 +1,130 @@
+"""Attention as data for other programs: JSON, CSV and TSV rows, NPZ arrays.
+
+Only the standard library is imported until something is written, so that the command line can list the formats at once.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from attnviz.attention import Attention
+    from attnviz.text import Token
+
+_CSV_COLUMNS = "text_index", "kind", "layer", "head", "query", "query_token", "key", "key_token", "weight"
+_C1_CONTROL = re.compile(rb"\xc2([\x80-\x9f])")  # orjson leaves these as they are, and some terminals obey them
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one text came to: its place in the input, and one record a kind."""
+
+    index: int
+    text: str
+    attention: Sequence["Attention"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A data format: what stands before all results, if anything, and what each result becomes."""
+
+    encode: Callable[[Result], bytes]
+    header: bytes = b""
+
+
+def to_json(result: Result) -> bytes:
+    """One line: the text, the model, and the weights of each kind as nested lists [layer][head][query][key]."""
+    import orjson
+
+    record = {
+        "text": result.text,
+        "model": result.attention[0].model,
+        "attention": [_fields(attention) for attention in result.attention],
+    }
+    line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+    return _C1_CONTROL.sub(lambda match: b"\\u00%02x" % match[1][0], line)
+
+
+def _fields(attention: "Attention") -> dict[str, Any]:
+    import numpy as np
+
+    return {
+        "kind": attention.kind.value,
+        "layers": attention.layers,
+        "heads": attention.heads,
+        "query_tokens": [token.text for token in attention.query_tokens],
+        "key_tokens": [token.text for token in attention.key_tokens],
+        "query_spans": [token.span for token in attention.query_tokens],
+        "key_spans": [token.span for token in attention.key_tokens],
+        "notes": attention.notes,
+        "weights": np.ascontiguousarray(attention.weights),
+    }
+
+
+def to_npz(result: Result) -> bytes:
+    """The arrays `weights, layers, heads, query_tokens, key_tokens`, prefixed by the kind if there are several."""
+    import numpy as np
+
+    several = len(result.attention) > 1
+    arrays: dict[str, Any] = {}
+    for attention in result.attention:
+        prefix = f"{attention.kind.value}_" if several else ""
+        arrays |= {
+            f"{prefix}weights": attention.weights,
+            f"{prefix}layers": np.array(attention.layers),
+            f"{prefix}heads": np.array(attention.heads),
+            f"{prefix}query_tokens": np.array([token.text for token in attention.query_tokens]),
+            f"{prefix}key_tokens": np.array([token.text for token in attention.key_tokens]),
+        }
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def _separated(delimiter: str) -> Format:
+    """Rows of a weight each, their fields separated by this."""
+
+    def encode(result: Result) -> bytes:
+        rows = (row for attention in result.attention for row in _rows(result.index, attention, delimiter))
+        return "".join(rows).encode()
+
+    return Format(encode, f"{delimiter.join(_CSV_COLUMNS)}\n".encode())
+
+
+def _rows(text_index: int, attention: "Attention", delimiter: str) -> Iterator[str]:
+    queries = _labels(attention.query_tokens, delimiter)
+    ends = [f"{query}{delimiter}{key}" for query in queries for key in _labels(attention.key_tokens, delimiter)]
+    for layer, heads in zip(attention.layers, attention.weights, strict=True):
+        for head, weights in zip(attention.heads, heads, strict=True):
+            start = delimiter.join((str(text_index), attention.kind.value, str(layer), str(head)))
+            for end, weight in zip(ends, _shortest(weights), strict=True):
+                yield f"{start}{delimiter}{end}{delimiter}{weight}\n"
+
+
+def _labels(tokens: Iterable["Token"], delimiter: str) -> list[str]:
+    """The index and text of each token as two fields, quoted where they must be."""
+    file = io.StringIO()
+    csv.writer(file, delimiter=delimiter, lineterminator="\n").writerows((t.position, t.text) for t in tokens)
+    return file.getvalue().splitlines()
+
+
+def _shortest(weights: "NDArray[np.float32]") -> list[str]:
+    """The fewest digits that give back each weight."""
+    import numpy as np
+    import orjson
+
+    text = orjson.dumps(np.ascontiguousarray(weights.ravel()), option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    return text[1:-1].split(",")
+
+
+STREAMS: dict[str, Format] = {"json": Format(to_json), "csv": _separated(","), "tsv": _separated("\t")}
+"""The formats in which results can follow each other on standard output, by name."""
+
+FILES: dict[str, Format] = {"json": STREAMS["json"], "csv": STREAMS["csv"], "npz": Format(to_npz)}
+"""The formats in which a result can be saved, by name, which is also the suffix."""

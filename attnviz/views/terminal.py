@@ -1,0 +1,43 @@
+"""What stands between the tables on a terminal: what ran, the names of heads and words, links in words."""
+
+from collections.abc import Iterable, Iterator
+
+from rich.text import Text
+
+from attnviz.attention import AVERAGE, Attention, Link
+from attnviz.text import Occurrence
+
+
+def summary(attention: Attention) -> Text:
+    """One line on what ran: the model, the kind, layers × heads, tokens, and what was done to the weights since."""
+    queries, keys = len(attention.query_tokens), len(attention.key_tokens)
+    heads = [] if AVERAGE in attention.heads else [f"{len(attention.layers)} layers × {len(attention.heads)} heads"]
+    tokens = f"{keys} tokens" if queries == keys else f"{queries} × {keys} tokens"
+    details = (attention.kind.value, *heads, tokens, *attention.notes)
+    return Text(attention.model, style="bold").append("".join(f" · {detail}" for detail in details), style="not bold")
+
+
+def head_title(layer: int, head: int, reason: Link | None = None) -> Text:
+    """The name of a head, or of an average, and if it was chosen for a link, that link."""
+    title = Text("Average" if head == AVERAGE else f"Layer {layer} head {head}", style="bold")
+    if reason:
+        title.append(f", the most telling: {_in_words(reason)}", style="not bold")
+    return title.append("  (queries down, keys across)", style="not bold dim")
+
+
+def word_title(occurrence: Occurrence, attention: Attention) -> Text:
+    """Which occurrence of a word this is."""
+    first, last = (attention.query_tokens[occurrence.indices[end]].position for end in (0, -1))
+    place = f"token {first}" if first == last else f"tokens {first}-{last}"
+    return Text(occurrence.text, style="bold").append(f" ({place})", style="not bold dim")
+
+
+def links_in_words(links: Iterable[Link]) -> Iterator[Text]:
+    """A line a link, such as `it → animal 0.93`."""
+    yield Text("Strongest links between words", style="bold")
+    for link in links:
+        yield Text(f"  {_in_words(link)}")
+
+
+def _in_words(link: Link) -> str:
+    return f"{link.query.text} → {link.key.text} {link.weight:.2f}"

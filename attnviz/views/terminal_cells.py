@@ -1,0 +1,68 @@
+"""How a weight, a token, a head's number look on a terminal, dark or light, with colours or without."""
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from attnviz.attention import AVERAGE, Weights
+from attnviz.text import Token
+
+WEIGHT_WIDTH = 4
+"""How many columns a weight takes, the blank before it included."""
+
+TOKEN_WIDTH = 14
+"""How many columns a token gets before it is shortened."""
+
+# From grey to orange at one lightness: an unknown background, dark or light, is as far from the first as from the last.
+# Each from a weight on; the numbers on them are black.
+_SHADES = {
+    0.80: "#f06a0a",
+    0.60: "#e17129",
+    0.40: "#cf7945",
+    0.20: "#ba8161",
+    0.10: "#a4887c",
+    0.05: "#8d8d92",
+}
+_TOO_SMALL = 0.005  # would round to .00
+
+
+def shaded(weight: float) -> Text:
+    """A weight as two decimals on a shade; dots stand for those that round to nothing."""
+    if weight < _TOO_SMALL:
+        return Text("·".rjust(WEIGHT_WIDTH), style="dim")
+    shade = next((colour for least, colour in _SHADES.items() if weight >= least), None)
+    style = f"black on {shade}" if shade else ""
+    return Text(decimals(weight).rjust(WEIGHT_WIDTH), style=style)
+
+
+def decimals(weight: float) -> str:
+    """Two decimals without the zero before them: `.93`, and `1.0`."""
+    return "1.0" if weight >= 0.995 else f"{weight:.2f}"[1:]
+
+
+def shortened(text: str, width: int) -> str:
+    """The text, cut with an ellipsis where it is wider than this many columns."""
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
+
+
+def token_style(token: Token) -> str:
+    """Special tokens stand back."""
+    return "dim" if token.special else ""
+
+
+def index_name(index: int) -> str:
+    """A layer's or head's number, or what stands for the average of several."""
+    return "mean" if index == AVERAGE else str(index)
+
+
+def strongest_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: int) -> Text:
+    """The tokens of largest weight, each with its weight, as many of `top` as fit in so many columns."""
+    line = Text()
+    for index in (-weights).argsort(kind="stable")[:top]:
+        token = tokens[index]
+        entry = Text(f"  {shortened(token.text, TOKEN_WIDTH)}", style=token_style(token)) + shaded(weights[index])
+        if line.cell_len + entry.cell_len > room:
+            break
+        line += entry
+    return line

@@ -1,0 +1,80 @@
+"""All heads at a glance: a cell a head that says where its weight goes and how concentrated it is."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from attnviz.attention import Place, Weights
+from attnviz.views.terminal_cells import index_name
+
+
+@dataclass(frozen=True, slots=True)
+class _Glyphs:
+    """The characters of a cell: a mark for each place, and levels of concentration from low to high."""
+
+    marks: dict[Place, str]
+    levels: str
+    around: tuple[str, str]
+
+
+_UNICODE = _Glyphs(dict(zip(Place, "←→↺▪●", strict=True)), "▁▂▃▄▅▆▇█", ("‹", "›"))
+_ASCII = _Glyphs(dict(zip(Place, "<>=#o", strict=True)), "12345678", ("(", ")"))
+_COLOURS = dict(zip(Place, ("cyan", "blue", "magenta", "dim", "green"), strict=True))
+_LABEL_WIDTH = 9
+_WIDEST, _NARROWEST = 6, 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overview:
+    """Layers down, heads across: `places` [layers][heads] and `concentration` [layers, heads].
+
+    The head `marked`, as its layer and head, stands between angle brackets.
+    """
+
+    layers: Sequence[int]
+    heads: Sequence[int]
+    places: Sequence[Sequence[Place]]
+    concentration: Weights
+    marked: tuple[int, int] | None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """As many heads beside each other as there is room for, then the legend."""
+        glyphs = _ASCII if options.ascii_only else _UNICODE
+        room = options.max_width - _LABEL_WIDTH
+        width = min(max(room // len(self.heads), _NARROWEST), _WIDEST)
+        page = max(room // width, 1)
+        for first in range(0, len(self.heads), page):
+            yield from self._page(range(first, min(first + page, len(self.heads))), width, glyphs)
+            yield Text()
+        yield from _legend(glyphs, marked=self.marked is not None)
+
+    def _page(self, columns: Sequence[int], width: int, glyphs: _Glyphs) -> Iterator[Text]:
+        header = Text("head".rjust(_LABEL_WIDTH), style="dim")
+        for column in columns:
+            header.append(index_name(self.heads[column]).center(width))
+        yield header
+        for row, layer in enumerate(self.layers):
+            line = Text(f"layer {index_name(layer)}".ljust(_LABEL_WIDTH), style="dim")
+            for column in columns:
+                line.append_text(self._cell(row, column, width, glyphs))
+            yield line
+
+    def _cell(self, row: int, column: int, width: int, glyphs: _Glyphs) -> Text:
+        place, concentration = self.places[row][column], float(self.concentration[row, column])
+        level = glyphs.levels[min(int(concentration * len(glyphs.levels)), len(glyphs.levels) - 1)]
+        is_marked = self.marked == (self.layers[row], self.heads[column])
+        before, after = glyphs.around if is_marked else ("", "")
+        style = f"bold {_COLOURS[place]}" if is_marked else _COLOURS[place]
+        return Text(f"{before}{glyphs.marks[place]}{level}{after}".center(width), style=style)
+
+
+def _legend(glyphs: _Glyphs, *, marked: bool) -> Iterator[Text]:
+    places = Text("most weight goes to the ", style="dim")
+    for place, mark in glyphs.marks.items():
+        places.append(f" {mark} ", style=_COLOURS[place]).append(f"{place.value} ", style="dim")
+    yield places.append("token", style="dim")
+    low, high = glyphs.levels[0], glyphs.levels[-1]
+    telling = f"   {glyphs.around[0]} {glyphs.around[1]} the most telling head" if marked else ""
+    yield Text(f"a row's strongest weight, on average  {low} near 0  {high} near 1{telling}", style="dim")
