@@ -74,7 +74,7 @@ def _within(wanted: tuple[int, ...] | None, count: int, axis: str, model: str) -
         if not 0 <= index < count:
             there = f"{axis}s 0 to {count - 1}" if count > 1 else f"only {axis} 0"
             raise UsageError(f"There is no {axis} {index}: {model} has {there}.")
-    return wanted
+    return tuple(dict.fromkeys(wanted))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -150,7 +150,7 @@ class Attention(Axes):
             raise RecordError(
                 f"The {self.kind.value} weights of {self.model} are no attention weights: layer {self.layers[layer]} "
                 f"head {self.heads[head]}, row {query} ({self.query_tokens[query].text}) sums to "
-                f"{sums[layer, head, query]:.6g}, smallest {self.weights[layer, head, query].min():.6g}."
+                f"{sums[layer, head, query]:.6g}, smallest {self.weights[layer, head, query].min(initial=0):.6g}."
             )
 
     def head(self, layer: int, head: int) -> Weights:

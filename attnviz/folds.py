@@ -49,7 +49,7 @@ class Collect:
     def update(self, block: Block) -> None:
         """Puts the rows of a block in their place."""
         rows = block.first_row, block.first_row + block.weights.shape[1]
-        self.weights[self.axes.layers.index(block.layer), :, slice(*rows)] = np.asarray(block.weights)
+        self.weights[self.axes.layers.index(block.layer), :, slice(*rows)] = _on_host(block.weights)
 
     def merge(self, other: Self) -> None:
         """Adds what another has collected; no two may have seen the same rows."""
@@ -76,7 +76,7 @@ class Group:
     def update(self, block: Block) -> None:
         """Adds the rows of a block to the groups that they belong to."""
         rows = self._from[block.first_row : block.first_row + block.weights.shape[1]]
-        self.weights[self.axes.layers.index(block.layer)] += rows.T @ (np.asarray(block.weights) @ self._to)
+        self.weights[self.axes.layers.index(block.layer)] += rows.T @ (_on_host(block.weights) @ self._to)
 
     def merge(self, other: Self) -> None:
         """Adds what another has seen of other rows."""
@@ -93,6 +93,11 @@ def group(attention: Attention, queries: Groups, keys: Groups) -> Attention:
     for layer, weights in zip(attention.layers, attention.weights, strict=True):
         fold.update(Block(attention.kind, layer, attention.heads, 0, weights))
     return fold.result()
+
+
+def _on_host(weights: Any) -> NDArray[Any]:
+    """The weights as a NumPy array; torch has dtypes, devices and gradients that NumPy has not."""
+    return np.asarray(weights.detach().float().cpu() if hasattr(weights, "detach") else weights)
 
 
 def _membership(groups: Groups) -> NDArray[np.float32]:

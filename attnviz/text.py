@@ -12,6 +12,9 @@ Span = tuple[int, int]
 
 _APOSTROPHES = "'’"
 _JOINERS = "\u200c\u200d"
+_INNER = _JOINERS + "\u00ad"  # what a word may hold between its letters without being seen: joiners, soft hyphen
+_SKIN_TONES = "".join(map(chr, range(0x1F3FB, 0x1F400)))
+_FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))  # a flag is two of them
 _NAMED_WHITESPACE = {" ": "␣", "\t": "⇥", "\n": "⏎", "\r": "␍", "\x7f": "␡"}
 
 
@@ -87,7 +90,8 @@ def token_of(text: str, span: Span, position: int, words: Sequence[Span]) -> Tok
     if trimmed := piece.strip():
         start += len(piece) - len(piece.lstrip())
         end = start + len(trimmed)
-    return Token(visible(text[start:end]), position, (start, end), False, word_at(words, start))
+    shown = visible(trimmed) if trimmed else "".join(_picture(char) for char in piece)
+    return Token(shown, position, (start, end), False, word_at(words, start))
 
 
 def special_token(text: str, position: int) -> Token:
@@ -115,17 +119,33 @@ def _joined(text: str, at: int) -> bool:
     """Whether the characters before and after this offset belong to one word."""
     before, after = text[at - 1], text[at]
     if before.isspace() or after.isspace():
-        return before.isspace() and after.isspace()
+        return False
+    if _modifies(after):
+        return True
     if _in_word(after):
-        return _in_word(before) or (before in _APOSTROPHES and at > 1 and _in_word(text[at - 2]))
+        return _ends_word(text, at) or (before in _APOSTROPHES and _ends_word(text, at - 1))
     if after in _APOSTROPHES:
-        return _in_word(before) and at + 1 < len(text) and _in_word(text[at + 1])
-    modifies = unicodedata.category(after) in ("Cf", "Mn", "Mc", "Me", "Sk")
-    return modifies or before == "\u200d"
+        return _ends_word(text, at) and at + 1 < len(text) and _in_word(text[at + 1])
+    return before == "\u200d" or (after in _FLAG_LETTERS and _flag_letters_before(text, at) % 2 == 1)
 
 
 def _in_word(char: str) -> bool:
-    return char.isalnum() or char == "_" or unicodedata.category(char)[0] == "M"
+    return char.isalnum() or char == "_"
+
+
+def _modifies(char: str) -> bool:
+    return unicodedata.category(char) in ("Cf", "Mn", "Mc", "Me") or char in _SKIN_TONES
+
+
+def _ends_word(text: str, at: int) -> bool:
+    """Whether a letter or digit stands before this offset, whatever modifies it left aside."""
+    while at and (unicodedata.category(text[at - 1])[0] == "M" or text[at - 1] in _INNER):
+        at -= 1
+    return at > 0 and _in_word(text[at - 1])
+
+
+def _flag_letters_before(text: str, at: int) -> int:
+    return at - len(text[:at].rstrip(_FLAG_LETTERS))
 
 
 def word_at(words: Sequence[Span], offset: int) -> int | None:
@@ -183,6 +203,6 @@ def _merged(pieces: Sequence[Token], position: int) -> Token:
     text, end = first.text, first.span[1]
     for piece in pieces[1:]:
         if piece.span and piece.span[1] > end:  # the bytes of one character share their span, and show once
-            text += " " * (piece.span[0] > end) + piece.text
+            text += " " * (piece.span[0] > end) + piece.text[max(0, end - piece.span[0]) :]
             end = piece.span[1]
     return Token(text, position, (first.span[0], end), False, first.word)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attnviz.attention import Attention, Axes, Kind, Selection
-from attnviz.errors import TextError, UsageError
+from attnviz.errors import UsageError
 from attnviz.folds import Block, Collect
 from attnviz.text import Token
 
@@ -100,10 +100,3 @@ class Model(ABC):
             )
             for kind in kinds
         ]
-
-    def _check_length(self, tokens: int) -> None:
-        if self.card.positions is not None and tokens > self.card.positions:
-            raise TextError(
-                f"The text is {tokens:,} tokens long, and {self.card.name} reads at most {self.card.positions:,}. "
-                "Cut it, for example into sentences, one on each line."
-            )

@@ -64,9 +64,7 @@ class BuiltinEncoder(Model):
 
     def read(self, text: str) -> Reading:
         """See `Model.read`."""
-        reading = self._reader.read(text)
-        self._check_length(len(reading.ids))
-        return reading
+        return self._reader.read(text, self.card)
 
     def run(self, reading: Reading, select: Selection, each: Callable[[Block], None]) -> None:
         """See `Model.run`; layers above the last one wanted are not run."""

@@ -4,7 +4,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnviz.models.base import Reading
+from attnviz.errors import TextError
+from attnviz.models.base import Card, Reading
 from attnviz.text import Token, checked, special_token, token_of, word_spans
 
 if TYPE_CHECKING:
@@ -26,13 +27,18 @@ class TextReader:
         tokenizer.encode_special_tokens = True
         return tokenizer
 
-    def read(self, text: str) -> Reading:
+    def read(self, text: str, card: Card) -> Reading:
         """The ids and tokens of a text, special tokens included.
 
         Raises:
-            TextError: the text is empty or not valid Unicode.
+            TextError: the text is empty, not valid Unicode, or has more tokens than the model has positions.
         """
         encoding = self.tokenizer.encode(checked(text))
+        if card.positions is not None and len(encoding) > card.positions:
+            raise TextError(
+                f"The text is {len(encoding):,} tokens long, and {card.name} reads at most {card.positions:,}. "
+                "Cut it into shorter texts, such as a sentence on each line (fold -s -w 1000 does it roughly)."
+            )
         words = word_spans(text)
         tokens: list[Token] = []
         for name, span, special in zip(encoding.tokens, encoding.offsets, encoding.special_tokens_mask, strict=True):

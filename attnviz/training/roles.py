@@ -5,9 +5,8 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.attention import Attention
-from attnviz.folds import group
-from attnviz.text import by_word
+from attnviz.attention import Attention, Weights
+from attnviz.text import Groups, by_word
 from attnviz.training.corpus import Example, Relation
 
 Shares = NDArray[np.float64]
@@ -50,8 +49,7 @@ class RoleTally:
         words = by_word(attention.key_tokens)
         at = {token.span[0]: index for index, token in enumerate(words.tokens) if token.span}
         special = [token.special for token in words.tokens]
-        weights = np.where(special, 0, group(attention, words, words).weights)
-        strongest = weights.argmax(-1)  # [layers, heads, words]
+        strongest = np.where(special, 0, _between(attention, words)).argmax(-1)  # [layers, heads, words]
         for (role, source), targets in _ends(example, at).items():
             self._count(role, np.isin(strongest[..., [source]], targets))
 
@@ -59,6 +57,14 @@ class RoleTally:
         """Adds hits [layers, heads, chances]."""
         self._hits[role] += hits.sum(-1)
         self._chances[role] += hits.shape[-1]
+
+
+def _between(attention: Attention, words: Groups) -> Weights:
+    """The weights between words: to a word the sum over its pieces, from it the mean; [layers, heads, words, words]."""
+    starts = np.searchsorted(words.index, range(len(words.tokens)))
+    sums = np.add.reduceat(np.add.reduceat(attention.weights, starts, -1), starts, -2)
+    means: Weights = sums / np.bincount(words.index)[:, None]
+    return means
 
 
 def _ends(example: Example, at: dict[int, int]) -> dict[tuple[str, int], list[int]]:

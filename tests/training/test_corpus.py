@@ -5,11 +5,11 @@ from itertools import islice
 
 import pytest
 
-from attnviz.training.builder import Example, Link, Relation
-from attnviz.training.corpus import Draft, Split, drafts, examples, lexicon_size
-from attnviz.training.frames import combination, frames, is_held_out
-from attnviz.training.holdout import held_out_nouns
-from attnviz.training.lexicon import lexicon
+from attnviz.training.corpus.builder import Example, Link, Relation
+from attnviz.training.corpus.examples import Draft, Split, drafts, examples, lexicon_size
+from attnviz.training.corpus.frames import combination, frames, is_held_out
+from attnviz.training.corpus.holdout import held_out_nouns
+from attnviz.training.corpus.lexicon import lexicon
 
 PRONOUNS = (
     {"he", "she", "it", "they", "him", "her", "them", "his", "its", "their"}

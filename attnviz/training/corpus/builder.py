@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from attnviz.training.morphology import takes_an
+from attnviz.training.corpus.morphology import takes_an
 
 Span = tuple[int, int]
 _SENTENCE_ENDS = frozenset({".", "?", "!"})

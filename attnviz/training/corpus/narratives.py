@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from attnviz.training.lexicon import lexicon, table
-from attnviz.training.patterns import Clause, parse
-from attnviz.training.referents import Slot, parse_slots
+from attnviz.training.corpus.lexicon import lexicon, table
+from attnviz.training.corpus.patterns import Clause, parse
+from attnviz.training.corpus.referents import Slot, parse_slots
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 from random import Random
 
-from attnviz.training.lexicon import Lexicon, Noun, Verb, lexicon, table
-from attnviz.training.patterns import Clause, Item, Mention, Preposition
-from attnviz.training.referents import Slot, parse_slot
+from attnviz.training.corpus.lexicon import Lexicon, Noun, Verb, lexicon, table
+from attnviz.training.corpus.patterns import Clause, Item, Mention, Preposition
+from attnviz.training.corpus.referents import Slot, parse_slot
 
 LETTER_SETS = ("ABC", "DEF", "GHJ")
 

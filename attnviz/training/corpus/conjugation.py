@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from attnviz.training import morphology
-from attnviz.training.lexicon import Verb
+from attnviz.training.corpus import morphology
+from attnviz.training.corpus.lexicon import Verb
 
 MODALS = ("can", "will", "must", "should", "might", "would", "could")
 _PAST_MODALS = {"can": "could", "will": "would"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import zlib
 from functools import cache
 
-from attnviz.training.constructions import inventory
-from attnviz.training.frames import frames
-from attnviz.training.lexicon import lexicon
-from attnviz.training.narratives import narratives
-from attnviz.training.patterns import Clause, Literal
-from attnviz.training.referents import Pool, Slot
+from attnviz.training.corpus.constructions import inventory
+from attnviz.training.corpus.frames import frames
+from attnviz.training.corpus.lexicon import lexicon
+from attnviz.training.corpus.narratives import narratives
+from attnviz.training.corpus.patterns import Clause, Literal
+from attnviz.training.corpus.referents import Pool, Slot
 
 _PERCENT = 8
 # Nouns of the classic examples, which the shipped model is expected to know.

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from attnviz.training.constructions import Construction, inventory
-from attnviz.training.lexicon import lexicon
-from attnviz.training.patterns import Clause, Item, Mention, Pronoun
-from attnviz.training.plan import Plan
-from attnviz.training.referents import Chooser, Referent
+from attnviz.training.corpus.constructions import Construction, inventory
+from attnviz.training.corpus.lexicon import lexicon
+from attnviz.training.corpus.patterns import Clause, Item, Mention, Pronoun
+from attnviz.training.corpus.plan import Plan
+from attnviz.training.corpus.referents import Chooser, Referent
 
 _OWNABLE = frozenset({"thing", "relative", "pet", "building", "food"})
 _SUBJECT_JOINTS = ("and", "and", "and then", ".", "before", "after", "while", "but", "when")

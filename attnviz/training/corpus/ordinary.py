@@ -7,11 +7,11 @@ from dataclasses import replace
 from itertools import accumulate
 from random import Random
 
-from attnviz.training.conjugation import BE
-from attnviz.training.constructions import Construction, Inventory, inventory
-from attnviz.training.lexicon import Lexicon, lexicon
-from attnviz.training.morphology import comparative
-from attnviz.training.patterns import (
+from attnviz.training.corpus.conjugation import BE
+from attnviz.training.corpus.constructions import Construction, Inventory, inventory
+from attnviz.training.corpus.lexicon import Lexicon, lexicon
+from attnviz.training.corpus.morphology import comparative
+from attnviz.training.corpus.patterns import (
     Adverb,
     Clause,
     Deictic,
@@ -23,8 +23,8 @@ from attnviz.training.patterns import (
     Preposition,
     parse,
 )
-from attnviz.training.plan import Plan
-from attnviz.training.referents import Chooser, Modifier, Referent, parse_slot
+from attnviz.training.corpus.plan import Plan
+from attnviz.training.corpus.referents import Chooser, Modifier, Referent, parse_slot
 
 _MARKS = tuple(
     frozenset(marks.split())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from attnviz.training import morphology
+from attnviz.training.corpus import morphology
 
 _DATA = Path(__file__).parent / "data"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from attnviz.training import morphology
-from attnviz.training.builder import Relation, TextBuilder
-from attnviz.training.conjugation import verb_group
-from attnviz.training.patterns import (
+from attnviz.training.corpus import morphology
+from attnviz.training.corpus.builder import Relation, TextBuilder
+from attnviz.training.corpus.conjugation import verb_group
+from attnviz.training.corpus.patterns import (
     PLURAL_DETERMINERS,
     Adverb,
     Clause,
@@ -24,7 +24,7 @@ from attnviz.training.patterns import (
     Preposition,
     Pronoun,
 )
-from attnviz.training.referents import Modifier, Referent
+from attnviz.training.corpus.referents import Modifier, Referent
 
 _SUBJECT = {"m": "he", "f": "she", "n": "it"}
 _OBJECT = {"m": "him", "f": "her", "n": "it"}

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
 
-from attnviz.training.lexicon import Lexicon, Noun, lexicon, table
-from attnviz.training.patterns import Clause, Item, Mention, Predicate, Pronoun, parse
-from attnviz.training.referents import Slot, parse_slots
+from attnviz.training.corpus.lexicon import Lexicon, Noun, lexicon, table
+from attnviz.training.corpus.patterns import Clause, Item, Mention, Predicate, Pronoun, parse
+from attnviz.training.corpus.referents import Slot, parse_slots
 
 _HELD_OUT_PERCENT = 10
 _PLAIN_DEGREES = ((), (), ("very",), ("so",), ("really",), ("quite",), ("very",), ("extremely",))

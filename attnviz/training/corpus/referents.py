@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from attnviz.training.lexicon import Adjective, Lexicon, Noun
-from attnviz.training.morphology import plural as plural_of
-from attnviz.training.patterns import Clause
+from attnviz.training.corpus.lexicon import Adjective, Lexicon, Noun
+from attnviz.training.corpus.morphology import plural as plural_of
+from attnviz.training.corpus.patterns import Clause
 
 _PERSONS = frozenset({"person", "infant"})
 _OWNABLE = frozenset({"relative", "pet", "thing"})

@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from enum import Enum
 from random import Random
 
-from attnviz.training import frames
-from attnviz.training.anaphora import Anaphora
-from attnviz.training.builder import Example, Link, Relation, Span, TextBuilder
-from attnviz.training.grammar import Grammar
-from attnviz.training.holdout import held_out_nouns
-from attnviz.training.lexicon import Noun, lexicon
-from attnviz.training.narratives import narratives
-from attnviz.training.nonce import nonce
-from attnviz.training.ordinary import Ordinary
-from attnviz.training.plan import Plan
-from attnviz.training.referents import Chooser
-
-__all__ = ["Example", "Link", "Relation", "Span", "Split", "examples", "lexicon_size"]
+from attnviz.training.corpus import frames
+from attnviz.training.corpus.anaphora import Anaphora
+from attnviz.training.corpus.builder import Example, TextBuilder
+from attnviz.training.corpus.grammar import Grammar
+from attnviz.training.corpus.holdout import held_out_nouns
+from attnviz.training.corpus.lexicon import Noun, lexicon
+from attnviz.training.corpus.narratives import narratives
+from attnviz.training.corpus.nonce import nonce
+from attnviz.training.corpus.ordinary import Ordinary
+from attnviz.training.corpus.plan import Plan
+from attnviz.training.corpus.referents import Chooser
 
 _FRAME_SHARE, _NARRATIVE_SHARE = 0.45, 0.25
 _ANAPHORA_SHARE = 0.35

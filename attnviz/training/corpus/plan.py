@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attnviz.training.patterns import Clause
-from attnviz.training.referents import Referent
+from attnviz.training.corpus.patterns import Clause
+from attnviz.training.corpus.referents import Referent
 
 
 @dataclass(frozen=True, slots=True)

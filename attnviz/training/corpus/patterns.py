@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from attnviz.training.conjugation import BE
-from attnviz.training.lexicon import Lexicon, Noun, Verb, table
+from attnviz.training.corpus.conjugation import BE
+from attnviz.training.corpus.lexicon import Lexicon, Noun, Verb, table
 
 
 def _function_words(label: str) -> frozenset[str]:

@@ -1,0 +1,300 @@
+"""Pictures of attention, to be put in a paper: queries down, keys across, a weight a coloured cell.
+
+matplotlib takes longer to import than all the rest, so only the functions that draw import it.
+"""
+
+import io
+import math
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attnviz.attention import AVERAGE, Attention, Kind, Weights, ranges
+from attnviz.text import Occurrence, Token
+from attnviz.views.image_labels import FONT, Label, ellipsised, missing_glyphs, missing_glyphs_ignored, token_labels
+from attnviz.views.image_sheet import GAP, NUMBER_ROOM, Panel, Sheet, draw
+from attnviz.views.image_style import Style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SAVING: dict[str, dict[str, Any]] = {
+    "png": {"pil_kwargs": {"compress_type": zlib.Z_RLE}},  # large even areas: as small, in two thirds of the time
+    "svg": {"metadata": {"Date": None}},
+    "pdf": {"metadata": {"CreationDate": None}},
+}
+IMAGE_FORMATS = tuple(_SAVING)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure, the `name` that its file may have, and `notes` on what could not be shown as it was asked for."""
+
+    name: str
+    figure: "Figure"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How large cells are along an axis, in points.
+
+    They share `side`, but each gets at least `least` and at most `most`; all of them stay within `limit`, and only for
+    that they get smaller than `least`. `text_size` is that of the labels.
+    """
+
+    side: float
+    least: float
+    most: float
+    limit: float
+    text_size: float = 8
+
+    def cell(self, count: int, style: Style) -> float:
+        """The side of one of so many cells: a whole number of pixels, so that all look alike."""
+        roomy = style.annotate and count * NUMBER_ROOM <= self.limit
+        least = max(self.least, NUMBER_ROOM) if roomy else self.least
+        side = min(max(self.side / count, least), max(self.most, least), self.limit / count)
+        return max(round(side * style.dpi / 72), 1) * 72 / style.dpi
+
+    def cells(self, panel: Weights, style: Style) -> tuple[float, float]:
+        """Width and height of a cell: the same, unless that would leave the shorter axis too little room."""
+        rows, columns = panel.shape
+        square = self.cell(max(rows, columns), style)
+        return (square, square) if square >= self.least else (self.cell(columns, style), self.cell(rows, style))
+
+    def pool(self, count: int, style: Style) -> int:
+        """How many of so many weights in a row share a cell, so that none is smaller than a pixel."""
+        return math.ceil(count / (self.limit * style.dpi / 72))
+
+
+_HEAD = _Room(side=300, least=10.5, most=24, limit=1000)
+_LAYER = _Room(side=150, least=9, most=18, limit=264, text_size=7)
+_LAYER_WIDTH = 1100  # points that the heads of a layer may fill before they are wrapped into several rows
+_TOKEN_KEYS = _Room(side=240, least=10.5, most=18, limit=720)
+_TOKEN_HEADS = _Room(side=0, least=10.5, most=10.5, limit=2400)
+_GRID_SIDE, _GRID_LEAST, _GRID_MOST = 800, 36, 130  # points that the heads of a row share, and that each of them gets
+_GRID_GAP = 4  # points between heads
+_TOKENS_LISTED = 20  # a grid lists its tokens if there are no more than this
+
+
+def _head_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
+    """A picture a head."""
+    for layer in attention.layers:
+        for head in attention.heads:
+            where = _where((layer,), (head,))
+            yield _side_by_side(attention, attention.head(layer, head)[None], [""], where, _HEAD, style)
+
+
+def _layer_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
+    """A picture a layer, its heads side by side."""
+    titles = [_named("head", (head,)) for head in attention.heads]
+    for layer, weights in zip(attention.layers, attention.weights, strict=True):
+        yield _side_by_side(attention, weights, titles, (_named("layer", (layer,)),), _LAYER, style)
+
+
+def _side_by_side(
+    attention: Attention,
+    weights: Weights,  # [heads, queries, keys]
+    titles: Sequence[str],
+    where: tuple[str, ...],
+    room: _Room,
+    style: Style,
+) -> Picture:
+    pool = room.pool(len(attention.query_tokens), style), room.pool(len(attention.key_tokens), style)
+    rows, columns = token_labels(attention.query_tokens, pool[0]), token_labels(attention.key_tokens, pool[1])
+    panels = [Panel(_pooled(w, pool), rows, columns, title, "keys") for w, title in zip(weights, titles, strict=True)]
+    cell = room.cells(panels[0].cells, style)
+    in_a_row = max(int(_LAYER_WIDTH / (panels[0].cells.shape[1] * cell[0] + GAP)), 1)
+    sheet = Sheet(
+        panels=panels,
+        across=math.ceil(len(panels) / math.ceil(len(panels) / in_a_row)),  # rows as even as can be
+        cell=cell,
+        row_name="queries",
+        text_size=room.text_size,
+        heading=_heading(attention, where, style),
+        remarks=_remarks(attention, where, pool, style),
+    )
+    return _picture("-".join(words.replace(" ", "") for words in where), sheet, style)
+
+
+def _grid_picture(attention: Attention, style: Style) -> Iterator[Picture]:
+    """One picture of all heads, layers down and heads across: a bird's-eye view."""
+    side = min(max(_GRID_SIDE / len(attention.heads), _GRID_LEAST), _GRID_MOST)
+    room = _Room(side=side, least=0, most=_HEAD.most, limit=side)
+    pool = room.pool(len(attention.query_tokens), style), room.pool(len(attention.key_tokens), style)
+    weights = _pooled(attention.weights, pool)
+    cell = room.cells(weights[0, 0], style)
+    gap = max(round(_GRID_GAP / cell[0]), 1)
+    where = _where(attention.layers, attention.heads)
+    sheet = Sheet(
+        panels=[
+            Panel(
+                _mosaic(weights, gap),
+                _axis_labels(attention.layers, weights.shape[2], gap),
+                _axis_labels(attention.heads, weights.shape[3], gap),
+                column_name="head",
+            )
+        ],
+        cell=cell,
+        row_name="layer",
+        columns_on_top=True,
+        heading=_heading(attention, where, style),
+        remarks=_remarks(attention, where, pool, style),
+        caption=_grid_caption(attention),
+    )
+    yield _picture("heads", sheet, style)
+
+
+LAYOUTS: dict[str, Callable[[Attention, Style], Iterator[Picture]]] = {
+    "head": _head_pictures,
+    "layer": _layer_pictures,
+    "grid": _grid_picture,
+}
+"""How the heads of a record are spread over pictures, each drawn when it is asked for."""
+
+
+def token_picture(attention: Attention, occurrence: Occurrence, style: Style) -> Picture:
+    """What every head has to do with one word or token: a row a head, a column a token.
+
+    `occurrence` holds indices into the query tokens. The left panel shows the weights from its pieces (their mean), the
+    right one, left out if the pieces are not among the keys, the weights to its pieces (their sum).
+    """
+    word = f"“{ellipsised(occurrence.text)}”"
+    heads = [
+        Label(f"{_short('L', layer)} {_short('H', head)}", row + 0.5)
+        for row, (layer, head) in enumerate(product(attention.layers, attention.heads))
+    ]
+    sides = _sides(attention, occurrence, word)
+    longest = max(len(tokens) for _, _, tokens, _ in sides)
+    pool = _TOKEN_KEYS.pool(longest, style)
+    panels = [
+        Panel(
+            _pooled(weights.reshape(len(heads), len(tokens)), (1, pool)),
+            heads,
+            token_labels(tokens, pool),
+            title,
+            name,
+            rules=range(len(attention.heads), len(heads), len(attention.heads)),
+        )
+        for title, weights, tokens, name in sides
+    ]
+    sheet = Sheet(
+        panels=panels,
+        across=len(panels),
+        cell=(_TOKEN_KEYS.cell(math.ceil(longest / pool), style), _TOKEN_HEADS.cell(len(heads), style)),
+        row_name="heads",
+        heading=_heading(attention, (word,), style),
+        remarks=_remarks(attention, (word,), (1, pool), style),
+    )
+    position = attention.query_tokens[occurrence.indices[0]].position
+    letters = "".join(char for char in occurrence.text if char.isalnum())[:24]
+    return _picture(f"token{position}-{letters}".rstrip("-"), sheet, style)
+
+
+def _sides(
+    attention: Attention, occurrence: Occurrence, word: str
+) -> list[tuple[str, Weights, tuple[Token, ...], str]]:
+    """Title, weights [layers, heads, tokens], tokens and the name of their axis, for each side of a token picture."""
+    pieces = [attention.query_tokens[index] for index in occurrence.indices]
+    away = attention.weights[:, :, list(occurrence.indices)].mean(2)  # [layers, heads, keys]
+    sides = [(f"what {word} looks at", away, attention.key_tokens, "keys")]
+    if attention.kind is not Kind.CROSS and set(pieces) <= set(attention.key_tokens):
+        keys = [attention.key_tokens.index(piece) for piece in pieces]
+        back = attention.weights[..., keys].sum(-1)  # [layers, heads, queries]
+        sides.append((f"who looks at {word}", back, attention.query_tokens, "queries"))
+    return sides
+
+
+def render(figure: "Figure", file_format: str) -> bytes:
+    """The figure as a file of one of `IMAGE_FORMATS`: the same bytes whenever it is drawn.
+
+    The text of an SVG stays text: it can be searched and edited, and a viewer's fonts may have glyphs that are missing
+    here. They are as a rule narrower than the font that was measured, so labels still fit.
+    """
+    from matplotlib import rc_context
+
+    file = io.BytesIO()
+    fonts = rc_context({"font.sans-serif": [FONT], "svg.fonttype": "none", "pdf.fonttype": 42})
+    with fonts, rc_context({"svg.hashsalt": "attnviz", "savefig.bbox": None}), missing_glyphs_ignored():
+        figure.savefig(file, format=file_format, dpi=figure.dpi, **_SAVING[file_format])
+    return file.getvalue()
+
+
+def _picture(name: str, sheet: Sheet, style: Style) -> Picture:
+    """The sheet drawn, with a note on whatever could not be shown as it was asked for."""
+    figure = draw(sheet, style)
+    notes = []
+    if style.annotate and not sheet.numbers_fit:
+        notes.append("There is no room for numbers in the cells, so they are left out.")
+    if strange := missing_glyphs(sheet.texts()):
+        notes.append(f"No font here has glyphs for {strange[:40]}: they are shown as boxes.")
+    if figure.dpi < style.dpi:
+        notes.append(f"At {style.dpi} dpi the picture would be too large: it has {figure.dpi:g}.")
+    return Picture(name, figure, tuple(notes))
+
+
+def _heading(attention: Attention, where: Sequence[str], style: Style) -> str:
+    if style.title is not None:
+        return style.title
+    kind = [] if attention.kind is Kind.ENCODER else [attention.kind.value]
+    return " · ".join([attention.model, *kind, *where])
+
+
+def _remarks(attention: Attention, where: Sequence[str], pool: tuple[int, int], style: Style) -> list[str]:
+    """What stands below the heading: what it does not say itself, and what was done to the weights."""
+    named = [] if style.title is None else [" · ".join(where)]
+    pooled = [] if pool == (1, 1) else [f"each cell shows the largest of {pool[0]} × {pool[1]} weights"]
+    return [*named, *attention.notes, *pooled]
+
+
+def _grid_caption(attention: Attention) -> str:
+    queries, keys = attention.query_tokens, attention.key_tokens
+    caption = "Within each head, rows are queries (down) and columns are keys (across)"
+    if max(len(queries), len(keys)) > _TOKENS_LISTED:
+        return f"{caption}."
+    listed = [" ".join(ellipsised(token.text) for token in tokens) for tokens in (queries, keys)]
+    return f"{caption}: {listed[0]}" if queries == keys else f"{caption}. Queries: {listed[0]}. Keys: {listed[1]}"
+
+
+def _where(layers: tuple[int, ...], heads: tuple[int, ...]) -> tuple[str, ...]:
+    """What is shown, in words: `layer 2`, `head 5`."""
+    return ("mean",) if layers == heads == (AVERAGE,) else (_named("layer", layers), _named("head", heads))
+
+
+def _named(axis: str, indices: tuple[int, ...]) -> str:
+    """Layers or heads in words: `layer 2`, `heads 0-5`, `mean head`."""
+    if indices == (AVERAGE,):
+        return f"mean {axis}"
+    return f"{axis}{'s' * (len(indices) > 1)} {ranges(indices)}"
+
+
+def _short(letter: str, index: int) -> str:
+    return f"{letter}{'mean' if index == AVERAGE else index}"
+
+
+def _axis_labels(indices: Sequence[int], length: int, gap: int) -> list[Label]:
+    """A label in the middle of each of these layers or heads, `length` cells long and `gap` cells apart."""
+    return [
+        Label("mean" if index == AVERAGE else str(index), number * (length + gap) + length / 2)
+        for number, index in enumerate(indices)
+    ]
+
+
+def _mosaic(weights: Weights, gap: int) -> Weights:
+    """All heads in one picture, blank (NaN) between them: [layers, heads, queries, keys] -> [rows, columns]."""
+    layers, heads, queries, keys = weights.shape
+    spread = np.full((layers, queries + gap, heads, keys + gap), np.nan, np.float32)
+    spread[:, :queries, :, :keys] = weights.transpose(0, 2, 1, 3)
+    return spread.reshape(layers * (queries + gap), heads * (keys + gap))[:-gap, :-gap]
+
+
+def _pooled(weights: Weights, pool: tuple[int, int]) -> Weights:
+    """The largest of each `pool` rows and columns, so that a strong link still shows: [..., rows, columns]."""
+    for axis, length in zip((-2, -1), pool, strict=True):
+        if length > 1:
+            weights = np.maximum.reduceat(weights, range(0, weights.shape[axis], length), axis)
+    return weights

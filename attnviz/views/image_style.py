@@ -1,0 +1,103 @@
+"""How pictures look: what may be asked for, and which colour stands for which weight."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attnviz.attention import Weights
+from attnviz.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap, Normalize
+
+_OWN_COLOURS = {
+    "ink": ("#f2f6f7", "#b7e4ff", "#82c9fa", "#5aaaec", "#4189d3", "#3569b3", "#2d4c8d", "#233266", "#161b40"),
+}
+"""Colour maps that matplotlib lacks. `ink` goes from paper to dark blue in equal steps of OKLab, so that equal steps of
+weight look equal, to the colour-blind and in grey too, and no weight looks like nothing."""
+
+DEFAULT_COLOURS = "ink"
+
+_DECADES = 4  # how many powers of ten below the largest weight a logarithmic scale shows at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How pictures look, whatever they show.
+
+    `cmap` is `ink` or a colour map of matplotlib, `dpi` pixels an inch; `log` asks for a logarithmic colour scale,
+    `annotate` for numbers in the cells; `title` replaces the one that names the model, layer and head.
+
+    Raises:
+        UsageError: there is no such colour map, or the resolution is out of range.
+    """
+
+    cmap: str = DEFAULT_COLOURS
+    dpi: int = 150
+    log: bool = False
+    title: str | None = None
+    annotate: bool = False
+
+    def __post_init__(self) -> None:
+        colour_map(self.cmap)
+        if not 20 <= self.dpi <= 1200:
+            raise UsageError(f"A resolution of {self.dpi} dpi is out of range: give 20 to 1200.")
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The colour of each weight, and the weights that are named on the colour bar."""
+
+    norm: "Normalize"
+    colours: "Colormap"
+    name: str
+    ticks: Sequence[tuple[float, str]]
+
+
+def colour_map(name: str) -> "Colormap":
+    """The colour map of this name, one of ours or of matplotlib.
+
+    Raises:
+        UsageError: there is none; the message names some that are spelled like it.
+    """
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+
+    if name in _OWN_COLOURS:
+        return LinearSegmentedColormap.from_list(name, _OWN_COLOURS[name])
+    if name not in colormaps:
+        close = get_close_matches(name, [*_OWN_COLOURS, *colormaps]) or [DEFAULT_COLOURS, "viridis", "magma_r"]
+        raise UsageError(f"There is no colour map {name!r}. Try {', '.join(close)}.")
+    return colormaps[name]
+
+
+def scale_of(weights: Iterable[Weights], style: Style) -> Scale:
+    """The scale from nothing, or from a small weight if it is logarithmic, to the largest of these weights."""
+    present = [array[array > 0] for array in weights]  # leaves out NaN too
+    largest = max((float(array.max()) for array in present if array.size), default=1.0)
+    if not style.log:
+        return _linear(largest, colour_map(style.cmap))
+    smallest = min((float(array.min()) for array in present if array.size), default=largest)
+    return _logarithmic(smallest, largest, colour_map(style.cmap))
+
+
+def _linear(largest: float, colours: "Colormap") -> Scale:
+    from matplotlib.colors import Normalize
+    from matplotlib.ticker import MaxNLocator
+
+    ticks = [tick for tick in MaxNLocator(5).tick_values(0, largest) if 0 <= tick <= largest * 1.0001]
+    return Scale(Normalize(0, largest), colours, "weight", [(tick, f"{tick:.4g}") for tick in ticks])
+
+
+def _logarithmic(smallest: float, largest: float, colours: "Colormap") -> Scale:
+    """From a power of ten up, which stands for everything below it, zero too."""
+    from matplotlib.colors import LogNorm
+
+    top = int(np.ceil(np.log10(largest) - 1e-6))
+    floor = min(max(int(np.floor(np.log10(smallest) + 1e-6)), top - _DECADES), top - 1)
+    ticks = [(10.0**power, f"{10.0**power:g}") for power in range(floor, top + 1) if 10.0**power <= largest * 1.0001]
+    ticks[0] = (ticks[0][0], f"≤ {ticks[0][1]}")
+    return Scale(LogNorm(10.0**floor, max(largest, 10.0**floor * 2), clip=True), colours, "weight", ticks)

@@ -1,0 +1,130 @@
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import attnviz
+
+PACKAGE = Path(attnviz.__file__).parent
+EDGE = "edge"  # attnviz/__init__.py and attnviz/__main__.py
+
+ARROWS = {
+    "errors": "",
+    "reference": "errors",
+    "text": "errors",
+    "attention": "errors text",
+    "folds": "errors text attention",
+    "models": "errors text attention folds reference",
+    "analysis": "errors text attention folds reference",
+    "views": "errors text attention reference",
+    "training": "errors text attention reference models",
+    "cli": f"errors text attention folds reference models analysis views training {EDGE}",
+    EDGE: "models cli",
+}
+"""Each room, and the rooms that it may import."""
+
+HEAVY = {"numpy", "torch", "transformers", "matplotlib", "tokenizers", "safetensors"}
+
+
+def room_of(name: str) -> str:
+    """The room of a dotted name: the name itself below the package, or the edge."""
+    _, _, below = name.partition(".")
+    room = below.partition(".")[0]
+    return room if room and room != "__main__" else EDGE
+
+
+def imported_names(source: str, package: str) -> Iterator[str]:
+    """The dotted names that the source of a module of this package imports from attnviz, wherever in it."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                found = [alias.name for alias in names]
+            case ast.ImportFrom(module=module, names=names, level=level):
+                above = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+                origin = ".".join([*above, *([module] if module else [])])
+                # what `from attnviz import …` brings may be a room
+                found = [f"{origin}.{alias.name}" if origin == "attnviz" else origin for alias in names]
+            case ast.Call(func=ast.Name(id="__import__") | ast.Attribute(attr="import_module"), args=[first, *_]):
+                found = [first.value] if isinstance(first, ast.Constant) else []
+            case _:
+                found = []
+        yield from (name for name in found if name.split(".")[0] == "attnviz")
+
+
+def rooms_imported(source: str, package: str = "attnviz") -> set[str]:
+    rooms = {room_of(name) for name in imported_names(source, package)}
+    return {room if room in ARROWS else EDGE for room in rooms}  # `from attnviz import load`
+
+
+def loaded_after(code: str) -> set[str]:
+    """The top-level names of the modules that a fresh interpreter has loaded after this code."""
+    script = f"{code}\nimport json, sys\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    return set(json.loads(ran.stdout.splitlines()[-1]))
+
+
+def test_every_import_follows_an_arrow_of_the_table() -> None:
+    wrong = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        room = EDGE if parts[1] in ("__init__", "__main__") else parts[1]
+        assert room in ARROWS, f"{path} stands in no room of the table"
+        imported = rooms_imported(path.read_text(encoding="utf-8"), ".".join(parts[:-1]))
+        allowed = {room, *ARROWS[room].split()}
+        wrong += [f"{'/'.join(parts[1:])}.py imports {other}" for other in sorted(imported - allowed)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("source", "rooms"),
+    [
+        ("import attnviz.views.image", {"views"}),
+        ("from attnviz.models import registry", {"models"}),
+        ("from attnviz import text, folds", {"text", "folds"}),
+        ("from attnviz import load", {EDGE}),
+        ("import attnviz", {EDGE}),
+        ("from ..views import image", {"views"}),
+        ("from .. import cli", {"cli"}),
+        ("from . import base\nfrom .base import Card", {"models"}),
+        ("def late():\n    from attnviz.training import corpus", {"training"}),
+        ("if TYPE_CHECKING:\n    from attnviz.cli.app import run", {"cli"}),
+        ("importlib.import_module('attnviz.analysis.flow')", {"analysis"}),
+        ("import numpy, attnvizard\nfrom numpy import linalg", set()),
+    ],
+)
+def test_the_walk_sees_every_way_of_importing(source: str, rooms: set[str]) -> None:
+    assert rooms_imported(source, "attnviz.models") == rooms
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import attnviz",
+        "import attnviz.cli.app",
+        "import runpy, sys\n"
+        "sys.argv = ['attnviz', '--help']\n"
+        "try:\n    runpy.run_module('attnviz', run_name='__main__')\n"
+        "except SystemExit as end:\n    assert not end.code, end.code",
+    ],
+    ids=["package", "app", "help"],
+)
+def test_the_command_line_starts_and_helps_without_a_heavy_library(code: str) -> None:
+    assert loaded_after(code) & HEAVY == set()
+
+
+def test_the_registry_of_models_imports_no_framework() -> None:
+    loaded = loaded_after("import attnviz.models.registry")
+    assert "numpy" in loaded
+    assert loaded & {"torch", "transformers", "matplotlib", "scipy"} == set()
+
+
+def test_the_built_in_model_runs_without_a_framework() -> None:
+    loaded = loaded_after("import attnviz\nattnviz.load().attend('It works.')")
+    assert loaded & {"torch", "transformers", "matplotlib", "scipy"} == set()

@@ -1,0 +1,385 @@
+import io
+import subprocess
+import sys
+from itertools import combinations
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.image import BboxImage
+from matplotlib.text import Text
+from PIL import Image
+
+from attnviz.attention import Attention, Kind
+from attnviz.errors import UsageError
+from attnviz.text import Token, find, special_token
+from attnviz.views.image import IMAGE_FORMATS, LAYOUTS, render, token_picture
+from attnviz.views.image_style import Style
+
+LAYERS, HEADS, QUERIES, KEYS = 2, 3, 5, 7
+
+
+def tokens_of(count, words=("the", "animal", "was", "tired")):
+    inner = [Token(words[i % len(words)], i + 1, (i, i + 1), False, i) for i in range(count - 2)]
+    return (special_token("[CLS]", 0), *inner, special_token("[SEP]", count - 1))[:count]
+
+
+def record(layers=LAYERS, heads=HEADS, queries=QUERIES, keys=KEYS, seed=0, **fields):
+    weights = np.random.default_rng(seed).dirichlet(np.full(keys, 0.3), (layers, heads, queries)).astype(np.float32)
+    axes = {
+        "kind": Kind.ENCODER,
+        "layers": tuple(range(layers)),
+        "heads": tuple(range(heads)),
+        "query_tokens": tokens_of(queries),
+        "key_tokens": tokens_of(keys),
+        "model": "some/model",
+        "weights": weights,
+    }
+    return Attention(**(axes | fields))
+
+
+def square(count, **fields):
+    return record(queries=count, keys=count, **fields)
+
+
+def named(*texts):
+    tokens = tuple(Token(text, i, (i, i + 1), False, i) for i, text in enumerate(texts))
+    return square(len(tokens), query_tokens=tokens, key_tokens=tokens)
+
+
+def first(layout, attention, **style):
+    return next(LAYOUTS[layout](attention, Style(**style)))
+
+
+def images(picture):
+    """The arrays of a picture's panels, the colour bar's left out."""
+    arrays = [artist.get_array() for artist in picture.figure.artists if isinstance(artist, BboxImage)]
+    return arrays[:-1]
+
+
+def written(picture):
+    return [text.get_text() for text in picture.figure.texts]
+
+
+def extents(figure):
+    """Where each text of a drawn figure lies: (text, left, bottom, right, top) in pixels."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return [(text.get_text(), *text.get_window_extent(canvas.get_renderer()).extents) for text in figure.findobj(Text)]
+
+
+def token_of(wanted, attention, **style):
+    return token_picture(attention, find(attention.query_tokens, wanted)[0], Style(**style))
+
+
+PICTURES = {
+    **{f"head of {n}": lambda n=n: first("head", square(n)) for n in (1, 2, 3, 7, 15, 60, 300)},
+    "head of 5 × 7": lambda: first("head", record()),
+    "head of 1 × 200": lambda: first("head", record(queries=1, keys=200)),
+    "annotated head": lambda: first("head", square(15), annotate=True),
+    "logarithmic head": lambda: first("head", square(15), log=True),
+    "head with a long title": lambda: first("head", square(3), title="a long title " * 12),
+    "head with long tokens": lambda: first(
+        "head", named("Donaudampfschifffahrtsgesellschaft", "$x", "a_b^c\\d$", "Wg|ÅÇ")
+    ),
+    **{f"layer of {n} heads": lambda n=n: first("layer", square(15, heads=n)) for n in (1, 6, 12, 13)},
+    "layer of 60": lambda: first("layer", square(60, heads=5)),
+    "layer of 2": lambda: first("layer", square(2, heads=13)),
+    "grid of 1 × 1": lambda: first("grid", square(7, layers=1, heads=1)),
+    "grid of 12 × 12": lambda: first("grid", square(15, layers=12, heads=12)),
+    "grid of 3 × 32": lambda: first("grid", square(60, layers=3, heads=32)),
+    "grid of 2 × 3": lambda: first("grid", record()),
+    "grid of 40 × 2, strips": lambda: first("grid", record(layers=40, heads=2, queries=1, keys=30)),
+    "token in 4 × 6": lambda: token_of("[SEP]", square(15, layers=4, heads=6)),
+    "token in 32 × 8": lambda: token_of("[SEP]", square(15, layers=32, heads=8)),
+    "token of 3": lambda: token_of("the", square(3), annotate=True),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_no_text_is_cut_or_overlaps_another(name):
+    picture = PICTURES[name]()
+    placed = extents(picture.figure)
+    width, height = picture.figure.bbox.size
+    for text, left, bottom, right, top in placed:
+        assert left >= 0, text
+        assert bottom >= 0, text
+        assert right <= width, text
+        assert top <= height, text
+    for (text, left, bottom, right, top), (other, *box) in combinations(placed, 2):
+        apart = right <= box[0] + 1 or box[2] <= left + 1 or top <= box[1] + 1 or box[3] <= bottom + 1
+        assert apart, f"{text!r} overlaps {other!r}"
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 15, 60, 300])
+def test_no_text_lies_on_the_cells(count):
+    figure = first("head", square(count)).figure
+    cells = next(artist for artist in figure.artists if isinstance(artist, BboxImage))
+    for text, left, bottom, right, top in extents(figure):
+        x0, y0, x1, y1 = cells.get_window_extent().extents
+        assert right <= x0 or left >= x1 or top <= y0 or bottom >= y1, text
+
+
+def test_there_is_one_picture_a_head_named_after_it():
+    attention = record(layers=LAYERS, heads=HEADS)
+    made = list(LAYOUTS["head"](attention, Style()))
+    assert [picture.name for picture in made] == [
+        f"layer{layer}-head{head}" for layer in range(LAYERS) for head in range(HEADS)
+    ]
+    for picture, weights in zip(made, attention.weights.reshape(-1, QUERIES, KEYS), strict=True):
+        np.testing.assert_array_equal(images(picture), [weights])
+
+
+def test_there_is_one_picture_a_layer_with_all_its_heads():
+    attention = record()
+    made = list(LAYOUTS["layer"](attention, Style()))
+    assert [picture.name for picture in made] == ["layer0", "layer1"]
+    for picture, weights in zip(made, attention.weights, strict=True):
+        np.testing.assert_array_equal(images(picture), weights)
+        assert [text for text in written(picture) if text.startswith("head")] == ["head 0", "head 1", "head 2"]
+
+
+def test_pictures_are_drawn_only_when_they_are_asked_for():
+    thousands = square(3, layers=100, heads=100)
+    assert next(LAYOUTS["head"](thousands, Style())).name == "layer0-head0"
+
+
+def test_the_grid_shows_every_weight_of_every_head_in_its_place():
+    attention = record()
+    (mosaic,) = images(first("grid", attention))
+    filled = mosaic.compressed().reshape(LAYERS, QUERIES, HEADS, KEYS)
+    np.testing.assert_array_equal(filled.transpose(0, 2, 1, 3), attention.weights)
+
+
+def test_a_selection_keeps_the_numbers_of_its_layers_and_heads():
+    attention = record(layers=5, heads=4).select([4], [3, 1])
+    assert [picture.name for picture in LAYOUTS["head"](attention, Style())] == ["layer4-head3", "layer4-head1"]
+    assert {"4", "3", "1"} <= set(written(first("grid", attention)))
+
+
+@pytest.mark.parametrize(("count", "dpi"), [(5, 150), (15, 97), (60, 150), (33, 200)])
+def test_the_pixels_of_each_cell_have_the_colour_of_its_weight(count, dpi):
+    attention = square(count)
+    picture = first("head", attention, dpi=dpi, cmap="viridis")
+    pixels = np.asarray(Image.open(io.BytesIO(render(picture.figure, "png"))).convert("RGB")).astype(int)
+    panel, _ = (artist for artist in picture.figure.artists if isinstance(artist, BboxImage))
+    left, bottom, right, top = panel.get_window_extent().extents
+    side = (right - left) / count
+    assert side == pytest.approx((top - bottom) / count)
+    assert side == pytest.approx(round(side))
+    rows = (pixels.shape[0] - top + np.arange(count * round(side))).round().astype(int)
+    columns = (left + np.arange(count * round(side))).round().astype(int)
+    import matplotlib
+
+    weights = attention.weights[0, 0] / attention.weights[0, 0].max()
+    expected = matplotlib.colormaps["viridis"](weights)[..., :3] * 255
+    expected = expected.repeat(round(side), 0).repeat(round(side), 1)
+    assert np.abs(pixels[np.ix_(rows, columns)] - expected).max() <= 1
+
+
+def test_more_weights_than_pixels_are_pooled_to_their_largest_and_the_picture_says_so():
+    weights = np.full((1, 1, 900, 900), 1e-4, np.float32)
+    weights[0, 0, :, 0] = 1 - 899e-4
+    weights[0, 0, 450, :] = 0
+    weights[0, 0, 450, 777] = 1
+    attention = square(900, layers=1, heads=1, weights=weights)
+    picture = first("head", attention, dpi=20)
+    (cells,) = images(picture)
+    assert cells.shape == (225, 225)
+    assert cells[450 // 4, 777 // 4] == 1
+    assert "each cell shows the largest of 4 × 4 weights" in written(picture)
+
+
+def test_a_picture_too_large_for_its_resolution_gets_a_lower_one_and_a_note():
+    picture = first("head", square(60), dpi=1200)
+    assert max(picture.figure.get_size_inches()) * picture.figure.dpi <= 12_000
+    assert any("1200 dpi" in note for note in picture.notes)
+
+
+def test_labels_are_thinned_when_there_is_no_room_for_each():
+    labels = [text for text in written(first("head", square(300))) if text in {"the", "animal", "was", "tired"}]
+    assert 100 < len(labels) < 300  # of 2 × 298
+
+
+def test_special_tokens_are_muted():
+    tones = {text.get_text(): text.get_color() for text in first("head", square(5)).figure.texts}
+    assert tones["[CLS]"] == tones["[SEP]"] == tones["queries"] != tones["animal"]
+
+
+def test_very_long_tokens_are_ellipsised():
+    texts = written(first("head", named("x" * 24, "y" * 25)))
+    assert "x" * 24 in texts
+    assert "y" * 23 + "…" in texts
+
+
+@pytest.mark.parametrize("text", ["$x$", "$\\frac{", "a_b^c", "\\alpha", "100%"])
+def test_tokens_are_never_read_as_mathematics(text):
+    picture = first("head", named(text, "b"))
+    assert f">{text}<".encode() in render(picture.figure, "svg")
+
+
+def test_the_default_title_says_model_layer_and_head():
+    assert "some/model · layer 1 · head 2" in written(first("head", record().select([1], [2])))
+    assert "some/model · cross · layer 0 · head 0" in written(first("head", record(kind=Kind.CROSS)))
+
+
+def test_a_title_of_ones_own_leaves_layer_and_head_below_it():
+    assert {"Mine", "layer 0 · head 0"} <= set(written(first("head", record(), title="Mine")))
+    assert "some/model · layer 0 · head 0" not in written(first("head", record(), title="Mine"))
+
+
+def test_an_average_is_called_mean_and_says_of_what():
+    picture = first("head", record().mean())
+    assert picture.name == "mean"
+    assert {"some/model · mean", "mean over layers 0-1, heads 0-2"} <= set(written(picture))
+
+
+def test_a_linear_scale_goes_from_zero_to_the_largest_weight():
+    attention = record()
+    (panel, _) = (a for a in first("head", attention).figure.artists if isinstance(a, BboxImage))
+    assert (panel.norm.vmin, panel.norm.vmax) == (0, pytest.approx(attention.weights[0, 0].max()))
+
+
+def test_a_logarithmic_scale_shows_zero_like_its_smallest_weight():
+    weights = np.array([[[[0.9, 0.1, 0.0], [0.99, 0.01, 0.0], [1.0, 0.0, 0.0]]]], np.float32)
+    attention = square(3, layers=1, heads=1, weights=weights)
+    picture = first("head", attention, log=True)
+    (panel, _) = (a for a in picture.figure.artists if isinstance(a, BboxImage))
+    shades = np.asarray(panel.norm(panel.get_array()))
+    np.testing.assert_allclose(shades[0, 0], 1, atol=0.05)
+    np.testing.assert_allclose(shades[:, 2], 0, atol=1e-6)
+    assert shades[2, 2] <= shades[1, 1] + 1e-6 < shades[0, 1] < shades[0, 0]
+    np.testing.assert_array_equal(panel.get_array(), weights[0, 0])
+    assert "≤ 0.01" in written(picture)
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_rows_without_any_weight_are_drawn(layout, log):
+    nothing = record(weights=np.zeros((LAYERS, HEADS, QUERIES, KEYS), np.float32), sink=True)
+    assert render(first(layout, nothing, log=log).figure, "png")
+
+
+def test_numbers_stand_in_the_cells_when_there_is_room():
+    weights = np.array([[[[0.125, 0.875], [1.0, 0.0]]]], np.float32)
+    picture = first("head", square(2, layers=1, heads=1, weights=weights), annotate=True)
+    assert {".12", ".88", "1.0", ".00"} <= set(written(picture))
+    assert not picture.notes
+    assert ".12" not in written(first("head", square(2, layers=1, heads=1, weights=weights)))
+
+
+def test_numbers_are_left_out_with_a_note_when_they_would_not_be_legible():
+    picture = first("head", square(100), annotate=True)
+    assert not any(text.startswith(".") for text in written(picture))
+    assert any("no room for numbers" in note for note in picture.notes)
+
+
+def test_numbers_contrast_with_their_cells():
+    weights = np.array([[[[0.0, 1.0], [1.0, 0.0]]]], np.float32)
+    figure = first("head", square(2, layers=1, heads=1, weights=weights), annotate=True).figure
+    tones = {text.get_text(): text.get_color() for text in figure.texts}
+    assert tones["1.0"] == "white"
+    assert tones[".00"] != "white"
+
+
+def test_an_unknown_colour_map_names_those_that_are_spelled_like_it():
+    with pytest.raises(UsageError, match="viridis"):
+        Style(cmap="virdis")
+    with pytest.raises(UsageError, match="ink"):
+        Style(cmap="@")
+
+
+@pytest.mark.parametrize("dpi", [0, -5, 100_000])
+def test_an_impossible_resolution_is_refused(dpi):
+    with pytest.raises(UsageError, match="resolution"):
+        Style(dpi=dpi)
+
+
+@pytest.mark.parametrize("file_format", IMAGE_FORMATS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_same_record_gives_the_same_bytes(layout, file_format, monkeypatch):
+    made = render(first(layout, record()).figure, file_format)
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    assert render(first(layout, record()).figure, file_format) == made
+    assert made.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[file_format])
+    assert b"CreationDate" not in made
+    assert b"<dc:date>" not in made
+
+
+@pytest.mark.parametrize("file_format", IMAGE_FORMATS)
+def test_glyphs_that_the_font_lacks_are_noted_and_warn_nobody(file_format):
+    picture = first("head", named("東京", "b"))
+    assert any("東京" in note for note in picture.notes)
+    assert render(picture.figure, file_format)
+    assert not first("head", named("naïve", "b")).notes
+
+
+def test_a_token_picture_shows_what_each_head_does_with_all_pieces_of_a_word():
+    tokens = tuple(Token(text, i, (i, i + 1), False, max(i - 1, 0)) for i, text in enumerate(["a", "un", "tie", "it"]))
+    tokens = (tokens[0], Token("un", 1, (2, 4), False, 1), Token("tie", 2, (4, 7), False, 1), tokens[3])
+    attention = square(4, query_tokens=tokens, key_tokens=tokens)
+    picture = token_picture(attention, find(tokens, "untie")[0], Style())
+    away, back = images(picture)
+    for row in range(LAYERS * HEADS):
+        weights = attention.weights[row // HEADS, row % HEADS]
+        np.testing.assert_allclose(away[row], (weights[1] + weights[2]) / 2, rtol=1e-6)
+        np.testing.assert_allclose(back[row], weights[:, 1] + weights[:, 2], rtol=1e-6)
+    assert picture.name == "token1-untie"
+    assert {"what “untie” looks at", "who looks at “untie”", "L1 H2"} <= set(written(picture))
+
+
+def test_a_token_picture_of_selected_rows_finds_the_token_among_the_keys():
+    keys = tokens_of(KEYS)
+    attention = record(queries=2, query_tokens=keys[3:5], key_tokens=keys)
+    away, back = images(token_picture(attention, find(attention.query_tokens, "4")[0], Style()))
+    np.testing.assert_allclose(away, attention.weights[:, :, 1].reshape(-1, KEYS))
+    np.testing.assert_allclose(back, attention.weights[..., 4].reshape(-1, 2))
+
+
+def test_a_token_that_is_no_key_has_only_the_side_that_it_looks_at():
+    attention = record(kind=Kind.CROSS)
+    picture = token_picture(attention, find(attention.query_tokens, "animal")[0], Style())
+    assert len(images(picture)) == 1
+    assert not any("who looks" in text for text in written(picture))
+
+
+def test_each_label_stands_at_the_middle_of_its_row_or_column():
+    rows, columns = [f"q{i}" for i in range(QUERIES)], [f"key number {i}" for i in range(KEYS)]
+    attention = record(
+        query_tokens=tuple(Token(text, i, (i, i + 1)) for i, text in enumerate(rows)),
+        key_tokens=tuple(Token(text, i, (i, i + 1)) for i, text in enumerate(columns)),
+    )
+    figure = first("head", attention).figure
+    left, bottom, right, top = next(a for a in figure.artists if isinstance(a, BboxImage)).get_window_extent().extents
+    middles = {text: ((x0 + x1) / 2, (y0 + y1) / 2) for text, x0, y0, x1, y1 in extents(figure)}
+    for i, text in enumerate(rows):
+        assert middles[text][1] == pytest.approx(top - (i + 0.5) * (top - bottom) / QUERIES, abs=2)
+    for i, text in enumerate(columns):
+        assert middles[text][0] == pytest.approx(left + (i + 0.5) * (right - left) / KEYS, abs=2)
+
+
+def test_each_label_of_a_grid_stands_at_the_middle_of_its_layer_or_head():
+    figure = first("grid", record(layers=2, heads=3).select([1, 0], [0, 1, 2])).figure
+    panel = next(a for a in figure.artists if isinstance(a, BboxImage))
+    blank = np.isnan(np.asarray(panel.get_array().filled(np.nan)))
+    left, _, right, top = panel.get_window_extent().extents
+    middles = [(text, (x0 + x1) / 2, (y0 + y1) / 2) for text, x0, y0, x1, y1 in extents(figure)]
+    across = sorted(x for text, x, y in middles if text in {"0", "1", "2"} and y > top and x < right)
+    down = [(y, text) for text, x, y in middles if text in {"0", "1"} and x < left]
+    starts = np.flatnonzero(~blank[0] & np.r_[True, blank[0, :-1]])  # the first column of each head
+    expected = left + (starts + KEYS / 2) * (right - left) / blank.shape[1]
+    np.testing.assert_allclose(across, expected, atol=2)
+    assert [text for _, text in sorted(down, reverse=True)] == ["1", "0"]
+
+
+def test_matplotlib_is_not_imported_until_a_picture_is_drawn():
+    code = "import attnviz.views.image, sys; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_global_state_of_matplotlib_is_touched():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    render(first("layer", record()).figure, "svg")
+    assert dict(matplotlib.rcParams) == before
