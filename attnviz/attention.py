@@ -173,6 +173,12 @@ class Attention(Axes):
         total: Weights = self.weights[..., list(occurrence.indices)].sum(-1)
         return total
 
+    def as_keys(self, occurrence: Occurrence) -> Occurrence | None:
+        """Where the pieces of a word among the queries stand among the keys; None if they do not."""
+        pieces = {self.query_tokens[index] for index in occurrence.indices}
+        indices = tuple(index for index, token in enumerate(self.key_tokens) if token in pieces)
+        return None if self.kind.crosses or len(indices) < len(pieces) else Occurrence(occurrence.text, indices)
+
     def rows(self, queries: Sequence[int]) -> "Attention":
         """Only these rows, by their place among the queries held."""
         tokens = tuple(self.query_tokens[i] for i in queries)

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from attnviz import __version__
+from attnviz.cli.export import export
 from attnviz.cli.models import models
 from attnviz.cli.options import Debug, wants_traceback
 from attnviz.cli.output import complain
@@ -57,6 +58,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(show)
+app.command()(export)
 app.command()(models)
 
 

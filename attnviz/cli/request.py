@@ -30,3 +30,14 @@ class Request:
         if self.no_special:
             found = [attention.without_special() for attention in found]
         return [attention.mean() for attention in found] if self.mean else found
+
+
+def rows_of(attention: "Attention", token: str) -> "Attention":
+    """Only what one word looks at: the rows of all its occurrences.
+
+    Raises:
+        TextError: there is no such word.
+    """
+    from attnviz.text import find
+
+    return attention.rows([index for occurrence in find(attention.query_tokens, token) for index in occurrence.indices])

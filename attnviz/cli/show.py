@@ -8,7 +8,7 @@ import typer
 
 from attnviz.cli import options
 from attnviz.cli.output import console, write_standard_output
-from attnviz.cli.request import Request
+from attnviz.cli.request import Request, rows_of
 from attnviz.cli.texts import for_each_text, sources
 from attnviz.views.data import STREAMS, Result
 
@@ -59,7 +59,8 @@ def show(
         write = _to_terminal(tables, color, width, headed=len(texts or ()) != 1)
     else:
         write = _to_pipe(form, token)
-    for_each_text(sources(texts or (), file), lambda index, text: write(index, text, request.attend(text)))
+    if not for_each_text(sources(texts or (), file), lambda index, text: write(index, text, request.attend(text))):
+        raise typer.Exit(1)
 
 
 def _to_pipe(form: str, token: str | None) -> _Writer:
@@ -68,16 +69,10 @@ def _to_pipe(form: str, token: str | None) -> _Writer:
     write_standard_output(chosen.header)
 
     def write(index: int, text: str, found: list["Attention"]) -> None:
-        kept = [_rows_of(attention, token) for attention in found] if token else found
+        kept = [rows_of(attention, token) for attention in found] if token else found
         write_standard_output(chosen.encode(Result(index, text, kept)))
 
     return write
-
-
-def _rows_of(attention: "Attention", token: str) -> "Attention":
-    from attnviz.text import find
-
-    return attention.rows([index for occurrence in find(attention.query_tokens, token) for index in occurrence.indices])
 
 
 def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: bool) -> _Writer:
@@ -89,12 +84,11 @@ def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: b
     terminal = console(colour, width)
 
     def write(index: int, text: str, found: list["Attention"]) -> None:
+        made = [table for attention in found for table in tables.of(attention)]  # all of them before any is shown
         if headed:
             terminal.print(Text(visible(text), style="italic"))
-        for attention in found:
-            for table in tables.of(attention):
-                terminal.print(table)
-            terminal.print()
+        for table in made:
+            terminal.print(table)
 
     return write
 
@@ -113,6 +107,7 @@ class _Tables:
 
         yield summary(attention)
         yield from self._word(attention, self.token) if self.token else self._heads(attention)
+        yield ""
 
     def _word(self, attention: "Attention", token: str) -> Iterator["RenderableType"]:
         from attnviz.text import find

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import typer
-
 from attnviz.cli.output import complain
 from attnviz.errors import InputError, TextError, UsageError
 
@@ -75,12 +73,11 @@ def _lines(lines: BinaryIO, whose: str) -> Iterator[Source]:
             yield Source(raw.rstrip(b"\r\n"), f"line {number}{whose}")
 
 
-def for_each_text(found: Iterator[Source], work: Callable[[int, str], None]) -> None:
-    """Does the work for each text, with its index; one that fails is reported, the others are done.
+def for_each_text(found: Iterator[Source], work: Callable[[int, str], None]) -> bool:
+    """Does the work for each text, with its index; whether all were done. One that fails is reported and passed over.
 
     Raises:
         TextError: the only text failed.
-        typer.Exit: one of several failed.
     """
     failed = False
     for index, source in enumerate(found):
@@ -91,5 +88,4 @@ def for_each_text(found: Iterator[Source], work: Callable[[int, str], None]) -> 
                 raise
             complain(f"Error in {source.place}: {error}")
             failed = True
-    if failed:
-        raise typer.Exit(1)
+    return not failed

@@ -20,10 +20,11 @@ _ABOUT = """\
 
 ## How it was trained
 
-`python -m attnviz.training encoder` drew {training[texts]:,} texts from a grammar and a lexicon of {training[lemmas]:,} \
-lemmas, and took {training[minutes]:.0f} minutes on {training[cores]} cores for {training[steps]:,} steps \
-(seed {training[seed]}). It had two objectives: to guess the tokens that were masked, and to name the antecedent (its first \
-piece) at each pronoun. No loss looked at attention weights: the patterns below are what training left.
+`python -m attnviz.training encoder` drew {training[texts]:,} texts from a grammar and a lexicon of \
+{training[lemmas]:,} lemmas, and took {training[minutes]:.0f} minutes on {training[cores]} cores for \
+{training[steps]:,} steps (seed {training[seed]}). It had two objectives: to guess the tokens that were masked, and to \
+name the antecedent (its first piece) at each pronoun. No loss looked at attention weights: the patterns below are \
+what training left.
 """
 
 _FINDINGS = """\

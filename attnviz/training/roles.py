@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.attention import Attention, Weights
+from attnviz.attention import Attention
 from attnviz.text import Groups, by_word
 from attnviz.training.corpus import Example, Relation
 
@@ -59,11 +59,11 @@ class RoleTally:
         self._chances[role] += hits.shape[-1]
 
 
-def _between(attention: Attention, words: Groups) -> Weights:
+def _between(attention: Attention, words: Groups) -> NDArray[np.floating]:
     """The weights between words: to a word the sum over its pieces, from it the mean; [layers, heads, words, words]."""
     starts = np.searchsorted(words.index, range(len(words.tokens)))
     sums = np.add.reduceat(np.add.reduceat(attention.weights, starts, -1), starts, -2)
-    means: Weights = sums / np.bincount(words.index)[:, None]
+    means: NDArray[np.floating] = sums / np.bincount(words.index)[:, None]
     return means
 
 

@@ -18,6 +18,7 @@ from attnviz.text import Occurrence, Token
 from attnviz.views.image_labels import FONT, Label, ellipsised, missing_glyphs, missing_glyphs_ignored, token_labels
 from attnviz.views.image_sheet import GAP, NUMBER_ROOM, Panel, Sheet, draw
 from attnviz.views.image_style import Style
+from attnviz.views.layouts import Layout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +28,6 @@ _SAVING: dict[str, dict[str, Any]] = {
     "svg": {"metadata": {"Date": None}},
     "pdf": {"metadata": {"CreationDate": None}},
 }
-IMAGE_FORMATS = tuple(_SAVING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +149,12 @@ def _grid_picture(attention: Attention, style: Style) -> Iterator[Picture]:
     yield _picture("heads", sheet, style)
 
 
-LAYOUTS: dict[str, Callable[[Attention, Style], Iterator[Picture]]] = {
-    "head": _head_pictures,
-    "layer": _layer_pictures,
-    "grid": _grid_picture,
+LAYOUTS: dict[Layout, Callable[[Attention, Style], Iterator[Picture]]] = {
+    Layout.HEAD: _head_pictures,
+    Layout.LAYER: _layer_pictures,
+    Layout.GRID: _grid_picture,
 }
-"""How the heads of a record are spread over pictures, each drawn when it is asked for."""
+"""What draws each layout, a picture when it is asked for."""
 
 
 def token_picture(attention: Attention, occurrence: Occurrence, style: Style) -> Picture:
@@ -199,18 +199,15 @@ def _sides(
     attention: Attention, occurrence: Occurrence, word: str
 ) -> list[tuple[str, Weights, tuple[Token, ...], str]]:
     """Title, weights [layers, heads, tokens], tokens and the name of their axis, for each side of a token picture."""
-    pieces = [attention.query_tokens[index] for index in occurrence.indices]
-    away = attention.weights[:, :, list(occurrence.indices)].mean(2)  # [layers, heads, keys]
-    sides = [(f"what {word} looks at", away, attention.key_tokens, "keys")]
-    if attention.kind is not Kind.CROSS and set(pieces) <= set(attention.key_tokens):
-        keys = [attention.key_tokens.index(piece) for piece in pieces]
-        back = attention.weights[..., keys].sum(-1)  # [layers, heads, queries]
+    sides = [(f"what {word} looks at", attention.looks_at(occurrence), attention.key_tokens, "keys")]
+    if as_keys := attention.as_keys(occurrence):
+        back = attention.looked_at_by(as_keys)
         sides.append((f"who looks at {word}", back, attention.query_tokens, "queries"))
     return sides
 
 
 def render(figure: "Figure", file_format: str) -> bytes:
-    """The figure as a file of one of `IMAGE_FORMATS`: the same bytes whenever it is drawn.
+    """The figure as a file of one of the `IMAGE_FORMATS`: the same bytes whenever it is drawn.
 
     The text of an SVG stays text: it can be searched and edited, and a viewer's fonts may have glyphs that are missing
     here. They are as a rule narrower than the font that was measured, so labels still fit.

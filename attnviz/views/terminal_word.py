@@ -24,18 +24,17 @@ class WordInHeads:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Gives each half of the table as much as the width allows."""
-        attention = self.attention
-        room = (options.max_width - _HEAD_WIDTH) // 2 - _GAP
-        looks_at = attention.looks_at(self.occurrence)  # [layers, heads, keys]
-        looked_at_by = attention.looked_at_by(self.occurrence)  # [layers, heads, queries]
+        attention, as_keys = self.attention, self.attention.as_keys(self.occurrence)
+        sides = [("looks at", attention.looks_at(self.occurrence), attention.key_tokens)]
+        if as_keys:
+            sides.append(("looked at by", attention.looked_at_by(as_keys), attention.query_tokens))
+        room = (options.max_width - _HEAD_WIDTH) // len(sides) - _GAP
         table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
-        for name in ("head", "  looks at", "  looked at by"):
+        for name in ("head", *(f"  {name}" for name, _, _ in sides)):
             table.add_column(name, no_wrap=True)
         for row, layer in enumerate(attention.layers):
             for column, head in enumerate(attention.heads):
-                table.add_row(
-                    Text(f"{index_name(layer):>3}.{index_name(head)}", style="dim"),
-                    strongest_tokens(looks_at[row, column], attention.key_tokens, self.top, room),
-                    strongest_tokens(looked_at_by[row, column], attention.query_tokens, self.top, room),
-                )
+                label = Text(f"L{index_name(layer)} H{index_name(head)}", style="dim")
+                ends = (strongest_tokens(w[row, column], tokens, self.top, room) for _, w, tokens in sides)
+                table.add_row(label, *ends)
         yield table

@@ -1,0 +1,88 @@
+"""What files a result becomes: their names and their bytes."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from attnviz.cli.output import complain
+from attnviz.cli.request import rows_of
+from attnviz.views.data import FILES, Result
+from attnviz.views.layouts import IMAGE_FORMATS, Layout
+
+if TYPE_CHECKING:
+    from attnviz.attention import Attention
+    from attnviz.views.image import Picture
+    from attnviz.views.image_style import Style
+
+_SLUG_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file to be: its name without the suffix, its format, its bytes."""
+
+    name: str
+    format: str
+    data: bytes
+
+    @property
+    def file_name(self) -> str:
+        """The whole name."""
+        return f"{self.name}.{self.format}"
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Turns results into files of the wanted formats, of one word only if `token` names it."""
+
+    formats: Sequence[str]
+    layout: Layout
+    token: str | None
+    style: "Style | None"
+    _said: set[str] = field(default_factory=set)
+
+    def artifacts(self, result: Result) -> Iterator[Artifact]:
+        """The files of a result, each made when it is asked for."""
+        stem = f"{result.index:04}-{slug(result.text)}"
+        yield from self._pictures(result, stem)
+        for form in self.formats:
+            if form in FILES:
+                rows = [rows_of(a, self.token) for a in result.attention] if self.token else result.attention
+                data = FILES[form].header + FILES[form].encode(replace(result, attention=rows))
+                yield Artifact(stem, form, data)
+
+    def _pictures(self, result: Result, stem: str) -> Iterator[Artifact]:
+        images = [form for form in self.formats if form in IMAGE_FORMATS]
+        if not images or self.style is None:
+            return
+        from attnviz.views.image import render
+
+        for attention in result.attention:
+            for picture in self._drawn(attention, self.style):
+                self._say_once(picture.notes)
+                for form in images:
+                    name = f"{stem}-{attention.kind.value}-{picture.name}"
+                    yield Artifact(name, form, render(picture.figure, form))
+
+    def _drawn(self, attention: "Attention", style: "Style") -> Iterator["Picture"]:
+        from attnviz.text import find
+        from attnviz.views.image import LAYOUTS, token_picture
+
+        if self.token is None:
+            return LAYOUTS[self.layout](attention, style)
+        return (token_picture(attention, found, style) for found in find(attention.query_tokens, self.token))
+
+    def _say_once(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            if note not in self._said:
+                self._said.add(note)
+                complain(f"Note: {note}")
+
+
+def slug(text: str) -> str:
+    """The beginning of a text in letters and digits that every file system takes."""
+    plain = unicodedata.normalize("NFKD", text[: 4 * _SLUG_LENGTH]).encode("ascii", "ignore").decode()
+    words = re.findall(r"[a-z0-9]+", plain.replace("'", "").lower())
+    return "-".join(words)[:_SLUG_LENGTH].strip("-") or "text"

@@ -1,0 +1,97 @@
+"""`attnviz export`: attention saved as pictures or as data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attnviz.cli import options
+from attnviz.cli.artifacts import Maker
+from attnviz.cli.request import Request
+from attnviz.cli.sinks import Folder, OneFile, Sink, StandardOutput
+from attnviz.cli.texts import for_each_text, sources
+from attnviz.errors import UsageError
+from attnviz.views.data import FILES, Result
+from attnviz.views.layouts import IMAGE_FORMATS, Layout
+
+_FORMATS = (*IMAGE_FORMATS, *FILES)
+_DEFAULT_FORMATS = ("png",)
+_LAYOUTS = tuple(layout.value for layout in Layout)
+_STANDARD_OUTPUT = Path("-")
+
+
+def export(
+    texts: options.Texts = None,
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="A folder; a file, if it ends like a format; - for standard output."),
+    ] = Path("attention"),
+    file: options.File = None,
+    model: options.ModelName = options.DEFAULT_MODEL,
+    kind: options.Kinds = None,
+    layer: options.Layers = None,
+    head: options.Heads = None,
+    token: options.TokenName = None,
+    mean: options.Mean = False,
+    no_special: options.NoSpecial = False,
+    forms: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", parser=options.one_of(_FORMATS), metavar=options.choices(_FORMATS), help="One or several."
+        ),
+    ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            parser=options.one_of(_LAYOUTS),
+            metavar=options.choices(_LAYOUTS),
+            help="A picture a head, a picture a layer, or all heads in one.",
+        ),
+    ] = Layout.GRID.value,
+    cmap: Annotated[str | None, typer.Option(help="A colour map of matplotlib's.  [default: ink, our own]")] = None,
+    dpi: Annotated[int, typer.Option(min=20, max=1200, help="Pixels an inch.")] = 150,
+    log: Annotated[bool, typer.Option("--log", help="A logarithmic scale, for weight that pools on a token.")] = False,
+    title: Annotated[str | None, typer.Option(help="A title of your own; '' for none.")] = None,
+    annotate: Annotated[bool, typer.Option("--annotate", help="Numbers in the cells, where there is room.")] = False,
+    debug: options.Debug = False,
+) -> None:
+    r"""Save attention as pictures (png, svg, pdf) or as data (npz, json, csv).
+
+    \b
+    attnviz export "The animal didn't cross the street because it was too tired"
+    attnviz export "The big fluffy dog barked" --layer 2 --head 5 --layout head -o dog.pdf
+    attnviz export --file lines.txt --format png --format npz -o figures/
+    """
+    sink, formats = _destination(output, tuple(dict.fromkeys(forms or ())))
+    style = None
+    if set(formats) & set(IMAGE_FORMATS):
+        from attnviz.views.image_style import DEFAULT_COLOURS, Style
+
+        style = Style(cmap=cmap or DEFAULT_COLOURS, dpi=dpi, log=log, title=title, annotate=annotate)
+    maker = Maker(formats, Layout(layout), token, style)
+    request = Request(model, options.selection(kind, layer, head), mean, no_special)
+
+    def save(index: int, text: str) -> None:
+        for artifact in maker.artifacts(Result(index, text, request.attend(text))):
+            sink.add(artifact)
+
+    done = for_each_text(sources(texts or (), file), save)
+    sink.finish()
+    if not done:
+        raise typer.Exit(1)
+
+
+def _destination(output: Path, formats: tuple[str, ...]) -> tuple[Sink, tuple[str, ...]]:
+    """Where files go, and in which formats: what a file's suffix says, else png unless told otherwise.
+
+    Raises:
+        UsageError: one file was named, but for other formats than its suffix says.
+    """
+    suffix = output.suffix.removeprefix(".").lower()
+    if output == _STANDARD_OUTPUT:
+        return StandardOutput(), formats or _DEFAULT_FORMATS
+    if suffix not in _FORMATS:
+        return Folder(output), formats or _DEFAULT_FORMATS
+    if formats not in ((), (suffix,)):
+        raise UsageError(f"{output} is no {' or '.join(formats)} file: let -o name a folder, or leave --format out.")
+    return OneFile(output), (suffix,)
