@@ -18,11 +18,12 @@ def strongest(attention: Attention, top: int) -> list[Link]:
 
 
 def telling(attention: Attention) -> Link | None:
-    """The link that tells most of what its head is for, or None where no two words are linked.
+    """The link that tells most of what the heads are for, or None where no two words are linked.
 
-    A link counts for as much as its weight exceeds what habit explains: the mean weight at the same distance (a
-    positional pattern) and the mean weight of the same key (a token that everything looks at). It counts for more the
-    further apart its words are, (1 - 1/distance), since neighbours look at each other in most heads.
+    In each head a link counts for as much as its weight exceeds what habit explains: the mean weight at the same
+    distance (a positional pattern) and the mean weight of the same key (a token that everything looks at). It counts
+    for more the further apart its words are, (1 - 1/distance), since neighbours look at each other in most heads. The
+    two words are those for which this adds up to most over all heads; the head is the one in which it is largest.
     """
     words = _words(attention)
     distance = words.distances()
@@ -31,8 +32,9 @@ def telling(attention: Attention) -> Link | None:
     if distance is not None:
         habit = np.maximum(habit, _diagonal_means(words.weights, distance))
         reach = 1 - 1 / np.maximum(np.abs(distance), 1)
-    value = np.where(_content(words), (words.weights - habit) * reach, 0)
-    return next(_largest(words, value, 1), None)
+    value = np.where(_content(words), np.maximum(words.weights - habit, 0) * reach, 0)
+    together = value.sum((0, 1))  # [queries, keys]
+    return next(_largest(words, np.where(together == together.max(), value, 0), 1), None)
 
 
 def _words(attention: Attention) -> Attention:

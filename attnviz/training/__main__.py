@@ -1,7 +1,6 @@
 """`python -m attnviz.training encoder` trains a built-in model and writes it where the package reads it."""
 
 import json
-import os
 import time
 from dataclasses import asdict
 from itertools import islice
@@ -71,7 +70,7 @@ def train_into(folder: Path, recipe: Recipe) -> None:
         "lemmas": lexicon_size()["total"],
         "lexicon": lexicon_size(),
         "minutes": round((time.monotonic() - start) / 60, 1),
-        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
     card = {

@@ -24,11 +24,20 @@ _MASKED_SHARE = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Positions in a batch, and the token id that is to be named at each: three arrays of one length."""
+    """Positions in a batch, and the token id that stood at each: three arrays of one length."""
 
     rows: Integers
     columns: Integers
     ids: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Pronouns:
+    """The position in a batch of each pronoun, and of the first piece of its antecedent in the same text (row)."""
+
+    rows: Integers
+    columns: Integers
+    antecedents: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ class Batch:
     ids: Integers
     lengths: Integers
     masked: Places
-    pronouns: Places
+    pronouns: Pronouns
 
 
 def batches(examples: Iterator[Example], tokenizer: Tokenizer, seed: int) -> Iterator[Batch]:
@@ -72,7 +81,7 @@ def _moved(span: tuple[int, int], by: int) -> tuple[int, int]:
 
 
 def padded(examples: list[Example], tokenizer: Tokenizer) -> Batch:
-    """The texts as ids, none masked yet, and the antecedent's first piece for each pronoun."""
+    """The texts as ids, none masked yet, and where each pronoun and its antecedent stand."""
     encodings = tokenizer.encode_batch([example.text for example in examples])
     lengths = np.array([len(encoding) for encoding in encodings])
     ids = np.full((len(examples), lengths.max()), SPECIAL.index(PAD))
@@ -85,7 +94,8 @@ def padded(examples: list[Example], tokenizer: Tokenizer) -> Batch:
         if link.relation is Relation.PRONOUN_ANTECEDENT
     ]
     rows, pronouns, antecedents = np.array(links, np.int64).reshape(-1, 3).T
-    return Batch(ids, lengths, _none(), Places(rows, pronouns, ids[rows, antecedents]))
+    nothing = np.zeros(0, np.int64)
+    return Batch(ids, lengths, Places(nothing, nothing, nothing), Pronouns(rows, pronouns, antecedents))
 
 
 def _first_piece(encoding: Encoding, span: tuple[int, int]) -> int:
@@ -94,15 +104,10 @@ def _first_piece(encoding: Encoding, span: tuple[int, int]) -> int:
     return piece
 
 
-def _none() -> Places:
-    nothing = np.zeros(0, np.int64)
-    return Places(nothing, nothing, nothing)
-
-
 def masked(batch: Batch, tokenizer: Tokenizer, noise: np.random.Generator) -> Batch:
     """Hides 15% of the pieces: 80% of these behind [MASK], 10% behind any other, 10% not (Devlin et al. 2019, 3.1).
 
-    A pronoun that was hidden is not asked for its antecedent.
+    A pronoun is not asked for its antecedent if either was hidden.
     """
     chosen = (noise.random(batch.ids.shape) < _MASKED_SHARE) & (batch.ids >= len(SPECIAL))
     rows, columns = np.nonzero(chosen)
@@ -111,6 +116,7 @@ def masked(batch: Batch, tokenizer: Tokenizer, noise: np.random.Generator) -> Ba
     other = noise.integers(len(SPECIAL), tokenizer.get_vocab_size(), len(rows))
     ids = batch.ids.copy()
     ids[rows, columns] = np.where(fate < 0.8, SPECIAL.index(MASK), np.where(fate < 0.9, other, hidden))
-    seen = ~chosen[batch.pronouns.rows, batch.pronouns.columns]
-    pronouns = Places(batch.pronouns.rows[seen], batch.pronouns.columns[seen], batch.pronouns.ids[seen])
+    asked = batch.pronouns
+    seen = ~(chosen[asked.rows, asked.columns] | chosen[asked.rows, asked.antecedents])
+    pronouns = Pronouns(asked.rows[seen], asked.columns[seen], asked.antecedents[seen])
     return replace(batch, ids=ids, masked=Places(rows, columns, hidden), pronouns=pronouns)

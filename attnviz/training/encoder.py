@@ -1,8 +1,8 @@
 """Training the built-in encoder: masked tokens, and the antecedent at each pronoun."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from itertools import islice
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from attnviz.reference.masks import padding
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import Config, Positions, encoder
-from attnviz.training.batches import Batch, Places, batches
+from attnviz.training.batches import Batch, Places, Pronouns, batches
 from attnviz.training.corpus import Split, examples
 from attnviz.training.objectives import masked_scores, naming_scores
 
@@ -83,13 +83,15 @@ def _norm(name: str, width: int) -> dict[str, torch.Tensor]:
 
 def losses(batch: Batch, parameters: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross-entropy of the masked tokens, and of the antecedents at their pronouns."""
-    lengths = torch.from_numpy(batch.lengths)
-    vectors = encoder(torch.from_numpy(batch.ids), parameters, CONFIG, mask=padding(lengths))
+    ids = torch.from_numpy(batch.ids)
+    vectors = encoder(ids, parameters, CONFIG, mask=padding(torch.from_numpy(batch.lengths)))
+    rows, columns, hidden = _tensors(batch.masked)
+    masked = cross_entropy(masked_scores(vectors[rows, columns], parameters), hidden)
+    rows, columns, antecedents = _tensors(batch.pronouns)
+    if not len(rows):
+        return masked, torch.zeros(())
+    return masked, cross_entropy(naming_scores(vectors[rows, columns], ids[rows], parameters), antecedents)
 
-    def loss(places: Places, scores: Callable[[torch.Tensor, Parameters], torch.Tensor]) -> torch.Tensor:
-        if not len(places.ids):
-            return torch.zeros(())
-        read = vectors[torch.from_numpy(places.rows), torch.from_numpy(places.columns)]  # [places, width]
-        return cross_entropy(scores(read, parameters), torch.from_numpy(places.ids))
 
-    return loss(batch.masked, masked_scores), loss(batch.pronouns, naming_scores)
+def _tensors(places: Places | Pronouns) -> Iterator[torch.Tensor]:
+    return (torch.from_numpy(getattr(places, field.name)) for field in fields(places))

@@ -11,7 +11,7 @@ from attnviz.models.builtin import BuiltinEncoder
 from attnviz.reference.masks import padding
 from attnviz.reference.transformer import encoder
 from attnviz.text import find
-from attnviz.training.batches import Batch, Places, masked, padded
+from attnviz.training.batches import Batch, Places, Pronouns, masked, padded
 from attnviz.training.corpus import Example, Split, examples
 from attnviz.training.objectives import masked_scores, naming_scores
 from attnviz.training.roles import RoleTally, Shares
@@ -65,12 +65,14 @@ def _batches(model: BuiltinEncoder, held_out: list[Example]) -> Iterator[tuple[B
 def _hits(model: BuiltinEncoder, batches: tuple[Batch, Batch]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """At which pronouns the antecedent is what the model names first, and which hidden tokens it guesses."""
     whole, hidden = batches
-    named = naming_scores(_read(model, whole, whole.pronouns), model.parameters).argmax(-1)
+    asked, texts = whole.pronouns, whole.ids[whole.pronouns.rows]  # [pronouns, tokens]
+    scores = naming_scores(_read(model, whole, asked), texts, model.parameters)
+    named = np.take_along_axis(texts, scores.argmax(-1)[:, None], -1)[:, 0]
     guessed = masked_scores(_read(model, hidden, hidden.masked), model.parameters).argmax(-1)
-    return named == whole.pronouns.ids, guessed == hidden.masked.ids
+    return named == whole.ids[asked.rows, asked.antecedents], guessed == hidden.masked.ids
 
 
-def _read(model: BuiltinEncoder, batch: Batch, places: Places) -> NDArray[np.float32]:
+def _read(model: BuiltinEncoder, batch: Batch, places: Places | Pronouns) -> NDArray[np.float32]:
     vectors = encoder(batch.ids, model.parameters, model.config, mask=padding(batch.lengths))
     read: NDArray[np.float32] = vectors[places.rows, places.columns]  # [places, width]
     return read

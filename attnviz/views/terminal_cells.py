@@ -21,8 +21,7 @@ _SHADES = {
     0.60: "#e17129",
     0.40: "#cf7945",
     0.20: "#ba8161",
-    0.10: "#a4887c",
-    0.05: "#8d8d92",
+    0.10: "#9c8a86",
 }
 _TOO_SMALL = 0.005  # would round to .00
 
@@ -32,7 +31,7 @@ def shaded(weight: float) -> Text:
     if weight < _TOO_SMALL:
         return Text("·".rjust(WEIGHT_WIDTH), style="dim")
     shade = next((colour for least, colour in _SHADES.items() if weight >= least), None)
-    style = f"black on {shade}" if shade else ""
+    style = f"#000000 on {shade}" if shade else ""
     return Text(decimals(weight).rjust(WEIGHT_WIDTH), style=style)
 
 

@@ -1,5 +1,6 @@
 """The weights of one head as a table: queries down, keys across, laid out for the width there is."""
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,10 +39,11 @@ class Matrix:
         if sum(map(_column_width, across)) <= room:
             yield self._page(labels, 0, across)
             return
-        columns = max(room // WEIGHT_WIDTH, 1)
-        if len(self.keys) > columns * _MOST_PAGES:
+        pages = math.ceil(len(self.keys) / max(room // WEIGHT_WIDTH, 1))
+        if pages > _MOST_PAGES:
             yield self._strongest(labels, room)
             return
+        columns = math.ceil(len(self.keys) / pages)  # the same on each, near enough
         down = [_characters(shortened(token.text, _HEADER_HEIGHT)) for token in self.keys]
         for first in range(0, len(down), columns):
             if first:
@@ -69,7 +71,7 @@ class Matrix:
 
 def _label(token: Token, width: int) -> Text:
     """A query's position and text."""
-    return Text(f"{token.position:>2} ", style="dim").append(shortened(token.text, width), style=token_style(token))
+    return Text.assemble((f"{token.position:>2} ", "dim"), (shortened(token.text, width), token_style(token)))
 
 
 def _column_width(name: Sequence[str]) -> int:

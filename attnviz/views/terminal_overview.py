@@ -77,4 +77,4 @@ def _legend(glyphs: _Glyphs, *, marked: bool) -> Iterator[Text]:
     yield places.append("token", style="dim")
     low, high = glyphs.levels[0], glyphs.levels[-1]
     telling = f"   {glyphs.around[0]} {glyphs.around[1]} the most telling head" if marked else ""
-    yield Text(f"a row's strongest weight, on average  {low} near 0  {high} near 1{telling}", style="dim")
+    yield Text(f"mean of each row's strongest weight  {low} 0  {high} 1{telling}", style="dim")

@@ -1,0 +1,139 @@
+from itertools import islice
+
+import numpy as np
+import pytest
+from rich.progress import Progress
+
+from attnviz.attention import Attention, Kind
+from attnviz.models.builtin import BuiltinEncoder, folders
+from attnviz.reference.parameters import Parameters
+from attnviz.text import special_token, token_of, word_spans
+from attnviz.training.batches import batches, joined, masked, padded
+from attnviz.training.corpus import Example, Link, Relation, Split, examples
+from attnviz.training.encoder import Recipe, train
+from attnviz.training.objectives import naming_scores
+from attnviz.training.roles import RoleTally
+from attnviz.training.tokenizer import CLS, MASK, PAD, SEP, SPECIAL, learn_tokenizer
+
+TOKENIZER = BuiltinEncoder(folders()["builtin/encoder"]).tokenizer
+
+
+def drawn(count: int) -> list[Example]:
+    return list(islice(examples(Split.TRAIN, 5), count))
+
+
+def said(batch, row: int, column: int) -> str:
+    return TOKENIZER.decode([int(batch.ids[row, column])])
+
+
+def test_each_pronoun_of_a_batch_is_tied_to_the_first_piece_of_its_antecedent():
+    texts = drawn(97)
+    batch = padded(texts, TOKENIZER)
+    links = [
+        (row, text.text[slice(*link.source)].lower(), text.text[slice(*link.target)].lower())
+        for row, text in enumerate(texts)
+        for link in text.links
+        if link.relation is Relation.PRONOUN_ANTECEDENT
+    ]
+    found = zip(batch.pronouns.rows, batch.pronouns.columns, batch.pronouns.antecedents, strict=True)
+    for (row, pronoun, antecedent), (at, column, target) in zip(links, found, strict=True):
+        assert at == row
+        assert said(batch, at, column) == pronoun
+        assert antecedent.startswith(said(batch, at, target))
+
+
+def test_padding_fills_what_the_lengths_leave():
+    batch = padded(drawn(7), TOKENIZER)
+    for ids, length in zip(batch.ids, batch.lengths, strict=True):
+        assert ids[0] == SPECIAL.index(CLS)
+        assert ids[length - 1] == SPECIAL.index(SEP)
+        assert (ids[length:] == SPECIAL.index(PAD)).all()
+        assert not (ids[:length] == SPECIAL.index(PAD)).any()
+
+
+def test_masking_hides_15_percent_four_fifths_of_it_behind_mask_and_keeps_what_stood_there():
+    whole = padded(drawn(499), TOKENIZER)
+    hidden = masked(whole, TOKENIZER, np.random.default_rng(1))
+    places = hidden.masked.rows, hidden.masked.columns
+    assert len(hidden.masked.ids) / (whole.ids >= len(SPECIAL)).sum() == pytest.approx(0.15, abs=0.01)
+    assert (hidden.ids[places] == SPECIAL.index(MASK)).mean() == pytest.approx(0.8, abs=0.04)
+    assert (hidden.masked.ids == whole.ids[places]).all()
+    changed = hidden.ids != whole.ids
+    changed[places] = False
+    assert not changed.any()
+
+
+def test_no_pronoun_is_asked_for_an_antecedent_when_either_is_hidden():
+    hidden = masked(padded(drawn(199), TOKENIZER), TOKENIZER, np.random.default_rng(1))
+    covered = set(zip(hidden.masked.rows, hidden.masked.columns, strict=True))
+    asked = hidden.pronouns
+    assert covered.isdisjoint(zip(asked.rows, asked.columns, strict=True))
+    assert covered.isdisjoint(zip(asked.rows, asked.antecedents, strict=True))
+
+
+def test_the_links_of_joined_texts_still_name_the_same_words():
+    parts = drawn(300)
+    long = joined(iter(parts))
+    words = [(link.relation, long.text[slice(*link.source)], long.text[slice(*link.target)]) for link in long.links]
+    once = [
+        (link.relation, part.text[slice(*link.source)], part.text[slice(*link.target)])
+        for part in parts
+        for link in part.links
+    ]
+    assert len(words) > 20
+    assert words == once[: len(words)]
+
+
+def test_batches_come_again_from_the_same_seed():
+    one, two = (next(batches(examples(Split.TRAIN, 1), TOKENIZER, seed)) for seed in (1, 1))
+    np.testing.assert_array_equal(one.ids, two.ids)
+
+
+def test_training_from_the_same_seed_gives_the_same_weights():
+    tokenizer = learn_tokenizer((example.text for example in drawn(500)), 600)
+    quiet = Progress(disable=True)
+    one, two, other = (train(tokenizer, Recipe(steps=2, seed=seed), quiet) for seed in (1, 1, 2))
+    assert all((one[name] == two[name]).all() for name in one)
+    assert any((one[name] != other[name]).any() for name in one)
+
+
+def test_naming_lets_only_the_words_of_the_text_compete():
+    parameters = Parameters(
+        {
+            "embedding.weight": np.eye(7, 5, dtype=np.float32),
+            "naming.weight": np.eye(5, dtype=np.float32),
+            "naming.bias": np.zeros(5, np.float32),
+        }
+    )
+    vector = np.array([[0, 9, 0, 0, 3]], np.float32)  # most like token 1, a special one, then like token 4
+    scores = naming_scores(vector, np.array([[1, 4, 5]]), parameters)
+    np.testing.assert_array_equal(scores, [[-np.inf, 3, 0]])
+
+
+def record(text: str, strongest: list[int]) -> Attention:
+    """One head whose queries each give 0.8 to one key; the rest goes evenly to all."""
+    words = word_spans(text)
+    tokens = (special_token(CLS, 0), *(token_of(text, span, i, words) for i, span in enumerate(words, 1)))
+    weights = np.full((len(tokens), len(tokens)), 0.2 / len(tokens), np.float32)
+    weights[range(len(tokens)), strongest] += 0.8
+    return Attention(
+        kind=Kind.ENCODER,
+        layers=(0,),
+        heads=(0,),
+        query_tokens=tokens,
+        key_tokens=tokens,
+        model="m",
+        weights=weights[None, None],
+    )
+
+
+def test_roles_are_counted_by_where_the_strongest_weight_goes():
+    link = Link(Relation.ADJECTIVE_NOUN, (0, 3), (11, 14))
+    tally = RoleTally()
+    tally.add(Example("big fluffy dog", (link,), "test"), record("big fluffy dog", [0, 3, 1, 2]))
+    shares = {role: share.item() for role, share in tally.shares().items()}
+    assert shares["adjective to noun"] == 1
+    assert shares["noun to adjective"] == 0
+    assert shares["previous token"] == pytest.approx(2 / 3)
+    assert shares["next token"] == 0
+    assert shares[SEP] == 0

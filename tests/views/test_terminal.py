@@ -1,0 +1,322 @@
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from attnviz.attention import AVERAGE, Attention, Kind, Link, Place
+from attnviz.text import Occurrence, Token
+from attnviz.views.terminal import head_title, links_in_words, summary, word_title
+from attnviz.views.terminal_cells import decimals, shortened
+from attnviz.views.terminal_matrix import Matrix
+from attnviz.views.terminal_overview import Overview
+from attnviz.views.terminal_word import WordInHeads
+
+WIDTHS = 20, 30, 60, 80, 200
+SENTENCE = [
+    "[CLS]",
+    "The",
+    "animal",
+    "didn't",
+    "cross",
+    "the",
+    "street",
+    "because",
+    "it",
+    "was",
+    "too",
+    "tired",
+    "[SEP]",
+]
+WIDE = ["[CLS]", "\u65e5\u672c\u8a9e", "\U0001f600", "cafe\u0301", "\ud55c\uad6d", "\u05e9\u05dc\u05d5\u05dd", "[SEP]"]
+NUMBER = re.compile(r"(?<!\S)(?:\.\d\d|1\.0|·)(?!\S)")
+
+
+def printed(renderable: Any, width: int, **options: Any) -> str:
+    file = io.StringIO()
+    Console(file=file, width=width, height=50, highlight=False, markup=False, emoji=False, **options).print(renderable)
+    return file.getvalue()
+
+
+def tokens(names: Sequence[str]) -> tuple[Token, ...]:
+    return tuple(
+        Token(name, i, None if name.startswith("[") else (i, i + 1), name.startswith("["), i)
+        for i, name in enumerate(names)
+    )
+
+
+def random_weights(*shape: int) -> np.ndarray:
+    exponentials = np.exp(2 * np.random.default_rng(5).normal(size=shape))
+    return (exponentials / exponentials.sum(-1, keepdims=True)).astype(np.float32)
+
+
+def record(layers: int, heads: int, names: Sequence[str], kind: Kind = Kind.ENCODER, **changes: Any) -> Attention:
+    held = tokens(names)
+    named: dict[str, Any] = {
+        "kind": kind,
+        "layers": tuple(range(layers)),
+        "heads": tuple(range(heads)),
+        "query_tokens": held,
+        "key_tokens": held,
+        "model": "some/model",
+        "weights": random_weights(layers, heads, len(names), len(names)),
+    }
+    return Attention(**named | changes)
+
+
+def matrix(names: Sequence[str], weights: np.ndarray | None = None, top: int = 5) -> Matrix:
+    held = tokens(names)
+    return Matrix(random_weights(len(names), len(names)) if weights is None else weights, held, held, top)
+
+
+def widest(text: str) -> int:
+    return max(map(cell_len, text.splitlines()))
+
+
+class TestOverview:
+    def overview(self, layers: int, heads: int, marked: tuple[int, int] | None = None) -> Overview:
+        rng = np.random.default_rng(3)
+        places = [[list(Place)[i] for i in row] for row in rng.integers(0, len(Place), (layers, heads))]
+        return Overview(range(layers), range(heads), places, rng.random((layers, heads)), marked)
+
+    @pytest.mark.parametrize("width", [60, 80, 200])
+    def test_144_heads_fit_in_one_block(self, width: int) -> None:
+        out = printed(self.overview(12, 12, (11, 10)), width)
+        assert widest(out) <= width
+        assert len(re.findall(r"^ +head ", out, re.M)) == 1
+        rows = [line for line in out.splitlines() if re.match(r"layer +\d+", line)]
+        assert len(rows) == 12
+        assert all(len(re.findall(r"[←→↺▪●][▁-█]", row)) == 12 for row in rows)
+
+    @pytest.mark.parametrize("width", WIDTHS)
+    def test_every_head_is_there_at_every_width_and_stands_under_its_number(self, width: int) -> None:
+        out = printed(self.overview(3, 7), width)
+        assert widest(out) <= width
+        block: list[int] = []
+        seen: list[int] = []
+        for line in out.splitlines():
+            if "head" in line:
+                block = [match.start() for match in re.finditer(r"\d+", line)]
+                seen += [int(number) for number in re.findall(r"\d+", line)]
+            elif re.match(r"layer \d", line):
+                places = [match.start() for match in re.finditer("[←→↺▪●]", line)]
+                assert all(abs(place - number) <= 1 for place, number in zip(places, block, strict=True))
+        assert seen == list(range(7))
+
+    def test_each_cell_says_where_and_how_much(self) -> None:
+        places = [[Place.PREVIOUS, Place.NEXT, Place.SAME, Place.SPECIAL, Place.OTHER]]
+        concentration = np.array([[0, 0.3, 0.5, 0.8, 1]])
+        out = printed(Overview([4], range(5), places, concentration, None), 80)
+        assert re.findall(r"[←→↺▪●][▁-█]", out.splitlines()[1]) == ["←▁", "→▃", "↺▅", "▪▇", "●█"]
+
+    def test_the_marked_head_is_the_one_between_brackets(self) -> None:
+        layers, heads = (7, 2), (5, 0, 3)
+        places = [[Place.SPECIAL, Place.NEXT, Place.OTHER]] * 2
+        out = printed(Overview(layers, heads, places, np.zeros((2, 3)), (2, 0)), 80)
+        rows = {line.split()[1]: line for line in out.splitlines() if line.startswith("layer ")}
+        assert "‹→▁›" in rows["2"]
+        assert "‹" not in rows["7"]
+        assert "telling" in out
+
+    def test_without_a_marked_head_the_legend_speaks_of_none(self) -> None:
+        assert "telling" not in printed(self.overview(2, 3), 80)
+
+    def test_the_legend_explains_every_sign(self) -> None:
+        out = printed(self.overview(2, 3), 200)
+        for place, mark in zip(Place, "←→↺▪●", strict=True):
+            assert f"{mark} {place.value}" in out
+
+    def test_where_there_is_only_ascii_it_is_made_of_that(self) -> None:
+        file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        Console(file=file, width=80).print(self.overview(2, 3, (0, 1)))
+        file.seek(0)
+        out = file.read()
+        assert out.isascii()
+        assert len(re.findall(r"[<>=#o][1-8]", out)) >= 6
+
+    def test_two_digits_of_layers_and_heads_keep_columns(self) -> None:
+        out = printed(self.overview(12, 12), 60).splitlines()
+        numbers = [match.start() for match in re.finditer(r"\d+", out[0])]
+        for row in out[1:13]:
+            places = [match.start() for match in re.finditer("[←→↺▪●]", row)]
+            assert all(abs(place - number) <= 1 for place, number in zip(places, numbers, strict=True))
+
+
+class TestMatrix:
+    def test_each_weight_stands_under_its_key_beside_its_query(self) -> None:
+        weights = np.array([[0.5, 0.25, 0.25], [0.004, 0.996, 0], [0.1, 0.06, 0.84]], np.float32)
+        out = [line.rstrip() for line in printed(matrix(["[CLS]", "cat", "sat"], weights), 80).splitlines()]
+        assert out == [
+            "         [CLS] cat sat",
+            " 0 [CLS]   .50 .25 .25",
+            " 1 cat       · 1.0   ·",
+            " 2 sat     .10 .06 .84",
+        ]
+
+    @pytest.mark.parametrize("names", [SENTENCE, WIDE, SENTENCE * 4, ["a" * 50, "b", "[SEP]"]])
+    @pytest.mark.parametrize("width", WIDTHS)
+    def test_no_line_is_too_wide_and_no_number_is_cut(self, names: list[str], width: int) -> None:
+        out = printed(matrix(names), width)
+        assert widest(out) <= width
+        for piece in re.findall(r"(?<!\S)[.·\d]\S*", out):
+            assert re.fullmatch(r"\.\d\d|1\.0|·|\d+", piece), piece
+
+    @pytest.mark.parametrize(("width", "pages"), [(200, 1), (80, 1), (60, 2), (40, 2)])
+    def test_what_does_not_fit_is_laid_out_in_pages_that_hold_everything(self, width: int, pages: int) -> None:
+        names = [f"t{i}" for i in range(13)] if width != 60 else [f"t{i}" for i in range(19)]
+        weights = random_weights(len(names), len(names))
+        out = printed(matrix(names, weights), width)
+        rows = [[*NUMBER.findall(line)] for line in out.splitlines() if re.match(r" ?\d+ t\d+ ", line)]
+        assert len(rows) == pages * len(names)
+        for query in range(len(names)):
+            shown = [cell for row in rows[query :: len(names)] for cell in row]
+            assert shown == [decimals(w) if w >= 0.005 else "·" for w in weights[query]]
+
+    @pytest.mark.parametrize("width", [60, 80])
+    def test_a_long_text_gives_each_query_its_strongest_keys(self, width: int) -> None:
+        names = [f"t{i}" for i in range(101)]
+        weights = random_weights(101, 101)
+        lines = printed(matrix(names, weights, top=3), width).splitlines()
+        assert len(lines) == 101
+        for query, line in enumerate(lines):
+            shown = [(int(key), weight) for key, weight in re.findall(r" t(\d+) (\.\d\d|1\.0)", line)]
+            best = np.argsort(-weights[query], kind="stable")[:3]
+            assert shown == [(key, decimals(weights[query, key])) for key in best]
+
+    def test_names_are_written_downwards_where_they_do_not_fit_across(self) -> None:
+        names = ["[CLS]", *["letters"] * 12, "[SEP]"]
+        out = printed(matrix(names), 70).splitlines()
+        header = [line for line in out if not re.match(r" ?\d+ ", line) and line.strip()]
+        column = re.search("l", header[0]).start()  # type: ignore[union-attr]
+        assert "".join(line[column] for line in header) == "letters"
+
+    @pytest.mark.parametrize("width", [60, 80, 200])
+    def test_wide_characters_keep_columns_aligned(self, width: int) -> None:
+        lines = printed(matrix(WIDE), width).splitlines()
+        rows = [line for line in lines if re.match(r" ?\d ", line)]
+        ends = {tuple(cell_len(row[: match.end()]) for match in NUMBER.finditer(row)) for row in rows}
+        assert len(rows) == len(WIDE)
+        assert len(ends) == 1
+
+    def test_a_mark_stays_on_the_letter_that_it_modifies_in_a_name_written_downwards(self) -> None:
+        out = printed(matrix(["e\u0301te\u0301", *["letters"] * 13]), 70)
+        assert "e\u0301" in out
+        assert not re.search(r"(^| )\u0301", out, re.M)
+
+    def test_positions_are_those_of_the_whole_sequence(self) -> None:
+        held = tokens(SENTENCE)
+        out = printed(Matrix(random_weights(2, 13), held[7:9], held, 5), 200)
+        assert re.findall(r"^ *(\d+ \S+)", out, re.M)[-2:] == ["7 because", "8 it"]
+
+    @pytest.mark.parametrize("name", ["[bold]x[/bold]", ":smile:", "[/]"])
+    def test_markup_in_a_token_is_text(self, name: str) -> None:
+        for width in (80, 20):
+            assert name[:5] in printed(matrix([name, "b"]), width, color_system="truecolor", force_terminal=True)
+
+    def test_shade_grows_with_the_weight_and_the_number_on_it_is_black(self) -> None:
+        weights = np.array([[0.03, 0.07, 0.15, 0.3, 0.45]], np.float32)
+        held = tokens(list("abcde"))
+        out = printed(Matrix(weights, held[:1], held, 5), 80, force_terminal=True, color_system="truecolor")
+        shades = re.findall(r"\x1b\[30;48;2;(\d+);(\d+);(\d+)m", out)
+        assert len(set(shades)) == 4  # the smallest has none
+        blues = [int(blue) for *_, blue in shades]
+        assert blues == sorted(blues, reverse=True)
+
+
+class TestWordInHeads:
+    def test_each_head_says_what_the_word_looks_at_and_who_looks_at_it(self) -> None:
+        weights = np.zeros((1, 2, 3, 3), np.float32)
+        weights[0, 0] = [[0, 1, 0], [0.25, 0, 0.75], [0, 0.6, 0.4]]
+        weights[0, 1] = np.eye(3)
+        attention = record(1, 2, ["the", "cat", "sat"], weights=weights).select((0,), (1, 0))
+        lines = printed(WordInHeads(attention, Occurrence("cat", (1,)), 2), 80).splitlines()
+        assert [line.split() for line in lines] == [
+            ["head", "looks", "at", "looked", "at", "by"],
+            ["L0", "H1", "cat", "1.0", "the", "·", "cat", "1.0", "the", "·"],
+            ["L0", "H0", "sat", ".75", "the", ".25", "the", "1.0", "sat", ".60"],
+        ]
+
+    def test_pieces_of_a_word_are_averaged_as_query_and_summed_as_key(self) -> None:
+        weights = np.array([[0.4, 0.2, 0.4], [0.2, 0.2, 0.6], [0.3, 0.5, 0.2]], np.float32)
+        attention = record(1, 1, ["un", "seen", "it"], weights=weights[None, None])
+        line = printed(WordInHeads(attention, Occurrence("unseen", (0, 1)), 1), 80).splitlines()[1]
+        assert line.split() == ["L0", "H0", "it", ".50", "it", ".80"]
+
+    @pytest.mark.parametrize("width", WIDTHS)
+    def test_at_every_width_each_head_says_something_and_nothing_is_cut(self, width: int) -> None:
+        attention = record(3, 5, SENTENCE)
+        out = printed(WordInHeads(attention, Occurrence("it", (8,)), 5), width)
+        assert widest(out) <= width
+        rows = [line for line in out.splitlines() if re.match(r"L\d H\d", line)]
+        assert len(rows) >= 15
+        for row in rows:
+            assert re.search(r"\S (\.\d\d|1\.0)", row)
+            assert all(re.fullmatch(r"\.\d\d|1\.0", piece) for piece in re.findall(r"(?<!\S)[.\d]\S*", row))
+
+    def test_in_cross_attention_nobody_looks_at_a_query(self) -> None:
+        attention = record(1, 1, ["un", "seen", "it"], Kind.CROSS)
+        assert "looked at by" not in printed(WordInHeads(attention, Occurrence("it", (2,)), 1), 80)
+
+    def test_wide_characters_keep_columns_aligned(self) -> None:
+        out = printed(WordInHeads(record(2, 3, WIDE), Occurrence(WIDE[1], (1,)), 2), 80)
+        starts = {cell_len(line) for line in out.splitlines()}
+        assert len(starts) == 1
+
+
+class TestInWords:
+    def test_what_ran_is_one_line(self) -> None:
+        attention = record(2, 3, SENTENCE, notes=("a note",))
+        said = summary(attention).plain
+        assert said == "some/model · encoder · 2 layers × 3 heads · 13 tokens · a note"
+
+    def test_one_is_singular(self) -> None:
+        assert "1 layer × 1 head · 1 token" in summary(record(1, 1, ["the"])).plain
+
+    def test_queries_that_are_not_the_keys_are_counted_apart(self) -> None:
+        assert "2 × 13 tokens" in summary(record(2, 3, SENTENCE).rows([1, 2])).plain
+
+    def test_an_average_counts_no_heads(self) -> None:
+        said = summary(record(2, 3, SENTENCE).mean()).plain
+        assert "1 layer" not in said
+        assert "mean over layers 0-1, heads 0-2" in said
+
+    def test_a_head_is_named_with_the_link_that_it_was_chosen_for(self) -> None:
+        query, key = Token("it", 8, (0, 2)), Token("animal", 2, (4, 10))
+        title = head_title(3, 5, Link(3, 5, query, key, 0.934)).plain
+        assert title.startswith("Layer 3 head 5, the most telling: it → animal 0.93")
+        assert head_title(AVERAGE, AVERAGE).plain.startswith("Average")
+
+    def test_links_are_lines_of_words(self) -> None:
+        a, b = Token("it", 8, (0, 2)), Token("[b]", 2, (4, 10))
+        assert [line.plain for line in links_in_words([Link(0, 1, a, b, 0.5), Link(0, 1, b, a, 0.123)])][1:] == [
+            "  it → [b] 0.50",
+            "  [b] → it 0.12",
+        ]
+
+    def test_a_word_is_named_with_its_place(self) -> None:
+        attention = record(1, 1, ["[CLS]", "un", "seen", "it"])
+        assert word_title(Occurrence("unseen", (1, 2)), attention).plain == "unseen (tokens 1-2)"
+        assert word_title(Occurrence("it", (3,)), attention).plain == "it (token 3)"
+
+
+@pytest.mark.parametrize(
+    ("weight", "shown"), [(1, "1.0"), (0.996, "1.0"), (0.994, ".99"), (0.5, ".50"), (0.005, ".01"), (0.994999, ".99")]
+)
+def test_a_weight_takes_three_columns(weight: float, shown: str) -> None:
+    assert decimals(weight) in (shown, ".00" if weight == 0.005 else shown)
+    assert len(decimals(weight)) == 3
+
+
+@pytest.mark.parametrize("width", range(1, 9))
+@pytest.mark.parametrize("text", ["abcdefgh", "\u65e5\u672c\u8a9e\u65e5", "a\u65e5b\u672c", "e\u0301" * 8, "a  b   c"])
+def test_a_shortened_text_fits_and_says_that_it_is_cut(text: str, width: int) -> None:
+    short = shortened(text, width)
+    assert cell_len(short) <= width
+    assert (short == text) == (cell_len(text) <= width)
+    if short != text:
+        assert short.endswith("…")
+        assert text.startswith(short[:-1].rstrip())
