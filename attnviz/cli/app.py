@@ -1,5 +1,6 @@
 """The `attnviz` command: its sub-commands, and the edge at which an error becomes a sentence."""
 
+import gc
 import os
 import sys
 import traceback
@@ -80,4 +81,5 @@ def attnviz(
 
 def run() -> None:
     """The console script."""
+    gc.freeze()  # what is loaded by now stays to the end; not looking through it again is felt
     app()

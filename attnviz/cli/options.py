@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from attnviz.cli.numerics import start_numpy
+
 if TYPE_CHECKING:
     from attnviz.attention import Selection
 
@@ -55,6 +57,7 @@ def selection(
     kinds: Sequence[str] | None, layers: Sequence[Indices] | None, heads: Sequence[Indices] | None
 ) -> "Selection":
     """What was chosen with --kind, --layer and --head, each given any number of times."""
+    start_numpy()
     from attnviz.attention import Kind, Selection
 
     return Selection(tuple(Kind(kind) for kind in kinds or ()) or None, _together(layers), _together(heads))

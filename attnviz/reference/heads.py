@@ -6,6 +6,7 @@ from attnviz.reference.arrays import Array, namespace
 from attnviz.reference.layers import linear
 from attnviz.reference.masks import Mask
 from attnviz.reference.parameters import Parameters
+from attnviz.reference.positions import Turn
 from attnviz.reference.scores import attention
 
 ROWS = 1024
@@ -13,9 +14,6 @@ ROWS = 1024
 
 Watch = Callable[[int, Array], None]
 """Is shown the weights [..., heads, rows, keys] of each block of query rows, with the index of its first row."""
-
-Turn = Callable[[Array], Array]
-"""What relative positions do to queries and keys before they meet: [..., tokens, d] -> [..., tokens, d]."""
 
 
 def split(x: Array, heads: int) -> Array:

@@ -1,8 +1,12 @@
 """Positions: what tells a transformer the order of its tokens. Without them attention is permutation-equivariant."""
 
 import math
+from collections.abc import Callable
 
 from attnviz.reference.arrays import Array, namespace
+
+Turn = Callable[[Array], Array]
+"""What relative positions do to queries and keys before they meet: [..., tokens, d] -> [..., tokens, d]."""
 
 
 def sinusoidal(positions: Array, width: int) -> Array:
@@ -15,18 +19,21 @@ def sinusoidal(positions: Array, width: int) -> Array:
     return xp.reshape(xp.stack((xp.sin(angles), xp.cos(angles)), axis=-1), (positions.shape[0], width))
 
 
-def rotary(vectors: Array, positions: Array, base: float = 10000.0) -> Array:
+def rotation(positions: Array, width: int, base: float = 10000.0) -> Turn:
     """Turns each pair of dimensions by an angle that grows with the position (Su et al. 2021, equation 34).
 
     The scores of turned queries and keys then depend on the distance between them only. The pairs are (i, i + d/2), as
-    in the Llama family: vectors [..., tokens, d] -> [..., tokens, d].
+    in the Llama family: vectors [..., tokens, width] -> [..., tokens, width]. Positions are of a floating type.
     """
-    xp = namespace(vectors)
-    angles = _angles(xp.astype(positions, vectors.dtype), vectors.shape[-1], base)  # [tokens, d / 2]
+    xp = namespace(positions)
+    angles = _angles(positions, width, base)  # [tokens, width / 2]
     cosines, sines = xp.cos(angles), xp.sin(angles)
-    half = vectors.shape[-1] // 2
-    first, second = vectors[..., :half], vectors[..., half:]
-    return xp.concat((first * cosines - second * sines, second * cosines + first * sines), axis=-1)
+
+    def turn(vectors: Array) -> Array:
+        first, second = vectors[..., : width // 2], vectors[..., width // 2 :]
+        return xp.concat((first * cosines - second * sines, second * cosines + first * sines), axis=-1)
+
+    return turn
 
 
 def _angles(positions: Array, width: int, base: float) -> Array:

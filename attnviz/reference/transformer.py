@@ -6,11 +6,11 @@ from enum import Enum
 from functools import partial
 
 from attnviz.reference.arrays import Array, namespace
-from attnviz.reference.heads import Turn, Watch, multi_head_attention
+from attnviz.reference.heads import Watch, multi_head_attention
 from attnviz.reference.layers import ACTIVATIONS, feed_forward, layer_norm
 from attnviz.reference.masks import Mask
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.positions import rotary, sinusoidal
+from attnviz.reference.positions import Turn, rotation, sinusoidal
 
 WatchLayers = Callable[[int, int, Array], None]
 """Is shown each layer's weights: the layer, the index of the first query row, and [..., heads, rows, keys]."""
@@ -52,8 +52,10 @@ def encoder(
     Only the first `depth` layers run if it is given. Pre-norm models norm what comes out of the last.
     """
     x = embed(ids, parameters, config)
+    turn = _turn(x, config)
     for layer in range(config.layers if depth is None else depth):
-        x = encoder_layer(x, parameters.within(f"layers.{layer}"), config, mask=mask, watch=partial(watch, layer))
+        part, seen = parameters.within(f"layers.{layer}"), partial(watch, layer)
+        x = encoder_layer(x, part, config, mask=mask, turn=turn, watch=seen)
     return layer_norm(x, parameters.within("norm"), config.epsilon) if config.norm_first else x
 
 
@@ -74,12 +76,12 @@ def encoder_layer(
     config: Config,
     *,
     mask: Mask | None = None,
+    turn: Turn | None = None,
     watch: Watch = lambda first, weights: None,
 ) -> Array:
     """Self-attention, then the feed-forward network, each added to what it read: [..., tokens, width] -> the same."""
 
     def attend(x: Array) -> Array:
-        turn = _rotation(x) if config.positions is Positions.ROTARY else None
         return multi_head_attention(
             x, x, parameters.within("attention"), config.heads, mask=mask, turn=turn, watch=watch
         )
@@ -93,6 +95,9 @@ def encoder_layer(
     return x
 
 
-def _rotation(x: Array) -> Turn:
-    positions = namespace(x).arange(x.shape[-2], device=x.device)
-    return lambda vectors: rotary(vectors, positions)
+def _turn(x: Array, config: Config) -> Turn | None:
+    """What rotary positions do to the queries and keys of every layer: the same, so it is worked out once."""
+    if config.positions is not Positions.ROTARY:
+        return None
+    positions = namespace(x).arange(x.shape[-2], dtype=x.dtype, device=x.device)
+    return rotation(positions, config.width // config.heads)

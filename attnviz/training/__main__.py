@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from attnviz.models.builtin import CARD, FOLDER, TOKENIZER, WEIGHTS, BuiltinEncoder
 from attnviz.training.batches import TEXTS
@@ -64,7 +64,7 @@ def train_into(folder: Path, recipe: Recipe) -> None:
         weights = train(tokenizer, recipe, progress)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / TOKENIZER))
-    save_file(weights, folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes(save(weights))
     training = asdict(recipe) | {
         "texts": recipe.steps * TEXTS,
         "lemmas": lexicon_size()["total"],

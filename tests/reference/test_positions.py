@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from attnviz.reference.positions import rotary, sinusoidal
+from attnviz.reference.positions import rotation, sinusoidal
 
 TOKENS, WIDTH = 5, 14
 
@@ -39,7 +39,7 @@ def test_sinusoidal_positions_are_sines_and_cosines_by_turns(
 @pytest.mark.parametrize("base", [10000.0, 500.0])
 def test_rotary_positions_are_a_complex_rotation(array: Callable[..., Any], base: float) -> None:
     vectors = np.random.default_rng(3).normal(size=(2, 3, TOKENS, WIDTH)).astype(np.float32)
-    result = rotary(array(vectors), array(np.arange(TOKENS)), base)
+    result = rotation(array(np.arange(TOKENS, dtype=np.float32)), WIDTH, base)(array(vectors))
     assert_allclose(np.asarray(result), turned(vectors.astype(np.float64), np.arange(TOKENS), base), atol=1e-5)
     assert result.dtype == array(vectors).dtype
 
@@ -47,7 +47,8 @@ def test_rotary_positions_are_a_complex_rotation(array: Callable[..., Any], base
 def test_the_base_of_rotary_positions_is_10000_unless_told_otherwise(array: Callable[..., Any]) -> None:
     vectors = np.random.default_rng(3).normal(size=(TOKENS, WIDTH))
     assert_allclose(
-        np.asarray(rotary(array(vectors), array(np.arange(TOKENS)))), turned(vectors, np.arange(TOKENS), 1e4)
+        np.asarray(rotation(array(np.arange(TOKENS, dtype=float)), WIDTH)(array(vectors))),
+        turned(vectors, np.arange(TOKENS), 1e4),
     )
 
 
@@ -58,7 +59,8 @@ def test_rotary_scores_depend_on_the_distance_only(
     q, k = np.random.default_rng(seed).normal(size=(2, 1, WIDTH))
 
     def score(query: int, key: int) -> float:
-        return float((rotary(array(q), array([query])) @ rotary(array(k), array([key])).mT)[0, 0])
+        turned = (rotation(array([float(at)]), WIDTH)(array(vector)) for at, vector in ((query, q), (key, k)))
+        return float((next(turned) @ next(turned).mT)[0, 0])
 
     assert score(query + shift, key + shift) == pytest.approx(score(query, key), abs=1e-9)
 
@@ -66,10 +68,10 @@ def test_rotary_scores_depend_on_the_distance_only(
 @given(seed=st.integers(0, 2**32 - 1), first=st.integers(0, 10_007))
 def test_rotation_keeps_the_length_of_vectors(array: Callable[..., Any], seed: int, first: int) -> None:
     vectors = np.random.default_rng(seed).normal(size=(3, TOKENS, WIDTH))
-    result = np.asarray(rotary(array(vectors), array(np.arange(first, first + TOKENS))))
+    result = np.asarray(rotation(array(np.arange(first, first + TOKENS, dtype=float)), WIDTH)(array(vectors)))
     assert_allclose(np.linalg.norm(result, axis=-1), np.linalg.norm(vectors, axis=-1))
 
 
 def test_the_first_position_is_not_turned(array: Callable[..., Any]) -> None:
     vectors = np.random.default_rng(3).normal(size=(1, WIDTH))
-    assert_allclose(np.asarray(rotary(array(vectors), array([0]))), vectors)
+    assert_allclose(np.asarray(rotation(array([0.0]), WIDTH)(array(vectors))), vectors)

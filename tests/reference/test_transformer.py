@@ -163,19 +163,19 @@ def test_positions_that_are_added_are_added_to_each_token(array: Callable[..., A
 
 
 def test_rotary_positions_turn_the_queries_and_keys_of_each_head(array: Callable[..., Any]) -> None:
-    layer = torch_encoder(norm_first=False).layers[0]
-    arrays = arrays_of(layer, torch.clone)
+    arrays = arrays_of(torch_encoder(norm_first=False), torch.clone)
+    ours = with_embeddings({name: array(value) for name, value in arrays.items()}, array)
     watched: list[Any] = []
     shape = config(positions=Positions.ROTARY, norm_first=False)
-    ours = Parameters({name: array(value) for name, value in arrays.items()})
-    encoder_layer(array(VECTORS), ours, shape, watch=lambda first, weights: watched.append(weights))
+    encoder(array(IDS), ours, shape, depth=1, watch=lambda layer, first, weights: watched.append(weights))
+    vectors = torch.from_numpy(np.asarray(ours["embedding.weight"])[IDS])
 
     frequencies = 10000 ** (-torch.arange(0, DEPTH, 2) / DEPTH)
     turns = torch.exp(1j * torch.arange(TOKENS)[:, None] * frequencies)  # [tokens, d / 2]
 
     def turned(part: str) -> torch.Tensor:
-        weight, bias = arrays[f"attention.{part}.weight"], arrays[f"attention.{part}.bias"]
-        projected = torch.nn.functional.linear(torch.from_numpy(VECTORS), weight, bias)
+        weight, bias = (arrays[f"layers.0.attention.{part}.{name}"] for name in ("weight", "bias"))
+        projected = torch.nn.functional.linear(vectors, weight, bias)
         real, imaginary = projected.view(BATCH, TOKENS, HEADS, 2, DEPTH // 2).transpose(1, 2).unbind(-2)
         return torch.complex(real, imaginary) * turns
 

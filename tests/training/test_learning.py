@@ -136,4 +136,4 @@ def test_roles_are_counted_by_where_the_strongest_weight_goes():
     assert shares["noun to adjective"] == 0
     assert shares["previous token"] == pytest.approx(2 / 3)
     assert shares["next token"] == 0
-    assert shares[SEP] == 0
+    assert shares[CLS] == 0

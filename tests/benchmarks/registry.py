@@ -1,0 +1,89 @@
+"""The benchmarks, by name. A new one is a function that describes it and a line in `BENCHMARKS`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from tests.benchmarks.comparison import PEAK_MEMORY, Benchmark
+from tests.benchmarks.lines import write_lines
+from tests.benchmarks.processes import Command, Run
+
+_SENTENCE = "The animal didn't cross the street because it was too tired"
+_AS_ON_A_TERMINAL = "--color", "always", "--width", "80"
+_IMPORT_TORCH = Command("import torch", ("-c", "import torch"))
+_FEW_LINES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What benchmarks may depend on: a `folder` for their files, and how many `lines` a long input has."""
+
+    folder: Path
+    lines: int
+
+
+def starting(setting: Setting) -> Benchmark:
+    """What everything else waits for: the parts of the program that every run loads."""
+    return Benchmark(
+        what="attnviz --help",
+        command=Command("attnviz", ("-m", "attnviz", "--help")),
+        yardstick=_IMPORT_TORCH,
+        limit=0.10,
+    )
+
+
+def showing(setting: Setting) -> Benchmark:
+    """The first thing that anybody tries."""
+    return Benchmark(
+        what="attnviz show, one sentence",
+        command=Command("attnviz", ("-m", "attnviz", "show", _SENTENCE, *_AS_ON_A_TERMINAL)),
+        yardstick=_IMPORT_TORCH,
+        limit=0.20,
+    )
+
+
+def drawing(setting: Setting) -> Benchmark:
+    """A bird's-eye view of a model of BERT's size, saved by the command, and by the script one would write for it."""
+    ours, naive = (
+        (f"tests.benchmarks.scripts.{script}", str(setting.folder / f"{script}.png"))
+        for script in ("export_grid", "naive_grid")
+    )
+    return Benchmark(
+        what="PNG of 12 × 12 heads, 15 tokens",
+        command=Command("attnviz", ("-m", *ours)),
+        yardstick=Command("144 subplots", ("-m", *naive)),
+        limit=0.15,
+    )
+
+
+def streaming(setting: Setting) -> Benchmark:
+    """Memory that stays the same, however many lines are read."""
+    return Benchmark(
+        what=f"peak memory, {setting.lines:,} lines to JSON",
+        command=_reading(setting.folder, setting.lines),
+        yardstick=_reading(setting.folder, _FEW_LINES),
+        limit=1.10,
+        measure=PEAK_MEMORY,
+        remark=lambda runs: _throughput(setting.lines, runs),
+        once=True,
+    )
+
+
+def _reading(folder: Path, count: int) -> Command:
+    arguments = "-m", "attnviz", "show", "--format", "json"
+    return Command(f"{count:,} lines", arguments, write_lines(folder / f"{count}.txt", count))
+
+
+def _throughput(lines: int, runs: Sequence[Run]) -> str:
+    seconds = median(run.seconds for run in runs)
+    return f"{lines / seconds:,.0f} lines a second ({seconds:.1f} s)"
+
+
+BENCHMARKS: dict[str, Callable[[Setting], Benchmark]] = {
+    "help": starting,
+    "show": showing,
+    "grid": drawing,
+    "stream": streaming,
+}
+"""What describes each benchmark, writing the files that it needs."""

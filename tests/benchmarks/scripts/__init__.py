@@ -1,0 +1,1 @@
+"""Programs that are measured, each as a process of its own."""
