@@ -160,7 +160,7 @@ def find(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
     Raises:
         TextError: there is none; the message says what there is.
     """
-    if wanted.isdecimal():
+    if wanted.isdecimal() and len(wanted) < 10:
         found = [Occurrence(t.text, (i,)) for i, t in enumerate(tokens) if t.position == int(wanted)]
     else:
         found = _named(tokens, wanted.casefold())

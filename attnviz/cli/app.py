@@ -15,7 +15,7 @@ from attnviz.cli.models import models
 from attnviz.cli.options import Debug, wants_traceback
 from attnviz.cli.output import complain
 from attnviz.cli.show import show
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, OutputError
 
 
 class Edge(TyperGroup):
@@ -24,6 +24,8 @@ class Edge(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; whatever a user can cause ends here, with its exit code."""
         try:
+            if sys.stdout is None:
+                raise OutputError("Standard output is closed: send it somewhere, if only to /dev/null.")
             try:
                 return super().invoke(ctx)
             finally:
@@ -82,4 +84,8 @@ def attnviz(
 def run() -> None:
     """The console script."""
     gc.freeze()  # what is loaded by now stays to the end; not looking through it again is felt
-    app()
+    try:
+        app()
+    except OSError as error:  # --help and --version write before there is a command to invoke
+        complain(f"Error: {_sentence(error)}")
+        sys.exit(1)

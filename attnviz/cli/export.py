@@ -1,7 +1,8 @@
 """`attnviz export`: attention saved as pictures or as data."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,18 +15,42 @@ from attnviz.errors import UsageError
 from attnviz.views.data import FILES, Result
 from attnviz.views.layouts import IMAGE_FORMATS, Layout
 
+if TYPE_CHECKING:
+    from attnviz.views.image_style import Style
+
 _FORMATS = (*IMAGE_FORMATS, *FILES)
 _DEFAULT_FORMATS = ("png",)
 _LAYOUTS = tuple(layout.value for layout in Layout)
 _STANDARD_OUTPUT = Path("-")
 
 
+_Output = Annotated[
+    Path, typer.Option("-o", "--output", help="A folder; a file, if it ends like a format; - for standard output.")
+]
+_Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format", parser=options.one_of(_FORMATS), metavar=options.choices(_FORMATS), help="One or several."
+    ),
+]
+_LayoutName = Annotated[
+    str,
+    typer.Option(
+        parser=options.one_of(_LAYOUTS),
+        metavar=options.choices(_LAYOUTS),
+        help="A picture a head, a picture a layer, or all heads in one.",
+    ),
+]
+_ColourMap = Annotated[str | None, typer.Option(help="A colour map of matplotlib's.  [default: ink, our own]")]
+_Resolution = Annotated[int, typer.Option(min=20, max=1200, help="Pixels an inch.")]
+_Log = Annotated[bool, typer.Option("--log", help="A logarithmic scale, for weight that pools on a token.")]
+_Title = Annotated[str | None, typer.Option(help="A title of your own; '' for none.")]
+_Annotate = Annotated[bool, typer.Option("--annotate", help="Numbers in the cells, where there is room.")]
+
+
 def export(
     texts: options.Texts = None,
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", help="A folder; a file, if it ends like a format; - for standard output."),
-    ] = Path("attention"),
+    output: _Output = Path("attention"),
     file: options.File = None,
     model: options.ModelName = options.DEFAULT_MODEL,
     kind: options.Kinds = None,
@@ -34,40 +59,27 @@ def export(
     token: options.TokenName = None,
     mean: options.Mean = False,
     no_special: options.NoSpecial = False,
-    forms: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format", parser=options.one_of(_FORMATS), metavar=options.choices(_FORMATS), help="One or several."
-        ),
-    ] = None,
-    layout: Annotated[
-        str,
-        typer.Option(
-            parser=options.one_of(_LAYOUTS),
-            metavar=options.choices(_LAYOUTS),
-            help="A picture a head, a picture a layer, or all heads in one.",
-        ),
-    ] = Layout.GRID.value,
-    cmap: Annotated[str | None, typer.Option(help="A colour map of matplotlib's.  [default: ink, our own]")] = None,
-    dpi: Annotated[int, typer.Option(min=20, max=1200, help="Pixels an inch.")] = 150,
-    log: Annotated[bool, typer.Option("--log", help="A logarithmic scale, for weight that pools on a token.")] = False,
-    title: Annotated[str | None, typer.Option(help="A title of your own; '' for none.")] = None,
-    annotate: Annotated[bool, typer.Option("--annotate", help="Numbers in the cells, where there is room.")] = False,
+    forms: _Formats = None,
+    layout: _LayoutName = Layout.GRID.value,
+    cmap: _ColourMap = None,
+    dpi: _Resolution = 150,
+    log: _Log = False,
+    title: _Title = None,
+    annotate: _Annotate = False,
     debug: options.Debug = False,
 ) -> None:
-    r"""Save attention as pictures (png, svg, pdf) or as data (npz, json, csv).
+    """Save attention as pictures or as data.
+
+    Pictures are png, svg or pdf; data is npz, json or csv.
 
     \b
     attnviz export "The animal didn't cross the street because it was too tired"
-    attnviz export "The big fluffy dog barked" --layer 2 --head 5 --layout head -o dog.pdf
+    attnviz export "The dog barked" --layer 2 --head 5 --layout head -o dog.pdf
     attnviz export --file lines.txt --format png --format npz -o figures/
-    """
+    """  # noqa: D301 - a lone \b keeps the lines below it as they are
     sink, formats = _destination(output, tuple(dict.fromkeys(forms or ())))
-    style = None
-    if set(formats) & set(IMAGE_FORMATS):
-        from attnviz.views.image_style import DEFAULT_COLOURS, Style
-
-        style = Style(cmap=cmap or DEFAULT_COLOURS, dpi=dpi, log=log, title=title, annotate=annotate)
+    drawn = set(formats) & set(IMAGE_FORMATS)
+    style = _style(cmap=cmap, dpi=dpi, log=log, title=title, annotate=annotate) if drawn else None
     maker = Maker(formats, Layout(layout), token, style)
     request = Request(model, options.selection(kind, layer, head), mean, no_special)
 
@@ -79,6 +91,16 @@ def export(
     sink.finish()
     if not done:
         raise typer.Exit(1)
+
+
+def _style(*, cmap: str | None, dpi: int, log: bool, title: str | None, annotate: bool) -> "Style":
+    """How pictures are to look; imports matplotlib."""
+    from attnviz.text import visible
+    from attnviz.views.image_style import DEFAULT_COLOURS, Style
+
+    os.environ.pop("MPLBACKEND", None)  # no window is opened; a name that is unknown here would stop the import
+    shown = title and "\n".join(visible(line) for line in title.splitlines())
+    return Style(cmap=cmap or DEFAULT_COLOURS, dpi=dpi, log=log, title=shown, annotate=annotate)
 
 
 def _destination(output: Path, formats: tuple[str, ...]) -> tuple[Sink, tuple[str, ...]]:

@@ -28,7 +28,12 @@ def models(
     width: options.Width = None,
     debug: options.Debug = False,
 ) -> None:
-    """List the models that can be loaded here."""
+    """List the models that can be loaded here.
+
+    \b
+    attnviz models
+    attnviz models --format json
+    """  # noqa: D301 - a lone \b keeps the lines below it as they are
     from attnviz.models.registry import catalogue
 
     cards = catalogue()
@@ -51,10 +56,10 @@ def _fields(card: "Card") -> dict[str, object]:
 def _table(cards: Sequence["Card"]) -> "Table":
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("name", no_wrap=True)
     for name in ("layers", "heads", "parameters", "positions"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     table.add_column("what for")
     for card in cards:
         sizes = [(str(stack.layers), str(stack.heads)) for stack in card.stacks.values()]

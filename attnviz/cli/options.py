@@ -16,6 +16,7 @@ AUTO = "auto"
 
 _COLORS = AUTO, "always", "never"
 _TRACEBACK = "attnviz.traceback"
+_MOST = 9999  # no model has more layers, or heads in a layer; keeps 0-999999999 from filling the memory
 _KINDS = "encoder", "decoder", "cross"
 
 
@@ -49,6 +50,8 @@ def parse_indices(text: str) -> Indices:
             raise typer.BadParameter(f"{text!r} is no number, list or range: write 3 or 0,2 or 0-3,5.")
         if dash and int(last) < int(first):
             raise typer.BadParameter(f"The range {part.strip()} runs backwards: write {last}-{first}.")
+        if len(last or first) > len(str(_MOST)):
+            raise typer.BadParameter(f"{part.strip()} is out of range: no model has more than {_MOST}.")
         found += range(int(first), int(last or first) + 1)
     return Indices(found)
 

@@ -9,7 +9,7 @@ import typer
 from attnviz.cli import options
 from attnviz.cli.output import console, write_standard_output
 from attnviz.cli.request import Request, rows_of
-from attnviz.cli.texts import for_each_text, sources
+from attnviz.cli.texts import STANDARD_INPUT, for_each_text, sources
 from attnviz.views.data import STREAMS, Result
 
 if TYPE_CHECKING:
@@ -45,18 +45,20 @@ def show(
     width: options.Width = None,
     debug: options.Debug = False,
 ) -> None:
-    r"""Show what the heads of a model look at: all of them at a glance, and the most telling in numbers.
+    """Show what the heads of a model look at.
+
+    All of them at a glance, and the most telling in numbers.
 
     \b
     attnviz show "The animal didn't cross the street because it was too tired"
     attnviz show "The big fluffy dog barked" --layer 0-1 --head 3
     attnviz show "Mary lost her keys" --token her
-    attnviz show --file lines.txt --format json | jq .attention[0].key_tokens
-    """
+    attnviz show --file lines.txt --format json | jq '.attention[0].key_tokens'
+    """  # noqa: D301 - a lone \b keeps the lines below it as they are
     request = Request(model, options.selection(kind, layer, head), mean, no_special)
     if form == _TABLE:
         tables = _Tables(every=every or bool(layer and head), token=token, top=top)
-        write = _to_terminal(tables, color, width, headed=len(texts or ()) != 1)
+        write = _to_terminal(tables, color, width, headed=len(texts or ()) != 1 or texts == [STANDARD_INPUT])
     else:
         write = _to_pipe(form, token)
     if not for_each_text(sources(texts or (), file), lambda index, text: write(index, text, request.attend(text))):

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from attnviz.cli.artifacts import Artifact
 from attnviz.cli.output import write_file, write_standard_output
-from attnviz.errors import UsageError
+from attnviz.errors import InputError, UsageError
 
 _TEXT_FORMATS = "json", "csv", "svg"
 
@@ -52,14 +52,19 @@ class OneFile:
         if self._only:
             raise UsageError(
                 f"{self._path} names one file, but there are several: {self._only.file_name}, {artifact.file_name} … "
-                "Choose one head, or --layout grid; or let -o name a folder."
+                "Choose one text, one format and one picture (--layout grid), or let -o name a folder."
             )
         self._only = artifact
 
     def finish(self) -> None:
-        """Writes the file."""
-        if self._only:
-            self._write(self._only)
+        """Writes the file.
+
+        Raises:
+            InputError: there was nothing to write.
+        """
+        if self._only is None:
+            raise InputError(f"{self._path} was not written: there was no text.")
+        self._write(self._only)
 
     def _write(self, only: Artifact) -> None:
         write_file(self._path, only.data)

@@ -69,7 +69,7 @@ def _lines(lines: BinaryIO, whose: str) -> Iterator[Source]:
     """The lines that are not blank; none is read before it is wanted, so that a pipe is answered line by line."""
     for number, line in enumerate(lines, 1):
         raw = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-        if not raw.isspace():
+        if raw.decode(errors="replace").strip():
             yield Source(raw.rstrip(b"\r\n"), f"line {number}{whose}")
 
 

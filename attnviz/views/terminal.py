@@ -11,10 +11,15 @@ from attnviz.text import Occurrence
 def summary(attention: Attention) -> Text:
     """One line on what ran: the model, the kind, layers × heads, tokens, and what was done to the weights since."""
     queries, keys = len(attention.query_tokens), len(attention.key_tokens)
-    heads = [] if AVERAGE in attention.heads else [f"{len(attention.layers)} layers × {len(attention.heads)} heads"]
-    tokens = f"{keys} tokens" if queries == keys else f"{queries} × {keys} tokens"
+    size = f"{_counted(len(attention.layers), 'layer')} × {_counted(len(attention.heads), 'head')}"
+    heads = [] if AVERAGE in attention.heads else [size]
+    tokens = _counted(keys, "token") if queries == keys else f"{queries} × {keys} tokens"
     details = (attention.kind.value, *heads, tokens, *attention.notes)
     return Text(attention.model, style="bold").append("".join(f" · {detail}" for detail in details), style="not bold")
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
 
 def head_title(layer: int, head: int, reason: Link | None = None) -> Text:

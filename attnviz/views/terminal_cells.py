@@ -58,9 +58,10 @@ def index_name(index: int) -> str:
 def strongest_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: int) -> Text:
     """The tokens of largest weight, each with its weight, as many of `top` as fit in so many columns."""
     line = Text()
+    width = max(min(TOKEN_WIDTH, room - 2 - WEIGHT_WIDTH), 1)  # the first of them always fits
     for index in (-weights).argsort(kind="stable")[:top]:
         token = tokens[index]
-        entry = Text(f"  {shortened(token.text, TOKEN_WIDTH)}", style=token_style(token)) + shaded(weights[index])
+        entry = Text(f"  {shortened(token.text, width)}", style=token_style(token)) + shaded(weights[index])
         if line.cell_len + entry.cell_len > room:
             break
         line += entry

@@ -13,8 +13,9 @@ from PIL import Image
 from attnviz.attention import Attention, Kind
 from attnviz.errors import UsageError
 from attnviz.text import Token, find, special_token
-from attnviz.views.image import IMAGE_FORMATS, LAYOUTS, render, token_picture
+from attnviz.views.image import LAYOUTS, render, token_picture
 from attnviz.views.image_style import Style
+from attnviz.views.layouts import IMAGE_FORMATS, Layout
 
 LAYERS, HEADS, QUERIES, KEYS = 2, 3, 5, 7
 
@@ -48,7 +49,7 @@ def named(*texts):
 
 
 def first(layout, attention, **style):
-    return next(LAYOUTS[layout](attention, Style(**style)))
+    return next(LAYOUTS[Layout(layout)](attention, Style(**style)))
 
 
 def images(picture):
@@ -122,7 +123,7 @@ def test_no_text_lies_on_the_cells(count):
 
 def test_there_is_one_picture_a_head_named_after_it():
     attention = record(layers=LAYERS, heads=HEADS)
-    made = list(LAYOUTS["head"](attention, Style()))
+    made = list(LAYOUTS[Layout.HEAD](attention, Style()))
     assert [picture.name for picture in made] == [
         f"layer{layer}-head{head}" for layer in range(LAYERS) for head in range(HEADS)
     ]
@@ -132,7 +133,7 @@ def test_there_is_one_picture_a_head_named_after_it():
 
 def test_there_is_one_picture_a_layer_with_all_its_heads():
     attention = record()
-    made = list(LAYOUTS["layer"](attention, Style()))
+    made = list(LAYOUTS[Layout.LAYER](attention, Style()))
     assert [picture.name for picture in made] == ["layer0", "layer1"]
     for picture, weights in zip(made, attention.weights, strict=True):
         np.testing.assert_array_equal(images(picture), weights)
@@ -141,7 +142,7 @@ def test_there_is_one_picture_a_layer_with_all_its_heads():
 
 def test_pictures_are_drawn_only_when_they_are_asked_for():
     thousands = square(3, layers=100, heads=100)
-    assert next(LAYOUTS["head"](thousands, Style())).name == "layer0-head0"
+    assert next(LAYOUTS[Layout.HEAD](thousands, Style())).name == "layer0-head0"
 
 
 def test_the_grid_shows_every_weight_of_every_head_in_its_place():
@@ -153,7 +154,7 @@ def test_the_grid_shows_every_weight_of_every_head_in_its_place():
 
 def test_a_selection_keeps_the_numbers_of_its_layers_and_heads():
     attention = record(layers=5, heads=4).select([4], [3, 1])
-    assert [picture.name for picture in LAYOUTS["head"](attention, Style())] == ["layer4-head3", "layer4-head1"]
+    assert [picture.name for picture in LAYOUTS[Layout.HEAD](attention, Style())] == ["layer4-head3", "layer4-head1"]
     assert {"4", "3", "1"} <= set(written(first("grid", attention)))
 
 

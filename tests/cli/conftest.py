@@ -1,0 +1,166 @@
+"""The command as its users meet it: a process with arguments, three streams and an exit code."""
+
+import contextlib
+import csv
+import fcntl
+import io
+import json
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import attnviz
+from attnviz.attention import Attention
+
+COMMAND = (sys.executable, "-m", "attnviz")
+_DECIDED_OUTSIDE = "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "ATTNVIZ_MODEL", "PYTHONIOENCODING", "MPLBACKEND"
+_PATIENCE = 120  # seconds after which a command hangs for good
+
+
+def surroundings(changes: dict[str, str | None]) -> dict[str, str]:
+    """The environment of a UTF-8 user with a colour terminal, with changes; None removes a variable."""
+    plain = {name: value for name, value in os.environ.items() if name not in _DECIDED_OUTSIDE}
+    wanted = plain | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"} | changes
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a command."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def out(self) -> str:
+        return self.stdout.decode()
+
+    @property
+    def err(self) -> str:
+        return self.stderr.decode()
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Standard output as one JSON document a line."""
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+    def rows(self, delimiter: str = ",") -> list[dict[str, str]]:
+        """Standard output as separated rows under a header."""
+        return list(csv.DictReader(io.StringIO(self.out, newline=""), delimiter=delimiter))
+
+    def failed(self, code: int, *said: str) -> None:
+        """Asserts that this ended with one sentence on standard error that says certain things, and no traceback."""
+        assert self.code == code, self.err
+        assert "Traceback" not in self.err
+        for what in said:
+            assert what in self.err
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Runs `attnviz` with arguments, its standard input bytes or a file, its standard output caught."""
+
+    def run(*args: str | bytes | Path, stdin: bytes = b"", cwd: Path | None = None, **env: str | None) -> Ran:
+        done = subprocess.run(
+            [*COMMAND, *args],
+            input=stdin,
+            capture_output=True,
+            cwd=cwd,
+            env=surroundings(env),
+            timeout=_PATIENCE,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+    """Starts `attnviz`, to talk to while it runs."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*args: str, **options: Any) -> "subprocess.Popen[bytes]":
+        streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(subprocess.Popen([*COMMAND, *args], env=surroundings({}), **streams | options))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream and not stream.closed:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def next_line() -> Callable[["subprocess.Popen[bytes]"], bytes]:
+    """The next line of what a command prints while it runs; fails where none comes."""
+
+    def next_line(process: "subprocess.Popen[bytes]") -> bytes:
+        assert process.stdout
+        ready, _, _ = select.select([process.stdout], [], [], _PATIENCE)
+        assert ready, "nothing was printed"
+        return process.stdout.readline()
+
+    return next_line
+
+
+@pytest.fixture(scope="session")
+def on_terminal() -> Run:
+    """Runs `attnviz` on a terminal of so many columns; both output streams are in `stdout`."""
+
+    def on_terminal(columns: int, *args: str, **env: str | None) -> Ran:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        process = subprocess.Popen([*COMMAND, *args], stdin=theirs, stdout=theirs, stderr=theirs, env=surroundings(env))
+        os.close(theirs)
+        written = b"".join(_until_closed(ours))
+        os.close(ours)
+        return Ran(process.wait(_PATIENCE), written.replace(b"\r\n", b"\n"), b"")
+
+    return on_terminal
+
+
+def _until_closed(terminal: int) -> Iterator[bytes]:
+    while True:
+        try:
+            data = os.read(terminal, 65536)
+        except OSError:  # how Linux says that nobody holds the other end any more
+            return
+        if not data:
+            return
+        yield data
+
+
+@pytest.fixture(scope="session")
+def attend() -> Callable[[str], Attention]:
+    """What the built-in model gives for a text, straight from Python."""
+    model = attnviz.load("builtin")
+
+    def attend(text: str) -> Attention:
+        (attention,) = model.attend(text)
+        return attention
+
+    return attend
+
+
+@pytest.fixture(scope="session")
+def too_long() -> str:
+    """A text that no built-in model can read: a megabyte of short words."""
+    return "a cat " * 170_000

@@ -1,0 +1,212 @@
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from attnviz.attention import Attention
+
+TEXT = "The animal didn't cross the street because it was too tired"
+ONE_HEAD = "--layer", "1", "--head", "2"
+Run = Callable[..., Any]
+
+
+def widest(text: str) -> int:
+    return max(map(cell_len, text.splitlines()))
+
+
+@pytest.fixture(scope="module")
+def piped(run: Run) -> str:
+    done = run("show", TEXT)
+    assert (done.code, done.err) == (0, "")
+    return done.out
+
+
+class TestWhatIsShown:
+    def test_first_what_ran(self, piped: str, attend: Callable[[str], Attention]) -> None:
+        layers, heads, tokens, _ = attend(TEXT).shape
+        first = piped.splitlines()[0]
+        for what in ("builtin/encoder", "encoder", f"{layers} layers", f"{heads} heads", f"{tokens} tokens"):
+            assert what in first
+
+    def test_then_a_cell_a_head_and_one_of_them_marked(self, piped: str, attend: Callable[[str], Attention]) -> None:
+        layers, heads, _, _ = attend(TEXT).shape
+        rows = [line for line in piped.splitlines() if re.match(r"layer \d", line)]
+        assert [row.split()[1] for row in rows] == [str(layer) for layer in range(layers)]
+        cells = [re.findall(r"[←→↺▪●][▁▂▃▄▅▆▇█]", row) for row in rows]
+        assert {len(row) for row in cells} == {heads}
+        assert sum(row.count("‹") for row in rows) == sum(row.count("›") for row in rows) == 1
+
+    def test_then_the_weights_of_the_marked_head(self, piped: str, attend: Callable[[str], Attention]) -> None:
+        named = re.search(r"^Layer (\d+) head (\d+), the most telling: (\S+) → (\S+) (\d\.\d\d)", piped, re.M)
+        assert named
+        layer, head = int(named[1]), int(named[2])
+        row = next(line for line in piped.splitlines() if re.match(rf"layer {layer}\b", line))
+        assert row.split("‹")[0].count(" ") and len(re.findall(r"[←→↺▪●]", row.split("‹")[0])) == head
+        attention = attend(TEXT)
+        for token, weights in zip(attention.query_tokens, attention.head(layer, head), strict=True):
+            line = next(line for line in piped.splitlines() if line.startswith(f"{token.position:>2} {token.text} "))
+            shown = line.split()[2:]
+            assert len(shown) == len(weights)
+            for written, weight in zip(shown, weights, strict=True):
+                assert abs(float(written.replace("·", "0")) - weight) <= 0.0051
+
+    def test_then_the_strongest_links_in_words(self, piped: str) -> None:
+        links = re.findall(r"^  (\S+) → (\S+) (\d\.\d\d)$", piped, re.M)
+        assert 1 <= len(links) <= 5
+        assert [weight for *_, weight in links] == sorted((weight for *_, weight in links), reverse=True)
+        assert {word for query, key, _ in links for word in (query, key)} <= set(TEXT.split())
+
+    def test_top_says_how_many_links(self, run: Run) -> None:
+        out = run("show", TEXT, "--top", "2", *ONE_HEAD).out
+        assert len(re.findall(r"^  \S+ → \S+ \d\.\d\d$", out, re.M)) == 2
+        run("show", TEXT, "--top", "0").failed(2, "--top")
+
+    @pytest.mark.parametrize(
+        ("options", "titles"),
+        [
+            (["--layer", "1", "--head", "2-4"], ["Layer 1 head 2", "Layer 1 head 3", "Layer 1 head 4"]),
+            (["--all", "--layer", "0,3", "--head", "5"], ["Layer 0 head 5", "Layer 3 head 5"]),
+            (["--all", "--layer", "2"], [f"Layer 2 head {head}" for head in range(6)]),
+            (["--mean", "--layer", "2"], ["Average"]),
+        ],
+    )
+    def test_every_head_that_was_named_is_shown(self, run: Run, options: list[str], titles: list[str]) -> None:
+        out = run("show", "the cat sat", *options).out
+        assert re.findall(r"^(Layer \d+ head \d+|Average)", out, re.M) == titles
+
+    def test_one_head_needs_no_overview(self, run: Run) -> None:
+        out = run("show", "the cat sat", *ONE_HEAD).out
+        assert "most weight goes" not in out
+        assert "1 layer " in out.splitlines()[0]
+        assert out.splitlines()[0].count("1 head ") == 1
+
+    def test_dropped_special_tokens_are_not_shown_and_this_is_said(self, run: Run) -> None:
+        out = run("show", "the cat sat", "--no-special", *ONE_HEAD).out
+        assert "[CLS]" not in out
+        assert "special tokens dropped, rows renormalised" in out.splitlines()[0]
+
+    def test_each_occurrence_of_a_word_is_told_apart_in_every_head(self, run: Run) -> None:
+        text = "The cat saw the dog"
+        out = run("show", text, "--token", "the").out
+        assert re.findall(r"^(The|the) \(token (\d+)\)", out, re.M)[0] == ("The", "1")
+        assert len(re.findall(r"^(?:The|the) \(token", out, re.M)) == 2
+        heads = re.findall(r"^L(\d) H(\d)  ", out, re.M)
+        assert heads == [(str(layer), str(head)) for _ in range(2) for layer in range(4) for head in range(6)]
+        assert out.count("looked at by") == 2
+
+    @pytest.mark.parametrize("args", [("the cat", "a dog"), ("-",), ()], ids=["arguments", "dash", "piped"])
+    def test_where_there_may_be_several_texts_each_stands_above_its_tables(
+        self, run: Run, args: tuple[str, ...]
+    ) -> None:
+        out = run("show", *args, *ONE_HEAD, stdin=b"the cat\na dog\n").out
+        assert re.findall(r"^(the cat|a dog)$", out, re.M) == ["the cat", "a dog"]
+
+
+class TestPipedOutput:
+    LONG = f"{TEXT} and {TEXT}, and then {TEXT} again"
+
+    def test_it_has_no_escape_codes_no_wrapping_and_nothing_left_out(
+        self, run: Run, attend: Callable[[str], Attention]
+    ) -> None:
+        done = run("show", self.LONG, *ONE_HEAD, COLUMNS="60")
+        assert "\x1b" not in done.out
+        assert "…" not in done.out
+        tokens = attend(self.LONG).query_tokens
+        lines = [line for line in done.out.splitlines() if re.match(r" ?\d+ ", line)]
+        assert len(lines) == len(tokens)
+        assert {len(line.split()) for line in lines} == {len(tokens) + 2}
+
+    def test_colour_can_be_forced_and_changes_nothing_else(self, run: Run) -> None:
+        plain = run("show", "the cat sat").out
+        for env in ({}, {"NO_COLOR": "1"}, {"TERM": "dumb"}, {"TERM": None}):
+            coloured = run("show", "the cat sat", "--color", "always", **env).out
+            assert re.search(r"\x1b\[[0-9;]*4[0-9]|\x1b\[[0-9;]*10[0-7]", coloured), env  # a background
+            assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain, env
+
+    def test_a_width_is_kept_to(self, run: Run) -> None:
+        done = run("show", self.LONG, "--width", "60", *ONE_HEAD)
+        assert widest(done.out) <= 60
+        assert len(done.out.splitlines()) > 30
+
+    def test_a_width_too_small_to_show_anything_is_refused(self, run: Run) -> None:
+        run("show", "the cat", "--width", "19").failed(2, "--width", "20")
+
+    def test_a_color_that_is_none_is_refused(self, run: Run) -> None:
+        run("show", "the cat", "--color", "red").failed(2, "auto, always, never")
+
+
+class TestTerminal:
+    @pytest.mark.parametrize("columns", [60, 80, 200])
+    def test_no_line_is_wider_than_the_terminal(self, on_terminal: Run, columns: int) -> None:
+        done = on_terminal(columns, "show", TEXT, "--color", "never")
+        assert done.code == 0
+        assert "\x1b" not in done.out
+        assert widest(done.out) <= columns
+
+    def test_there_is_colour_by_default_and_it_moves_no_column(self, on_terminal: Run) -> None:
+        coloured, plain = (on_terminal(80, "show", TEXT, *more).out for more in ((), ("--color", "never")))
+        assert "\x1b[" in coloured
+        assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+
+    def test_no_color_leaves_no_colour(self, on_terminal: Run) -> None:
+        out = on_terminal(80, "show", "the cat", NO_COLOR="1").out
+        codes = {code for sequence in re.findall(r"\x1b\[([0-9;]*)m", out) for code in sequence.split(";")}
+        assert codes <= {"0", "1", "2", "3", "4", "22", ""}  # bold, dim and the like are no colours
+
+    @pytest.mark.parametrize("term", ["dumb", "unknown", None, "no-such-terminal"])
+    def test_a_terminal_that_can_do_little_gets_its_width_kept(self, on_terminal: Run, term: str | None) -> None:
+        done = on_terminal(60, "show", TEXT, TERM=term)
+        assert done.code == 0
+        if term in ("dumb", "unknown"):
+            assert "\x1b" not in done.out
+        assert widest(re.sub(r"\x1b\[[0-9;]*m", "", done.out)) <= 60
+
+    def test_a_dumb_terminal_heeds_the_width_option(self, on_terminal: Run) -> None:
+        assert 40 < widest(on_terminal(80, "show", TEXT, "--width", "50", TERM="dumb").out) <= 50
+
+    def test_no_word_of_the_legend_stands_alone_on_a_usual_terminal(self, on_terminal: Run) -> None:
+        out = on_terminal(80, "show", TEXT, "--color", "never").out
+        assert len(re.search(r"most weight goes.*?\n\n", out, re.S)[0].splitlines()) == 3
+
+
+class TestEncodings:
+    @pytest.mark.parametrize(
+        "env",
+        [
+            {"PYTHONIOENCODING": "ascii"},
+            {"PYTHONIOENCODING": "latin-1"},
+            {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"},
+        ],
+        ids=["ascii", "latin-1", "C locale"],
+    )
+    def test_what_an_encoding_lacks_moves_no_column(self, run: Run, env: dict[str, str]) -> None:
+        text = (
+            "the cat sat on the mat and the dog sat on the other mat"  # long enough for weights that round to nothing
+        )
+        done = run("show", text, "--layer", "0", "--head", "0-1", **env)
+        assert (done.code, done.err) == (0, "")
+        written = done.stdout.decode("latin-1")
+        assert "\\" not in written
+        expected = run("show", text, "--layer", "0", "--head", "0-1").out
+        for ours, theirs in zip(expected.splitlines(), written.splitlines(), strict=True):
+            if re.match(r" ?\d+ ", ours):
+                assert len(theirs) == len(ours)
+                assert theirs.split()[:2] == ours.split()[:2]
+
+    def test_characters_that_it_lacks_are_spelled_out(self, run: Run) -> None:
+        done = run("show", "the \u65e5 caf\u00e9", *ONE_HEAD, PYTHONIOENCODING="ascii")
+        assert (done.code, done.err) == (0, "")
+        assert b"caf\\xe9" in done.stdout or b"\\xe9" in done.stdout
+        assert b"\\u65e5" in done.stdout
+
+    def test_data_is_utf8_in_every_locale(self, run: Run) -> None:
+        locale = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+        for form in ("json", "csv"):
+            args = ("show", "the caf\u00e9 \u65e5", "--format", form, *ONE_HEAD)
+            assert run(*args, **locale).stdout == run(*args).stdout
+
+    def test_a_complaint_is_no_failure_of_its_own(self, run: Run) -> None:
+        done = run("show", "the cat", "--token", "\u65e5", PYTHONIOENCODING="ascii")
+        done.failed(1, "no token")
