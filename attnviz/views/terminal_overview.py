@@ -48,7 +48,7 @@ class Overview:
         for first in range(0, len(self.heads), page):
             yield from self._page(range(first, min(first + page, len(self.heads))), width, glyphs)
             yield Text()
-        yield from _legend(glyphs, marked=self.marked is not None)
+        yield from _legend(glyphs, options.max_width, marked=self.marked is not None)
 
     def _page(self, columns: Sequence[int], width: int, glyphs: _Glyphs) -> Iterator[Text]:
         header = Text("head".rjust(_LABEL_WIDTH), style="dim")
@@ -70,11 +70,20 @@ class Overview:
         return Text(f"{before}{glyphs.marks[place]}{level}{after}".center(width), style=style)
 
 
-def _legend(glyphs: _Glyphs, *, marked: bool) -> Iterator[Text]:
-    places = Text("most weight goes to the ", style="dim")
-    for place, mark in glyphs.marks.items():
-        places.append(f" {mark} ", style=_COLOURS[place]).append(f"{place.value} ", style="dim")
-    yield places.append("token", style="dim")
-    low, high = glyphs.levels[0], glyphs.levels[-1]
-    telling = f"   {glyphs.around[0]} {glyphs.around[1]} the most telling head" if marked else ""
-    yield Text(f"mean of each row's strongest weight  {low} 0  {high} 1{telling}", style="dim")
+def _legend(glyphs: _Glyphs, width: int, *, marked: bool) -> Iterator[Text]:
+    places = [Text(f"{mark} ", style=_COLOURS[place]).append(place.value) for place, mark in glyphs.marks.items()]
+    yield from _flowing([Text("most weight goes to the"), *places, Text("token")], width)
+    levels = ["mean of each row's strongest weight", f"{glyphs.levels[0]} 0", f"{glyphs.levels[-1]} 1"]
+    telling = [f"{glyphs.around[0]} {glyphs.around[1]} the most telling head"] if marked else []
+    yield from _flowing([Text(words) for words in (*levels, *telling)], width)
+
+
+def _flowing(parts: Sequence[Text], width: int) -> Iterator[Text]:
+    """The parts beside each other, in lines that break between them only."""
+    line = Text(style="dim")
+    for part in parts:
+        if line and line.cell_len + 2 + part.cell_len > width:
+            yield line
+            line = Text(style="dim")
+        line.append("  " if line else "").append_text(part)
+    yield line
