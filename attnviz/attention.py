@@ -136,13 +136,16 @@ class Attention(Axes):
         if self.weights.shape != self.shape:
             raise RecordError(f"The weights have the shape {self.weights.shape}, but the axes name {self.shape}.")
         self._check_rows()
-        weights = np.asarray(self.weights, np.float32).view()
-        weights.flags.writeable = False
-        object.__setattr__(self, "weights", weights)
+        if self.weights.dtype != np.float32 or self.weights.flags.writeable:  # else whoever holds it can change it
+            weights = np.array(self.weights, np.float32)
+            weights.flags.writeable = False
+            object.__setattr__(self, "weights", weights)
 
     def _check_rows(self) -> None:
         sums = self.weights.sum(-1, dtype=np.float64)  # [layers, heads, queries]
-        tolerance = _ROW_SUM_TOLERANCE[self.precision]
+        if (tolerance := _ROW_SUM_TOLERANCE.get(self.precision)) is None:
+            known = ", ".join(_ROW_SUM_TOLERANCE)
+            raise RecordError(f"No weights are computed in {self.precision!r}, only in {known}.")
         wrong = ~np.isfinite(sums) | (sums > 1 + tolerance) | (sums < (0 if self.sink else 1 - tolerance))
         wrong |= self.weights.min(-1, initial=0) < 0
         if wrong.any():
@@ -154,13 +157,21 @@ class Attention(Axes):
             )
 
     def head(self, layer: int, head: int) -> Weights:
-        """The weights [queries, keys] of one head, by its original indices."""
-        weights: Weights = self.weights[self.layers.index(layer), self.heads.index(head)]
+        """The weights [queries, keys] of one head, by its original indices.
+
+        Raises:
+            UsageError: the record does not hold it.
+        """
+        weights: Weights = self.select([layer], [head]).weights[0, 0]
         return weights
 
     def select(self, layers: Sequence[int], heads: Sequence[int]) -> "Attention":
-        """Only these layers and heads, by their original indices, in this order."""
-        rows, columns = [self.layers.index(i) for i in layers], [self.heads.index(i) for i in heads]
+        """Only these layers and heads, by their original indices, in this order.
+
+        Raises:
+            UsageError: the record does not hold one of them.
+        """
+        rows, columns = _places(layers, self.layers, "layer"), _places(heads, self.heads, "head")
         return replace(self, weights=self.weights[np.ix_(rows, columns)], layers=tuple(layers), heads=tuple(heads))
 
     def looks_at(self, occurrence: Occurrence) -> Weights:
@@ -215,6 +226,13 @@ class Attention(Axes):
             sink=self.sink or not left.all(),
             notes=(*self.notes, "special tokens dropped, rows renormalised"),
         )
+
+
+def _places(wanted: Sequence[int], held: Sequence[int], axis: str) -> list[int]:
+    for index in wanted:
+        if index not in held:
+            raise UsageError(f"There is no {axis} {index} here, only {ranges(held)}.")
+    return [held.index(index) for index in wanted]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ Result = TypeVar("Result", covariant=True)
 class Block:
     """Some query rows of some heads of one layer: `weights` [heads, rows, keys] of any array library, on any device.
 
-    `first_row` is the index of the first query.
+    `first_row` is the index of the first query. Keys beyond those that are there have no weight (causal attention).
     """
 
     kind: Kind
@@ -48,8 +48,10 @@ class Collect:
 
     def update(self, block: Block) -> None:
         """Puts the rows of a block in their place."""
-        rows = block.first_row, block.first_row + block.weights.shape[1]
-        self.weights[self.axes.layers.index(block.layer), :, slice(*rows)] = _on_host(block.weights)
+        layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, queries, keys]
+        heads = [self.axes.heads.index(head) for head in block.heads]
+        _, rows, keys = block.weights.shape
+        layer[heads, block.first_row : block.first_row + rows, :keys] = _on_host(block.weights)
 
     def merge(self, other: Self) -> None:
         """Adds what another has collected; no two may have seen the same rows."""
@@ -57,6 +59,7 @@ class Collect:
 
     def result(self) -> Attention:
         """The record of all blocks."""
+        self.weights.flags.writeable = False  # the record has it from now on
         return self.axes.filled(self.weights)
 
 
@@ -75,8 +78,11 @@ class Group:
 
     def update(self, block: Block) -> None:
         """Adds the rows of a block to the groups that they belong to."""
-        rows = self._from[block.first_row : block.first_row + block.weights.shape[1]]
-        self.weights[self.axes.layers.index(block.layer)] += rows.T @ (_on_host(block.weights) @ self._to)
+        layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, groups, groups]
+        heads = [self.axes.heads.index(head) for head in block.heads]
+        _, rows, keys = block.weights.shape
+        means = self._from[block.first_row : block.first_row + rows]  # [rows, groups]
+        layer[heads] += means.T @ (_on_host(block.weights) @ self._to[:keys])
 
     def merge(self, other: Self) -> None:
         """Adds what another has seen of other rows."""

@@ -1,4 +1,4 @@
-"""Tokens, the words and sentences they belong to, and text that is safe to put on a terminal."""
+"""Tokens, the words they belong to, and text that is safe to put on a terminal."""
 
 import unicodedata
 from bisect import bisect_right
@@ -22,8 +22,9 @@ _NAMED_WHITESPACE = {" ": "␣", "\t": "⇥", "\n": "⏎", "\r": "␍", "\x7f": 
 class Token:
     """One position of a sequence that a model reads, or a group of them.
 
-    `text` is what to display, already safe; `position` its index in the whole sequence; `span` the characters of the
-    input that it stands for (None for special tokens); `word` the index of the word that it belongs to.
+    `text` is what to display, already safe; `position` its index in the whole sequence, or that of the first token of a
+    group; `span` the characters of the input that it stands for (None for special tokens); `word` the index of the word
+    that it belongs to.
     """
 
     text: str
@@ -53,7 +54,8 @@ def visible(text: str) -> str:
     """The text with every character that a terminal would obey, or not show, replaced by one that can be seen."""
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() or char in _JOINERS else _picture(char) for char in text)
+    kept = _JOINERS if text.strip(_JOINERS) else ""  # between other characters they join; alone they would not be seen
+    return "".join(char if char.isprintable() or char in kept else _picture(char) for char in text)
 
 
 def _picture(char: str) -> str:
@@ -155,15 +157,13 @@ def word_at(words: Sequence[Span], offset: int) -> int | None:
 
 
 def find(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
-    """Every occurrence of a word, or of a token (whatever its case), or the token at a position if a number is given.
+    """The token at a position, if a number is given; else every occurrence of a word, or of a token, whatever its case.
 
     Raises:
         TextError: there is none; the message says what there is.
     """
-    if wanted.isdecimal() and len(wanted) < 10:
-        found = [Occurrence(t.text, (i,)) for i, t in enumerate(tokens) if t.position == int(wanted)]
-    else:
-        found = _named(tokens, wanted.casefold())
+    found = [Occurrence(t.text, (i,)) for i, t in enumerate(tokens) if str(t.position) == wanted]
+    found = found or _named(tokens, wanted.casefold())
     if not found:
         there = ", ".join(f"{token.position} {token.text}" for token in tokens[:40])
         more = ", …" if len(tokens) > 40 else ""
@@ -192,17 +192,16 @@ def _grouped(tokens: Sequence[Token], keys: Sequence[tuple[str, int | None]]) ->
     for token, key in zip(tokens, keys, strict=True):
         members.setdefault(key, []).append(token)
     number = {key: index for index, key in enumerate(members)}
-    merged = tuple(_merged(pieces, position) for position, pieces in enumerate(members.values()))
-    return Groups(merged, tuple(number[key] for key in keys))
+    return Groups(tuple(map(_merged, members.values())), tuple(number[key] for key in keys))
 
 
-def _merged(pieces: Sequence[Token], position: int) -> Token:
+def _merged(pieces: Sequence[Token]) -> Token:
     first, last = pieces[0], pieces[-1]
     if first.span is None or last.span is None:
-        return Token(first.text, position, None, first.special, None)
+        return first
     text, end = first.text, first.span[1]
     for piece in pieces[1:]:
         if piece.span and piece.span[1] > end:  # the bytes of one character share their span, and show once
             text += " " * (piece.span[0] > end) + piece.text[max(0, end - piece.span[0]) :]
             end = piece.span[1]
-    return Token(text, position, (first.span[0], end), False, first.word)
+    return Token(text, first.position, (first.span[0], end), False, first.word)

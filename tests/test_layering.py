@@ -128,3 +128,9 @@ def test_the_registry_of_models_imports_no_framework() -> None:
 def test_the_built_in_model_runs_without_a_framework() -> None:
     loaded = loaded_after("import attnviz\nattnviz.load().attend('It works.')")
     assert loaded & {"torch", "transformers", "matplotlib", "scipy"} == set()
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_show_loads_no_torch_and_no_matplotlib(form: str) -> None:
+    code = f"from attnviz.cli.app import app; app(['show', 'the cat', '--format', '{form}'], standalone_mode=False)"
+    assert not loaded_after(code) & {"torch", "transformers", "matplotlib"}

@@ -10,7 +10,7 @@ from attnviz.attention import Attention, Place, Weights
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Habits:
-    """What each head does on the whole: means over the queries that are not special tokens.
+    """What each head does on the whole: means over the queries that are not special tokens, if there are such.
 
     `shares` [places, layers, heads] is the weight that goes to each place (Clark et al. 2019, section 3), in the order
     of `Place`; `concentration` [layers, heads] is the largest weight in a row.
@@ -28,7 +28,8 @@ class Habits:
 
 def habits(attention: Attention) -> Habits:
     """Where each head of a record looks, and how concentrated it is."""
-    queries = [i for i, token in enumerate(attention.query_tokens) if not token.special]
+    every = range(len(attention.query_tokens))
+    queries = [i for i in every if not attention.query_tokens[i].special] or list(every)
     rows = attention.weights[:, :, queries]  # [layers, heads, queries, keys]
     places = _places(attention)[queries]  # [queries, keys]
     shares = [(rows * (places == place)).sum(-1).mean(-1) for place in range(len(Place))]

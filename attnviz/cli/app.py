@@ -1,7 +1,6 @@
 """The `attnviz` command: its sub-commands, and the edge at which an error becomes a sentence."""
 
 import gc
-import os
 import sys
 import traceback
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from attnviz import __version__
 from attnviz.cli.export import export
 from attnviz.cli.models import models
 from attnviz.cli.options import Debug, wants_traceback
-from attnviz.cli.output import complain
+from attnviz.cli.output import complain, give_up_output
 from attnviz.cli.show import show
 from attnviz.errors import AttnvizError, OutputError
 
@@ -31,25 +30,21 @@ class Edge(TyperGroup):
             finally:
                 sys.stdout.flush()
         except BrokenPipeError:
-            _give_up_output()
+            give_up_output()
         except (AttnvizError, OSError) as error:
             if wants_traceback(ctx):
                 traceback.print_exc()
-            complain(f"Error: {_sentence(error)}")
-            raise typer.Exit(getattr(error, "exit_code", 1)) from None
+            raise typer.Exit(_explain(error)) from None
 
 
-def _sentence(error: AttnvizError | OSError) -> str:
-    """What was wrong; of what the system refused, where."""
+def _explain(error: AttnvizError | OSError) -> int:
+    """Says what was wrong; the exit code that goes with it. What the system refuses here is to write the output."""
     if isinstance(error, AttnvizError):
-        return str(error)
-    _give_up_output()
-    return f"{error.filename or 'Standard output'}: {error.strerror}."
-
-
-def _give_up_output() -> None:
-    """Lets nothing more be written to standard output, not even when Python ends and flushes what is left."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        complain(f"Error: {error}")
+        return error.exit_code
+    give_up_output()
+    complain(f"Error: {error.filename or 'Standard output'}: {error.strerror or error}.")
+    return 1
 
 
 app = typer.Typer(
@@ -87,5 +82,4 @@ def run() -> None:
     try:
         app()
     except OSError as error:  # --help and --version write before there is a command to invoke
-        complain(f"Error: {_sentence(error)}")
-        sys.exit(1)
+        sys.exit(_explain(error))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from attnviz.views.image import Picture
     from attnviz.views.image_style import Style
 
-_SLUG_LENGTH = 40
+_SLUG_BYTES = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Maker:
 
     def artifacts(self, result: Result) -> Iterator[Artifact]:
         """The files of a result, each made when it is asked for."""
-        stem = f"{result.index:04}-{slug(result.text)}"
+        stem = f"{result.index:06}-{slug(result.text)}"
         yield from self._pictures(result, stem)
         for form in self.formats:
             if form in FILES:
@@ -62,8 +62,8 @@ class Maker:
         for attention in result.attention:
             for picture in self._drawn(attention, self.style):
                 self._say_once(picture.notes)
+                name = "-".join((stem, attention.kind.value, picture.name, *map(slug, attention.notes)))
                 for form in images:
-                    name = f"{stem}-{attention.kind.value}-{picture.name}"
                     yield Artifact(name, form, render(picture.figure, form))
 
     def _drawn(self, attention: "Attention", style: "Style") -> Iterator["Picture"]:
@@ -82,7 +82,6 @@ class Maker:
 
 
 def slug(text: str) -> str:
-    """The beginning of a text in letters and digits that every file system takes."""
-    plain = unicodedata.normalize("NFKD", text[: 4 * _SLUG_LENGTH]).encode("ascii", "ignore").decode()
-    words = re.findall(r"[a-z0-9]+", plain.replace("'", "").lower())
-    return "-".join(words)[:_SLUG_LENGTH].strip("-") or "text"
+    """The beginning of a text in letters and digits of its own script, short enough for every file system."""
+    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text[:_SLUG_BYTES].replace("'", "")).casefold())
+    return "-".join(words).encode()[:_SLUG_BYTES].decode(errors="ignore").strip("-") or "text"

@@ -8,6 +8,7 @@ import typer
 
 from attnviz.cli import options
 from attnviz.cli.artifacts import Maker
+from attnviz.cli.output import complain
 from attnviz.cli.request import Request
 from attnviz.cli.sinks import Folder, OneFile, Sink, StandardOutput
 from attnviz.cli.texts import for_each_text, sources
@@ -113,6 +114,8 @@ def _destination(output: Path, formats: tuple[str, ...]) -> tuple[Sink, tuple[st
     if output == _STANDARD_OUTPUT:
         return StandardOutput(), formats or _DEFAULT_FORMATS
     if suffix not in _FORMATS:
+        if suffix and not output.exists():
+            complain(f"Note: {output} becomes a folder, because {suffix} is none of {', '.join(_FORMATS)}.")
         return Folder(output), formats or _DEFAULT_FORMATS
     if formats not in ((), (suffix,)):
         raise UsageError(f"{output} is no {' or '.join(formats)} file: let -o name a folder, or leave --format out.")

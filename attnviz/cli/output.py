@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,13 @@ def complain(message: str) -> None:
 
     if sys.stderr:
         encoding = sys.stderr.encoding or "ascii"
-        print(visible(message).encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+        with suppress(OSError):  # that nobody listens is no reason to stop working
+            print(visible(message).encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+
+
+def give_up_output() -> None:
+    """Lets nothing more be written to standard output, not even when Python ends and flushes what is left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def console(color: str, width: int | None) -> "Console":

@@ -68,11 +68,11 @@ def show(
 def _to_pipe(form: str, token: str | None) -> _Writer:
     """Data, of the rows of one word if one was named."""
     chosen = STREAMS[form]
-    write_standard_output(chosen.header)
+    header = iter([chosen.header])  # stands before the first result, so not where nothing came out
 
     def write(index: int, text: str, found: list["Attention"]) -> None:
         kept = [rows_of(attention, token) for attention in found] if token else found
-        write_standard_output(chosen.encode(Result(index, text, kept)))
+        write_standard_output(next(header, b"") + chosen.encode(Result(index, text, kept)))
 
     return write
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from attnviz.cli.artifacts import Artifact
-from attnviz.cli.output import write_file, write_standard_output
+from attnviz.cli.output import give_up_output, write_file, write_standard_output
 from attnviz.errors import InputError, UsageError
 
 _TEXT_FORMATS = "json", "csv", "svg"
@@ -30,7 +30,10 @@ class Folder:
         """Writes a file."""
         path = self._folder / artifact.file_name
         write_file(path, artifact.data)
-        write_standard_output(f"{path}\n".encode("utf-8", "surrogateescape"))
+        try:
+            write_standard_output(f"{path}\n".encode("utf-8", "surrogateescape"))
+        except BrokenPipeError:  # whoever read the names has gone; the files are still wanted
+            give_up_output()
 
     def finish(self) -> None:
         """Nothing is left to do."""
@@ -60,10 +63,10 @@ class OneFile:
         """Writes the file.
 
         Raises:
-            InputError: there was nothing to write.
+            InputError: there is nothing to write.
         """
         if self._only is None:
-            raise InputError(f"{self._path} was not written: there was no text.")
+            raise InputError(f"{self._path} was not written: no text could be read.")
         self._write(self._only)
 
     def _write(self, only: Artifact) -> None:

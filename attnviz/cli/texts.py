@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,6 +11,7 @@ from attnviz.cli.output import complain
 from attnviz.errors import InputError, TextError, UsageError
 
 STANDARD_INPUT = "-"
+_LONGEST = 2_000_000  # bytes of a line that are read; what is longer than any model reads need not fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +20,19 @@ class Source:
 
     raw: bytes
     place: str | None = None
+    whole: bool = True
 
     def text(self) -> str:
         """The text itself.
 
         Raises:
-            TextError: it is not valid UTF-8.
+            TextError: it is not valid UTF-8, or too long to have been read whole.
         """
+        if not self.whole:
+            raise TextError(
+                f"The line is longer than {_LONGEST:,} bytes. Cut it into shorter texts, such as a sentence on each "
+                "line (fold -s -w 1000 does it roughly)."
+            )
         try:
             return self.raw.decode()
         except UnicodeDecodeError as error:
@@ -62,15 +70,30 @@ def _lines_of_file(file: Path) -> Iterator[Source]:
 def _lines_of_standard_input(asked_for: bool) -> Iterator[Source]:
     if sys.stdin is None or (sys.stdin.isatty() and not asked_for):
         raise UsageError('There is no text. Give one, as in: attnviz show "The big fluffy dog", or pipe lines in.')
-    return _lines(sys.stdin.buffer, "")
+    try:
+        yield from _lines(sys.stdin.buffer, "")
+    except OSError as error:
+        raise InputError(f"Standard input cannot be read: {error.strerror}.") from error
 
 
 def _lines(lines: BinaryIO, whose: str) -> Iterator[Source]:
     """The lines that are not blank; none is read before it is wanted, so that a pipe is answered line by line."""
-    for number, line in enumerate(lines, 1):
+    for number in count(1):
+        line = lines.readline(_LONGEST)
+        if not line:
+            return
+        whole = len(line) < _LONGEST or line.endswith(b"\n") or _skip_rest(lines)
         raw = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if raw.decode(errors="replace").strip():
-            yield Source(raw.rstrip(b"\r\n"), f"line {number}{whose}")
+            yield Source(raw.rstrip(b"\r\n"), f"line {number}{whose}", whole)
+
+
+def _skip_rest(lines: BinaryIO) -> bool:
+    """Reads on to the end of the line; whether it had ended already."""
+    skipped = rest = lines.readline(_LONGEST)
+    while rest and not rest.endswith(b"\n"):
+        rest = lines.readline(_LONGEST)
+    return not skipped
 
 
 def for_each_text(found: Iterator[Source], work: Callable[[int, str], None]) -> bool:

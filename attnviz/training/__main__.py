@@ -90,4 +90,5 @@ def _write_card(folder: Path, card: Json) -> None:
     (folder / PROSE).write_text(prose(card), encoding="utf-8")
 
 
-app()
+if __name__ == "__main__":
+    app()

@@ -33,11 +33,15 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Pronouns:
-    """The position in a batch of each pronoun, and of the first piece of its antecedent in the same text (row)."""
+    """The position in a batch of each pronoun, and in the same text (row) those of its antecedent's pieces.
+
+    `starts` is the first of them, `ends` one beyond the last.
+    """
 
     rows: Integers
     columns: Integers
-    antecedents: Integers
+    starts: Integers
+    ends: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +92,31 @@ def padded(examples: list[Example], tokenizer: Tokenizer) -> Batch:
     for row, encoding in enumerate(encodings):
         ids[row, : len(encoding)] = encoding.ids
     links = [
-        (row, _first_piece(encoding, link.source), _first_piece(encoding, link.target))
+        (
+            row,
+            _piece(encoding, link.source[0]),
+            _piece(encoding, link.target[0]),
+            _piece(encoding, link.target[1] - 1) + 1,
+        )
         for row, (example, encoding) in enumerate(zip(examples, encodings, strict=True))
         for link in example.links
         if link.relation is Relation.PRONOUN_ANTECEDENT
     ]
-    rows, pronouns, antecedents = np.array(links, np.int64).reshape(-1, 3).T
     nothing = np.zeros(0, np.int64)
-    return Batch(ids, lengths, Places(nothing, nothing, nothing), Pronouns(rows, pronouns, antecedents))
+    pronouns = Pronouns(*np.array(links, np.int64).reshape(-1, 4).T)
+    return Batch(ids, lengths, Places(nothing, nothing, nothing), pronouns)
 
 
-def _first_piece(encoding: Encoding, span: tuple[int, int]) -> int:
-    piece = encoding.char_to_token(span[0])
-    assert piece is not None, "a word has a token"
+def _piece(encoding: Encoding, character: int) -> int:
+    piece = encoding.char_to_token(character)
+    assert piece is not None, "no character of a word is without a token"
     return piece
 
 
 def masked(batch: Batch, tokenizer: Tokenizer, noise: np.random.Generator) -> Batch:
     """Hides 15% of the pieces: 80% of these behind [MASK], 10% behind any other, 10% not (Devlin et al. 2019, 3.1).
 
-    A pronoun is not asked for its antecedent if either was hidden.
+    A pronoun is not asked for its antecedent if it, or the first piece of that, was hidden.
     """
     chosen = (noise.random(batch.ids.shape) < _MASKED_SHARE) & (batch.ids >= len(SPECIAL))
     rows, columns = np.nonzero(chosen)
@@ -117,6 +126,6 @@ def masked(batch: Batch, tokenizer: Tokenizer, noise: np.random.Generator) -> Ba
     ids = batch.ids.copy()
     ids[rows, columns] = np.where(fate < 0.8, SPECIAL.index(MASK), np.where(fate < 0.9, other, hidden))
     asked = batch.pronouns
-    seen = ~(chosen[asked.rows, asked.columns] | chosen[asked.rows, asked.antecedents])
-    pronouns = Pronouns(asked.rows[seen], asked.columns[seen], asked.antecedents[seen])
+    seen = ~(chosen[asked.rows, asked.columns] | chosen[asked.rows, asked.starts])
+    pronouns = Pronouns(asked.rows[seen], asked.columns[seen], asked.starts[seen], asked.ends[seen])
     return replace(batch, ids=ids, masked=Places(rows, columns, hidden), pronouns=pronouns)

@@ -21,10 +21,10 @@ _ABOUT = """\
 ## How it was trained
 
 `python -m attnviz.training encoder` drew {training[texts]:,} texts from a grammar and a lexicon of \
-{training[lemmas]:,} lemmas, and took {training[minutes]:.0f} minutes on {training[threads]} CPU threads for \
+{training[lemmas]:,} lemmas, and took {training[minutes]:.0f} minutes with {training[threads]} of a CPU's threads for \
 {training[steps]:,} steps (seed {training[seed]}). It had two objectives: to guess the tokens that were masked, \
-and to name the antecedent at each pronoun, among the words of its text. No loss looked at attention weights: the \
-patterns below are what training left.
+and to name the antecedent (its first piece) at each pronoun, among the words of its text. No loss looked at attention \
+weights: the patterns below are what training left.
 """
 
 _FINDINGS = """\
@@ -37,7 +37,7 @@ combination of frame, adjective and noun class was left out of training), from t
 - the antecedent is named at {antecedent_named:.1%} of the pronouns, as the first choice among the words of the text;
 - {masked_token_guessed:.1%} of the masked tokens are guessed;
 - in layer {pronoun_head[layer]} head {pronoun_head[head]}, the word that a pronoun looks at most is its antecedent \
-{pronoun_head[share]:.1%} of the time.
+{pronoun_head[share]:.1%} of the time (of all heads the best, on these same texts).
 
 What *it* looks at in "{sentence}", layer {demo_head[layer]} head {demo_head[head]}:
 

@@ -1,8 +1,7 @@
 """Training the built-in encoder: masked tokens, and the antecedent at each pronoun."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -82,16 +81,15 @@ def _norm(name: str, width: int) -> dict[str, torch.Tensor]:
 
 
 def losses(batch: Batch, parameters: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy of the masked tokens, and of the antecedents at their pronouns."""
-    ids = torch.from_numpy(batch.ids)
+    """Cross-entropy of the masked tokens, and at each pronoun of the first piece of its antecedent."""
+    ids, asked = torch.from_numpy(batch.ids), batch.pronouns
     vectors = encoder(ids, parameters, CONFIG, mask=padding(torch.from_numpy(batch.lengths)))
-    rows, columns, hidden = _tensors(batch.masked)
-    masked = cross_entropy(masked_scores(vectors[rows, columns], parameters), hidden)
-    rows, columns, antecedents = _tensors(batch.pronouns)
-    if not len(rows):
+    masked = cross_entropy(masked_scores(_at(vectors, batch.masked), parameters), torch.from_numpy(batch.masked.ids))
+    if not len(asked.rows):
         return masked, torch.zeros(())
-    return masked, cross_entropy(naming_scores(vectors[rows, columns], ids[rows], parameters), antecedents)
+    named = naming_scores(_at(vectors, asked), ids[torch.from_numpy(asked.rows)], parameters)  # [pronouns, tokens]
+    return masked, cross_entropy(named, torch.from_numpy(asked.starts))
 
 
-def _tensors(places: Places | Pronouns) -> Iterator[torch.Tensor]:
-    return (torch.from_numpy(getattr(places, field.name)) for field in fields(places))
+def _at(vectors: torch.Tensor, places: Places | Pronouns) -> torch.Tensor:
+    return vectors[torch.from_numpy(places.rows), torch.from_numpy(places.columns)]

@@ -83,7 +83,7 @@ def to_npz(result: Result) -> bytes:
             f"{prefix}key_tokens": np.array([token.text for token in attention.key_tokens]),
         }
     file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **arrays)
+    np.savez_compressed(file, **arrays)
     return file.getvalue()
 
 

@@ -86,14 +86,15 @@ def _head_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
     for layer in attention.layers:
         for head in attention.heads:
             where = _where((layer,), (head,))
-            yield _side_by_side(attention, attention.head(layer, head)[None], [""], where, _HEAD, style)
+            yield _side_by_side(attention, attention.head(layer, head)[None], [""], where, where, _HEAD, style)
 
 
 def _layer_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
     """A picture a layer, its heads side by side."""
     titles = [_named("head", (head,)) for head in attention.heads]
     for layer, weights in zip(attention.layers, attention.weights, strict=True):
-        yield _side_by_side(attention, weights, titles, (_named("layer", (layer,)),), _LAYER, style)
+        where = _where((layer,), attention.heads)
+        yield _side_by_side(attention, weights, titles, where[:1], where, _LAYER, style)
 
 
 def _side_by_side(
@@ -101,6 +102,7 @@ def _side_by_side(
     weights: Weights,  # [heads, queries, keys]
     titles: Sequence[str],
     where: tuple[str, ...],
+    name: tuple[str, ...],
     room: _Room,
     style: Style,
 ) -> Picture:
@@ -118,7 +120,7 @@ def _side_by_side(
         heading=_heading(attention, where, style),
         remarks=_remarks(attention, where, pool, style),
     )
-    return _picture("-".join(words.replace(" ", "") for words in where), sheet, style)
+    return _picture(_stem(name), sheet, style)
 
 
 def _grid_picture(attention: Attention, style: Style) -> Iterator[Picture]:
@@ -146,7 +148,7 @@ def _grid_picture(attention: Attention, style: Style) -> Iterator[Picture]:
         remarks=_remarks(attention, where, pool, style),
         caption=_grid_caption(attention),
     )
-    yield _picture("heads", sheet, style)
+    yield _picture(_stem(where), sheet, style)
 
 
 LAYOUTS: dict[Layout, Callable[[Attention, Style], Iterator[Picture]]] = {
@@ -260,6 +262,11 @@ def _grid_caption(attention: Attention) -> str:
 def _where(layers: tuple[int, ...], heads: tuple[int, ...]) -> tuple[str, ...]:
     """What is shown, in words: `layer 2`, `head 5`."""
     return ("mean",) if layers == heads == (AVERAGE,) else (_named("layer", layers), _named("head", heads))
+
+
+def _stem(where: Sequence[str]) -> str:
+    """The same as the beginning of a file name: `layer2-head5`."""
+    return "-".join(words.replace(" ", "") for words in where)
 
 
 def _named(axis: str, indices: tuple[int, ...]) -> str:

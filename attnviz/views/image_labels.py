@@ -50,13 +50,16 @@ def thinned(labels: Iterable[Label], cell: float, size: float) -> list[Label]:
 
 
 def wrapped(text: str, size: float, width: float, dpi: int) -> list[str]:
-    """The text in lines at most `width` points wide (a single word may be wider)."""
+    """The text in lines at most `width` points wide (a single word may be wider); its own line breaks are kept."""
     lines: list[str] = []
-    for word in text.split(" "):
-        if lines and text_width(f"{lines[-1]} {word}", size, dpi) <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
+    for line in text.split("\n"):
+        first, *words = line.split(" ")
+        lines.append(first)
+        for word in words:
+            if text_width(f"{lines[-1]} {word}", size, dpi) <= width:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(word)
     return lines
 
 

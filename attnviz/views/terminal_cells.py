@@ -26,13 +26,12 @@ _SHADES = {
 _TOO_SMALL = 0.005  # would round to .00
 
 
-def shaded(weight: float) -> Text:
-    """A weight as two decimals on a shade; dots stand for those that round to nothing."""
+def shaded(weight: float) -> tuple[str, str]:
+    """A weight as two decimals, and the style of its shade; dots stand for those that round to nothing."""
     if weight < _TOO_SMALL:
-        return Text("·".rjust(WEIGHT_WIDTH), style="dim")
+        return "·".rjust(WEIGHT_WIDTH), "dim"
     shade = next((colour for least, colour in _SHADES.items() if weight >= least), None)
-    style = f"#000000 on {shade}" if shade else ""
-    return Text(decimals(weight).rjust(WEIGHT_WIDTH), style=style)
+    return decimals(weight).rjust(WEIGHT_WIDTH), f"#000000 on {shade}" if shade else ""
 
 
 def decimals(weight: float) -> str:
@@ -58,10 +57,10 @@ def index_name(index: int) -> str:
 def strongest_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: int) -> Text:
     """The tokens of largest weight, each with its weight, as many of `top` as fit in so many columns."""
     line = Text()
-    width = max(min(TOKEN_WIDTH, room - 2 - WEIGHT_WIDTH), 1)  # the first of them always fits
+    width = max(min(max(TOKEN_WIDTH, room // 8), room - 2 - WEIGHT_WIDTH), 1)  # the first of them always fits
     for index in (-weights).argsort(kind="stable")[:top]:
         token = tokens[index]
-        entry = Text(f"  {shortened(token.text, width)}", style=token_style(token)) + shaded(weights[index])
+        entry = Text.assemble((f"  {shortened(token.text, width)}", token_style(token)), shaded(weights[index]))
         if line.cell_len + entry.cell_len > room:
             break
         line += entry

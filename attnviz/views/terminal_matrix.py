@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -37,7 +37,7 @@ class Matrix:
         room = options.max_width - max(label.cell_len for label in labels)
         across = [[token.text] for token in self.keys]
         if sum(map(_column_width, across)) <= room:
-            yield self._page(labels, 0, across)
+            yield from self._page(labels, 0, across)
             return
         pages = math.ceil(len(self.keys) / max(room // WEIGHT_WIDTH, 1))
         if pages > _MOST_PAGES:
@@ -48,19 +48,27 @@ class Matrix:
         for first in range(0, len(down), columns):
             if first:
                 yield Text()
-            yield self._page(labels, first, down[first : first + columns])
+            yield from self._page(labels, first, down[first : first + columns])
 
-    def _page(self, labels: Sequence[Text], first: int, names: Sequence[Sequence[str]]) -> Table:
-        """The columns from `first` on, under names of one or more lines."""
-        table = Table(box=None, padding=0, pad_edge=False, header_style="")
-        table.add_column()
+    def _page(self, labels: Sequence[Text], first: int, names: Sequence[Sequence[str]]) -> Iterator[Text]:
+        """The columns from `first` on, under names of one or more lines; each line is one text, for a table is slow."""
+        widths = [_column_width(name) for name in names]
+        margin = max(label.cell_len for label in labels)
         height = max(map(len, names))
-        for token, name in zip(self.keys[first:], names, strict=False):
-            header = Text("\n" * (height - len(name)) + "\n".join(name), style=token_style(token))
-            table.add_column(header, justify="right", no_wrap=True, min_width=_column_width(name))
+        styles = [token_style(token) for token in self.keys[first : first + len(names)]]
+        for line in range(-height, 0):
+            header = Text(" " * margin)
+            for name, width, style in zip(names, widths, styles, strict=True):
+                part = name[line] if -line <= len(name) else ""
+                header.append(" " * (width - cell_len(part)) + part, style=style)
+            yield header
         for label, row in zip(labels, self.weights, strict=True):
-            table.add_row(label, *map(shaded, row[first : first + len(names)]))
-        return table
+            cells = label.copy()
+            cells.pad_right(margin - label.cell_len)
+            for weight, width in zip(row[first : first + len(names)].tolist(), widths, strict=True):
+                number, style = shaded(weight)
+                cells.append(" " * (width - WEIGHT_WIDTH)).append(number, style)
+            yield cells
 
     def _strongest(self, labels: Sequence[Text], room: int) -> Table:
         table = Table.grid()

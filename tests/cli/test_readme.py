@@ -1,0 +1,59 @@
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.partition("  # ")[0].strip()
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if "attnviz" in line and not line.startswith(("#", "$", "pip "))
+]
+
+
+def missing(command: str) -> list[str]:
+    """The programs of others that a command needs and that are not here."""
+    return [tool for tool in ("jq", "less", "display", "xargs", "awk") if tool in command and not shutil.which(tool)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the sample inputs, in which `attnviz` is the one under test."""
+    (tmp_path / "sample_inputs").symlink_to(ROOT / "sample_inputs")
+    script = tmp_path / "bin" / "attnviz"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m attnviz "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    return tmp_path
+
+
+def test_the_readme_has_commands():
+    assert len(COMMANDS) > 12
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_does_what_it_is_there_for(command: str, folder: Path):
+    if tools := missing(command):
+        pytest.skip(f"needs {', '.join(tools)}")
+    environment = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], cwd=folder, env=environment, capture_output=True, encoding="utf-8"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_the_recipe_that_counts_weights_counts_right(folder: Path):
+    import attnviz
+
+    (command,) = (command for command in COMMANDS if "wc -l" in command)
+    environment = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+    counted = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, check=True)
+    model, lines = attnviz.load(), (ROOT / "sample_inputs" / "batch.txt").read_text(encoding="utf-8").splitlines()
+    assert int(counted.stdout) == sum(int((model.attend(line)[0].weights > 0.9).sum()) for line in lines if line)
