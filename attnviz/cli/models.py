@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnviz.cli import options
-from attnviz.cli.output import console, write_standard_output
+from attnviz.cli.output import write_standard_output
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,7 +40,9 @@ def models(
     if form == "json":
         write_standard_output((json.dumps([_fields(card) for card in cards], ensure_ascii=False) + "\n").encode())
     else:
-        console(color, width).print(_table(cards))
+        from attnviz.cli.terminal import terminal
+
+        terminal(color, width).print(_table(cards))
 
 
 def _fields(card: "Card") -> dict[str, object]:

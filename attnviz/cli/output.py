@@ -1,22 +1,11 @@
-"""What the command line writes: to the terminal, to standard output, and into files that are whole or not there."""
+"""What the command line writes: complaints, data on standard output, and files that are whole or not there."""
 
-import codecs
-import io
 import os
-import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from attnviz.errors import OutputError, UsageError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-_STAND_INS = dict(zip("·…→×", ".~>x", strict=True))
-_ANY_HEIGHT = 25
-_UNLIMITED = 1_000_000  # what is not a terminal has no width
 
 
 def complain(message: str) -> None:
@@ -32,40 +21,6 @@ def complain(message: str) -> None:
 def give_up_output() -> None:
     """Lets nothing more be written to standard output, not even when Python ends and flushes what is left."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def console(color: str, width: int | None) -> "Console":
-    """Standard output for rich. What is no terminal gets lines as long as they are, and no colour unless asked for."""
-    from rich.console import Console
-
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        codecs.register_error("attnviz", _spelled_out)
-        sys.stdout.reconfigure(errors="attnviz")  # a character that the locale lacks is no reason to fail
-    if width is None:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED
-    return Console(
-        force_terminal={"always": True, "never": False}.get(color),
-        no_color={"always": False, "never": True}.get(color),
-        highlight=False,
-        markup=False,
-        emoji=False,
-        width=width,
-        height=_ANY_HEIGHT,  # else rich takes a dumb terminal for 80 columns, whatever its width
-        _environ=_environment(color),
-    )
-
-
-def _environment(color: str) -> dict[str, str]:
-    """What rich is to know of the terminal: if colour is wanted in any case, not that it has none."""
-    dumb = os.environ.get("TERM") in ("dumb", "unknown")
-    return {**os.environ, "TERM": "xterm"} if color == "always" and dumb else dict(os.environ)
-
-
-def _spelled_out(error: UnicodeError) -> tuple[str, int]:
-    """A character that an encoding lacks: one of the same width in its place, or its number."""
-    assert isinstance(error, UnicodeEncodeError)
-    char = error.object[error.start]
-    return _STAND_INS.get(char) or char.encode("ascii", "backslashreplace").decode(), error.start + 1
 
 
 def write_standard_output(data: bytes, *, binary: bool = False) -> None:

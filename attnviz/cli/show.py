@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnviz.cli import options
-from attnviz.cli.output import console, write_standard_output
+from attnviz.cli.output import write_standard_output
 from attnviz.cli.request import Request, rows_of
 from attnviz.cli.texts import STANDARD_INPUT, for_each_text, sources
 from attnviz.views.data import STREAMS, Result
@@ -81,16 +81,17 @@ def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: b
     """Tables, under the text itself where there may be several."""
     from rich.text import Text
 
+    from attnviz.cli.terminal import terminal
     from attnviz.text import visible
 
-    terminal = console(colour, width)
+    screen = terminal(colour, width)
 
     def write(index: int, text: str, found: list["Attention"]) -> None:
         made = [table for attention in found for table in tables.of(attention)]  # all of them before any is shown
         if headed:
-            terminal.print(Text(visible(text), style="italic"))
+            screen.print(Text(visible(text), style="italic"))
         for table in made:
-            terminal.print(table)
+            screen.print(table)
 
     return write
 

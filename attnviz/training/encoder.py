@@ -39,6 +39,7 @@ class Recipe:
 def train(tokenizer: Tokenizer, recipe: Recipe, progress: Progress) -> dict[str, NDArray[np.float16]]:
     """The learned arrays, by name, in half precision."""
     torch.manual_seed(recipe.seed)
+    torch.use_deterministic_algorithms(True)
     weights = initial_weights(CONFIG, tokenizer.get_vocab_size())
     optimizer = torch.optim.AdamW(weights.values(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.pace)

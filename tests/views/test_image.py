@@ -134,7 +134,7 @@ def test_there_is_one_picture_a_head_named_after_it():
 def test_there_is_one_picture_a_layer_with_all_its_heads():
     attention = record()
     made = list(LAYOUTS[Layout.LAYER](attention, Style()))
-    assert [picture.name for picture in made] == ["layer0", "layer1"]
+    assert [picture.name for picture in made] == ["layer0-heads0-2", "layer1-heads0-2"]
     for picture, weights in zip(made, attention.weights, strict=True):
         np.testing.assert_array_equal(images(picture), weights)
         assert [text for text in written(picture) if text.startswith("head")] == ["head 0", "head 1", "head 2"]
