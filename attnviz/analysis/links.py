@@ -20,21 +20,28 @@ def strongest(attention: Attention, top: int) -> list[Link]:
 def telling(attention: Attention) -> Link | None:
     """The link that tells most of what the heads are for, or None where no two words are linked.
 
-    In each head a link counts for as much as its weight exceeds what habit explains: the mean weight at the same
-    distance (a positional pattern) and the mean weight of the same key (a token that everything looks at). It counts
-    for more the further apart its words are, (1 - 1/distance), since neighbours look at each other in most heads. The
-    two words are those for which this adds up to most over all heads; the head is the one in which it is largest.
+    The two words are those whose links, over all heads together, most exceed habit; the head is that of the largest.
     """
     words = _words(attention)
+    value = _beyond_habit(words)
+    together = value.sum((0, 1))  # [queries, keys]
+    return next(_largest(words, np.where(together == together.max(), value, 0), 1), None)
+
+
+def _beyond_habit(words: Attention) -> NDArray[np.floating]:
+    """How much each link between two different words says, 0 for special tokens and punctuation: as the weights.
+
+    A link counts for as much as its weight exceeds what habit explains: the mean weight at the same distance (a
+    positional pattern) and the mean weight of the same key (a token that everything looks at). It counts for more the
+    further apart its words are, (1 - 1/distance), since neighbours look at each other in most heads.
+    """
     distance = words.distances()
     habit: NDArray[np.floating] = words.weights.mean(-2, keepdims=True)
     reach: NDArray[np.float64] | float = 1.0
     if distance is not None:
         habit = np.maximum(habit, _diagonal_means(words.weights, distance))
         reach = 1 - 1 / np.maximum(np.abs(distance), 1)
-    value = np.where(_content(words), np.maximum(words.weights - habit, 0) * reach, 0)
-    together = value.sum((0, 1))  # [queries, keys]
-    return next(_largest(words, np.where(together == together.max(), value, 0), 1), None)
+    return np.where(_content(words), np.maximum(words.weights - habit, 0) * reach, 0)
 
 
 def _words(attention: Attention) -> Attention:
@@ -65,7 +72,10 @@ def _diagonal_means(weights: Weights, distance: NDArray[np.int64]) -> NDArray[np
 
 def _largest(words: Attention, value: NDArray[np.floating], top: int) -> Iterator[Link]:
     """The links of largest positive value, largest first."""
-    for place in np.argsort(-value, axis=None, kind="stable")[:top]:
+    flat = -value.ravel()
+    least = np.partition(flat, min(top, flat.size) - 1)[min(top, flat.size) - 1]  # sorting all of them would be slow
+    candidates = np.flatnonzero(flat <= least)
+    for place in candidates[np.argsort(flat[candidates], kind="stable")][:top]:
         layer, head, query, key = np.unravel_index(place, value.shape)
         if value[layer, head, query, key] > 0:
             weight = float(words.weights[layer, head, query, key])

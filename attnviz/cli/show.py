@@ -151,6 +151,7 @@ class _Tables:
         yield ""
         yield head_title(attention.layers[0], attention.heads[0], reason)
         yield Matrix(attention.weights[0, 0], attention.query_tokens, attention.key_tokens, self.top)
-        if links := strongest(attention, self.top):
+        first = [reason] if reason else []
+        if links := [*first, *(link for link in strongest(attention, self.top) if link not in first)]:
             yield ""
-            yield from links_in_words(links)
+            yield from links_in_words(links[: self.top], telling=reason is not None)

@@ -37,9 +37,10 @@ def word_title(occurrence: Occurrence, attention: Attention) -> Text:
     return Text(occurrence.text, style="bold").append(f" ({place})", style="not bold dim")
 
 
-def links_in_words(links: Iterable[Link]) -> Iterator[Text]:
-    """A line a link, such as `it → animal 0.93`."""
-    yield Text("Strongest links between words", style="bold")
+def links_in_words(links: Iterable[Link], *, telling: bool = False) -> Iterator[Text]:
+    """A line a link, such as `it → animal 0.93`; the title says it if the first was chosen for what it tells."""
+    title = "Strongest links between words, the most telling first" if telling else "Strongest links between words"
+    yield Text(title, style="bold")
     for link in links:
         yield Text(f"  {_in_words(link)}")
 

@@ -52,10 +52,11 @@ class TestWhatIsShown:
             for written, weight in zip(shown, weights, strict=True):
                 assert abs(float(written.replace("·", "0")) - weight) <= 0.0051
 
-    def test_then_the_strongest_links_in_words(self, piped: str) -> None:
+    def test_then_the_telling_link_and_the_strongest_ones_in_words(self, piped: str) -> None:
         links = re.findall(r"^  (\S+) → (\S+) (\d\.\d\d)$", piped, re.M)
         assert 1 <= len(links) <= 5
-        assert [weight for *_, weight in links] == sorted((weight for *_, weight in links), reverse=True)
+        assert f"the most telling: {links[0][0]} → {links[0][1]} {links[0][2]}" in piped
+        assert [weight for *_, weight in links[1:]] == sorted((weight for *_, weight in links[1:]), reverse=True)
         assert {word for query, key, _ in links for word in (query, key)} <= set(TEXT.split())
 
     def test_top_says_how_many_links(self, run: Run) -> None:

@@ -241,7 +241,7 @@ class TestWordInHeads:
         lines = printed(WordInHeads(attention, Occurrence("cat", (1,)), 2), 80).splitlines()
         assert [line.split() for line in lines] == [
             ["head", "looks", "at", "looked", "at", "by"],
-            ["L0", "H1", "cat", "1.0", "the", "·", "cat", "1.0", "the", "·"],
+            ["L0", "H1", "cat", "1.0", "cat", "1.0"],
             ["L0", "H0", "sat", ".75", "the", ".25", "the", "1.0", "sat", ".60"],
         ]
 
