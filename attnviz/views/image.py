@@ -194,7 +194,8 @@ def token_picture(attention: Attention, occurrence: Occurrence, style: Style) ->
     )
     position = attention.query_tokens[occurrence.indices[0]].position
     letters = "".join(char for char in occurrence.text if char.isalnum())[:24]
-    return _picture(f"token{position}-{letters}".rstrip("-"), sheet, style)
+    where = _stem(_where(attention.layers, attention.heads))
+    return _picture("-".join(filter(None, (f"token{position}", letters, where))), sheet, style)
 
 
 def _sides(

@@ -325,7 +325,7 @@ def test_a_token_picture_shows_what_each_head_does_with_all_pieces_of_a_word():
         weights = attention.weights[row // HEADS, row % HEADS]
         np.testing.assert_allclose(away[row], (weights[1] + weights[2]) / 2, rtol=1e-6)
         np.testing.assert_allclose(back[row], weights[:, 1] + weights[:, 2], rtol=1e-6)
-    assert picture.name == "token1-untie"
+    assert picture.name == "token1-untie-layers0-1-heads0-2"
     assert {"what “untie” looks at", "who looks at “untie”", "L1 H2"} <= set(written(picture))
 
 
