@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side already; more threads would wait for each other
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
 
