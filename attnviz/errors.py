@@ -4,6 +4,9 @@ Each message is a sentence that says what was wrong and what to do. It is raised
 once, by the command line.
 """
 
+HOW_TO_CUT = "Cut it into shorter texts, such as a sentence on each line (fold -s -w 1000 does it roughly)."
+"""What to do about any text that is too long."""
+
 
 class AttnvizError(Exception):
     """Something that a user can cause and mend; the message says both."""

@@ -2,7 +2,6 @@
 
 import gc
 import sys
-import traceback
 from typing import Annotated, Any
 
 import typer
@@ -33,6 +32,8 @@ class Edge(TyperGroup):
             give_up_output()
         except (AttnvizError, OSError) as error:
             if wants_traceback(ctx):
+                import traceback
+
                 traceback.print_exc()
             raise typer.Exit(_explain(error)) from None
 

@@ -49,9 +49,8 @@ class Maker:
         yield from self._pictures(result, stem)
         for form in self.formats:
             if form in FILES:
-                rows = [rows_of(a, self.token) for a in result.attention] if self.token else result.attention
-                data = FILES[form].header + FILES[form].encode(replace(result, attention=rows))
-                yield Artifact(stem, form, data)
+                kept = replace(result, attention=rows_of(result.attention, self.token))
+                yield Artifact(stem, form, FILES[form].header + FILES[form].encode(kept))
 
     def _pictures(self, result: Result, stem: str) -> Iterator[Artifact]:
         images = [form for form in self.formats if form in IMAGE_FORMATS]

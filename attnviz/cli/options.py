@@ -67,7 +67,7 @@ def selection(
 
 
 def _together(chosen: Sequence[Indices] | None) -> tuple[int, ...] | None:
-    return tuple(dict.fromkeys(index for indices in chosen or () for index in indices)) or None
+    return tuple(index for indices in chosen or () for index in indices) or None
 
 
 def _remember_traceback(ctx: typer.Context, wanted: bool) -> bool:

@@ -1,5 +1,6 @@
 """What every command that looks at attention is asked for: a model, and which of its weights in which form."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -32,12 +33,17 @@ class Request:
         return [attention.mean() for attention in found] if self.mean else found
 
 
-def rows_of(attention: "Attention", token: str) -> "Attention":
-    """Only what one word looks at: the rows of all its occurrences.
+def rows_of(found: Sequence["Attention"], token: str | None) -> Sequence["Attention"]:
+    """Only what one word looks at, the rows of all its occurrences, if one is named.
 
     Raises:
         TextError: there is no such word.
     """
+    if not token:
+        return found
     from attnviz.text import find
 
-    return attention.rows([index for occurrence in find(attention.query_tokens, token) for index in occurrence.indices])
+    return [
+        attention.rows([index for place in find(attention.query_tokens, token) for index in place.indices])
+        for attention in found
+    ]

@@ -71,8 +71,8 @@ def _to_pipe(form: str, token: str | None) -> _Writer:
     header = iter([chosen.header])  # stands before the first result, so not where nothing came out
 
     def write(index: int, text: str, found: list["Attention"]) -> None:
-        kept = [rows_of(attention, token) for attention in found] if token else found
-        write_standard_output(next(header, b"") + chosen.encode(Result(index, text, kept)))
+        result = Result(index, text, rows_of(found, token))
+        write_standard_output(next(header, b"") + chosen.encode(result))
 
     return write
 

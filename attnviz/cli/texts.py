@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from attnviz.cli.output import complain
-from attnviz.errors import InputError, TextError, UsageError
+from attnviz.errors import HOW_TO_CUT, InputError, TextError, UsageError
 
 STANDARD_INPUT = "-"
 _LONGEST = 2_000_000  # bytes of a line that are read; what is longer than any model reads need not fill the memory
@@ -29,10 +29,7 @@ class Source:
             TextError: it is not valid UTF-8, or too long to have been read whole.
         """
         if not self.whole:
-            raise TextError(
-                f"The line is longer than {_LONGEST:,} bytes. Cut it into shorter texts, such as a sentence on each "
-                "line (fold -s -w 1000 does it roughly)."
-            )
+            raise TextError(f"The line is longer than {_LONGEST:,} bytes. {HOW_TO_CUT}")
         try:
             return self.raw.decode()
         except UnicodeDecodeError as error:

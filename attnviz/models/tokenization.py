@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnviz.errors import TextError
+from attnviz.errors import HOW_TO_CUT, TextError
 from attnviz.models.base import Card, Reading
 from attnviz.text import Token, checked, special_token, token_of, word_spans
 
@@ -37,7 +37,7 @@ class TextReader:
         if card.positions is not None and len(encoding) > card.positions:
             raise TextError(
                 f"The text is {len(encoding):,} tokens long, and {card.name} reads at most {card.positions:,}. "
-                "Cut it into shorter texts, such as a sentence on each line (fold -s -w 1000 does it roughly)."
+                f"{HOW_TO_CUT}"
             )
         words = word_spans(text)
         tokens: list[Token] = []

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from attnviz.text import Span
 from attnviz.training.corpus import Example, Link, Relation
 from attnviz.training.tokenizer import MASK, PAD, SPECIAL
 
@@ -80,7 +81,7 @@ def joined(examples: Iterator[Example]) -> Example:
     return Example(text, tuple(links), "joined")
 
 
-def _moved(span: tuple[int, int], by: int) -> tuple[int, int]:
+def _moved(span: Span, by: int) -> Span:
     return span[0] + by, span[1] + by
 
 

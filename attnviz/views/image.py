@@ -19,6 +19,7 @@ from attnviz.views.image_labels import FONT, Label, ellipsised, missing_glyphs, 
 from attnviz.views.image_sheet import GAP, NUMBER_ROOM, Panel, Sheet, draw
 from attnviz.views.image_style import Style
 from attnviz.views.layouts import Layout
+from attnviz.views.names import head_name, index_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -167,7 +168,7 @@ def token_picture(attention: Attention, occurrence: Occurrence, style: Style) ->
     """
     word = f"“{ellipsised(occurrence.text)}”"
     heads = [
-        Label(f"{_short('L', layer)} {_short('H', head)}", row + 0.5)
+        Label(head_name(layer, head), row + 0.5)
         for row, (layer, head) in enumerate(product(attention.layers, attention.heads))
     ]
     sides = _sides(attention, occurrence, word)
@@ -277,16 +278,9 @@ def _named(axis: str, indices: tuple[int, ...]) -> str:
     return f"{axis}{'s' * (len(indices) > 1)} {ranges(indices)}"
 
 
-def _short(letter: str, index: int) -> str:
-    return f"{letter}{'mean' if index == AVERAGE else index}"
-
-
 def _axis_labels(indices: Sequence[int], length: int, gap: int) -> list[Label]:
     """A label in the middle of each of these layers or heads, `length` cells long and `gap` cells apart."""
-    return [
-        Label("mean" if index == AVERAGE else str(index), number * (length + gap) + length / 2)
-        for number, index in enumerate(indices)
-    ]
+    return [Label(index_name(index), number * (length + gap) + length / 2) for number, index in enumerate(indices)]
 
 
 def _mosaic(weights: Weights, gap: int) -> Weights:

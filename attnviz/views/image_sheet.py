@@ -11,6 +11,7 @@ import numpy as np
 from attnviz.attention import Weights
 from attnviz.views.image_labels import LINE, Label, font, text_width, thinned, wrapped
 from attnviz.views.image_style import Scale, Style, scale_of
+from attnviz.views.names import decimals
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
@@ -122,8 +123,7 @@ def _draw_numbers(page: "_Page", sheet: Sheet, panel: Panel, scale: Scale, left:
     for (row, column), weight in np.ndenumerate(panel.cells):
         if not math.isnan(weight):
             x, y = left + (column + 0.5) * sheet.cell[0], top + (row + 0.5) * sheet.cell[1]
-            number = f"{weight:.2f}".lstrip("0") if weight < 0.995 else "1.0"
-            page.text(x, y, number, _NUMBER, "center", "center", "white" if dark[row, column] else INK)
+            page.text(x, y, decimals(float(weight)), _NUMBER, "center", "center", "white" if dark[row, column] else INK)
 
 
 def _draw_row_labels(page: "_Page", sheet: Sheet, panel: Panel, top: float) -> None:

@@ -1,12 +1,13 @@
-"""How a weight, a token, a head's number look on a terminal, dark or light, with colours or without."""
+"""How a weight and a token look on a terminal, dark or light, with colours or without."""
 
 from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from attnviz.attention import AVERAGE, Weights
+from attnviz.attention import Weights
 from attnviz.text import Token
+from attnviz.views.names import decimals
 
 WEIGHT_WIDTH = 4
 """How many columns a weight takes, the blank before it included."""
@@ -34,11 +35,6 @@ def shaded(weight: float) -> tuple[str, str]:
     return decimals(weight).rjust(WEIGHT_WIDTH), f"#000000 on {shade}" if shade else ""
 
 
-def decimals(weight: float) -> str:
-    """Two decimals without the zero before them: `.93`, and `1.0`."""
-    return "1.0" if weight >= 0.995 else f"{weight:.2f}"[1:]
-
-
 def shortened(text: str, width: int) -> str:
     """The text, cut with an ellipsis where it is wider than this many columns."""
     return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
@@ -47,11 +43,6 @@ def shortened(text: str, width: int) -> str:
 def token_style(token: Token) -> str:
     """Special tokens stand back."""
     return "dim" if token.special else ""
-
-
-def index_name(index: int) -> str:
-    """A layer's or head's number, or what stands for the average of several."""
-    return "mean" if index == AVERAGE else str(index)
 
 
 def strongest_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: int) -> Text:

@@ -7,7 +7,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from attnviz.attention import Place, Weights
-from attnviz.views.terminal_cells import index_name
+from attnviz.views.names import index_name
 
 
 @dataclass(frozen=True, slots=True)

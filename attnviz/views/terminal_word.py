@@ -9,7 +9,8 @@ from rich.text import Text
 
 from attnviz.attention import Attention, Weights
 from attnviz.text import Occurrence, Token
-from attnviz.views.terminal_cells import index_name, strongest_tokens
+from attnviz.views.names import head_name
+from attnviz.views.terminal_cells import strongest_tokens
 
 _HEAD_WIDTH = 9
 _GAP = 3
@@ -44,7 +45,7 @@ class WordInHeads:
             table.add_column(name, no_wrap=True)
         for row, layer in enumerate(self.attention.layers):
             for column, head in enumerate(self.attention.heads):
-                label = Text(f"L{index_name(layer)} H{index_name(head)}", style="dim")
+                label = Text(head_name(layer, head), style="dim")
                 ends = (strongest_tokens(w[row, column], tokens, self.top, room) for _, w, tokens in sides)
                 table.add_row(label, *ends)
         return table

@@ -32,13 +32,13 @@ def train() -> list[Draft]:
 
 
 @pytest.fixture(scope="module")
-def test() -> list[Draft]:
+def held_out() -> list[Draft]:
     return list(islice(drafts(Split.TEST, 0), 3_000))
 
 
 @pytest.fixture(scope="module")
-def both(train: list[Draft], test: list[Draft]) -> list[Example]:
-    return [draft.example for draft in (*train, *test)]
+def both(train: list[Draft], held_out: list[Draft]) -> list[Example]:
+    return [draft.example for draft in (*train, *held_out)]
 
 
 @pytest.mark.parametrize("split", Split)
@@ -91,21 +91,23 @@ def test_training_never_shows_a_held_out_combination(train: list[Draft]) -> None
     assert not [draft.combination for draft in train if draft.combination and is_held_out(draft.combination)]
 
 
-def test_every_test_text_asks_about_something_held_out(test: list[Draft]) -> None:
-    for draft in test:
+def test_every_test_text_asks_about_something_held_out(held_out: list[Draft]) -> None:
+    for draft in held_out:
         assert antecedents(draft.example)
         unseen = draft.combination and is_held_out(draft.combination)
         assert unseen or draft.candidates & held_out_nouns(), draft.example.text
 
 
-def test_the_test_split_covers_frames_and_other_texts_in_a_thousand_sentences(test: list[Draft]) -> None:
-    assert len({draft.example.text for draft in test}) >= 1_000
-    assert {draft.example.kind.split(":")[0] for draft in test} >= {"frame", "narrative", "anaphora"}
+def test_the_test_split_covers_frames_and_other_texts_in_a_thousand_sentences(held_out: list[Draft]) -> None:
+    assert len({draft.example.text for draft in held_out}) >= 1_000
+    assert {draft.example.kind.split(":")[0] for draft in held_out} >= {"frame", "narrative", "anaphora"}
 
 
-def test_no_test_text_has_an_invented_noun(test: list[Draft]) -> None:
+def test_no_test_text_has_an_invented_noun(held_out: list[Draft]) -> None:
     words = lexicon()
-    assert all(noun in words.nouns or noun in {name.lemma for name in words.names} for d in test for noun in d.nouns)
+    assert all(
+        noun in words.nouns or noun in {name.lemma for name in words.names} for d in held_out for noun in d.nouns
+    )
 
 
 def test_training_has_invented_nouns(train: list[Draft]) -> None:

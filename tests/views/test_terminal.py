@@ -10,8 +10,9 @@ from rich.console import Console
 
 from attnviz.attention import AVERAGE, Attention, Kind, Link, Place
 from attnviz.text import Occurrence, Token
+from attnviz.views.names import decimals
 from attnviz.views.terminal import head_title, links_in_words, summary, word_title
-from attnviz.views.terminal_cells import decimals, shortened
+from attnviz.views.terminal_cells import shortened
 from attnviz.views.terminal_matrix import Matrix
 from attnviz.views.terminal_overview import Overview
 from attnviz.views.terminal_word import WordInHeads

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from attnviz.text import Span
 from attnviz.training.corpus.morphology import takes_an
 
-Span = tuple[int, int]
 _SENTENCE_ENDS = frozenset({".", "?", "!"})
 _PUNCTUATION = _SENTENCE_ENDS | {","}
 

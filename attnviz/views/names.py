@@ -1,0 +1,18 @@
+"""How a weight and the number of a layer or head are written, in tables and pictures alike."""
+
+from attnviz.attention import AVERAGE
+
+
+def decimals(weight: float) -> str:
+    """Two decimals without the zero before them: `.93`, and `1.0`."""
+    return "1.0" if weight >= 0.995 else f"{weight:.2f}"[1:]
+
+
+def index_name(index: int) -> str:
+    """A layer's or head's number, or what stands for the average of several."""
+    return "mean" if index == AVERAGE else str(index)
+
+
+def head_name(layer: int, head: int) -> str:
+    """A head in few characters: `L2 H5`."""
+    return f"L{index_name(layer)} H{index_name(head)}"
