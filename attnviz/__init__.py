@@ -9,12 +9,38 @@ __all__ = ["__version__", "load"]
 __version__ = "0.1.0"
 
 
-def load(name: str = "builtin") -> "Model":
-    """The model of this name, ready to `attend` to texts.
+def load(
+    name: str = "builtin",
+    *,
+    engine: str | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    revision: str | None = None,
+    offline: bool = False,
+    trust_remote_code: bool = False,
+    source_language: str | None = None,
+    target_language: str | None = None,
+) -> "Model":
+    """The model of this name, ready to `attend` to texts: a built-in one, a folder, or one of the Hugging Face hub.
+
+    The options are those of the command line; `engine` is "reference", "transformers", or None for the faster one.
 
     Raises:
-        ModelError: there is no such model; the message says which there are.
+        ModelError: there is no such model, or it cannot be loaded; the message says what to do.
+        UsageError: it cannot be loaded in the way that was asked for.
     """
-    from attnviz.models.registry import load as load_model  # NumPy and what lies under it: not for `attnviz --help`
+    from attnviz.attention import Engine  # NumPy and what lies under it: not for `attnviz --help`
+    from attnviz.models.loading import Loading
+    from attnviz.models.registry import load as load_model
 
-    return load_model(name)
+    loading = Loading(
+        engine=None if engine is None else Engine(engine),
+        device=device,
+        dtype=dtype,
+        revision=revision,
+        offline=offline,
+        trust_remote_code=trust_remote_code,
+        source_language=source_language,
+        target_language=target_language,
+    )
+    return load_model(name, loading)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError, UsageError
-from attnviz.text import Occurrence, Token
+from attnviz.text import Occurrence, Token, occurrences
 
 Weights = NDArray[np.float32]
 
@@ -32,6 +32,13 @@ class Kind(Enum):
         return self is Kind.CROSS
 
 
+class Engine(Enum):
+    """What computes the weights: the reference transformer, or the transformers library."""
+
+    REFERENCE = "reference"
+    TRANSFORMERS = "transformers"
+
+
 class Place(Enum):
     """Which token a key is to the query that looks at it."""
 
@@ -50,13 +57,13 @@ class Selection:
     layers: tuple[int, ...] | None = None
     heads: tuple[int, ...] | None = None
 
-    def layers_of(self, count: int, model: str) -> tuple[int, ...]:
-        """The wanted layers of a model that has `count`.
+    def layers_of(self, there: Sequence[int], model: str) -> tuple[int, ...]:
+        """The wanted layers of a model in which these attend.
 
         Raises:
-            UsageError: one is out of range.
+            UsageError: one does not.
         """
-        return _within(self.layers, count, "layer", model)
+        return _among(self.layers, there, "layer", model)
 
     def heads_of(self, count: int, model: str) -> tuple[int, ...]:
         """The wanted heads of a model that has `count` in a layer.
@@ -64,17 +71,23 @@ class Selection:
         Raises:
             UsageError: one is out of range.
         """
-        return _within(self.heads, count, "head", model)
+        return _among(self.heads, range(count), "head", model)
 
 
-def _within(wanted: tuple[int, ...] | None, count: int, axis: str, model: str) -> tuple[int, ...]:
+def _among(wanted: tuple[int, ...] | None, there: Sequence[int], axis: str, model: str) -> tuple[int, ...]:
     if wanted is None:
-        return tuple(range(count))
+        return tuple(there)
     for index in wanted:
-        if not 0 <= index < count:
-            there = f"{axis}s 0 to {count - 1}" if count > 1 else f"only {axis} 0"
-            raise UsageError(f"There is no {axis} {index}: {model} has {there}.")
+        if index not in there:
+            has = f"{axis}s {_listed(there)}" if len(there) > 1 else f"only {axis} {there[0]}"
+            raise UsageError(f"There is no {axis} {index}: {model} has {has}.")
     return tuple(dict.fromkeys(wanted))
+
+
+def _listed(indices: Sequence[int]) -> str:
+    """What there is: `0 to 11`, or `4,12` where some are left out."""
+    first, last = indices[0], indices[-1]
+    return f"{first} to {last}" if len(indices) == last - first + 1 else ranges(indices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,8 +95,8 @@ class Axes:
     """What the axes of attention weights stand for, before or beside the weights themselves.
 
     `layers` and `heads` are original indices (`AVERAGE` for an average). `sink` says that rows may sum to less than 1,
-    because the rest of their weight lies on nothing that is shown. `precision` names the dtype that computed the
-    weights; `notes` says what was done to them since.
+    because the rest of their weight lies on nothing that is shown. `engine` is what computed the weights, `precision`
+    the dtype in which it did; `notes` says what was done to them since.
     """
 
     kind: Kind
@@ -92,17 +105,19 @@ class Axes:
     query_tokens: tuple[Token, ...]
     key_tokens: tuple[Token, ...]
     model: str
+    engine: Engine = Engine.REFERENCE
     sink: bool = False
     precision: str = "float32"
     notes: tuple[str, ...] = ()
 
     def distances(self) -> NDArray[np.int64] | None:
-        """How far each key stands after each query, [queries, keys]; None where the two are different sequences."""
+        """How many tokens, or groups, each key stands after each query, [queries, keys]; None between two sequences."""
         if self.kind.crosses:
             return None
-        queries = np.array([token.position for token in self.query_tokens])
-        keys = np.array([token.position for token in self.key_tokens])
-        distances: NDArray[np.int64] = keys[None, :] - queries[:, None]
+        queries = [token.position for token in self.query_tokens]
+        keys = [token.position for token in self.key_tokens]
+        _, ranks = np.unique(queries + keys, return_inverse=True)  # positions of groups of tokens leave some out
+        distances: NDArray[np.int64] = ranks[None, len(queries) :] - ranks[: len(queries), None]
         return distances
 
     @property
@@ -174,21 +189,36 @@ class Attention(Axes):
         rows, columns = _places(layers, self.layers, "layer"), _places(heads, self.heads, "head")
         return replace(self, weights=self.weights[np.ix_(rows, columns)], layers=tuple(layers), heads=tuple(heads))
 
-    def looks_at(self, occurrence: Occurrence) -> Weights:
-        """What a word among the queries looks at: the mean of its pieces' rows, [layers, heads, keys]."""
-        mean: Weights = self.weights[:, :, list(occurrence.indices)].mean(2)
-        return mean
+    def words(self, wanted: str) -> list["Word"]:
+        """Every place where a word, or the token at a position, stands among the queries or the keys."""
+        queries = occurrences(self.query_tokens, wanted)
+        if not self.kind.crosses:
+            return [Word(found.text, found.indices, self._as_keys(found)) for found in queries]
+        keys = occurrences(self.key_tokens, wanted)
+        return [Word(found.text, found.indices, ()) for found in queries] + [
+            Word(found.text, (), found.indices) for found in keys
+        ]
 
-    def looked_at_by(self, occurrence: Occurrence) -> Weights:
-        """Who looks at a word among the keys: the sum of its pieces' columns, [layers, heads, queries]."""
-        total: Weights = self.weights[..., list(occurrence.indices)].sum(-1)
-        return total
-
-    def as_keys(self, occurrence: Occurrence) -> Occurrence | None:
-        """Where the pieces of a word among the queries stand among the keys; None if they do not."""
+    def _as_keys(self, occurrence: Occurrence) -> tuple[int, ...]:
+        """Where the pieces of a word among the queries stand among the keys; nowhere if some do not."""
         pieces = {self.query_tokens[index] for index in occurrence.indices}
         indices = tuple(index for index, token in enumerate(self.key_tokens) if token in pieces)
-        return None if self.kind.crosses or len(indices) < len(pieces) else Occurrence(occurrence.text, indices)
+        return indices if len(indices) == len(pieces) else ()
+
+    def pieces(self, word: "Word") -> tuple[Token, ...]:
+        """The tokens of a word."""
+        tokens, indices = (self.query_tokens, word.queries) if word.queries else (self.key_tokens, word.keys)
+        return tuple(tokens[index] for index in indices)
+
+    def looks_at(self, word: "Word") -> Weights:
+        """What a word among the queries looks at: the mean of its pieces' rows, [layers, heads, keys]."""
+        mean: Weights = self.weights[:, :, list(word.queries)].mean(2)
+        return mean
+
+    def looked_at_by(self, word: "Word") -> Weights:
+        """Who looks at a word among the keys: the sum of its pieces' columns, [layers, heads, queries]."""
+        total: Weights = self.weights[..., list(word.keys)].sum(-1)
+        return total
 
     def rows(self, queries: Sequence[int]) -> "Attention":
         """Only these rows, by their place among the queries held."""
@@ -233,6 +263,15 @@ def _places(wanted: Sequence[int], held: Sequence[int], axis: str) -> list[int]:
         if index not in held:
             raise UsageError(f"There is no {axis} {index} here, only {ranges(held)}.")
     return [held.index(index) for index in wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A place where a word stands: the indices of its pieces among the queries and the keys; one may be empty."""
+
+    text: str
+    queries: tuple[int, ...]
+    keys: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,16 +73,18 @@ class Group:
     def __init__(self, axes: Axes, queries: Groups, keys: Groups) -> None:
         self.axes = axes.of_tokens(queries.tokens, keys.tokens)
         self.weights = np.zeros(self.axes.shape, np.float32)
-        self._from = _membership(queries) / np.bincount(queries.index)  # [queries, groups], each column summing to 1
-        self._to = _membership(keys)  # [keys, groups]
+        self._from, self._to = np.asarray(queries.index), np.asarray(keys.index)
+        self._shares = 1 / np.bincount(queries.index)[:, None]  # [groups, 1]: of each query in its group
 
     def update(self, block: Block) -> None:
         """Adds the rows of a block to the groups that they belong to."""
         layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, groups, groups]
         heads = [self.axes.heads.index(head) for head in block.heads]
         _, rows, keys = block.weights.shape
-        means = self._from[block.first_row : block.first_row + rows]  # [rows, groups]
-        layer[heads] += means.T @ (_on_host(block.weights) @ self._to[:keys])
+        groups, index = np.unique(self._from[block.first_row : block.first_row + rows], return_inverse=True)
+        sums = _summed(block.weights, self._to[:keys], len(self.axes.key_tokens), 2)  # [heads, rows, groups]
+        sums = _on_host(_summed(sums, index, len(groups), 1))  # [heads, groups of these rows, groups]
+        layer[np.ix_(np.asarray(heads), groups)] += sums * self._shares[groups]
 
     def merge(self, other: Self) -> None:
         """Adds what another has seen of other rows."""
@@ -102,11 +104,22 @@ def group(attention: Attention, queries: Groups, keys: Groups) -> Attention:
 
 
 def _on_host(weights: Any) -> NDArray[Any]:
-    """The weights as a NumPy array; torch has dtypes, devices and gradients that NumPy has not."""
+    """The numbers as a NumPy array; torch has dtypes, devices and gradients that NumPy has not."""
     return np.asarray(weights.detach().float().cpu() if hasattr(weights, "detach") else weights)
 
 
-def _membership(groups: Groups) -> NDArray[np.float32]:
-    """1 where a token belongs to a group, else 0: [tokens, groups]."""
-    members: NDArray[np.float32] = np.eye(len(groups.tokens), dtype=np.float32)[np.asarray(groups.index)]
-    return members
+def _summed(values: Any, index: NDArray[np.intp], count: int, axis: int) -> Any:
+    """The sums of those slices of an axis that have the same index, from 0 to `count` - 1, where the values are."""
+    if not hasattr(values, "scatter_add"):
+        order = np.argsort(index, kind="stable")
+        there, starts = np.unique(index[order], return_index=True)
+        sums = np.zeros((*values.shape[:axis], count, *values.shape[axis + 1 :]), np.float32)
+        sums[(slice(None),) * axis + (there,)] = np.add.reduceat(values.take(order, axis), starts, axis)
+        return sums
+    import torch
+
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    into = torch.as_tensor(index, device=values.device).view(shape).expand_as(values)
+    zeros = values.new_zeros((*values.shape[:axis], count, *values.shape[axis + 1 :]), dtype=torch.float32)
+    return zeros.scatter_add(axis, into, values.detach().float())

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from attnviz.attention import AVERAGE, Attention, Axes, Kind, Selection, ranges
+from attnviz.attention import AVERAGE, Attention, Axes, Kind, Selection, Word, ranges
 from attnviz.errors import RecordError, UsageError
-from attnviz.text import Occurrence, Token
+from attnviz.text import Token
 
 LAYERS, HEADS, QUERIES, KEYS = (4, 1), (0, 7, 5), 5, 7  # of each axis a different prime
 
@@ -161,16 +161,21 @@ class TestRows:
     def test_a_word_looks_at_the_mean_of_what_its_pieces_look_at(self) -> None:
         made = record()
         expected = (made.weights[:, :, 1].astype(np.float64) + made.weights[:, :, 3]) / 2
-        assert_allclose(made.looks_at(Occurrence("word", (1, 3))), expected, atol=1e-7)
+        assert_allclose(made.looks_at(Word("word", (1, 3), ())), expected, atol=1e-7)
 
     def test_a_word_is_looked_at_as_much_as_its_pieces_together(self) -> None:
         made = record()
         expected = made.weights[..., 2].astype(np.float64) + made.weights[..., 6]
-        assert_allclose(made.looked_at_by(Occurrence("word", (2, 6))), expected, atol=1e-6)
+        assert_allclose(made.looked_at_by(Word("word", (), (2, 6))), expected, atol=1e-6)
 
     def test_keys_behind_a_query_are_at_negative_distances(self) -> None:
-        named = axes(kind=Kind.DECODER, query_tokens=tokens(6)[2::3], key_tokens=tokens(3))
-        assert_array_equal(named.distances(), [[-2, -1, 0], [-5, -4, -3]])
+        named = axes(kind=Kind.DECODER, query_tokens=tokens(6)[2::3], key_tokens=tokens(6))
+        assert_array_equal(named.distances(), [[-2, -1, 0, 1, 2, 3], [-5, -4, -3, -2, -1, 0]])
+
+    def test_groups_of_tokens_are_counted_and_not_the_tokens_in_them(self) -> None:
+        groups = tuple(Token("g", first) for first in (0, 1, 5, 7))
+        named = axes(kind=Kind.DECODER, query_tokens=groups[1:2], key_tokens=groups)
+        assert_array_equal(named.distances(), [[-1, 0, 1, 2]])
 
     def test_between_two_sequences_there_is_no_distance(self) -> None:
         assert axes(kind=Kind.CROSS).distances() is None
@@ -241,7 +246,18 @@ class TestRanges:
         assert [index for run in runs for index in range(run[0], run[-1] + 1)] == indices
 
 
-@pytest.mark.parametrize(("axis", "of"), [("layer", Selection.layers_of), ("head", Selection.heads_of)])
+def layers_of(selection: Selection, count: int, model: str) -> tuple[int, ...]:
+    return selection.layers_of(range(count), model)
+
+
+def test_layers_that_do_not_attend_are_not_there() -> None:
+    assert Selection(layers=(12, 4)).layers_of((4, 12, 20), "m") == (12, 4)
+    with pytest.raises(UsageError) as raised:
+        Selection(layers=(5,)).layers_of((4, 12, 20), "some model")
+    assert str(raised.value) == "There is no layer 5: some model has layers 4,12,20."
+
+
+@pytest.mark.parametrize(("axis", "of"), [("layer", layers_of), ("head", Selection.heads_of)])
 class TestSelection:
     def test_nothing_wanted_is_everything(self, axis: str, of: Callable[..., tuple[int, ...]]) -> None:
         assert of(Selection(), 3, "m") == (0, 1, 2)

@@ -23,7 +23,7 @@ ARROWS = {
     "views": "errors text attention reference",
     "training": "errors text attention reference models",
     "cli": f"errors text attention folds reference models analysis views training {EDGE}",
-    EDGE: "models cli",
+    EDGE: "attention models cli",
 }
 """Each room, and the rooms that it may import."""
 

@@ -1,4 +1,6 @@
 import re
+import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -6,46 +8,67 @@ from hypothesis import strategies as st
 
 from attnviz.errors import TextError
 from attnviz.text import (
+    By,
     Groups,
     Occurrence,
+    Segment,
     Token,
-    by_word,
     checked,
+    covering,
     find,
+    grouped,
+    sentence_spans,
     special_token,
-    token_of,
     visible,
-    word_at,
     word_spans,
 )
 
 ANYTHING = st.text(st.characters())  # halves of surrogate pairs too: a shell can put them on a command line
+PROSE = st.text(st.sampled_from("aB3é你い한ไ.!。?…'\"”(\u200d\u0301\u202e🦆 \n\u3000\x1c"), max_size=23)
+
+
+def cut(text: str, spans: list[tuple[int, int]]) -> list[str]:
+    return [text[start:end] for start, end in spans]
 
 
 def words_of(text: str) -> list[str]:
-    return [text[start:end] for start, end in word_spans(text)]
+    return cut(text, word_spans(text))
 
 
-def read(cut: str) -> list[Token]:
-    """The tokens of a text cut at each bar, special ones around them."""
-    pieces = cut.split("|")
-    text = "".join(pieces)
-    words = word_spans(text)
-    tokens, start = [special_token("[CLS]", 0)], 0
-    for piece in pieces:
-        tokens.append(token_of(text, (start, start + len(piece)), len(tokens), words))
-        start += len(piece)
-    return [*tokens, special_token("[SEP]", len(tokens))]
+def sentences_of(text: str) -> list[str]:
+    return cut(text, sentence_spans(text))
+
+
+def read(*texts: str) -> list[Token]:
+    """The tokens of texts cut at each bar, special ones around and between."""
+    tokens = [special_token("[CLS]", 0)]
+    for number, barred in enumerate(texts):
+        pieces = barred.split("|")
+        segment, start = Segment("".join(pieces), number), 0
+        for piece in pieces:
+            tokens.append(segment.token((start, start + len(piece)), len(tokens)))
+            start += len(piece)
+        tokens.append(special_token("[SEP]", len(tokens)))
+    return tokens
+
+
+def tokens_of(text: str, *spans: tuple[int, int]) -> list[Token]:
+    segment = Segment(text)
+    return [segment.token(span, position) for position, span in enumerate(spans)]
 
 
 @st.composite
-def readings(draw: st.DrawFn) -> list[Token]:
-    text = draw(st.text(min_size=1))
-    cuts = sorted(draw(st.sets(st.integers(1, len(text)))) - {len(text)})
-    spans = zip([0, *cuts], [*cuts, len(text)], strict=True)
-    words = word_spans(text)
-    tokens = [token_of(text, span, position, words) for position, span in enumerate(spans, 1)]
-    return [special_token("[CLS]", 0), *tokens, special_token("[SEP]", len(tokens) + 1)]
+def readings(draw: st.DrawFn) -> tuple[list[str], list[Token]]:
+    """Texts and their tokens, which may share characters with those before them, or stand for none."""
+    texts = draw(st.lists(PROSE | st.text(min_size=1), min_size=1, max_size=2))
+    tokens = [special_token("[CLS]", 0)]
+    for number, text in enumerate(texts):
+        cuts = [0, *sorted(draw(st.lists(st.integers(0, len(text)), max_size=11))), len(text)]
+        for start, end in pairwise(cuts):
+            back = draw(st.integers(0, min(start, 1)))
+            tokens.append(Segment(text, number).token((start - back, end), len(tokens)))
+        tokens.append(special_token("[SEP]", len(tokens)))
+    return texts, tokens
 
 
 class TestWords:
@@ -58,28 +81,48 @@ class TestWords:
             ("rock'n'roll", ["rock'n'roll"]),
             ("'tis the dogs' bowl", ["'", "tis", "the", "dogs", "'", "bowl"]),
             ("o''clock", ["o", "'", "'", "clock"]),
-            ("snake_case x-ray 3.5", ["snake_case", "x", "-", "ray", "3", ".", "5"]),
+            ("snake_case x-ray U.S. army", ["snake_case", "x", "-", "ray", "U.S", ".", "army"]),
+            ("3.14, 1,000 and 2.", ["3.14", ",", "1,000", "and", "2", "."]),
+            ("10\u202f000\u00a0€", ["10", "000", "€"]),
             ("...", [".", ".", "."]),
-            (" \t two\n\nlines ", ["two", "lines"]),
-            ("你好，世界。", ["你好", "，", "世界", "。"]),
+            (" \t two\n\nlines\x1c ", ["two", "lines"]),
             ("مرحبا، يا", ["مرحبا", "،", "يا"]),
             ("مُحَمَّد هنا", ["مُحَمَّد", "هنا"]),
+            ('צה"ל שלום', ['צה"ל', "שלום"]),
             ("cafe\u0301 ne\u0301e", ["cafe\u0301", "ne\u0301e"]),
             ("नमस्ते दुनिया", ["नमस्ते", "दुनिया"]),
-            ("hi 👍🏽!", ["hi", "👍🏽", "!"]),
-            ("👩\u200d💻👨\u200d👩\u200d👧", ["👩\u200d💻", "👨\u200d👩\u200d👧"]),
-            ("😀😀", ["😀", "😀"]),
-            ("1\ufe0f\u20e3", ["1\ufe0f\u20e3"]),
+            ("안녕하세요 세계", ["안녕하세요", "세계"]),
         ],
     )
-    def test_runs_of_letters_are_words_and_every_other_character_is_one(self, text: str, words: list[str]) -> None:
+    def test_runs_of_letters_and_numbers_are_words_and_every_other_character_is_one(
+        self, text: str, words: list[str]
+    ) -> None:
         assert words_of(text) == words
 
     @pytest.mark.parametrize(
-        "sequence", ["❤\ufe0f", "👩\u200d❤\ufe0f\u200d👨", "☝🏽\ufe0f", "🇫🇷"], ids=["heart", "couple", "finger", "flag"]
+        ("text", "words"),
+        [
+            ("你好，世界。", ["你", "好", "，", "世", "界", "。"]),
+            ("東京タワーへ行く", ["東", "京", "タワー", "へ", "行", "く"]),
+            ("ดีครับ", ["ดี", "ค", "รั", "บ"]),
+        ],
+        ids=["Chinese", "Japanese", "Thai"],
+    )
+    def test_scripts_without_blanks_are_cut_into_ideographs_syllables_and_runs_of_katakana(
+        self, text: str, words: list[str]
+    ) -> None:
+        assert words_of(text) == words
+
+    @pytest.mark.parametrize(
+        "sequence",
+        ["❤\ufe0f", "👩\u200d❤\ufe0f\u200d👨", "👨\u200d👩\u200d👧", "👍🏽", "☝🏽\ufe0f", "🇫🇷", "1\ufe0f\u20e3"],
+        ids=["heart", "couple", "family", "thumb", "finger", "flag", "keycap"],
     )
     def test_an_emoji_sequence_is_one_word_between_others(self, sequence: str) -> None:
-        assert words_of(f"I {sequence} it,{sequence}{sequence}x") == ["I", sequence, "it", ",", sequence, sequence, "x"]
+        assert words_of(f"I {sequence} it,{sequence}!{sequence}") == ["I", sequence, "it", ",", sequence, "!", sequence]
+
+    def test_emoji_side_by_side_are_words_of_their_own(self) -> None:
+        assert words_of("😀😀👩\u200d💻👍🏽🇫🇷🇩🇪x") == ["😀", "😀", "👩\u200d💻", "👍🏽", "🇫🇷", "🇩🇪", "x"]
 
     @pytest.mark.parametrize(
         "word", ["می\u200cخواهم", "क्\u200dष", "co\u00adoperate"], ids=["Persian", "Devanagari", "soft hyphen"]
@@ -87,31 +130,115 @@ class TestWords:
     def test_a_word_goes_on_past_an_invisible_character_within(self, word: str) -> None:
         assert words_of(f"a {word}!") == ["a", word, "!"]
 
-    def test_a_space_of_no_width_ends_a_word(self) -> None:
-        assert [word.strip("\u200b") for word in words_of("ភាសា\u200bខ្មែរ")] == ["ភាសា", "ខ្មែរ"]
+    def test_a_space_of_no_width_parts_words(self) -> None:
+        assert words_of("so\u200bso") == ["so", "\u200b", "so"]
 
     @pytest.mark.parametrize("mark", ["^", "`", "´", "$", "+", "~"])
     def test_an_ascii_or_latin_symbol_is_a_word_of_its_own(self, mark: str) -> None:
         assert words_of(f"x{mark}2 {mark}y{mark}") == ["x", mark, "2", mark, "y", mark]
 
-    @given(ANYTHING)
+    @given(ANYTHING | PROSE)
     def test_words_are_in_order_and_hold_every_character_that_is_not_blank_once(self, text: str) -> None:
         covered = [offset for start, end in word_spans(text) for offset in range(start, end)]
         assert covered == [offset for offset, char in enumerate(text) if not char.isspace()]
         assert all(start < end for start, end in word_spans(text))
 
-    @given(st.text(st.sampled_from("aé٣你_'’ .\n!")))
-    def test_a_run_of_letters_and_digits_is_never_cut(self, text: str) -> None:
+    @given(st.text(st.sampled_from("aZ39_'’ .\n!é你")))
+    def test_a_run_of_ascii_letters_and_digits_is_never_cut(self, text: str) -> None:
         spans = word_spans(text)
-        for run in re.finditer(r"\w+", text):
+        for run in re.finditer(r"[A-Za-z0-9_]+", text):
             assert any(start <= run.start() and run.end() <= end for start, end in spans)
 
-    @given(ANYTHING)
-    def test_the_word_at_a_character_is_the_one_that_covers_it(self, text: str) -> None:
+    @given(ANYTHING | PROSE)
+    def test_no_mark_is_cut_from_what_it_stands_on(self, text: str) -> None:
+        starts = [start for start, _ in word_spans(text) if start and not text[start - 1].isspace()]
+        assert not [start for start in starts if unicodedata.category(text[start])[0] == "M"]
+
+    @given(ANYTHING | PROSE)
+    def test_the_span_covering_a_character_is_the_one_that_holds_it(self, text: str) -> None:
         words = word_spans(text)
         for offset in range(len(text)):
-            covering = [index for index, (start, end) in enumerate(words) if start <= offset < end]
-            assert word_at(words, offset) == (covering[0] if covering else None)
+            holding = [index for index, (start, end) in enumerate(words) if start <= offset < end]
+            assert covering(words, offset) == (holding[0] if holding else None)
+
+
+class TestSentences:
+    @pytest.mark.parametrize(
+        "sentences",
+        [
+            ["The dog ran.", "It was fast!", "Was it?!", "Yes…", "So..."],
+            ['"He left."', "(Really.)", "“Go!”", "[So?]", "‘Yes.’", "„Hallo!“", "»Nein.«", "Ja"],
+            ["¿Qué?", "¡Hola!", "¿Y tú?", "Wow‼\ufe0f", "So"],
+            ["You and I...", "Then?", "Etc...", "7 of them."],
+            ["It is the USA.", "He did his best.", "A tip.", "7 of them."],
+            ["هل هذا؟", "نعم۔", "لا"],
+            ["यह है।", "वह है॥", "ठीक"],
+            ["Սա է։", "Ոչ"],
+            ["ეს არის.", "ისე."],
+        ],
+        ids=["English", "closed", "opened", "dots", "like short", "Arabic", "Hindi", "Armenian", "Georgian"],
+    )
+    def test_a_sentence_ends_after_its_marks_and_what_closes_it(self, sentences: list[str]) -> None:
+        assert sentences_of("  ".join(sentences)) == sentences
+
+    @pytest.mark.parametrize(
+        "sentences",
+        [
+            ["你好。", "他说：“好的。”", "然后走了！", "真的吗？？", "是"],
+            ["「行こう。」", "「はい！」", "終わり．", "また３．１４です｡", "次"],
+            ["ሰላም።", "እንዴት"],
+        ],
+        ids=["Chinese", "Japanese", "Ethiopic"],
+    )
+    def test_marks_of_scripts_without_blanks_need_none(self, sentences: list[str]) -> None:
+        assert sentences_of("".join(sentences)) == sentences
+
+    @pytest.mark.parametrize(
+        "sentence",
+        [
+            "J. Smith met É. Dupont and E\u0301. Blanc in the U.S. Army.",
+            "Mr. Brown, Dr. White and Prof. Green of St. Ives vs. Mrs. Black.",
+            "They (cf. Smith, i.e. Him, e.g. Her, etc. And so on) came.",
+            "See No. 5, Fig. 3 and pp. 7-11.",
+            "He paid 3.14 at example.com/?q=A! for it.",
+            "“Stop!” he said… and (yes!) ran. so (he) “Did.” (he did) what?",
+            "Wait! – He did.",
+            "“好。”，他说。",
+        ],
+        ids=["initials", "titles", "Latin", "numbers", "within", "lower case", "dash", "comma"],
+    )
+    def test_a_mark_that_the_sentence_goes_on_after_does_not_end_it(self, sentence: str) -> None:
+        assert sentences_of(sentence) == [sentence]
+
+    def test_an_abbreviation_of_numbers_is_a_word_before_anything_else(self) -> None:
+        assert sentences_of("No. I won't. No. 5 is.") == ["No.", "I won't.", "No. 5 is."]
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\n \n", "\u2028", "\u2029", "\x85"])
+    def test_a_sentence_ends_with_its_line(self, end: str) -> None:
+        assert sentences_of(f" one{end}two J. {end}Smith") == ["one", "two J.", "Smith"]
+
+    @pytest.mark.parametrize("text", ["", " \n "])
+    def test_blank_text_has_no_sentence(self, text: str) -> None:
+        assert sentences_of(text) == []
+
+    @given(ANYTHING | PROSE)
+    def test_every_character_that_is_not_blank_is_in_one_sentence(self, text: str) -> None:
+        spans = sentence_spans(text)
+        covered = [offset for start, end in spans for offset in range(start, end)]
+        assert covered == sorted(set(covered))
+        assert {offset for offset, char in enumerate(text) if not char.isspace()} <= set(covered)
+
+    @given(ANYTHING | PROSE)
+    def test_no_sentence_begins_or_ends_with_a_blank_or_holds_a_line_break(self, text: str) -> None:
+        for sentence in sentences_of(text):
+            assert sentence == sentence.strip() != ""
+            assert not re.search("[\n\r\x85\u2028\u2029]", sentence)
+
+    @given(PROSE)
+    def test_words_are_in_one_sentence_whole(self, text: str) -> None:
+        sentences = sentence_spans(text)
+        for start, end in word_spans(text):
+            assert covering(sentences, start) == covering(sentences, end - 1)
 
 
 class TestVisible:
@@ -161,20 +288,35 @@ class TestChecked:
             checked("né\udc80")
 
 
-class TestTokenOf:
+class TestSegment:
     def test_blanks_at_the_edges_belong_to_no_token(self) -> None:
-        assert token_of("so  the \nend", (2, 9), 3, [(0, 2), (4, 7), (9, 12)]) == Token("the", 3, (4, 7), False, 1)
+        token = Segment("so  the \nend", 3).token((2, 9), 5)
+        assert token == Token("the", 5, (4, 7), False, word=1, sentence=0, segment=3)
 
     def test_text_without_blanks_keeps_its_span(self) -> None:
-        assert token_of("tired", (2, 5), 1, [(0, 5)]) == Token("red", 1, (2, 5), False, 0)
+        assert Segment("tired").token((2, 5), 1) == Token("red", 1, (2, 5), False, word=0, sentence=0)
 
-    @pytest.mark.parametrize(("blank", "shown"), [(" ", "␣"), ("\t", "⇥"), ("\n", "⏎")])
+    def test_a_token_over_several_words_or_sentences_belongs_to_the_first(self) -> None:
+        assert Segment("No. Yes. So").token((4, 11), 1) == Token("Yes. So", 1, (4, 11), False, word=2, sentence=1)
+
+    @pytest.mark.parametrize(
+        ("blank", "shown"), [(" ", "␣"), ("\t", "⇥"), ("  ", "␣␣"), ("\u3000", "<U+3000>"), ("\x1c", "␜")]
+    )
     def test_a_token_of_nothing_but_blanks_shows_them_and_has_no_word(self, blank: str, shown: str) -> None:
-        assert token_of(f"a{blank}b", (1, 2), 1, [(0, 1), (2, 3)]) == Token(shown, 1, (1, 2), False, None)
+        span = (1, 1 + len(blank))
+        assert Segment(f"a{blank}b").token(span, 1) == Token(shown, 1, span, False, word=None, sentence=0)
+
+    def test_a_blank_between_sentences_belongs_to_neither(self) -> None:
+        assert Segment("No.\nYes.").token((3, 4), 1) == Token("⏎", 1, (3, 4), False, word=None, sentence=None)
+
+    @pytest.mark.parametrize(("offset", "sentence"), [(0, 0), (3, 0), (5, None)])
+    def test_a_token_of_nothing_shows_as_a_blank_and_keeps_its_place(self, offset: int, sentence: int | None) -> None:
+        token = Segment("a bit").token((offset, offset), 1)
+        assert token == Token("␣", 1, (offset, offset), False, word=None, sentence=sentence)
 
     def test_control_characters_do_not_reach_the_display_text(self) -> None:
-        assert token_of("\x1b[0m", (0, 1), 0, [(0, 1)]).text == "␛"
-        assert special_token("<\x1b>", 0) == Token("<␛>", 0, None, True, None)
+        assert Segment("\x1b[0m").token((0, 1), 0).text == "␛"
+        assert special_token("<\x1b>", 0) == Token("<␛>", 0, None, special=True)
 
 
 class TestFind:
@@ -225,56 +367,145 @@ class TestFind:
         with pytest.raises(TextError, match=r"39 x\.$"):
             find(tokens[:40], "y")
 
+    def test_a_word_is_found_in_every_segment_and_its_pieces_are_not_mixed(self) -> None:
+        assert find(read("un|do| it", "Un|do"), "undo") == [Occurrence("undo", (1, 2)), Occurrence("Undo", (5, 6))]
 
-class TestByWord:
+
+class TestGrouped:
     def test_pieces_of_a_word_come_together_and_special_tokens_stay_alone(self) -> None:
-        assert by_word(read("un|believ|able|!| It| did|n't")) == Groups(
+        assert grouped(read("un|believ|able|!| It| did|n't"), By.WORD) == Groups(
             (
-                Token("[CLS]", 0, None, True, None),
-                Token("unbelievable", 1, (0, 12), False, 0),
-                Token("!", 4, (12, 13), False, 1),
-                Token("It", 5, (14, 16), False, 2),
-                Token("didn't", 6, (17, 23), False, 3),
-                Token("[SEP]", 8, None, True, None),
+                Token("[CLS]", 0, special=True),
+                Token("unbelievable", 1, (0, 12), word=0, sentence=0),
+                Token("!", 4, (12, 13), word=1, sentence=0),
+                Token("It", 5, (14, 16), word=2, sentence=1),
+                Token("didn't", 6, (17, 23), word=3, sentence=1),
+                Token("[SEP]", 8, special=True),
             ),
             (0, 1, 1, 1, 2, 3, 4, 4, 5),
         )
 
+    def test_tokens_of_a_sentence_come_together_with_single_blanks(self) -> None:
+        assert grouped(read("He |  | r|an|.\n|\n| So|  did|  I|."), By.SENTENCE) == Groups(
+            (
+                Token("[CLS]", 0, special=True),
+                Token("He ran.", 1, (0, 10), word=0, sentence=0),
+                Token("⏎", 6, (11, 12)),
+                Token("So did I.", 7, (13, 24), word=3, sentence=1),
+                Token("[SEP]", 11, special=True),
+            ),
+            (0, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 4),
+        )
+
+    def test_tokens_of_a_segment_come_together(self) -> None:
+        assert grouped(read("So|.| Un|do", " | Why|?"), By.SEGMENT) == Groups(
+            (
+                Token("[CLS]", 0, special=True),
+                Token("So. Undo", 1, (0, 8), word=0, sentence=0, segment=0),
+                Token("[SEP]", 5, special=True),
+                Token("Why?", 6, (2, 6), word=0, sentence=0, segment=1),
+                Token("[SEP]", 9, special=True),
+            ),
+            (0, 1, 1, 1, 1, 2, 3, 3, 3, 4),
+        )
+
+    def test_each_token_can_be_a_group_of_its_own(self) -> None:
+        tokens = read("un|do", "un|do")
+        assert grouped(tokens, By.TOKEN) == Groups(tuple(tokens), tuple(range(7)))
+
+    @pytest.mark.parametrize("by", [By.WORD, By.SENTENCE, By.SEGMENT])
+    def test_segments_never_mix(self, by: By) -> None:
+        one, other = Segment("undo", 0), Segment("untie", 1)
+        tokens = [one.token((0, 2), 0), one.token((2, 4), 1), other.token((0, 2), 2), other.token((2, 5), 3)]
+        groups = grouped(tokens, by)
+        assert [(token.text, token.segment) for token in groups.tokens] == [("undo", 0), ("untie", 1)]
+        assert groups.index == (0, 0, 1, 1)
+
     def test_the_same_word_twice_is_two_groups(self) -> None:
-        assert by_word(read("so| so")).index == (0, 1, 2, 3)
+        assert grouped(read("so| so"), By.WORD).index == (0, 1, 2, 3)
 
     def test_the_bytes_of_one_character_show_it_once(self) -> None:
-        words = word_spans("a 🦆b")
-        duck = [token_of("a 🦆b", span, position, words) for position, span in enumerate([(1, 3), (2, 3), (2, 3)])]
-        assert by_word(duck) == Groups((Token("🦆", 0, (2, 3), False, 1),), (0, 0, 0))
+        duck = tokens_of("a 🦆b", (1, 3), (2, 3), (2, 3))
+        assert grouped(duck, By.WORD) == Groups((Token("🦆", 0, (2, 3), word=1, sentence=0),), (0, 0, 0))
 
-    def test_a_character_shared_by_two_pieces_shows_once(self) -> None:
-        pieces = [token_of("你好吗", span, position, [(0, 3)]) for position, span in enumerate([(0, 2), (1, 3)])]
-        assert by_word(pieces).tokens == (Token("你好吗", 0, (0, 3), False, 0),)
+    @pytest.mark.parametrize("text", ["한국어", "a\u0301\u0301", "e\u202ee"], ids=["letters", "marks", "picture"])
+    def test_a_character_shared_by_two_pieces_shows_once(self, text: str) -> None:
+        pieces = tokens_of(text, (0, 2), (1, 3))
+        assert [token.text for token in grouped(pieces, By.WORD).tokens] == [visible(text)]
 
-    @given(readings())
-    def test_every_token_is_in_one_group_and_the_order_is_kept(self, tokens: list[Token]) -> None:
-        groups = by_word(tokens)
+    def test_a_joiner_that_is_a_token_is_a_picture_alone_and_joins_in_its_word(self) -> None:
+        pieces = tokens_of("👩\u200d💻", (0, 1), (1, 2), (2, 3))
+        assert [token.text for token in pieces] == ["👩", "<U+200D>", "💻"]
+        assert find(pieces, "👩\u200d💻") == [Occurrence("👩\u200d💻", (0, 1, 2))]
+
+    def test_text_that_looks_like_a_picture_stays_as_it_is(self) -> None:
+        text = "<U+200D>!"
+        assert [token.text for token in grouped(tokens_of(text, (0, 8), (8, 9)), By.SEGMENT).tokens] == [text]
+
+    def test_pieces_within_others_show_once(self) -> None:
+        pieces = tokens_of("한국어", (0, 3), (1, 2), (2, 3), (1, 2))
+        assert grouped(pieces, By.WORD).tokens == (Token("한국어", 0, (0, 3), word=0, sentence=0),)
+
+    def test_joiners_that_join_nothing_are_pictures_in_their_word_too(self) -> None:
+        pieces = tokens_of("\u200d\u200d", (0, 1), (1, 2))
+        assert [token.text for token in grouped(pieces, By.WORD).tokens] == ["<U+200D><U+200D>"]
+
+    def test_tokens_that_belong_to_no_word_are_parted_where_they_leave_a_gap(self) -> None:
+        tokens = [Token("a", 0, (0, 2)), Token("b", 1, (2, 3)), Token("c", 2, (4, 5))]
+        assert grouped(tokens, By.SEGMENT).tokens == (Token("ab c", 0, (0, 5)),)
+
+    def test_what_a_tokenizer_drops_within_a_word_leaves_no_blank(self) -> None:
+        assert grouped(tokens_of("co\u00adoperate", (0, 2), (3, 10)), By.WORD).tokens[0].text == "cooperate"
+
+    def test_tokens_of_nothing_do_not_show_between_others(self) -> None:
+        assert grouped(tokens_of("I am", (0, 0), (0, 1), (2, 2), (2, 4)), By.SEGMENT).tokens == (
+            Token("I am", 0, (0, 4), word=0, sentence=0),
+        )
+
+    def test_a_group_of_nothing_but_blanks_can_be_seen(self) -> None:
+        assert grouped(tokens_of("a", (1, 1), (1, 1)), By.SEGMENT).tokens == (Token("␣␣", 0, (1, 1)),)
+
+    @given(readings(), st.sampled_from(By))
+    def test_every_token_is_in_one_group_and_the_order_is_kept(
+        self, reading: tuple[list[str], list[Token]], by: By
+    ) -> None:
+        _, tokens = reading
+        groups = grouped(tokens, by)
         assert len(groups.index) == len(tokens)
         assert list(dict.fromkeys(groups.index)) == list(range(len(groups.tokens)))
         firsts = [groups.index.index(group) for group in range(len(groups.tokens))]
         assert [group.position for group in groups.tokens] == [tokens[first].position for first in firsts]
-        assert list(groups.index) == sorted(groups.index)
 
     @given(readings())
-    def test_a_group_holds_one_word_or_one_token(self, tokens: list[Token]) -> None:
-        groups = by_word(tokens)
+    def test_a_group_holds_one_word_or_one_token(self, reading: tuple[list[str], list[Token]]) -> None:
+        _, tokens = reading
+        groups = grouped(tokens, By.WORD)
         for number, group in enumerate(groups.tokens):
             members = [token for token, index in zip(tokens, groups.index, strict=True) if index == number]
-            assert {token.word for token in members} == {group.word}
-            assert {token.special for token in members} == {group.special}
+            assert {(token.segment, token.word, token.special) for token in members} == {
+                (group.segment, group.word, group.special)
+            }
             assert group.word is not None or len(members) == 1
 
     @given(readings())
-    def test_the_groups_cover_the_same_text_as_their_tokens(self, tokens: list[Token]) -> None:
-        groups = by_word(tokens)
-        assert "".join(group.text for group in groups.tokens) == "".join(token.text for token in tokens)
-        for number, group in enumerate(groups.tokens):
-            spans = [token.span for token, index in zip(tokens, groups.index, strict=True) if index == number]
-            if group.span:
-                assert group.span == (min(span[0] for span in spans), max(span[1] for span in spans))
+    def test_a_word_shows_its_text(self, reading: tuple[list[str], list[Token]]) -> None:
+        texts, tokens = reading
+        for group in grouped(tokens, By.WORD).tokens:
+            if group.word is not None:
+                start, end = group.span
+                assert group.text == visible(texts[group.segment][start:end])
+
+    @given(PROSE)
+    def test_a_sentence_shows_its_text_with_single_blanks(self, text: str) -> None:
+        tokens = tokens_of(text, *(match.span() for match in re.finditer(r"\s|\S", text)))
+        shown = [group.text for group in grouped(tokens, By.SENTENCE).tokens if group.sentence is not None]
+        assert shown == [visible(" ".join(sentence.split())) for sentence in sentences_of(text)]
+
+    @given(readings(), st.permutations([By.WORD, By.SENTENCE, By.SEGMENT]))
+    def test_groups_can_be_grouped_again_as_their_tokens_would_be(
+        self, reading: tuple[list[str], list[Token]], order: list[By]
+    ) -> None:
+        _, tokens = reading
+        finer, coarser = sorted(order[:2], key=[By.WORD, By.SENTENCE, By.SEGMENT].index)
+        nested = grouped(grouped(tokens, finer).tokens, coarser).tokens
+        assert nested == grouped(tokens, coarser).tokens

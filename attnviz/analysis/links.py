@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from attnviz.attention import Attention, Link, Weights
 from attnviz.folds import group
-from attnviz.text import Token, by_word
+from attnviz.text import By, Token, grouped
 
 
 def strongest(attention: Attention, top: int) -> list[Link]:
@@ -45,7 +45,7 @@ def _beyond_habit(words: Attention) -> NDArray[np.floating]:
 
 
 def _words(attention: Attention) -> Attention:
-    return group(attention, by_word(attention.query_tokens), by_word(attention.key_tokens))
+    return group(attention, grouped(attention.query_tokens, By.WORD), grouped(attention.key_tokens, By.WORD))
 
 
 def _content(words: Attention) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from attnviz import __version__
 from attnviz.cli.export import export
+from attnviz.cli.groups import GroupedHelp
 from attnviz.cli.models import models
 from attnviz.cli.options import Debug, wants_traceback
 from attnviz.cli.output import complain, give_up_output
@@ -56,8 +57,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(show)
-app.command()(export)
+app.command(cls=GroupedHelp)(show)
+app.command(cls=GroupedHelp)(export)
 app.command()(models)
 
 

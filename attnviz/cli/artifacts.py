@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from attnviz.cli.output import complain
-from attnviz.cli.request import rows_of
+from attnviz.cli.request import rows_of, words_of
 from attnviz.views.data import FILES, Result
 from attnviz.views.layouts import IMAGE_FORMATS, Layout
 
@@ -58,20 +58,21 @@ class Maker:
             return
         from attnviz.views.image import render
 
-        for attention in result.attention:
-            for picture in self._drawn(attention, self.style):
-                self._say_once(picture.notes)
-                name = "-".join((stem, attention.kind.value, picture.name, *map(slug, attention.notes)))
-                for form in images:
-                    yield Artifact(name, form, render(picture.figure, form))
+        for attention, picture in self._drawn(result.attention, self.style):
+            self._say_once(picture.notes)
+            name = "-".join((stem, attention.kind.value, picture.name, *map(slug, attention.notes)))
+            for form in images:
+                yield Artifact(name, form, render(picture.figure, form))
 
-    def _drawn(self, attention: "Attention", style: "Style") -> Iterator["Picture"]:
-        from attnviz.text import find
+    def _drawn(self, found: Sequence["Attention"], style: "Style") -> Iterator[tuple["Attention", "Picture"]]:
         from attnviz.views.image import LAYOUTS, token_picture
 
         if self.token is None:
-            return LAYOUTS[self.layout](attention, style)
-        return (token_picture(attention, found, style) for found in find(attention.query_tokens, self.token))
+            for attention in found:
+                yield from ((attention, picture) for picture in LAYOUTS[self.layout](attention, style))
+        else:
+            for attention, words in words_of(found, self.token):
+                yield from ((attention, token_picture(attention, word, style)) for word in words)
 
     def _say_once(self, notes: Sequence[str]) -> None:
         for note in notes:

@@ -8,12 +8,13 @@ import typer
 
 from attnviz.cli import options
 from attnviz.cli.artifacts import Maker
+from attnviz.cli.groups import grouped
 from attnviz.cli.output import complain
-from attnviz.cli.request import Request
+from attnviz.cli.request import Input, ModelChoice, Request, Wanted
 from attnviz.cli.sinks import Folder, OneFile, Sink, StandardOutput
-from attnviz.cli.texts import for_each_text, sources
+from attnviz.cli.texts import for_each_text
 from attnviz.errors import UsageError
-from attnviz.views.data import FILES, Result
+from attnviz.views.data import FILES
 from attnviz.views.layouts import IMAGE_FORMATS, Layout
 
 if TYPE_CHECKING:
@@ -49,17 +50,12 @@ _Title = Annotated[str | None, typer.Option(help="A title of your own; '' for no
 _Annotate = Annotated[bool, typer.Option("--annotate", help="Numbers in the cells, where there is room.")]
 
 
+@grouped
 def export(
-    texts: options.Texts = None,
+    given: Input,
+    model: ModelChoice,
+    wanted: Wanted,
     output: _Output = Path("attention"),
-    file: options.File = None,
-    model: options.ModelName = options.DEFAULT_MODEL,
-    kind: options.Kinds = None,
-    layer: options.Layers = None,
-    head: options.Heads = None,
-    token: options.TokenName = None,
-    mean: options.Mean = False,
-    no_special: options.NoSpecial = False,
     forms: _Formats = None,
     layout: _LayoutName = Layout.GRID.value,
     cmap: _ColourMap = None,
@@ -81,14 +77,14 @@ def export(
     sink, formats = _destination(output, tuple(dict.fromkeys(forms or ())))
     drawn = set(formats) & set(IMAGE_FORMATS)
     style = _style(cmap=cmap, dpi=dpi, log=log, title=title, annotate=annotate) if drawn else None
-    maker = Maker(formats, Layout(layout), token, style)
-    request = Request(model, options.selection(kind, layer, head), mean, no_special)
+    maker = Maker(formats, Layout(layout), wanted.token, style)
+    request = Request(given, model, wanted)
 
     def save(index: int, text: str) -> None:
-        for artifact in maker.artifacts(Result(index, text, request.attend(text))):
+        for artifact in maker.artifacts(request.attend(index, text)):
             sink.add(artifact)
 
-    done = for_each_text(sources(texts or (), file), save)
+    done = for_each_text(given.sources(), save)
     sink.finish()
     if not done:
         raise typer.Exit(1)

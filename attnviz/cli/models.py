@@ -12,60 +12,75 @@ from attnviz.cli.output import write_standard_output
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from attnviz.models.base import Card
+    from attnviz.models.catalogue import Entry
 
-_FORMATS = "table", "json"
+_FORMATS = _TABLE, _JSON = "table", "json"
 
 
 def models(
     form: Annotated[
         str,
         typer.Option(
-            "--format", parser=options.one_of(_FORMATS), metavar=options.choices(_FORMATS), help="A table, or data."
+            "--format",
+            parser=options.one_of(_FORMATS),
+            metavar=options.choices(_FORMATS),
+            help="A table, or data.",
         ),
-    ] = _FORMATS[0],
+    ] = _TABLE,
     color: options.Color = options.AUTO,
     width: options.Width = None,
     debug: options.Debug = False,
 ) -> None:
-    """List the models that can be loaded here.
+    """List the models that can be loaded here without the network.
+
+    Built-in and installed ones, and those in the hub's cache.
 
     \b
     attnviz models
     attnviz models --format json
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    from attnviz.models.registry import catalogue
+    from attnviz.models.catalogue import catalogue
 
-    cards = catalogue()
-    if form == "json":
-        write_standard_output((json.dumps([_fields(card) for card in cards], ensure_ascii=False) + "\n").encode())
+    found = list(catalogue())
+    if form == _JSON:
+        write_standard_output((json.dumps([_fields(entry) for entry in found]) + "\n").encode())
     else:
         from attnviz.cli.terminal import terminal
 
-        terminal(color, width).print(_table(cards))
+        terminal(color, width).print(_table(found))
 
 
-def _fields(card: "Card") -> dict[str, object]:
+def _fields(entry: "Entry") -> dict[str, object]:
     return {
-        "name": card.name,
-        "purpose": card.purpose,
-        "attention": {kind.value: {"layers": s.layers, "heads": s.heads} for kind, s in card.stacks.items()},
-        "parameters": card.parameters,
-        "positions": card.positions,
+        "name": entry.name,
+        "purpose": entry.purpose,
+        "engine": entry.engine.value,
+        "bytes": entry.size,
+        "attention": {kind.value: {"layers": len(s.layers), "heads": s.heads} for kind, s in entry.stacks.items()},
+        "parameters": entry.parameters,
+        "positions": entry.positions,
     }
 
 
-def _table(cards: Sequence["Card"]) -> "Table":
+def _table(entries: Sequence["Entry"]) -> "Table":
     from rich.table import Table
+    from rich.text import Text
+
+    from attnviz.text import visible
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("name", no_wrap=True)
-    for name in ("layers", "heads", "parameters", "positions"):
+    table.add_column("name", overflow="fold")
+    for name in ("layers", "heads", "size"):
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
-    table.add_column("what for")
-    for card in cards:
-        sizes = [(str(stack.layers), str(stack.heads)) for stack in card.stacks.values()]
-        layers, heads = (" + ".join(counts) for counts in zip(*sizes, strict=True))
-        positions = f"{card.positions:,}" if card.positions else "any"
-        table.add_row(card.name, layers, heads, f"{card.parameters:,}", positions, card.purpose)
+    table.add_column("engine", no_wrap=True)
+    table.add_column("what for", overflow="fold")
+    for entry in entries:
+        layers = " + ".join(str(len(stack.layers)) for stack in entry.stacks.values())
+        heads = " + ".join(str(stack.heads) for stack in entry.stacks.values())
+        facts = layers, heads, _in_megabytes(entry.size), entry.engine.value
+        table.add_row(Text(visible(entry.name)), *facts, Text(visible(entry.purpose)))
     return table
+
+
+def _in_megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size < 1e8 else f"{size / 1e6:,.0f} MB"

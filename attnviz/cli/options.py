@@ -1,15 +1,10 @@
 """The options that mean the same in every command."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-from attnviz.cli.numerics import start_numpy
-
-if TYPE_CHECKING:
-    from attnviz.attention import Selection
 
 DEFAULT_MODEL = "builtin"
 AUTO = "auto"
@@ -18,6 +13,10 @@ _COLORS = AUTO, "always", "never"
 _TRACEBACK = "attnviz.traceback"
 _MOST = 9999  # no model has more layers, or heads in a layer; keeps 0-999999999 from filling the memory
 _KINDS = "encoder", "decoder", "cross"
+_ENGINES = AUTO, "reference", "transformers"
+_DEVICES = AUTO, "cpu", "cuda"
+_DTYPES = "float32", "bfloat16", "float16", AUTO
+_GROUPINGS = "token", "word", "sentence", "segment"
 
 
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
@@ -56,20 +55,6 @@ def parse_indices(text: str) -> Indices:
     return Indices(found)
 
 
-def selection(
-    kinds: Sequence[str] | None, layers: Sequence[Indices] | None, heads: Sequence[Indices] | None
-) -> "Selection":
-    """What was chosen with --kind, --layer and --head, each given any number of times."""
-    start_numpy()
-    from attnviz.attention import Kind, Selection
-
-    return Selection(tuple(Kind(kind) for kind in kinds or ()) or None, _together(layers), _together(heads))
-
-
-def _together(chosen: Sequence[Indices] | None) -> tuple[int, ...] | None:
-    return tuple(index for indices in chosen or () for index in indices) or None
-
-
 def _remember_traceback(ctx: typer.Context, wanted: bool) -> bool:
     ctx.meta[_TRACEBACK] = ctx.meta.get(_TRACEBACK, False) or wanted
     return wanted
@@ -80,22 +65,116 @@ def wants_traceback(ctx: typer.Context) -> bool:
     return bool(ctx.meta.get(_TRACEBACK))
 
 
+_INPUT, _MODEL, _CHOICE = "Input", "Model", "Which weights"
+
 Texts = Annotated[
     list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts; - or none reads lines from standard input.")
 ]
-File = Annotated[Path | None, typer.Option(help="A file with a text on each line; - is standard input.")]
-ModelName = Annotated[str, typer.Option("--model", envvar="ATTNVIZ_MODEL", help="The model that reads the text.")]
+File = Annotated[
+    Path | None, typer.Option(help="A file with a text on each line; - is standard input.", rich_help_panel=_INPUT)
+]
+Pair = Annotated[
+    str | None, typer.Option(metavar="<text>", help="A second text, read along with each.", rich_help_panel=_INPUT)
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<text>",
+        help="What the decoder of a translation model reads; if left out, the model writes it.",
+        rich_help_panel=_INPUT,
+    ),
+]
+Generate = Annotated[
+    int, typer.Option(min=0, help="Let a decoder continue the text by so many tokens.", rich_help_panel=_INPUT)
+]
+MostNewTokens = Annotated[
+    int,
+    typer.Option(
+        "--max-new-tokens",
+        min=1,
+        help="How many tokens a target that the model writes may have.",
+        rich_help_panel=_INPUT,
+    ),
+]
+ModelName = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        envvar="ATTNVIZ_MODEL",
+        help="A built-in model, a folder, or a name on the Hugging Face hub.",
+        rich_help_panel=_MODEL,
+    ),
+]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        parser=one_of(_ENGINES),
+        metavar=choices(_ENGINES),
+        help="What computes: our own NumPy code, or the transformers library.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        parser=one_of(_DEVICES), metavar=choices(_DEVICES), help="Where transformers computes.", rich_help_panel=_MODEL
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--dtype",
+        parser=one_of(_DTYPES),
+        metavar=choices(_DTYPES),
+        help="In which numbers; auto is the model's own.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Revision = Annotated[
+    str | None, typer.Option(help="A branch, tag or commit of the model on the hub.", rich_help_panel=_MODEL)
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never ask the hub.", rich_help_panel=_MODEL)]
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option("--trust-remote-code", help="Run Python code that comes with the model.", rich_help_panel=_MODEL),
+]
+SourceLanguage = Annotated[
+    str | None,
+    typer.Option(help="The language of the text, in the model's own codes.", rich_help_panel=_MODEL),
+]
+TargetLanguage = Annotated[
+    str | None, typer.Option(help="The language to translate into, likewise.", rich_help_panel=_MODEL)
+]
 Kinds = Annotated[
     list[str] | None,
-    typer.Option("--kind", parser=one_of(_KINDS), metavar=choices(_KINDS), help="Only this kind of attention."),
+    typer.Option(
+        "--kind",
+        parser=one_of(_KINDS),
+        metavar=choices(_KINDS),
+        help="Only this kind of attention.",
+        rich_help_panel=_CHOICE,
+    ),
 ]
 Layers = Annotated[
     list[Indices] | None,
-    typer.Option("--layer", parser=parse_indices, metavar="<N|N-M,…>", help="Only these layers, counted from 0."),
+    typer.Option(
+        "--layer",
+        parser=parse_indices,
+        metavar="<N|N-M,…>",
+        help="Only these layers, counted from 0.",
+        rich_help_panel=_CHOICE,
+    ),
 ]
 Heads = Annotated[
     list[Indices] | None,
-    typer.Option("--head", parser=parse_indices, metavar="<N|N-M,…>", help="Only these heads, counted from 0."),
+    typer.Option(
+        "--head",
+        parser=parse_indices,
+        metavar="<N|N-M,…>",
+        help="Only these heads, counted from 0.",
+        rich_help_panel=_CHOICE,
+    ),
 ]
 TokenName = Annotated[
     str | None,
@@ -103,10 +182,25 @@ TokenName = Annotated[
         "--token",
         metavar="<WORD|N>",
         help="One word, or the token at a position: what it looks at, and who looks at it.",
+        rich_help_panel=_CHOICE,
     ),
 ]
-NoSpecial = Annotated[bool, typer.Option("--no-special", help="Drop special tokens, and make rows sum to 1 again.")]
-Mean = Annotated[bool, typer.Option("--mean", help="Average over the layers and heads chosen.")]
+GroupedBy = Annotated[
+    str,
+    typer.Option(
+        parser=one_of(_GROUPINGS),
+        metavar=choices(_GROUPINGS),
+        help="Between what: to a group the sum, from it the mean.",
+        rich_help_panel=_CHOICE,
+    ),
+]
+NoSpecial = Annotated[
+    bool,
+    typer.Option("--no-special", help="Drop special tokens, and make rows sum to 1 again.", rich_help_panel=_CHOICE),
+]
+Mean = Annotated[
+    bool, typer.Option("--mean", help="Average over the layers and heads chosen.", rich_help_panel=_CHOICE)
+]
 Color = Annotated[str, typer.Option(parser=one_of(_COLORS), metavar=choices(_COLORS), help="Whether to use colour.")]
 Width = Annotated[int | None, typer.Option(min=20, help="Columns to use, if not the terminal's.")]
 Debug = Annotated[

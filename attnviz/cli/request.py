@@ -1,49 +1,165 @@
-"""What every command that looks at attention is asked for: a model, and which of its weights in which form."""
+"""What every command that looks at attention is asked for: texts, a model, and which of its weights in which form."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from attnviz.cli import options
+from attnviz.cli.numerics import start_numpy
+from attnviz.cli.texts import STANDARD_INPUT, Source, sources
+from attnviz.views.data import Result
+
 if TYPE_CHECKING:
-    from attnviz.attention import Attention, Selection
-    from attnviz.models.base import Model
+    from attnviz.attention import Attention, Selection, Word
+    from attnviz.models.base import Model, Passage
+    from attnviz.models.loading import Loading
 
 
-@dataclass(frozen=True)
-class Request:
-    """A model by name, the kinds, layers and heads wanted of it, and what is to be done to them."""
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """The texts, and what is read along with each."""
 
-    model: str
-    select: "Selection"
-    mean: bool = False
-    no_special: bool = False
+    texts: options.Texts = None
+    file: options.File = None
+    pair: options.Pair = None
+    target: options.Target = None
+    generate: options.Generate = 0
+    max_new_tokens: options.MostNewTokens = 64
+
+    @property
+    def single(self) -> bool:
+        """Whether exactly one text was given as an argument."""
+        return self.texts is not None and len(self.texts) == 1 and self.texts != [STANDARD_INPUT]
+
+    def sources(self) -> Iterator[Source]:
+        """The texts, in order; see `texts.sources`."""
+        return sources(self.texts or (), self.file)
+
+    def passage(self, text: str) -> "Passage":
+        """One of them, with what is read along."""
+        from attnviz.models.base import Passage
+
+        return Passage(
+            text=text,
+            pair=self.pair,
+            target=self.target,
+            generate=self.generate,
+            max_new_tokens=self.max_new_tokens,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelChoice:
+    """Which model reads the texts, and how it is loaded."""
+
+    model: options.ModelName = options.DEFAULT_MODEL
+    engine: options.EngineName = options.AUTO
+    device: options.Device = options.AUTO
+    dtype: options.Precision = "float32"
+    revision: options.Revision = None
+    offline: options.Offline = False
+    trust_remote_code: options.TrustRemoteCode = False
+    source_language: options.SourceLanguage = None
+    target_language: options.TargetLanguage = None
 
     @cached_property
-    def _model(self) -> "Model":
+    def loaded(self) -> "Model":
+        """The model itself, loaded when the first text comes."""
         from attnviz.models.registry import load
 
-        return load(self.model)
+        return load(self.model, self._loading)
 
-    def attend(self, text: str) -> list["Attention"]:
-        """The records of a text, one a kind, in the form that was asked for."""
-        found = self._model.attend(text, select=self.select)
+    @property
+    def _loading(self) -> "Loading":
+        from attnviz.attention import Engine
+        from attnviz.models.loading import Loading
+
+        return Loading(
+            engine=None if self.engine == options.AUTO else Engine(self.engine),
+            device=self.device,
+            dtype=self.dtype,
+            revision=self.revision,
+            offline=self.offline,
+            trust_remote_code=self.trust_remote_code,
+            source_language=self.source_language,
+            target_language=self.target_language,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which weights, between what, and in which form."""
+
+    kind: options.Kinds = None
+    layer: options.Layers = None
+    head: options.Heads = None
+    token: options.TokenName = None
+    by: options.GroupedBy = "token"
+    mean: options.Mean = False
+    no_special: options.NoSpecial = False
+
+    @cached_property
+    def selection(self) -> "Selection":
+        """The kinds, layers and heads, each given any number of times."""
+        from attnviz.attention import Kind, Selection
+
+        kinds = tuple(Kind(kind) for kind in self.kind or ()) or None
+        return Selection(kinds, _together(self.layer), _together(self.head))
+
+    def formed(self, found: list["Attention"]) -> list["Attention"]:
+        """The records in the form that was asked for."""
         if self.no_special:
             found = [attention.without_special() for attention in found]
         return [attention.mean() for attention in found] if self.mean else found
 
 
+@dataclass(frozen=True)
+class Request:
+    """All of it."""
+
+    given: Input
+    model: ModelChoice
+    wanted: Wanted
+
+    def attend(self, index: int, text: str) -> Result:
+        """What a text comes to: its records, one a kind."""
+        start_numpy()
+        from attnviz.text import By
+
+        model = self.model.loaded
+        reading = model.read(self.given.passage(text))
+        found = self.wanted.formed(model.weights(reading, self.wanted.selection, By(self.wanted.by)))
+        passage = reading.passage
+        return Result(index, text, found, pair=passage.pair, target=passage.target, written=passage.written)
+
+
+def _together(chosen: Sequence[options.Indices] | None) -> tuple[int, ...] | None:
+    return tuple(index for indices in chosen or () for index in indices) or None
+
+
+def words_of(found: Sequence["Attention"], token: str) -> list[tuple["Attention", list["Word"]]]:
+    """Where a word stands in each record that has it.
+
+    Raises:
+        TextError: none has.
+    """
+    from attnviz.text import not_found
+
+    placed = [(attention, words) for attention in found if (words := attention.words(token))]
+    if not placed:
+        tokens = {token: None for attention in found for token in (*attention.key_tokens, *attention.query_tokens)}
+        raise not_found(list(tokens), token)
+    return placed
+
+
 def rows_of(found: Sequence["Attention"], token: str | None) -> Sequence["Attention"]:
-    """Only what one word looks at, the rows of all its occurrences, if one is named.
+    """Only what one word looks at, the rows of all its occurrences among the queries, if one is named.
 
     Raises:
         TextError: there is no such word.
     """
     if not token:
         return found
-    from attnviz.text import find
-
-    return [
-        attention.rows([index for place in find(attention.query_tokens, token) for index in place.indices])
-        for attention in found
-    ]
+    placed = [(attention, [i for word in words for i in word.queries]) for attention, words in words_of(found, token)]
+    return [attention.rows(rows) for attention, rows in placed if rows]

@@ -1,40 +1,36 @@
 """`attnviz show`: attention in the terminal, or as data on standard output."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attnviz.cli import options
+from attnviz.cli.groups import grouped
 from attnviz.cli.output import write_standard_output
-from attnviz.cli.request import Request, rows_of
-from attnviz.cli.texts import STANDARD_INPUT, for_each_text, sources
+from attnviz.cli.request import Input, ModelChoice, Request, Wanted, rows_of, words_of
+from attnviz.cli.texts import for_each_text
 from attnviz.views.data import STREAMS, Result
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from attnviz.attention import Attention, Link
+    from attnviz.attention import Attention, Link, Word
 
 _TABLE = "table"
 _FORMATS = (_TABLE, *STREAMS)
 
-_Writer = Callable[[int, str, list["Attention"]], None]
+_Writer = Callable[[Result], None]
 
 
+@grouped
 def show(
-    texts: options.Texts = None,
-    file: options.File = None,
-    model: options.ModelName = options.DEFAULT_MODEL,
-    kind: options.Kinds = None,
-    layer: options.Layers = None,
-    head: options.Heads = None,
+    given: Input,
+    model: ModelChoice,
+    wanted: Wanted,
     every: Annotated[bool, typer.Option("--all", help="The weights of every head, not only the most telling.")] = False,
-    token: options.TokenName = None,
     top: Annotated[int, typer.Option(min=1, help="How many of the strongest links, or tokens, to list.")] = 5,
-    mean: options.Mean = False,
-    no_special: options.NoSpecial = False,
     form: Annotated[
         str,
         typer.Option(
@@ -55,13 +51,13 @@ def show(
     attnviz show "Mary lost her keys" --token her
     attnviz show --file lines.txt --format json | jq '.attention[0].key_tokens'
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    request = Request(model, options.selection(kind, layer, head), mean, no_special)
+    request = Request(given, model, wanted)
     if form == _TABLE:
-        tables = _Tables(every=every or bool(layer and head), token=token, top=top)
-        write = _to_terminal(tables, color, width, headed=len(texts or ()) != 1 or texts == [STANDARD_INPUT])
+        tables = _Tables(every=every or bool(wanted.layer and wanted.head), token=wanted.token, top=top)
+        write = _to_terminal(tables, color, width, headed=not given.single)
     else:
-        write = _to_pipe(form, token)
-    if not for_each_text(sources(texts or (), file), lambda index, text: write(index, text, request.attend(text))):
+        write = _to_pipe(form, wanted.token)
+    if not for_each_text(given.sources(), lambda index, text: write(request.attend(index, text))):
         raise typer.Exit(1)
 
 
@@ -70,9 +66,9 @@ def _to_pipe(form: str, token: str | None) -> _Writer:
     chosen = STREAMS[form]
     header = iter([chosen.header])  # stands before the first result, so not where nothing came out
 
-    def write(index: int, text: str, found: list["Attention"]) -> None:
-        result = Result(index, text, rows_of(found, token))
-        write_standard_output(next(header, b"") + chosen.encode(result))
+    def write(result: Result) -> None:
+        kept = replace(result, attention=rows_of(result.attention, token))
+        write_standard_output(next(header, b"") + chosen.encode(kept))
 
     return write
 
@@ -86,10 +82,10 @@ def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: b
 
     screen = terminal(colour, width)
 
-    def write(index: int, text: str, found: list["Attention"]) -> None:
-        made = [table for attention in found for table in tables.of(attention)]  # all of them before any is shown
+    def write(result: Result) -> None:
+        made = list(tables.of(result.attention))  # all of them before any is shown
         if headed:
-            screen.print(Text(visible(text), style="italic"))
+            screen.print(Text(visible(result.text), style="italic"))
         for table in made:
             screen.print(table)
 
@@ -104,23 +100,28 @@ class _Tables:
     token: str | None
     top: int
 
-    def of(self, attention: "Attention") -> Iterator["RenderableType"]:
-        """What ran, then one word in all heads, or all heads at a glance and the weights of some."""
+    def of(self, found: Sequence["Attention"]) -> Iterator["RenderableType"]:
+        """For each kind what ran, then one word in all heads, or all heads at a glance and the weights of some."""
         from attnviz.views.terminal import summary
 
-        yield summary(attention)
-        yield from self._word(attention, self.token) if self.token else self._heads(attention)
-        yield ""
+        tables = (
+            [(attention, self._words(attention, words)) for attention, words in words_of(found, self.token)]
+            if self.token
+            else [(attention, self._heads(attention)) for attention in found]
+        )
+        for attention, shown in tables:
+            yield summary(attention)
+            yield from shown
+            yield ""
 
-    def _word(self, attention: "Attention", token: str) -> Iterator["RenderableType"]:
-        from attnviz.text import find
+    def _words(self, attention: "Attention", words: Sequence["Word"]) -> Iterator["RenderableType"]:
         from attnviz.views.terminal import word_title
         from attnviz.views.terminal_word import WordInHeads
 
-        for occurrence in find(attention.query_tokens, token):
+        for word in words:
             yield ""
-            yield word_title(occurrence, attention)
-            yield WordInHeads(attention, occurrence, self.top)
+            yield word_title(word, attention)
+            yield WordInHeads(attention, word, self.top)
 
     def _heads(self, attention: "Attention") -> Iterator["RenderableType"]:
         from attnviz.analysis.links import telling

@@ -5,19 +5,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attnviz.attention import Attention, Axes, Kind, Selection
+from attnviz.attention import Attention, Axes, Engine, Kind, Selection
 from attnviz.errors import UsageError
-from attnviz.folds import Block, Collect
-from attnviz.text import Token
+from attnviz.folds import Block, Collect, Group
+from attnviz.text import By, Token, grouped
 
 ALL = Selection()
+
+Each = Callable[[Block], None]
+"""What is done with each block of query rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """How many layers attend, and with how many heads each."""
+    """Which layers attend, by their own numbers in the model, and with how many heads each."""
 
-    layers: int
+    layers: tuple[int, ...]
     heads: int
 
 
@@ -36,33 +39,78 @@ class Card:
     config: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A text as a model reads it: one id and one token a position."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """What a model is given to read: a text, and with it the second text of a pair or the target of a translation.
 
+    A decoder continues the text by `generate` tokens. The decoder of an encoder-decoder reads the target; where there
+    is none it writes one, of at most `max_new_tokens`. `written` says that the model wrote the target: such a
+    translation, or what a decoder continued the text with.
+    """
+
+    text: str
+    pair: str | None = None
+    target: str | None = None
+    generate: int = 0
+    max_new_tokens: int = 64
+    written: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A passage as a model reads it: one id and one token a position.
+
+    `types` tells the two texts of a pair apart (token type ids), for models that ask for it. `target` is what the
+    decoder of an encoder-decoder reads.
+    """
+
+    passage: Passage
     ids: tuple[int, ...]
     tokens: tuple[Token, ...]
+    types: tuple[int, ...] = ()
+    target: "Reading | None" = None
+
+    def axes(self, kind: Kind) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
+        """The tokens that are queries and those that are keys in one kind of attention."""
+        if self.target is None or kind is Kind.ENCODER:
+            return self.tokens, self.tokens
+        return self.target.tokens, self.tokens if kind.crosses else self.target.tokens
 
 
 class Model(ABC):
-    """Turns text into tokens, and tokens into blocks of attention weights."""
+    """Turns text into tokens, and tokens into blocks of attention weights.
+
+    `engine` is what computes them, `precision` the dtype in which it does, and `sink` says that rows may sum to less
+    than 1 because part of their weight goes to an attention sink outside the keys.
+    """
 
     card: Card
+    engine = Engine.REFERENCE
+    precision = "float32"
+    sink = False
 
     @abstractmethod
-    def read(self, text: str) -> Reading:
-        """The tokens of a text.
+    def read(self, passage: Passage) -> Reading:
+        """The tokens of a passage, those included that the model is to write itself.
 
         Raises:
-            TextError: the text is empty, not valid Unicode, or longer than the model's positions.
+            TextError: a text is empty, not valid Unicode, or longer than the model's positions.
+            UsageError: the model takes no second text, or no target, or writes nothing.
         """
 
     @abstractmethod
-    def run(self, reading: Reading, select: Selection, each: Callable[[Block], None]) -> None:
+    def run(self, reading: Reading, select: Selection, each: Each) -> None:
         """Computes the wanted weights and no more, handing over each block of query rows as soon as it is there."""
 
     def attend(
-        self, text: str, pair: str | None = None, target: str | None = None, select: Selection = ALL
+        self,
+        text: str,
+        pair: str | None = None,
+        target: str | None = None,
+        *,
+        generate: int = 0,
+        select: Selection = ALL,
+        by: By = By.TOKEN,
     ) -> list[Attention]:
         """The attention weights of a text, one record a kind.
 
@@ -70,11 +118,16 @@ class Model(ABC):
             UsageError: the model takes no second text, no target, or has no such layer, head or kind.
             TextError: as in `read`.
         """
-        if pair is not None or target is not None:
-            unwanted = "no second text" if pair is not None else "no target: it has no decoder"
-            raise UsageError(f"{self.card.name} takes {unwanted}.")
-        reading = self.read(text)
-        folds = {axes.kind: Collect(axes) for axes in self.axes(reading, select)}
+        reading = self.read(Passage(text=text, pair=pair, target=target, generate=generate))
+        return self.weights(reading, select, by)
+
+    def weights(self, reading: Reading, select: Selection = ALL, by: By = By.TOKEN) -> list[Attention]:
+        """The attention weights of what was read, one record a kind, between tokens or groups of them.
+
+        Raises:
+            UsageError: the model has no such layer, head or kind.
+        """
+        folds = {axes.kind: _fold(axes, by) for axes in self.axes(reading, select)}
         self.run(reading, select, lambda block: folds[block.kind].update(block))
         return [fold.result() for fold in folds.values()]
 
@@ -84,19 +137,39 @@ class Model(ABC):
         Raises:
             UsageError: the model has no such layer, head or kind.
         """
+        return [self._axes(reading, select, kind) for kind in self.kinds(select)]
+
+    def kinds(self, select: Selection) -> tuple[Kind, ...]:
+        """The kinds of attention that are wanted.
+
+        Raises:
+            UsageError: the model has no such kind.
+        """
         kinds = select.kinds or tuple(self.card.stacks)
         for kind in kinds:
             if kind not in self.card.stacks:
                 there = ", ".join(kind.value for kind in self.card.stacks)
                 raise UsageError(f"{self.card.name} has no {kind.value} attention, only: {there}.")
-        return [
-            Axes(
-                kind=kind,
-                layers=select.layers_of(self.card.stacks[kind].layers, self.card.name),
-                heads=select.heads_of(self.card.stacks[kind].heads, self.card.name),
-                query_tokens=reading.tokens,
-                key_tokens=reading.tokens,
-                model=self.card.name,
-            )
-            for kind in kinds
-        ]
+        return kinds
+
+    def _axes(self, reading: Reading, select: Selection, kind: Kind) -> Axes:
+        stack = self.card.stacks[kind]
+        queries, keys = reading.axes(kind)
+        return Axes(
+            kind=kind,
+            layers=select.layers_of(stack.layers, self.card.name),
+            heads=select.heads_of(stack.heads, self.card.name),
+            query_tokens=queries,
+            key_tokens=keys,
+            model=self.card.name,
+            engine=self.engine,
+            sink=self.sink,
+            precision=self.precision,
+        )
+
+
+def _fold(axes: Axes, by: By) -> Collect | Group:
+    """The fold that keeps every weight, or the weights between groups."""
+    if by is By.TOKEN:
+        return Collect(axes)
+    return Group(axes, grouped(axes.query_tokens, by), grouped(axes.key_tokens, by))

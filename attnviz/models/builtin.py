@@ -1,7 +1,6 @@
 """The trained models that come with the package, run on NumPy by the reference transformer."""
 
 import json
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from safetensors.numpy import load_file
 
-from attnviz.attention import Kind, Selection
-from attnviz.folds import Block
-from attnviz.models.base import Card, Model, Reading, Stack
+from attnviz.attention import Kind
+from attnviz.errors import UsageError
+from attnviz.models.base import Card, Passage, Reading, Stack
+from attnviz.models.on_reference import ReferenceModel
 from attnviz.models.tokenization import TextReader
-from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.transformer import Config, Positions, encoder
+from attnviz.reference.transformer import Config, Positions
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -35,21 +34,21 @@ def read_card(folder: Path) -> Card:
     return Card(
         name=card["name"],
         purpose=card["purpose"],
-        stacks={Kind.ENCODER: Stack(card["config"]["layers"], card["config"]["heads"])},
+        stacks={Kind.ENCODER: Stack(tuple(range(card["config"]["layers"])), card["config"]["heads"])},
         parameters=card["parameters"],
         positions=card["positions"],
         config=card["config"],
     )
 
 
-class BuiltinEncoder(Model):
+class BuiltinEncoder(ReferenceModel):
     """An encoder of ours."""
 
     def __init__(self, folder: Path) -> None:
         self.card = read_card(folder)
-        self.config = Config(**dict(self.card.config) | {"positions": Positions(self.card.config["positions"])})
+        self.shape = Config(**dict(self.card.config) | {"positions": Positions(self.card.config["positions"])})
         self._weights = folder / WEIGHTS
-        self._reader = TextReader(folder / TOKENIZER)
+        self._reader = TextReader(folder / TOKENIZER, literal=True)
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -62,18 +61,10 @@ class BuiltinEncoder(Model):
         """What cuts texts into pieces."""
         return self._reader.tokenizer
 
-    def read(self, text: str) -> Reading:
+    def read(self, passage: Passage) -> Reading:
         """See `Model.read`."""
-        return self._reader.read(text, self.card)
-
-    def run(self, reading: Reading, select: Selection, each: Callable[[Block], None]) -> None:
-        """See `Model.run`; layers above the last one wanted are not run."""
-        layers = select.layers_of(self.config.layers, self.card.name)
-        heads = select.heads_of(self.config.heads, self.card.name)
-
-        def watch(layer: int, first_row: int, weights: Array) -> None:
-            if layer in layers:
-                each(Block(Kind.ENCODER, layer, heads, first_row, weights[list(heads)]))
-
-        ids = np.asarray(reading.ids)
-        encoder(ids, self.parameters, self.config, watch=watch, depth=max(layers, default=-1) + 1)
+        if passage.pair is not None:
+            raise UsageError(f"{self.card.name} takes no second text.")
+        if passage.target is not None or passage.generate:
+            raise UsageError(f"{self.card.name} takes no target and writes nothing: it has no decoder.")
+        return self._reader.read(passage, self.card)

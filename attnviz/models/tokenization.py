@@ -1,47 +1,72 @@
-"""From text to ids and tokens, with a tokenizer of the tokenizers library."""
+"""From texts to ids and tokens, with a tokenizer of the tokenizers library."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnviz.errors import HOW_TO_CUT, TextError
-from attnviz.models.base import Card, Reading
-from attnviz.text import Token, checked, special_token, token_of, word_spans
+from attnviz.errors import HOW_TO_CUT, ModelError, TextError
+from attnviz.models.base import Card, Passage, Reading
+from attnviz.text import Segment, Token, checked, special_token
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 
 class TextReader:
-    """A tokenizer.json, read when the first text comes."""
+    """A tokenizer.json, read when the first text comes.
 
-    def __init__(self, path: Path) -> None:
+    Where a text names a special token, such as `[MASK]`, that token is meant, unless `literal` says that it is text.
+    """
+
+    def __init__(self, path: Path, *, literal: bool = False) -> None:
         self._path = path
+        self._literal = literal
 
     @cached_property
     def tokenizer(self) -> "Tokenizer":
-        """The tokenizer itself; no word of a text is taken for one of its special tokens."""
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(self._path))
-        tokenizer.encode_special_tokens = True
-        return tokenizer
-
-    def read(self, text: str, card: Card) -> Reading:
-        """The ids and tokens of a text, special tokens included.
+        """The tokenizer itself, which neither truncates nor pads, whatever was stored with it.
 
         Raises:
-            TextError: the text is empty, not valid Unicode, or has more tokens than the model has positions.
+            ModelError: the file is no tokenizer.
         """
-        encoding = self.tokenizer.encode(checked(text))
-        if card.positions is not None and len(encoding) > card.positions:
-            raise TextError(
-                f"The text is {len(encoding):,} tokens long, and {card.name} reads at most {card.positions:,}. "
-                f"{HOW_TO_CUT}"
-            )
-        words = word_spans(text)
-        tokens: list[Token] = []
-        for name, span, special in zip(encoding.tokens, encoding.offsets, encoding.special_tokens_mask, strict=True):
-            position = len(tokens)
-            tokens.append(special_token(name, position) if special else token_of(text, span, position, words))
-        return Reading(tuple(encoding.ids), tuple(tokens))
+        from tokenizers import Tokenizer
+
+        try:
+            tokenizer = Tokenizer.from_file(str(self._path))
+        except Exception as error:  # the library raises nothing more special
+            raise ModelError(f"{self._path} cannot be read as a tokenizer: {error}.") from error
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        tokenizer.encode_special_tokens = self._literal
+        return tokenizer
+
+    def read(self, passage: Passage, card: Card) -> Reading:
+        """The ids and tokens of a text, or of the two of a pair, special tokens included.
+
+        Raises:
+            TextError: a text is empty, not valid Unicode, or has more tokens than the model has positions.
+        """
+        texts = [checked(text) for text in (passage.text, passage.pair) if text is not None]
+        encoding = self.tokenizer.encode(texts[0], texts[1] if passage.pair is not None else None)
+        check_length(len(encoding), card)
+        tokens = tuple(_tokens(encoding, [Segment(text, number) for number, text in enumerate(texts)]))
+        return Reading(passage=passage, ids=tuple(encoding.ids), tokens=tokens, types=tuple(encoding.type_ids))
+
+
+def check_length(tokens: int, card: Card) -> None:
+    """Refuses what is too long for a model, before more is done with it.
+
+    Raises:
+        TextError: there are more tokens than the model has positions.
+    """
+    if card.positions is not None and tokens > card.positions:
+        raise TextError(
+            f"The text is {tokens:,} tokens long, and {card.name} reads at most {card.positions:,}. {HOW_TO_CUT}"
+        )
+
+
+def _tokens(encoding: "Encoding", segments: list[Segment]) -> Iterator[Token]:
+    parts = zip(encoding.tokens, encoding.offsets, encoding.sequence_ids, strict=True)
+    for position, (name, span, number) in enumerate(parts):
+        yield special_token(name, position) if number is None else segments[number].token(span, position)

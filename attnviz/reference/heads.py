@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 
+from attnviz.reference import masks
 from attnviz.reference.arrays import Array, namespace
-from attnviz.reference.layers import linear
-from attnviz.reference.masks import Mask
+from attnviz.reference.layers import linear, rms_norm
+from attnviz.reference.masks import Mask, both
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.positions import Turn
+from attnviz.reference.rotary import Turn
 from attnviz.reference.scores import attention
 
-ROWS = 1024
-"""How many query rows are computed at a time, so that no N×N matrix is ever held."""
+AT_ONCE = 2**23
+"""How many weights are computed at a time, so that no N×N matrix of a long text is ever held."""
 
 Watch = Callable[[int, Array], None]
 """Is shown the weights [..., heads, rows, keys] of each block of query rows, with the index of its first row."""
@@ -30,17 +31,25 @@ def merge(x: Array) -> Array:
     return xp.reshape(pieces, (*pieces.shape[:-2], pieces.shape[-2] * pieces.shape[-1]))
 
 
-def attend_in_blocks(queries: Array, keys: Array, values: Array, mask: Mask | None, watch: Watch) -> Array:
-    """Attention of all heads, `ROWS` query rows at a time: [..., heads, q, d] -> [..., heads, q, d]."""
+def attend_in_blocks(
+    queries: Array, keys: Array, values: Array, mask: Mask | None, watch: Watch, *, causal: bool = False
+) -> Array:
+    """Attention of all heads, some query rows at a time: [..., heads, q, d] -> [..., heads, q, d].
+
+    If it is causal, the keys after the last of these rows are not looked at, nor are they in the weights watched.
+    """
     xp = namespace(queries)
-    count = queries.shape[-2]
-    query_positions = xp.arange(count, device=queries.device)[:, None]
-    key_positions = xp.arange(keys.shape[-2], device=queries.device)[None, :]
+    if causal:
+        mask = both(masks.causal, mask) if mask else masks.causal
+    count, seen = queries.shape[-2], keys.shape[-2]
+    rows = max(1, AT_ONCE // (queries.shape[-3] * seen))
+    positions = xp.arange(max(count, seen), device=queries.device)
     outputs = []
-    for first in range(0, count, ROWS):
-        rows = slice(first, first + ROWS)
-        allowed = mask(query_positions[rows], key_positions) if mask else None
-        weights, output = attention(queries[..., rows, :], keys, values, allowed)
+    for first in range(0, count, rows):
+        last = min(first + rows, count)
+        until = last if causal else seen
+        allowed = mask(positions[first:last, None], positions[None, :until]) if mask else None
+        weights, output = attention(queries[..., first:last, :], keys[..., :until, :], values[..., :until, :], allowed)
         watch(first, weights)
         outputs.append(output)
     return xp.concat(outputs, axis=-2)
@@ -52,18 +61,30 @@ def multi_head_attention(
     parameters: Parameters,
     heads: int,
     *,
+    key_heads: int | None = None,
+    norm_epsilon: float | None = None,
     mask: Mask | None = None,
+    causal: bool = False,
     turn: Turn | None = None,
     watch: Watch = lambda first, weights: None,
 ) -> Array:
     """Queries from `x`, keys and values from `context` (the same in self-attention), then the output projection W_O.
 
+    With fewer `key_heads` than heads, groups of heads share keys and values (Ainslie et al. 2023). With a
+    `norm_epsilon`, the queries and keys of each head are normed before they meet (Henry et al. 2020).
     x [..., q, width], context [..., k, width] -> [..., q, width].
     """
+    key_heads = key_heads or heads
     queries = split(linear(x, parameters.within("query")), heads)  # [..., heads, q, d]
-    keys = split(linear(context, parameters.within("key")), heads)  # [..., heads, k, d]
-    values = split(linear(context, parameters.within("value")), heads)  # [..., heads, k, d]
+    keys = split(linear(context, parameters.within("key")), key_heads)  # [..., key heads, k, d]
+    values = split(linear(context, parameters.within("value")), key_heads)  # [..., key heads, k, d]
+    if norm_epsilon is not None:
+        queries = rms_norm(queries, parameters.within("query_norm"), norm_epsilon)
+        keys = rms_norm(keys, parameters.within("key_norm"), norm_epsilon)
     if turn:
         queries, keys = turn(queries), turn(keys)
-    output = attend_in_blocks(queries, keys, values, mask, watch)  # [..., heads, q, d]
+    if key_heads != heads:
+        xp = namespace(keys)
+        keys, values = (xp.repeat(shared, heads // key_heads, axis=-3) for shared in (keys, values))
+    output = attend_in_blocks(queries, keys, values, mask, watch, causal=causal)  # [..., heads, q, d]
     return linear(merge(output), parameters.within("output"))

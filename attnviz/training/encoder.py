@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from attnviz.reference.masks import padding
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.transformer import Config, Positions, encoder
+from attnviz.reference.transformer import Config, Positions, transformer
 from attnviz.training.batches import Batch, Places, Pronouns, batches
 from attnviz.training.corpus import Split, examples
 from attnviz.training.objectives import masked_scores, naming_scores
@@ -84,7 +84,7 @@ def _norm(name: str, width: int) -> dict[str, torch.Tensor]:
 def losses(batch: Batch, parameters: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross-entropy of the masked tokens, and at each pronoun of the first piece of its antecedent."""
     ids, asked = torch.from_numpy(batch.ids), batch.pronouns
-    vectors = encoder(ids, parameters, CONFIG, mask=padding(torch.from_numpy(batch.lengths)))
+    vectors = transformer(ids, parameters, CONFIG, mask=padding(torch.from_numpy(batch.lengths)))
     masked = cross_entropy(masked_scores(_at(vectors, batch.masked), parameters), torch.from_numpy(batch.masked.ids))
     if not len(asked.rows):
         return masked, torch.zeros(())

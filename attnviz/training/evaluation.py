@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from attnviz.models.builtin import BuiltinEncoder
 from attnviz.reference.masks import padding
-from attnviz.reference.transformer import encoder
-from attnviz.text import find
+from attnviz.reference.transformer import transformer
 from attnviz.training.batches import Batch, Places, Pronouns, masked, padded
 from attnviz.training.corpus import Example, Split, examples
 from attnviz.training.objectives import masked_scores, naming_scores
@@ -73,17 +72,17 @@ def _hits(model: BuiltinEncoder, batches: tuple[Batch, Batch]) -> tuple[NDArray[
 
 
 def _read(model: BuiltinEncoder, batch: Batch, places: Places | Pronouns) -> NDArray[np.float32]:
-    vectors = encoder(batch.ids, model.parameters, model.config, mask=padding(batch.lengths))
+    vectors = transformer(batch.ids, model.parameters, model.shape, mask=padding(batch.lengths))
     read: NDArray[np.float32] = vectors[places.rows, places.columns]  # [places, width]
     return read
 
 
 def _demo(model: BuiltinEncoder, adjective: str) -> dict[str, Shares]:
     attention = model.attend(DEMO.format(adjective))[0]
-    (pronoun,) = find(attention.query_tokens, "it")
-    weights = attention.weights[:, :, list(pronoun.indices)].mean(2)  # [layers, heads, keys]
+    (pronoun,) = attention.words("it")
+    weights = attention.looks_at(pronoun)  # [layers, heads, keys]
     return {
-        noun: weights[..., list(occurrence.indices)].sum(-1).astype(float)
+        noun: weights[..., list(word.keys)].sum(-1).astype(float)
         for noun in ("animal", "street")
-        for occurrence in find(attention.key_tokens, noun)
+        for word in attention.words(noun)
     }

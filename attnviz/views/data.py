@@ -23,11 +23,17 @@ _C1_CONTROL = re.compile(rb"\xc2([\x80-\x9f])")  # orjson leaves these as they a
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one text came to: its place in the input, and one record a kind."""
+    """What one text came to: its place in the input, one record a kind, and what was read along with it.
+
+    `written` says that the model wrote the target.
+    """
 
     index: int
     text: str
     attention: Sequence["Attention"]
+    pair: str | None = None
+    target: str | None = None
+    written: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +48,13 @@ def to_json(result: Result) -> bytes:
     """One line: the text, the model, and the weights of each kind as nested lists [layer][head][query][key]."""
     import orjson
 
+    first = result.attention[0]
+    beside = {"pair": result.pair, "target": result.target, "written": result.written or None}
     record = {
         "text": result.text,
-        "model": result.attention[0].model,
+        **{key: value for key, value in beside.items() if value is not None},
+        "model": first.model,
+        "engine": first.engine.value,
         "attention": [_fields(attention) for attention in result.attention],
     }
     line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
@@ -62,6 +72,9 @@ def _fields(attention: "Attention") -> dict[str, Any]:
         "key_tokens": [token.text for token in attention.key_tokens],
         "query_spans": [token.span for token in attention.query_tokens],
         "key_spans": [token.span for token in attention.key_tokens],
+        "query_segments": [None if token.special else token.segment for token in attention.query_tokens],
+        "key_segments": [None if token.special else token.segment for token in attention.key_tokens],
+        "precision": attention.precision,
         "notes": attention.notes,
         "weights": np.ascontiguousarray(attention.weights),
     }

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attnviz.attention import AVERAGE, Attention, Kind, Weights, ranges
-from attnviz.text import Occurrence, Token
+from attnviz.attention import AVERAGE, Attention, Kind, Weights, Word, ranges
+from attnviz.text import Token
 from attnviz.views.image_labels import FONT, Label, ellipsised, missing_glyphs, missing_glyphs_ignored, token_labels
 from attnviz.views.image_sheet import GAP, NUMBER_ROOM, Panel, Sheet, draw
 from attnviz.views.image_style import Style
@@ -160,18 +160,18 @@ LAYOUTS: dict[Layout, Callable[[Attention, Style], Iterator[Picture]]] = {
 """What draws each layout, a picture when it is asked for."""
 
 
-def token_picture(attention: Attention, occurrence: Occurrence, style: Style) -> Picture:
+def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
     """What every head has to do with one word or token: a row a head, a column a token.
 
-    `occurrence` holds indices into the query tokens. The left panel shows the weights from its pieces (their mean), the
-    right one, left out if the pieces are not among the keys, the weights to its pieces (their sum).
+    The left panel shows the weights from its pieces (their mean), the right one the weights to its pieces (their sum);
+    one of them is left out where the word is not among the queries, or the keys.
     """
-    word = f"“{ellipsised(occurrence.text)}”"
+    named = f"“{ellipsised(word.text)}”"
     heads = [
         Label(head_name(layer, head), row + 0.5)
         for row, (layer, head) in enumerate(product(attention.layers, attention.heads))
     ]
-    sides = _sides(attention, occurrence, word)
+    sides = _sides(attention, word, named)
     longest = max(len(tokens) for _, _, tokens, _ in sides)
     pool = _TOKEN_KEYS.pool(longest, style)
     panels = [
@@ -190,23 +190,22 @@ def token_picture(attention: Attention, occurrence: Occurrence, style: Style) ->
         across=len(panels),
         cell=(_TOKEN_KEYS.cell(math.ceil(longest / pool), style), _TOKEN_HEADS.cell(len(heads), style)),
         row_name="heads",
-        heading=_heading(attention, (word,), style),
-        remarks=_remarks(attention, (word,), (1, pool), style),
+        heading=_heading(attention, (named,), style),
+        remarks=_remarks(attention, (named,), (1, pool), style),
     )
-    position = attention.query_tokens[occurrence.indices[0]].position
-    letters = "".join(char for char in occurrence.text if char.isalnum())[:24]
+    position = attention.pieces(word)[0].position
+    letters = "".join(char for char in word.text if char.isalnum())[:24]
     where = _stem(_where(attention.layers, attention.heads))
     return _picture("-".join(filter(None, (f"token{position}", letters, where))), sheet, style)
 
 
-def _sides(
-    attention: Attention, occurrence: Occurrence, word: str
-) -> list[tuple[str, Weights, tuple[Token, ...], str]]:
+def _sides(attention: Attention, word: Word, named: str) -> list[tuple[str, Weights, tuple[Token, ...], str]]:
     """Title, weights [layers, heads, tokens], tokens and the name of their axis, for each side of a token picture."""
-    sides = [(f"what {word} looks at", attention.looks_at(occurrence), attention.key_tokens, "keys")]
-    if as_keys := attention.as_keys(occurrence):
-        back = attention.looked_at_by(as_keys)
-        sides.append((f"who looks at {word}", back, attention.query_tokens, "queries"))
+    sides = []
+    if word.queries:
+        sides.append((f"what {named} looks at", attention.looks_at(word), attention.key_tokens, "keys"))
+    if word.keys:
+        sides.append((f"who looks at {named}", attention.looked_at_by(word), attention.query_tokens, "queries"))
     return sides
 
 

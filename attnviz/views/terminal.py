@@ -4,17 +4,19 @@ from collections.abc import Iterable, Iterator
 
 from rich.text import Text
 
-from attnviz.attention import AVERAGE, Attention, Link
-from attnviz.text import Occurrence
+from attnviz.attention import AVERAGE, Attention, Link, Word
+
+_USUAL = "float32"
 
 
 def summary(attention: Attention) -> Text:
-    """One line on what ran: the model, the kind, layers × heads, tokens, and what was done to the weights since."""
+    """One line on what ran: model, kind, layers × heads, tokens, engine, and what was done to the weights since."""
     queries, keys = len(attention.query_tokens), len(attention.key_tokens)
     size = f"{_counted(len(attention.layers), 'layer')} × {_counted(len(attention.heads), 'head')}"
     heads = [] if AVERAGE in attention.heads else [size]
     tokens = _counted(keys, "token") if queries == keys else f"{queries} × {keys} tokens"
-    details = (attention.kind.value, *heads, tokens, *attention.notes)
+    precision = [] if attention.precision == _USUAL else [attention.precision]
+    details = (attention.kind.value, *heads, tokens, f"{attention.engine.value} engine", *precision, *attention.notes)
     return Text(attention.model, style="bold").append("".join(f" · {detail}" for detail in details), style="not bold")
 
 
@@ -30,11 +32,12 @@ def head_title(layer: int, head: int, reason: Link | None = None) -> Text:
     return title.append("  (queries down, keys across)", style="not bold dim")
 
 
-def word_title(occurrence: Occurrence, attention: Attention) -> Text:
+def word_title(word: Word, attention: Attention) -> Text:
     """Which occurrence of a word this is."""
-    first, last = (attention.query_tokens[occurrence.indices[end]].position for end in (0, -1))
+    pieces = attention.pieces(word)
+    first, last = pieces[0].position, pieces[-1].position
     place = f"token {first}" if first == last else f"tokens {first}-{last}"
-    return Text(occurrence.text, style="bold").append(f" ({place})", style="not bold dim")
+    return Text(word.text, style="bold").append(f" ({place})", style="not bold dim")
 
 
 def links_in_words(links: Iterable[Link], *, telling: bool = False) -> Iterator[Text]:

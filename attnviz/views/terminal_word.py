@@ -7,8 +7,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.attention import Attention, Weights
-from attnviz.text import Occurrence, Token
+from attnviz.attention import Attention, Weights, Word
+from attnviz.text import Token
 from attnviz.views.names import head_name
 from attnviz.views.terminal_cells import strongest_tokens
 
@@ -21,18 +21,19 @@ _Side = tuple[str, Weights, tuple[Token, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WordInHeads:
-    """A line a head: the `top` keys that one occurrence of a word looks at most, and the queries that do so at it."""
+    """A line a head: the `top` keys that a word looks at most, and the queries that do so at it."""
 
     attention: Attention
-    occurrence: Occurrence
+    word: Word
     top: int
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Gives each half of the table as much as the width allows."""
-        attention, as_keys = self.attention, self.attention.as_keys(self.occurrence)
-        sides: list[_Side] = [("looks at", attention.looks_at(self.occurrence), attention.key_tokens)]
-        if as_keys:
-            sides.append(("looked at by", attention.looked_at_by(as_keys), attention.query_tokens))
+        attention, sides = self.attention, list[_Side]()
+        if self.word.queries:
+            sides.append(("looks at", attention.looks_at(self.word), attention.key_tokens))
+        if self.word.keys:
+            sides.append(("looked at by", attention.looked_at_by(self.word), attention.query_tokens))
         room = (options.max_width - _HEAD_WIDTH) // len(sides) - _GAP
         if room >= _LEAST_ROOM:
             yield self._table(sides, room)

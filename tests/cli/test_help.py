@@ -81,22 +81,26 @@ def test_an_example_pipes_into_a_filter_that_its_shape_fits(helps: dict[str, str
 
 class TestModels:
     def test_as_data_each_has_a_name_a_purpose_and_sizes(self, run: Run) -> None:
-        (only,) = json.loads(run("models", "--format", "json").stdout)
-        assert only["name"] == "builtin/encoder"
-        assert only["attention"] == {"encoder": {"layers": 4, "heads": 6}}
-        assert only["positions"] >= 512
-        assert only["parameters"] > 100_000
-        assert only["purpose"]
+        builtin, minilm = json.loads(run("models", "--format", "json").stdout)
+        assert builtin["name"] == "builtin/encoder"
+        assert builtin["attention"] == {"encoder": {"layers": 4, "heads": 6}}
+        assert builtin["positions"] >= 512
+        assert builtin["parameters"] > 100_000
+        assert minilm["name"] == "minilm"
+        assert minilm["attention"] == {"encoder": {"layers": 6, "heads": 12}}
+        assert minilm["bytes"] == 90_868_376
+        for listed in (builtin, minilm):
+            assert listed["purpose"]
+            assert listed["engine"] == "reference"
 
     def test_as_a_table_each_has_a_line(self, run: Run) -> None:
-        done = run("models")
-        (listed,) = json.loads(run("models", "--format", "json").stdout)
-        header, line = done.out.splitlines()
-        for column in ("name", "layers", "heads", "parameters", "positions", "what for"):
+        header, *lines = run("models", "--width", "120").out.splitlines()
+        for column in ("name", "layers", "heads", "size", "engine", "what for"):
             assert column in header
-        for value in (listed["name"], f"{listed['parameters']:,}", listed["purpose"]):
-            assert value in line
-        assert not line.endswith(" ")
+        listed = json.loads(run("models", "--format", "json").stdout)
+        for line, model in zip(lines, listed, strict=True):
+            for value in (model["name"], f"{model['bytes'] / 1e6:.1f} MB", model["engine"], model["purpose"]):
+                assert value in line
 
     def test_what_is_listed_can_be_loaded(self, run: Run) -> None:
         for listed in json.loads(run("models", "--format", "json").stdout):

@@ -205,7 +205,7 @@ class TestToken:
 
 class TestModelName:
     def test_the_environment_names_the_default(self, run: Run) -> None:
-        run("show", "the cat", ATTNVIZ_MODEL="no/such").failed(1, "no model 'no/such'", "builtin/encoder")
+        run("show", "the cat", "--offline", ATTNVIZ_MODEL="no/such").failed(1, "no/such", "--offline")
 
     def test_the_option_goes_before_the_environment_and_builtin_is_the_encoder(self, run: Run) -> None:
         done = run("show", "the cat", "--model", "builtin", "--format", "json", ATTNVIZ_MODEL="no/such")

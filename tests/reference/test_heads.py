@@ -57,7 +57,7 @@ def test_a_linear_map_needs_no_bias(array: Callable[..., Any]) -> None:
     assert_allclose(np.asarray(linear(array(x), Parameters({"weight": array(weight)}))), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("rows", [heads.ROWS, 3])
+@pytest.mark.parametrize("rows", [QUERIES, 3])
 @pytest.mark.parametrize("lengths", [None, [4, 7]], ids=["whole", "padded"])
 @pytest.mark.parametrize("cross", [False, True], ids=["self", "cross"])
 def test_weights_and_output_are_those_of_torch(
@@ -67,7 +67,7 @@ def test_weights_and_output_are_those_of_torch(
     lengths: list[int] | None,
     rows: int,
 ) -> None:
-    monkeypatch.setattr(heads, "ROWS", rows)
+    monkeypatch.setattr(heads, "AT_ONCE", rows * HEADS * KEYS)
     module = torch_module()
     context = random_array(BATCH, KEYS, WIDTH)
     x = random_array(BATCH, QUERIES, WIDTH) if cross else context
@@ -119,7 +119,7 @@ def test_rows_at_a_time_give_what_all_at_once_give(
     whole: list[Any] = []
     expected = attend_in_blocks(queries, keys, values, mask, lambda first, weights: whole.append(weights))
     blocks: list[tuple[int, Any]] = []
-    monkeypatch.setattr(heads, "ROWS", rows)
+    monkeypatch.setattr(heads, "AT_ONCE", rows * HEADS * QUERIES)
 
     output = attend_in_blocks(queries, keys, values, mask, lambda first, weights: blocks.append((first, weights)))
 

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from attnviz.reference import heads
 from attnviz.reference.masks import padding
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.transformer import Config, Positions, embed, encoder, encoder_layer
+from attnviz.reference.transformer import Config, Positions, embed, transformer, transformer_layer
 
 BATCH, LAYERS, HEADS, TOKENS, DEPTH, VOCABULARY, INNER, LONGEST = 5, 2, 3, 7, 14, 11, 13, 17
 WIDTH = HEADS * DEPTH
@@ -88,7 +88,7 @@ def hidden_keys() -> torch.Tensor:
 @pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
 def test_a_layer_is_that_of_torch(array: Callable[..., Any], norm_first: bool, activation: str, padded: bool) -> None:
     layer = torch_encoder(norm_first, activation).layers[1]
-    result = encoder_layer(
+    result = transformer_layer(
         array(VECTORS),
         Parameters(arrays_of(layer, array)),
         config(norm_first=norm_first, activation=activation),
@@ -103,13 +103,13 @@ def test_a_layer_is_that_of_torch(array: Callable[..., Any], norm_first: bool, a
 @norms
 @activations
 @pytest.mark.parametrize("depth", [None, 1, 0])
-def test_the_encoder_is_that_of_torch(
+def test_the_transformer_is_that_of_torch(
     array: Callable[..., Any], norm_first: bool, activation: str, depth: int | None
 ) -> None:
     module = torch_encoder(norm_first, activation)
     parameters = with_embeddings(arrays_of(module, array), array)
     shape = config(norm_first=norm_first, activation=activation)
-    result = encoder(array(IDS), parameters, shape, mask=padding(array(LENGTHS)), depth=depth)
+    result = transformer(array(IDS), parameters, shape, mask=padding(array(LENGTHS)), depth=depth)
     module.layers = module.layers[:depth]
     embedded = torch.from_numpy(np.asarray(parameters["embedding.weight"])[IDS])
     embedded += torch.from_numpy(np.asarray(parameters["positions.weight"])[:TOKENS])
@@ -129,7 +129,7 @@ def test_gradients_are_those_of_torch(norm_first: bool, activation: str) -> None
     towards = torch.from_numpy(VECTORS)  # any fixed direction makes a loss of an output
 
     shape = config(norm_first=norm_first, activation=activation, positions=Positions.NONE)
-    result = encoder(torch.from_numpy(IDS), parameters, shape, mask=padding(torch.from_numpy(LENGTHS)))
+    result = transformer(torch.from_numpy(IDS), parameters, shape, mask=padding(torch.from_numpy(LENGTHS)))
     (result * towards).mean().backward()
 
     embedded = parameters["embedding.weight"][torch.from_numpy(IDS)]
@@ -144,7 +144,7 @@ def test_gradients_reach_the_embeddings() -> None:
     parameters = with_embeddings(arrays_of(torch_encoder(), torch.clone), torch.from_numpy)
     for name in ("embedding.weight", "positions.weight"):
         parameters[name].requires_grad_()
-    encoder(torch.from_numpy(IDS), parameters, config())[..., 0].sum().backward()
+    transformer(torch.from_numpy(IDS), parameters, config())[..., 0].sum().backward()
     reached = parameters["positions.weight"].grad.abs().sum(-1) > 0
     assert reached.tolist() == [position < TOKENS for position in range(LONGEST)]
     assert (parameters["embedding.weight"].grad.abs().sum(-1) > 0).tolist() == np.isin(range(VOCABULARY), IDS).tolist()
@@ -167,7 +167,7 @@ def test_rotary_positions_turn_the_queries_and_keys_of_each_head(array: Callable
     ours = with_embeddings({name: array(value) for name, value in arrays.items()}, array)
     watched: list[Any] = []
     shape = config(positions=Positions.ROTARY, norm_first=False)
-    encoder(array(IDS), ours, shape, depth=1, watch=lambda layer, first, weights: watched.append(weights))
+    transformer(array(IDS), ours, shape, depth=1, watch=lambda layer, first, weights: watched.append(weights))
     vectors = torch.from_numpy(np.asarray(ours["embedding.weight"])[IDS])
 
     frequencies = 10000 ** (-torch.arange(0, DEPTH, 2) / DEPTH)
@@ -187,25 +187,25 @@ def test_rotary_positions_turn_the_queries_and_keys_of_each_head(array: Callable
 def test_without_positions_the_order_of_tokens_is_not_seen(array: Callable[..., Any], order: list[int]) -> None:
     parameters = with_embeddings(arrays_of(torch_encoder(), array), array)
     shape = config(positions=Positions.NONE)
-    plain = np.asarray(encoder(array(IDS), parameters, shape))
-    assert_allclose(np.asarray(encoder(array(IDS[:, order]), parameters, shape)), plain[:, order], atol=1e-5)
+    plain = np.asarray(transformer(array(IDS), parameters, shape))
+    assert_allclose(np.asarray(transformer(array(IDS[:, order]), parameters, shape)), plain[:, order], atol=1e-5)
 
 
 @pytest.mark.parametrize("positions", [Positions.LEARNED, Positions.SINUSOIDAL, Positions.ROTARY])
 def test_with_positions_the_order_of_tokens_is_seen(array: Callable[..., Any], positions: Positions) -> None:
     parameters = with_embeddings(arrays_of(torch_encoder(), array), array)
     shape, order = config(positions=positions), [1, 0, *range(2, TOKENS)]
-    plain = np.asarray(encoder(array(IDS), parameters, shape))
-    assert np.abs(np.asarray(encoder(array(IDS[:, order]), parameters, shape)) - plain[:, order]).max() > 1e-2
+    plain = np.asarray(transformer(array(IDS), parameters, shape))
+    assert np.abs(np.asarray(transformer(array(IDS[:, order]), parameters, shape)) - plain[:, order]).max() > 1e-2
 
 
 @pytest.mark.parametrize("positions", Positions)
 def test_texts_of_a_batch_do_not_see_each_other(array: Callable[..., Any], positions: Positions) -> None:
     parameters = with_embeddings(arrays_of(torch_encoder(), array), array)
     shape = config(positions=positions)
-    together = np.asarray(encoder(array(IDS), parameters, shape, mask=padding(array(LENGTHS))))
+    together = np.asarray(transformer(array(IDS), parameters, shape, mask=padding(array(LENGTHS))))
     for ids, length, vectors in zip(IDS, LENGTHS, together, strict=True):
-        alone = np.asarray(encoder(array(ids[:length]), parameters, shape))
+        alone = np.asarray(transformer(array(ids[:length]), parameters, shape))
         assert_allclose(alone, vectors[:length], atol=1e-5)
 
 
@@ -214,10 +214,10 @@ def test_weights_are_watched_layer_by_layer_and_row_by_row(
 ) -> None:
     parameters = with_embeddings(arrays_of(torch_encoder(), array), array)
     whole: dict[int, Any] = {}
-    expected = encoder(array(IDS), parameters, config(), watch=lambda layer, first, w: whole.update({layer: w}))
+    expected = transformer(array(IDS), parameters, config(), watch=lambda layer, first, w: whole.update({layer: w}))
     seen: list[tuple[int, int, Any]] = []
-    monkeypatch.setattr(heads, "ROWS", 3)
-    result = encoder(array(IDS), parameters, config(), watch=lambda *block: seen.append(block))
+    monkeypatch.setattr(heads, "AT_ONCE", 3 * HEADS * TOKENS)
+    result = transformer(array(IDS), parameters, config(), watch=lambda *block: seen.append(block))
     assert [(layer, first) for layer, first, _ in seen] == [(layer, row) for layer in (0, 1) for row in (0, 3, 6)]
     for layer, first, weights in seen:
         assert weights.shape == (BATCH, HEADS, min(3, TOKENS - first), TOKENS)

@@ -7,7 +7,7 @@ from rich.progress import Progress
 from attnviz.attention import Attention, Kind
 from attnviz.models.builtin import BuiltinEncoder, folders
 from attnviz.reference.parameters import Parameters
-from attnviz.text import special_token, token_of, word_spans
+from attnviz.text import Segment, special_token
 from attnviz.training.batches import batches, joined, masked, padded
 from attnviz.training.corpus import Example, Link, Relation, Split, examples
 from attnviz.training.encoder import Recipe, train
@@ -113,8 +113,8 @@ def test_naming_lets_only_the_words_of_the_text_compete():
 
 def record(text: str, strongest: list[int]) -> Attention:
     """One head whose queries each give 0.8 to one key; the rest goes evenly to all."""
-    words = word_spans(text)
-    tokens = (special_token(CLS, 0), *(token_of(text, span, i, words) for i, span in enumerate(words, 1)))
+    segment = Segment(text)
+    tokens = (special_token(CLS, 0), *(segment.token(span, i) for i, span in enumerate(segment.words, 1)))
     weights = np.full((len(tokens), len(tokens)), 0.2 / len(tokens), np.float32)
     weights[range(len(tokens)), strongest] += 0.8
     return Attention(

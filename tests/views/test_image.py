@@ -12,7 +12,7 @@ from PIL import Image
 
 from attnviz.attention import Attention, Kind
 from attnviz.errors import UsageError
-from attnviz.text import Token, find, special_token
+from attnviz.text import Token, special_token
 from attnviz.views.image import LAYOUTS, render, token_picture
 from attnviz.views.image_style import Style
 from attnviz.views.layouts import IMAGE_FORMATS, Layout
@@ -70,7 +70,7 @@ def extents(figure):
 
 
 def token_of(wanted, attention, **style):
-    return token_picture(attention, find(attention.query_tokens, wanted)[0], Style(**style))
+    return token_picture(attention, attention.words(wanted)[0], Style(**style))
 
 
 PICTURES = {
@@ -319,7 +319,7 @@ def test_a_token_picture_shows_what_each_head_does_with_all_pieces_of_a_word():
     tokens = tuple(Token(text, i, (i, i + 1), False, max(i - 1, 0)) for i, text in enumerate(["a", "un", "tie", "it"]))
     tokens = (tokens[0], Token("un", 1, (2, 4), False, 1), Token("tie", 2, (4, 7), False, 1), tokens[3])
     attention = square(4, query_tokens=tokens, key_tokens=tokens)
-    picture = token_picture(attention, find(tokens, "untie")[0], Style())
+    picture = token_picture(attention, attention.words("untie")[0], Style())
     away, back = images(picture)
     for row in range(LAYERS * HEADS):
         weights = attention.weights[row // HEADS, row % HEADS]
@@ -332,14 +332,14 @@ def test_a_token_picture_shows_what_each_head_does_with_all_pieces_of_a_word():
 def test_a_token_picture_of_selected_rows_finds_the_token_among_the_keys():
     keys = tokens_of(KEYS)
     attention = record(queries=2, query_tokens=keys[3:5], key_tokens=keys)
-    away, back = images(token_picture(attention, find(attention.query_tokens, "4")[0], Style()))
+    away, back = images(token_picture(attention, attention.words("4")[0], Style()))
     np.testing.assert_allclose(away, attention.weights[:, :, 1].reshape(-1, KEYS))
     np.testing.assert_allclose(back, attention.weights[..., 4].reshape(-1, 2))
 
 
 def test_a_token_that_is_no_key_has_only_the_side_that_it_looks_at():
     attention = record(kind=Kind.CROSS)
-    picture = token_picture(attention, find(attention.query_tokens, "animal")[0], Style())
+    picture = token_picture(attention, attention.words("animal")[0], Style())
     assert len(images(picture)) == 1
     assert not any("who looks" in text for text in written(picture))
 

@@ -8,8 +8,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from attnviz.attention import AVERAGE, Attention, Kind, Link, Place
-from attnviz.text import Occurrence, Token
+from attnviz.attention import AVERAGE, Attention, Kind, Link, Place, Word
+from attnviz.text import Token
 from attnviz.views.names import decimals
 from attnviz.views.terminal import head_title, links_in_words, summary, word_title
 from attnviz.views.terminal_cells import shortened
@@ -239,7 +239,7 @@ class TestWordInHeads:
         weights[0, 0] = [[0, 1, 0], [0.25, 0, 0.75], [0, 0.6, 0.4]]
         weights[0, 1] = np.eye(3)
         attention = record(1, 2, ["the", "cat", "sat"], weights=weights).select((0,), (1, 0))
-        lines = printed(WordInHeads(attention, Occurrence("cat", (1,)), 2), 80).splitlines()
+        lines = printed(WordInHeads(attention, Word("cat", (1,), (1,)), 2), 80).splitlines()
         assert [line.split() for line in lines] == [
             ["head", "looks", "at", "looked", "at", "by"],
             ["L0", "H1", "cat", "1.0", "cat", "1.0"],
@@ -249,13 +249,13 @@ class TestWordInHeads:
     def test_pieces_of_a_word_are_averaged_as_query_and_summed_as_key(self) -> None:
         weights = np.array([[0.4, 0.2, 0.4], [0.2, 0.2, 0.6], [0.3, 0.5, 0.2]], np.float32)
         attention = record(1, 1, ["un", "seen", "it"], weights=weights[None, None])
-        line = printed(WordInHeads(attention, Occurrence("unseen", (0, 1)), 1), 80).splitlines()[1]
+        line = printed(WordInHeads(attention, Word("unseen", (0, 1), (0, 1)), 1), 80).splitlines()[1]
         assert line.split() == ["L0", "H0", "it", ".50", "it", ".80"]
 
     @pytest.mark.parametrize("width", WIDTHS)
     def test_at_every_width_each_head_says_something_and_nothing_is_cut(self, width: int) -> None:
         attention = record(3, 5, SENTENCE)
-        out = printed(WordInHeads(attention, Occurrence("it", (8,)), 5), width)
+        out = printed(WordInHeads(attention, Word("it", (8,), (8,)), 5), width)
         assert widest(out) <= width
         rows = [line for line in out.splitlines() if re.match(r"L\d H\d", line)]
         assert len(rows) >= 15
@@ -265,10 +265,17 @@ class TestWordInHeads:
 
     def test_in_cross_attention_nobody_looks_at_a_query(self) -> None:
         attention = record(1, 1, ["un", "seen", "it"], Kind.CROSS)
-        assert "looked at by" not in printed(WordInHeads(attention, Occurrence("it", (2,)), 1), 80)
+        (word,) = attention.words("seen")[:1]
+        assert "looked at by" not in printed(WordInHeads(attention, word, 1), 80)
+
+    def test_in_cross_attention_a_key_looks_at_nothing(self) -> None:
+        attention = record(1, 1, ["un", "seen", "it"], Kind.CROSS)
+        out = printed(WordInHeads(attention, attention.words("seen")[1], 1), 80)
+        assert "looked at by" in out
+        assert "looks at" not in out
 
     def test_wide_characters_keep_columns_aligned(self) -> None:
-        out = printed(WordInHeads(record(2, 3, WIDE), Occurrence(WIDE[1], (1,)), 2), 80)
+        out = printed(WordInHeads(record(2, 3, WIDE), Word(WIDE[1], (1,), (1,)), 2), 80)
         starts = {cell_len(line) for line in out.splitlines()}
         assert len(starts) == 1
 
@@ -277,7 +284,7 @@ class TestInWords:
     def test_what_ran_is_one_line(self) -> None:
         attention = record(2, 3, SENTENCE, notes=("a note",))
         said = summary(attention).plain
-        assert said == "some/model · encoder · 2 layers × 3 heads · 13 tokens · a note"
+        assert said == "some/model · encoder · 2 layers × 3 heads · 13 tokens · reference engine · a note"
 
     def test_one_is_singular(self) -> None:
         assert "1 layer × 1 head · 1 token" in summary(record(1, 1, ["the"])).plain
@@ -305,8 +312,8 @@ class TestInWords:
 
     def test_a_word_is_named_with_its_place(self) -> None:
         attention = record(1, 1, ["[CLS]", "un", "seen", "it"])
-        assert word_title(Occurrence("unseen", (1, 2)), attention).plain == "unseen (tokens 1-2)"
-        assert word_title(Occurrence("it", (3,)), attention).plain == "it (token 3)"
+        assert word_title(Word("unseen", (1, 2), (1, 2)), attention).plain == "unseen (tokens 1-2)"
+        assert word_title(Word("it", (), (3,)), attention).plain == "it (token 3)"
 
 
 @pytest.mark.parametrize(

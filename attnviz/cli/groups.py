@@ -1,0 +1,62 @@
+"""Options that several commands share, kept together in dataclasses.
+
+A command that has a parameter of such a class has an option for each field of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Any, get_type_hints
+
+from typer.core import TyperCommand
+
+_HEADING = "rich_help_panel"  # where typer keeps the heading of an option, though only rich's help would show it
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Lets the fields of the dataclasses among a command's parameters be parameters of its own."""
+    parameters = signature(command).parameters
+    annotations = {name: parameter.annotation for name, parameter in parameters.items()}
+    groups = {name: cls for name, cls in annotations.items() if isinstance(cls, type) and is_dataclass(cls)}
+
+    @wraps(command)
+    def called(**values: Any) -> None:
+        made = {name: cls(**{f.name: values.pop(f.name) for f in fields(cls)}) for name, cls in groups.items()}
+        command(**made, **values)
+
+    expanded = [new for name, old in parameters.items() for new in _options(groups.get(name), old)]
+    called.__signature__ = signature(command).replace(parameters=expanded)  # type: ignore[attr-defined]
+    return called
+
+
+def _options(group: type[Any] | None, parameter: Parameter) -> list[Parameter]:
+    """The parameters that stand for a group, or a parameter that is none; all of them by keyword."""
+    if group is None:
+        return [parameter.replace(kind=Parameter.KEYWORD_ONLY)]
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        Parameter(f.name, Parameter.KEYWORD_ONLY, annotation=hints[f.name], default=_default(f)) for f in fields(group)
+    ]
+
+
+def _default(field: "Field[Any]") -> Any:
+    return Parameter.empty if field.default is MISSING else field.default
+
+
+class GroupedHelp(TyperCommand):
+    """A command whose help lists its options under headings."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments first, then the options of each heading in the order in which the headings come up."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                heading = getattr(parameter, _HEADING, None) or _OTHERWISE[parameter.param_type_name]
+                sections.setdefault(heading, []).append(record)
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+_OTHERWISE = {"argument": "Arguments", "option": "Options"}

@@ -1,0 +1,42 @@
+"""The engine chosen for each text: the reference transformer for most, transformers where that is faster."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+from attnviz.attention import Attention, Kind, Selection
+from attnviz.models.base import ALL, Each, Model, Passage, Reading
+from attnviz.models.checkpoint import CheckpointModel
+from attnviz.text import By
+
+MUCH_WORK = 5e10
+"""From how many multiplications on transformers is faster, though it must be imported first."""
+
+
+class Automatic(Model):
+    """A checkpoint that both engines run; transformers is imported only for a text that is worth it."""
+
+    def __init__(self, reference: CheckpointModel, load: Callable[[], Model]) -> None:
+        self.card = reference.card
+        self._reference = reference
+        self._load = load
+
+    @cached_property
+    def _transformers(self) -> Model:
+        return self._load()
+
+    def read(self, passage: Passage) -> Reading:
+        """See `Model.read`; what a decoder is to write, transformers writes."""
+        writes = passage.generate and self._reference.kind is Kind.DECODER
+        return (self._transformers if writes else self._reference).read(passage)
+
+    def weights(self, reading: Reading, select: Selection = ALL, by: By = By.TOKEN) -> list[Attention]:
+        """See `Model.weights`."""
+        return self._faster(reading).weights(reading, select, by)
+
+    def run(self, reading: Reading, select: Selection, each: Each) -> None:
+        """See `Model.run`."""
+        self._faster(reading).run(reading, select, each)
+
+    def _faster(self, reading: Reading) -> Model:
+        work = self.card.parameters * len(reading.ids)
+        return self._reference if work < MUCH_WORK else self._transformers

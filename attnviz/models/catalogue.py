@@ -1,0 +1,105 @@
+"""What can be loaded without the network: built-in models, installed ones, and those in the hub's cache."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attnviz.attention import Engine, Kind
+from attnviz.errors import ModelError
+from attnviz.models import builtin, hub
+from attnviz.models.base import Stack
+from attnviz.models.checkpoint import CheckpointModel
+from attnviz.models.configuration import UnsupportedError, configuration
+from attnviz.models.registry import MINILM, minilm
+
+_LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"
+_HEADS = "num_attention_heads", "n_head", "n_heads", "num_heads"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is known of a model from its files alone; None where they do not say it.
+
+    `size` is that of its files, in bytes; `engine` what computes its attention unless told otherwise.
+    """
+
+    name: str
+    purpose: str
+    engine: Engine
+    size: int
+    stacks: Mapping[Kind, Stack]
+    parameters: int | None = None
+    positions: int | None = None
+
+
+def catalogue() -> Iterator[Entry]:
+    """Every model that is here; one whose files make no sense is passed over."""
+    for folder in builtin.folders().values():
+        card = builtin.read_card(folder)
+        yield Entry(
+            name=card.name,
+            purpose=card.purpose,
+            engine=Engine.REFERENCE,
+            size=(folder / builtin.WEIGHTS).stat().st_size,
+            stacks=card.stacks,
+            parameters=card.parameters,
+            positions=card.positions,
+        )
+    yield from _minilm()
+    for model in hub.cached():
+        if model.complete:
+            yield from _described(model.name, model.folder, model.size, revision=model.revision)
+
+
+def _minilm() -> Iterator[Entry]:
+    try:
+        folder = minilm()
+    except ModelError:
+        return
+    size = sum(file.stat().st_size for file in hub.weight_files(folder))
+    yield from _described(MINILM, folder, size, purpose="The sentence encoder all-MiniLM-L6-v2, pretrained.")
+
+
+def _described(
+    name: str, folder: Path, size: int, *, purpose: str | None = None, revision: str | None = None
+) -> Iterator[Entry]:
+    """What the files of a checkpoint say; nothing if they make no sense."""
+    try:
+        config = configuration(folder)
+        kind = purpose or f"A {config['model_type']} model" + (f", revision {revision}." if revision else ".")
+        try:
+            card = CheckpointModel(name, folder, hub.weight_files(folder)).card
+        except UnsupportedError:
+            engine, stacks = Engine.TRANSFORMERS, _stacks(config)
+            yield Entry(name=name, purpose=kind, engine=engine, size=size, stacks=stacks)
+        else:
+            yield Entry(
+                name=name,
+                purpose=kind,
+                engine=Engine.REFERENCE,
+                size=size,
+                stacks=card.stacks,
+                parameters=card.parameters,
+                positions=card.positions,
+            )
+    except ModelError:
+        return
+
+
+def _stacks(config: Mapping[str, Any]) -> dict[Kind, Stack]:
+    """Layers and heads as most families write them down; none where they do not."""
+    if config.get("is_encoder_decoder"):
+        stacks = {
+            kind: _stack(config, (f"{kind.value}_layers", *_LAYERS), (f"{kind.value}_attention_heads", *_HEADS))
+            for kind in (Kind.ENCODER, Kind.DECODER)
+        }
+    else:
+        causal = any("CausalLM" in name or "LMHead" in name for name in config.get("architectures") or ())
+        stacks = {Kind.DECODER if causal else Kind.ENCODER: _stack(config, _LAYERS, _HEADS)}
+    return {kind: stack for kind, stack in stacks.items() if stack}
+
+
+def _stack(config: Mapping[str, Any], layers: tuple[str, ...], heads: tuple[str, ...]) -> Stack | None:
+    counts = [next((config[key] for key in keys if isinstance(config.get(key), int)), 0) for keys in (layers, heads)]
+    return Stack(tuple(range(counts[0])), counts[1]) if all(counts) else None

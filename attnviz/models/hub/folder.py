@@ -1,0 +1,102 @@
+"""What a model's folder must hold for the model to be run."""
+
+import json
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path, PureWindowsPath
+
+from attnviz.errors import ModelError
+from attnviz.text import visible
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+
+_TOKENIZER = ("tokenizer*", "vocab*", "*.model", "*.spm", "*.tiktoken")
+_LIKE_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack", "*.gguf", "*.onnx")
+_FEW = 3
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a model: one, or the shards that its index names, in the order of their names.
+
+    Raises:
+        ModelError: there are none, one is missing, or the index cannot be read or names something else than files
+            beside it.
+    """
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if not (folder / INDEX).is_file():
+        raise no_safetensors(str(folder), [path.name for path in folder.iterdir()])
+    shards = shard_names(folder)
+    if missing := [shard for shard in shards if not (folder / shard).is_file()]:
+        raise ModelError(
+            f"{visible(str(folder))} lacks {some(missing)} of the {len(shards)} files that hold its weights: "
+            "download it again."
+        )
+    return [folder / shard for shard in shards]
+
+
+def shard_names(folder: Path) -> list[str]:
+    """The names of the safetensors files that the index in a folder says hold the weights.
+
+    Raises:
+        ModelError: the index is none, or names something else than safetensors files beside it.
+    """
+    where = visible(str(folder / INDEX))
+    try:
+        index = json.loads((folder / INDEX).read_bytes())
+        shards = sorted(set(index["weight_map"].values()))
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        raise ModelError(f"{where} does not say which files hold the weights: download it again.") from error
+    if odd := [shard for shard in shards if not _is_shard(shard)]:
+        raise ModelError(
+            f"{where} is refused, because it names {some(map(str, odd))}, where only safetensors files beside it may "
+            "stand: take the model from another source."
+        )
+    if not shards:
+        raise ModelError(f"{where} names no files that hold the weights: download it again.")
+    return shards
+
+
+def _is_shard(name: object) -> bool:
+    # read as on Windows, where a backslash and a colon lead out of the folder too
+    return isinstance(name, str) and name.endswith(".safetensors") and PureWindowsPath(name).name == name
+
+
+def is_complete(folder: Path, with_code: bool = False) -> bool:
+    """Whether a folder that holds a config holds the weights, a tokenizer and, if asked for, the model's own code."""
+    try:
+        weight_files(folder)
+    except (ModelError, OSError):
+        return False
+    names = [path.name for path in folder.iterdir()]
+    return any(matches(name, _TOKENIZER) for name in names) and not (with_code and _lacks_code(folder, names))
+
+
+def _lacks_code(folder: Path, names: Iterable[str]) -> bool:
+    """Whether a config names code of the model's own and there is none, as after a download that did not ask for it."""
+    return any(b'"auto_map"' in config.read_bytes() for config in folder.glob("*config.json")) and not any(
+        name.endswith(".py") for name in names
+    )
+
+
+def no_safetensors(model: str, names: Iterable[str]) -> ModelError:
+    """What to say of a model whose weights are in no file that we read, naming those that they are in."""
+    others = sorted(name for name in names if matches(name, _LIKE_WEIGHTS))
+    there = f", only {some(others)}" if others else ""
+    return ModelError(
+        f"{visible(model)} has no {WEIGHTS}{there}. Weights are read from safetensors alone, because a pickle could "
+        "run code: ask its authors for them, or convert it yourself."
+    )
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether the name of a file fits one of these patterns."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def some(names: Iterable[str]) -> str:
+    """The first few names of many."""
+    listed = list(names)
+    return ", ".join(map(visible, listed[:_FEW])) + (f" and {len(listed) - _FEW} more" if listed[_FEW:] else "")

@@ -1,0 +1,63 @@
+"""What the name of a model means: a folder here, or a model on the hub."""
+
+from pathlib import Path
+
+from attnviz.errors import ModelError
+from attnviz.models.hub.cache import find
+from attnviz.models.hub.download import download
+from attnviz.models.hub.folder import CONFIG, WEIGHTS, is_complete
+from attnviz.models.loading import Loading
+from attnviz.text import visible
+
+_WRITTEN_AS_PATH = ("./", "../", "~")
+
+
+def locate(name: str, loading: Loading) -> Path:
+    """The folder that holds a model's files: a local one, or that of a hub name in the hub's cache.
+
+    What is not in the cache is downloaded to it; what is there is used without any request.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be downloaded; the message says what to do.
+    """
+    folder = _local(name)
+    if folder is not None:
+        return folder
+    folder = find(name, loading.revision)
+    if folder is not None and is_complete(folder, loading.trust_remote_code):
+        return folder
+    _check_online(name, loading)
+    return download(name, loading)
+
+
+def _local(name: str) -> Path | None:
+    """The folder here that a name means, None if it is a name on the hub."""
+    try:
+        path = Path(name).expanduser()
+        written_as_path = path.is_absolute() or name.startswith(_WRITTEN_AS_PATH)
+        if not name or not (written_as_path or path.exists()):
+            return None
+        if (path / CONFIG).is_file():
+            return path
+        raise ModelError(f"{_what_is_wrong(path)}: give a folder that holds {CONFIG} and {WEIGHTS}.")
+    except OSError as error:  # no access, a name too long
+        raise ModelError(f"{visible(name)!r} cannot be opened as a folder: {error.strerror}.") from error
+    except RuntimeError as error:
+        raise ModelError(f"{visible(name)!r} is in the home folder of nobody here.") from error
+
+
+def _what_is_wrong(path: Path) -> str:
+    shown = repr(visible(str(path)))
+    if path.is_dir():
+        return f"The folder {shown} here holds no {CONFIG}"
+    return f"{shown} is a file" if path.exists() else f"There is no folder {shown}"
+
+
+def _check_online(name: str, loading: Loading) -> None:
+    from huggingface_hub import constants
+
+    if loading.offline or constants.HF_HUB_OFFLINE:
+        raise ModelError(
+            f"{visible(name)} is not, or not wholly, in the hub's cache ({visible(constants.HF_HUB_CACHE)}). Leave out "
+            "--offline and HF_HUB_OFFLINE to download it, or take a model that `attnviz models` lists."
+        )

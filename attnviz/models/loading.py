@@ -1,0 +1,39 @@
+"""How a model is to be loaded."""
+
+from dataclasses import dataclass
+
+from attnviz.attention import Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """What may be chosen when a model is loaded; None leaves the choice to us.
+
+    `engine` computes the weights, on a `device` that torch knows and in a `dtype` that it knows ("auto": the best
+    device there is, the checkpoint's own dtype). `revision` is a branch, tag or commit on the hub, which `offline`
+    never asks. The languages are those of a multilingual translation model, in its own codes.
+    """
+
+    engine: Engine | None = None
+    device: str = "auto"
+    dtype: str = "float32"
+    revision: str | None = None
+    offline: bool = False
+    trust_remote_code: bool = False
+    source_language: str | None = None
+    target_language: str | None = None
+
+    @property
+    def computes_elsewhere(self) -> bool:
+        """Whether something is asked for that the reference engine has not got: it computes in float32 on the CPU."""
+        return (
+            self.engine is Engine.TRANSFORMERS
+            or self.device not in ("auto", "cpu")
+            or self.dtype != "float32"
+            or self.trust_remote_code
+            or self.source_language is not None
+            or self.target_language is not None
+        )
+
+
+DEFAULT = Loading()

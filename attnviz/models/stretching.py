@@ -1,0 +1,96 @@
+"""How config.json says that rotary positions are stretched to long texts, old spellings included."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from attnviz.models.configuration import UnsupportedError
+from attnviz.reference.rotary import UNSCALED, Dynamic, Linear, Llama3, LongRope, Scaling, Yarn
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What config.json gives: its table of rotary `parameters`, and what the formulas need beside it.
+
+    `longest` is how many tokens the model reads, `trained` how many its training knew before it was stretched.
+    """
+
+    parameters: Mapping[str, Any]
+    longest: int
+    trained: int
+    width: int
+    base: float
+
+    @property
+    def factor(self) -> float:
+        """How much longer texts may be than those of the training."""
+        factor = self.parameters.get("factor")
+        return float(self.longest / self.trained if factor is None else factor)
+
+    def magnitude(self, otherwise: float) -> float:
+        """The factor of what is turned, where it is given."""
+        given = self.parameters.get("attention_factor")
+        return otherwise if given is None else float(given)
+
+
+def scaling(parameters: Mapping[str, Any], config: Mapping[str, Any], longest: int, width: int, base: float) -> Scaling:
+    """The scaling of the rotary positions of heads of a width; `longest` where config.json does not say it.
+
+    Raises:
+        UnsupportedError: it is of a kind that the reference transformer does not know.
+    """
+    longest = config.get("max_position_embeddings", longest)
+    trained = config.get("original_max_position_embeddings", parameters.get("original_max_position_embeddings"))
+    kind = parameters.get("rope_type", parameters.get("type", "default"))
+    partial = parameters.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
+    if kind not in _SCALINGS or partial != 1.0:
+        raise UnsupportedError(f"The reference engine knows no rotary positions of the type {kind!r} over {partial}.")
+    return _SCALINGS[kind](_Given(parameters, longest, trained or longest, width, base))
+
+
+def _llama3(given: _Given) -> Scaling:
+    low, high = given.parameters["low_freq_factor"], given.parameters["high_freq_factor"]
+    return Llama3(given.factor, low, high, given.trained)
+
+
+def _yarn(given: _Given) -> Scaling:
+    """The ramp runs between the pairs that make `beta_fast` and `beta_slow` turns in the training's length."""
+    turns = given.parameters.get("beta_fast") or 32, given.parameters.get("beta_slow") or 1
+    first, last = (_pair_of(count, given) for count in turns)
+    if given.parameters.get("truncate", True):
+        first, last = math.floor(first), math.ceil(last)
+    first, last = max(first, 0), min(last, given.width - 1)
+    return Yarn(given.factor, first, last if last != first else last + 0.001, given.magnitude(_yarn_magnitude(given)))
+
+
+def _pair_of(turns: float, given: _Given) -> float:
+    """Which pair of dimensions makes so many turns in the training's length (Peng et al. 2023, section 3.2)."""
+    return given.width * math.log(given.trained / (turns * 2 * math.pi)) / (2 * math.log(given.base))
+
+
+def _yarn_magnitude(given: _Given) -> float:
+    """How much sharper attention is made against the longer text (Peng et al. 2023, equation 22)."""
+
+    def sharpened(by: float) -> float:
+        return 1.0 if given.factor <= 1 else 0.1 * by * math.log(given.factor) + 1
+
+    mine, all_dimensions = given.parameters.get("mscale"), given.parameters.get("mscale_all_dim")
+    return sharpened(mine) / sharpened(all_dimensions) if mine and all_dimensions else sharpened(1)
+
+
+def _longrope(given: _Given) -> Scaling:
+    longer = given.factor
+    magnitude = 1.0 if longer <= 1 else math.sqrt(1 + math.log(longer) / math.log(given.trained))
+    short, long = (tuple(given.parameters[f"{which}_factor"]) for which in ("short", "long"))
+    return LongRope(short, long, given.trained, given.magnitude(magnitude))
+
+
+_SCALINGS: dict[str, Callable[[_Given], Scaling]] = {
+    "default": lambda given: UNSCALED,
+    "linear": lambda given: Linear(given.factor),
+    "dynamic": lambda given: Dynamic(given.factor, given.longest),
+    "llama3": _llama3,
+    "yarn": _yarn,
+    "longrope": _longrope,
+}

@@ -1,0 +1,133 @@
+"""Tensors read one by one from safetensors files, so that no more of a checkpoint is in memory than is in use.
+
+They are read from the file rather than mapped, since mapped pages count as memory of the process once they are touched.
+The format: the length of a JSON header as 8 bytes, the header, then the data (safetensors documentation, "Format").
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.errors import ModelError
+
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Where a tensor stands in a file, and how it is kept; read, it is float32."""
+
+    path: Path
+    offset: int
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+    def read(self) -> NDArray[np.float32]:
+        """All of it.
+
+        Raises:
+            ModelError: its numbers are of another type than float, or the file cannot be read.
+        """
+        return self._read(0, self.size).reshape(self.shape)
+
+    def __getitem__(self, rows: slice | NDArray[np.integer]) -> NDArray[np.float32]:
+        """Only some rows, as an array gives them, without reading the others.
+
+        Raises:
+            IndexError: there is no such row.
+            ModelError: as in `read`.
+        """
+        count, width = self.shape[0], math.prod(self.shape[1:])
+        wanted = np.arange(count)[rows] if isinstance(rows, slice) else np.asarray(rows)
+        if wanted.size and not 0 <= wanted.min() <= wanted.max() < count:
+            raise IndexError(f"row {wanted.max()} of {count}")
+        each, inverse = np.unique(wanted, return_inverse=True)
+        read = [self._read(first * width, (last - first) * width) for first, last in _runs(each.tolist())]
+        rows_read = np.concatenate(read or [np.zeros(0, np.float32)]).reshape(-1, *self.shape[1:])
+        return rows_read[inverse.reshape(wanted.shape)]
+
+    def _read(self, first: int, count: int) -> NDArray[np.float32]:
+        """So many numbers from the first on, flat."""
+        if (name := _DTYPES.get(self.dtype)) is None:
+            raise ModelError(f"{self.path} holds {self.dtype} numbers, which only --engine transformers may know.")
+        dtype = np.dtype(name)
+        try:
+            raw = np.fromfile(self.path, dtype, count, offset=self.offset + first * dtype.itemsize)
+        except OSError as error:
+            raise ModelError(f"{self.path} cannot be read: {error.strerror}.") from error
+        return _widened(raw) if self.dtype == "BF16" else raw.astype(np.float32, copy=False)
+
+
+def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Rows that follow each other, each run as its first and one beyond its last."""
+    first = 0
+    for index in range(1, len(rows) + 1):
+        if index == len(rows) or rows[index] != rows[index - 1] + 1:
+            yield rows[first], rows[index - 1] + 1
+            first = index
+
+
+def _widened(raw: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """bfloat16 is the upper half of float32."""
+    return (raw.astype(np.uint32) << 16).view(np.float32)
+
+
+def tensors(paths: Sequence[Path]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, by name, however many files they are spread over.
+
+    Raises:
+        ModelError: a file cannot be read, is no safetensors file, or is damaged.
+    """
+    return {name: tensor for path in paths for name, tensor in _tensors_of(path)}
+
+
+def _tensors_of(path: Path) -> Iterator[tuple[str, Tensor]]:
+    header, start, end = _header(path)
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        try:
+            first, last = entry["data_offsets"]
+            tensor = Tensor(path, start + first, entry["dtype"], tuple(entry["shape"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(path, f"the entry of {name} makes no sense") from error
+        if not 0 <= first <= last <= end - start:
+            raise _damaged(path, "it ends before its last tensor does; download it again")
+        itemsize = np.dtype(_DTYPES.get(tensor.dtype, "V0")).itemsize
+        if itemsize and last - first != tensor.size * itemsize:
+            raise _damaged(path, f"the size of {name} is not that of its shape")
+        yield name, tensor
+
+
+def _header(path: Path) -> tuple[Mapping[str, Any], int, int]:
+    """The header, where the data begins, and where the file ends."""
+    try:
+        end = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            raw = file.read(length) if length <= min(end, _LONGEST_HEADER) else b""
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        header = json.loads(raw)
+    except ValueError as error:
+        raise _damaged(path, "it has no readable header; download it again") from error
+    if not isinstance(header, dict):
+        raise _damaged(path, "its header is no table of tensors")
+    return header, 8 + length, end
+
+
+def _damaged(path: Path, how: str) -> ModelError:
+    return ModelError(f"{path} is damaged or no safetensors file: {how}.")

@@ -1,0 +1,44 @@
+"""Text from outside: whether a model can read it, and how to show it safely."""
+
+from attnviz.errors import TextError
+
+JOINERS = "\u200c\u200d"
+"""What joins or parts the characters beside it, and cannot be seen itself."""
+
+_NAMED_WHITESPACE = {" ": "␣", "\t": "⇥", "\n": "⏎", "\r": "␍", "\x7f": "␡"}
+
+
+def checked(text: str) -> str:
+    """The text itself, if a model can read it.
+
+    Raises:
+        TextError: it is blank, or holds half of a surrogate pair.
+    """
+    if not text.strip():
+        raise TextError("The text is empty: give at least one word.")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise TextError(
+                f"The text is not valid Unicode: character {error.start} is half of a surrogate pair "
+                f"(U+{ord(text[error.start]):04X}). Save it as UTF-8 and try again."
+            ) from None
+    return text
+
+
+def visible(text: str) -> str:
+    """The text with every character that a terminal would obey, or not show, replaced by one that can be seen."""
+    if text.isprintable():
+        return text
+    kept = JOINERS if text.strip(JOINERS) else ""  # between other characters they join; alone they would not be seen
+    return "".join(char if char.isprintable() or char in kept else picture(char) for char in text)
+
+
+def picture(char: str) -> str:
+    """What stands for a character that cannot be seen, a blank included."""
+    if char in _NAMED_WHITESPACE:
+        return _NAMED_WHITESPACE[char]
+    if ord(char) < 0x20:
+        return chr(0x2400 + ord(char))  # the block of control pictures follows the order of the control characters
+    return f"<U+{ord(char):04X}>"

@@ -1,0 +1,62 @@
+"""What a model reads, position by position: tokens, and the texts that they are cut from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from attnviz.text.boundaries import Span, covering, sentence_spans, trimmed, word_spans
+from attnviz.text.safety import picture, visible
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One position of a sequence that a model reads, or a group of them.
+
+    `text` is what to display, already safe; `position` its index in the whole sequence, or that of the first token of a
+    group; `span` the characters of its segment that it stands for (None for special tokens); `word` and `sentence` the
+    index of those that it belongs to, or begins with (None for blanks between them); `segment` the number of the text
+    that it stands in, of those that a model reads.
+    """
+
+    text: str
+    position: int
+    span: Span | None = None
+    special: bool = False
+    word: int | None = None
+    sentence: int | None = None
+    segment: int = 0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One of the texts that a model reads: the first or second of a pair, a prompt or its continuation."""
+
+    text: str
+    number: int = 0
+
+    @cached_property
+    def words(self) -> list[Span]:
+        """Where its words are."""
+        return word_spans(self.text)
+
+    @cached_property
+    def sentences(self) -> list[Span]:
+        """Where its sentences are."""
+        return sentence_spans(self.text)
+
+    def token(self, span: Span, position: int) -> Token:
+        """The token that stands for a stretch of it, blanks at its edges left out (byte-level tokenizers count them).
+
+        A stretch of blanks, or of nothing (the lone `▁` of some tokenizers), shows as blanks and belongs to no word.
+        """
+        start, end = trimmed(self.text, span)
+        if start < end:
+            shown, word = visible(self.text[start:end]), covering(self.words, start)
+        else:
+            start, end = span
+            shown, word = "".join(map(picture, self.text[start:end] or " ")), None
+        return Token(shown, position, (start, end), False, word, covering(self.sentences, start), self.number)
+
+
+def special_token(text: str, position: int) -> Token:
+    """A token that stands for nothing in the input, such as `[CLS]`."""
+    return Token(visible(text), position, special=True)
