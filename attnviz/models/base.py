@@ -2,13 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from attnviz.attention import Attention, Axes, Engine, Kind, Selection
 from attnviz.errors import UsageError
 from attnviz.folds import Block, Collect, Group
-from attnviz.text import By, Token, grouped
+from attnviz.text import By, Token, grouped, predicting
 
 ALL = Selection()
 
@@ -71,10 +71,18 @@ class Reading:
     target: "Reading | None" = None
 
     def axes(self, kind: Kind) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
-        """The tokens that are queries and those that are keys in one kind of attention."""
+        """The tokens that are queries and those that are keys in one kind of attention.
+
+        Queries that a decoder reads of a target know what they predict.
+        """
         if self.target is None or kind is Kind.ENCODER:
-            return self.tokens, self.tokens
-        return self.target.tokens, self.tokens if kind.crosses else self.target.tokens
+            written = (
+                [index for index, token in enumerate(self.tokens) if token.segment] if self.passage.written else []
+            )
+            tokens = predicting(self.tokens, written[0] - 1) if written and self.target is None else self.tokens
+            return tokens, tokens
+        queries = predicting(self.target.tokens)
+        return queries, self.tokens if kind.crosses else queries
 
 
 class Model(ABC):
@@ -97,6 +105,24 @@ class Model(ABC):
             TextError: a text is empty, not valid Unicode, or longer than the model's positions.
             UsageError: the model takes no second text, or no target, or writes nothing.
         """
+
+    def accept(self, passage: Passage) -> None:
+        """Refuses what a model with such stacks of layers cannot read or write.
+
+        Raises:
+            UsageError: the model takes no second text, or no target, or does not continue a text.
+        """
+        name, translates = self.card.name, Kind.CROSS in self.card.stacks
+        only_decodes = Kind.ENCODER not in self.card.stacks
+        if passage.target is not None and not translates:
+            raise UsageError(f"{name} takes no target: it has no decoder beside an encoder.")
+        if passage.generate and not only_decodes:
+            instead = (
+                "give it a target, or leave the target to it" if translates else "it is an encoder, and only reads"
+            )
+            raise UsageError(f"{name} does not continue a text: {instead}.")
+        if passage.pair is not None and only_decodes:
+            raise UsageError(f"{name} takes no second text: it is a decoder. Put both into one text.")
 
     @abstractmethod
     def run(self, reading: Reading, select: Selection, each: Each) -> None:
@@ -172,4 +198,5 @@ def _fold(axes: Axes, by: By) -> Collect | Group:
     """The fold that keeps every weight, or the weights between groups."""
     if by is By.TOKEN:
         return Collect(axes)
-    return Group(axes, grouped(axes.query_tokens, by), grouped(axes.key_tokens, by))
+    queries, keys = (grouped(tokens, by) for tokens in (axes.query_tokens, axes.key_tokens))
+    return Group(replace(axes, by=by), queries, keys)

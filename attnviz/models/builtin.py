@@ -63,8 +63,7 @@ class BuiltinEncoder(ReferenceModel):
 
     def read(self, passage: Passage) -> Reading:
         """See `Model.read`."""
+        self.accept(passage)
         if passage.pair is not None:
-            raise UsageError(f"{self.card.name} takes no second text.")
-        if passage.target is not None or passage.generate:
-            raise UsageError(f"{self.card.name} takes no target and writes nothing: it has no decoder.")
+            raise UsageError(f"{self.card.name} takes no second text: it was trained on single ones.")
         return self._reader.read(passage, self.card)

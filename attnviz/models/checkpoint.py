@@ -51,10 +51,11 @@ class CheckpointModel(ReferenceModel):
 
     def read(self, passage: Passage) -> Reading:
         """See `Model.read`."""
-        if passage.target is not None or passage.generate:
-            raise UsageError(f"On the reference engine {self.card.name} writes nothing and takes no target.")
-        if passage.pair is not None and self.shape.causal:
-            raise UsageError(f"{self.card.name} takes no second text: it is a decoder.")
+        self.accept(passage)
+        if passage.generate:
+            raise UsageError(
+                f"The reference engine writes nothing: let transformers continue what {self.card.name} reads."
+            )
         reading = self._reader.read(passage, self.card)
         known = self._stored.tensor("embedding.weight").shape[0]
         if max(reading.ids) >= known:

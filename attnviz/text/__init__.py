@@ -5,7 +5,7 @@ from attnviz.text.boundaries import Span, covering, sentence_spans, word_spans
 from attnviz.text.groups import By, Groups, grouped
 from attnviz.text.safety import checked, visible
 from attnviz.text.search import Occurrence, find, not_found, occurrences
-from attnviz.text.tokens import Segment, Token, special_token
+from attnviz.text.tokens import Segment, Token, predicting, special_token
 
 __all__ = [
     "By",
@@ -20,6 +20,7 @@ __all__ = [
     "grouped",
     "not_found",
     "occurrences",
+    "predicting",
     "sentence_spans",
     "spans_of_pieces",
     "special_token",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from attnviz.text.safety import JOINERS, visible
-from attnviz.text.tokens import Token
+from attnviz.text.tokens import Token, predicting
 
 
 class By(Enum):
@@ -47,7 +47,10 @@ def grouped(tokens: Sequence[Token], by: By) -> Groups:
     for token, key in zip(tokens, keys, strict=True):
         members.setdefault(key, []).append(token)
     number = {key: index for index, key in enumerate(members)}
-    return Groups(tuple(map(_merged, members.values())), tuple(number[key] for key in keys))
+    groups = tuple(map(_merged, members.values()))
+    predicted = [index for index, group in enumerate(groups) if group.predicts]
+    told = predicting(groups, predicted[0]) if predicted else groups  # a group predicts a group, not a token
+    return Groups(told, tuple(number[key] for key in keys))
 
 
 def _key(token: Token, by: By) -> object:

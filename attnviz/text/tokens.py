@@ -1,6 +1,7 @@
 """What a model reads, position by position: tokens, and the texts that they are cut from."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from attnviz.text.boundaries import Span, covering, sentence_spans, trimmed, word_spans
@@ -14,7 +15,7 @@ class Token:
     `text` is what to display, already safe; `position` its index in the whole sequence, or that of the first token of a
     group; `span` the characters of its segment that it stands for (None for special tokens); `word` and `sentence` the
     index of those that it belongs to, or begins with (None for blanks between them); `segment` the number of the text
-    that it stands in, of those that a model reads.
+    that it stands in, of those that a model reads; `predicts` what a decoder that reads it is to give next.
     """
 
     text: str
@@ -24,6 +25,7 @@ class Token:
     word: int | None = None
     sentence: int | None = None
     segment: int = 0
+    predicts: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,13 @@ class Segment:
             start, end = span
             shown, word = "".join(map(picture, self.text[start:end] or " ")), None
         return Token(shown, position, (start, end), False, word, covering(self.sentences, start), self.number)
+
+
+def predicting(tokens: Sequence[Token], since: int = 0) -> tuple[Token, ...]:
+    """The tokens, each from `since` on knowing the one after it."""
+    after = [token.text for token in tokens[since + 1 :]]
+    told = (replace(token, predicts=text) for token, text in zip(tokens[since:], after, strict=False))
+    return (*tokens[:since], *told, *tokens[max(since, len(tokens) - 1) :])
 
 
 def special_token(text: str, position: int) -> Token:

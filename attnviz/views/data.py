@@ -74,6 +74,8 @@ def _fields(attention: "Attention") -> dict[str, Any]:
         "key_spans": [token.span for token in attention.key_tokens],
         "query_segments": [None if token.special else token.segment for token in attention.query_tokens],
         "key_segments": [None if token.special else token.segment for token in attention.key_tokens],
+        "query_predicts": [token.predicts for token in attention.query_tokens],
+        "by": attention.by.value,
         "precision": attention.precision,
         "notes": attention.notes,
         "weights": np.ascontiguousarray(attention.weights),

@@ -14,7 +14,8 @@ def summary(attention: Attention) -> Text:
     queries, keys = len(attention.query_tokens), len(attention.key_tokens)
     size = f"{_counted(len(attention.layers), 'layer')} × {_counted(len(attention.heads), 'head')}"
     heads = [] if AVERAGE in attention.heads else [size]
-    tokens = _counted(keys, "token") if queries == keys else f"{queries} × {keys} tokens"
+    unit = attention.by.value
+    tokens = _counted(keys, unit) if queries == keys else f"{queries} × {keys} {unit}s"
     precision = [] if attention.precision == _USUAL else [attention.precision]
     details = (attention.kind.value, *heads, tokens, f"{attention.engine.value} engine", *precision, *attention.notes)
     return Text(attention.model, style="bold").append("".join(f" · {detail}" for detail in details), style="not bold")

@@ -78,8 +78,9 @@ class Matrix:
 
 
 def _label(token: Token, width: int) -> Text:
-    """A query's position and text."""
-    return Text.assemble((f"{token.position:>2} ", "dim"), (shortened(token.text, width), token_style(token)))
+    """A query's position and text, and what it predicts if it does."""
+    label = Text.assemble((f"{token.position:>2} ", "dim"), (shortened(token.text, width), token_style(token)))
+    return label if token.predicts is None else label.append(f" → {shortened(token.predicts, width)}", style="dim")
 
 
 def _column_width(name: Sequence[str]) -> int:

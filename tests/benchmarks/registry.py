@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from attnviz.models.registry import minilm
+from tests.benchmarks.checkpoint import write_checkpoint
 from tests.benchmarks.comparison import PEAK_MEMORY, Benchmark
 from tests.benchmarks.lines import write_lines
 from tests.benchmarks.processes import Command, Run
@@ -12,7 +14,9 @@ from tests.benchmarks.processes import Command, Run
 _SENTENCE = "The animal didn't cross the street because it was too tired"
 _AS_ON_A_TERMINAL = "--color", "always", "--width", "80"
 _IMPORT_TORCH = Command("import torch", ("-c", "import torch"))
+_SHOW_MINILM = Command("attnviz", ("-m", "attnviz", "show", _SENTENCE, "--model", "minilm", *_AS_ON_A_TERMINAL))
 _FEW_LINES = 1_000
+_LARGE_TEXT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,38 @@ def showing(setting: Setting) -> Benchmark:
         command=Command("attnviz", ("-m", "attnviz", "show", _SENTENCE, *_AS_ON_A_TERMINAL)),
         yardstick=_IMPORT_TORCH,
         limit=0.20,
+    )
+
+
+def pretrained(setting: Setting) -> Benchmark:
+    """A real pretrained model, beside how one would look at it with transformers."""
+    return Benchmark(
+        what="attnviz show --model minilm",
+        command=_SHOW_MINILM,
+        yardstick=Command(
+            "transformers, output_attentions", ("-m", "tests.benchmarks.scripts.usual_way", str(minilm()), _SENTENCE)
+        ),
+        limit=0.15,
+    )
+
+
+def pretrained_start(setting: Setting) -> Benchmark:
+    """The same, beside what any program that uses torch waits for first."""
+    return Benchmark(what="attnviz show --model minilm", command=_SHOW_MINILM, yardstick=_IMPORT_TORCH, limit=0.25)
+
+
+def large(setting: Setting) -> Benchmark:
+    """A checkpoint larger than the memory that it may take: read layer by layer."""
+    folder = setting.folder / "large"
+    parameters = write_checkpoint(folder)
+    text = "word " * _LARGE_TEXT
+    return Benchmark(
+        what=f"peak memory, {parameters / 1e9:.2f}B bfloat16 parameters, {_LARGE_TEXT} tokens",
+        command=Command("attnviz", ("-m", "attnviz", "show", text, "--model", str(folder), "--engine", "reference")),
+        yardstick=Command("1.5 GB", ("-c", "import numpy; numpy.ones(1_500_000_000, numpy.uint8)")),
+        limit=1.0,
+        measure=PEAK_MEMORY,
+        once=True,
     )
 
 
@@ -83,6 +119,9 @@ def _throughput(lines: int, runs: Sequence[Run]) -> str:
 BENCHMARKS: dict[str, Callable[[Setting], Benchmark]] = {
     "help": starting,
     "show": showing,
+    "minilm": pretrained,
+    "minilm-start": pretrained_start,
+    "large": large,
     "grid": drawing,
     "stream": streaming,
 }

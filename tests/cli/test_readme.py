@@ -15,6 +15,8 @@ COMMANDS = [
     for line in block.splitlines()
     if re.search(r"\battnviz (show|export|models)\b", line) and not line.startswith(("#", "$", "pip "))
 ]
+ELSEWHERE = re.compile(r"--model (?!minilm\b)\S")
+"""What commands have that name a model which is neither in the package nor installed along."""
 
 
 def missing(command: str) -> list[str]:
@@ -37,7 +39,17 @@ def test_the_readme_has_commands():
     assert len(COMMANDS) > 12
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [command for command in COMMANDS if ELSEWHERE.search(command)])
+def test_a_command_for_a_model_that_is_not_here_lacks_nothing_but_the_model(command: str, folder: Path):
+    environment = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HF_HOME": str(folder)}
+    done = subprocess.run(
+        ["bash", "-c", f"{command} --offline"], cwd=folder, env=environment, capture_output=True, encoding="utf-8"
+    )
+    assert done.returncode == 1
+    assert re.search("not wholly, in the hub's cache|my-checkpoint", done.stderr)
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if not ELSEWHERE.search(command)])
 def test_a_command_of_the_readme_does_what_it_is_there_for(command: str, folder: Path):
     if tools := missing(command):
         pytest.skip(f"needs {', '.join(tools)}")

