@@ -49,6 +49,8 @@ class TextReader:
         """
         texts = [checked(text) for text in (passage.text, passage.pair) if text is not None]
         encoding = self.tokenizer.encode(texts[0], texts[1] if passage.pair is not None else None)
+        if not len(encoding):
+            raise TextError("The tokenizer makes no token of this text: give a word that can be seen.")
         check_length(len(encoding), card)
         tokens = tuple(_tokens(encoding, [Segment(text, number) for number, text in enumerate(texts)]))
         return Reading(passage=passage, ids=tuple(encoding.ids), tokens=tokens, types=tuple(encoding.type_ids))

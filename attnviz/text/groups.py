@@ -68,6 +68,7 @@ def _merged(pieces: Sequence[Token]) -> Token:
         text=visible("".join(_running(seen))),
         position=pieces[0].position,
         span=(spans[0][0], max(end for _, end in spans)),
+        predicts=pieces[-1].predicts,
     )
 
 

@@ -77,6 +77,7 @@ def _fields(attention: "Attention") -> dict[str, Any]:
         "query_predicts": [token.predicts for token in attention.query_tokens],
         "by": attention.by.value,
         "precision": attention.precision,
+        "sink": attention.sink,
         "notes": attention.notes,
         "weights": np.ascontiguousarray(attention.weights),
     }

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attnviz.attention import AVERAGE, Attention, Kind, Weights, Word, ranges
-from attnviz.text import Token
+from attnviz.text import By, Token
 from attnviz.views.image_labels import FONT, Label, ellipsised, missing_glyphs, missing_glyphs_ignored, token_labels
 from attnviz.views.image_sheet import GAP, NUMBER_ROOM, Panel, Sheet, draw
 from attnviz.views.image_style import Style
 from attnviz.views.layouts import Layout
-from attnviz.views.names import head_name, index_name
+from attnviz.views.names import caveats, head_name, index_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -247,8 +247,12 @@ def _heading(attention: Attention, where: Sequence[str], style: Style) -> str:
 def _remarks(attention: Attention, where: Sequence[str], pool: tuple[int, int], style: Style) -> list[str]:
     """What stands below the heading: what it does not say itself, and what was done to the weights."""
     named = [] if style.title is None else [" · ".join(where)]
+    if attention.by is not By.TOKEN:
+        named.append(f"between {attention.by.value}s")
+    if any(token.predicts for token in attention.query_tokens):
+        named.append("each row is named for what the decoder reads there; it predicts the next")
     pooled = [] if pool == (1, 1) else [f"each cell shows the largest of {pool[0]} × {pool[1]} weights"]
-    return [*named, *attention.notes, *pooled]
+    return [*named, *caveats(attention), *attention.notes, *pooled]
 
 
 def _grid_caption(attention: Attention) -> str:

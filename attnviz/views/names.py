@@ -1,6 +1,6 @@
 """How a weight and the number of a layer or head are written, in tables and pictures alike."""
 
-from attnviz.attention import AVERAGE
+from attnviz.attention import AVERAGE, Attention
 
 
 def decimals(weight: float) -> str:
@@ -16,3 +16,8 @@ def index_name(index: int) -> str:
 def head_name(layer: int, head: int) -> str:
     """A head in few characters: `L2 H5`."""
     return f"L{index_name(layer)} H{index_name(head)}"
+
+
+def caveats(attention: Attention) -> tuple[str, ...]:
+    """What must be said wherever weights are shown, lest they be misread."""
+    return ("rows may sum to less than 1: weight on a sink is not shown",) if attention.sink else ()

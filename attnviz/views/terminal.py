@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from rich.text import Text
 
 from attnviz.attention import AVERAGE, Attention, Link, Word
+from attnviz.views.names import caveats
 
 _USUAL = "float32"
 
@@ -17,7 +18,8 @@ def summary(attention: Attention) -> Text:
     unit = attention.by.value
     tokens = _counted(keys, unit) if queries == keys else f"{queries} × {keys} {unit}s"
     precision = [] if attention.precision == _USUAL else [attention.precision]
-    details = (attention.kind.value, *heads, tokens, f"{attention.engine.value} engine", *precision, *attention.notes)
+    ran = f"{attention.engine.value} engine", *precision
+    details = (attention.kind.value, *heads, tokens, *ran, *caveats(attention), *attention.notes)
     return Text(attention.model, style="bold").append("".join(f" · {detail}" for detail in details), style="not bold")
 
 

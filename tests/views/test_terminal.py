@@ -1,6 +1,7 @@
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from attnviz.attention import AVERAGE, Attention, Kind, Link, Place, Word
-from attnviz.text import Token
+from attnviz.attention import AVERAGE, Attention, Engine, Kind, Link, Place, Word
+from attnviz.text import By, Token
 from attnviz.views.names import decimals
 from attnviz.views.terminal import head_title, links_in_words, summary, word_title
 from attnviz.views.terminal_cells import shortened
@@ -233,6 +234,17 @@ class TestMatrix:
         assert blues == sorted(blues, reverse=True)
 
 
+def test_a_row_of_a_decoder_says_what_it_predicts() -> None:
+    held = tokens(["<s>", "die", "Katze"])
+    rows = (replace(held[0], predicts="die"), replace(held[1], predicts="Katze"), held[2])
+    lines = printed(Matrix(np.eye(3, dtype=np.float32), rows, held, 5), 80).splitlines()
+    assert [line.split("  ")[0].split()[1:] for line in lines[1:]] == [
+        ["<s>", "→", "die"],
+        ["die", "→", "Katze"],
+        ["Katze"],
+    ]
+
+
 class TestWordInHeads:
     def test_each_head_says_what_the_word_looks_at_and_who_looks_at_it(self) -> None:
         weights = np.zeros((1, 2, 3, 3), np.float32)
@@ -285,6 +297,18 @@ class TestInWords:
         attention = record(2, 3, SENTENCE, notes=("a note",))
         said = summary(attention).plain
         assert said == "some/model · encoder · 2 layers × 3 heads · 13 tokens · reference engine · a note"
+
+    def test_groups_are_counted_as_what_they_are(self) -> None:
+        assert "13 words" in summary(replace(record(2, 3, SENTENCE), by=By.WORD)).plain
+
+    def test_what_computed_it_is_said_and_in_which_numbers_unless_they_are_the_usual(self) -> None:
+        made = replace(record(2, 3, SENTENCE), engine=Engine.TRANSFORMERS, precision="bfloat16")
+        assert "13 tokens · transformers engine · bfloat16" in summary(made).plain
+
+    def test_rows_that_sum_to_less_than_1_are_owned_up_to(self) -> None:
+        made = record(2, 3, SENTENCE)
+        assert "sink" not in summary(made).plain
+        assert "rows may sum to less than 1" in summary(replace(made, sink=True)).plain
 
     def test_one_is_singular(self) -> None:
         assert "1 layer × 1 head · 1 token" in summary(record(1, 1, ["the"])).plain

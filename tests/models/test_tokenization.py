@@ -1,0 +1,109 @@
+"""What tokens show: the text that they cover, however a tokenizer writes its pieces."""
+
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+from attnviz.errors import ModelError, TextError
+from attnviz.models.base import Card, Passage
+from attnviz.models.tokenization import TextReader
+from attnviz.text import By, grouped
+
+CARD = Card(name="some model", purpose="", stacks={}, parameters=0, positions=31, config={})
+
+
+def byte_level(*merges: tuple[str, str]) -> Tokenizer:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    names = [*alphabet, *("".join(merge) for merge in merges)]
+    made = Tokenizer(models.BPE({name: index for index, name in enumerate(names)}, list(merges)))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    return made
+
+
+def sentence_piece(*pieces: str) -> Tokenizer:
+    made = Tokenizer(models.Unigram([("<unk>", 0.0), *((piece, -1.0) for piece in pieces)], 0, False))
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    return made
+
+
+def llama() -> Tokenizer:
+    """Blanks as `▁` by normalisation, as Llama 2 has it, and bytes for what the vocabulary lacks."""
+    pieces = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", "t", "h", "e", "▁t", "▁th", "▁the"]
+    merges = [("▁", "t"), ("▁t", "h"), ("▁th", "e")]
+    made = Tokenizer(
+        models.BPE({p: i for i, p in enumerate(pieces)}, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    )
+    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    return made
+
+
+def word_piece() -> Tokenizer:
+    names = ["[UNK]", "un", "##seen", "##ab", "cat", "##s"]
+    made = Tokenizer(models.WordPiece({name: index for index, name in enumerate(names)}, unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer()
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return made
+
+
+def shown(tokenizer: Tokenizer, text: str, folder: Path) -> list[str]:
+    return [token.text for token in read(tokenizer, folder, text=text).tokens]
+
+
+def read(tokenizer: Tokenizer, folder: Path, **passage: str):
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return TextReader(folder / "tokenizer.json").read(Passage(**passage), CARD)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "text", "expected"),
+    [
+        (byte_level(("Ġ", "c"), ("a", "t")), "a cat", ["a", "c", "at"]),
+        (byte_level(("c", "a"), ("ca", "t"), ("Ġ", "cat")), "a cat", ["a", "cat"]),
+        (byte_level(), "é", ["é", "é"]),  # two bytes of one character
+        (byte_level(), "🙂!", ["🙂"] * 4 + ["!"]),
+        (byte_level(), "a\n b", ["a", "⏎", "␣", "b"]),
+        (sentence_piece("▁the", "▁c", "at", "▁"), "the cat", ["the", "c", "at"]),
+        (llama(), "the the", ["the", "the"]),
+        (llama(), "the é", ["the", "␣", "é", "é"]),
+        (word_piece(), "Unseen CATS", ["Un", "seen", "CAT", "S"]),
+        (word_piece(), "unséen 東", ["un", "séen", "東"]),
+    ],
+)
+def test_tokens_show_the_text_that_they_cover(tokenizer, text, expected, tmp_path):
+    assert shown(tokenizer, text, tmp_path) == expected
+
+
+def test_a_word_in_bytes_is_whole_again_as_a_group(tmp_path):
+    tokens = read(byte_level(), tmp_path, text="naïve 🙂 cat").tokens
+    assert [group.text for group in grouped(tokens, By.WORD).tokens if group.word is not None] == ["naïve", "🙂", "cat"]
+
+
+def test_the_second_of_two_texts_has_spans_and_words_of_its_own(tmp_path):
+    reading = read(word_piece(), tmp_path, text="cats cat", pair="unseen cat")
+    assert [(t.text, t.segment, t.span, t.word) for t in reading.tokens] == [
+        ("cat", 0, (0, 3), 0),
+        ("s", 0, (3, 4), 0),
+        ("cat", 0, (5, 8), 1),
+        ("un", 1, (0, 2), 0),
+        ("seen", 1, (2, 6), 0),
+        ("cat", 1, (7, 10), 1),
+    ]
+
+
+def test_a_second_text_that_is_empty_is_refused(tmp_path):
+    with pytest.raises(TextError, match="empty"):
+        read(word_piece(), tmp_path, text="cat", pair=" ")
+
+
+def test_what_no_tokenizer_makes_a_token_of_is_refused(tmp_path):
+    with pytest.raises(TextError, match="no token"):
+        read(word_piece(), tmp_path, text="\u200b")
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"model": 3}', "\x00"])
+def test_a_file_that_is_no_tokenizer_is_refused(content, tmp_path):
+    (tmp_path / "tokenizer.json").write_text(content)
+    with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read"):
+        TextReader(tmp_path / "tokenizer.json").read(Passage(text="cat"), CARD)
