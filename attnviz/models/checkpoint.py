@@ -13,7 +13,7 @@ from attnviz.models.configuration import CONFIG, UnsupportedError, configuration
 from attnviz.models.families import FAMILIES, Family
 from attnviz.models.on_reference import ReferenceModel
 from attnviz.models.stored import Stored
-from attnviz.models.tokenization import TextReader
+from attnviz.models.tokenization import TextReader, gives_types
 from attnviz.reference.arrays import Array
 from attnviz.reference.layers import ACTIVATIONS
 from attnviz.reference.parameters import Parameters
@@ -35,6 +35,7 @@ class CheckpointModel(ReferenceModel):
         self._family, self.shape = understood(config, folder)
         self._stored = Stored(self._family, self.shape, files)
         self._reader = TextReader(folder / TOKENIZER)
+        self._typed = gives_types(folder, otherwise=self._family.typed)
         self.card = Card(
             name=name,
             purpose="",
@@ -63,11 +64,12 @@ class CheckpointModel(ReferenceModel):
         return reading
 
     def types(self, reading: Reading) -> Array | None:
-        """See `ReferenceModel.types`; where the table has but one row, the texts of a pair are of one type."""
+        """See `ReferenceModel.types`; all are the first if the tokenizer gives none, or those of another model."""
         if "types" not in self._family.modules:
             return None
+        types = np.asarray(reading.types)
         known = self._stored.tensor("types.weight").shape[0]
-        return np.minimum(np.asarray(reading.types), known - 1)
+        return types if self._typed and types.max() < known else np.zeros_like(types)
 
 
 def understood(config: Mapping[str, Any], folder: Path) -> tuple[Family, Config]:

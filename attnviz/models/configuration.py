@@ -21,12 +21,24 @@ def configuration(folder: Path) -> Mapping[str, Any]:
         ModelError: there is none, or it is no JSON object that names the type of the model.
     """
     path = folder / CONFIG
+    config = json_object(path)
+    if not isinstance(config.get("model_type"), str):
+        raise ModelError(f"{path} does not say what model it is: it names no model_type.")
+    return config
+
+
+def json_object(path: Path) -> Mapping[str, Any]:
+    """What a file of JSON holds.
+
+    Raises:
+        ModelError: it cannot be read, or holds no JSON object.
+    """
     try:
-        config = json.loads(path.read_bytes())
+        found = json.loads(path.read_bytes())
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise ModelError(f"{path} is not valid JSON: {error}.") from error
-    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise ModelError(f"{path} does not say what model it is: it names no model_type.")
-    return config
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} holds no JSON object.")
+    return found

@@ -35,7 +35,8 @@ class Family:
 
     `prefix` stands before all names in checkpoints of a model with a head. `keys` has, for fields of `Config`, the key
     in config.json and its default; `fixed` what does not depend on config.json, and `derive` what takes more than a
-    key. `biased` says that no map goes without a bias. `limit` is the key and default of how many tokens it reads
+    key. `biased` says that no map goes without a bias, `typed` that its tokenizers tell the texts of a pair apart by
+    token types. `limit` is the key and default of how many tokens it reads
     (None: any number). `supports` has the values that other keys must have if they are there.
     """
 
@@ -45,6 +46,7 @@ class Family:
     fixed: Mapping[str, Any]
     derive: Callable[[Mapping[str, Any], Config], Config] = lambda config, shape: shape
     biased: bool = True
+    typed: bool = False
     limit: tuple[str, int] | None = None
     supports: Mapping[str, Any] = field(default_factory=dict)
 
@@ -93,9 +95,15 @@ def _after_padding(config: Mapping[str, Any], shape: Config) -> Config:
 
 
 _BERT = Family(
-    prefix="bert.", modules=_BERT_MODULES, keys=_BERT_KEYS, fixed=_POST_NORM, limit=_512, supports=_NO_DECODER
+    prefix="bert.",
+    modules=_BERT_MODULES,
+    keys=_BERT_KEYS,
+    fixed=_POST_NORM,
+    typed=True,
+    limit=_512,
+    supports=_NO_DECODER,
 )
-_ROBERTA = replace(_BERT, prefix="roberta.", derive=_after_padding)
+_ROBERTA = replace(_BERT, prefix="roberta.", derive=_after_padding, typed=False)
 _ELECTRA = replace(
     _BERT,
     prefix="electra.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from attnviz.errors import HOW_TO_CUT, ModelError, TextError
 from attnviz.models.base import Card, Passage, Reading
+from attnviz.models.configuration import json_object
 from attnviz.text import Segment, Token, checked, special_token
 
 if TYPE_CHECKING:
@@ -54,6 +55,23 @@ class TextReader:
         check_length(len(encoding), card)
         tokens = tuple(_tokens(encoding, [Segment(text, number) for number, text in enumerate(texts)]))
         return Reading(passage=passage, ids=tuple(encoding.ids), tokens=tokens, types=tuple(encoding.type_ids))
+
+
+def gives_types(folder: Path, *, otherwise: bool) -> bool:
+    """Whether a tokenizer gives token types along with ids, as its tokenizer_config.json or else its class has it.
+
+    Raises:
+        ModelError: that file is no JSON object.
+    """
+    path = folder / "tokenizer_config.json"
+    if not path.exists():
+        return otherwise
+    config = json_object(path)
+    names = config.get("model_input_names", () if config.get("tokenizer_class") in _UNTYPED else None)
+    return otherwise if names is None else "token_type_ids" in names
+
+
+_UNTYPED = "PreTrainedTokenizerFast", "TokenizersBackend"  # what transformers calls a tokenizer of no family
 
 
 def check_length(tokens: int, card: Card) -> None:

@@ -184,12 +184,30 @@ def test_the_weights_are_those_of_transformers(saved: Callable[[str], Path], cas
     assert attention.kind is (Kind.DECODER if causal else Kind.ENCODER)
 
 
-@pytest.mark.parametrize("case", ["bert", "roberta with a head", "roberta", "distilbert", "electra"])
-def test_a_pair_is_read_with_the_types_that_the_model_knows(saved: Callable[[str], Path], case: str) -> None:
-    folder = saved(case)
+PAIR_TYPES = {"bert": True, "electra": True, "roberta with a head": False, "roberta": False, "distilbert": False}
+
+
+@pytest.mark.parametrize(
+    ("written", "typed"),
+    [
+        (None, None),
+        ({}, None),
+        ({"tokenizer_class": "PreTrainedTokenizerFast"}, False),
+        ({"tokenizer_class": "TokenizersBackend", "model_input_names": ["input_ids", "token_type_ids"]}, True),
+        ({"model_input_names": ["input_ids", "attention_mask"]}, False),
+    ],
+)
+@pytest.mark.parametrize("case", PAIR_TYPES)
+def test_a_pair_is_read_with_token_types_where_the_tokenizer_gives_them(
+    saved: Callable[[str], Path], tmp_path: Path, case: str, written: dict[str, Any] | None, typed: bool | None
+) -> None:
+    folder = copied(saved(case), tmp_path)
+    if written is not None:
+        (folder / "tokenizer_config.json").write_text(json.dumps(written))
     reading = load(folder).read(passage(pair="the dog saw it"))
-    known = {"bert": 2, "electra": 2, "roberta with a head": 2, "roberta": 1}.get(case)
-    types = None if known is None else tuple(min(kind, known - 1) for kind in reading.types)
+    given = PAIR_TYPES[case] if typed is None else typed and case not in ("roberta", "distilbert")  # these know none
+    types = reading.types if given else None
+    assert sum(reading.types) == 5
     assert_allclose(attend(folder, pair="the dog saw it").weights, theirs(folder, reading.ids, types), atol=1e-5)
     assert [token.segment for token in reading.tokens if not token.special] == [0] * 11 + [1] * 4
 
