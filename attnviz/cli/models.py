@@ -8,6 +8,7 @@ import typer
 
 from attnviz.cli import options
 from attnviz.cli.output import write_standard_output
+from attnviz.errors import ModelError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,15 +40,27 @@ def models(
     attnviz models
     attnviz models --format json
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    from attnviz.models.catalogue import catalogue
-
-    found = list(catalogue())
+    found, failure = _found()
     if form == _JSON:
         write_standard_output((json.dumps([_fields(entry) for entry in found]) + "\n").encode())
     else:
         from attnviz.cli.terminal import terminal
 
         terminal(color, width).print(_table(found))
+    if failure:
+        raise failure
+
+
+def _found() -> tuple[list["Entry"], ModelError | None]:
+    """What there is, and what kept the rest from being listed."""
+    from attnviz.models.catalogue import catalogue
+
+    found: list[Entry] = []
+    try:
+        found.extend(catalogue())
+    except ModelError as error:
+        return found, error
+    return found, None
 
 
 def _fields(entry: "Entry") -> dict[str, object]:

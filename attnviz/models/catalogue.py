@@ -34,7 +34,11 @@ class Entry:
 
 
 def catalogue() -> Iterator[Entry]:
-    """Every model that is here; one whose files make no sense is passed over."""
+    """Every model that is here; one whose files make no sense is passed over.
+
+    Raises:
+        ModelError: the hub's cache cannot be read; what lies elsewhere has been yielded by then.
+    """
     for folder in builtin.folders().values():
         card = builtin.read_card(folder)
         yield Entry(
@@ -67,7 +71,7 @@ def _described(
     """What the files of a checkpoint say; nothing if they make no sense."""
     try:
         config = configuration(folder)
-        kind = purpose or f"A {config['model_type']} model" + (f", revision {revision}." if revision else ".")
+        kind = purpose or f"A {config['model_type']} model" + (f": --revision {revision}." if revision else ".")
         try:
             card = CheckpointModel(name, folder, hub.weight_files(folder)).card
         except UnsupportedError:
@@ -91,7 +95,11 @@ def _stacks(config: Mapping[str, Any]) -> dict[Kind, Stack]:
     """Layers and heads as most families write them down; none where they do not."""
     if config.get("is_encoder_decoder"):
         stacks = {
-            kind: _stack(config, (f"{kind.value}_layers", *_LAYERS), (f"{kind.value}_attention_heads", *_HEADS))
+            kind: _stack(
+                config,
+                (f"{kind.value}_layers", f"num_{kind.value}_layers", *_LAYERS),
+                (f"{kind.value}_attention_heads", *_HEADS),
+            )
             for kind in (Kind.ENCODER, Kind.DECODER)
         }
     else:
