@@ -1,6 +1,7 @@
 """Pretrained checkpoints of well-known families, run on NumPy by the reference transformer."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class CheckpointModel(ReferenceModel):
         self._family, self.shape = understood(config, folder)
         self._stored = Stored(self._family, self.shape, files)
         self._reader = TextReader(folder / TOKENIZER)
-        self._typed = gives_types(folder, otherwise=self._family.typed)
+        self._typed = "types" in self._family.modules and gives_types(folder, otherwise=self._family.typed)
         self.card = Card(
             name=name,
             purpose="",
@@ -58,6 +59,8 @@ class CheckpointModel(ReferenceModel):
                 f"The reference engine writes nothing: let transformers continue what {self.card.name} reads."
             )
         reading = self._reader.read(passage, self.card)
+        if not self._typed:
+            reading = replace(reading, types=())
         known = self._stored.tensor("embedding.weight").shape[0]
         if max(reading.ids) >= known:
             raise ModelError(f"The tokenizer of {self.card.name} is not its own: it has more than {known:,} tokens.")
@@ -67,9 +70,9 @@ class CheckpointModel(ReferenceModel):
         """See `ReferenceModel.types`; all are the first if the tokenizer gives none, or those of another model."""
         if "types" not in self._family.modules:
             return None
-        types = np.asarray(reading.types)
         known = self._stored.tensor("types.weight").shape[0]
-        return types if self._typed and types.max() < known else np.zeros_like(types)
+        fit = reading.types and max(reading.types) < known
+        return np.asarray(reading.types) if fit else np.zeros(len(reading.ids), np.int64)
 
 
 def understood(config: Mapping[str, Any], folder: Path) -> tuple[Family, Config]:

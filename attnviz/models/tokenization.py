@@ -50,8 +50,6 @@ class TextReader:
         """
         texts = [checked(text) for text in (passage.text, passage.pair) if text is not None]
         encoding = self.tokenizer.encode(texts[0], texts[1] if passage.pair is not None else None)
-        if not len(encoding):
-            raise TextError("The tokenizer makes no token of this text: give a word that can be seen.")
         check_length(len(encoding), card)
         tokens = tuple(_tokens(encoding, [Segment(text, number) for number, text in enumerate(texts)]))
         return Reading(passage=passage, ids=tuple(encoding.ids), tokens=tokens, types=tuple(encoding.type_ids))
@@ -74,16 +72,17 @@ def gives_types(folder: Path, *, otherwise: bool) -> bool:
 _UNTYPED = "PreTrainedTokenizerFast", "TokenizersBackend"  # what transformers calls a tokenizer of no family
 
 
-def check_length(tokens: int, card: Card) -> None:
-    """Refuses what is too long for a model, before more is done with it.
+def check_length(tokens: int, card: Card, what: str = "The text", more: int = 0) -> None:
+    """Refuses what is too long for a model, or nothing, before more is done with it; `more` are still to be written.
 
     Raises:
-        TextError: there are more tokens than the model has positions.
+        TextError: there are no tokens, or more than the model has positions.
     """
-    if card.positions is not None and tokens > card.positions:
-        raise TextError(
-            f"The text is {tokens:,} tokens long, and {card.name} reads at most {card.positions:,}. {HOW_TO_CUT}"
-        )
+    if not tokens:
+        raise TextError(f"{what} is nothing to the tokenizer of {card.name}: give a word that can be seen.")
+    if card.positions is not None and tokens + more > card.positions:
+        length = f"{tokens:,} tokens long" + (f" and to be continued by {more:,}" if more else "")
+        raise TextError(f"{what} is {length}, and {card.name} reads at most {card.positions:,}. {HOW_TO_CUT}")
 
 
 def _tokens(encoding: "Encoding", segments: list[Segment]) -> Iterator[Token]:

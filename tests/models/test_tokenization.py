@@ -98,7 +98,7 @@ def test_a_second_text_that_is_empty_is_refused(tmp_path):
 
 
 def test_what_no_tokenizer_makes_a_token_of_is_refused(tmp_path):
-    with pytest.raises(TextError, match="no token"):
+    with pytest.raises(TextError, match="nothing to the tokenizer"):
         read(word_piece(), tmp_path, text="\u200b")
 
 

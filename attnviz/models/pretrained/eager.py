@@ -1,0 +1,125 @@
+"""Weights from models with attention of their own making: as they return them, a layer at a time if possible."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.nn import Module
+from transformers import PreTrainedModel
+
+from attnviz.attention import Kind
+from attnviz.errors import ModelError
+from attnviz.models.pretrained.capture import rows_at_once
+from attnviz.models.pretrained.places import Call, Finished, Inputs, Place, Take, Visit, lengths
+
+OUTPUTS = {"encoder_attentions": Kind.ENCODER, "decoder_attentions": Kind.DECODER, "cross_attentions": Kind.CROSS}
+"""What encoder-decoders call their weights."""
+
+
+def returned(network: PreTrainedModel, inputs: Inputs) -> dict[Kind, dict[int, Any]]:
+    """What a model itself returns as its attention weights: by kind, and by their number among those of the kind."""
+    output = network(**inputs, output_attentions=True, return_dict=True)
+    if "decoder_input_ids" in inputs:
+        named = {kind: _layers(getattr(output, name, None), network) for name, kind in OUTPUTS.items()}
+    else:
+        layers = _layers(getattr(output, "attentions", None), network)
+        named = {Kind.DECODER if _causal(layers.values()) else Kind.ENCODER: layers}
+    return {kind: layers for kind, layers in named.items() if layers}
+
+
+def _layers(weights: Sequence[Any] | None, network: PreTrainedModel) -> dict[int, Any]:
+    """The layers that attend, by number; some models return the states of linear attention among them (MiniMax)."""
+    there = {number: layer for number, layer in enumerate(weights or ()) if layer is not None}
+    types = getattr(network.config.get_text_config(), "layer_types", None) or ()
+    if len(there) < len(types):
+        return there
+    return {number: layer for number, layer in there.items() if not types or "linear" not in types[number]}
+
+
+def _causal(layers: Iterable[Any]) -> bool:
+    """Whether no query has looked at a key after it."""
+    return all(not layer.triu(1).any() for layer in layers if isinstance(layer, Tensor) and layer.ndim > 1)
+
+
+@dataclass(frozen=True)
+class Hooked:
+    """A model whose attention modules return their weights, which are taken from them and freed at once.
+
+    `index` is where they stand in what each module returns.
+    """
+
+    network: PreTrainedModel
+    calls: Sequence[Call]
+    index: dict[Module, int]
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The layers that attend."""
+        return tuple(place for _, place in self.calls if place)
+
+    def run(self, inputs: Inputs, wanted: Collection[Place], take: Take, rows: int | None = None) -> None:
+        """See `Way.run`."""
+        visit = Visit(self.calls, wanted)
+
+        def hook(module: Module, args: Any, output: Sequence[Any]) -> Sequence[Any]:
+            place, index = visit.place(module), self.index[module]
+            if place is not None:
+                _hand_over(place, output[index], inputs, take, rows)
+                visit.leave(place)
+            return type(output)([*output[:index], output[index].new_empty(0), *output[index + 1 :]])  # type: ignore[call-arg]
+
+        handles = [module.register_forward_hook(hook, prepend=True) for module in self.index]
+        try:
+            self.network(**inputs, output_attentions=True)
+        except Finished:
+            pass
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A model whose weights can be had in no other way than all of them at its end."""
+
+    network: PreTrainedModel
+    places: tuple[Place, ...]
+
+    def run(self, inputs: Inputs, wanted: Collection[Place], take: Take, rows: int | None = None) -> None:
+        """See `Way.run`."""
+        for kind, layers in returned(self.network, inputs).items():
+            for number, weights in layers.items():
+                if (place := Place(kind, number)) in wanted:
+                    _hand_over(place, weights, inputs, take, rows)
+
+
+def _hand_over(place: Place, weights: Any, inputs: Inputs, take: Take, rows: int | None) -> None:
+    """Hands over weights [1, heads, queries, keys] a block at a time, as if they had been computed so.
+
+    Raises:
+        ModelError: they have another shape, as those of models that look at long texts through a summary of them.
+    """
+    if not isinstance(weights, Tensor) or weights.shape[2:] != lengths(place.kind, inputs):
+        raise ModelError("To a text of this length the model attends in another way, which cannot be shown: cut it.")
+    rows = rows or rows_at_once(*weights.shape[1:])
+    for first in range(0, weights.shape[2], rows):
+        take(place, first, weights[0, :, first : first + rows])
+
+
+@contextmanager
+def watched(network: PreTrainedModel) -> Iterator[list[tuple[Module, int, Tensor]]]:
+    """Everything with four axes that modules return among other things: the module, its index there, the tensor."""
+    seen: list[tuple[Module, int, Tensor]] = []
+
+    def hook(module: Module, args: Any, output: Any) -> None:
+        if isinstance(output, (tuple, list)):
+            seen.extend((module, i, x) for i, x in enumerate(output) if isinstance(x, Tensor) and x.ndim == 4)
+
+    handles = [module.register_forward_hook(hook) for module in network.modules()]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()

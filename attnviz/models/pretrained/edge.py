@@ -1,0 +1,85 @@
+"""The edge between transformers and this house: its noise is kept quiet, and its errors are put into our words."""
+
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attnviz.errors import AttnvizError, ModelError
+from attnviz.text import visible
+
+OFF = {"DISABLE_SAFETENSORS_CONVERSION": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""What libraries do unasked: convert pickles on a server, report home, start processes."""
+
+SILENT = 50
+"""The level of logging that lets through only what is critical."""
+
+_LONGEST = 300
+"""Messages of libraries are cut to this many characters."""
+
+_PACKAGES = ("sentencepiece", "tiktoken", "protobuf", "sacremoses", "fugashi", "jieba", "bitsandbytes", "einops")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing of what transformers logs or warns of is shown meanwhile, but errors."""
+    os.environ.update({name: value for name, value in OFF.items() if name not in os.environ})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from transformers.utils import logging
+
+        level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity(SILENT)
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            logging.set_verbosity(level)
+            if bars:
+                logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def translated(name: str, doing: str) -> Iterator[None]:
+    """What goes wrong meanwhile becomes one sentence of ours: that the model could not be `doing`, and why.
+
+    Raises:
+        ModelError: something that was not raised by us.
+    """
+    try:
+        yield
+    except AttnvizError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{name} could not be {doing}: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    said = str(error)
+    if isinstance(error, MemoryError) or "out of memory" in said.lower() or "can't allocate memory" in said:
+        return "the memory is too small for it. Try --dtype bfloat16, a shorter text or a smaller model."
+    missing = [package for package in _PACKAGES if re.search(rf"\b{package}\b", said, re.IGNORECASE)]
+    if isinstance(error, ImportError) or (missing and "install" in said):
+        package = missing[0] if missing else getattr(error, "name", None)
+        return f"it needs the package {package} (pip install {package})." if package else _first_line(said)
+    if "trust_remote_code" in said:
+        return "it comes with Python code that is to be run. If you trust whoever wrote that, pass --trust-remote-code."
+    if type(error).__name__ == "SafetensorError":
+        return f"its safetensors file is damaged or cut short ({_first_line(said)}). Download it again."
+    if isinstance(error, FileNotFoundError):
+        return f"the file {visible(Path(error.filename or said).name)} is not there. Download it again."
+    if "size mismatch" in said or "ignore_mismatched_sizes" in said:
+        return "its weights have other shapes than its config.json says. Are both files of the same model?"
+    if "does not recognize this architecture" in said or "Unrecognized model" in said:
+        return "its config.json names no type of model that this version of transformers knows."
+    if isinstance(error, json.JSONDecodeError) or "not a valid JSON" in said:
+        return f"one of its files is not valid JSON ({_first_line(said)})."
+    return f"{type(error).__name__}: {_first_line(said)}"
+
+
+def _first_line(said: str) -> str:
+    line = next((line.strip() for line in said.splitlines() if line.strip()), "it does not say why.")
+    return visible(line if len(line) <= _LONGEST else line[:_LONGEST] + "…")

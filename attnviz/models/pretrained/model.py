@@ -1,0 +1,164 @@
+"""A pretrained model as the rest of the house knows models."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from attnviz.attention import Engine, Kind, Selection
+from attnviz.errors import HOW_TO_CUT, ModelError
+from attnviz.folds import Block
+from attnviz.models.base import Card, Each, Model, Passage, Reading
+from attnviz.models.loading import Loading
+from attnviz.models.pretrained.edge import quiet, translated
+from attnviz.models.pretrained.languages import Opening, opening, set_languages
+from attnviz.models.pretrained.loading import load_files
+from attnviz.models.pretrained.places import Inputs, Place, accepted
+from attnviz.models.pretrained.positions import positions, vocabulary
+from attnviz.models.pretrained.reading import encode, encode_target, name_of
+from attnviz.models.pretrained.survey import TOLERANCE, survey
+from attnviz.models.pretrained.writing import Writer, written_tokens
+from attnviz.models.tokenization import check_length
+from attnviz.text import Token, special_token
+
+
+class PretrainedModel(Model):
+    """A text model that transformers loads and runs."""
+
+    engine = Engine.TRANSFORMERS
+
+    def __init__(self, name: str, folder: Path, loading: Loading) -> None:
+        loaded = load_files(name, folder, loading)
+        self.network, self.tokenizer = loaded.network, loaded.tokenizer
+        self._writer = Writer(name, loaded.writer)
+        self._start = loaded.start
+        set_languages(self.tokenizer, loading.source_language, loading.target_language, name)
+        self.precision = str(self.network.dtype).removeprefix("torch.")
+        with torch.inference_mode(), translated(name, "run"):
+            found = survey(self.network, name)
+        self.sink, self.way = found.sink, found.way
+        whole = loaded.writer or self.network
+        self.card = Card(
+            name=name,
+            purpose=f"a pretrained {self.network.config.model_type} model, run by transformers",
+            stacks=found.stacks,
+            parameters=sum(parameter.numel() for parameter in whole.parameters()),
+            positions=positions(self.network),
+            config=loaded.config,
+        )
+
+    @property
+    def translates(self) -> bool:
+        """Whether it has an encoder and a decoder."""
+        return Kind.CROSS in self.card.stacks
+
+    def read(self, passage: Passage) -> Reading:
+        """See `Model.read`."""
+        self.accept(passage)
+        with quiet(), translated("The text", f"read by {self.card.name}"):
+            ids, tokens, types = encode(self.tokenizer, passage.text, passage.pair)
+            self._check(ids, "The text", passage.generate)
+            reading = Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens), types=self._types(types))
+            if self.translates:
+                return self._with_target(reading)
+            return self._continued(reading) if passage.generate else reading
+
+    def run(self, reading: Reading, select: Selection, each: Each) -> None:
+        """See `Model.run`; nothing after the last layer that is wanted is run."""
+        kinds = self.kinds(select)
+        layers = {kind: select.layers_of(self.card.stacks[kind].layers, self.card.name) for kind in kinds}
+        heads = {kind: select.heads_of(self.card.stacks[kind].heads, self.card.name) for kind in kinds}
+        wanted = {Place(kind, layer) for kind in kinds for layer in layers[kind]}
+
+        there: Counter[Place] = Counter()
+
+        def take(place: Place, first: int, weights: Tensor) -> None:
+            self._check_rows(place, first, weights)
+            there[place] += weights.shape[1]
+            own = heads[place.kind]
+            kept = weights if own == tuple(range(len(weights))) else weights[list(own)]
+            each(Block(place.kind, place.layer, own, first, kept))
+
+        with quiet(), torch.inference_mode(), translated(self.card.name, "run on this text"):
+            self.way.run(self._inputs(reading), wanted, take)
+        if any(there[place] != len(reading.axes(place.kind)[0]) for place in wanted):
+            raise ModelError(f"{self.card.name} attends to this text in another way than to shorter ones: {HOW_TO_CUT}")
+
+    def _check(self, ids: list[int], what: str, more: int = 0) -> None:
+        """Whether there are positions for all of these ids, and embeddings."""
+        check_length(len(ids), self.card, what, more)
+        size = vocabulary(self.network)
+        if size is not None and max(ids) >= size:
+            raise ModelError(
+                f"The tokenizer and the network of {self.card.name} do not fit: a token has the number {max(ids):,}, "
+                f"and the network knows {size:,}."
+            )
+
+    def _types(self, types: list[int]) -> tuple[int, ...]:
+        """The token types, for a model that tells them apart."""
+        count = getattr(self.network.config, "type_vocab_size", None)
+        fits = count is None or max(types, default=0) < count
+        return tuple(types) if fits and Kind.DECODER not in self.card.stacks else ()
+
+    def _tensor(self, ids: tuple[int, ...]) -> Tensor:
+        return torch.tensor([ids], device=self.network.device)
+
+    def _inputs(self, reading: Reading) -> Inputs:
+        ids = self._tensor(reading.ids)
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        if reading.types:
+            inputs["token_type_ids"] = self._tensor(reading.types)
+        if reading.target is not None:
+            inputs["decoder_input_ids"] = self._tensor(reading.target.ids)
+        return accepted(self.network, inputs)
+
+    def _check_rows(self, place: Place, first: int, weights: Tensor) -> None:
+        """Whether these rows are attention weights, which the ones tried at first were."""
+        sums = weights.sum(-1, dtype=torch.float32)  # [heads, rows]
+        tolerance = TOLERANCE[weights.dtype]
+        if not (sums <= 1 + tolerance).all() or (not self.sink and not (sums >= 1 - tolerance).all()):
+            raise ModelError(
+                f"The {place.kind.value} weights that {self.card.name} computes in layer {place.layer} for tokens "
+                f"{first} to {first + sums.shape[1] - 1} do not sum to 1: try --dtype float32."
+            )
+
+    def _continued(self, reading: Reading) -> Reading:
+        """The reading of a text and of what the model writes after it."""
+        ids = self._writer.write(self._inputs(reading), reading.passage.generate)
+        text, tokens = written_tokens(self.tokenizer, ids, len(reading.ids))
+        passage = replace(reading.passage, target=text, written=True)
+        return Reading(passage=passage, ids=(*reading.ids, *ids), tokens=(*reading.tokens, *tokens))
+
+    def _with_target(self, reading: Reading) -> Reading:
+        """The reading of a text and of its target, which the model writes if there is none."""
+        if self._start is None:
+            raise ModelError(
+                f"{self.card.name} cannot decode: its files do not say with what token its decoder begins."
+            )
+        begin = opening(self.tokenizer, self._start, self.card.name)
+        passage = reading.passage
+        if passage.target is not None:
+            ids, tokens = encode_target(self.tokenizer, passage.target)
+        else:
+            ids, tokens, passage = self._translated(reading, begin)
+        start = special_token(name_of(self.tokenizer, begin.start), 0)
+        tokens = [start, *(replace(token, position=position) for position, token in enumerate(tokens, 1))]
+        ids = [begin.start, *ids]
+        self._check(ids, "The target")
+        target = Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens))
+        return replace(reading, passage=passage, target=target)
+
+    def _translated(self, reading: Reading, begin: Opening) -> tuple[list[int], list[Token], Passage]:
+        """The ids and tokens of the target that the model writes, without its end, and the passage with it."""
+        options = {"decoder_start_token_id": begin.start}
+        if begin.forced is not None:
+            options["forced_bos_token_id"] = begin.forced
+        most = reading.passage.max_new_tokens
+        count = most if self.card.positions is None else min(most, self.card.positions - 1)
+        ids = self._writer.write(self._inputs(reading), count, **options)
+        if ids and ids[-1] in self._writer.ends():
+            ids.pop()
+        text, tokens = written_tokens(self.tokenizer, ids, 0)
+        return ids, tokens, replace(reading.passage, target=text, written=True)

@@ -1,0 +1,114 @@
+"""Where attention weights come from: which call of which module is which layer."""
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+from torch.nn import Module
+
+from attnviz.attention import Kind
+
+Inputs = Mapping[str, Tensor]
+"""What a model is called with, by the names of its parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A layer of one kind of attention, by its own number in the model."""
+
+    kind: Kind
+    layer: int
+
+
+def accepted(network: Module, inputs: Inputs) -> Inputs:
+    """Those inputs that a network takes."""
+    parameters = inspect.signature(network.forward).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return inputs
+    names = {parameter.name for parameter in parameters}
+    return {name: value for name, value in inputs.items() if name in names}
+
+
+def lengths(kind: Kind, inputs: Inputs) -> tuple[int, int]:
+    """How many queries and keys there are in one kind of attention."""
+    own = inputs["input_ids"].shape[1]
+    if "decoder_input_ids" not in inputs or kind is Kind.ENCODER:
+        return own, own
+    target = inputs["decoder_input_ids"].shape[1]
+    return target, own if kind.crosses else target
+
+
+Take = Callable[[Place, int, Tensor], None]
+"""What is done with some rows: their place, the index of the first one, their weights [heads, rows, keys]."""
+
+
+class Way(Protocol):
+    """A way to get at the attention weights of a model."""
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The layers that attend."""
+
+    def run(self, inputs: Inputs, wanted: Collection[Place], take: Take, rows: int | None = None) -> None:
+        """Runs the model as far as it is needed, handing over the wanted weights; `rows` at once, if that is said."""
+
+
+class Finished(Exception):  # noqa: N818  it is no error
+    """Nothing that is wanted comes after this: the rest of the model need not be run."""
+
+
+Call = tuple[Module, Place | None]
+"""A module that was called, and the place of what it computed; None if that is no layer's weights."""
+
+
+class Visit:
+    """One run through a model, in which its modules are called in the same order as they were before."""
+
+    def __init__(self, calls: Sequence[Call], wanted: Collection[Place]) -> None:
+        self._left = set(wanted)
+        self._calls = calls
+        self._seen: Counter[int] = Counter()
+
+    def place(self, module: Module) -> Place | None:
+        """The place of this call of a module, if it is wanted."""
+        places = [place for called, place in self._calls if called is module]
+        turn = self._seen[id(module)]
+        self._seen[id(module)] += 1
+        place = places[turn] if turn < len(places) else None
+        return place if place in self._left else None
+
+    def leave(self, place: Place) -> None:
+        """Ends the run after the last place that is wanted.
+
+        Raises:
+            Finished: that was it.
+        """
+        self._left.discard(place)
+        if not self._left:
+            raise Finished
+
+
+def places_of(calls: Sequence[tuple[Module, Kind | None]], network: Module) -> list[Call]:
+    """Each call with its place: the number of its layer as the model has it.
+
+    Where a model calls the same layer again and again (ALBERT), its calls are counted instead.
+    """
+    names = {module: name for name, module in network.named_modules()}
+    numbers = [_number(names[module]) for module, _ in calls]
+    for kind in Kind:
+        own = [index for index, (_, called) in enumerate(calls) if called is kind]
+        if len({numbers[index] for index in own}) < len(own):
+            for count, index in enumerate(own):
+                numbers[index] = count
+    return [
+        (module, None if kind is None else Place(kind, number))
+        for (module, kind), number in zip(calls, numbers, strict=True)
+    ]
+
+
+def _number(name: str) -> int:
+    """The first number in the name of a module, such as 4 in `model.layers.4.self_attn`."""
+    return next((int(part) for part in name.split(".") if part.isdecimal()), 0)

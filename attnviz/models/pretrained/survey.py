@@ -1,0 +1,199 @@
+"""What attends in a model and how its weights can be had, found out by running it on a few tokens.
+
+What the model itself returns as its attention weights (`output_attentions`) is the measure: another way to get at them
+is taken only where it gives the same, run in blocks of a few rows.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+from transformers import PreTrainedModel
+
+from attnviz.attention import Kind
+from attnviz.errors import ModelError
+from attnviz.models.base import Stack
+from attnviz.models.pretrained.capture import Capture, recorded
+from attnviz.models.pretrained.eager import Hooked, Returned, returned, watched
+from attnviz.models.pretrained.places import Inputs, Place, Way, accepted, lengths, places_of
+from attnviz.models.pretrained.positions import vocabulary
+
+TOKENS, TARGET_TOKENS = 7, 5
+"""How many tokens the model is tried on; none of them many, so that it takes no time, and not the same number."""
+
+ROWS = 3
+"""How many query rows there are in a block while it is tried."""
+
+TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+"""How far row sums may be from 1, in each precision."""
+
+EXACT, ROUGH = 1e-4, 1e-2
+"""How far weights may be from the model's own: any of them in float32, all of them on the average in less."""
+
+Weights = Mapping[Place, Tensor]
+"""Weights [heads, queries, keys] of every layer that attends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Which layers attend, by kind, whether they have a sink, and the way to get at their weights."""
+
+    stacks: dict[Kind, Stack]
+    sink: bool
+    way: Way
+
+
+def survey(network: PreTrainedModel, name: str) -> Survey:
+    """Tries a model on a few tokens.
+
+    Raises:
+        ModelError: it computes no attention, or what it returns are no plain attention weights.
+    """
+    inputs = trial_inputs(network)
+    parts = set(network.modules())
+    with watched(network) as seen:
+        own = returned(network, inputs)
+    sink = any("sink" in parameter for parameter, _ in network.named_parameters())
+    _check(own, inputs, sink, name)
+    if set(network.modules()) != parts:  # BigBird, which from now on would look at long texts as it does at short ones
+        raise ModelError(f"{name} attends in another way to long texts than to short ones: choose another model.")
+    way = _captured(network, inputs, own) or _hooked(network, inputs, own, seen)
+    way = way or Returned(network, tuple(Place(kind, number) for kind, layers in own.items() for number in layers))
+    return Survey(_stacks(own, way.places, name), sink, way)
+
+
+def trial_inputs(network: PreTrainedModel) -> Inputs:
+    """A few ordinary tokens, and for the decoder of an encoder-decoder a few others."""
+    size = _common_vocabulary(network)
+    inputs = {"input_ids": _spread(size, TOKENS, network.device)}
+    inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+    if network.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = _spread(size, TARGET_TOKENS, network.device)
+    return accepted(network, inputs)
+
+
+def _spread(size: int, count: int, device: torch.device) -> Tensor:
+    """Ids from all over the vocabulary, its special tokens mostly being at its ends."""
+    return torch.tensor([[(i + 1) * size // (count + 1) for i in range(count)]], device=device)
+
+
+def _common_vocabulary(network: PreTrainedModel) -> int:
+    """How many ids there are at least, in the encoder and the decoder; where nothing says it, any will do."""
+    decoder = getattr(network.config, "decoder", network.config).get_text_config()
+    sizes = (vocabulary(network), getattr(decoder, "vocab_size", None))
+    return min((size for size in sizes if size is not None), default=128)
+
+
+def _check(own: Mapping[Kind, Mapping[int, Any]], inputs: Inputs, sink: bool, name: str) -> None:
+    if not own:
+        raise ModelError(f"{name} computes no attention weights, so there is nothing to show: choose another model.")
+    for kind, layers in own.items():
+        queries, keys = lengths(kind, inputs)
+        for number, weights in layers.items():
+            if fault := _fault(weights, queries, keys, sink):
+                raise ModelError(
+                    f"{name} computes no attention weights that could be shown: what it returns for {kind.value} layer "
+                    f"{number} {fault}. Choose another model."
+                )
+
+
+def _fault(weights: Any, queries: int, keys: int, sink: bool) -> str | None:
+    """What is wrong with these weights, if anything is."""
+    if not isinstance(weights, Tensor) or weights.ndim != 4 or weights.shape[2:] != (queries, keys):
+        shape = list(weights.shape) if isinstance(weights, Tensor) else "of several tensors"
+        return f"has the shape {shape} for {queries} queries and {keys} keys"
+    if not weights.isfinite().all() or weights.min() < 0:
+        return "holds numbers below 0, or none at all"
+    sums, tolerance = weights.float().sum(-1), TOLERANCE[weights.dtype]
+    if sums.max() > 1 + tolerance or (not sink and sums.min() < 1 - tolerance):
+        return f"sums not to 1 in each row but to {sums.min():.3g} to {sums.max():.3g}"
+    return None
+
+
+def _stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[Place], name: str) -> dict[Kind, Stack]:
+    stacks = {}
+    for kind, layers in own.items():
+        heads = {weights.shape[1] for weights in layers.values()}
+        if len(heads) > 1:
+            counts = ", ".join(map(str, sorted(heads)))
+            raise ModelError(f"The layers of {name} have different numbers of heads ({counts}): choose another model.")
+        stacks[kind] = Stack(tuple(place.layer for place in places if place.kind is kind), heads.pop())
+    return stacks
+
+
+def _captured(network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mapping[int, Tensor]]) -> Way | None:
+    """The model with our attention function in it, if it then gives its own weights."""
+    try:
+        calls = recorded(network, inputs, ROWS)
+    except Exception:  # whatever a model does that ours has not foreseen, there is another way
+        return None
+    kinds = _matched([weights for _, weights in calls], own)
+    if kinds is None:
+        return None
+    located = places_of([(module, kind) for (module, _), kind in zip(calls, kinds, strict=True)], network)
+    expected = {place: weights[0] for (_, place), (_, weights) in zip(located, calls, strict=True) if place is not None}
+    fuses = all(part._supports_sdpa for part in network.modules() if isinstance(part, PreTrainedModel))
+    ways = (Capture(network, located, fuses=fuses) for fuses in ((True, False) if fuses else (False,)))
+    return next((way for way in ways if _agrees(way, inputs, expected, _last(way.places))), None)
+
+
+def _matched(calls: list[Tensor], own: Mapping[Kind, Mapping[int, Tensor]]) -> list[Kind | None] | None:
+    """Which kind each call is, by the model's own weights, which come in the same order; None if some are missing."""
+    left = {kind: list(layers.values()) for kind, layers in own.items()}
+    kinds = []
+    for weights in calls:
+        kind = next((kind for kind, layers in left.items() if layers and _same(layers[0], weights)), None)
+        kinds.append(kind)
+        if kind is not None:
+            left[kind].pop(0)
+    return None if any(left.values()) else kinds
+
+
+def _hooked(
+    network: PreTrainedModel,
+    inputs: Inputs,
+    own: Mapping[Kind, Mapping[int, Tensor]],
+    seen: list[tuple[Module, int, Tensor]],
+) -> Way | None:
+    """The model with hooks on the modules that first returned each of its weights, if it can do without them."""
+    kinds = {id(weights): kind for kind, layers in own.items() for weights in layers.values()}
+    sources: dict[int, tuple[Module, int, Tensor]] = {}
+    for module, index, tensor in seen:
+        if id(tensor) in kinds:
+            sources.setdefault(id(tensor), (module, index, tensor))
+    if len(sources) < len(kinds):
+        return None
+    calls = places_of([(module, kinds[key]) for key, (module, _, _) in sources.items()], network)
+    expected = {place: sources[key][2][0] for key, (_, place) in zip(sources, calls, strict=True) if place}
+    way = Hooked(network, calls, {module: index for module, index, _ in sources.values()})
+    return way if _agrees(way, inputs, expected, way.places) else None
+
+
+def _last(places: Collection[Place]) -> list[Place]:
+    """The last layer of each kind, whose weights depend on all layers before."""
+    return list({place.kind: place for place in places}.values())
+
+
+def _agrees(way: Way, inputs: Inputs, expected: Weights, wanted: Collection[Place]) -> bool:
+    """Whether a way yields the expected weights of these places."""
+    got: dict[Place, Tensor] = {place: torch.zeros_like(expected[place]) for place in wanted}
+
+    def take(place: Place, first: int, weights: Tensor) -> None:
+        got[place][:, first : first + weights.shape[1], : weights.shape[2]] = weights
+
+    try:
+        way.run(inputs, wanted, take, ROWS)
+    except Exception:  # such as a model that does something with its weights after they have been taken from it
+        return False
+    return all(_same(expected[place], got[place]) for place in wanted)
+
+
+def _same(own: Tensor, weights: Tensor) -> bool:
+    """Whether these are the same weights, but for rounding, which in half precision adds up here and there."""
+    if own.shape != weights.shape:
+        return False
+    differences = (own.float() - weights.float()).abs()
+    return bool(differences.mean() <= ROUGH if own.dtype.itemsize < 4 else differences.max() <= EXACT)

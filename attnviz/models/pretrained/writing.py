@@ -1,0 +1,81 @@
+"""What a model writes by itself, a continuation or a translation: always the likeliest next token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from attnviz.errors import ModelError
+from attnviz.models.pretrained.capture import implementation
+from attnviz.models.pretrained.places import Inputs
+from attnviz.models.pretrained.reading import name_of, token_at
+from attnviz.text import Segment, Token, special_token
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A network with what it takes to choose the next word; `whole` is None where the checkpoint lacks that."""
+
+    name: str
+    whole: PreTrainedModel | None
+
+    def write(self, inputs: Inputs, count: int, **options: Any) -> list[int]:
+        """At most `count` ids that follow those of a decoder, or the start token of an encoder-decoder.
+
+        Raises:
+            ModelError: the checkpoint lacks what it takes.
+        """
+        if self.whole is None:
+            raise ModelError(
+                f"{self.name} cannot write: the weights that choose the next word are not in its files. "
+                "Give it a text that is already written."
+            )
+        given = 1 if self.whole.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+        options |= {"pad_token_id": self._padding(self.whole), "max_new_tokens": count, "use_cache": True}
+        with implementation(self.whole, self.whole.get_correct_attn_implementation(None)):
+            ids = self.whole.generate(  # type: ignore[operator]  # mypy takes it for a parameter
+                **inputs, do_sample=False, num_beams=1, **options
+            )
+        return [int(id_) for id_ in ids[0, given:]]
+
+    def ends(self) -> list[int]:
+        """The ids that end what is written."""
+        ends = self.whole.generation_config.eos_token_id if self.whole else None
+        return ends if isinstance(ends, list) else [] if ends is None else [ends]
+
+    def _padding(self, whole: PreTrainedModel) -> int:
+        """Nothing is padded, but without an id for it the library would warn."""
+        padding: int | None = whole.generation_config.pad_token_id
+        return padding if padding is not None else [*self.ends(), 0][0]
+
+
+def written_tokens(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
+    """The text that a model has written, and its tokens, the first of which stands at the position `first`.
+
+    A token stands for what decoding it adds to the text; tokens that only together make a character share it.
+    """
+    text = _decoded(tokenizer, ids)
+    segment = Segment(text, 1)
+    ends = [_agreement(_decoded(tokenizer, ids[: count + 1]), text) for count in range(len(ids))]
+    tokens: list[Token] = []
+    for index, id_ in enumerate(ids):
+        name = name_of(tokenizer, id_)
+        if id_ in tokenizer.all_special_ids:
+            tokens.append(special_token(name, first + index))
+            continue
+        start = max(ends[:index], default=0)
+        end = next((end for end in ends[index:] if end > start), start)
+        tokens.append(token_at(segment, (start, end), first + index, name))
+    return text, tokens
+
+
+def _decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    text = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    assert isinstance(text, str)
+    return text
+
+
+def _agreement(start: str, text: str) -> int:
+    """With how many same characters two texts begin."""
+    return next((i for i, (a, b) in enumerate(zip(start, text, strict=False)) if a != b), min(len(start), len(text)))

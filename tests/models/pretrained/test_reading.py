@@ -1,0 +1,150 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attnviz.errors import ModelError, TextError, UsageError
+from attnviz.models.base import Passage
+from attnviz.models.loading import Loading
+from attnviz.models.pretrained import load
+from attnviz.models.pretrained.edge import quiet
+from attnviz.text import By, Token
+
+TEXT = "the animal, did it cross"
+Models = Callable[[str], Any]
+
+
+def shown(tokens: tuple[Token, ...]) -> list[str]:
+    return [token.text for token in tokens]
+
+
+class TestTexts:
+    def test_a_token_stands_for_the_characters_that_the_tokenizer_says(self, model_of: Models) -> None:
+        reading = model_of("bert").read(Passage(text=TEXT))
+        assert shown(reading.tokens) == ["[CLS]", "the", "animal", ",", "did", "it", "cross", "[SEP]"]
+        assert [token.span for token in reading.tokens[1:3]] == [(0, 3), (4, 10)]
+        assert [token.special for token in reading.tokens] == [True, *[False] * 6, True]
+
+    def test_an_unknown_word_is_shown_as_it_stands_in_the_text(self, model_of: Models) -> None:
+        assert shown(model_of("bert").read(Passage(text="the zebra")).tokens) == ["[CLS]", "the", "zebra", "[SEP]"]
+
+    def test_a_pair_has_segments_and_token_types(self, model_of: Models) -> None:
+        reading = model_of("bert").read(Passage(text="the animal", pair="it was"))
+        assert shown(reading.tokens) == ["[CLS]", "the", "animal", "[SEP]", "it", "was", "[SEP]"]
+        assert [token.segment for token in reading.tokens if not token.special] == [0, 0, 1, 1]
+        assert reading.types == (0, 0, 0, 0, 1, 1, 1)
+
+    def test_token_types_that_a_model_has_no_embeddings_for_are_left_out(self, model_of: Models) -> None:
+        sizes = model_of("distilbert").read(Passage(text="the animal", pair="it was"))
+        assert len(model_of("distilbert").weights(sizes)) == 1
+
+    def test_the_texts_of_a_pair_are_groups_by_segment(self, model_of: Models) -> None:
+        model = model_of("bert")
+        (attention,) = model.attend("the animal", "it was", by=By.SEGMENT)
+        assert shown(attention.key_tokens) == ["[CLS]", "the animal", "[SEP]", "it was", "[SEP]"]
+
+    @pytest.mark.parametrize("family", ["bert", "roberta", "gpt2", "gpt-j", "opt", "bart", "ctrl"])
+    def test_a_text_longer_than_the_table_of_positions_is_refused(self, family: str, model_of: Models) -> None:
+        model = model_of(family)
+        special = len(model.read(Passage(text="a", target="a" if family == "bart" else None)).tokens) - 1
+        fits = 63 if family == "roberta" else 64  # RoBERTa's table begins after the position for padding
+        assert model.card.positions == fits
+        model.attend("a " * (fits - special), target="a" if family == "bart" else None)
+        with pytest.raises(TextError, match=rf"{fits + 1} tokens long.*reads at most {fits}\. Cut it"):
+            model.read(Passage(text="a " * (fits - special + 1), target="a" if family == "bart" else None))
+
+    @pytest.mark.parametrize("family", ["llama", "bloom", "t5", "xlnet", "deberta-v2"])
+    def test_a_text_may_be_any_length_where_positions_are_computed(self, family: str, model_of: Models) -> None:
+        model = model_of(family)
+        assert model.card.positions is None if family != "deberta-v2" else 64
+        if model.card.positions is None:
+            model.attend("a " * 70, target="a" if family == "t5" else None)
+
+    @pytest.mark.parametrize("text", ["", " \n", "half \ud800"])
+    def test_what_cannot_be_read_is_refused(self, text: str, model_of: Models) -> None:
+        with pytest.raises(TextError):
+            model_of("bert").read(Passage(text=text))
+        with pytest.raises(TextError):
+            model_of("bert").read(Passage(text="the", pair=text))
+        with pytest.raises(TextError):
+            model_of("t5").read(Passage(text="the", target=text))
+
+    def test_a_tokenizer_that_does_not_fit_the_network_is_refused(
+        self, folder_of: Callable[[str], Path], tmp_path: Path
+    ) -> None:
+        from transformers import BertConfig, BertModel
+
+        config = BertConfig(
+            vocab_size=11, hidden_size=24, num_hidden_layers=1, num_attention_heads=3, intermediate_size=37
+        )
+        with quiet():
+            BertModel(config).save_pretrained(tmp_path)
+        for file in folder_of("bert").glob("token*"):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+        with pytest.raises(ModelError, match=r"do not fit: a token has the number \d+, and the network knows 11"):
+            load("small", tmp_path, Loading()).read(Passage(text="a b c d e f g h"))
+
+
+class TestWhatAModelDoesNotTake:
+    def test_a_decoder_reads_no_pair(self, model_of: Models) -> None:
+        with pytest.raises(UsageError, match="no second text"):
+            model_of("gpt2").read(Passage(text="the", pair="animal"))
+
+    @pytest.mark.parametrize("family", ["bert", "gpt2"])
+    def test_only_an_encoder_decoder_takes_a_target(self, family: str, model_of: Models) -> None:
+        with pytest.raises(UsageError, match="takes no target"):
+            model_of(family).read(Passage(text="the", target="animal"))
+
+    @pytest.mark.parametrize("family", ["bert", "t5"])
+    def test_only_a_decoder_continues_a_text(self, family: str, model_of: Models) -> None:
+        with pytest.raises(UsageError, match="does not continue a text"):
+            model_of(family).read(Passage(text="the", generate=3))
+
+    def test_a_model_of_one_language_has_none_to_choose(self, folder_of: Callable[[str], Path]) -> None:
+        with pytest.raises(UsageError, match="no languages"):
+            load("t5", folder_of("t5"), Loading(target_language="fra_Latn"))
+
+
+class TestSlowTokenizers:
+    """Tokenizers that do not say where their tokens stand."""
+
+    @pytest.fixture
+    def model(self, tmp_path_factory: pytest.TempPathFactory) -> Any:
+        from transformers import ByT5Tokenizer, T5Config, T5ForConditionalGeneration
+
+        folder = tmp_path_factory.mktemp("byt5")
+        config = T5Config(
+            vocab_size=384, d_model=24, d_kv=10, d_ff=37, num_layers=2, num_heads=3, decoder_start_token_id=0
+        )
+        with quiet():
+            T5ForConditionalGeneration(config).save_pretrained(folder)
+            ByT5Tokenizer().save_pretrained(folder)
+        return load("byt5", folder, Loading())
+
+    def test_their_tokens_are_found_in_the_text(self, model: Any) -> None:
+        assert not model.tokenizer.is_fast
+        reading = model.read(Passage(text="to ü!", target="ab"))
+        assert [token.span for token in reading.tokens if not token.special][:2] == [(0, 1), (1, 2)]
+        assert shown(reading.tokens)[-2:] == ["!", "</s>"]
+
+    def test_the_bytes_of_a_character_share_its_span(self, model: Any) -> None:
+        reading = model.read(Passage(text="aüb", target="ab"))
+        assert [token.span for token in reading.tokens] == [(0, 1), (1, 2), (1, 2), (2, 3), None]
+
+    def test_pieces_that_carry_on_a_word_are_told_by_their_marks(self, tmp_path: Path, model_of: Models) -> None:
+        from transformers import CTRLTokenizer
+
+        (tmp_path / "vocab.json").write_text('{"<unk>": 0, "un@@": 1, "do": 2, "it": 3}')
+        (tmp_path / "merges.txt").write_text("#version: 0.2\nu n\nd o</w>\ni t</w>\n")
+        from attnviz.models.pretrained.reading import encode
+
+        with quiet():
+            tokenizer = CTRLTokenizer(str(tmp_path / "vocab.json"), str(tmp_path / "merges.txt"))
+        _, tokens, _ = encode(tokenizer, "undo it ?")
+        assert [(token.text, token.span) for token in tokens] == [
+            ("un", (0, 2)),
+            ("do", (2, 4)),
+            ("it", (5, 7)),
+            ("?", (8, 9)),
+        ]

@@ -1,0 +1,105 @@
+import gc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attnviz.attention import Selection
+from attnviz.errors import ModelError
+from attnviz.models.base import Passage
+from attnviz.models.loading import Loading
+from attnviz.models.pretrained import load
+from attnviz.models.pretrained.survey import TOKENS
+
+TEXT = "the animal did not cross the street because it was too tired"
+
+OWN_ATTENTION = {
+    *("deberta-v2", "mpnet", "xlm", "flaubert", "convbert", "roformer"),
+    *("gpt-j", "gpt-neo", "bloom", "mpt", "falcon", "codegen", "openai-gpt", "fsmt"),
+}
+"""Families that do not dispatch through the attention interface, but return their weights layer by layer."""
+
+Models = Callable[[str], Any]
+
+
+def test_no_family_takes_more_memory_than_it_must(any_family: str, model_of: Models) -> None:
+    way = "Returned" if any_family == "xlnet" else "Hooked" if any_family in OWN_ATTENTION else "Capture"
+    assert type(model_of(any_family).way).__name__ == way
+
+
+@pytest.mark.parametrize(("family", "fuses"), [("bert", True), ("llama", True), ("gemma2", False), ("gpt-oss", False)])
+def test_layers_are_run_without_weights_only_where_that_makes_no_difference(
+    family: str, fuses: bool, model_of: Models
+) -> None:
+    assert model_of(family).way.fuses is fuses
+
+
+@pytest.mark.parametrize(("family", "layers"), [("bert", "encoder.layer"), ("llama", "layers"), ("gpt-j", "h")])
+def test_what_comes_after_the_last_wanted_layer_is_not_run(family: str, layers: str, model_of: Models) -> None:
+    model, run = model_of(family), []
+    hooks = [
+        layer.register_forward_pre_hook(lambda *_, number=number: run.append(number))
+        for number, layer in enumerate(model.network.get_submodule(layers))
+    ]
+    blocks: list[Any] = []
+    model.run(model.read(Passage(text="the animal did")), Selection(layers=(1,), heads=(2,)), blocks.append)
+    for hook in hooks:
+        hook.remove()
+    assert run == [0, 1]
+    assert {(block.layer, block.heads) for block in blocks} == {(1, (2,))}
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("family", ["bert", "llama", "gpt-j"])
+def test_weights_come_in_blocks_of_a_few_rows(family: str, model_of: Models) -> None:
+    model = model_of(family)
+    reading = model.read(Passage(text=TEXT))
+    rows: list[tuple[int, int]] = []
+    model.run(reading, Selection(layers=(0,)), lambda block: rows.append((block.first_row, block.weights.shape[1])))
+    count = len(reading.tokens)
+    assert rows == [(first, min(5, count - first)) for first in range(0, count, 5)]
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_causal_blocks_hold_only_the_keys_that_their_rows_can_see(model_of: Models) -> None:
+    keys: list[int] = []
+    model = model_of("llama")
+    model.run(model.read(Passage(text=TEXT)), Selection(layers=(0,)), lambda block: keys.append(block.weights.shape[2]))
+    assert keys == [5, 10, 12]
+
+
+@pytest.mark.parametrize("family", ["bert", "llama", "gpt-j", "deberta-v2"])
+def test_no_more_than_one_layer_of_weights_is_held_at_a_time(family: str, model_of: Models) -> None:
+    model = model_of(family)
+    reading = model.read(Passage(text="a " * 31))
+    count = len(reading.tokens)
+    assert count != TOKENS
+    held: list[int] = []
+
+    def count_squares(block: Any) -> None:
+        shapes = [tuple(x.shape[-2:]) for x in gc.get_objects() if type(x).__name__ == "Tensor" and x.ndim == 4]
+        held.append(shapes.count((count, count)))
+
+    model.run(reading, Selection(), count_squares)
+    assert len(held) == 3
+    assert max(held) == held[0]
+
+
+def test_a_model_that_attends_to_long_texts_in_another_way_shows_only_short_ones(
+    tmp_path: Path, make: Callable[..., None]
+) -> None:
+    sizes = {
+        "vocab_size": 101,
+        "hidden_size": 24,
+        "num_attention_heads": 3,
+        "attention_head_size": 8,
+        "is_decoder": True,
+    }
+    sizes |= {"feed_forward_size": 37, "axial_pos_embds": False, "max_position_embeddings": 64}
+    sizes |= {"attn_layers": ["local", "local"], "local_attn_chunk_length": 8}
+    make(tmp_path, "ReformerModel", "ReformerConfig", sizes, "$A")
+    reformer = load("reformer", tmp_path, Loading())
+    assert reformer.attend("a " * 7)[0].shape == (2, 3, 7, 7)
+    with pytest.raises(ModelError, match="in another way"):
+        reformer.attend("a " * 16)
