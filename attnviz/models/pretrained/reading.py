@@ -85,9 +85,10 @@ def _of_slow(tokenizer: PreTrainedTokenizerBase, segments: Sequence[Segment], id
 
 def _piece(tokenizer: PreTrainedTokenizerBase, id_: int) -> str | None:
     """The characters that a piece of a vocabulary stands for; None if nobody knows."""
-    if id_ == tokenizer.unk_token_id or not tokenizer.decode([id_]):  # ByT5 has a piece for each byte of a character
+    if id_ == tokenizer.unk_token_id:
         return None
-    return _MARKERS.sub("", name_of(tokenizer, id_))
+    piece = _MARKERS.sub("", name_of(tokenizer, id_))
+    return piece if not piece or tokenizer.decode([id_]) else None  # ByT5 has a piece for each byte of a character
 
 
 def name_of(tokenizer: PreTrainedTokenizerBase, id_: int) -> str:
