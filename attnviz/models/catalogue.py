@@ -9,11 +9,12 @@ from attnviz.attention import Engine, Kind
 from attnviz.errors import ModelError
 from attnviz.models import builtin, hub
 from attnviz.models.base import Stack
-from attnviz.models.checkpoint import CheckpointModel
 from attnviz.models.configuration import UnsupportedError, configuration
+from attnviz.models.recognition import recognized
 from attnviz.models.registry import MINILM, minilm
 
 _LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"
+_MOST = 10_000  # layers or heads; a config that says more is damaged
 _HEADS = "num_attention_heads", "n_head", "n_heads", "num_heads"
 
 
@@ -73,7 +74,7 @@ def _described(
         config = configuration(folder)
         kind = purpose or f"A {config['model_type']} model" + (f": --revision {revision}." if revision else ".")
         try:
-            card = CheckpointModel(name, folder, hub.weight_files(folder)).card
+            card = recognized(name, folder, hub.weight_files(folder)).card
         except UnsupportedError:
             engine, stacks = Engine.TRANSFORMERS, _stacks(config)
             yield Entry(name=name, purpose=kind, engine=engine, size=size, stacks=stacks)
@@ -103,11 +104,13 @@ def _stacks(config: Mapping[str, Any]) -> dict[Kind, Stack]:
             for kind in (Kind.ENCODER, Kind.DECODER)
         }
     else:
-        causal = any("CausalLM" in name or "LMHead" in name for name in config.get("architectures") or ())
+        causal = any(sign in str(config.get("architectures")) for sign in ("CausalLM", "LMHead"))
         stacks = {Kind.DECODER if causal else Kind.ENCODER: _stack(config, _LAYERS, _HEADS)}
     return {kind: stack for kind, stack in stacks.items() if stack}
 
 
 def _stack(config: Mapping[str, Any], layers: tuple[str, ...], heads: tuple[str, ...]) -> Stack | None:
-    counts = [next((config[key] for key in keys if isinstance(config.get(key), int)), 0) for keys in (layers, heads)]
-    return Stack(tuple(range(counts[0])), counts[1]) if all(counts) else None
+    counts: list[Any] = [next((config[key] for key in keys if key in config), None) for keys in (layers, heads)]
+    if not all(isinstance(count, int) and 0 < count < _MOST for count in counts):
+        return None
+    return Stack(tuple(range(counts[0])), counts[1])

@@ -37,7 +37,7 @@ def json_object(path: Path) -> Mapping[str, Any]:
         found = json.loads(path.read_bytes())
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not valid JSON: {error}.") from error
     if not isinstance(found, dict):
         raise ModelError(f"{path} holds no JSON object.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from attnviz.models.keys import Key, flag, integer, number, table, word
 from attnviz.models.stretching import scaling
 from attnviz.reference.layers import Norm
 from attnviz.reference.transformer import Config, Positions
@@ -34,31 +35,50 @@ class Family:
     """How checkpoints of a family are written down.
 
     `prefix` stands before all names in checkpoints of a model with a head. `keys` has, for fields of `Config`, the key
-    in config.json and its default; `fixed` what does not depend on config.json, and `derive` what takes more than a
+    in config.json; `fixed` what does not depend on config.json, and `derive` what takes more than a
     key. `biased` says that no map goes without a bias, `typed` that its tokenizers tell the texts of a pair apart by
-    token types. `limit` is the key and default of how many tokens it reads
-    (None: any number). `supports` has the values that other keys must have if they are there.
+    token types. `limit` is the key of how many positions it has (None: any number). `supports` has the values that
+    other keys must have if they are there and not null.
     """
 
     prefix: str
     modules: Mapping[str, Module]
-    keys: Mapping[str, tuple[str, Any]]
+    keys: Mapping[str, Key]
     fixed: Mapping[str, Any]
     derive: Callable[[Mapping[str, Any], Config], Config] = lambda config, shape: shape
     biased: bool = True
     typed: bool = False
-    limit: tuple[str, int] | None = None
+    limit: Key | None = None
     supports: Mapping[str, Any] = field(default_factory=dict)
 
     def shape(self, config: Mapping[str, Any]) -> Config:
-        """The shape of a model, from what its config.json says."""
-        keyed = {name: config.get(key, default) for name, (key, default) in self.keys.items()}
+        """The shape of a model, from what its config.json says.
+
+        Raises:
+            ValueError: config.json makes no sense; the message says which key.
+            UnsupportedError: it asks for something that the reference transformer does not know.
+        """
+        keyed = {name: key.of(config) for name, key in self.keys.items()}
+        for name in ("width", "layers", "heads"):
+            if not 0 < keyed[name] < _LARGEST:
+                raise ValueError(f"{self.keys[name].names[0]} is {keyed[name]}")
         return self.derive(config, Config(**keyed | dict(self.fixed)))
 
     def positions(self, config: Mapping[str, Any], shape: Config) -> int | None:
-        """How many tokens a model reads, None without limit."""
-        return None if self.limit is None else config.get(*self.limit) - shape.first_position
+        """How many tokens a model reads, None without limit.
 
+        Raises:
+            ValueError: config.json makes no sense.
+        """
+        if self.limit is None:
+            return None
+        positions: int = self.limit.of(config) - (0 if shape.padding is None else shape.padding + 1)
+        if positions < 1:
+            raise ValueError(f"{self.limit.names[0]} leaves room for {positions} tokens")
+        return positions
+
+
+_LARGEST = 10**6  # no model is wider, or has more layers or heads
 
 _EMBEDDINGS = {
     "embedding": Module("embeddings.word_embeddings", table=True),
@@ -80,18 +100,18 @@ _BERT_MODULES = _EMBEDDINGS | {
     "layers.{}.feed_forward_norm": Module("encoder.layer.{}.output.LayerNorm"),
 }
 _BERT_KEYS = {
-    "width": ("hidden_size", 768),
-    "layers": ("num_hidden_layers", 12),
-    "heads": ("num_attention_heads", 12),
-    "activation": ("hidden_act", "gelu"),
-    "epsilon": ("layer_norm_eps", 1e-12),
+    "width": integer(768, "hidden_size"),
+    "layers": integer(12, "num_hidden_layers"),
+    "heads": integer(12, "num_attention_heads"),
+    "activation": word("gelu", "hidden_act"),
+    "epsilon": number(1e-12, "layer_norm_eps"),
 }
-_512 = ("max_position_embeddings", 512)
+_512 = integer(512, "max_position_embeddings")
 
 
 def _after_padding(config: Mapping[str, Any], shape: Config) -> Config:
     """Positions are counted from one beyond the id of the padding token, as fairseq did."""
-    return replace(shape, first_position=config.get("pad_token_id", 1) + 1)
+    return replace(shape, padding=integer(1, "pad_token_id").of(config))
 
 
 _BERT = Family(
@@ -108,7 +128,7 @@ _ELECTRA = replace(
     _BERT,
     prefix="electra.",
     modules=_BERT_MODULES | {"projection": Module("embeddings_project", optional=True)},
-    keys=_BERT_KEYS | {"width": ("hidden_size", 256), "heads": ("num_attention_heads", 4)},
+    keys=_BERT_KEYS | {"width": integer(256, "hidden_size"), "heads": integer(4, "num_attention_heads")},
 )
 _DISTILBERT = Family(
     prefix="distilbert.",
@@ -124,10 +144,10 @@ _DISTILBERT = Family(
         "layers.{}.feed_forward_norm": Module("transformer.layer.{}.output_layer_norm"),
     },
     keys={
-        "width": ("dim", 768),
-        "layers": ("n_layers", 6),
-        "heads": ("n_heads", 12),
-        "activation": ("activation", "gelu"),
+        "width": integer(768, "dim", "hidden_size"),
+        "layers": integer(6, "n_layers", "num_hidden_layers"),
+        "heads": integer(12, "n_heads", "num_attention_heads"),
+        "activation": word("gelu", "activation"),
     },
     fixed=_POST_NORM | {"epsilon": 1e-12},
     limit=_512,
@@ -148,14 +168,14 @@ _GPT2 = Family(
         "norm": Module("ln_f"),
     },
     keys={
-        "width": ("n_embd", 768),
-        "layers": ("n_layer", 12),
-        "heads": ("n_head", 12),
-        "activation": ("activation_function", "gelu_new"),
-        "epsilon": ("layer_norm_epsilon", 1e-5),
+        "width": integer(768, "n_embd", "hidden_size"),
+        "layers": integer(12, "n_layer", "num_hidden_layers"),
+        "heads": integer(12, "n_head", "num_attention_heads"),
+        "activation": word("gelu_new", "activation_function"),
+        "epsilon": number(1e-5, "layer_norm_epsilon"),
     },
     fixed={"causal": True},
-    limit=("n_positions", 1024),
+    limit=integer(1024, "n_positions", "max_position_embeddings"),
     supports={"add_cross_attention": False, "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False},
 )
 _LLAMA_MODULES = {
@@ -172,39 +192,43 @@ _LLAMA_MODULES = {
     "norm": Module("norm"),
 }
 _LLAMA_KEYS = {
-    "width": ("hidden_size", 4096),
-    "layers": ("num_hidden_layers", 32),
-    "heads": ("num_attention_heads", 32),
-    "key_heads": ("num_key_value_heads", None),
-    "head_width": ("head_dim", None),
-    "activation": ("hidden_act", "silu"),
-    "epsilon": ("rms_norm_eps", 1e-6),
+    "width": integer(4096, "hidden_size"),
+    "layers": integer(32, "num_hidden_layers"),
+    "heads": integer(32, "num_attention_heads"),
+    "key_heads": integer(None, "num_key_value_heads", nullable=True),
+    "head_width": integer(None, "head_dim", nullable=True),
+    "activation": word("silu", "hidden_act"),
+    "epsilon": number(1e-6, "rms_norm_eps"),
 }
 _LLAMA_FIXED = {"causal": True, "positions": Positions.ROTARY, "norm": Norm.RMS, "gated": True}
 
 
 def _rotary(config: Mapping[str, Any], shape: Config, longest: int = 32768) -> Config:
     """The base and the scaling of rotary positions; `longest` is the default of max_position_embeddings."""
-    given = config.get("rope_scaling") or config.get("rope_parameters") or {}
-    base = given.get("rope_theta", config.get("rope_theta", 10000.0))
+    given = table(config, "rope_scaling", "rope_parameters")
+    base = _BASE.of(given if "rope_theta" in given else config)
     width = shape.head_width or shape.width // shape.heads
     return replace(shape, base=base, scaling=scaling(given, config, longest, width, base))
 
 
 def _rotary_with_window(config: Mapping[str, Any], shape: Config) -> Config:
     """Mistral: every layer sees no further than the window, if there is one."""
-    window = config.get("sliding_window", 4096)
-    return replace(_rotary(config, shape, 131072), windows=(window,) * shape.layers)
+    return replace(_rotary(config, shape, 131072), windows=(_WINDOW.of(config),) * shape.layers)
 
 
 def _rotary_with_some_windows(config: Mapping[str, Any], shape: Config) -> Config:
     """Qwen: the layers of one type, or else those from a certain one on, have a window if any has."""
-    kinds = config.get("layer_types")
-    first = config.get("max_window_layers", 28)
-    slides = [kind == "sliding_attention" for kind in kinds] if kinds else [i >= first for i in range(shape.layers)]
-    window = config.get("sliding_window", 4096) if config.get("use_sliding_window", False) else None
-    return replace(_rotary(config, shape), windows=tuple(window if slide else None for slide in slides))
+    first = integer(28, "max_window_layers").of(config)
+    kinds = config.get("layer_types") or [_SLIDING if i >= first else "" for i in range(shape.layers)]
+    if not isinstance(kinds, list) or len(kinds) != shape.layers:
+        raise ValueError(f"layer_types is {kinds!r}, for {shape.layers} layers")
+    window = _WINDOW.of(config) if flag(False, "use_sliding_window").of(config) else None
+    return replace(_rotary(config, shape), windows=tuple(window if kind == _SLIDING else None for kind in kinds))
 
+
+_BASE = number(10000.0, "rope_theta")
+_WINDOW = integer(4096, "sliding_window", nullable=True)
+_SLIDING = "sliding_attention"
 
 _LLAMA = Family(
     prefix="model.",
@@ -215,7 +239,9 @@ _LLAMA = Family(
     biased=False,
 )
 _QWEN2 = replace(
-    _LLAMA, keys=_LLAMA_KEYS | {"key_heads": ("num_key_value_heads", 32)}, derive=_rotary_with_some_windows
+    _LLAMA,
+    keys=_LLAMA_KEYS | {"key_heads": integer(32, "num_key_value_heads", nullable=True)},
+    derive=_rotary_with_some_windows,
 )
 
 FAMILIES: dict[str, Family] = {
@@ -228,7 +254,10 @@ FAMILIES: dict[str, Family] = {
     "gpt2": _GPT2,
     "llama": _LLAMA,
     "mistral": replace(
-        _LLAMA, keys=_LLAMA_KEYS | {"key_heads": ("num_key_value_heads", 8)}, derive=_rotary_with_window
+        _LLAMA,
+        keys=_LLAMA_KEYS | {"key_heads": integer(8, "num_key_value_heads", nullable=True)},
+        derive=_rotary_with_window,
+        supports={"layer_types": None},
     ),
     "qwen2": _QWEN2,
     "qwen3": replace(
@@ -238,7 +267,8 @@ FAMILIES: dict[str, Family] = {
             "layers.{}.attention.query_norm": Module("layers.{}.self_attn.q_norm"),
             "layers.{}.attention.key_norm": Module("layers.{}.self_attn.k_norm"),
         },
-        keys=_LLAMA_KEYS | {"key_heads": ("num_key_value_heads", 32), "head_width": ("head_dim", 128)},
+        keys=_LLAMA_KEYS
+        | {"key_heads": integer(32, "num_key_value_heads", nullable=True), "head_width": integer(128, "head_dim")},
         fixed=_LLAMA_FIXED | {"norm_heads": True},
     ),
 }

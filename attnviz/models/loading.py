@@ -24,11 +24,10 @@ class Loading:
     target_language: str | None = None
 
     @property
-    def computes_elsewhere(self) -> bool:
+    def beyond_reference(self) -> bool:
         """Whether something is asked for that the reference engine has not got: it computes in float32 on the CPU."""
         return (
-            self.engine is Engine.TRANSFORMERS
-            or self.device not in ("auto", "cpu")
+            self.device not in ("auto", "cpu")
             or self.dtype != "float32"
             or self.trust_remote_code
             or self.source_language is not None

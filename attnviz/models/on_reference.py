@@ -40,11 +40,12 @@ class ReferenceModel(Model):
             if layer in axes.layers:
                 each(Block(self.kind, layer, axes.heads, first_row, weights[heads]))
 
-        transformer(
-            np.asarray(reading.ids),
-            self.parameters,
-            self.shape,
-            types=self.types(reading),
-            watch=watch,
-            depth=max(axes.layers, default=-1) + 1,
-        )
+        with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
+            transformer(
+                np.asarray(reading.ids),
+                self.parameters,
+                self.shape,
+                types=self.types(reading),
+                watch=watch,
+                depth=max(axes.layers, default=-1) + 1,
+            )

@@ -11,6 +11,7 @@ from attnviz.models.base import Model
 from attnviz.models.checkpoint import CheckpointModel
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.loading import DEFAULT, Loading
+from attnviz.text import visible
 
 ALIASES = {"builtin": "builtin/encoder"}
 MINILM = "minilm"
@@ -24,9 +25,17 @@ def load(name: str, loading: Loading = DEFAULT) -> Model:
         ModelError: there is none, or it cannot be loaded; the message says what to do.
         UsageError: it cannot be loaded in the way that was asked for.
     """
-    if (folder := builtin.folders().get(ALIASES.get(name, name))) is not None:
-        if loading.computes_elsewhere:
-            raise UsageError(f"{name} runs on the reference engine only, on the CPU in float32.")
+    folder = builtin.folders().get(ALIASES.get(name, name))
+    if loading.revision is not None and (folder or name == MINILM):
+        raise UsageError(f"{visible(name)} is installed here in one version: leave --revision out.")
+    if loading.beyond_reference and (folder or loading.engine is Engine.REFERENCE):
+        ran = visible(name) if folder else "The reference engine"
+        raise UsageError(
+            f"{ran} runs on the CPU in float32, without a model's own code and languages: leave such options out."
+        )
+    if folder is not None:
+        if loading.engine is Engine.TRANSFORMERS:
+            raise UsageError(f"{visible(name)} runs on the reference engine only: leave --engine out.")
         return builtin.BuiltinEncoder(folder)
     return _pretrained(name, minilm() if name == MINILM else hub.locate(name, loading), loading)
 
@@ -39,7 +48,7 @@ def _pretrained(name: str, folder: Path, loading: Loading) -> Model:
 
         return pretrained.load(name, folder, loading)
 
-    if loading.computes_elsewhere:
+    if loading.engine is Engine.TRANSFORMERS or loading.beyond_reference:
         return on_transformers()
     try:
         reference = CheckpointModel(name, folder, hub.weight_files(folder))

@@ -1,45 +1,44 @@
 """The parameters of a checkpoint, under the names that the reference transformer knows them by."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attnviz.errors import ModelError
 from attnviz.models.configuration import CONFIG
-from attnviz.models.families import Family
+from attnviz.models.families import Family, Module
 from attnviz.models.tensors import Tensor, tensors
 from attnviz.reference.arrays import Array
 from attnviz.reference.transformer import Config
 
 _LAYERS = "layers."
+_OLD_SPELLINGS = {"weight": "gamma", "bias": "beta"}  # of norms, in checkpoints converted from TensorFlow
 
 
 class Stored(Mapping[str, Array]):
     """The arrays of a checkpoint by the names of the reference transformer, each read when it is looked up.
 
     Raises:
-        ModelError: the files cannot be read, are damaged, or lack what the shape asks for.
+        ModelError: the files cannot be read, are damaged, or hold something else than the shape asks for.
     """
 
     def __init__(self, family: Family, shape: Config, files: Sequence[Path]) -> None:
-        self._family = family
-        self._layers = shape.layers
+        self._family, self._shape = family, shape
         self.tensors = tensors(files)
         bare = family.modules["embedding"].name
         self._prefix = "" if f"{bare}.weight" in self.tensors else family.prefix
-        self._check(shape, files[0].parent)
+        self._check(files[0].parent)
 
     def __getitem__(self, name: str) -> Array:
         """The array of this name; of a table only the rows that are then asked for."""
-        part, _, kind = name.rpartition(".")
-        module = self._family.modules[_template(part)]
+        module, kind = self._module(name)
         tensor = self.tensor(name)
         if module.table:
             return tensor
-        array = tensor.read()
-        if module.third is not None:
-            array = np.split(array, 3, axis=-1)[module.third]
+        array = tensor.read() if module.third is None else np.split(_fused(tensor), 3, axis=-1)[module.third]
         return array.T if module.transposed and kind == "weight" else array
 
     def tensor(self, name: str) -> Tensor:
@@ -48,8 +47,8 @@ class Stored(Mapping[str, Array]):
         Raises:
             KeyError: the checkpoint has none.
         """
-        part, _, kind = name.rpartition(".")
-        theirs = self._prefix + self._family.modules[_template(part)].name.format(*_numbers(part))
+        module, kind = self._module(name)
+        theirs = self._prefix + module.name.format(*_layer_of(name))
         spelled = (f"{theirs}.{kind}", f"{theirs}.{_OLD_SPELLINGS[kind]}")
         for spelling in spelled:
             if spelling in self.tensors:
@@ -59,52 +58,92 @@ class Stored(Mapping[str, Array]):
     def __iter__(self) -> Iterator[str]:
         """All names that every model of the family has, whether or not they are in the files."""
         for template, module in self._family.modules.items():
-            if module.optional:
-                continue
-            kinds = ("weight",) if module.table or not self._family.biased else ("weight", "bias")
-            layers = range(self._layers) if template.startswith(_LAYERS) else (0,)
-            yield from (f"{template.format(layer)}.{kind}" for layer in layers for kind in kinds)
+            if not module.optional:
+                kinds = ("weight",) if module.table or not self._family.biased else ("weight", "bias")
+                yield from (f"{part}.{kind}" for part in self._parts(template) for kind in kinds)
 
     def __len__(self) -> int:
         """How many names there are."""
         return sum(1 for _ in self)
 
-    def _check(self, shape: Config, folder: Path) -> None:
-        for name in self:
+    @property
+    def positions(self) -> int:
+        """How many tokens there are learned positions for."""
+        rows = self.tensor("positions.weight").shape[0]
+        return rows if self._shape.padding is None else rows - self._shape.padding - 1
+
+    def _module(self, name: str) -> tuple[Module, str]:
+        """What the file calls a part, and whether its weight or its bias is meant."""
+        part, _, kind = name.rpartition(".")
+        if part.startswith(_LAYERS):
+            part = f"{_LAYERS}{{}}.{part.split('.', 2)[2]}"
+        return self._family.modules[part], kind
+
+    def _parts(self, template: str) -> Iterator[str]:
+        """A part of the model in each of its layers, or the one that there is."""
+        layers = range(self._shape.layers) if template.startswith(_LAYERS) else (0,)
+        return (template.format(layer) for layer in layers)
+
+    def _check(self, folder: Path) -> None:
+        required = set(self)
+        parts = [part for template in self._family.modules for part in self._parts(template)]
+        for name in (f"{part}.{kind}" for part in parts for kind in ("weight", "bias")):
             try:
-                found = self.tensor(name).shape
+                found, wanted = self.tensor(name).shape, self._expected(name)
             except KeyError as error:
+                if name not in required:
+                    continue
                 raise ModelError(
                     f"{folder} lacks the tensor {error.args[0]}: a file is missing, or {CONFIG} is another model's."
                 ) from None
-            wanted = _expected(name, shape, self._family)
-            if wanted is not None and found != wanted:
+            if found != wanted:
                 raise ModelError(
                     f"The {CONFIG} of {folder} does not fit its weights: {name} has the shape {found}, not {wanted}."
                 )
 
+    def _expected(self, name: str) -> tuple[int, ...]:
+        """The shape that an array has in the file, if it is what the config says."""
+        module, kind = self._module(name)
+        part = name.split(".")[-2]
+        narrower = "projection" in self._family.modules  # ELECTRA
+        embedding = self.tensor("embedding.weight").shape[-1] if narrower else self._shape.width
+        if module.table:
+            return *self.tensor(name).shape[:1], embedding
+        up, _ = self._module("layers.0.feed_forward.up.weight")
+        inner = (*self.tensor("layers.0.feed_forward.up.weight").shape, 0)[1 if up.transposed else 0]
+        out, *into = _shapes(self._shape, embedding, inner)[part]
+        out *= 1 if module.third is None else 3
+        if kind == "bias":
+            return (out,)
+        return (*into, out) if module.transposed else (out, *into)
 
-_OLD_SPELLINGS = {"weight": "gamma", "bias": "beta"}  # of norms, in checkpoints converted from TensorFlow
+
+def _shapes(shape: Config, embedding: int, inner: int) -> dict[str, tuple[int, ...]]:
+    """What each map gives and takes, [out, in], and how long the vectors are that each norm scales, [width]."""
+    width, head = shape.width, shape.head_width or shape.width // shape.heads
+    queries, keys = shape.heads * head, (shape.key_heads or shape.heads) * head
+    return {
+        "query": (queries, width),
+        "key": (keys, width),
+        "value": (keys, width),
+        "output": (width, queries),
+        "query_norm": (head,),
+        "key_norm": (head,),
+        "up": (inner, width),
+        "gate": (inner, width),
+        "down": (width, inner),
+        "attention_norm": (width,),
+        "feed_forward_norm": (width,),
+        "norm": (width,),
+        "embedding_norm": (embedding,),
+        "projection": (width, embedding),
+    }
 
 
-def _template(part: str) -> str:
-    """The name of a part with its layer's number taken out."""
-    if not part.startswith(_LAYERS):
-        return part
-    _, _, rest = part.removeprefix(_LAYERS).partition(".")
-    return f"{_LAYERS}{{}}.{rest}"
+@lru_cache(maxsize=2)  # the weight and the bias of one layer, each of which is asked for three times in a row
+def _fused(tensor: Tensor) -> NDArray[np.float32]:
+    return tensor.read()
 
 
-def _numbers(part: str) -> list[str]:
-    return [part.split(".")[1]] if part.startswith(_LAYERS) else []
-
-
-def _expected(name: str, shape: Config, family: Family) -> tuple[int, ...] | None:
-    """The shape of the maps to queries and keys, [heads · d, width] as a rule, from which all other shapes follow."""
-    part, _, kind = name.rpartition(".")
-    heads = {"query": shape.heads, "key": shape.key_heads or shape.heads}.get(part.rpartition(".")[2])
-    if heads is None or kind != "weight":
-        return None
-    module = family.modules[_template(part)]
-    out = heads * (shape.head_width or shape.width // shape.heads) * (1 if module.third is None else 3)
-    return (shape.width, out) if module.transposed else (out, shape.width)
+def _layer_of(name: str) -> list[str]:
+    return [name.split(".")[1]] if name.startswith(_LAYERS) else []

@@ -5,8 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from attnviz.models.configuration import UnsupportedError
-from attnviz.reference.rotary import UNSCALED, Dynamic, Linear, Llama3, LongRope, Scaling, Yarn
+from attnviz.models.keys import integer, number, word
+from attnviz.reference.rotary import UNSCALED, Dynamic, Linear, Llama3, LongRope, Scaling, Yarn, frequencies
+
+_LONG = 10**9  # tokens; longer than any training
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +44,28 @@ def scaling(parameters: Mapping[str, Any], config: Mapping[str, Any], longest: i
 
     Raises:
         UnsupportedError: it is of a kind that the reference transformer does not know.
+        ValueError: its parameters make no sense.
     """
-    longest = config.get("max_position_embeddings", longest)
-    trained = config.get("original_max_position_embeddings", parameters.get("original_max_position_embeddings"))
-    kind = parameters.get("rope_type", parameters.get("type", "default"))
-    partial = parameters.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0))
+    longest = integer(longest, "max_position_embeddings").of(config)
+    original = integer(None, "original_max_position_embeddings", nullable=True)
+    trained = original.of(config) or original.of(parameters) or longest
+    kind = word("default", "rope_type", "type").of(parameters)
+    share = number(1.0, "partial_rotary_factor")
+    partial = share.of(parameters if "partial_rotary_factor" in parameters else config)
     if kind not in _SCALINGS or partial != 1.0:
         raise UnsupportedError(f"The reference engine knows no rotary positions of the type {kind!r} over {partial}.")
-    return _SCALINGS[kind](_Given(parameters, longest, trained or longest, width, base))
+    made = _SCALINGS[kind](_Given(parameters, longest, trained, width, base))
+    _check(made, width, base)
+    return made
+
+
+def _check(scaling: Scaling, width: int, base: float) -> None:
+    """Whether a scaling gives as many frequencies as it is given, and numbers, in short texts and in long ones."""
+    plain = frequencies(width, base, like=np.zeros(1))
+    with np.errstate(all="ignore"):
+        scaled = [scaling(plain, tokens) for tokens in (1, _LONG)]
+    if not all(some.shape == plain.shape and np.isfinite(some).all() for some in (*scaled, plain * scaling.magnitude)):
+        raise ValueError("the factors of its rotary positions do not fit")
 
 
 def _llama3(given: _Given) -> Scaling:
@@ -82,7 +101,9 @@ def _yarn_magnitude(given: _Given) -> float:
 def _longrope(given: _Given) -> Scaling:
     longer = given.factor
     magnitude = 1.0 if longer <= 1 else math.sqrt(1 + math.log(longer) / math.log(given.trained))
-    short, long = (tuple(given.parameters[f"{which}_factor"]) for which in ("short", "long"))
+    short, long = (tuple(map(float, given.parameters[f"{which}_factor"])) for which in ("short", "long"))
+    if {len(short), len(long)} != {given.width // 2}:
+        raise ValueError(f"{len(short)} and {len(long)} factors do not fit {given.width // 2} frequencies")
     return LongRope(short, long, given.trained, given.magnitude(magnitude))
 
 

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import ModelError
+from attnviz.text import visible
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
@@ -42,7 +44,7 @@ class Tensor:
         """
         return self._read(0, self.size).reshape(self.shape)
 
-    def __getitem__(self, rows: slice | NDArray[np.integer]) -> NDArray[np.float32]:
+    def __getitem__(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Only some rows, as an array gives them, without reading the others.
 
         Raises:
@@ -50,13 +52,13 @@ class Tensor:
             ModelError: as in `read`.
         """
         count, width = self.shape[0], math.prod(self.shape[1:])
-        wanted = np.arange(count)[rows] if isinstance(rows, slice) else np.asarray(rows)
-        if wanted.size and not 0 <= wanted.min() <= wanted.max() < count:
-            raise IndexError(f"row {wanted.max()} of {count}")
-        each, inverse = np.unique(wanted, return_inverse=True)
+        if rows.size and not 0 <= rows.min() <= rows.max() < count:
+            raise IndexError(f"row {rows.max()} of {count}")
+        each, inverse = np.unique(rows, return_inverse=True)
         read = [self._read(first * width, (last - first) * width) for first, last in _runs(each.tolist())]
         rows_read = np.concatenate(read or [np.zeros(0, np.float32)]).reshape(-1, *self.shape[1:])
-        return rows_read[inverse.reshape(wanted.shape)]
+        wanted: NDArray[np.float32] = rows_read[inverse.reshape(rows.shape)]
+        return wanted
 
     def _read(self, first: int, count: int) -> NDArray[np.float32]:
         """So many numbers from the first on, flat."""
@@ -73,10 +75,10 @@ class Tensor:
 def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Rows that follow each other, each run as its first and one beyond its last."""
     first = 0
-    for index in range(1, len(rows) + 1):
-        if index == len(rows) or rows[index] != rows[index - 1] + 1:
-            yield rows[first], rows[index - 1] + 1
-            first = index
+    for at in range(1, len(rows) + 1):
+        if at == len(rows) or rows[at] != rows[at - 1] + 1:
+            yield rows[first], rows[at - 1] + 1
+            first = at
 
 
 def _widened(raw: NDArray[np.uint16]) -> NDArray[np.float32]:
@@ -99,15 +101,15 @@ def _tensors_of(path: Path) -> Iterator[tuple[str, Tensor]]:
         if name == "__metadata__":
             continue
         try:
-            first, last = entry["data_offsets"]
-            tensor = Tensor(path, start + first, entry["dtype"], tuple(entry["shape"]))
+            first, last = map(index, entry["data_offsets"])
+            tensor = Tensor(path, start + first, str(entry["dtype"]), tuple(map(index, entry["shape"])))
         except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(path, f"the entry of {name} makes no sense") from error
-        if not 0 <= first <= last <= end - start:
+            raise _damaged(path, f"the entry of {visible(name)} makes no sense") from error
+        if not 0 <= first <= last <= end - start or min(tensor.shape, default=0) < 0:
             raise _damaged(path, "it ends before its last tensor does; download it again")
         itemsize = np.dtype(_DTYPES.get(tensor.dtype, "V0")).itemsize
         if itemsize and last - first != tensor.size * itemsize:
-            raise _damaged(path, f"the size of {name} is not that of its shape")
+            raise _damaged(path, f"the size of {visible(name)} is not that of its shape")
         yield name, tensor
 
 
@@ -122,7 +124,7 @@ def _header(path: Path) -> tuple[Mapping[str, Any], int, int]:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
     try:
         header = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, "it has no readable header; download it again") from error
     if not isinstance(header, dict):
         raise _damaged(path, "its header is no table of tensors")

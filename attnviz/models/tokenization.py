@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from attnviz.errors import HOW_TO_CUT, ModelError, TextError
 from attnviz.models.base import Card, Passage, Reading
-from attnviz.models.configuration import json_object
 from attnviz.text import Segment, Token, checked, special_token
 
 if TYPE_CHECKING:
@@ -47,29 +46,20 @@ class TextReader:
 
         Raises:
             TextError: a text is empty, not valid Unicode, or has more tokens than the model has positions.
+            ModelError: the tokenizer fails.
         """
         texts = [checked(text) for text in (passage.text, passage.pair) if text is not None]
-        encoding = self.tokenizer.encode(texts[0], texts[1] if passage.pair is not None else None)
+        encoding = self._encoding(texts, card)
         check_length(len(encoding), card)
         tokens = tuple(_tokens(encoding, [Segment(text, number) for number, text in enumerate(texts)]))
         return Reading(passage=passage, ids=tuple(encoding.ids), tokens=tokens, types=tuple(encoding.type_ids))
 
-
-def gives_types(folder: Path, *, otherwise: bool) -> bool:
-    """Whether a tokenizer gives token types along with ids, as its tokenizer_config.json or else its class has it.
-
-    Raises:
-        ModelError: that file is no JSON object.
-    """
-    path = folder / "tokenizer_config.json"
-    if not path.exists():
-        return otherwise
-    config = json_object(path)
-    names = config.get("model_input_names", () if config.get("tokenizer_class") in _UNTYPED else None)
-    return otherwise if names is None else "token_type_ids" in names
-
-
-_UNTYPED = "PreTrainedTokenizerFast", "TokenizersBackend"  # what transformers calls a tokenizer of no family
+    def _encoding(self, texts: list[str], card: Card) -> "Encoding":
+        first, second = texts[0], texts[1] if len(texts) > 1 else None
+        try:
+            return self.tokenizer.encode(first, second)
+        except Exception as error:  # as of one that knows no token for what it does not know
+            raise ModelError(f"The tokenizer of {card.name} cannot read this text: {error}.") from error
 
 
 def check_length(tokens: int, card: Card, what: str = "The text", more: int = 0) -> None:

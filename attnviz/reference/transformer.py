@@ -31,7 +31,8 @@ class Config:
     """The shape of a transformer: an encoder, or if it is `causal` a decoder.
 
     `key_heads` are the heads of keys and values where groups of heads share them, `head_width` is set where it is not
-    width / heads. Learned positions are counted from `first_position`, rotary ones have a `base` and a `scaling`.
+    width / heads. Learned positions are counted from one beyond the id of `padding`, if that is given, and tokens of
+    that id have none; rotary ones have a `base` and a `scaling`.
     `windows` has for each layer how many tokens back a query sees, None without end. `norm_first` norms what a layer
     reads (pre-norm), else what it writes (post-norm); `norm_embedding` norms what the first layer reads, and
     `norm_heads` the queries and keys of each head.
@@ -45,7 +46,7 @@ class Config:
     causal: bool = False
     windows: tuple[int | None, ...] = ()
     positions: Positions = Positions.LEARNED
-    first_position: int = 0
+    padding: int | None = None
     base: float = 10000.0
     scaling: Scaling = UNSCALED
     activation: str = "gelu"
@@ -85,11 +86,10 @@ def embed(ids: Array, parameters: Parameters, config: Config, types: Array | Non
     x = parameters["embedding.weight"][ids]  # [..., tokens, width]
     if types is not None:
         x = x + parameters["types.weight"][types]
-    tokens = ids.shape[-1]
     if config.positions is Positions.LEARNED:
-        x = x + parameters["positions.weight"][config.first_position : config.first_position + tokens]
+        x = x + parameters["positions.weight"][_positions(ids, config)]
     elif config.positions is Positions.SINUSOIDAL:
-        x = x + sinusoidal(namespace(x).arange(tokens, dtype=x.dtype, device=x.device), config.width)
+        x = x + sinusoidal(namespace(x).arange(ids.shape[-1], dtype=x.dtype, device=x.device), config.width)
     if config.norm_embedding:
         x = _norm(x, parameters, "embedding_norm", config)
     return linear(x, parameters.within("projection")) if x.shape[-1] != config.width else x
@@ -128,6 +128,15 @@ def transformer_layer(
         norm = partial(_norm, parameters=parameters, part=f"{part}_norm", config=config)
         x = x + sublayer(norm(x)) if config.norm_first else norm(x + sublayer(x))
     return x
+
+
+def _positions(ids: Array, config: Config) -> Array:
+    """The row of the table of learned positions for each token, [tokens] or, where padding is passed over, as `ids`."""
+    xp = namespace(ids)
+    if config.padding is None:
+        return xp.arange(ids.shape[-1], device=ids.device)
+    counted = xp.astype(ids != config.padding, xp.int64)
+    return xp.cumulative_sum(counted, axis=-1) * counted + config.padding
 
 
 def _norm(x: Array, parameters: Parameters, part: str, config: Config) -> Array:

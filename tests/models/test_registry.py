@@ -68,8 +68,20 @@ def test_transformers_is_not_loaded_for_a_text_that_is_not_worth_it() -> None:
     [{"engine": "transformers"}, {"device": "cuda"}, {"dtype": "float16"}, {"source_language": "de"}],
 )
 def test_what_is_built_in_runs_on_the_reference_only(loading: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="reference engine only"):
+    with pytest.raises(UsageError, match="runs on"):
         attnviz.load("builtin", **loading)
+
+
+@pytest.mark.parametrize("beyond", [{"device": "cuda"}, {"dtype": "bfloat16"}, {"trust_remote_code": True}])
+def test_an_engine_that_was_asked_for_is_not_exchanged_for_another(beyond: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="The reference engine runs on the CPU in float32"):
+        attnviz.load("minilm", engine="reference", **beyond)
+
+
+@pytest.mark.parametrize("name", ["builtin", "minilm", "."])
+def test_what_is_here_has_no_revisions(name: str) -> None:
+    with pytest.raises(UsageError, match="revision"):
+        attnviz.load(str(registry.minilm()) if name == "." else name, revision="main")
 
 
 def test_a_folder_is_a_model(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ def weight_files(folder: Path) -> list[Path]:
     """
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
+    if (folder / WEIGHTS).is_symlink():
+        raise ModelError(f"{visible(str(folder / WEIGHTS))} leads to a file that is not there: download it again.")
     if not (folder / INDEX).is_file():
         raise no_safetensors(str(folder), [path.name for path in folder.iterdir()])
     shards = shard_names(folder)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attnviz.errors import ModelError
+from attnviz.errors import ModelError, UsageError
 from attnviz.models.hub.cache import find
 from attnviz.models.hub.download import download
 from attnviz.models.hub.folder import CONFIG, WEIGHTS, is_complete
@@ -19,9 +19,12 @@ def locate(name: str, loading: Loading) -> Path:
 
     Raises:
         ModelError: there is no such model, or it cannot be downloaded; the message says what to do.
+        UsageError: a revision of a folder was asked for.
     """
     folder = _local(name)
     if folder is not None:
+        if loading.revision is not None:
+            raise UsageError(f"{visible(name)} is a folder, and has no revisions: leave --revision out.")
         return folder
     folder = find(name, loading.revision)
     if folder is not None and is_complete(folder, loading.trust_remote_code):

@@ -1,0 +1,79 @@
+"""Values in config.json: their spellings, what stands for them where they are absent, and what they must be."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_LARGEST = 10**8  # no size of a model is larger; keeps a damaged config from filling the memory
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A value of config.json under the first of its `names` that is there, of the type of its `default`.
+
+    Where it is `nullable`, it may be null, which is None; a default of None stands for a whole number.
+    """
+
+    default: int | float | str | None
+    names: tuple[str, ...]
+    nullable: bool = False
+
+    def of(self, config: Mapping[str, Any]) -> Any:
+        """The value.
+
+        Raises:
+            ValueError: it is of another type, or out of all reason; the message names the key.
+        """
+        name = next((name for name in self.names if name in config), None)
+        if name is None:
+            return self.default
+        value = config[name]
+        if not self._fits(value):
+            raise ValueError(f"{name} is {value!r}")
+        return value
+
+    def _fits(self, value: Any) -> bool:
+        if value is None:
+            return self.nullable
+        if isinstance(self.default, str):
+            return isinstance(value, str)
+        if isinstance(value, bool):
+            return isinstance(self.default, bool)
+        if isinstance(self.default, float):
+            return isinstance(value, int | float) and math.isfinite(value) and value > 0
+        return isinstance(value, int) and 0 <= value <= _LARGEST
+
+
+def integer(default: int | None, *names: str, nullable: bool = False) -> Key:
+    """A whole number, not negative."""
+    return Key(default, names, nullable)
+
+
+def number(default: float, *names: str) -> Key:
+    """A positive number."""
+    return Key(default, names)
+
+
+def word(default: str, *names: str) -> Key:
+    """A name of something."""
+    return Key(default, names)
+
+
+def flag(default: bool, *names: str) -> Key:
+    """Whether something is so."""
+    return Key(default, names)
+
+
+def table(config: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """The first of these tables that is there and not empty.
+
+    Raises:
+        ValueError: one is no table.
+    """
+    for name in names:
+        if found := config.get(name):
+            if not isinstance(found, dict):
+                raise ValueError(f"{name} is {found!r}")
+            return found
+    return {}
