@@ -5,7 +5,7 @@ from functools import cached_property
 
 from attnviz.attention import Attention, Kind, Selection
 from attnviz.models.base import ALL, Each, Model, Passage, Reading
-from attnviz.models.checkpoint import CheckpointModel
+from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.text import By
 
 MUCH_WORK = 2e11

@@ -9,8 +9,8 @@ from attnviz.attention import Engine, Kind
 from attnviz.errors import ModelError
 from attnviz.models import builtin, hub
 from attnviz.models.base import Stack
+from attnviz.models.checkpoint.recognition import recognized
 from attnviz.models.configuration import UnsupportedError, configuration
-from attnviz.models.recognition import recognized
 from attnviz.models.registry import MINILM, minilm
 
 _LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"

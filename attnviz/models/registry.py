@@ -8,7 +8,7 @@ from attnviz.errors import ModelError, UsageError
 from attnviz.models import builtin, hub
 from attnviz.models.automatic import Automatic
 from attnviz.models.base import Model
-from attnviz.models.checkpoint import CheckpointModel
+from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.loading import DEFAULT, Loading
 from attnviz.text import visible

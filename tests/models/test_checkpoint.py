@@ -17,9 +17,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from attnviz.attention import Attention, Kind, Selection
 from attnviz.errors import ModelError, RecordError, TextError, UsageError
 from attnviz.models.base import Passage
-from attnviz.models.checkpoint import CheckpointModel
+from attnviz.models.checkpoint.families import FAMILIES
+from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.models.configuration import UnsupportedError
-from attnviz.models.families import FAMILIES
 from attnviz.reference import heads
 from attnviz.reference.parameters import Parameters
 

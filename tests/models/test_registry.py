@@ -11,7 +11,7 @@ from attnviz.folds import Block
 from attnviz.models import automatic, registry
 from attnviz.models.automatic import Automatic
 from attnviz.models.base import Each, Model, Passage, Reading
-from attnviz.models.checkpoint import CheckpointModel
+from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.text import By
 
 

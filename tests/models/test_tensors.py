@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as st_numpy
 from safetensors.numpy import save, save_file
 
 from attnviz.errors import ModelError
-from attnviz.models.tensors import tensors
+from attnviz.models.checkpoint.tensors import tensors
 
 ROWS, WIDTH = 5, 3
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from attnviz.models.base import Passage
-from attnviz.models.checkpoint import CheckpointModel
+from attnviz.models.checkpoint.model import CheckpointModel
 
 BOTH = ["bert", "roberta", "electra", "distilbert", "gpt2", "llama", "mistral", "qwen2", "qwen3"]
 TEXT = "the animal did not cross the street because it was too tired"

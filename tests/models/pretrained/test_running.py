@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from attnviz.attention import Selection
 from attnviz.errors import ModelError
@@ -78,7 +79,7 @@ def test_no_more_than_one_layer_of_weights_is_held_at_a_time(family: str, model_
     held: list[int] = []
 
     def count_squares(block: Any) -> None:
-        shapes = [tuple(x.shape[-2:]) for x in gc.get_objects() if type(x).__name__ == "Tensor" and x.ndim == 4]
+        shapes = [tuple(x.shape[-2:]) for x in gc.get_objects() if type(x) is torch.Tensor and x.ndim == 4]
         held.append(shapes.count((count, count)))
 
     model.run(reading, Selection(), count_squares)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from attnviz.models.checkpoint.keys import integer, number, word
 from attnviz.models.configuration import UnsupportedError
-from attnviz.models.keys import integer, number, word
 from attnviz.reference.rotary import UNSCALED, Dynamic, Linear, Llama3, LongRope, Scaling, Yarn, frequencies
 
 _LONG = 10**9  # tokens; longer than any training

@@ -8,9 +8,9 @@ from typing import Any
 from attnviz.attention import Kind
 from attnviz.errors import ModelError
 from attnviz.models.base import Card, Stack
+from attnviz.models.checkpoint.families import FAMILIES, Family
+from attnviz.models.checkpoint.stored import Stored
 from attnviz.models.configuration import CONFIG, UnsupportedError, configuration
-from attnviz.models.families import FAMILIES, Family
-from attnviz.models.stored import Stored
 from attnviz.reference.layers import ACTIVATIONS
 from attnviz.reference.transformer import Config
 

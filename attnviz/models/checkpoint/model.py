@@ -1,4 +1,4 @@
-"""Pretrained checkpoints of well-known families, run on NumPy by the reference transformer."""
+"""A checkpoint as the rest of the house knows models."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,10 +9,10 @@ import numpy as np
 
 from attnviz.errors import ModelError, UsageError
 from attnviz.models.base import Passage, Reading
+from attnviz.models.checkpoint.recognition import TOKENIZER, recognized
+from attnviz.models.checkpoint.tokenizer_config import check_overrules, gives_types
 from attnviz.models.on_reference import ReferenceModel
-from attnviz.models.recognition import TOKENIZER, recognized
 from attnviz.models.tokenization import TextReader
-from attnviz.models.tokenizer_config import check_overrules, gives_types
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import ModelError
+from attnviz.models.checkpoint.families import Family, Module
+from attnviz.models.checkpoint.tensors import Tensor, tensors
 from attnviz.models.configuration import CONFIG
-from attnviz.models.families import Family, Module
-from attnviz.models.tensors import Tensor, tensors
 from attnviz.reference.arrays import Array
 from attnviz.reference.transformer import Config
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from attnviz.models.keys import Key, flag, integer, number, table, word
-from attnviz.models.stretching import scaling
+from attnviz.models.checkpoint.keys import Key, flag, integer, number, table, word
+from attnviz.models.checkpoint.stretching import scaling
 from attnviz.reference.layers import Norm
 from attnviz.reference.transformer import Config, Positions
 
