@@ -1,11 +1,15 @@
-"""The engine chosen for each text: the reference transformer for most, transformers where that is faster."""
+"""The engine that runs a pretrained model: the one that was asked for, else the one that is faster for each text."""
 
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 
-from attnviz.attention import Attention, Kind, Selection
+from attnviz.attention import Attention, Engine, Kind, Selection
 from attnviz.models.base import ALL, Each, Model, Passage, Reading
 from attnviz.models.checkpoint.model import CheckpointModel
+from attnviz.models.configuration import UnsupportedError
+from attnviz.models.hub import weight_files
+from attnviz.models.loading import Loading
 from attnviz.text import By
 
 MUCH_WORK = 2e11
@@ -14,6 +18,30 @@ MUCH_WORK = 2e11
 Measured on 2 cores with checkpoints of 0.12 and 1.24 billion parameters: NumPy takes some 10 s for that much, which is
 what transformers takes to be imported and to load them.
 """
+
+
+def load(name: str, folder: Path, loading: Loading) -> Model:
+    """The model in a folder, on the engine that was asked for; else on the reference transformer where it knows it.
+
+    Raises:
+        UnsupportedError: the reference engine was asked for, and does not know such a model.
+        ModelError: the files are damaged, or do not fit each other.
+    """
+
+    def on_transformers() -> Model:
+        from attnviz.models import pretrained  # torch and transformers
+
+        return pretrained.load(name, folder, loading)
+
+    if loading.engine is Engine.TRANSFORMERS or loading.beyond_reference:
+        return on_transformers()
+    try:
+        reference = CheckpointModel(name, folder, weight_files(folder))
+    except UnsupportedError:
+        if loading.engine is Engine.REFERENCE:
+            raise
+        return on_transformers()
+    return reference if loading.engine is Engine.REFERENCE else Automatic(reference, on_transformers)
 
 
 class Automatic(Model):

@@ -5,11 +5,8 @@ from pathlib import Path
 
 from attnviz.attention import Engine
 from attnviz.errors import ModelError, UsageError
-from attnviz.models import builtin, hub
-from attnviz.models.automatic import Automatic
+from attnviz.models import builtin
 from attnviz.models.base import Model
-from attnviz.models.checkpoint.model import CheckpointModel
-from attnviz.models.configuration import UnsupportedError
 from attnviz.models.loading import DEFAULT, Loading
 from attnviz.text import visible
 
@@ -37,26 +34,9 @@ def load(name: str, loading: Loading = DEFAULT) -> Model:
         if loading.engine is Engine.TRANSFORMERS:
             raise UsageError(f"{visible(name)} runs on the reference engine only: leave --engine out.")
         return builtin.BuiltinEncoder(folder)
-    return _pretrained(name, minilm() if name == MINILM else hub.locate(name, loading), loading)
+    from attnviz.models import automatic, hub  # what is built in need not wait for them
 
-
-def _pretrained(name: str, folder: Path, loading: Loading) -> Model:
-    """A checkpoint on the engine that was asked for; if none was, on the one that is faster for each text."""
-
-    def on_transformers() -> Model:
-        from attnviz.models import pretrained  # torch and transformers
-
-        return pretrained.load(name, folder, loading)
-
-    if loading.engine is Engine.TRANSFORMERS or loading.beyond_reference:
-        return on_transformers()
-    try:
-        reference = CheckpointModel(name, folder, hub.weight_files(folder))
-    except UnsupportedError:
-        if loading.engine is Engine.REFERENCE:
-            raise
-        return on_transformers()
-    return reference if loading.engine is Engine.REFERENCE else Automatic(reference, on_transformers)
+    return automatic.load(name, minilm() if name == MINILM else hub.locate(name, loading), loading)
 
 
 def minilm() -> Path:
