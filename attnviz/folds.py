@@ -110,7 +110,7 @@ def _on_host(weights: Any) -> NDArray[Any]:
 
 def _summed(values: Any, index: NDArray[np.intp], count: int, axis: int) -> Any:
     """The sums of those slices of an axis that have the same index, from 0 to `count` - 1, where the values are."""
-    if not hasattr(values, "scatter_add"):
+    if not hasattr(values, "index_add_"):
         order = np.argsort(index, kind="stable")
         there, starts = np.unique(index[order], return_index=True)
         sums = np.zeros((*values.shape[:axis], count, *values.shape[axis + 1 :]), np.float32)
@@ -118,8 +118,5 @@ def _summed(values: Any, index: NDArray[np.intp], count: int, axis: int) -> Any:
         return sums
     import torch
 
-    shape = [1] * values.ndim
-    shape[axis] = -1
-    into = torch.as_tensor(index, device=values.device).view(shape).expand_as(values)
     zeros = values.new_zeros((*values.shape[:axis], count, *values.shape[axis + 1 :]), dtype=torch.float32)
-    return zeros.scatter_add(axis, into, values.detach().float())
+    return zeros.index_add_(axis, torch.as_tensor(index, device=values.device), values.detach().float())

@@ -49,7 +49,7 @@ def _words(attention: Attention) -> Attention:
 
 
 def _content(words: Attention) -> NDArray[np.bool_]:
-    """True between two different words, neither a special token nor punctuation: [queries, keys]."""
+    """True between two different words, neither a special token, nor blank, nor punctuation: [queries, keys]."""
     queries = np.array([_is_content(token) for token in words.query_tokens])
     keys = np.array([_is_content(token) for token in words.key_tokens])
     both: NDArray[np.bool_] = queries[:, None] & keys[None, :]
@@ -58,7 +58,9 @@ def _content(words: Attention) -> NDArray[np.bool_]:
 
 
 def _is_content(token: Token) -> bool:
-    return not token.special and any(unicodedata.category(char)[0] != "P" for char in token.text)
+    if token.special or token.word is None:  # no word at all: blanks
+        return False
+    return any(unicodedata.category(char)[0] != "P" for char in token.text)
 
 
 def _diagonal_means(weights: Weights, distance: NDArray[np.int64]) -> NDArray[np.float64]:

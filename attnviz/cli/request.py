@@ -130,8 +130,8 @@ class Request:
         model = self.model.loaded
         reading = model.read(self.given.passage(text))
         found = self.wanted.formed(model.weights(reading, self.wanted.selection, By(self.wanted.by)))
-        passage = reading.passage
-        return Result(index, text, found, pair=passage.pair, target=passage.target, written=passage.written)
+        read = reading.passage
+        return Result(index, text, found, pair=read.pair, target=read.target, written=read.written, ended=read.ended)
 
 
 def _together(chosen: Sequence[options.Indices] | None) -> tuple[int, ...] | None:

@@ -84,15 +84,20 @@ def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: b
 
     def write(result: Result) -> None:
         made = list(tables.of(result.attention))  # all of them before any is shown
-        headings = [result.text, result.pair] if headed else []
-        written = f"… {result.target}" if result.written else None
-        for heading in (*headings, written):
+        for heading in (*((result.text, result.pair) if headed else ()), _written(result)):
             if heading is not None:
                 screen.print(Text(visible(heading), style="italic"))
         for table in made:
             screen.print(table)
 
     return write
+
+
+def _written(result: Result) -> str | None:
+    """What the model wrote, if it did."""
+    if not result.written:
+        return None
+    return f"… {result.target or '(no text)'}{'' if result.ended else ' … (cut here)'}"
 
 
 @dataclass(frozen=True, slots=True)

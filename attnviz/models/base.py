@@ -45,7 +45,7 @@ class Passage:
 
     A decoder continues the text by `generate` tokens. The decoder of an encoder-decoder reads the target; where there
     is none it writes one, of at most `max_new_tokens`. `written` says that the model wrote the target: such a
-    translation, or what a decoder continued the text with.
+    translation, or what a decoder continued the text with; `ended` that it came to an end with it by itself.
     """
 
     text: str
@@ -54,6 +54,7 @@ class Passage:
     generate: int = 0
     max_new_tokens: int = 64
     written: bool = False
+    ended: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class Reading:
     """A passage as a model reads it: one id and one token a position.
 
     `types` tells the two texts of a pair apart (token type ids), for models that ask for it. `target` is what the
-    decoder of an encoder-decoder reads.
+    decoder of an encoder-decoder reads; `written_from` the index of the first token that a decoder has added.
     """
 
     passage: Passage
@@ -69,6 +70,7 @@ class Reading:
     tokens: tuple[Token, ...]
     types: tuple[int, ...] = ()
     target: "Reading | None" = None
+    written_from: int | None = None
 
     def axes(self, kind: Kind) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
         """The tokens that are queries and those that are keys in one kind of attention.
@@ -76,10 +78,8 @@ class Reading:
         Queries that a decoder reads of a target know what they predict.
         """
         if self.target is None or kind is Kind.ENCODER:
-            written = (
-                [index for index, token in enumerate(self.tokens) if token.segment] if self.passage.written else []
-            )
-            tokens = predicting(self.tokens, written[0] - 1) if written and self.target is None else self.tokens
+            since = self.written_from
+            tokens = self.tokens if since is None else predicting(self.tokens, max(since - 1, 0))
             return tokens, tokens
         queries = predicting(self.target.tokens)
         return queries, self.tokens if kind.crosses else queries

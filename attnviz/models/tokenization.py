@@ -48,7 +48,7 @@ class TextReader:
             TextError: a text is empty, not valid Unicode, or has more tokens than the model has positions.
             ModelError: the tokenizer fails.
         """
-        texts = [checked(text) for text in (passage.text, passage.pair) if text is not None]
+        texts = checked_texts(passage.text, passage.pair)
         encoding = self._encoding(texts, card)
         check_length(len(encoding), card)
         tokens = tuple(_tokens(encoding, [Segment(text, number) for number, text in enumerate(texts)]))
@@ -62,6 +62,15 @@ class TextReader:
             raise ModelError(f"The tokenizer of {card.name} cannot read this text: {error}.") from error
 
 
+def checked_texts(text: str, pair: str | None) -> list[str]:
+    """The text, or the two of a pair, if a model can read them.
+
+    Raises:
+        TextError: one is empty, or not valid Unicode.
+    """
+    return [checked(text), *([] if pair is None else [checked(pair, "The second text")])]
+
+
 def check_length(tokens: int, card: Card, what: str = "The text", more: int = 0) -> None:
     """Refuses what is too long for a model, or nothing, before more is done with it; `more` are still to be written.
 
@@ -70,9 +79,12 @@ def check_length(tokens: int, card: Card, what: str = "The text", more: int = 0)
     """
     if not tokens:
         raise TextError(f"{what} is nothing to the tokenizer of {card.name}: give a word that can be seen.")
-    if card.positions is not None and tokens + more > card.positions:
-        length = f"{tokens:,} tokens long" + (f" and to be continued by {more:,}" if more else "")
-        raise TextError(f"{what} is {length}, and {card.name} reads at most {card.positions:,}. {HOW_TO_CUT}")
+    if card.positions is None or tokens + more <= card.positions:
+        return
+    if tokens < card.positions:
+        left = f"that leaves room for {card.positions - tokens:,} new ones, and {more:,} were asked for"
+        raise TextError(f"{what} is {tokens:,} tokens long, of {card.positions:,} that {card.name} reads: {left}.")
+    raise TextError(f"{what} is {tokens:,} tokens long, and {card.name} reads at most {card.positions:,}. {HOW_TO_CUT}")
 
 
 def _tokens(encoding: "Encoding", segments: list[Segment]) -> Iterator[Token]:

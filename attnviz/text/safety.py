@@ -8,20 +8,20 @@ JOINERS = "\u200c\u200d"
 _NAMED_WHITESPACE = {" ": "␣", "\t": "⇥", "\n": "⏎", "\r": "␍", "\x7f": "␡"}
 
 
-def checked(text: str) -> str:
-    """The text itself, if a model can read it.
+def checked(text: str, what: str = "The text") -> str:
+    """The text itself, if a model can read it; `what` it is called if it cannot.
 
     Raises:
         TextError: it is blank, or holds half of a surrogate pair.
     """
     if not text.strip():
-        raise TextError("The text is empty: give at least one word.")
+        raise TextError(f"{what} is empty: give at least one word.")
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError as error:
             raise TextError(
-                f"The text is not valid Unicode: character {error.start} is half of a surrogate pair "
+                f"{what} is not valid Unicode: character {error.start} is half of a surrogate pair "
                 f"(U+{ord(text[error.start]):04X}). Save it as UTF-8 and try again."
             ) from None
     return text

@@ -25,7 +25,7 @@ _C1_CONTROL = re.compile(rb"\xc2([\x80-\x9f])")  # orjson leaves these as they a
 class Result:
     """What one text came to: its place in the input, one record a kind, and what was read along with it.
 
-    `written` says that the model wrote the target.
+    `written` says that the model wrote the target, `ended` that it did not have to be cut.
     """
 
     index: int
@@ -34,6 +34,7 @@ class Result:
     pair: str | None = None
     target: str | None = None
     written: bool = False
+    ended: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ def to_json(result: Result) -> bytes:
     import orjson
 
     first = result.attention[0]
-    beside = {"pair": result.pair, "target": result.target, "written": result.written or None}
+    written = {"written": True, "ended": result.ended} if result.written else {}
+    beside = {"pair": result.pair, "target": result.target, **written}
     record = {
         "text": result.text,
         **{key: value for key, value in beside.items() if value is not None},

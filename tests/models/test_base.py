@@ -29,8 +29,9 @@ class Even(Model):
         self.accept(passage)
         tokens = words(passage.text)
         if passage.generate:
-            tokens += words("purred too", 1, len(tokens))
-            return Reading(passage=replace(passage, target="purred too", written=True), ids=(), tokens=tokens)
+            whole = tokens + words("purred too", 1, len(tokens))
+            passage = replace(passage, target="purred too", written=True)
+            return Reading(passage=passage, ids=(), tokens=whole, written_from=len(tokens))
         if passage.target is None:
             return Reading(passage=passage, ids=(), tokens=tokens)
         target = Reading(passage=passage, ids=(), tokens=(special_token("<s>", 0), *words(passage.target, 1, 1)))

@@ -10,7 +10,7 @@ from torch.nn import Module
 from transformers import PreTrainedModel
 
 from attnviz.attention import Kind
-from attnviz.errors import ModelError
+from attnviz.errors import TextError
 from attnviz.models.pretrained.capture import rows_at_once
 from attnviz.models.pretrained.places import Call, Finished, Inputs, Place, Take, Visit, lengths
 
@@ -18,14 +18,17 @@ OUTPUTS = {"encoder_attentions": Kind.ENCODER, "decoder_attentions": Kind.DECODE
 """What encoder-decoders call their weights."""
 
 
-def returned(network: PreTrainedModel, inputs: Inputs) -> dict[Kind, dict[int, Any]]:
-    """What a model itself returns as its attention weights: by kind, and by their number among those of the kind."""
+def returned(network: PreTrainedModel, inputs: Inputs, only: Kind | None = None) -> dict[Kind, dict[int, Any]]:
+    """What a model itself returns as its attention weights: by kind, and by their number among those of the kind.
+
+    Of a model with one stack of layers, `only` is the kind, if that is known: a text of one token does not show it.
+    """
     output = network(**inputs, output_attentions=True, return_dict=True)
     if "decoder_input_ids" in inputs:
         named = {kind: _layers(getattr(output, name, None), network) for name, kind in OUTPUTS.items()}
     else:
         layers = _layers(getattr(output, "attentions", None), network)
-        named = {Kind.DECODER if _causal(layers.values()) else Kind.ENCODER: layers}
+        named = {only or (Kind.DECODER if _causal(layers.values()) else Kind.ENCODER): layers}
     return {kind: layers for kind, layers in named.items() if layers}
 
 
@@ -33,9 +36,9 @@ def _layers(weights: Sequence[Any] | None, network: PreTrainedModel) -> dict[int
     """The layers that attend, by number; some models return the states of linear attention among them (MiniMax)."""
     there = {number: layer for number, layer in enumerate(weights or ()) if layer is not None}
     types = getattr(network.config.get_text_config(), "layer_types", None) or ()
-    if len(there) < len(types):
+    if len(weights or ()) != len(types):  # they are those of another stack, or some return nothing
         return there
-    return {number: layer for number, layer in there.items() if not types or "linear" not in types[number]}
+    return {number: layer for number, layer in there.items() if "linear" not in types[number]}
 
 
 def _causal(layers: Iterable[Any]) -> bool:
@@ -89,7 +92,7 @@ class Returned:
 
     def run(self, inputs: Inputs, wanted: Collection[Place], take: Take, rows: int | None = None) -> None:
         """See `Way.run`."""
-        for kind, layers in returned(self.network, inputs).items():
+        for kind, layers in returned(self.network, inputs, self.places[0].kind).items():
             for number, weights in layers.items():
                 if (place := Place(kind, number)) in wanted:
                     _hand_over(place, weights, inputs, take, rows)
@@ -99,10 +102,10 @@ def _hand_over(place: Place, weights: Any, inputs: Inputs, take: Take, rows: int
     """Hands over weights [1, heads, queries, keys] a block at a time, as if they had been computed so.
 
     Raises:
-        ModelError: they have another shape, as those of models that look at long texts through a summary of them.
+        TextError: they have another shape, as those of models that look at long texts through a summary of them.
     """
     if not isinstance(weights, Tensor) or weights.shape[2:] != lengths(place.kind, inputs):
-        raise ModelError("To a text of this length the model attends in another way, which cannot be shown: cut it.")
+        raise TextError("To a text of this length the model attends in another way, which cannot be shown: cut it.")
     rows = rows or rows_at_once(*weights.shape[1:])
     for first in range(0, weights.shape[2], rows):
         take(place, first, weights[0, :, first : first + rows])

@@ -43,18 +43,18 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def translated(name: str, doing: str) -> Iterator[None]:
+def translated(name: str, doing: str, kind: type[AttnvizError] = ModelError) -> Iterator[None]:
     """What goes wrong meanwhile becomes one sentence of ours: that the model could not be `doing`, and why.
 
     Raises:
-        ModelError: something that was not raised by us.
+        AttnvizError: something that was not raised by us, as an error of this `kind`.
     """
     try:
         yield
     except AttnvizError:
         raise
     except Exception as error:
-        raise ModelError(f"{name} could not be {doing}: {_why(error)}") from error
+        raise kind(f"{name} could not be {doing}: {_why(error)}") from error
 
 
 def _why(error: Exception) -> str:

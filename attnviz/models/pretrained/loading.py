@@ -14,6 +14,7 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     AutoModelForTextEncoding,
     AutoTokenizer,
+    GenerationConfig,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -79,7 +80,10 @@ def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
         raise ModelError(f"{name} reads no text but {network.main_input_name}: choose a text model.")
     _remember_nothing(network.config)
     writes = _is_complete(missing, whole, name) and whole.can_generate()
-    return Loaded(raw, network, whole if writes else None, _start(whole), tokenizer)
+    start = _start(whole)
+    if writes:
+        _write_greedily(whole)
+    return Loaded(raw, network, whole if writes else None, start, tokenizer)
 
 
 def _load_whole(folder: Path, loading: Loading, where: dict[str, bool]) -> tuple[PreTrainedModel, set[str]]:
@@ -158,6 +162,25 @@ def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, folder: Path, name: st
     files = tokenizer.vocab_files_names.values()
     if files and not any((folder / file).exists() for file in ("tokenizer.json", "tekken.json", *files)):
         raise ModelError(f"{name} has no tokenizer: none of its files is there ({', '.join(sorted(set(files)))}).")
+
+
+def _write_greedily(whole: PreTrainedModel) -> None:
+    """Leaves of how a model is meant to write only which tokens begin and end it, and which it must never write."""
+    given = whole.generation_config
+    kept = {name: getattr(given, name, None) for name in _HOW_TO_WRITE}
+    whole.generation_config = GenerationConfig(**kept)  # type: ignore[no-untyped-call]
+
+
+_HOW_TO_WRITE = (
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "decoder_start_token_id",
+    "forced_bos_token_id",
+    "bad_words_ids",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+)
 
 
 def _start(whole: PreTrainedModel) -> int | None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attnviz.attention import Engine, Kind, Selection
-from attnviz.errors import HOW_TO_CUT, ModelError
+from attnviz.errors import HOW_TO_CUT, ModelError, TextError
 from attnviz.folds import Block
 from attnviz.models.base import Card, Each, Model, Passage, Reading
 from attnviz.models.loading import Loading
@@ -81,10 +81,10 @@ class PretrainedModel(Model):
             kept = weights if own == tuple(range(len(weights))) else weights[list(own)]
             each(Block(place.kind, place.layer, own, first, kept))
 
-        with quiet(), torch.inference_mode(), translated(self.card.name, "run on this text"):
+        with quiet(), torch.inference_mode(), translated(self.card.name, "run on this text", TextError):
             self.way.run(self._inputs(reading), wanted, take)
         if any(there[place] != len(reading.axes(place.kind)[0]) for place in wanted):
-            raise ModelError(f"{self.card.name} attends to this text in another way than to shorter ones: {HOW_TO_CUT}")
+            raise TextError(f"{self.card.name} attends to this text in another way than to shorter ones: {HOW_TO_CUT}")
 
     def _check(self, ids: list[int], what: str, more: int = 0) -> None:
         """Whether there are positions for all of these ids, and embeddings."""
@@ -129,7 +129,8 @@ class PretrainedModel(Model):
         ids = self._writer.write(self._inputs(reading), reading.passage.generate)
         text, tokens = written_tokens(self.tokenizer, ids, len(reading.ids))
         passage = replace(reading.passage, target=text, written=True)
-        return Reading(passage=passage, ids=(*reading.ids, *ids), tokens=(*reading.tokens, *tokens))
+        whole = (*reading.tokens, *tokens)
+        return Reading(passage=passage, ids=(*reading.ids, *ids), tokens=whole, written_from=len(reading.tokens))
 
     def _with_target(self, reading: Reading) -> Reading:
         """The reading of a text and of its target, which the model writes if there is none."""
@@ -158,7 +159,7 @@ class PretrainedModel(Model):
         most = reading.passage.max_new_tokens
         count = most if self.card.positions is None else min(most, self.card.positions - 1)
         ids = self._writer.write(self._inputs(reading), count, **options)
-        if ids and ids[-1] in self._writer.ends():
-            ids.pop()
+        ended = bool(ids) and ids[-1] in self._writer.ends()
+        ids = ids[:-1] if ended else ids
         text, tokens = written_tokens(self.tokenizer, ids, 0)
-        return ids, tokens, replace(reading.passage, target=text, written=True)
+        return ids, tokens, replace(reading.passage, target=text, written=True, ended=ended)

@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from attnviz.models.tokenization import checked_texts
 from attnviz.text import Segment, Span, Token, checked, spans_of_pieces, special_token
 
 _MARKERS = re.compile(r"^(##|▁|Ġ)|(</w>|@@)$")
@@ -22,7 +23,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, text: str, pair: str | None = Non
     Raises:
         TextError: a text is empty or not valid Unicode.
     """
-    texts = [checked(part) for part in (text, pair) if part is not None]
+    texts = checked_texts(text, pair)
     return _encode(tokenizer, [Segment(part, number) for number, part in enumerate(texts)], tokenizer(*texts, **_ASK))
 
 
@@ -32,7 +33,7 @@ def encode_target(tokenizer: PreTrainedTokenizerBase, target: str) -> tuple[list
     Raises:
         TextError: the text is empty or not valid Unicode.
     """
-    encoding = tokenizer(text_target=checked(target), **_ASK)
+    encoding = tokenizer(text_target=checked(target, "The target"), **_ASK)
     ids, tokens, _ = _encode(tokenizer, [Segment(target, 1)], encoding)
     while tokens and tokens[-1].special:
         tokens.pop()

@@ -225,6 +225,15 @@ TRANSLATORS = {
     "marian": _family("MarianMTModel", "MarianConfig", _TRANSLATOR),
     "pegasus": _family("PegasusForConditionalGeneration", "PegasusConfig", _TRANSLATOR),
     "blenderbot": _family("BlenderbotForConditionalGeneration", "BlenderbotConfig", _TRANSLATOR),
+    "t5gemma": _family(
+        "T5GemmaForConditionalGeneration",
+        "T5GemmaConfig",
+        {
+            "vocab_size": VOCABULARY,
+            "encoder": _DECODER | {"sliding_window": 5},
+            "decoder": _DECODER | {"sliding_window": 5, "num_hidden_layers": 2},
+        },
+    ),
     "umt5": _family("UMT5ForConditionalGeneration", "UMT5Config", _T5),
     "fsmt": _family(
         "FSMTForConditionalGeneration",

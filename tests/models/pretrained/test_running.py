@@ -1,4 +1,5 @@
 import gc
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -6,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from attnviz.attention import Selection
-from attnviz.errors import ModelError
+from attnviz.attention import Kind, Selection
+from attnviz.errors import TextError
 from attnviz.models.base import Passage
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
@@ -102,5 +103,14 @@ def test_a_model_that_attends_to_long_texts_in_another_way_shows_only_short_ones
     make(tmp_path, "ReformerModel", "ReformerConfig", sizes, "$A")
     reformer = load("reformer", tmp_path, Loading())
     assert reformer.attend("a " * 7)[0].shape == (2, 3, 7, 7)
-    with pytest.raises(ModelError, match="in another way"):
+    with pytest.raises(TextError, match="in another way"):
         reformer.attend("a " * 16)
+
+
+def test_a_text_of_one_token_is_read_as_any_other(folder_of: Callable[[str], Path], tmp_path: Path) -> None:
+    for path in folder_of("xlnet").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    tokenizer = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8")) | {"post_processor": None}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (attention,) = load("xlnet", tmp_path, Loading()).attend("the")
+    assert (attention.kind, attention.shape[2:]) == (Kind.ENCODER, (1, 1))

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -5,12 +6,14 @@ from typing import Any
 import pytest
 
 from attnviz.attention import Kind
-from attnviz.errors import ModelError, UsageError
+from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models.base import Passage
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.pretrained.writing import written_tokens
+
+TEXT = "the animal did not cross"
 
 Models = Callable[[str], Any]
 Folders = Callable[[str], Path]
@@ -148,3 +151,57 @@ class TestSpansOfWrittenTokens:
         assert text == "aüb"
         assert [token.span for token in tokens] == [(0, 1), (1, 2), (1, 2), (2, 3), None]
         assert [token.position for token in tokens] == [5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"repetition_penalty": 9.0},
+        {"penalty_alpha": 0.6, "top_k": 4},
+        {"return_dict_in_generate": True},
+        {"do_sample": True, "temperature": 9.0},
+        {"num_beams": 3},
+        {"max_length": 4, "min_length": 50},
+        {"stop_strings": ["w"]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["gpt2", "t5"])
+def test_whatever_a_checkpoint_says_of_writing_the_likeliest_token_is_next(
+    name: str, settings: dict[str, Any], folder_of: Callable[[str], Path], model_of: Models, tmp_path: Path
+) -> None:
+    for path in folder_of(name).iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = tmp_path / "generation_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text(encoding="utf-8")) | settings))
+    passage = Passage(text=TEXT, generate=5 if name == "gpt2" else 0, max_new_tokens=5)
+    mine, plain = (model.read(passage) for model in (load(name, tmp_path, Loading()), model_of(name)))
+    assert mine.passage.target == plain.passage.target
+    assert mine.ids == plain.ids
+    if plain.target is not None and mine.target is not None:
+        assert mine.target.ids == plain.target.ids
+
+
+def test_a_target_that_had_to_be_cut_has_all_its_tokens_and_says_so(
+    folder_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    for path in folder_of("t5").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = tmp_path / "generation_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text(encoding="utf-8")) | {"forced_eos_token_id": 3}))
+    reading = load("t5", tmp_path, Loading()).read(Passage(text=TEXT, max_new_tokens=6))
+    assert reading.target is not None
+    assert len(reading.target.ids) == 1 + 6
+    assert not reading.passage.ended
+
+
+def test_a_continuation_of_special_tokens_is_predicted_too(model_of: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of("gpt2")
+    monkeypatch.setattr(type(model._writer), "write", lambda self, inputs, count, **options: [2, 3][:count])
+    (attention,) = model.attend("the animal", generate=2)
+    assert [token.predicts for token in attention.query_tokens] == [None, "[CLS]", "[SEP]", None]
+
+
+def test_a_text_that_leaves_no_room_is_told_how_much_there_is(model_of: Models) -> None:
+    with pytest.raises(TextError, match=r"2 tokens long, of 64.*room for 62 new ones, and 63"):
+        model_of("gpt2").read(Passage(text="the animal", generate=63))
