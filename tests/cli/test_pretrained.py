@@ -141,7 +141,8 @@ class TestTargets:
         assert found["written"] is True
         (decoder,) = found["attention"]
         assert len(decoder["query_tokens"]) <= 4
-        assert run("show", *options, "--layer", "0", "--head", "0").out.startswith(f"… {found['target']}\n")
+        heading = f"… {found['target']}" + ("" if found["ended"] else " … (cut here)")
+        assert run("show", *options, "--layer", "0", "--head", "0").out.startswith(f"{heading}\n")
 
     def test_a_word_is_found_on_the_side_where_it_is(self, run: Run, tiny: Callable[[str], str]) -> None:
         options = "--target", TARGET, "--model", tiny("t5"), "--head", "0", "--layer", "0"
