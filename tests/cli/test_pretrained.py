@@ -141,7 +141,7 @@ class TestTargets:
         assert found["written"] is True
         (decoder,) = found["attention"]
         assert len(decoder["query_tokens"]) <= 4
-        heading = f"… {found['target']}" + ("" if found["ended"] else " … (cut here)")
+        heading = f"… {found['target'] or '(no text)'}" + ("" if found["ended"] else " … (cut here)")
         assert run("show", *options, "--layer", "0", "--head", "0").out.startswith(f"{heading}\n")
 
     def test_a_word_is_found_on_the_side_where_it_is(self, run: Run, tiny: Callable[[str], str]) -> None:
