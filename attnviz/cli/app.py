@@ -81,6 +81,7 @@ def attnviz(
 def run() -> None:
     """The console script."""
     gc.freeze()  # what is loaded by now stays to the end; not looking through it again is felt
+    gc.set_threshold(100_000)  # nor through what NumPy and the model bring: importing makes much and drops little
     try:
         app()
     except OSError as error:  # --help and --version write before there is a command to invoke
