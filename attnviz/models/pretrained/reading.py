@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from attnviz.models.pretrained.languages import known_languages
 from attnviz.models.tokenization import checked_texts
 from attnviz.text import Segment, Span, Token, checked, spans_of_pieces, special_token
 
@@ -67,10 +68,8 @@ def _of_fast(encoding: Any) -> list[Place | None]:
 
 def _of_slow(tokenizer: PreTrainedTokenizerBase, segments: Sequence[Segment], ids: list[int]) -> list[Place | None]:
     """Where each token stands, found by looking for its piece in the text; None for special tokens."""
-    special = tokenizer.get_special_tokens_mask(ids, already_has_special_tokens=True)
-    left = [
-        id_ for id_, is_special in zip(ids, special, strict=True) if not is_special or id_ == tokenizer.unk_token_id
-    ]
+    special = special_ids(tokenizer)
+    left = [id_ for id_ in ids if id_ not in special]
     places: list[Place] = []
     for number, segment in enumerate(segments):
         count = len(tokenizer(segment.text, add_special_tokens=False)["input_ids"])
@@ -78,10 +77,12 @@ def _of_slow(tokenizer: PreTrainedTokenizerBase, segments: Sequence[Segment], id
         pieces = [_piece(tokenizer, id_) for id_ in own]
         places += [(number, span) for span in spans_of_pieces(segment.text, pieces)]
     there = iter(places)
-    return [
-        None if is_special and id_ != tokenizer.unk_token_id else next(there)
-        for id_, is_special in zip(ids, special, strict=True)
-    ]
+    return [None if id_ in special else next(there) for id_ in ids]
+
+
+def special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """The ids that stand for nothing in a text: special tokens, those of languages too, but not the unknown one."""
+    return {*tokenizer.all_special_ids, *known_languages(tokenizer).values()} - {tokenizer.unk_token_id}
 
 
 def _piece(tokenizer: PreTrainedTokenizerBase, id_: int) -> str | None:

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from attnviz.errors import ModelError
 from attnviz.models.pretrained.capture import implementation
 from attnviz.models.pretrained.places import Inputs
-from attnviz.models.pretrained.reading import name_of, token_at
+from attnviz.models.pretrained.reading import name_of, special_ids, token_at
 from attnviz.text import Segment, Token, special_token
 
 
@@ -55,13 +55,14 @@ def written_tokens(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], first
 
     A token stands for what decoding it adds to the text; tokens that only together make a character share it.
     """
-    text = _decoded(tokenizer, ids)
+    special = special_ids(tokenizer)
+    text = _decoded(tokenizer, ids, special)
     segment = Segment(text, 1)
-    ends = [_agreement(_decoded(tokenizer, ids[: count + 1]), text) for count in range(len(ids))]
+    ends = [_agreement(_decoded(tokenizer, ids[: count + 1], special), text) for count in range(len(ids))]
     tokens: list[Token] = []
     for index, id_ in enumerate(ids):
         name = name_of(tokenizer, id_)
-        if id_ in tokenizer.all_special_ids:
+        if id_ in special:
             tokens.append(special_token(name, first + index))
             continue
         start = max(ends[:index], default=0)
@@ -70,8 +71,9 @@ def written_tokens(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], first
     return text, tokens
 
 
-def _decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
-    text = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+def _decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], special: set[int]) -> str:
+    plain = [id_ for id_ in ids if id_ not in special]
+    text = tokenizer.decode(plain, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     assert isinstance(text, str)
     return text
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from attnviz.attention import Kind
+from attnviz.errors import UsageError
 from attnviz.models.base import Passage
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
@@ -102,3 +103,44 @@ def test_what_it_writes_has_tokens_that_make_up_its_text(marian: Any) -> None:
     ends = [token.span[1] for token in written if token.span]
     assert ends == sorted(ends)
     assert max(ends, default=0) <= len(reading.passage.target)
+
+
+@pytest.fixture(scope="module")
+def m2m_100(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+    import transformers
+
+    folder = tmp_path_factory.mktemp("m2m")
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", *trained(folder, "source")]
+    (folder / "source.spm").rename(folder / "sentencepiece.bpe.model")
+    (folder / "vocab.json").write_text(json.dumps({piece: index for index, piece in enumerate(pieces)}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "M2M100Tokenizer", "src_lang": "en"}))
+    sizes = {"d_model": 24, "encoder_layers": 3, "decoder_layers": 2, "encoder_ffn_dim": 37, "decoder_ffn_dim": 37}
+    heads = {"encoder_attention_heads": 3, "decoder_attention_heads": 3, "max_position_embeddings": 64}
+    special = {"decoder_start_token_id": 2, "pad_token_id": 1, "eos_token_id": 2, "bos_token_id": 0}
+    torch.manual_seed(3)
+    with quiet():
+        config = transformers.M2M100Config(vocab_size=len(pieces) + 150, **sizes, **heads, **special)
+        transformers.M2M100ForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+def test_languages_are_special_tokens_at_the_head_of_what_is_read_and_written(m2m_100: Path) -> None:
+    model = load("m2m", m2m_100, Loading(source_language="de", target_language="fr"))
+    for target in ("the mat", None):
+        reading = model.read(Passage(text="the cat", target=target, max_new_tokens=4))
+        assert reading.target is not None
+        assert [token.text for token in reading.tokens if token.special] == ["__de__", "</s>"]
+        assert [(token.text, token.special) for token in reading.target.tokens[:2]] == [
+            ("</s>", True),
+            ("__fr__", True),
+        ]
+        assert "__" not in reading.passage.target
+    assert "".join(token.text for token in reading.tokens[1:-1]).replace("␣", "") == "thecat"
+
+
+def test_a_language_must_be_chosen_and_known(m2m_100: Path) -> None:
+    with pytest.raises(UsageError, match="--target-language"):
+        load("m2m", m2m_100, Loading()).read(Passage(text="the cat"))
+    with pytest.raises(UsageError, match="does not know the language 'xx', only: af"):
+        load("m2m", m2m_100, Loading(target_language="xx"))
