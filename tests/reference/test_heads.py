@@ -129,3 +129,29 @@ def test_rows_at_a_time_give_what_all_at_once_give(
         assert weights.shape == (BATCH, HEADS, min(rows, QUERIES - first), QUERIES)
     assert_allclose(np.concatenate([np.asarray(weights) for _, weights in blocks], axis=-2), whole[0], atol=1e-6)
     assert_allclose(np.asarray(output), np.asarray(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("mask", [None, sliding_window(3)], ids=["causal", "causal window"])
+def test_causal_rows_are_not_shown_the_keys_after_them(
+    array: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, mask: Mask | None
+) -> None:
+    queries, keys, values = (array(random_array(BATCH, HEADS, QUERIES, depth)) for depth in (DEPTH, DEPTH, 17))
+    whole: list[Any] = []
+    combined = both(causal, mask) if mask else causal
+    expected = attend_in_blocks(queries, keys, values, combined, lambda first, weights: whole.append(weights))
+    blocks: list[tuple[int, Any]] = []
+    monkeypatch.setattr(heads, "AT_ONCE", 3 * HEADS * QUERIES)
+
+    output = attend_in_blocks(queries, keys, values, mask, lambda *block: blocks.append(block), causal=True)
+
+    assert [(first, weights.shape[-2:]) for first, weights in blocks] == [
+        (0, (3, 3)),
+        (3, (3, 6)),
+        (6, (3, 9)),
+        (9, (2, 11)),
+    ]
+    for first, weights in blocks:
+        last = first + weights.shape[-2]
+        assert_allclose(np.asarray(weights), np.asarray(whole[0])[:, :, first:last, :last], atol=1e-6)
+        assert not np.asarray(whole[0])[:, :, first:last, last:].any()
+    assert_allclose(np.asarray(output), np.asarray(expected), atol=1e-5)
