@@ -96,8 +96,8 @@ class Axes:
 
     `layers` and `heads` are original indices (`AVERAGE` for an average). `sink` says that rows may sum to less than 1,
     because the rest of their weight lies on nothing that is shown. `by` is what the tokens are, if not tokens but
-    groups of them. `engine` is what computed the weights, `precision`
-    the dtype in which it did; `notes` says what was done to them since.
+    groups of them. `engine` is what computed the weights, `precision` the dtype in which it did; `notes` says what was
+    done to them since.
     """
 
     kind: Kind

@@ -75,10 +75,10 @@ def export(
     attnviz export --file lines.txt --format png --format npz -o figures/
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     sink, formats = _destination(output, tuple(dict.fromkeys(forms or ())))
+    request = Request(given, model, wanted)
     drawn = set(formats) & set(IMAGE_FORMATS)
     style = _style(cmap=cmap, dpi=dpi, log=log, title=title, annotate=annotate) if drawn else None
     maker = Maker(formats, Layout(layout), wanted.token, style)
-    request = Request(given, model, wanted)
 
     def save(index: int, text: str) -> None:
         for artifact in maker.artifacts(request.attend(index, text)):

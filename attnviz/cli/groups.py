@@ -1,15 +1,18 @@
 """Options that several commands share, kept together in dataclasses.
 
-A command that has a parameter of such a class has an option for each field of it.
+A command that has a parameter of such a class has an option for each field of it. In the command's help they stand
+under the heading that the class has in `HEADING`.
 """
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields, is_dataclass
+from copy import copy
+from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, signature
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from typer.core import TyperCommand
+from typer.models import OptionInfo
 
 _HEADING = "rich_help_panel"  # where typer keeps the heading of an option, though only rich's help would show it
 
@@ -36,12 +39,23 @@ def _options(group: type[Any] | None, parameter: Parameter) -> list[Parameter]:
         return [parameter.replace(kind=Parameter.KEYWORD_ONLY)]
     hints = get_type_hints(group, include_extras=True)
     return [
-        Parameter(f.name, Parameter.KEYWORD_ONLY, annotation=hints[f.name], default=_default(f)) for f in fields(group)
+        Parameter(
+            field.name,
+            Parameter.KEYWORD_ONLY,
+            annotation=_headed(hints[field.name], group.HEADING),
+            default=Parameter.empty if field.default is MISSING else field.default,
+        )
+        for field in fields(group)
     ]
 
 
-def _default(field: "Field[Any]") -> Any:
-    return Parameter.empty if field.default is MISSING else field.default
+def _headed(annotation: Any, heading: str) -> Any:
+    """The annotation of an option, under a heading; that of an argument as it is."""
+    kind, info = get_args(annotation)
+    if isinstance(info, OptionInfo):
+        info = copy(info)  # commands share it
+        info.rich_help_panel = heading
+    return Annotated[kind, info]
 
 
 class GroupedHelp(TyperCommand):

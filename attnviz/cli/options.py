@@ -65,35 +65,25 @@ def wants_traceback(ctx: typer.Context) -> bool:
     return bool(ctx.meta.get(_TRACEBACK))
 
 
-_INPUT, _MODEL, _CHOICE = "Input", "Model", "Which weights"
-
 Texts = Annotated[
     list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts; - or none reads lines from standard input.")
 ]
-File = Annotated[
-    Path | None, typer.Option(help="A file with a text on each line; - is standard input.", rich_help_panel=_INPUT)
-]
-Pair = Annotated[
-    str | None, typer.Option(metavar="<text>", help="A second text, read along with each.", rich_help_panel=_INPUT)
-]
+File = Annotated[Path | None, typer.Option(help="A file with a text on each line; - is standard input.")]
+Pair = Annotated[str | None, typer.Option(metavar="<text>", help="A second text, read along with each.")]
 Target = Annotated[
     str | None,
     typer.Option(
         metavar="<text>",
         help="What the decoder of a translation model reads; if left out, the model writes it.",
-        rich_help_panel=_INPUT,
     ),
 ]
-Generate = Annotated[
-    int, typer.Option(min=0, help="Let a decoder continue the text by so many tokens.", rich_help_panel=_INPUT)
-]
+Generate = Annotated[int, typer.Option(min=0, help="Let a decoder continue the text by so many tokens.")]
 MostNewTokens = Annotated[
     int,
     typer.Option(
         "--max-new-tokens",
         min=1,
         help="How many tokens a target that the model writes may have.",
-        rich_help_panel=_INPUT,
     ),
 ]
 ModelName = Annotated[
@@ -102,7 +92,6 @@ ModelName = Annotated[
         "--model",
         envvar="ATTNVIZ_MODEL",
         help="A built-in model, a folder, or a name on the Hugging Face hub.",
-        rich_help_panel=_MODEL,
     ),
 ]
 EngineName = Annotated[
@@ -112,14 +101,11 @@ EngineName = Annotated[
         parser=one_of(_ENGINES),
         metavar=choices(_ENGINES),
         help="What computes: our own NumPy code, or the transformers library.",
-        rich_help_panel=_MODEL,
     ),
 ]
 Device = Annotated[
     str,
-    typer.Option(
-        parser=one_of(_DEVICES), metavar=choices(_DEVICES), help="Where transformers computes.", rich_help_panel=_MODEL
-    ),
+    typer.Option(parser=one_of(_DEVICES), metavar=choices(_DEVICES), help="Where transformers computes."),
 ]
 Precision = Annotated[
     str,
@@ -128,24 +114,19 @@ Precision = Annotated[
         parser=one_of(_DTYPES),
         metavar=choices(_DTYPES),
         help="In which numbers; auto is the model's own.",
-        rich_help_panel=_MODEL,
     ),
 ]
-Revision = Annotated[
-    str | None, typer.Option(help="A branch, tag or commit of the model on the hub.", rich_help_panel=_MODEL)
-]
-Offline = Annotated[bool, typer.Option("--offline", help="Never ask the hub.", rich_help_panel=_MODEL)]
+Revision = Annotated[str | None, typer.Option(help="A branch, tag or commit of the model on the hub.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Never ask the hub.")]
 TrustRemoteCode = Annotated[
     bool,
-    typer.Option("--trust-remote-code", help="Run Python code that comes with the model.", rich_help_panel=_MODEL),
+    typer.Option("--trust-remote-code", help="Run Python code that comes with the model."),
 ]
 SourceLanguage = Annotated[
     str | None,
-    typer.Option(help="The language of the text, in the model's own codes.", rich_help_panel=_MODEL),
+    typer.Option(help="The language of the text, in the model's own codes."),
 ]
-TargetLanguage = Annotated[
-    str | None, typer.Option(help="The language to translate into, likewise.", rich_help_panel=_MODEL)
-]
+TargetLanguage = Annotated[str | None, typer.Option(help="The language to translate into, likewise.")]
 Kinds = Annotated[
     list[str] | None,
     typer.Option(
@@ -153,7 +134,6 @@ Kinds = Annotated[
         parser=one_of(_KINDS),
         metavar=choices(_KINDS),
         help="Only this kind of attention.",
-        rich_help_panel=_CHOICE,
     ),
 ]
 Layers = Annotated[
@@ -163,7 +143,6 @@ Layers = Annotated[
         parser=parse_indices,
         metavar="<N|N-M,…>",
         help="Only these layers, counted from 0.",
-        rich_help_panel=_CHOICE,
     ),
 ]
 Heads = Annotated[
@@ -173,7 +152,6 @@ Heads = Annotated[
         parser=parse_indices,
         metavar="<N|N-M,…>",
         help="Only these heads, counted from 0.",
-        rich_help_panel=_CHOICE,
     ),
 ]
 TokenName = Annotated[
@@ -182,7 +160,6 @@ TokenName = Annotated[
         "--token",
         metavar="<WORD|N>",
         help="One word, or the token at a position: what it looks at, and who looks at it.",
-        rich_help_panel=_CHOICE,
     ),
 ]
 GroupedBy = Annotated[
@@ -191,16 +168,13 @@ GroupedBy = Annotated[
         parser=one_of(_GROUPINGS),
         metavar=choices(_GROUPINGS),
         help="Between what: to a group the sum, from it the mean.",
-        rich_help_panel=_CHOICE,
     ),
 ]
 NoSpecial = Annotated[
     bool,
-    typer.Option("--no-special", help="Drop special tokens, and make rows sum to 1 again.", rich_help_panel=_CHOICE),
+    typer.Option("--no-special", help="Drop special tokens, and make rows sum to 1 again."),
 ]
-Mean = Annotated[
-    bool, typer.Option("--mean", help="Average over the layers and heads chosen.", rich_help_panel=_CHOICE)
-]
+Mean = Annotated[bool, typer.Option("--mean", help="Average over the layers and heads chosen.")]
 Color = Annotated[str, typer.Option(parser=one_of(_COLORS), metavar=choices(_COLORS), help="Whether to use colour.")]
 Width = Annotated[int | None, typer.Option(min=20, help="Columns to use, if not the terminal's.")]
 Debug = Annotated[

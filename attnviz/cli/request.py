@@ -1,9 +1,9 @@
 """What every command that looks at attention is asked for: texts, a model, and which of its weights in which form."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attnviz.cli import options
 from attnviz.cli.numerics import start_numpy
@@ -13,12 +13,13 @@ from attnviz.views.data import Result
 if TYPE_CHECKING:
     from attnviz.attention import Attention, Selection, Word
     from attnviz.models.base import Model, Passage
-    from attnviz.models.loading import Loading
 
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
     """The texts, and what is read along with each."""
+
+    HEADING: ClassVar = "Input"
 
     texts: options.Texts = None
     file: options.File = None
@@ -53,6 +54,8 @@ class Input:
 class ModelChoice:
     """Which model reads the texts, and how it is loaded."""
 
+    HEADING: ClassVar = "Model"
+
     model: options.ModelName = options.DEFAULT_MODEL
     engine: options.EngineName = options.AUTO
     device: options.Device = options.AUTO
@@ -66,30 +69,17 @@ class ModelChoice:
     @cached_property
     def loaded(self) -> "Model":
         """The model itself, loaded when the first text comes."""
-        from attnviz.models.registry import load
+        from attnviz import load
 
-        return load(self.model, self._loading)
-
-    @property
-    def _loading(self) -> "Loading":
-        from attnviz.attention import Engine
-        from attnviz.models.loading import Loading
-
-        return Loading(
-            engine=None if self.engine == options.AUTO else Engine(self.engine),
-            device=self.device,
-            dtype=self.dtype,
-            revision=self.revision,
-            offline=self.offline,
-            trust_remote_code=self.trust_remote_code,
-            source_language=self.source_language,
-            target_language=self.target_language,
-        )
+        asked = asdict(self)
+        return load(asked.pop("model"), **asked | {"engine": None if self.engine == options.AUTO else self.engine})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """Which weights, between what, and in which form."""
+
+    HEADING: ClassVar = "Which weights"
 
     kind: options.Kinds = None
     layer: options.Layers = None
@@ -122,9 +112,11 @@ class Request:
     model: ModelChoice
     wanted: Wanted
 
+    def __post_init__(self) -> None:
+        start_numpy()  # before anything that imports it, such as matplotlib
+
     def attend(self, index: int, text: str) -> Result:
         """What a text comes to: its records, one a kind."""
-        start_numpy()
         from attnviz.text import By
 
         model = self.model.loaded

@@ -8,13 +8,13 @@ from typing import Any
 from attnviz.attention import Engine, Kind
 from attnviz.errors import ModelError
 from attnviz.models import builtin, hub
-from attnviz.models.base import Stack
+from attnviz.models.base import Card, Stack
 from attnviz.models.checkpoint.recognition import recognized
 from attnviz.models.configuration import UnsupportedError, configuration
 from attnviz.models.registry import MINILM, minilm
 
-_LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"
 _MOST = 10_000  # layers or heads; a config that says more is damaged
+_LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"
 _HEADS = "num_attention_heads", "n_head", "n_heads", "num_heads"
 
 
@@ -42,15 +42,7 @@ def catalogue() -> Iterator[Entry]:
     """
     for folder in builtin.folders().values():
         card = builtin.read_card(folder)
-        yield Entry(
-            name=card.name,
-            purpose=card.purpose,
-            engine=Engine.REFERENCE,
-            size=(folder / builtin.WEIGHTS).stat().st_size,
-            stacks=card.stacks,
-            parameters=card.parameters,
-            positions=card.positions,
-        )
+        yield _on_reference(card, card.purpose, (folder / builtin.WEIGHTS).stat().st_size)
     yield from _minilm()
     for model in hub.cached():
         if model.complete:
@@ -79,17 +71,22 @@ def _described(
             engine, stacks = Engine.TRANSFORMERS, _stacks(config)
             yield Entry(name=name, purpose=kind, engine=engine, size=size, stacks=stacks)
         else:
-            yield Entry(
-                name=name,
-                purpose=kind,
-                engine=Engine.REFERENCE,
-                size=size,
-                stacks=card.stacks,
-                parameters=card.parameters,
-                positions=card.positions,
-            )
+            yield _on_reference(card, kind, size)
     except ModelError:
         return
+
+
+def _on_reference(card: Card, purpose: str, size: int) -> Entry:
+    """What the card of a model says that the reference transformer runs."""
+    return Entry(
+        name=card.name,
+        purpose=purpose,
+        engine=Engine.REFERENCE,
+        size=size,
+        stacks=card.stacks,
+        parameters=card.parameters,
+        positions=card.positions,
+    )
 
 
 def _stacks(config: Mapping[str, Any]) -> dict[Kind, Stack]:

@@ -48,10 +48,10 @@ class TextReader:
             TextError: a text is empty, not valid Unicode, or has more tokens than the model has positions.
             ModelError: the tokenizer fails.
         """
-        texts = checked_texts(passage.text, passage.pair)
-        encoding = self._encoding(texts, card)
+        read = segments(passage.text, passage.pair)
+        encoding = self._encoding([segment.text for segment in read], card)
         check_length(len(encoding), card)
-        tokens = tuple(_tokens(encoding, [Segment(text, number) for number, text in enumerate(texts)]))
+        tokens = tuple(_tokens(encoding, read))
         return Reading(passage=passage, ids=tuple(encoding.ids), tokens=tokens, types=tuple(encoding.type_ids))
 
     def _encoding(self, texts: list[str], card: Card) -> "Encoding":
@@ -62,13 +62,14 @@ class TextReader:
             raise ModelError(f"The tokenizer of {card.name} cannot read this text: {error}.") from error
 
 
-def checked_texts(text: str, pair: str | None) -> list[str]:
+def segments(text: str, pair: str | None) -> list[Segment]:
     """The text, or the two of a pair, if a model can read them.
 
     Raises:
         TextError: one is empty, or not valid Unicode.
     """
-    return [checked(text), *([] if pair is None else [checked(pair, "The second text")])]
+    first = Segment(checked(text))
+    return [first] if pair is None else [first, Segment(checked(pair, "The second text"), 1)]
 
 
 def check_length(tokens: int, card: Card, what: str = "The text", more: int = 0) -> None:

@@ -35,10 +35,10 @@ class Family:
     """How checkpoints of a family are written down.
 
     `prefix` stands before all names in checkpoints of a model with a head. `keys` has, for fields of `Config`, the key
-    in config.json; `fixed` what does not depend on config.json, and `derive` what takes more than a
-    key. `biased` says that no map goes without a bias, `typed` that its tokenizers tell the texts of a pair apart by
-    token types. `limit` is the key of how many positions it has (None: any number). `supports` has the values that
-    other keys must have if they are there and not null.
+    in config.json; `fixed` what does not depend on config.json, and `derive` what takes more than a key. `biased` says
+    that no map goes without a bias, `typed` that its tokenizers tell the texts of a pair apart by token types. `limit`
+    is the key of how many positions it has (None: any number). `supports` has the values that other keys must have if
+    they are there and not null.
     """
 
     prefix: str
@@ -238,11 +238,8 @@ _LLAMA = Family(
     derive=partial(_rotary, longest=2048),
     biased=False,
 )
-_QWEN2 = replace(
-    _LLAMA,
-    keys=_LLAMA_KEYS | {"key_heads": integer(32, "num_key_value_heads", nullable=True)},
-    derive=_rotary_with_some_windows,
-)
+_QWEN_KEYS = _LLAMA_KEYS | {"key_heads": integer(32, "num_key_value_heads", nullable=True)}
+_QWEN2 = replace(_LLAMA, keys=_QWEN_KEYS, derive=_rotary_with_some_windows)
 
 FAMILIES: dict[str, Family] = {
     "bert": _BERT,
@@ -267,8 +264,7 @@ FAMILIES: dict[str, Family] = {
             "layers.{}.attention.query_norm": Module("layers.{}.self_attn.q_norm"),
             "layers.{}.attention.key_norm": Module("layers.{}.self_attn.k_norm"),
         },
-        keys=_LLAMA_KEYS
-        | {"key_heads": integer(32, "num_key_value_heads", nullable=True), "head_width": integer(128, "head_dim")},
+        keys=_QWEN_KEYS | {"head_width": integer(128, "head_dim")},
         fixed=_LLAMA_FIXED | {"norm_heads": True},
     ),
 }

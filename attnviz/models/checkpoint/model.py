@@ -10,7 +10,7 @@ import numpy as np
 from attnviz.errors import ModelError, UsageError
 from attnviz.models.base import Passage, Reading
 from attnviz.models.checkpoint.recognition import TOKENIZER, recognized
-from attnviz.models.checkpoint.tokenizer_config import check_overrules, gives_types
+from attnviz.models.checkpoint.tokenizer_config import TokenizerConfig
 from attnviz.models.on_reference import ReferenceModel
 from attnviz.models.tokenization import TextReader
 from attnviz.reference.arrays import Array
@@ -29,9 +29,10 @@ class CheckpointModel(ReferenceModel):
         known = recognized(name, folder, files)
         self.card, self.shape, self._stored = known.card, known.shape, known.stored
         self._reader = TextReader(folder / TOKENIZER)
-        check_overrules(folder, self._reader.tokenizer)
+        config = TokenizerConfig(folder)
+        config.check_overrules(self._reader.tokenizer)
         self._has_types = "types" in known.family.modules
-        self._typed = self._has_types and gives_types(folder, otherwise=known.family.typed)
+        self._typed = self._has_types and config.gives_types(otherwise=known.family.typed)
 
     @cached_property
     def parameters(self) -> Parameters:

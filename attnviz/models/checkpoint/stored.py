@@ -1,7 +1,7 @@
 """The parameters of a checkpoint, under the names that the reference transformer knows them by."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -101,17 +101,25 @@ class Stored(Mapping[str, Array]):
                     f"The {CONFIG} of {folder} does not fit its weights: {name} has the shape {found}, not {wanted}."
                 )
 
+    @property
+    def _embedding(self) -> int:
+        """How wide embeddings are: as wide as the model, but in ELECTRA."""
+        narrower = "projection" in self._family.modules
+        return self.tensor("embedding.weight").shape[-1] if narrower else self._shape.width
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of maps and norms, the inner width being that of the first layer."""
+        up = "layers.0.feed_forward.up.weight"
+        inner = (*self.tensor(up).shape, 0)[1 if self._module(up)[0].transposed else 0]
+        return _shapes(self._shape, self._embedding, inner)
+
     def _expected(self, name: str) -> tuple[int, ...]:
         """The shape that an array has in the file, if it is what the config says."""
         module, kind = self._module(name)
-        part = name.split(".")[-2]
-        narrower = "projection" in self._family.modules  # ELECTRA
-        embedding = self.tensor("embedding.weight").shape[-1] if narrower else self._shape.width
         if module.table:
-            return *self.tensor(name).shape[:1], embedding
-        up, _ = self._module("layers.0.feed_forward.up.weight")
-        inner = (*self.tensor("layers.0.feed_forward.up.weight").shape, 0)[1 if up.transposed else 0]
-        out, *into = _shapes(self._shape, embedding, inner)[part]
+            return *self.tensor(name).shape[:1], self._embedding
+        out, *into = self._shapes[name.split(".")[-2]]
         out *= 1 if module.third is None else 3
         if kind == "bias":
             return (out,)

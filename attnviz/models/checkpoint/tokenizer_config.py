@@ -9,7 +9,6 @@ from attnviz.models.configuration import UnsupportedError, json_object
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-_FILE = "tokenizer_config.json"
 _OF_NO_FAMILY = "PreTrainedTokenizerFast", "TokenizersBackend"  # what transformers calls such a tokenizer
 _BERT = {"do_lower_case": ("lowercase", True), "strip_accents": ("strip_accents", None)} | {
     "tokenize_chinese_chars": ("handle_chinese_chars", True)
@@ -17,34 +16,34 @@ _BERT = {"do_lower_case": ("lowercase", True), "strip_accents": ("strip_accents"
 """Keys of BERT's tokenizers, each with what tokenizer.json calls it and with what it is where it is absent."""
 
 
-def gives_types(folder: Path, *, otherwise: bool) -> bool:
-    """Whether a tokenizer gives token types along with ids, as its config has it, or else its class.
+class TokenizerConfig:
+    """The tokenizer_config.json of a folder, if there is one.
 
     Raises:
         ModelError: the file is no JSON object.
     """
-    config = _config(folder)
-    names = config.get("model_input_names", () if config.get("tokenizer_class") in _OF_NO_FAMILY else None)
-    return "token_type_ids" in names if isinstance(names, list | tuple) else otherwise
 
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "tokenizer_config.json"
+        self._config = json_object(self._path) if self._path.exists() else {}
 
-def check_overrules(folder: Path, tokenizer: "Tokenizer") -> None:
-    """Leaves to transformers a tokenizer.json that it would change, since the texts would be cut in another way.
+    def gives_types(self, *, otherwise: bool) -> bool:
+        """Whether the tokenizer gives token types along with ids, as its config has it, or else its class."""
+        untyped = () if self._config.get("tokenizer_class") in _OF_NO_FAMILY else None
+        names = self._config.get("model_input_names", untyped)
+        return "token_type_ids" in names if isinstance(names, list | tuple) else otherwise
 
-    Raises:
-        UnsupportedError: it would.
-        ModelError: the file is no JSON object.
-    """
-    changed = next(_overruled(_config(folder), tokenizer), None)
-    if changed is not None:
-        raise UnsupportedError(
-            f"The reference engine reads tokenizer.json, which {changed} in {folder / _FILE} overrules."
-        )
+    def check_overrules(self, tokenizer: "Tokenizer") -> None:
+        """Leaves to transformers a tokenizer.json that it would change, since texts would be cut in another way.
 
-
-def _config(folder: Path) -> Mapping[str, Any]:
-    path = folder / _FILE
-    return json_object(path) if path.exists() else {}
+        Raises:
+            UnsupportedError: it would.
+        """
+        changed = next(_overruled(self._config, tokenizer), None)
+        if changed is not None:
+            raise UnsupportedError(
+                f"The reference engine reads tokenizer.json, which {changed} in {self._path} overrules."
+            )
 
 
 def _overruled(config: Mapping[str, Any], tokenizer: "Tokenizer") -> Iterator[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnviz.errors import ModelError
-from attnviz.models.hub.folder import CONFIG, is_complete
+from attnviz.models.configuration import CONFIG
+from attnviz.models.hub.folder import is_complete
 from attnviz.text import visible
 
 if TYPE_CHECKING:
@@ -32,12 +33,14 @@ class Cached:
 
 
 def quiet_environment() -> None:
-    """Keeps the hub's client and transformers from any request that nobody asked for, before either is imported.
+    """Keeps the hub's client and transformers from what nobody asked for, before either is imported.
 
-    They would send what is installed here along with a request, and ask the hub to convert weights to safetensors.
+    They would send what is installed here along with a request, ask the hub to convert weights to safetensors, and
+    warn of processes that tokenizers start.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def find(name: str, revision: str | None = None) -> Path | None:

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from attnviz.errors import ModelError
-from attnviz.models.hub.folder import CONFIG, INDEX, WEIGHTS, matches, no_safetensors, shard_names
+from attnviz.models.configuration import CONFIG
+from attnviz.models.hub.folder import INDEX, WEIGHTS, matches, no_safetensors, shard_names
 from attnviz.models.loading import Loading
 from attnviz.text import visible
 

@@ -8,7 +8,6 @@ from pathlib import Path, PureWindowsPath
 from attnviz.errors import ModelError
 from attnviz.text import visible
 
-CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 

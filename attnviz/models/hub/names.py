@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from attnviz.errors import ModelError, UsageError
+from attnviz.models.configuration import CONFIG
 from attnviz.models.hub.cache import find
 from attnviz.models.hub.download import download
-from attnviz.models.hub.folder import CONFIG, WEIGHTS, is_complete
+from attnviz.models.hub.folder import WEIGHTS, is_complete
 from attnviz.models.loading import Loading
 from attnviz.text import visible
 

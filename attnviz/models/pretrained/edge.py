@@ -1,7 +1,6 @@
 """The edge between transformers and this house: its noise is kept quiet, and its errors are put into our words."""
 
 import json
-import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -9,10 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from attnviz.errors import AttnvizError, ModelError
+from attnviz.models.hub import quiet_environment
 from attnviz.text import visible
-
-OFF = {"DISABLE_SAFETENSORS_CONVERSION": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
-"""What libraries do unasked: convert pickles on a server, report home, start processes."""
 
 SILENT = 50
 """The level of logging that lets through only what is critical."""
@@ -26,7 +23,7 @@ _PACKAGES = ("sentencepiece", "tiktoken", "protobuf", "sacremoses", "fugashi", "
 @contextmanager
 def quiet() -> Iterator[None]:
     """Nothing of what transformers logs or warns of is shown meanwhile, but errors."""
-    os.environ.update({name: value for name, value in OFF.items() if name not in os.environ})
+    quiet_environment()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from transformers.utils import logging

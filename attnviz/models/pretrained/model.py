@@ -18,7 +18,7 @@ from attnviz.models.pretrained.loading import load_files
 from attnviz.models.pretrained.places import Inputs, Place, accepted
 from attnviz.models.pretrained.positions import positions, vocabulary
 from attnviz.models.pretrained.reading import encode, encode_target, name_of
-from attnviz.models.pretrained.survey import TOLERANCE, survey
+from attnviz.models.pretrained.survey import sum_to_one, survey
 from attnviz.models.pretrained.writing import Writer, written_tokens
 from attnviz.models.tokenization import check_length
 from attnviz.text import Token, special_token
@@ -67,23 +67,20 @@ class PretrainedModel(Model):
 
     def run(self, reading: Reading, select: Selection, each: Each) -> None:
         """See `Model.run`; nothing after the last layer that is wanted is run."""
-        kinds = self.kinds(select)
-        layers = {kind: select.layers_of(self.card.stacks[kind].layers, self.card.name) for kind in kinds}
-        heads = {kind: select.heads_of(self.card.stacks[kind].heads, self.card.name) for kind in kinds}
-        wanted = {Place(kind, layer) for kind in kinds for layer in layers[kind]}
-
+        axes = {axes.kind: axes for axes in self.axes(reading, select)}
+        wanted = {Place(kind, layer) for kind, own in axes.items() for layer in own.layers}
         there: Counter[Place] = Counter()
 
         def take(place: Place, first: int, weights: Tensor) -> None:
             self._check_rows(place, first, weights)
             there[place] += weights.shape[1]
-            own = heads[place.kind]
+            own = axes[place.kind].heads
             kept = weights if own == tuple(range(len(weights))) else weights[list(own)]
             each(Block(place.kind, place.layer, own, first, kept))
 
         with quiet(), torch.inference_mode(), translated(self.card.name, "run on this text", TextError):
             self.way.run(self._inputs(reading), wanted, take)
-        if any(there[place] != len(reading.axes(place.kind)[0]) for place in wanted):
+        if any(there[place] != len(axes[place.kind].query_tokens) for place in wanted):
             raise TextError(f"{self.card.name} attends to this text in another way than to shorter ones: {HOW_TO_CUT}")
 
     def _check(self, ids: list[int], what: str, more: int = 0) -> None:
@@ -116,12 +113,10 @@ class PretrainedModel(Model):
 
     def _check_rows(self, place: Place, first: int, weights: Tensor) -> None:
         """Whether these rows are attention weights, which the ones tried at first were."""
-        sums = weights.sum(-1, dtype=torch.float32)  # [heads, rows]
-        tolerance = TOLERANCE[weights.dtype]
-        if not (sums <= 1 + tolerance).all() or (not self.sink and not (sums >= 1 - tolerance).all()):
+        if not sum_to_one(weights.sum(-1, dtype=torch.float32), weights.dtype, self.sink):
             raise ModelError(
                 f"The {place.kind.value} weights that {self.card.name} computes in layer {place.layer} for tokens "
-                f"{first} to {first + sums.shape[1] - 1} do not sum to 1: try --dtype float32."
+                f"{first} to {first + weights.shape[1] - 1} do not sum to 1: try --dtype float32."
             )
 
     def _continued(self, reading: Reading) -> Reading:

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from attnviz.models.pretrained.languages import known_languages
-from attnviz.models.tokenization import checked_texts
+from attnviz.models.tokenization import segments
 from attnviz.text import Segment, Span, Token, checked, spans_of_pieces, special_token
 
 _MARKERS = re.compile(r"^(##|▁|Ġ)|(</w>|@@)$")
@@ -24,8 +24,8 @@ def encode(tokenizer: PreTrainedTokenizerBase, text: str, pair: str | None = Non
     Raises:
         TextError: a text is empty or not valid Unicode.
     """
-    texts = checked_texts(text, pair)
-    return _encode(tokenizer, [Segment(part, number) for number, part in enumerate(texts)], tokenizer(*texts, **_ASK))
+    read = segments(text, pair)
+    return _encode(tokenizer, read, tokenizer(*(segment.text for segment in read), **_ASK))
 
 
 def encode_target(tokenizer: PreTrainedTokenizerBase, target: str) -> tuple[list[int], list[Token]]:

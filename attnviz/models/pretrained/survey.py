@@ -107,10 +107,16 @@ def _fault(weights: Any, queries: int, keys: int, sink: bool) -> str | None:
         return f"has the shape {shape} for {queries} queries and {keys} keys"
     if not weights.isfinite().all() or weights.min() < 0:
         return "holds numbers below 0, or none at all"
-    sums, tolerance = weights.float().sum(-1), TOLERANCE[weights.dtype]
-    if sums.max() > 1 + tolerance or (not sink and sums.min() < 1 - tolerance):
+    sums = weights.float().sum(-1)
+    if not sum_to_one(sums, weights.dtype, sink):
         return f"sums not to 1 in each row but to {sums.min():.3g} to {sums.max():.3g}"
     return None
+
+
+def sum_to_one(sums: Tensor, dtype: torch.dtype, sink: bool) -> bool:
+    """Whether these sums of rows of weights that were computed in a dtype are 1, or less if there is a sink."""
+    tolerance = TOLERANCE[dtype]
+    return bool((sums <= 1 + tolerance).all() and (sink or (sums >= 1 - tolerance).all()))
 
 
 def _stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[Place], name: str) -> dict[Kind, Stack]:
