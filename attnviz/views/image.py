@@ -250,7 +250,7 @@ def _remarks(attention: Attention, where: Sequence[str], pool: tuple[int, int], 
     if attention.by is not By.TOKEN:
         named.append(f"between {attention.by.value}s")
     if any(token.predicts for token in attention.query_tokens):
-        named.append("each row is named for what the decoder reads there; it predicts the next")
+        named.append("each query is named for what the decoder reads there; it predicts the next")
     pooled = [] if pool == (1, 1) else [f"each cell shows the largest of {pool[0]} × {pool[1]} weights"]
     return [*named, *caveats(attention), *attention.notes, *pooled]
 
