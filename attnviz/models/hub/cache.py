@@ -33,14 +33,12 @@ class Cached:
 
 
 def quiet_environment() -> None:
-    """Keeps the hub's client and transformers from what nobody asked for, before either is imported.
+    """Keeps the hub's client and transformers from any request that nobody asked for.
 
-    They would send what is installed here along with a request, ask the hub to convert weights to safetensors, and
-    warn of processes that tokenizers start.
+    They would send what is installed here along with a request, and ask the hub to convert weights to safetensors.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def find(name: str, revision: str | None = None) -> Path | None:

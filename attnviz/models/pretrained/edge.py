@@ -1,6 +1,7 @@
 """The edge between transformers and this house: its noise is kept quiet, and its errors are put into our words."""
 
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ _PACKAGES = ("sentencepiece", "tiktoken", "protobuf", "sacremoses", "fugashi", "
 def quiet() -> Iterator[None]:
     """Nothing of what transformers logs or warns of is shown meanwhile, but errors."""
     quiet_environment()
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else tokenizers warn when the process is forked
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from transformers.utils import logging
