@@ -33,7 +33,7 @@ def load(name: str, loading: Loading = DEFAULT) -> Model:
     if folder is not None:
         if loading.engine is Engine.TRANSFORMERS:
             raise UsageError(f"{visible(name)} runs on the reference engine only: leave --engine out.")
-        return builtin.BuiltinEncoder(folder)
+        return builtin.load(folder)
     from attnviz.models import automatic, hub  # what is built in need not wait for them
 
     return automatic.load(name, minilm() if name == MINILM else hub.locate(name, loading), loading)

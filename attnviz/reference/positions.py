@@ -1,7 +1,16 @@
-"""Absolute positions: what tells a transformer the order of its tokens. Without any, attention is equivariant."""
+"""Positions that are added, to embeddings or to scores. Without any, attention is equivariant to the order of tokens.
+
+Rotary positions, which turn queries and keys instead, have a module of their own.
+"""
+
+import math
+from collections.abc import Callable
 
 from attnviz.reference.arrays import Array, namespace
 from attnviz.reference.rotary import frequencies
+
+Bias = Callable[[Array, Array], Array]
+"""Positions of queries [q, 1] and of keys [1, k] -> what is added to the scaled scores [heads, q, k]."""
 
 
 def sinusoidal(positions: Array, width: int) -> Array:
@@ -12,3 +21,58 @@ def sinusoidal(positions: Array, width: int) -> Array:
     xp = namespace(positions)
     angles = positions[:, None] * frequencies(width, 10000.0, like=positions)  # [tokens, width / 2]
     return xp.reshape(xp.stack((xp.sin(angles), xp.cos(angles)), axis=-1), (positions.shape[0], width))
+
+
+def alibi(heads: int) -> Bias:
+    """Scores lowered in proportion to the distance, in each head with a slope of its own (Press et al. 2022, 3).
+
+    What comes after the query, which the paper's causal models do not see, is lowered as what comes before it is.
+    """
+
+    def bias(queries: Array, keys: Array) -> Array:
+        xp = namespace(queries)
+        slopes = xp.asarray(_slopes(heads), dtype=xp.float32, device=queries.device)
+        return -slopes[:, None, None] * xp.astype(xp.abs(queries - keys), xp.float32)  # [heads, q, k]
+
+    return bias
+
+
+def _slopes(heads: int) -> list[float]:
+    """A geometric progression that ends at 1/256, where the number of heads is a power of two.
+
+    Other numbers take the slopes of the power below, then every second one of those of the power above, as in the
+    paper's code and in BLOOM.
+    """
+    below = 2 ** (heads.bit_length() - 1)
+    slopes = [2 ** (-8 * head / below) for head in range(1, below + 1)]
+    between = [2 ** (-8 * (head + 0.5) / below) for head in range(heads - below)]
+    return slopes + between
+
+
+def relative(table: Array, *, causal: bool, farthest: int = 128) -> Bias:
+    """What `table` [buckets, heads] has learned for the bucket of each relative position (Raffel et al. 2020, 2.1).
+
+    Near distances have a bucket each, farther ones share buckets that widen with the logarithm, and all from
+    `farthest` on share the last. Unless it is `causal`, the upper half of the buckets is for keys after the query.
+    """
+    buckets = table.shape[0]
+
+    def bias(queries: Array, keys: Array) -> Array:
+        after, xp = keys - queries, namespace(table)  # [q, k]
+        if causal:
+            bucket = _bucket(xp.clip(-after, 0, None), buckets, farthest)
+        else:
+            upper = xp.astype(after > 0, after.dtype) * (buckets // 2)
+            bucket = upper + _bucket(xp.abs(after), buckets // 2, farthest)
+        return xp.moveaxis(table[bucket], -1, 0)  # [q, k, heads] -> [heads, q, k]
+
+    return bias
+
+
+def _bucket(distances: Array, buckets: int, farthest: int) -> Array:
+    """The bucket of each distance: half of them hold one distance each, the other half grow with the logarithm."""
+    xp, exact = namespace(distances), buckets // 2
+    ratio = xp.astype(xp.clip(distances, exact, None), xp.float32) / exact
+    growth = xp.log(ratio) / math.log(farthest / exact) * (buckets - exact)
+    shared = xp.clip(exact + xp.astype(growth, distances.dtype), None, buckets - 1)
+    return xp.where(distances < exact, distances, shared)

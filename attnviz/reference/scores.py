@@ -1,13 +1,191 @@
 """Score functions and what becomes of scores: softmax to weights, weights times values (Vaswani et al. 2017, 3.2.1)."""
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from attnviz.reference.arrays import Array, namespace, softmax
+from attnviz.reference.layers import linear
+from attnviz.reference.parameters import Parameters
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""The shapes of arrays, by name."""
+
+
+def dot(queries: Array, keys: Array) -> Array:
+    """q·k, large where a key points the same way as the query: [..., q, d], [..., k, d] -> [..., q, k]."""
+    return queries @ keys.mT
 
 
 def scaled_dot(queries: Array, keys: Array) -> Array:
     """q·k / √d_k, the scale keeping the spread of the scores near 1 whatever the dimension of the heads."""
-    return queries @ keys.mT / math.sqrt(queries.shape[-1])  # [..., q, d], [..., k, d] -> [..., q, k]
+    return dot(queries, keys) / math.sqrt(queries.shape[-1])  # [..., q, d], [..., k, d] -> [..., q, k]
+
+
+def cosine(queries: Array, keys: Array) -> Array:
+    """The cosine of the angle between query and key, whatever their lengths; 0 for a vector of zeros, which has none."""
+    return dot(_unit(queries), _unit(keys))  # [..., q, d], [..., k, d] -> [..., q, k]
+
+
+def general(queries: Array, keys: Array, parameters: Parameters) -> Array:
+    """Q W k with a learned `weight` [query width, key width], so that queries and keys may differ in width."""
+    return dot(queries @ parameters["weight"], keys)  # [..., q, dq], [..., k, dk] -> [..., q, k]
+
+
+def additive(queries: Array, keys: Array, parameters: Parameters) -> Array:
+    """v·tanh(W_q q + W_k k), also called concat: a small network that reads the query and the key together.
+
+    W_q and W_k are `query.weight` and `key.weight` [inner, width], with biases or without; `v` is [inner].
+    """
+    asked = linear(queries, parameters.within("query"))[..., :, None, :]  # [..., q, 1, inner]
+    offered = linear(keys, parameters.within("key"))[..., None, :, :]  # [..., 1, k, inner]
+    return namespace(queries).tanh(asked + offered) @ parameters["v"]  # [..., q, k, inner] -> [..., q, k]
+
+
+def location(queries: Array, keys: Array, parameters: Parameters) -> Array:
+    """W q, whatever the keys hold: `weight` [longest text, query width] has a row for each position of a key.
+
+    Texts shorter than the longest use the first rows only.
+    """
+    return dot(queries, parameters["weight"][: keys.shape[-2]])  # [..., q, dq], [k, dq] -> [..., q, k]
+
+
+def _unit(x: Array, shortest: float = 1e-8) -> Array:
+    xp = namespace(x)
+    return x / xp.clip(xp.sqrt(xp.sum(x**2, axis=-1, keepdims=True)), shortest, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How many queries meet how many keys, and how wide each are."""
+
+    queries: int
+    keys: int
+    query_width: int
+    key_width: int
+
+    @property
+    def pairs(self) -> int:
+        """How many scores there are."""
+        return self.queries * self.keys
+
+    @property
+    def vectors(self) -> int:
+        """How many queries and keys there are together."""
+        return self.queries + self.keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreFunction:
+    """A way to say how well a key fits a query, and what it costs.
+
+    `shapes` are those of its parameters for (query width, key width, keys). `operations` counts 2 for each
+    multiplication and addition of a product of vectors, 1 for any other (a sum, a division, a root, a tanh).
+    `memory` is how many numbers it makes, the scores among them, where what is done to each number is done in place.
+    """
+
+    formula: str
+    source: str
+    score: Callable[[Array, Array, Parameters], Array]
+    shapes: Callable[[int, int, int], Shapes]
+    operations: Callable[[Sizes], int]
+    memory: Callable[[Sizes], int]
+
+    def __call__(self, queries: Array, keys: Array, parameters: Parameters | None = None) -> Array:
+        """The scores: [..., q, query width], [..., k, key width] -> [..., q, k]."""
+        return self.score(queries, keys, parameters or Parameters({}))
+
+    def parameters(self, sizes: Sizes) -> int:
+        """How many numbers it learns."""
+        return sum(math.prod(shape) for shape in self.shapes(sizes.query_width, sizes.key_width, sizes.keys).values())
+
+
+def _unlearned(score: Callable[[Array, Array], Array]) -> Callable[[Array, Array, Parameters], Array]:
+    return lambda queries, keys, _: score(queries, keys)
+
+
+def _nothing(query_width: int, key_width: int, keys: int) -> Shapes:
+    return {}
+
+
+SCORES: dict[str, ScoreFunction] = {
+    "dot": ScoreFunction(
+        formula="q·k",
+        source="Luong et al. 2015, 3.1",
+        score=_unlearned(dot),
+        shapes=_nothing,
+        operations=lambda n: 2 * n.pairs * n.key_width,
+        memory=lambda n: n.pairs,
+    ),
+    "scaled-dot": ScoreFunction(
+        formula="q·k / √d_k",
+        source="Vaswani et al. 2017, 3.2.1",
+        score=_unlearned(scaled_dot),
+        shapes=_nothing,
+        operations=lambda n: 2 * n.pairs * n.key_width + n.pairs,
+        memory=lambda n: n.pairs,
+    ),
+    "cosine": ScoreFunction(
+        formula="q·k / (‖q‖ ‖k‖)",
+        source="Graves et al. 2014, 3.3.1",
+        score=_unlearned(cosine),
+        shapes=_nothing,
+        operations=lambda n: 2 * n.pairs * n.key_width + n.vectors * (3 * n.key_width + 1),
+        memory=lambda n: n.pairs + n.vectors * n.key_width,
+    ),
+    "general": ScoreFunction(
+        formula="q W k",
+        source="Luong et al. 2015, 3.1",
+        score=general,
+        shapes=lambda query_width, key_width, keys: {"weight": (query_width, key_width)},
+        operations=lambda n: 2 * (n.queries * n.query_width + n.pairs) * n.key_width,
+        memory=lambda n: n.pairs + n.queries * n.key_width,
+    ),
+    "additive": ScoreFunction(
+        formula="v·tanh(W_q q + W_k k)",
+        source="Bahdanau et al. 2015, A.1.2; as concat in Luong et al. 2015, 3.1",
+        score=additive,
+        shapes=lambda query_width, key_width, keys: {
+            "query.weight": (query_width, query_width),  # inside as wide as the query, as in the paper
+            "key.weight": (query_width, key_width),
+            "v": (query_width,),
+        },
+        operations=lambda n: (2 * (n.queries * n.query_width + n.keys * n.key_width) + 4 * n.pairs) * n.query_width,
+        memory=lambda n: n.pairs + (n.vectors + n.pairs) * n.query_width,
+    ),
+    "location": ScoreFunction(
+        formula="W q",
+        source="Luong et al. 2015, 3.1",
+        score=location,
+        shapes=lambda query_width, key_width, keys: {"weight": (keys, query_width)},
+        operations=lambda n: 2 * n.pairs * n.query_width,
+        memory=lambda n: n.pairs,
+    ),
+}
+"""The score functions, by the name that the command line knows them by."""
+
+
+def initial(name: str, query_width: int, key_width: int, keys: int, seed: int) -> Parameters:
+    """Random NumPy parameters of a score function, for a demonstration where none are learned.
+
+    The same seed gives the same ones. Each is of variance 1 / its last axis, so that the scores are about as large as
+    those of the dot product or smaller.
+    """
+    import numpy as np
+
+    generator = np.random.default_rng(seed)
+    shapes = SCORES[name].shapes(query_width, key_width, keys)
+    return Parameters(
+        {part: generator.normal(0, shape[-1] ** -0.5, shape).astype(np.float32) for part, shape in shapes.items()}
+    )
+
+
+def masked(scores: Array, allowed: Array | None) -> Array:
+    """Scores of -∞ for the keys that the mask does not allow: [..., q, k] -> the same."""
+    if allowed is None:
+        return scores
+    xp = namespace(scores)
+    return xp.where(allowed, scores, xp.asarray(-math.inf, dtype=scores.dtype, device=scores.device))
 
 
 def weights_of(scores: Array, allowed: Array | None) -> Array:
@@ -15,13 +193,16 @@ def weights_of(scores: Array, allowed: Array | None) -> Array:
 
     A row in which nothing is allowed has no softmax: it comes out as NaN.
     """
-    if allowed is not None:
-        xp = namespace(scores)
-        scores = xp.where(allowed, scores, xp.asarray(-math.inf, dtype=scores.dtype, device=scores.device))
-    return softmax(scores)  # [..., q, k]
+    return softmax(masked(scores, allowed))  # [..., q, k]
 
 
-def attention(queries: Array, keys: Array, values: Array, allowed: Array | None = None) -> tuple[Array, Array]:
-    """Scaled dot-product attention: the weights [..., q, k] and, for each query, the values averaged by them."""
-    weights = weights_of(scaled_dot(queries, keys), allowed)
+def attention(
+    queries: Array, keys: Array, values: Array, allowed: Array | None = None, bias: Array | None = None
+) -> tuple[Array, Array]:
+    """Scaled dot-product attention: the weights [..., q, k] and, for each query, the values averaged by them.
+
+    A `bias` [..., q, k] is added to the scaled scores, as ALiBi and T5 tell positions, before the mask.
+    """
+    scores = scaled_dot(queries, keys)
+    weights = weights_of(scores if bias is None else scores + bias, allowed)
     return weights, weights @ values  # [..., q, k], [..., k, d] -> [..., q, d]

@@ -10,11 +10,19 @@ from attnviz.reference.heads import Watch, multi_head_attention
 from attnviz.reference.layers import ACTIVATIONS, NORMS, Norm, feed_forward, linear
 from attnviz.reference.masks import Mask, both, sliding_window
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.positions import sinusoidal
+from attnviz.reference.positions import Bias, alibi, relative, sinusoidal
 from attnviz.reference.rotary import UNSCALED, Scaling, Turn, frequencies, rotation
+from attnviz.reference.trace import Note, silent, within
 
 WatchLayers = Callable[[int, int, Array], None]
 """Is shown each layer's weights: the layer, the index of the first query row, and [..., heads, rows, keys]."""
+
+
+def unwatched(layer: int, first: int, weights: Array) -> None:
+    """Looks at no weights."""
+
+
+_Sublayer = Callable[[Array, Parameters, Note], Array]
 
 
 class Positions(Enum):
@@ -24,12 +32,15 @@ class Positions(Enum):
     LEARNED = "learned"
     SINUSOIDAL = "sinusoidal"
     ROTARY = "rotary"
+    ALIBI = "alibi"
+    RELATIVE = "relative"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The shape of a transformer: an encoder, or if it is `causal` a decoder.
+    """The shape of a stack of layers: an encoder, or if it is `causal` a decoder.
 
+    If it `crosses`, its layers also look at what an encoder has made of another text.
     `key_heads` are the heads of keys and values where groups of heads share them, `head_width` is set where it is not
     width / heads. Learned positions are counted from one beyond the id of `padding`, if that is given, and tokens of
     that id have none; rotary ones have a `base` and a `scaling`.
@@ -44,6 +55,7 @@ class Config:
     key_heads: int | None = None
     head_width: int | None = None
     causal: bool = False
+    crosses: bool = False
     windows: tuple[int | None, ...] = ()
     positions: Positions = Positions.LEARNED
     padding: int | None = None
@@ -57,6 +69,11 @@ class Config:
     norm_heads: bool = False
     epsilon: float = 1e-5
 
+    @property
+    def sublayers(self) -> tuple[str, ...]:
+        """The parts of a layer, in the order in which they run."""
+        return ("attention", "cross_attention", "feed_forward") if self.crosses else ("attention", "feed_forward")
+
 
 def transformer(
     ids: Array,
@@ -65,31 +82,49 @@ def transformer(
     *,
     types: Array | None = None,
     mask: Mask | None = None,
-    watch: WatchLayers = lambda layer, first, weights: None,
+    context: Array | None = None,
+    context_mask: Mask | None = None,
+    watch: WatchLayers = unwatched,
+    watch_context: WatchLayers = unwatched,
+    note: Note = silent,
     depth: int | None = None,
 ) -> Array:
     """Token ids to contextual vectors: [..., tokens] -> [..., tokens, width].
 
-    `types` [..., tokens] tells the texts of a pair apart. Only the first `depth` layers run if it is given. Pre-norm
-    models norm what comes out of the last.
+    `types` [..., tokens] tells the texts of a pair apart, `context` [..., keys, width] is what an encoder made of the
+    text that this one's layers also look at. Only the first `depth` layers run if it is given. Pre-norm models norm
+    what comes out of the last.
     """
-    x = embed(ids, parameters, config, types)
-    turn = _turn(x, config)
+    x = embed(ids, parameters, config, types, note)
+    turn, bias = _turn(x, config), _bias(parameters, config)
     for layer in range(config.layers if depth is None else depth):
-        part, seen = parameters.within(f"layers.{layer}"), partial(watch, layer)
-        x = transformer_layer(x, part, config, mask=_masked(mask, config, layer), turn=turn, watch=seen)
+        x = transformer_layer(
+            x,
+            parameters.within(f"layers.{layer}"),
+            config,
+            mask=_masked(mask, config, layer),
+            turn=turn,
+            bias=bias,
+            context=context,
+            context_mask=context_mask,
+            watch=partial(watch, layer),
+            watch_context=partial(watch_context, layer),
+            note=within(note, f"layers.{layer}"),
+        )
     return _norm(x, parameters, "norm", config) if config.norm_first else x
 
 
-def embed(ids: Array, parameters: Parameters, config: Config, types: Array | None = None) -> Array:
+def embed(ids: Array, parameters: Parameters, config: Config, types: Array | None = None, note: Note = silent) -> Array:
     """The embedding of each token, those of its position and type added where there are such: [...] -> [..., width]."""
     x = parameters["embedding.weight"][ids]  # [..., tokens, width]
+    note("embedding.token", x)
     if types is not None:
-        x = x + parameters["types.weight"][types]
-    if config.positions is Positions.LEARNED:
-        x = x + parameters["positions.weight"][_positions(ids, config)]
-    elif config.positions is Positions.SINUSOIDAL:
-        x = x + sinusoidal(namespace(x).arange(ids.shape[-1], dtype=x.dtype, device=x.device), config.width)
+        kinds = parameters["types.weight"][types]
+        note("embedding.type", kinds)
+        x = x + kinds
+    if (places := _absolute(ids, parameters, config, x)) is not None:
+        note("embedding.position", places)
+        x = x + places
     if config.norm_embedding:
         x = _norm(x, parameters, "embedding_norm", config)
     return linear(x, parameters.within("projection")) if x.shape[-1] != config.width else x
@@ -102,32 +137,65 @@ def transformer_layer(
     *,
     mask: Mask | None = None,
     turn: Turn | None = None,
+    bias: Bias | None = None,
+    context: Array | None = None,
+    context_mask: Mask | None = None,
     watch: Watch = lambda first, weights: None,
+    watch_context: Watch = lambda first, weights: None,
+    note: Note = silent,
 ) -> Array:
-    """Self-attention, then the feed-forward network, each added to what it read: [..., tokens, width] -> the same."""
+    """Self-attention, cross-attention where there is a context, then the feed-forward network.
 
-    def attend(x: Array) -> Array:
-        return multi_head_attention(
+    Each is added to what it read: [..., tokens, width] -> the same.
+    """
+    attend_as = partial(multi_head_attention, heads=config.heads, key_heads=config.key_heads)
+    norm_epsilon = config.epsilon if config.norm_heads else None
+
+    def attend(x: Array, parameters: Parameters, note: Note) -> Array:
+        return attend_as(
             x,
             x,
-            parameters.within("attention"),
-            config.heads,
-            key_heads=config.key_heads,
-            norm_epsilon=config.epsilon if config.norm_heads else None,
+            parameters,
+            norm_epsilon=norm_epsilon,
             mask=mask,
             causal=config.causal,
             turn=turn,
+            bias=bias,
             watch=watch,
+            note=note,
         )
 
-    def transform(x: Array) -> Array:
-        activation = ACTIVATIONS[config.activation]
-        return feed_forward(x, parameters.within("feed_forward"), activation, gated=config.gated)
+    def look(x: Array, parameters: Parameters, note: Note) -> Array:
+        return attend_as(x, context, parameters, mask=context_mask, watch=watch_context, note=note)
 
-    for part, sublayer in (("attention", attend), ("feed_forward", transform)):
-        norm = partial(_norm, parameters=parameters, part=f"{part}_norm", config=config)
-        x = x + sublayer(norm(x)) if config.norm_first else norm(x + sublayer(x))
+    def transform(x: Array, parameters: Parameters, note: Note) -> Array:
+        return feed_forward(x, parameters, ACTIVATIONS[config.activation], gated=config.gated)
+
+    sublayers = {"attention": attend, "cross_attention": look, "feed_forward": transform}
+    for part in config.sublayers:
+        x = _added(x, sublayers[part], parameters, part, config, within(note, part))
     return x
+
+
+def _added(x: Array, sublayer: _Sublayer, parameters: Parameters, part: str, config: Config, note: Note) -> Array:
+    """What a sublayer adds to what it reads, with a norm before it or after the sum: [..., tokens, width]."""
+    note("residual", x)
+    read = _norm(x, parameters, f"{part}_norm", config) if config.norm_first else x
+    note("input", read)
+    written = sublayer(read, parameters.within(part), note)
+    note("output", written)
+    x = x + written
+    note("sum", x)
+    return x if config.norm_first else _norm(x, parameters, f"{part}_norm", config)
+
+
+def _absolute(ids: Array, parameters: Parameters, config: Config, x: Array) -> Array | None:
+    """What is added to the embeddings `x` for the positions of their tokens, where these have an embedding."""
+    if config.positions is Positions.LEARNED:
+        return parameters["positions.weight"][_positions(ids, config)]
+    if config.positions is Positions.SINUSOIDAL:
+        return sinusoidal(namespace(x).arange(ids.shape[-1], dtype=x.dtype, device=x.device), config.width)
+    return None
 
 
 def _positions(ids: Array, config: Config) -> Array:
@@ -150,6 +218,15 @@ def _turn(x: Array, config: Config) -> Turn | None:
     positions = namespace(x).arange(x.shape[-2], dtype=x.dtype, device=x.device)
     plain = frequencies(config.head_width or config.width // config.heads, config.base, like=positions)
     return rotation(positions, config.scaling(plain, x.shape[-2]), config.scaling.magnitude)
+
+
+def _bias(parameters: Parameters, config: Config) -> Bias | None:
+    """What relative positions add to the scores of every layer."""
+    if config.positions is Positions.ALIBI:
+        return alibi(config.heads)
+    if config.positions is Positions.RELATIVE:
+        return relative(parameters["relative.weight"], causal=config.causal)
+    return None
 
 
 def _masked(mask: Mask | None, config: Config, layer: int) -> Mask | None:

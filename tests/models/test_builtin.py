@@ -16,9 +16,9 @@ from attnviz.models.builtin import BuiltinEncoder
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import transformer
 from attnviz.text import visible
-from attnviz.training.card import findings
 from attnviz.training.corpus import Split, examples
-from attnviz.training.evaluation import evaluate
+from attnviz.training.encoder.card import findings
+from attnviz.training.encoder.evaluation import evaluate
 
 FOLDER = builtin.folders()["builtin/encoder"]
 SENTENCE = "The animal didn't cross the street because it was too {}"

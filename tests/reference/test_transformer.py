@@ -13,7 +13,7 @@ from attnviz.reference.masks import padding
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import Config, Positions, embed, transformer, transformer_layer
 
-BATCH, LAYERS, HEADS, TOKENS, DEPTH, VOCABULARY, INNER, LONGEST = 5, 2, 3, 7, 14, 11, 13, 17
+BATCH, LAYERS, HEADS, TOKENS, DEPTH, VOCABULARY, INNER, LONGEST, BUCKETS = 5, 2, 3, 7, 14, 11, 13, 17, 10
 WIDTH = HEADS * DEPTH
 EPSILON = 1e-3  # far from the default, so that a lost one shows
 
@@ -75,7 +75,11 @@ def arrays_of(module: torch.nn.Module, array: Callable[..., Any]) -> dict[str, A
 
 def with_embeddings(arrays: dict[str, Any], array: Callable[..., Any]) -> Parameters:
     rng = np.random.default_rng(7)
-    shapes = {"embedding.weight": (VOCABULARY, WIDTH), "positions.weight": (LONGEST, WIDTH)}
+    shapes = {
+        "embedding.weight": (VOCABULARY, WIDTH),
+        "positions.weight": (LONGEST, WIDTH),
+        "relative.weight": (BUCKETS, HEADS),
+    }
     return Parameters(arrays | {name: array(rng.normal(size=s).astype(np.float32)) for name, s in shapes.items()})
 
 

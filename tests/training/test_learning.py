@@ -8,11 +8,12 @@ from attnviz.attention import Attention, Kind
 from attnviz.models.builtin import BuiltinEncoder, folders
 from attnviz.reference.parameters import Parameters
 from attnviz.text import Segment, special_token
-from attnviz.training.batches import batches, joined, masked, padded
 from attnviz.training.corpus import Example, Link, Relation, Split, examples
-from attnviz.training.encoder import Recipe, train
-from attnviz.training.objectives import naming_scores
-from attnviz.training.roles import RoleTally
+from attnviz.training.encoder.batches import batches, joined, masked, padded
+from attnviz.training.encoder.learning import train
+from attnviz.training.encoder.objectives import naming_scores
+from attnviz.training.encoder.roles import RoleTally
+from attnviz.training.fitting import Recipe
 from attnviz.training.tokenizer import CLS, MASK, PAD, SEP, SPECIAL, learn_tokenizer
 
 TOKENIZER = BuiltinEncoder(folders()["builtin/encoder"]).tokenizer

@@ -1,14 +1,10 @@
 """The card of a built-in model: what it is, how it was trained, what was measured; in JSON, and from that in prose."""
 
-from collections.abc import Iterable
-from typing import Any
-
 import numpy as np
 
-from attnviz.training.evaluation import DEMO, Figures
-from attnviz.training.roles import PRONOUN, Shares
-
-Json = dict[str, Any]
+from attnviz.training.course import Json, table
+from attnviz.training.encoder.evaluation import DEMO, Figures
+from attnviz.training.encoder.roles import PRONOUN, Shares
 
 _TELLING = 0.5  # what a head does less often than that is not called its role
 
@@ -115,11 +111,6 @@ def findings_in_words(found: Json) -> str:
     return _FINDINGS.format(
         **found["measured"]
         | {"sentence": DEMO.format("…")}
-        | {"demo": _table(("…", *demo["tired"]), ((word, *nouns.values()) for word, nouns in demo.items()))}
-        | {"heads": _table(("layer", "head", "roles"), heads)}
+        | {"demo": table(("…", *demo["tired"]), ((word, *nouns.values()) for word, nouns in demo.items()))}
+        | {"heads": table(("layer", "head", "roles"), heads)}
     )
-
-
-def _table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
-    lines = (header, ("---",) * len(header), *rows)
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

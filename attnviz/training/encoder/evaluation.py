@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from attnviz.models.builtin import BuiltinEncoder
 from attnviz.reference.masks import padding
 from attnviz.reference.transformer import transformer
-from attnviz.training.batches import Batch, Places, Pronouns, masked, padded
 from attnviz.training.corpus import Example, Split, examples
-from attnviz.training.objectives import masked_scores, naming_scores
-from attnviz.training.roles import RoleTally, Shares
+from attnviz.training.encoder.batches import Batch, Places, Pronouns, masked, padded
+from attnviz.training.encoder.objectives import masked_scores, naming_scores
+from attnviz.training.encoder.roles import RoleTally, Shares
 
 DEMO = "The animal didn't cross the street because it was too {}"
 _SEED = 2

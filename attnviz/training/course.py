@@ -1,0 +1,92 @@
+"""From a recipe to the files of a built-in model, and to what its card says."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import Progress
+from safetensors.numpy import save
+from tokenizers import Tokenizer
+
+from attnviz.models.builtin import CARD, TOKENIZER, WEIGHTS
+from attnviz.training.fitting import Learned, Recipe
+
+Json = dict[str, Any]
+
+PROSE = "CARD.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What comes out of a training.
+
+    `config` is the shape as the card has it, `positions` how many tokens the model reads, `texts` how many went into a
+    step, `lexicon` how many lemmas these were made of, by part of speech and in `total`.
+    """
+
+    tokenizer: Tokenizer
+    weights: Learned
+    purpose: str
+    config: Json
+    positions: int
+    texts: int
+    lexicon: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """How a built-in model is trained, measured on texts that it has not seen, and described.
+
+    `findings` are those of the model in a folder, as its card has them; `prose` is the card in Markdown, and
+    `findings_in_words` the part of it that says what was measured.
+    """
+
+    recipe: Recipe
+    learn: Callable[[Recipe, Progress], Trained]
+    findings: Callable[[Path], Json]
+    findings_in_words: Callable[[Json], str]
+    prose: Callable[[Json], str]
+
+
+def train_into(folder: Path, course: Course, recipe: Recipe, progress: Progress) -> None:
+    """Learns a model and writes it, with a card that has no figures yet."""
+    start = time.monotonic()
+    trained = course.learn(recipe, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    trained.tokenizer.save(str(folder / TOKENIZER), pretty=False)
+    (folder / WEIGHTS).write_bytes(save(trained.weights))
+    training = asdict(recipe) | {
+        "texts": recipe.steps * trained.texts,
+        "lemmas": trained.lexicon["total"],
+        "lexicon": dict(trained.lexicon),
+        "minutes": round((time.monotonic() - start) / 60, 1),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    card = {
+        "name": f"builtin/{folder.name}",
+        "purpose": trained.purpose,
+        "config": trained.config,
+        "positions": trained.positions,
+        "parameters": sum(array.size for array in trained.weights.values()),
+        "vocabulary": trained.tokenizer.get_vocab_size(),
+        "training": training,
+    }
+    (folder / CARD).write_text(json.dumps(card), encoding="utf-8")
+
+
+def complete_card(folder: Path, course: Course, found: Json) -> None:
+    """Adds what was found to a card, and writes it in prose too."""
+    card = json.loads((folder / CARD).read_text(encoding="utf-8")) | found
+    (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / PROSE).write_text(course.prose(card), encoding="utf-8")
+
+
+def table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    """A table in Markdown."""
+    lines = (header, ("---",) * len(header), *rows)
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
