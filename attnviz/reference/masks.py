@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from attnviz.reference.arrays import Array
+from attnviz.reference.arrays import Array, namespace
 
 Mask = Callable[[Array, Array], Array]
 """Positions of queries [q, 1] and of keys [1, k] -> True where the query may look at the key [..., q, k]."""
@@ -28,6 +28,21 @@ def padding(lengths: Array) -> Mask:
     return lambda _, keys: keys < lengths[:, None, None, None]
 
 
+def arbitrary(table: Array) -> Mask:
+    """A query sees the keys for which a table of truth values [..., queries, keys] says so, looked up by position."""
+    return lambda queries, keys: table[..., queries, keys]
+
+
 def both(first: Mask, second: Mask) -> Mask:
     """What two masks both allow."""
     return lambda queries, keys: first(queries, keys) & second(queries, keys)
+
+
+def zeroed_afterwards(weights: Array, allowed: Array) -> Array:
+    """What a mask is not: weights [..., q, k] with zeros put in after softmax, to show why scores are masked before it.
+
+    Rows no longer sum to 1, and what is left of them still depends on the keys that should not have been seen: these
+    have taken their share of the sum.
+    """
+    xp = namespace(weights)
+    return xp.where(allowed, weights, xp.zeros_like(weights))

@@ -19,8 +19,9 @@ def sinusoidal(positions: Array, width: int) -> Array:
     Even columns hold sines, odd columns cosines: [tokens] -> [tokens, width].
     """
     xp = namespace(positions)
-    angles = positions[:, None] * frequencies(width, 10000.0, like=positions)  # [tokens, width / 2]
-    return xp.reshape(xp.stack((xp.sin(angles), xp.cos(angles)), axis=-1), (positions.shape[0], width))
+    angles = positions[:, None] * frequencies(width, 10000.0, like=positions)  # [tokens, width / 2, rounded up]
+    waves = xp.stack((xp.sin(angles), xp.cos(angles)), axis=-1)
+    return xp.reshape(waves, (positions.shape[0], -1))[:, :width]
 
 
 def alibi(heads: int) -> Bias:

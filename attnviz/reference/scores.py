@@ -23,7 +23,7 @@ def scaled_dot(queries: Array, keys: Array) -> Array:
 
 
 def cosine(queries: Array, keys: Array) -> Array:
-    """The cosine of the angle between query and key, whatever their lengths; 0 for a vector of zeros, which has none."""
+    """The cosine of the angle between query and key, whatever their lengths; 0 where one of them has no length."""
     return dot(_unit(queries), _unit(keys))  # [..., q, d], [..., k, d] -> [..., q, k]
 
 
