@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.attention import Attention, Link, Weights
+from attnviz.attention import Attention, Link, Weights, Word
 from attnviz.folds import group
 from attnviz.text import By, Token, grouped
 
@@ -17,13 +17,17 @@ def strongest(attention: Attention, top: int) -> list[Link]:
     return list(_largest(words, np.where(_content(words), words.weights, 0), top))
 
 
-def telling(attention: Attention) -> Link | None:
+def telling(attention: Attention, word: Word | None = None) -> Link | None:
     """The link that tells most of what the heads are for, or None where no two words are linked.
 
     The two words are those whose links, over all heads together, most exceed habit; the head is that of the largest.
+    If a `word` is given, only its own links count.
     """
     words = _words(attention)
     value = _beyond_habit(words)
+    if word:
+        asking = {piece.position for piece in attention.pieces(word)}
+        value[:, :, [token.position not in asking for token in words.query_tokens]] = 0
     together = value.sum((0, 1))  # [queries, keys]
     return next(_largest(words, np.where(together == together.max(), value, 0), 1), None)
 

@@ -10,6 +10,7 @@ from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.hub import weight_files
 from attnviz.models.loading import Loading
+from attnviz.reference.trace import Trace
 from attnviz.text import By
 
 MUCH_WORK = 2e11
@@ -68,6 +69,14 @@ class Automatic(Model):
     def run(self, reading: Reading, select: Selection, each: Each) -> None:
         """See `Model.run`."""
         self._faster(reading).run(reading, select, each)
+
+    def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
+        """See `Model.trace`; the reference transformer shows all of it."""
+        return self._reference.trace(reading, kind, layer, query)
+
+    def without(self, *, positions: bool = False, mask: bool = False) -> Model:
+        """See `Model.without`."""
+        return self._reference.without(positions=positions, mask=mask)
 
     def _faster(self, reading: Reading) -> Model:
         work = self.card.parameters * len(reading.ids)

@@ -1,13 +1,14 @@
 """What a model is, to the rest of the house."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from attnviz.attention import Attention, Axes, Engine, Kind, Selection
 from attnviz.errors import UsageError
 from attnviz.folds import Block, Collect, Group
+from attnviz.reference.trace import Trace
 from attnviz.text import By, Token, grouped, predicting
 
 ALL = Selection()
@@ -71,6 +72,15 @@ class Reading:
     types: tuple[int, ...] = ()
     target: "Reading | None" = None
     written_from: int | None = None
+
+    def permuted(self, order: Sequence[int]) -> "Reading":
+        """The same tokens in another order: first the one at `order[0]`."""
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in order),
+            tokens=tuple(self.tokens[i] for i in order),
+            types=tuple(self.types[i] for i in order) if self.types else (),
+        )
 
     def axes(self, kind: Kind) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
         """The tokens that are queries and those that are keys in one kind of attention.
@@ -156,6 +166,22 @@ class Model(ABC):
         folds = {axes.kind: _fold(axes, by) for axes in self.axes(reading, select)}
         self.run(reading, select, lambda block: folds[block.kind].update(block))
         return [fold.result() for fold in folds.values()]
+
+    def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
+        """What one layer computes for one query, the index of which is that among the queries of this kind.
+
+        Raises:
+            UsageError: the model shows nothing but its weights.
+        """
+        raise UsageError(f"{self.card.name} shows its weights only, and not what they are computed from.")
+
+    def without(self, *, positions: bool = False, mask: bool = False) -> "Model":
+        """The same model without its positions, or without the mask that hides what comes after a token.
+
+        Raises:
+            UsageError: that part of it cannot be left out.
+        """
+        raise UsageError(f"{self.card.name} cannot be run without a part of it; models on the reference engine can.")
 
     def axes(self, reading: Reading, select: Selection) -> list[Axes]:
         """The axes of each kind of weights that is wanted.

@@ -1,6 +1,9 @@
 """What all models have in common that the reference transformer runs."""
 
 from abc import abstractmethod
+from copy import copy
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -9,7 +12,9 @@ from attnviz.folds import Block
 from attnviz.models.base import Each, Model, Reading
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.transformer import Config, transformer
+from attnviz.reference.trace import Trace
+from attnviz.reference.tracing import Notes, traced
+from attnviz.reference.transformer import Config, Positions, transformer
 
 
 class ReferenceModel(Model):
@@ -29,7 +34,8 @@ class ReferenceModel(Model):
     @property
     def kind(self) -> Kind:
         """Whether tokens look at all others, or only at those before them."""
-        return Kind.DECODER if self.shape.causal else Kind.ENCODER
+        (kind,) = self.card.stacks
+        return kind
 
     def run(self, reading: Reading, select: Selection, each: Each) -> None:
         """See `Model.run`; layers above the last one wanted are not run."""
@@ -41,11 +47,26 @@ class ReferenceModel(Model):
                 each(Block(self.kind, layer, axes.heads, first_row, weights[heads]))
 
         with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
-            transformer(
-                np.asarray(reading.ids),
-                self.parameters,
-                self.shape,
-                types=self.types(reading),
-                watch=watch,
-                depth=max(axes.layers, default=-1) + 1,
-            )
+            self._transformed(reading, watch=watch, depth=max(axes.layers, default=-1) + 1)
+
+    def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
+        """See `Model.trace`."""
+        notes = Notes(layer)
+        self._transformed(reading, note=notes.take, depth=layer + 1)
+        return traced(notes, self.parameters, self.shape, query)
+
+    def without(self, *, positions: bool = False, mask: bool = False) -> Self:
+        """See `Model.without`."""
+        other = copy(self)
+        other.shape = bare(self.shape, positions=positions, mask=mask)
+        return other
+
+    def _transformed(self, reading: Reading, **options: Any) -> Array:
+        return transformer(np.asarray(reading.ids), self.parameters, self.shape, types=self.types(reading), **options)
+
+
+def bare(shape: Config, *, positions: bool, mask: bool) -> Config:
+    """The same shape without its positions, or with every token seen."""
+    if positions:
+        shape = replace(shape, positions=Positions.NONE)
+    return replace(shape, causal=False, windows=()) if mask else shape

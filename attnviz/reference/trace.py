@@ -1,8 +1,11 @@
-"""Intermediate arrays by name, for whoever wants to see what is computed on the way."""
+"""What is computed on the way to attention weights and from them, for whoever wants to see it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from attnviz.reference.arrays import Array
+from attnviz.reference.parameters import Parameters
+from attnviz.reference.rotary import Turn
 
 Note = Callable[[str, Array], None]
 """Is told an array with the name of what it is, as in `layers.3.attention.query`."""
@@ -15,3 +18,36 @@ def silent(name: str, array: Array) -> None:
 def within(note: Note, part: str) -> Note:
     """Notes the arrays of a part under names that begin with it; nothing is put together where nobody takes note."""
     return note if note is silent else lambda name, array: note(f"{part}.{name}", array)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trace:
+    """What the attention of one layer computes for one query; None is what a model does not show.
+
+    `score` is the name of the score function, whose learned arrays are `score_parameters`. Where positions turn queries
+    and keys, `turned_query` and `turned_keys` are what meets, and `turn` does it. `parameters` are the learned arrays
+    of the attention; its queries are made from `input`, its keys and values from `context`. `embedding` has what the
+    query's token begins with, by name, and `added` what each part of the layer adds to the residual stream; this attention
+    is its part named `part`.
+    """
+
+    position: int  # of the query
+    query: Array  # [heads, d]
+    keys: Array  # [key heads, keys, d]
+    values: Array  # [key heads, keys, d]
+    score: str = "scaled-dot"
+    score_parameters: Parameters | None = None
+    scale: float = 1.0
+    turned_query: Array | None = None  # [heads, d]
+    turned_keys: Array | None = None  # [key heads, keys, d]
+    turn: Turn | None = None
+    bias: Array | None = None  # [heads, keys]
+    allowed: Array | None = None  # [keys]
+    mixed: Array | None = None  # [heads, d]
+    parameters: Parameters | None = None
+    input: Array | None = None  # [width]
+    context: Array | None = None  # [keys, width]
+    residual: Array | None = None  # [width]
+    part: str = "attention"
+    embedding: Mapping[str, Array] = field(default_factory=dict)  # each [width]
+    added: Mapping[str, Array] = field(default_factory=dict)  # each [width]

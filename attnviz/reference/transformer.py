@@ -96,13 +96,13 @@ def transformer(
     what comes out of the last.
     """
     x = embed(ids, parameters, config, types, note)
-    turn, bias = _turn(x, config), _bias(parameters, config)
+    turn, bias = turning(x, config), biased(parameters, config)
     for layer in range(config.layers if depth is None else depth):
         x = transformer_layer(
             x,
             parameters.within(f"layers.{layer}"),
             config,
-            mask=_masked(mask, config, layer),
+            mask=masked(mask, config, layer),
             turn=turn,
             bias=bias,
             context=context,
@@ -211,7 +211,7 @@ def _norm(x: Array, parameters: Parameters, part: str, config: Config) -> Array:
     return NORMS[config.norm](x, parameters.within(part), config.epsilon)
 
 
-def _turn(x: Array, config: Config) -> Turn | None:
+def turning(x: Array, config: Config) -> Turn | None:
     """What rotary positions do to the queries and keys of every layer: the same, so it is worked out once."""
     if config.positions is not Positions.ROTARY:
         return None
@@ -220,7 +220,7 @@ def _turn(x: Array, config: Config) -> Turn | None:
     return rotation(positions, config.scaling(plain, x.shape[-2]), config.scaling.magnitude)
 
 
-def _bias(parameters: Parameters, config: Config) -> Bias | None:
+def biased(parameters: Parameters, config: Config) -> Bias | None:
     """What relative positions add to the scores of every layer."""
     if config.positions is Positions.ALIBI:
         return alibi(config.heads)
@@ -229,7 +229,7 @@ def _bias(parameters: Parameters, config: Config) -> Bias | None:
     return None
 
 
-def _masked(mask: Mask | None, config: Config, layer: int) -> Mask | None:
+def masked(mask: Mask | None, config: Config, layer: int) -> Mask | None:
     """What a layer may look at: no further than its window, if it has one."""
     window = config.windows[layer] if config.windows else None
     if window is None:

@@ -20,7 +20,9 @@ from attnviz.models.base import Passage
 from attnviz.models.checkpoint.families import FAMILIES
 from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.models.configuration import UnsupportedError
+from attnviz.models.explaining import Place, explained
 from attnviz.reference import heads
+from attnviz.reference.lesson import WhatIf
 from attnviz.reference.parameters import Parameters
 
 LAYERS, HEADS, DEPTH, INNER, POSITIONS = 3, 5, 6, 37, 41
@@ -200,6 +202,21 @@ def test_the_weights_are_those_of_transformers(saved: Callable[[str], Path], cas
 
 
 PAIR_TYPES = {"bert": True, "electra": True, "roberta with a head": False, "roberta": False, "distilbert": False}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_explained_of_a_head_is_what_the_model_computes(saved: Callable[[str], Path], case: str) -> None:
+    folder = saved(case)
+    expected = theirs(folder, ids_of(folder))
+    model = load(folder)
+    reading = model.read(passage())
+    layer, head, query = LAYERS - 1, expected.shape[1] - 1, len(reading.ids) - 2
+    place = Place(kind=model.kind, layer=layer, head=head, query=query)
+    normed = model.shape.norm_heads
+    what_if = WhatIf(scores=("dot",) if normed else ("dot", "general"))
+    told = {quantity.name: quantity.array for quantity in explained(model, reading, place, what_if).quantities()}
+    assert_allclose(told["weights"], expected[layer, head, query], atol=1e-5)
+    assert normed or told["general_minus_dot"] < 1e-4 * np.abs(told["scores"]).max()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""What one head computes for one query, array by array, from a trace of its layer."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.reference.scores import SCORES, masked, weights_of
+from attnviz.reference.trace import Trace
+
+Reals = NDArray[np.floating[Any]]
+
+DOTS = "dot", "scaled-dot"
+"""The score functions that are a product of query and key; the second has a scale, which is a step of its own."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Numbers:
+    """The way of one head from a query and its keys to what it takes from their values.
+
+    `query` and `keys` are what meets, turned where positions turn them. `scores` come from the score function alone;
+    `scaled` is what the model makes of them, `biased` has what positions add, `masked` -∞ where the query may not look.
+    """
+
+    query: Reals  # [d]
+    keys: Reals  # [keys, d]
+    values: Reals  # [keys, d]
+    scores: Reals  # [keys]
+    scaled: Reals  # [keys]
+    biased: Reals  # [keys]
+    masked: Reals  # [keys]
+    weights: Reals  # [keys]
+    mixed: Reals  # [d]
+
+    @classmethod
+    def of(cls, trace: Trace, head: int) -> Self:
+        """Those of one head of a trace."""
+        query, keys, values = meeting(trace, head)
+        scores = own_scores(trace, query, keys)
+        scaled = scores * trace.scale
+        biased = with_bias(trace, head, scaled)
+        hidden = masked(biased, trace.allowed)
+        weights = weights_of(hidden, None)
+        return cls(
+            query=query,
+            keys=keys,
+            values=values,
+            scores=scores,
+            scaled=scaled,
+            biased=biased,
+            masked=hidden,
+            weights=weights,
+            mixed=weights @ values,
+        )
+
+    def largest(self, count: int = 3) -> list[int]:
+        """The keys of the largest weights, the largest first."""
+        return [int(key) for key in np.argsort(-self.weights, kind="stable")[:count]]
+
+
+def shared(trace: Trace, head: int) -> int:
+    """Which head of the keys and values a head uses, where several share one."""
+    return head * len(trace.keys) // len(trace.query)
+
+
+def meeting(trace: Trace, head: int) -> tuple[Reals, Reals, Reals]:
+    """The query [d], the keys and the values [keys, d] as they meet in a head."""
+    queries = trace.query if trace.turned_query is None else trace.turned_query
+    keys = trace.keys if trace.turned_keys is None else trace.turned_keys
+    own = shared(trace, head)
+    return np.asarray(queries[head]), np.asarray(keys[own]), np.asarray(trace.values[own])
+
+
+def own_scores(trace: Trace, query: Reals, keys: Reals) -> Reals:
+    """What the model's score function says of each key, before any scale: [keys]."""
+    name = "dot" if trace.score in DOTS else trace.score
+    scores: Reals = SCORES[name](query[None], keys, trace.score_parameters)[0]
+    return scores
+
+
+def with_bias(trace: Trace, head: int, scores: Reals) -> Reals:
+    """Scores [keys], and what positions add to them in this head."""
+    return scores if trace.bias is None else scores + trace.bias[head]
+
+
+def entropy(weights: Reals) -> float:
+    """-Σ w log₂ w in bits: 0 if all weight lies on one key, log₂ of how many keys there are if it is spread evenly."""
+    there = weights[weights > 0]
+    return float(-(there * np.log2(there)).sum()) + 0.0
