@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -51,14 +51,23 @@ class Attending:
         _, heads, queries, _ = self.query.shape
         rows = rows or rows_at_once(heads, queries, self.key.shape[2])
         for first in range(0, queries, rows):
-            output, weights = self._rows(attention, first, min(first + rows, queries))
-            yield first, output, weights
+            yield first, *self.rows(first, min(first + rows, queries)).by(attention)
 
-    def _rows(self, attention: Callable[..., Any], first: int, last: int) -> tuple[Tensor, Tensor | None]:
+    def rows(self, first: int, last: int) -> "Attending":
+        """What some query rows take: they themselves, and of all else what they can see."""
         mask, keys = mask_rows(self.mask, first, last, self.key.shape[2])
-        options = {name: self._cut(option, first, last, keys) for name, option in self.options.items()}
-        query, key, value = self.query[:, :, first:last], self.key[:, :, :keys], self.value[:, :, :keys]
-        output, weights = attention(self.module, query, key, value, mask, **options)
+        return replace(
+            self,
+            query=self.query[:, :, first:last],
+            key=self.key[:, :, :keys],
+            value=self.value[:, :, :keys],
+            mask=mask,
+            options={name: self._cut(option, first, last, keys) for name, option in self.options.items()},
+        )
+
+    def by(self, attention: Callable[..., Any]) -> tuple[Tensor, Tensor | None]:
+        """The output [1, queries, heads, d] and weights [1, heads, queries, keys] that a function makes of this."""
+        output, weights = attention(self.module, self.query, self.key, self.value, self.mask, **self.options)
         return output, weights
 
     def _cut(self, option: Any, first: int, last: int, keys: int) -> Any:
@@ -105,7 +114,7 @@ class Capture:
         def attend(call: Attending) -> tuple[Tensor, None]:
             place = visit.place(call.module)
             if place is None:
-                return call.fused(rows) if self.fuses else call.output(own_attention(call.module), rows), None
+                return self._unwanted(call, rows), None
             outputs = []
             for first, output, weights in call.blocks(own_attention(call.module), rows):
                 assert weights is not None  # an eager function that gives none has not passed the survey
@@ -115,6 +124,24 @@ class Capture:
             return torch.cat(outputs, 1), None
 
         _run(self.network, inputs, attend)
+
+    def call(self, inputs: Inputs, wanted: Place) -> Attending | None:
+        """What a layer calls its attention function with, nothing after that being run; None if it does not call it."""
+        visit = Visit(self.calls, {wanted})
+        found: list[Attending] = []
+
+        def attend(call: Attending) -> tuple[Tensor, None]:
+            if visit.place(call.module) is None:
+                return self._unwanted(call), None
+            found.append(call)
+            raise Finished
+
+        _run(self.network, inputs, attend)
+        return found[0] if found else None
+
+    def _unwanted(self, call: Attending, rows: int | None = None) -> Tensor:
+        """The output of a layer whose weights nobody wants."""
+        return call.fused(rows) if self.fuses else call.output(own_attention(call.module), rows)
 
 
 def recorded(network: PreTrainedModel, inputs: Inputs, rows: int) -> list[tuple[Module, Tensor]]:

@@ -1,6 +1,8 @@
 """A pretrained model as the rest of the house knows models."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,19 +10,21 @@ import torch
 from torch import Tensor
 
 from attnviz.attention import Engine, Kind, Selection
-from attnviz.errors import HOW_TO_CUT, ModelError, TextError
+from attnviz.errors import ModelError, TextError
 from attnviz.folds import Block
 from attnviz.models.base import Card, Each, Model, Passage, Reading
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained.edge import quiet, translated
 from attnviz.models.pretrained.languages import Opening, opening, set_languages
 from attnviz.models.pretrained.loading import load_files
-from attnviz.models.pretrained.places import Inputs, Place, accepted
+from attnviz.models.pretrained.places import Inputs, Place, accepted, unlike_shorter
 from attnviz.models.pretrained.positions import positions, vocabulary
 from attnviz.models.pretrained.reading import encode, encode_target, name_of
 from attnviz.models.pretrained.survey import sum_to_one, survey
+from attnviz.models.pretrained.tracing import traced
 from attnviz.models.pretrained.writing import Writer, written_tokens
 from attnviz.models.tokenization import check_length
+from attnviz.reference.trace import Trace
 from attnviz.text import Token, special_token
 
 
@@ -78,10 +82,21 @@ class PretrainedModel(Model):
             kept = weights if own == tuple(range(len(weights))) else weights[list(own)]
             each(Block(place.kind, place.layer, own, first, kept))
 
-        with quiet(), torch.inference_mode(), translated(self.card.name, "run on this text", TextError):
+        with self._running():
             self.way.run(self._inputs(reading), wanted, take)
         if any(there[place] != len(axes[place.kind].query_tokens) for place in wanted):
-            raise TextError(f"{self.card.name} attends to this text in another way than to shorter ones: {HOW_TO_CUT}")
+            raise unlike_shorter(self.card.name)
+
+    def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
+        """See `Model.trace`; it has what the attention function is given, and nothing of what that is made from."""
+        self.axes(reading, Selection(kinds=(kind,), layers=(layer,)))  # refuses what is not there
+        with self._running():
+            return traced(self.card.name, self.way, self._inputs(reading), Place(kind, layer), query, self._check_rows)
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        with quiet(), torch.inference_mode(), translated(self.card.name, "run on this text", TextError):
+            yield
 
     def _check(self, ids: list[int], what: str, more: int = 0) -> None:
         """Whether there are positions for all of these ids, and embeddings."""

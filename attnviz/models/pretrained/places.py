@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from attnviz.attention import Kind
+from attnviz.errors import HOW_TO_CUT, TextError
 
 Inputs = Mapping[str, Tensor]
 """What a model is called with, by the names of its parameters."""
@@ -39,6 +40,11 @@ def lengths(kind: Kind, inputs: Inputs) -> tuple[int, int]:
         return own, own
     target = inputs["decoder_input_ids"].shape[1]
     return target, own if kind.crosses else target
+
+
+def unlike_shorter(name: str) -> TextError:
+    """What is to be said where a model turns out to attend in another way than it did to a few tokens."""
+    return TextError(f"{name} attends to this text in another way than to shorter ones: {HOW_TO_CUT}")
 
 
 Take = Callable[[Place, int, Tensor], None]

@@ -165,7 +165,9 @@ def _scale(trace: Trace, numbers: Numbers) -> Step:
         "A sum of many products is large by its length alone, and softmax of large numbers puts everything on one key. "
         f"Dividing by √{depth} keeps the spread near what it was for a single product."
     )
-    if trace.scale == 1:
+    if trace.scale == 1 and trace.parameters is None:
+        why = "The attention function of this model is given no scale: if there is one, queries or keys have it already."
+    elif trace.scale == 1:
         why = "This model does not scale its scores: its training has taken the size into the learned maps."
     elif not usual:
         why = f"This model multiplies its scores by {trace.scale:.4g} to keep their spread small."

@@ -1,0 +1,291 @@
+"""What is traced of a model, held against the weights that the library returns and what its own parts compute."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from torch import nn
+
+from attnviz.attention import Kind
+from attnviz.errors import ModelError, TextError, UsageError
+from attnviz.models.base import Passage, Reading
+from attnviz.models.loading import Loading
+from attnviz.models.pretrained import load
+from attnviz.models.pretrained.edge import quiet
+from attnviz.reference.trace import Trace
+
+TEXT = "the animal did not cross the street because it was too tired"
+TARGET = "it was too wide because the street"
+QUERY = 6
+
+Models = Callable[[str], Any]
+
+NOT_EXPLAINED = {
+    **dict.fromkeys(
+        (
+            *("deberta-v2", "mpnet", "xlm", "flaubert", "convbert", "roformer", "xlnet"),
+            *("gpt-j", "gpt-neo", "bloom", "mpt", "falcon", "codegen", "openai-gpt", "fsmt"),
+        ),
+        "code of its own, from which its weights can be had, but not its queries, keys and values",
+    ),
+    **dict.fromkeys(("gemma2", "gpt-oss"), "does more in decoder layer 2 than the explanation knows"),
+}
+
+
+def read(model: Any) -> Reading:
+    reading: Reading = model.read(Passage(text=TEXT, target=TARGET if model.translates else None))
+    return reading
+
+
+def from_library(model: Any, reading: Reading, kind: Kind, layer: int) -> np.ndarray:
+    """The row that the library itself returns as weights, [heads, keys]."""
+    inputs = {"input_ids": torch.tensor([reading.ids])}
+    if reading.target is not None:
+        inputs["decoder_input_ids"] = torch.tensor([reading.target.ids])
+    with quiet(), torch.inference_mode():
+        output = model.network(**inputs, output_attentions=True, use_cache=False)
+    prefixes = {Kind.ENCODER: "encoder_", Kind.DECODER: "decoder_", Kind.CROSS: "cross_"}
+    layers = output[f"{prefixes[kind] if reading.target else ''}attentions"]
+    attending = model.card.stacks[kind].layers
+    own: np.ndarray = layers[attending.index(layer) if len(layers) == len(attending) else layer][0, :, QUERY].numpy()
+    return own
+
+
+def softmax_of(trace: Trace) -> np.ndarray:
+    """exp(s) / Σ exp(s) of scaled scores and bias over the keys allowed, in float64: [heads, keys]."""
+    keys = np.repeat(trace.keys, len(trace.query) // len(trace.keys), 0).astype(float)
+    scores = np.einsum("hd,hkd->hk", trace.query, keys) * trace.scale
+    exponentials = np.exp(scores + (0 if trace.bias is None else trace.bias))
+    exponentials *= 1 if trace.allowed is None else trace.allowed
+    weights: np.ndarray = exponentials / exponentials.sum(-1, keepdims=True)
+    return weights
+
+
+def test_a_model_is_explained_by_its_own_weights_or_not_at_all(any_family: str, model_of: Models) -> None:
+    model = model_of(any_family)
+    reading = read(model)
+    for kind, stack in model.card.stacks.items():
+        why_not = NOT_EXPLAINED.get(any_family)
+        with pytest.raises(UsageError, match=why_not) if why_not else nullcontext():
+            trace = model.trace(reading, kind, stack.layers[-1], QUERY)
+            weights = softmax_of(trace)
+            assert_allclose(weights, from_library(model, reading, kind, stack.layers[-1]), atol=1e-5)
+            values = np.repeat(trace.values, len(weights) // len(trace.values), 0)
+            assert_allclose(trace.mixed, np.einsum("hk,hkd->hd", weights, values), atol=1e-5)
+
+
+def outputs_of(network: Any, reading: Reading, *names: str) -> list[np.ndarray]:
+    """What parts of a network return, [tokens, width] each, for a reading."""
+    seen: dict[str, np.ndarray] = {}
+
+    def keep(name: str) -> Callable[..., None]:
+        return lambda module, args, output: seen.update({name: output[0].numpy()})
+
+    handles = [network.get_submodule(name).register_forward_hook(keep(name)) for name in names]
+    with quiet(), torch.inference_mode():
+        network(torch.tensor([reading.ids]))
+    for handle in handles:
+        handle.remove()
+    return [seen[name] for name in names]
+
+
+def of_heads(rows: np.ndarray, heads: int) -> np.ndarray:
+    """[tokens, heads · d] -> [heads, tokens, d]."""
+    return rows.reshape(len(rows), heads, -1).swapaxes(0, 1)
+
+
+def test_queries_keys_and_values_are_those_that_the_layer_has_made(model_of: Models) -> None:
+    model = model_of("bert")
+    reading = read(model)
+    trace = model.trace(reading, Kind.ENCODER, 1, QUERY)
+    parts = [f"encoder.layer.1.attention.self.{name}" for name in ("query", "key", "value")]
+    query, keys, values = (of_heads(rows, 3) for rows in outputs_of(model.network, reading, *parts))
+    assert trace.position == QUERY
+    assert_allclose(trace.query, query[:, QUERY], atol=1e-5)
+    assert_allclose(trace.keys, keys, atol=1e-5)
+    assert_allclose(trace.values, values, atol=1e-5)
+    assert (trace.allowed, trace.bias, trace.turned_query, trace.turned_keys) == (None, None, None, None)
+
+
+def test_what_is_mixed_is_what_the_output_projection_reads(model_of: Models) -> None:
+    model = model_of("bert")
+    reading = read(model)
+    trace = model.trace(reading, Kind.ENCODER, 2, QUERY)
+    projection = model.network.encoder.layer[2].attention.output.dense
+    (projected,) = outputs_of(model.network, reading, "encoder.layer.2.attention.output.dense")
+    with torch.inference_mode():
+        assert_allclose(projection(torch.tensor(trace.mixed.reshape(1, -1)))[0], projected[QUERY], atol=1e-5)
+
+
+def test_keys_that_heads_share_come_once_and_turned_by_their_positions(model_of: Models) -> None:
+    model = model_of("llama")
+    reading = read(model)
+    trace = model.trace(reading, Kind.DECODER, 1, QUERY)
+    (keys,) = outputs_of(model.network, reading, "layers.1.self_attn.k_proj")
+    with torch.inference_mode():
+        from transformers.models.llama.modeling_llama import rotate_half
+
+        plain = torch.tensor(keys)[None, None]  # [1, 1, keys, d]
+        cos, sin = model.network.rotary_emb(plain, torch.arange(len(keys))[None])
+        turned = plain * cos + rotate_half(plain) * sin
+    assert trace.query.shape == (3, 10)
+    assert_allclose(trace.keys, turned[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("family", "first"), [("gpt2", 0), ("mistral", QUERY - 4)])
+def test_keys_that_the_query_may_not_see_are_told_apart(family: str, first: int, model_of: Models) -> None:
+    model = model_of(family)
+    trace = model.trace(read(model), Kind.DECODER, 1, QUERY)
+    assert np.flatnonzero(trace.allowed).tolist() == list(range(first, QUERY + 1))
+    assert len(trace.allowed) == trace.keys.shape[1] == trace.values.shape[1] == 12
+    assert trace.bias is None
+
+
+@pytest.mark.parametrize(("kind", "part"), [(Kind.ENCODER, "encoder"), (Kind.DECODER, "decoder")])
+def test_a_bias_for_positions_is_that_of_the_model(kind: Kind, part: str, model_of: Models) -> None:
+    model = model_of("t5")
+    reading = read(model)
+    trace = model.trace(reading, kind, 1, QUERY)
+    count = len(reading.axes(kind)[0])
+    first = model.network.get_submodule(f"{part}.block.0.layer.0.SelfAttention")
+    with torch.inference_mode():
+        bias = first.compute_bias(count, count)[0, :, QUERY].numpy()
+    seen = np.ones(count, bool) if trace.allowed is None else trace.allowed
+    assert trace.scale == 1
+    assert_allclose(trace.bias, np.where(seen, bias, 0), atol=1e-6)
+
+
+def test_cross_attention_has_the_queries_of_one_text_and_the_keys_of_the_other(model_of: Models) -> None:
+    model = model_of("marian")
+    reading = read(model)
+    trace = model.trace(reading, Kind.CROSS, 1, QUERY)
+    assert (len(reading.target.tokens), len(reading.tokens)) == (8, 13)
+    assert (trace.keys.shape, trace.allowed, trace.bias) == ((3, 13, 8), None, None)
+
+
+def test_nothing_after_the_layer_is_run(model_of: Models) -> None:
+    model, run = model_of("bert"), []
+    hooks = [
+        layer.register_forward_pre_hook(lambda *_, number=number: run.append(number))
+        for number, layer in enumerate(model.network.encoder.layer)
+    ]
+    model.trace(read(model), Kind.ENCODER, 1, QUERY)
+    for hook in hooks:
+        hook.remove()
+    assert run == [0, 1]
+
+
+def test_half_precision_is_explained_as_exactly(folder_of: Callable[[str], Path], model_of: Models) -> None:
+    half = load("half", folder_of("bert"), Loading(dtype="bfloat16"))
+    reading = read(half)
+    trace, whole = (model.trace(reading, Kind.ENCODER, 2, QUERY) for model in (half, model_of("bert")))
+    assert trace.query.dtype == trace.keys.dtype == trace.mixed.dtype == np.float32
+    assert_allclose(trace.mixed, np.einsum("hk,hkd->hd", softmax_of(trace), trace.values), atol=1e-5)
+    assert_allclose(softmax_of(trace), softmax_of(whole), atol=0.05)
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gpt-oss"])
+def test_half_precision_hides_nothing_that_the_explanation_does_not_know(
+    family: str, folder_of: Callable[[str], Path]
+) -> None:
+    half = load("half", folder_of(family), Loading(dtype="bfloat16"))
+    with pytest.raises(UsageError, match="than the explanation knows"):
+        half.trace(read(half), Kind.DECODER, 0, QUERY)
+
+
+def eager_attention_forward(
+    module: nn.Module, query: Any, key: Any, value: Any, attention_mask: Any, **options: Any
+) -> tuple[Any, Any]:
+    scores = query @ key.mT * query.shape[-1] ** -0.5 * module.sharpness
+    weights = (scores + attention_mask).softmax(-1)
+    return (weights @ value * module.strength).transpose(1, 2), weights
+
+
+class Attention(nn.Module):
+    """Attends by the function above, as layers of the library attend by those of their modules."""
+
+    def __init__(self, sharpness: float = 1, strength: float = 1) -> None:
+        super().__init__()
+        self.sharpness, self.strength = sharpness, strength
+
+    def forward(self, *args: Any) -> Any:
+        return eager_attention_forward(self, *args)
+
+
+def call_of(module: Attention, mask: torch.Tensor) -> Any:
+    """A call with 3 heads, 7 queries, 11 keys, each of size 5."""
+    from attnviz.models.pretrained.capture import Attending
+
+    draw = torch.Generator().manual_seed(7)
+    query, key, value = (torch.randn(1, 3, count, 5, generator=draw) for count in (7, 11, 11))
+    return Attending(module, query, key, value, mask, {})
+
+
+@pytest.mark.parametrize("hidden", [-torch.inf, torch.finfo(torch.float32).min, -1e9, -1e4])
+def test_a_mask_that_holds_a_bias_is_taken_apart(hidden: float) -> None:
+    from attnviz.models.pretrained.tracing import explains, trace_of
+
+    bias = torch.randn(1, 3, 7, 11, generator=torch.Generator().manual_seed(11))
+    unseen = torch.zeros(11, dtype=torch.bool)
+    unseen[[2, 5, 9]] = True
+    trace, weights = trace_of(call_of(Attention(), bias + torch.where(unseen, hidden, 0.0)), QUERY)
+    assert_array_equal(trace.allowed, ~unseen)
+    assert_array_equal(trace.bias, bias[0, :, QUERY].masked_fill(unseen, 0))
+    assert_allclose(softmax_of(trace), weights, atol=1e-6)
+    assert explains(trace, weights)
+
+
+def test_keys_that_only_some_heads_may_see_are_hidden_from_the_others_by_the_bias() -> None:
+    from attnviz.models.pretrained.tracing import explains, trace_of
+
+    mask = torch.zeros(1, 3, 7, 11)
+    mask[:, 1, :, 4] = mask[..., 8] = -torch.inf
+    trace, weights = trace_of(call_of(Attention(), mask), QUERY)
+    assert np.flatnonzero(~trace.allowed).tolist() == [8]
+    assert np.argwhere(trace.bias).tolist() == [[1, 4]]
+    assert explains(trace, weights)
+
+
+@pytest.mark.parametrize(("sharpness", "strength", "known"), [(1, 1, True), (1.01, 1, False), (1, 1.01, False)])
+def test_neither_weights_nor_a_mixture_of_another_making_are_explained(
+    sharpness: float, strength: float, known: bool
+) -> None:
+    from attnviz.models.pretrained.tracing import explains, trace_of
+
+    call = call_of(Attention(sharpness, strength), torch.zeros(1, 1, 7, 11))
+    alike = replace(call, value=torch.ones_like(call.value))  # whatever the weights, the same comes of them
+    for each in (call, alike):
+        assert explains(*trace_of(each, QUERY)) is known
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer", "fault"), [(Kind.ENCODER, 3, "no layer 3"), (Kind.CROSS, 0, "no cross attention")]
+)
+def test_a_layer_that_is_not_there_is_refused(kind: Kind, layer: int, fault: str, model_of: Models) -> None:
+    model = model_of("bert")
+    with pytest.raises(UsageError, match=fault):
+        model.trace(read(model), kind, layer, QUERY)
+
+
+def test_a_layer_that_is_not_called_for_this_text_is_refused(model_of: Models) -> None:
+    model = copy(model_of("bert"))
+    model.way = replace(model.way, calls=())
+    with pytest.raises(TextError, match="in another way than to shorter ones"):
+        model.trace(read(model), Kind.ENCODER, 0, QUERY)
+
+
+def test_weights_that_are_no_numbers_are_not_taken_for_an_attention_of_another_kind(
+    folder_of: Callable[[str], Path],
+) -> None:
+    model = load("broken", folder_of("bert"), Loading())
+    reading = read(model)
+    model.network.encoder.layer[0].attention.self.key.bias.data[0] = torch.nan
+    with pytest.raises(ModelError, match="do not sum to 1: try --dtype float32"):
+        model.trace(reading, Kind.ENCODER, 0, QUERY)
