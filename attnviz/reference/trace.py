@@ -27,8 +27,8 @@ class Trace:
     `score` is the name of the score function, whose learned arrays are `score_parameters`. Where positions turn queries
     and keys, `turned_query` and `turned_keys` are what meets, and `turn` does it. `parameters` are the learned arrays
     of the attention; its queries are made from `input`, its keys and values from `context`. `embedding` has what the
-    query's token begins with, by name, and `added` what each part of the layer adds to the residual stream; this attention
-    is its part named `part`.
+    query's token begins with, by name, and `added` what each part of the layer adds to the residual stream; `part` is
+    the name of this attention among them.
     """
 
     position: int  # of the query

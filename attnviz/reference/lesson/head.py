@@ -166,7 +166,7 @@ def _scale(trace: Trace, numbers: Numbers) -> Step:
         f"Dividing by √{depth} keeps the spread near what it was for a single product."
     )
     if trace.scale == 1 and trace.parameters is None:
-        why = "The attention function of this model is given no scale: if there is one, queries or keys have it already."
+        why = "The attention function of this model is given no scale: if there is one, it is in the queries already."
     elif trace.scale == 1:
         why = "This model does not scale its scores: its training has taken the size into the learned maps."
     elif not usual:

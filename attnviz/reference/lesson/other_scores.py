@@ -101,7 +101,7 @@ def _bilinear(trace: Trace, head: int) -> Reals:
 
 
 def _with_one(x: Array) -> Reals:
-    """Vectors with a 1 after them, in double precision, for a product of large matrices rounds more than one of vectors."""
+    """Vectors with a 1 after them; in double precision, for the product of two large matrices rounds much."""
     return np.concatenate((x, np.ones_like(x[..., :1])), axis=-1, dtype=np.float64)
 
 
