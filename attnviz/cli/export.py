@@ -1,8 +1,9 @@
 """`attnviz export`: attention saved as pictures or as data."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -15,7 +16,7 @@ from attnviz.cli.sinks import Folder, OneFile, Sink, StandardOutput
 from attnviz.cli.texts import for_each_text
 from attnviz.errors import UsageError
 from attnviz.views.data import FILES
-from attnviz.views.layouts import IMAGE_FORMATS, Layout
+from attnviz.views.layouts import IMAGE_FORMATS, Layout, Orientation
 
 if TYPE_CHECKING:
     from attnviz.views.image_style import Style
@@ -50,19 +51,44 @@ _Title = Annotated[str | None, typer.Option(help="A title of your own; '' for no
 _Annotate = Annotated[bool, typer.Option("--annotate", help="Numbers in the cells, where there is room.")]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """How weights are drawn."""
+
+    HEADING: ClassVar = "Pictures"
+
+    layout: _LayoutName = Layout.GRID.value
+    cmap: _ColourMap = None
+    dpi: _Resolution = 150
+    log: _Log = False
+    title: _Title = None
+    annotate: _Annotate = False
+    transpose: options.Transpose = False
+
+    def style(self) -> "Style":
+        """The same, checked; imports matplotlib."""
+        from attnviz.text import visible
+        from attnviz.views.image_style import DEFAULT_COLOURS, Style
+
+        os.environ.pop("MPLBACKEND", None)  # no window is opened; a name that is unknown here would stop the import
+        return Style(
+            cmap=self.cmap or DEFAULT_COLOURS,
+            dpi=self.dpi,
+            log=self.log,
+            title=self.title and "\n".join(visible(line) for line in self.title.splitlines()),
+            annotate=self.annotate,
+            orientation=Orientation(self.transpose),
+        )
+
+
 @grouped
 def export(
     given: Input,
     model: ModelChoice,
     wanted: Wanted,
+    looks: Looks,
     output: _Output = Path("attention"),
     forms: _Formats = None,
-    layout: _LayoutName = Layout.GRID.value,
-    cmap: _ColourMap = None,
-    dpi: _Resolution = 150,
-    log: _Log = False,
-    title: _Title = None,
-    annotate: _Annotate = False,
     debug: options.Debug = False,
 ) -> None:
     """Save attention as pictures or as data.
@@ -77,8 +103,7 @@ def export(
     sink, formats = _destination(output, tuple(dict.fromkeys(forms or ())))
     request = Request(given, model, wanted)
     drawn = set(formats) & set(IMAGE_FORMATS)
-    style = _style(cmap=cmap, dpi=dpi, log=log, title=title, annotate=annotate) if drawn else None
-    maker = Maker(formats, Layout(layout), wanted.token, style)
+    maker = Maker(formats, Layout(looks.layout), wanted.token, looks.style() if drawn else None)
 
     def save(index: int, text: str) -> None:
         for artifact in maker.artifacts(request.attend(index, text)):
@@ -88,16 +113,6 @@ def export(
     sink.finish()
     if not done:
         raise typer.Exit(1)
-
-
-def _style(*, cmap: str | None, dpi: int, log: bool, title: str | None, annotate: bool) -> "Style":
-    """How pictures are to look; imports matplotlib."""
-    from attnviz.text import visible
-    from attnviz.views.image_style import DEFAULT_COLOURS, Style
-
-    os.environ.pop("MPLBACKEND", None)  # no window is opened; a name that is unknown here would stop the import
-    shown = title and "\n".join(visible(line) for line in title.splitlines())
-    return Style(cmap=cmap or DEFAULT_COLOURS, dpi=dpi, log=log, title=shown, annotate=annotate)
 
 
 def _destination(output: Path, formats: tuple[str, ...]) -> tuple[Sink, tuple[str, ...]]:

@@ -175,6 +175,13 @@ NoSpecial = Annotated[
     typer.Option("--no-special", help="Drop special tokens, and make rows sum to 1 again."),
 ]
 Mean = Annotated[bool, typer.Option("--mean", help="Average over the layers and heads chosen.")]
+Transpose = Annotated[
+    bool,
+    typer.Option(
+        "--transpose",
+        help="Draw keys down and queries across, so that columns sum to 1; data and --token stay as they are.",
+    ),
+]
 Color = Annotated[str, typer.Option(parser=one_of(_COLORS), metavar=choices(_COLORS), help="Whether to use colour.")]
 Width = Annotated[int | None, typer.Option(min=20, help="Columns to use, if not the terminal's.")]
 Debug = Annotated[

@@ -12,6 +12,7 @@ from attnviz.cli.output import write_standard_output
 from attnviz.cli.request import Input, ModelChoice, Request, Wanted, rows_of, words_of
 from attnviz.cli.texts import for_each_text
 from attnviz.views.data import STREAMS, Result
+from attnviz.views.layouts import Orientation
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,6 +38,7 @@ def show(
             "--format", parser=options.one_of(_FORMATS), metavar=options.choices(_FORMATS), help="Tables, or data."
         ),
     ] = _TABLE,
+    transpose: options.Transpose = False,
     color: options.Color = options.AUTO,
     width: options.Width = None,
     debug: options.Debug = False,
@@ -53,7 +55,8 @@ def show(
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     request = Request(given, model, wanted)
     if form == _TABLE:
-        tables = _Tables(every=every or bool(wanted.layer and wanted.head), token=wanted.token, top=top)
+        named = bool(wanted.layer and wanted.head)
+        tables = _Tables(every or named, wanted.token, top, Orientation(transpose))
         write = _to_terminal(tables, color, width, headed=not given.single)
     else:
         write = _to_pipe(form, wanted.token)
@@ -107,6 +110,7 @@ class _Tables:
     every: bool
     token: str | None
     top: int
+    orientation: Orientation
 
     def of(self, found: Sequence["Attention"]) -> Iterator["RenderableType"]:
         """For each kind what ran, then one word in all heads, or all heads at a glance and the weights of some."""
@@ -154,12 +158,13 @@ class _Tables:
     def _weights(self, attention: "Attention", reason: "Link | None") -> Iterator["RenderableType"]:
         """The weights of a record's one head, and its strongest links."""
         from attnviz.analysis.links import strongest
-        from attnviz.views.terminal import head_title, links_in_words
+        from attnviz.views.terminal import axes_title, head_title, links_in_words
         from attnviz.views.terminal_matrix import Matrix
 
         yield ""
         yield head_title(attention.layers[0], attention.heads[0], reason)
-        yield Matrix(attention.weights[0, 0], attention.query_tokens, attention.key_tokens, self.top)
+        yield axes_title(attention, self.orientation)
+        yield Matrix(attention.weights[0, 0], attention.query_tokens, attention.key_tokens, self.top, self.orientation)
         first = [reason] if reason else []
         if links := [*first, *(link for link in strongest(attention, self.top) if link not in first)]:
             yield ""

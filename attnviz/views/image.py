@@ -1,4 +1,4 @@
-"""Pictures of attention, to be put in a paper: queries down, keys across, a weight a coloured cell.
+"""Pictures of attention, to be put in a paper: a weight a coloured cell.
 
 matplotlib takes longer to import than all the rest, so only the functions that draw import it.
 """
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attnviz.attention import AVERAGE, Attention, Kind, Weights, Word, ranges
-from attnviz.text import By, Token
+from attnviz.attention import Attention, Weights, Word
+from attnviz.text import Token
 from attnviz.views.image_labels import FONT, Label, ellipsised, missing_glyphs, missing_glyphs_ignored, token_labels
 from attnviz.views.image_sheet import GAP, NUMBER_ROOM, Panel, Sheet, draw
 from attnviz.views.image_style import Style
+from attnviz.views.image_words import axes_caption, grid_caption, heading, indexed, places, remarks, stem
 from attnviz.views.layouts import Layout
-from attnviz.views.names import caveats, head_name, index_name
+from attnviz.views.names import head_name, index_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,6 +68,11 @@ class _Room:
         square = self.cell(max(rows, columns), style)
         return (square, square) if square >= self.least else (self.cell(columns, style), self.cell(rows, style))
 
+    def pools(self, panel: Weights, style: Style) -> tuple[int, int]:
+        """How many of the rows, and of the columns, share a cell."""
+        rows, columns = panel.shape[-2:]
+        return self.pool(rows, style), self.pool(columns, style)
+
     def pool(self, count: int, style: Style) -> int:
         """How many of so many weights in a row share a cell, so that none is smaller than a pixel."""
         return math.ceil(count / (self.limit * style.dpi / 72))
@@ -79,22 +85,21 @@ _TOKEN_KEYS = _Room(side=240, least=10.5, most=18, limit=720)
 _TOKEN_HEADS = _Room(side=0, least=10.5, most=10.5, limit=2400)
 _GRID_SIDE, _GRID_LEAST, _GRID_MOST = 800, 36, 130  # points that the heads of a row share, and that each of them gets
 _GRID_GAP = 4  # points between heads
-_TOKENS_LISTED = 20  # a grid lists its tokens if there are no more than this
 
 
 def _head_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
     """A picture a head."""
     for layer in attention.layers:
         for head in attention.heads:
-            where = _where((layer,), (head,))
+            where = places((layer,), (head,))
             yield _side_by_side(attention, attention.head(layer, head)[None], [""], where, where, _HEAD, style)
 
 
 def _layer_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
     """A picture a layer, its heads side by side."""
-    titles = [_named("head", (head,)) for head in attention.heads]
+    titles = [indexed("head", (head,)) for head in attention.heads]
     for layer, weights in zip(attention.layers, attention.weights, strict=True):
-        where = _where((layer,), attention.heads)
+        where = places((layer,), attention.heads)
         yield _side_by_side(attention, weights, titles, where[:1], where, _LAYER, style)
 
 
@@ -107,32 +112,36 @@ def _side_by_side(
     room: _Room,
     style: Style,
 ) -> Picture:
-    pool = room.pool(len(attention.query_tokens), style), room.pool(len(attention.key_tokens), style)
-    rows, columns = token_labels(attention.query_tokens, pool[0]), token_labels(attention.key_tokens, pool[1])
-    panels = [Panel(_pooled(w, pool), rows, columns, title, "keys") for w, title in zip(weights, titles, strict=True)]
+    turned = style.orientation.turned(weights)  # [heads, rows, columns]
+    pool = room.pools(turned, style)
+    down, across = style.orientation.axes("queries", "keys")
+    rows, columns = map(token_labels, style.orientation.axes(attention.query_tokens, attention.key_tokens), pool)
+    panels = [Panel(_pooled(w, pool), rows, columns, title, across) for w, title in zip(turned, titles, strict=True)]
     cell = room.cells(panels[0].cells, style)
     in_a_row = max(int(_LAYER_WIDTH / (panels[0].cells.shape[1] * cell[0] + GAP)), 1)
     sheet = Sheet(
         panels=panels,
         across=math.ceil(len(panels) / math.ceil(len(panels) / in_a_row)),  # rows as even as can be
         cell=cell,
-        row_name="queries",
+        row_name=down,
         text_size=room.text_size,
-        heading=_heading(attention, where, style),
-        remarks=_remarks(attention, where, pool, style),
+        heading=heading(attention, where, style),
+        remarks=remarks(attention, where, pool, style),
+        caption=axes_caption(attention, style),
     )
-    return _picture(_stem(name), sheet, style)
+    return _picture(stem(name), sheet, style)
 
 
 def _grid_picture(attention: Attention, style: Style) -> Iterator[Picture]:
     """One picture of all heads, layers down and heads across: a bird's-eye view."""
     side = min(max(_GRID_SIDE / len(attention.heads), _GRID_LEAST), _GRID_MOST)
     room = _Room(side=side, least=0, most=_HEAD.most, limit=side)
-    pool = room.pool(len(attention.query_tokens), style), room.pool(len(attention.key_tokens), style)
-    weights = _pooled(attention.weights, pool)
+    turned = style.orientation.turned(attention.weights)
+    pool = room.pools(turned, style)
+    weights = _pooled(turned, pool)
     cell = room.cells(weights[0, 0], style)
     gap = max(round(_GRID_GAP / cell[0]), 1)
-    where = _where(attention.layers, attention.heads)
+    where = places(attention.layers, attention.heads)
     sheet = Sheet(
         panels=[
             Panel(
@@ -145,11 +154,11 @@ def _grid_picture(attention: Attention, style: Style) -> Iterator[Picture]:
         cell=cell,
         row_name="layer",
         columns_on_top=True,
-        heading=_heading(attention, where, style),
-        remarks=_remarks(attention, where, pool, style),
-        caption=_grid_caption(attention),
+        heading=heading(attention, where, style),
+        remarks=remarks(attention, where, pool, style),
+        caption=grid_caption(attention, style),
     )
-    yield _picture(_stem(where), sheet, style)
+    yield _picture(stem(where), sheet, style)
 
 
 LAYOUTS: dict[Layout, Callable[[Attention, Style], Iterator[Picture]]] = {
@@ -190,12 +199,12 @@ def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
         across=len(panels),
         cell=(_TOKEN_KEYS.cell(math.ceil(longest / pool), style), _TOKEN_HEADS.cell(len(heads), style)),
         row_name="heads",
-        heading=_heading(attention, (named,), style),
-        remarks=_remarks(attention, (named,), (1, pool), style),
+        heading=heading(attention, (named,), style),
+        remarks=remarks(attention, (named,), (1, pool), style),
     )
     position = attention.pieces(word)[0].position
     letters = "".join(char for char in word.text if char.isalnum())[:24]
-    where = _stem(_where(attention.layers, attention.heads))
+    where = stem(places(attention.layers, attention.heads))
     return _picture("-".join(filter(None, (f"token{position}", letters, where))), sheet, style)
 
 
@@ -237,61 +246,17 @@ def _picture(name: str, sheet: Sheet, style: Style) -> Picture:
     return Picture(name, figure, tuple(notes))
 
 
-def _heading(attention: Attention, where: Sequence[str], style: Style) -> str:
-    if style.title is not None:
-        return style.title
-    kind = [] if attention.kind is Kind.ENCODER else [attention.kind.value]
-    return " · ".join([attention.model, *kind, *where])
-
-
-def _remarks(attention: Attention, where: Sequence[str], pool: tuple[int, int], style: Style) -> list[str]:
-    """What stands below the heading: what it does not say itself, and what was done to the weights."""
-    named = [] if style.title is None else [" · ".join(where)]
-    if attention.by is not By.TOKEN:
-        named.append(f"between {attention.by.value}s")
-    if any(token.predicts for token in attention.query_tokens):
-        named.append("each query is named for what the decoder reads there; it predicts the next")
-    pooled = [] if pool == (1, 1) else [f"each cell shows the largest of {pool[0]} × {pool[1]} weights"]
-    return [*named, *caveats(attention), *attention.notes, *pooled]
-
-
-def _grid_caption(attention: Attention) -> str:
-    queries, keys = attention.query_tokens, attention.key_tokens
-    caption = "Within each head, rows are queries (down) and columns are keys (across)"
-    if max(len(queries), len(keys)) > _TOKENS_LISTED:
-        return f"{caption}."
-    listed = [" ".join(ellipsised(token.text) for token in tokens) for tokens in (queries, keys)]
-    return f"{caption}: {listed[0]}" if queries == keys else f"{caption}. Queries: {listed[0]}. Keys: {listed[1]}"
-
-
-def _where(layers: tuple[int, ...], heads: tuple[int, ...]) -> tuple[str, ...]:
-    """What is shown, in words: `layer 2`, `head 5`."""
-    return ("mean",) if layers == heads == (AVERAGE,) else (_named("layer", layers), _named("head", heads))
-
-
-def _stem(where: Sequence[str]) -> str:
-    """The same as the beginning of a file name: `layer2-head5`."""
-    return "-".join(words.replace(" ", "") for words in where)
-
-
-def _named(axis: str, indices: tuple[int, ...]) -> str:
-    """Layers or heads in words: `layer 2`, `heads 0-5`, `mean head`."""
-    if indices == (AVERAGE,):
-        return f"mean {axis}"
-    return f"{axis}{'s' * (len(indices) > 1)} {ranges(indices)}"
-
-
 def _axis_labels(indices: Sequence[int], length: int, gap: int) -> list[Label]:
     """A label in the middle of each of these layers or heads, `length` cells long and `gap` cells apart."""
     return [Label(index_name(index), number * (length + gap) + length / 2) for number, index in enumerate(indices)]
 
 
 def _mosaic(weights: Weights, gap: int) -> Weights:
-    """All heads in one picture, blank (NaN) between them: [layers, heads, queries, keys] -> [rows, columns]."""
-    layers, heads, queries, keys = weights.shape
-    spread = np.full((layers, queries + gap, heads, keys + gap), np.nan, np.float32)
-    spread[:, :queries, :, :keys] = weights.transpose(0, 2, 1, 3)
-    return spread.reshape(layers * (queries + gap), heads * (keys + gap))[:-gap, :-gap]
+    """All heads in one picture, blank (NaN) between them: [layers, heads, rows, columns] -> [rows, columns]."""
+    layers, heads, rows, columns = weights.shape
+    spread = np.full((layers, rows + gap, heads, columns + gap), np.nan, np.float32)
+    spread[:, :rows, :, :columns] = weights.transpose(0, 2, 1, 3)
+    return spread.reshape(layers * (rows + gap), heads * (columns + gap))[:-gap, :-gap]
 
 
 def _pooled(weights: Weights, pool: tuple[int, int]) -> Weights:

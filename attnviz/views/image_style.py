@@ -9,6 +9,7 @@ import numpy as np
 
 from attnviz.attention import Weights
 from attnviz.errors import UsageError
+from attnviz.views.layouts import Orientation
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap, Normalize
@@ -29,7 +30,8 @@ class Style:
     """How pictures look, whatever they show.
 
     `cmap` is `ink` or a colour map of matplotlib, `dpi` pixels an inch; `log` asks for a logarithmic colour scale,
-    `annotate` for numbers in the cells; `title` replaces the one that names the model, layer and head.
+    `annotate` for numbers in the cells; `title` replaces the one that names the model, layer and head. `orientation` is
+    that of the weights between queries and keys; pictures of one token have heads down in either case.
 
     Raises:
         UsageError: there is no such colour map, or the resolution is out of range.
@@ -40,6 +42,7 @@ class Style:
     log: bool = False
     title: str | None = None
     annotate: bool = False
+    orientation: Orientation = Orientation.QUERIES_DOWN
 
     def __post_init__(self) -> None:
         colour_map(self.cmap)

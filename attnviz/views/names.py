@@ -20,4 +20,4 @@ def head_name(layer: int, head: int) -> str:
 
 def caveats(attention: Attention) -> tuple[str, ...]:
     """What must be said wherever weights are shown, lest they be misread."""
-    return ("rows may sum to less than 1: weight on a sink is not shown",) if attention.sink else ()
+    return ("what a query looks at may sum to less than 1: weight on a sink is not shown",) if attention.sink else ()

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from rich.text import Text
 
 from attnviz.attention import AVERAGE, Attention, Link, Word
+from attnviz.views.layouts import Orientation
 from attnviz.views.names import caveats
 
 _USUAL = "float32"
@@ -32,7 +33,12 @@ def head_title(layer: int, head: int, reason: Link | None = None) -> Text:
     title = Text("Average" if head == AVERAGE else f"Layer {layer} head {head}", style="bold")
     if reason:
         title.append(f", the most telling: {_in_words(reason)}", style="not bold")
-    return title.append("  (queries down, keys across)", style="not bold dim")
+    return title
+
+
+def axes_title(attention: Attention, orientation: Orientation) -> Text:
+    """What the rows and the columns of a table of weights are."""
+    return Text(orientation.in_words(sink=attention.sink), style="dim")
 
 
 def word_title(word: Word, attention: Attention) -> Text:

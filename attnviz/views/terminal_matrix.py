@@ -1,90 +1,119 @@
-"""The weights of one head as a table: queries down, keys across, laid out for the width there is."""
+"""The weights of one head as a table: queries down and keys across, or turned, laid out for the width there is."""
 
 import math
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
 from rich.text import Text
 
 from attnviz.attention import Weights
 from attnviz.text import Token
+from attnviz.views.layouts import Orientation
 from attnviz.views.terminal_cells import TOKEN_WIDTH, WEIGHT_WIDTH, shaded, shortened, strongest_tokens, token_style
 
-_MOST_PAGES = 3  # beyond that, flipping back and forth tells less than each query's strongest keys
+_MOST_PAGES = 3  # beyond that, flipping back and forth tells less than the strongest weights of each row
 _HEADER_HEIGHT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Heading:
+    """The name over a column, in one or more lines."""
+
+    lines: Sequence[str]
+    style: str
+
+    @property
+    def width(self) -> int:
+        """That of the column, the blank before it included."""
+        return max(WEIGHT_WIDTH, 1 + max(map(cell_len, self.lines)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matrix:
-    """`weights` [queries, keys] with their tokens.
+    """`weights` [queries, keys] with their tokens, drawn the way that `orientation` says.
 
-    Where the name of each key fits above its column, it stands there; else names run downwards, and the columns fill up
-    to three pages; else each query is given its `top` strongest keys.
+    Where the name of each column fits above it, it stands there; else names run downwards, and the columns fill up to
+    three pages; else each row is given the `top` strongest of its weights: each query the keys that it looks at most,
+    or each key the queries that look at it most.
     """
 
     weights: Weights
     queries: Sequence[Token]
     keys: Sequence[Token]
     top: int
+    orientation: Orientation = Orientation.QUERIES_DOWN
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Lays the table out for the width of the console."""
-        labels = [_label(token, max(TOKEN_WIDTH, options.max_width // 5)) for token in self.queries]
-        room = options.max_width - max(label.cell_len for label in labels)
-        across = [[token.text] for token in self.keys]
-        if sum(map(_column_width, across)) <= room:
-            yield from self._page(labels, 0, across)
+        cells = self.orientation.turned(self.weights)  # [rows, columns]
+        rows, columns = self.orientation.axes(self.queries, [replace(key, predicts=None) for key in self.keys])
+        labels = [_label(token, max(TOKEN_WIDTH, options.max_width // 5)) for token in rows]
+        room = options.max_width - _margin(labels)
+        across = [_Heading([_name(token, options.max_width).plain], token_style(token)) for token in columns]
+        if sum(heading.width for heading in across) <= room:
+            yield from _page(labels, across, cells)
             return
-        pages = math.ceil(len(self.keys) / max(room // WEIGHT_WIDTH, 1))
+        pages = math.ceil(len(columns) / max(room // WEIGHT_WIDTH, 1))
         if pages > _MOST_PAGES:
-            yield self._strongest(labels, room)
+            yield from self._strongest(labels, columns, cells, room)
             return
-        columns = math.ceil(len(self.keys) / pages)  # the same on each, near enough
-        down = [_characters(shortened(token.text, _HEADER_HEIGHT)) for token in self.keys]
-        for first in range(0, len(down), columns):
+        down = [_Heading(_characters(_name(token, _HEADER_HEIGHT).plain), token_style(token)) for token in columns]
+        on_a_page = math.ceil(len(columns) / pages)  # the same on each, near enough
+        for first in range(0, len(down), on_a_page):
             if first:
                 yield Text()
-            yield from self._page(labels, first, down[first : first + columns])
+            page = slice(first, first + on_a_page)
+            yield from _page(labels, down[page], cells[:, page])
 
-    def _page(self, labels: Sequence[Text], first: int, names: Sequence[Sequence[str]]) -> Iterator[Text]:
-        """The columns from `first` on, under names of one or more lines; each line is one text, for a table is slow."""
-        widths = [_column_width(name) for name in names]
-        margin = max(label.cell_len for label in labels)
-        height = max(map(len, names))
-        styles = [token_style(token) for token in self.keys[first : first + len(names)]]
-        for line in range(-height, 0):
-            header = Text(" " * margin)
-            for name, width, style in zip(names, widths, styles, strict=True):
-                part = name[line] if -line <= len(name) else ""
-                header.append(" " * (width - cell_len(part)) + part, style=style)
-            yield header
-        for label, row in zip(labels, self.weights, strict=True):
-            cells = label.copy()
-            cells.pad_right(margin - label.cell_len)
-            for weight, width in zip(row[first : first + len(names)].tolist(), widths, strict=True):
-                number, style = shaded(weight)
-                cells.append(" " * (width - WEIGHT_WIDTH)).append(number, style)
-            yield cells
+    def _strongest(self, labels: Sequence[Text], columns: Sequence[Token], cells: Weights, room: int) -> Iterator[Text]:
+        """What each row has most to do with."""
+        to_do, _ = self.orientation.axes("looks at", "looked at by")
+        yield Text(" " * _margin(labels) + shortened(f"  {to_do}", room), style="dim")
+        named = [replace(token, text=_name(token, max(room, TOKEN_WIDTH)).plain) for token in columns]
+        for beginning, row in zip(_aligned(labels), cells, strict=True):
+            yield beginning + strongest_tokens(row, named, self.top, room)
 
-    def _strongest(self, labels: Sequence[Text], room: int) -> Table:
-        table = Table.grid()
-        for label, row in zip(labels, self.weights, strict=True):
-            table.add_row(label, strongest_tokens(row, self.keys, self.top, room))
-        return table
+
+def _page(labels: Sequence[Text], headings: Sequence[_Heading], cells: Weights) -> Iterator[Text]:
+    """Some of the columns under their headings."""
+    for line in range(-max(len(heading.lines) for heading in headings), 0):
+        header = Text(" " * _margin(labels))
+        for heading in headings:
+            part = heading.lines[line] if -line <= len(heading.lines) else ""
+            header.append(" " * (heading.width - cell_len(part)) + part, style=heading.style)
+        yield header
+    for shown, row in zip(_aligned(labels), cells, strict=True):
+        for weight, heading in zip(row.tolist(), headings, strict=True):
+            number, style = shaded(weight)
+            shown.append(" " * (heading.width - WEIGHT_WIDTH)).append(number, style)
+        yield shown
+
+
+def _margin(labels: Sequence[Text]) -> int:
+    return max(label.cell_len for label in labels)
+
+
+def _aligned(labels: Sequence[Text]) -> Iterator[Text]:
+    """The beginning of each line, to be continued: a line is one text, for a table is slow."""
+    margin = _margin(labels)
+    for label in labels:
+        beginning = label.copy()
+        beginning.pad_right(margin - label.cell_len)
+        yield beginning
 
 
 def _label(token: Token, width: int) -> Text:
-    """A query's position and text, and what it predicts if it does."""
-    label = Text.assemble((f"{token.position:>2} ", "dim"), (shortened(token.text, width), token_style(token)))
-    return label if token.predicts is None else label.append(f" → {shortened(token.predicts, width)}", style="dim")
+    """The position of a row's token before its name."""
+    return Text.assemble((f"{token.position:>2} ", "dim"), _name(token, width))
 
 
-def _column_width(name: Sequence[str]) -> int:
-    return max(WEIGHT_WIDTH, 1 + max(map(cell_len, name)))
+def _name(token: Token, width: int) -> Text:
+    """A token, and what it predicts if it does, either of them shortened to so many columns."""
+    name = Text.assemble((shortened(token.text, width), token_style(token)))
+    return name if token.predicts is None else name.append(f" → {shortened(token.predicts, width)}", style="dim")
 
 
 def _characters(text: str) -> list[str]:

@@ -179,10 +179,29 @@ class TestLooks:
         run("export", TEXT, "--cmap", "viridiss", "-o", tmp_path / "out").failed(2, "viridiss", "viridis")
         assert names(tmp_path) == []
 
-    @pytest.mark.parametrize("options", [("--cmap", "magma"), ("--log",), ("--annotate",), ("--title", "Of my own")])
+    @pytest.mark.parametrize(
+        "options", [("--cmap", "magma"), ("--log",), ("--annotate",), ("--title", "Of my own"), ("--transpose",)]
+    )
     def test_an_option_changes_the_picture(self, run: Run, tmp_path: Path, options: tuple[str, ...]) -> None:
         args = ("export", TEXT, "--layer", "0", "--head", "0", "--layout", "head", "--format", "svg", "-o", "-")
         assert run(*args, *options).stdout != run(*args).stdout
+
+    @pytest.mark.parametrize("layout", ["head", "layer", "grid"])
+    def test_transposed_it_says_that_keys_go_down_and_that_columns_sum_to_1(self, run: Run, layout: str) -> None:
+        args = ("export", TEXT, "--layer", "0", "--head", "0", "--layout", layout, "--format", "svg", "-o", "-")
+        upright, turned = run(*args).out.casefold(), run(*args, "--transpose").out.casefold()
+        assert "queries down, keys across; rows sum to 1." in upright
+        assert "keys down, queries across; columns sum to 1." in turned
+        assert "rows sum" not in turned
+
+    @pytest.mark.parametrize("form", ["npz", "json", "csv"])
+    def test_data_is_the_same_however_it_is_drawn(self, run: Run, form: str) -> None:
+        args = ("export", TEXT, "--layer", "0", "--format", form, "-o", "-")
+        assert run(*args, "--transpose").stdout == run(*args).stdout
+
+    def test_a_picture_of_one_word_is_the_same_however_others_are_drawn(self, run: Run) -> None:
+        args = ("export", TEXT, "--token", "cat", "--format", "svg", "-o", "-")
+        assert run(*args, "--transpose").stdout == run(*args).stdout
 
     def test_dots_an_inch_scale_it(self, run: Run) -> None:
         args = ("export", TEXT, "--layer", "0", "--head", "0", "--layout", "head", "-o", "-")

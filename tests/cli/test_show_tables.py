@@ -97,12 +97,62 @@ class TestWhatIsShown:
         assert heads == [(str(layer), str(head)) for _ in range(2) for layer in range(4) for head in range(6)]
         assert out.count("looked at by") == 2
 
+    def test_over_the_weights_stands_what_goes_down_and_what_across(self, piped: str) -> None:
+        title, axes = re.search(r"^(Layer .*)\n(.*)$", piped, re.M).groups()
+        assert "the most telling" in title
+        assert axes == "queries down, keys across; rows sum to 1"
+
     @pytest.mark.parametrize("args", [("the cat", "a dog"), ("-",), ()], ids=["arguments", "dash", "piped"])
     def test_where_there_may_be_several_texts_each_stands_above_its_tables(
         self, run: Run, args: tuple[str, ...]
     ) -> None:
         out = run("show", *args, *ONE_HEAD, stdin=b"the cat\na dog\n").out
         assert re.findall(r"^(the cat|a dog)$", out, re.M) == ["the cat", "a dog"]
+
+
+class TestTransposed:
+    def table(self, out: str) -> dict[tuple[str, str], str]:
+        """What stands in each cell, by the names of its row and column."""
+        header, *rows = out.split("sum to 1\n")[1].split("\n\n")[0].splitlines()
+        columns = [f"{at} {name}" for at, name in enumerate(header.split())]
+        return {
+            (f"{at} {name}", column): weight
+            for at, name, *weights in map(str.split, rows)
+            for column, weight in zip(columns, weights, strict=True)
+        }
+
+    def test_each_weight_stands_beside_its_key_and_under_its_query(self, run: Run) -> None:
+        upright, turned = (run("show", TEXT, *ONE_HEAD, *more).out for more in ((), ("--transpose",)))
+        assert "\nqueries down, keys across; rows sum to 1\n" in upright
+        assert "\nkeys down, queries across; columns sum to 1\n" in turned
+        held = self.table(upright)
+        assert len(held) == 13 * 13
+        assert self.table(turned) == {(key, query): weight for (query, key), weight in held.items()}
+
+    def test_nothing_but_the_tables_of_weights_is_turned(self, run: Run) -> None:
+        upright, turned = (run("show", TEXT, *more).out for more in ((), ("--transpose",)))
+        assert turned.split("\nqueries")[0].split("\nkeys")[0] == upright.split("\nqueries")[0]
+        assert turned.split("Strongest links")[1] == upright.split("Strongest links")[1]
+
+    def test_every_head_shown_is_turned(self, run: Run) -> None:
+        out = run("show", "the cat sat", "--layer", "1", "--all", "--transpose").out
+        assert out.count("\nkeys down, queries across; columns sum to 1\n") == 6
+        assert "rows sum" not in out
+
+    @pytest.mark.parametrize("columns", [60, 80, 200])
+    def test_no_line_is_wider_than_the_terminal(self, on_terminal: Run, columns: int) -> None:
+        out = on_terminal(columns, "show", TEXT, "--transpose", "--color", "never").out
+        assert "keys down, queries across; columns sum to 1\n" in out
+        assert widest(out) <= columns
+
+    @pytest.mark.parametrize("form", ["json", "csv", "tsv"])
+    def test_data_is_the_same_however_it_is_drawn(self, run: Run, form: str) -> None:
+        args = ("show", "the cat sat", "--format", form, *ONE_HEAD)
+        assert run(*args, "--transpose").stdout == run(*args).stdout
+
+    def test_the_table_of_one_word_is_the_same_however_others_are_drawn(self, run: Run) -> None:
+        args = ("show", "the cat sat", "--token", "cat")
+        assert run(*args, "--transpose").stdout == run(*args).stdout
 
 
 class TestPipedOutput:

@@ -15,7 +15,7 @@ from attnviz.errors import UsageError
 from attnviz.text import Token, special_token
 from attnviz.views.image import LAYOUTS, render, token_picture
 from attnviz.views.image_style import Style
-from attnviz.views.layouts import IMAGE_FORMATS, Layout
+from attnviz.views.layouts import IMAGE_FORMATS, Layout, Orientation
 
 LAYERS, HEADS, QUERIES, KEYS = 2, 3, 5, 7
 
@@ -52,6 +52,10 @@ def first(layout, attention, **style):
     return next(LAYOUTS[Layout(layout)](attention, Style(**style)))
 
 
+def transposed(layout, attention, **style):
+    return first(layout, attention, orientation=Orientation.KEYS_DOWN, **style)
+
+
 def images(picture):
     """The arrays of a picture's panels, the colour bar's left out."""
     arrays = [artist.get_array() for artist in picture.figure.artists if isinstance(artist, BboxImage)]
@@ -78,6 +82,7 @@ PICTURES = {
     "head of 5 × 7": lambda: first("head", record()),
     "head of 1 × 200": lambda: first("head", record(queries=1, keys=200)),
     "annotated head": lambda: first("head", square(15), annotate=True),
+    "annotated head of 7 × 5, keys down": lambda: transposed("head", record(), annotate=True),
     "logarithmic head": lambda: first("head", square(15), log=True),
     "head with a long title": lambda: first("head", square(3), title="a long title " * 12),
     "head with long tokens": lambda: first(
@@ -90,6 +95,8 @@ PICTURES = {
     "grid of 12 × 12": lambda: first("grid", square(15, layers=12, heads=12)),
     "grid of 3 × 32": lambda: first("grid", square(60, layers=3, heads=32)),
     "grid of 2 × 3": lambda: first("grid", record()),
+    "grid of 2 × 3, keys down": lambda: transposed("grid", record()),
+    "layer of 13 heads of 60 × 2, keys down": lambda: transposed("layer", record(queries=2, keys=60, heads=13)),
     "grid of 40 × 2, strips": lambda: first("grid", record(layers=40, heads=2, queries=1, keys=30)),
     "token in 4 × 6": lambda: token_of("[SEP]", square(15, layers=4, heads=6)),
     "token in 32 × 8": lambda: token_of("[SEP]", square(15, layers=32, heads=8)),
@@ -371,6 +378,102 @@ def test_each_label_of_a_grid_stands_at_the_middle_of_its_layer_or_head():
     expected = left + (starts + KEYS / 2) * (right - left) / blank.shape[1]
     np.testing.assert_allclose(across, expected, atol=2)
     assert [text for _, text in sorted(down, reverse=True)] == ["1", "0"]
+
+
+def test_a_picture_says_which_way_it_is_drawn():
+    for layout in (Layout.HEAD, Layout.LAYER):
+        assert "Queries down, keys across; rows sum to 1." in written(first(layout, record()))
+        assert "Keys down, queries across; columns sum to 1." in written(transposed(layout, record()))
+    assert "Keys down, queries across; columns sum to at most 1." in written(transposed("head", record(sink=True)))
+
+
+def test_a_grid_says_it_of_each_head_and_lists_the_tokens_if_they_are_few():
+    tokens = tokens_of(KEYS)
+    listed = "[CLS] the animal was tired the [SEP]"
+    drawn = {way: " ".join(written(first("grid", square(KEYS), orientation=way))) for way in Orientation}
+    said = "Within each head: queries down, keys across; rows sum to 1."
+    assert f"{said} Tokens: {listed}" in drawn[Orientation.QUERIES_DOWN]
+    said = "Within each head: keys down, queries across; columns sum to 1."
+    assert f"{said} Tokens: {listed}" in drawn[Orientation.KEYS_DOWN]
+    some = record(queries=2, query_tokens=tokens[1:3], key_tokens=tokens)
+    assert f"{said} Queries: the animal. Keys: {listed}" in " ".join(written(transposed("grid", some)))
+    assert said in written(transposed("grid", square(60)))
+
+
+def test_keys_down_a_head_is_drawn_as_its_transpose_with_and_without_log_and_numbers():
+    attention = record()
+    for style in ({}, {"log": True}, {"annotate": True}):
+        (cells,) = images(transposed("head", attention, **style))
+        np.testing.assert_array_equal(cells, attention.weights[0, 0].T)
+
+
+def test_keys_down_a_layer_is_drawn_as_the_transpose_of_each_of_its_heads():
+    attention = record()
+    np.testing.assert_array_equal(images(transposed("layer", attention)), attention.weights[0].transpose(0, 2, 1))
+
+
+def test_keys_down_a_grid_keeps_layers_down_and_heads_across_and_turns_each_head():
+    attention = record()
+    picture = transposed("grid", attention)
+    (mosaic,) = images(picture)
+    filled = mosaic.compressed().reshape(LAYERS, KEYS, HEADS, QUERIES)
+    for layer, head, query, key in np.ndindex(LAYERS, HEADS, QUERIES, KEYS):
+        assert filled[layer, key, head, query] == attention.weights[layer, head, query, key]
+    assert {"layer", "head"} <= set(written(picture))
+
+
+@pytest.mark.parametrize(
+    ("orientation", "down", "across"),
+    [(Orientation.QUERIES_DOWN, "queries", "keys"), (Orientation.KEYS_DOWN, "keys", "queries")],
+)
+@pytest.mark.parametrize("layout", ["head", "layer"])
+def test_the_axes_are_named_beside_their_tokens(layout, orientation, down, across):
+    texts = {"queries": [f"q{i}" for i in range(QUERIES)], "keys": [f"k{i}" for i in range(KEYS)]}
+    tokens = {axis: tuple(Token(text, i, (i, i + 1)) for i, text in enumerate(texts[axis])) for axis in texts}
+    attention = record(layers=1, heads=1, query_tokens=tokens["queries"], key_tokens=tokens["keys"])
+    figure = first(layout, attention, orientation=orientation).figure
+    left, bottom, right, top = next(a for a in figure.artists if isinstance(a, BboxImage)).get_window_extent().extents
+    middles = {text: ((x0 + x1) / 2, (y0 + y1) / 2) for text, x0, y0, x1, y1 in extents(figure)}
+    assert middles[down] == (pytest.approx(middles[down][0]), pytest.approx((bottom + top) / 2, abs=2))
+    assert middles[across] == (pytest.approx((left + right) / 2, abs=2), pytest.approx(middles[across][1]))
+    assert middles[down][0] < min(middles[text][0] for text in texts[down])
+    assert middles[across][1] < min(middles[text][1] for text in texts[across])
+    for i, text in enumerate(texts[down]):
+        assert middles[text][1] == pytest.approx(top - (i + 0.5) * (top - bottom) / len(texts[down]), abs=2)
+    for i, text in enumerate(texts[across]):
+        assert middles[text][0] == pytest.approx(left + (i + 0.5) * (right - left) / len(texts[across]), abs=2)
+
+
+def test_keys_down_the_number_of_a_weight_stands_in_its_cell():
+    weights = np.array([[[[0.125, 0.875, 0.0], [0.5, 0.0625, 0.4375]]]], np.float32)
+    attention = record(layers=1, heads=1, queries=2, keys=3, weights=weights)
+    figure = transposed("head", attention, annotate=True).figure
+    left, bottom, right, top = next(a for a in figure.artists if isinstance(a, BboxImage)).get_window_extent().extents
+    middles = {text: ((x0 + x1) / 2, (y0 + y1) / 2) for text, x0, y0, x1, y1 in extents(figure)}
+    for (query, key), number in {(0, 0): ".12", (0, 1): ".88", (1, 0): ".50", (1, 1): ".06", (1, 2): ".44"}.items():
+        assert middles[number] == (
+            pytest.approx(left + (query + 0.5) * (right - left) / 2, abs=2),
+            pytest.approx(top - (key + 0.5) * (top - bottom) / 3, abs=2),
+        )
+
+
+def test_keys_down_more_weights_than_pixels_are_pooled_along_their_own_axis():
+    weights = np.zeros((1, 1, 5, 900), np.float32)
+    weights[0, 0, :, 777] = 1
+    picture = transposed("head", record(queries=5, keys=900, layers=1, heads=1, weights=weights), dpi=20)
+    (cells,) = images(picture)
+    assert cells.shape == (225, 5)
+    assert np.argwhere(cells).tolist() == [[777 // 4, query] for query in range(5)]
+    assert "each cell shows the largest of 4 × 1 weights" in written(picture)
+
+
+def test_a_token_picture_has_heads_down_in_either_orientation():
+    attention = record()
+    drawn = [token_of("animal", attention, orientation=orientation) for orientation in Orientation]
+    for ours, theirs in zip(*(images(picture) for picture in drawn), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert written(drawn[0]) == written(drawn[1])
+    assert not any(" down, " in text for text in written(drawn[0]))
 
 
 def test_matplotlib_is_not_imported_until_a_picture_is_drawn():

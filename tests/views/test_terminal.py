@@ -11,8 +11,9 @@ from rich.console import Console
 
 from attnviz.attention import AVERAGE, Attention, Engine, Kind, Link, Place, Word
 from attnviz.text import By, Token
+from attnviz.views.layouts import Orientation
 from attnviz.views.names import decimals
-from attnviz.views.terminal import head_title, links_in_words, summary, word_title
+from attnviz.views.terminal import axes_title, head_title, links_in_words, summary, word_title
 from attnviz.views.terminal_cells import shortened
 from attnviz.views.terminal_matrix import Matrix
 from attnviz.views.terminal_overview import Overview
@@ -183,8 +184,9 @@ class TestMatrix:
         names = [f"t{i}" for i in range(101)]
         weights = random_weights(101, 101)
         lines = printed(matrix(names, weights, top=3), width).splitlines()
-        assert len(lines) == 101
-        for query, line in enumerate(lines):
+        assert lines[0].split() == ["looks", "at"]
+        assert len(lines) == 1 + 101
+        for query, line in enumerate(lines[1:]):
             shown = [(int(key), weight) for key, weight in re.findall(r" t(\d+) (\.\d\d|1\.0)", line)]
             best = np.argsort(-weights[query], kind="stable")[:3]
             assert shown == [(key, decimals(weights[query, key])) for key in best]
@@ -234,15 +236,111 @@ class TestMatrix:
         assert blues == sorted(blues, reverse=True)
 
 
-def test_a_row_of_a_decoder_says_what_it_predicts() -> None:
-    held = tokens(["<s>", "die", "Katze"])
-    rows = (replace(held[0], predicts="die"), replace(held[1], predicts="Katze"), held[2])
-    lines = printed(Matrix(np.eye(3, dtype=np.float32), rows, held, 5), 80).splitlines()
-    assert [line.split("  ")[0].split()[1:] for line in lines[1:]] == [
-        ["<s>", "→", "die"],
-        ["die", "→", "Katze"],
-        ["Katze"],
-    ]
+class TestTransposedMatrix:
+    def transposed(self, weights: np.ndarray, queries: Sequence[Token], keys: Sequence[Token], top: int = 5) -> Matrix:
+        return Matrix(weights, queries, keys, top, Orientation.KEYS_DOWN)
+
+    def test_each_weight_stands_under_its_query_beside_its_key(self) -> None:
+        weights = np.array([[0.004, 0.996, 0], [0.1, 0.06, 0.84]], np.float32)
+        held = tokens(["[CLS]", "sat", "cat"])
+        lines = printed(self.transposed(weights, held[1:], held), 80).splitlines()
+        assert [line.rstrip() for line in lines] == [
+            "         sat cat",
+            " 0 [CLS]   · .10",
+            " 1 sat   1.0 .06",
+            " 2 cat     · .84",
+        ]
+
+    def test_names_of_queries_that_do_not_fit_across_are_written_downwards(self) -> None:
+        held = tokens(["ab", "cde", "fghijk", "lm"])
+        weights = np.array([[0.1, 0.2, 0.3, 0.4], [1, 0, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.25, 0.75]], np.float32)
+        lines = printed(self.transposed(weights, held, held), 26).splitlines()
+        assert [line.rstrip() for line in lines] == [
+            "                    f",
+            "                    g",
+            "                    h",
+            "                c   i",
+            "            a   d   j   l",
+            "            b   e   k   m",
+            " 0 ab     .10 1.0   ·   ·",
+            " 1 cde    .20   · .50   ·",
+            " 2 fghijk .30   · .50 .25",
+            " 3 lm     .40   ·   · .75",
+        ]
+
+    @pytest.mark.parametrize(("width", "pages"), [(200, 1), (80, 1), (60, 2), (40, 2)])
+    def test_pages_hold_every_weight_of_every_key(self, width: int, pages: int) -> None:
+        queries, keys = tokens([f"q{i}" for i in range(19 if width == 60 else 13)]), tokens([f"k{i}" for i in range(7)])
+        weights = random_weights(len(queries), len(keys))
+        out = printed(self.transposed(weights, queries, keys), width)
+        assert widest(out) <= width
+        rows = [NUMBER.findall(line) for line in out.splitlines() if re.match(r" ?\d+ k\d+ ", line)]
+        assert len(rows) == pages * len(keys)
+        for key in range(len(keys)):
+            shown = [cell for row in rows[key :: len(keys)] for cell in row]
+            assert shown == [decimals(w) if w >= 0.005 else "·" for w in weights[:, key]]
+
+    @pytest.mark.parametrize("width", [60, 80])
+    def test_a_long_text_gives_each_key_the_queries_that_look_at_it_most(self, width: int) -> None:
+        queries, keys = tokens([f"q{i}" for i in range(101)]), tokens([f"k{i}" for i in range(7)])
+        weights = random_weights(101, 7)
+        header, *lines = printed(self.transposed(weights, queries, keys, top=3), width).splitlines()
+        assert header.split() == ["looked", "at", "by"]
+        assert len(lines) == 7
+        for key, line in enumerate(lines):
+            assert line.startswith(f" {key} k{key} ")
+            shown = [(int(query), weight) for query, weight in re.findall(r" q(\d+) (\.\d\d|1\.0)", line)]
+            best = np.argsort(-weights[:, key], kind="stable")[:3]
+            assert shown == [(query, decimals(weights[query, key])) for query in best]
+
+    @pytest.mark.parametrize("names", [SENTENCE, WIDE, SENTENCE * 4, ["a" * 50, "b", "[SEP]"]])
+    @pytest.mark.parametrize("width", WIDTHS)
+    def test_no_line_is_too_wide_at_any_width(self, names: list[str], width: int) -> None:
+        held = tokens(names)
+        weights = random_weights(len(names), len(names))
+        assert widest(printed(self.transposed(weights, held, held), width)) <= width
+
+
+class TestWhatADecoderPredicts:
+    HELD = tokens(["<s>", "die", "Katze"])
+    READ = (replace(HELD[0], predicts="die"), replace(HELD[1], predicts="Katze"), HELD[2])
+    WEIGHTS = np.array([[1, 0, 0], [0.25, 0.75, 0], [0.1, 0.2, 0.7]], np.float32)
+
+    @pytest.mark.parametrize("keys", [HELD, READ], ids=["another sequence", "the same tokens"])
+    def test_it_goes_with_the_queries_where_they_go_down(self, keys: tuple[Token, ...]) -> None:
+        lines = printed(Matrix(self.WEIGHTS, self.READ, keys, 5), 80).splitlines()
+        assert [line.rstrip() for line in lines] == [
+            "               <s> die Katze",
+            " 0 <s> → die   1.0   ·     ·",
+            " 1 die → Katze .25 .75     ·",
+            " 2 Katze       .10 .20   .70",
+        ]
+
+    @pytest.mark.parametrize("keys", [HELD, READ], ids=["another sequence", "the same tokens"])
+    def test_it_goes_with_the_queries_where_they_go_across(self, keys: tuple[Token, ...]) -> None:
+        lines = printed(Matrix(self.WEIGHTS, self.READ, keys, 5, Orientation.KEYS_DOWN), 80).splitlines()
+        assert [line.rstrip() for line in lines] == [
+            "         <s> → die die → Katze Katze",
+            " 0 <s>         1.0         .25   .10",
+            " 1 die           ·         .75   .20",
+            " 2 Katze         ·           ·   .70",
+        ]
+
+    def test_it_goes_with_the_queries_where_they_are_written_downwards(self) -> None:
+        lines = printed(Matrix(self.WEIGHTS, self.READ, self.READ, 5, Orientation.KEYS_DOWN), 20).splitlines()
+        columns = zip(*(line.ljust(20) for line in lines[:-3]), strict=True)
+        assert ["".join(column).strip() for column in columns if "".join(column).strip()] == [
+            "<s> → die",
+            "die → Katze",
+            "Katze",
+        ]
+
+    def test_it_goes_with_the_queries_that_look_at_a_key_most(self) -> None:
+        queries = tuple(replace(token, predicts="x") for token in tokens([f"q{i}" for i in range(101)]))
+        weights = random_weights(101, 7)
+        matrix = Matrix(weights, queries, tokens("abcdefg"), 1, Orientation.KEYS_DOWN)
+        for key, line in enumerate(printed(matrix, 60).splitlines()[1:]):
+            assert f"  q{weights[:, key].argmax()} → x " in line
 
 
 class TestWordInHeads:
@@ -308,7 +406,7 @@ class TestInWords:
     def test_rows_that_sum_to_less_than_1_are_owned_up_to(self) -> None:
         made = record(2, 3, SENTENCE)
         assert "sink" not in summary(made).plain
-        assert "rows may sum to less than 1" in summary(replace(made, sink=True)).plain
+        assert "what a query looks at may sum to less than 1" in summary(replace(made, sink=True)).plain
 
     def test_one_is_singular(self) -> None:
         assert "1 layer × 1 head · 1 token" in summary(record(1, 1, ["the"])).plain
@@ -324,8 +422,18 @@ class TestInWords:
     def test_a_head_is_named_with_the_link_that_it_was_chosen_for(self) -> None:
         query, key = Token("it", 8, (0, 2)), Token("animal", 2, (4, 10))
         title = head_title(3, 5, Link(3, 5, query, key, 0.934)).plain
-        assert title.startswith("Layer 3 head 5, the most telling: it → animal 0.93")
-        assert head_title(AVERAGE, AVERAGE).plain.startswith("Average")
+        assert title == "Layer 3 head 5, the most telling: it → animal 0.93"
+        assert head_title(AVERAGE, AVERAGE).plain == "Average"
+
+    def test_the_axes_are_named_with_what_sums_to_1(self) -> None:
+        made = record(1, 1, SENTENCE)
+        said = [axes_title(a, way).plain for a in (made, replace(made, sink=True)) for way in Orientation]
+        assert said == [
+            "queries down, keys across; rows sum to 1",
+            "keys down, queries across; columns sum to 1",
+            "queries down, keys across; rows sum to at most 1",
+            "keys down, queries across; columns sum to at most 1",
+        ]
 
     def test_links_are_lines_of_words(self) -> None:
         a, b = Token("it", 8, (0, 2)), Token("[b]", 2, (4, 10))
