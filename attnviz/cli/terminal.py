@@ -8,7 +8,7 @@ import sys
 
 from rich.console import Console
 
-_STAND_INS = dict(zip("·…→×", ".~>x", strict=True))
+_STAND_INS = dict(zip("·…→×−", ".~>x-", strict=True))
 _ANY_HEIGHT = 25
 _UNLIMITED = 1_000_000  # what is not a terminal has no width
 

@@ -5,10 +5,11 @@ Only the standard library is imported until something is written, so that the co
 
 import csv
 import io
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from attnviz.views.json_line import json_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from attnviz.text import Token
 
 _CSV_COLUMNS = "text_index", "kind", "layer", "head", "query", "query_token", "key", "key_token", "weight"
-_C1_CONTROL = re.compile(rb"\xc2([\x80-\x9f])")  # orjson leaves these as they are, and some terminals obey them
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,6 @@ class Format:
 
 def to_json(result: Result) -> bytes:
     """One line: the text, the model, and the weights of each kind as nested lists [layer][head][query][key]."""
-    import orjson
-
     first = result.attention[0]
     written = {"written": True, "ended": result.ended} if result.written else {}
     beside = {"pair": result.pair, "target": result.target, **written}
@@ -59,8 +57,7 @@ def to_json(result: Result) -> bytes:
         "engine": first.engine.value,
         "attention": [_fields(attention) for attention in result.attention],
     }
-    line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
-    return _C1_CONTROL.sub(lambda match: b"\\u00%02x" % match[1][0], line)
+    return json_line(record)
 
 
 def _fields(attention: "Attention") -> dict[str, Any]:

@@ -73,7 +73,7 @@ class Overview:
 def _legend(glyphs: _Glyphs, width: int, *, marked: bool) -> Iterator[Text]:
     places = [Text(f"{mark} ", style=_COLOURS[place]).append(place.value) for place, mark in glyphs.marks.items()]
     yield from _flowing([Text("most weight goes to the"), *places, Text("token")], width)
-    levels = ["mean of each row's strongest weight", f"{glyphs.levels[0]} 0", f"{glyphs.levels[-1]} 1"]
+    levels = ["mean of each query's strongest weight", f"{glyphs.levels[0]} 0", f"{glyphs.levels[-1]} 1"]
     telling = [f"{glyphs.around[0]} {glyphs.around[1]} the most telling head"] if marked else []
     yield from _flowing([Text(words) for words in (*levels, *telling)], width)
 

@@ -205,7 +205,7 @@ def _mask(trace: Trace, numbers: Numbers) -> Step:
             "Nothing is hidden from this query: it may look at every token here."
             if trace.allowed is None
             else "Only what comes later, or is too far away, is hidden in this model, and no such token is here.",
-            (Quantity("masked_scores", "score", numbers.masked, _BY_KEY),),
+            (),
         )
     zeroed = zeroed_afterwards(weights_of(numbers.biased, None), trace.allowed)
     return Step(
@@ -216,7 +216,6 @@ def _mask(trace: Trace, numbers: Numbers) -> Step:
         "hidden.",
         (
             Quantity("allowed", "may be seen", np.asarray(trace.allowed), _BY_KEY),
-            Quantity("masked_scores", "score", numbers.masked, _BY_KEY),
             Quantity("sum_if_zeroed_after", "what the row would sum to if zeroed after softmax", zeroed.sum()),
         ),
     )
@@ -229,6 +228,7 @@ def _softmax(numbers: Numbers) -> Step:
         "The exponential makes every score positive and large ones much larger; dividing by the sum makes shares of a "
         "whole. These are the attention weights: how much of each token is taken.",
         (
+            Quantity("masked_scores", "score", numbers.masked, _BY_KEY),
             Quantity("weights", "weight", numbers.weights, _BY_KEY),
             Quantity("sum_of_weights", "their sum", numbers.weights.sum()),
             Quantity(

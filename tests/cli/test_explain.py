@@ -1,0 +1,211 @@
+"""`attnviz explain` as a process."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from rich.cells import cell_len
+
+import attnviz
+from attnviz.cli import toy
+from attnviz.reference.lesson.toy import MASKS, POSITIONS
+
+Run = Callable[..., Any]
+
+SENTENCE = "The animal didn't cross the street because it was too tired"
+EVERY_COMPARISON = (
+    "--scores",
+    "dot,scaled-dot,cosine,general",
+    "--no-scale",
+    "--no-mask",
+    "--no-positions",
+    "--permute",
+    "--online",
+    "4",
+)
+
+
+def explained(run: Run, *args: str) -> dict[str, Any]:
+    ran = run("explain", *args, "--format", "json")
+    assert ran.code == 0, ran.err
+    (record,) = ran.records
+    return record
+
+
+def values(record: dict[str, Any], name: str) -> np.ndarray:
+    array = np.array(record["arrays"][name]["values"], float)
+    assert list(array.shape) == record["arrays"][name]["shape"]
+    return array
+
+
+def test_the_head_that_tells_most_of_a_word_is_explained_with_the_models_own_weights(run: Run) -> None:
+    record = explained(run, SENTENCE, "--token", "it")
+    assert record["query"] == {"token": "it", "position": 8}
+    assert (record["text"], record["model"], record["kind"]) == (SENTENCE, "builtin/encoder", "encoder")
+    attention = attnviz.load("builtin").attend(SENTENCE)[0]
+    expected = attention.head(record["layer"], record["head"])[8]
+    assert_allclose(values(record, "weights"), expected, atol=1e-6)
+    assert record["key_tokens"][expected.argmax()] == "animal"
+
+
+def test_steps_lead_from_the_embedding_to_the_residual_stream(run: Run) -> None:
+    record = explained(run, SENTENCE, "--token", "it", "--layer", "3", "--head", "1")
+    in_order = [name for step in record["steps"] for name in step["arrays"]]
+    assert in_order == list(record["arrays"])
+    path = [
+        "token_embedding",
+        "query",
+        "keys",
+        "scores",
+        "scaled_scores",
+        "masked_scores",
+        "weights",
+        "values",
+        "mixed",
+    ]
+    path += ["heads", "output", "residual_after"]
+    assert [name for name in in_order if name in path] == path
+    assert all(step["formula"] and step["why"] for step in record["steps"])
+    scores, weights = values(record, "scores"), values(record, "weights")
+    softmax = np.exp(scores / 4 - (scores / 4).max())  # heads of the built-in encoder are 16 wide
+    assert_allclose(weights, softmax / softmax.sum(), atol=1e-6)
+    assert_allclose(values(record, "turned_query") @ values(record, "turned_keys").T, scores, rtol=1e-4)
+    assert_allclose(weights @ values(record, "values"), values(record, "mixed"), atol=1e-5)
+
+
+def test_comparisons_come_after_the_walk(run: Run) -> None:
+    record = explained(run, SENTENCE, "--token", "it", "--layer", "3", "--head", "1", *EVERY_COMPARISON)
+    dot, scaled, _, general = values(record, "weights_by_score")
+    assert record["arrays"]["weights_by_score"]["rows"] == ["dot", "scaled-dot", "cosine", "general"]
+    assert_allclose(general, dot, atol=1e-5)
+    assert_allclose(scaled, values(record, "weights"), atol=1e-6)
+    entropies = values(record, "weights_by_score_entropies")
+    assert entropies[0] < entropies[1] < entropies[2] <= math.log2(13)
+    as_it_is, no_positions = values(record, "largest_change")
+    assert as_it_is > 0.1 and no_positions < 1e-5
+    assert_allclose(values(record, "recomputed_weights"), scaled, atol=1e-6)
+
+
+def test_without_a_token_the_most_telling_link_is_explained(run: Run) -> None:
+    record = explained(run, SENTENCE)
+    shown = run("show", SENTENCE).out
+    assert f"Layer {record['layer']} head {record['head']}, the most telling: {record['query']['token']} →" in shown
+
+
+def test_each_line_of_a_pipe_is_explained(run: Run) -> None:
+    ran = run("explain", "--format", "json", "--token", "1", stdin=b"The dog barked\n\xff\nMary lost her keys\n")
+    assert [record["text"] for record in ran.records] == ["The dog barked", "Mary lost her keys"]
+    ran.failed(1, "line 2", "not valid UTF-8")
+
+
+def test_the_walk_can_be_read_from_top_to_bottom(run: Run) -> None:
+    ran = run("explain", SENTENCE, "--token", "it", "--layer", "3", "--head", "1", "--width", "80")
+    assert ran.code == 0 and "\x1b" not in ran.out
+    places = [ran.out.index(said) for said in ("query", "key", "score", "√16", "softmax", "value", "W_O", "residual")]
+    assert places[0] < places[-1]
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert "1.00" in ran.out
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_nothing_is_wider_than_the_terminal(on_terminal: Run, columns: int) -> None:
+    ran = on_terminal(columns, "explain", SENTENCE, "--token", "it", *EVERY_COMPARISON)
+    assert ran.code == 0
+    plain = re.sub(r"\x1b\[[\d;]*m", "", ran.out)
+    assert max(cell_len(line.rstrip()) for line in plain.splitlines()) <= columns
+
+
+def test_the_toy_needs_no_text(run: Run) -> None:
+    record = explained(run, "--toy")
+    assert record["model"] == "toy"
+    assert len(record["key_tokens"]) == 5
+    vectors = values(record, "vectors")
+    assert_allclose(values(record, "similarities"), vectors @ vectors[0])
+    assert values(record, "weights").sum() == pytest.approx(1)
+
+
+def test_the_toy_takes_vectors_of_ones_own(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "v.csv").write_text("a,1,0,2\nb,0,1,-1\n\nc,0.5,0.5,1e1\n")
+    record = explained(run, "--vectors", str(tmp_path / "v.csv"), "--token", "c", "--heads", "3", "--head", "2")
+    assert record["key_tokens"] == ["a", "b", "c"]
+    assert record["query"] == {"token": "c", "position": 2}
+    assert values(record, "vectors").tolist() == [[1, 0, 2], [0, 1, -1], [0.5, 0.5, 10]]
+    assert values(record, "heads").shape == (3, 1)
+
+
+def test_vectors_without_names_are_numbered(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "v.csv").write_text("1,2\n3,4\n")
+    assert explained(run, "--vectors", str(tmp_path / "v.csv"), "--token", "1")["query"] == {
+        "token": "1",
+        "position": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("csv", "said"),
+    [
+        (b"", "holds no vectors"),
+        (b"1,2\n3\n", "holds no vectors"),
+        (b"a\nb\n", "holds no vectors"),
+        (b"a,1,x\n", "holds more than numbers"),
+        (b"1,nan\n", "not finite"),
+        (b"\xff,1\n", "cannot be read as CSV"),
+    ],
+)
+def test_a_file_of_other_things_is_refused(run: Run, tmp_path: Path, csv: bytes, said: str) -> None:
+    (tmp_path / "v.csv").write_bytes(csv)
+    run("explain", "--vectors", tmp_path / "v.csv").failed(1, said)
+
+
+def test_scores_that_nobody_trained_are_shown_on_the_toy_only(run: Run) -> None:
+    record = explained(run, "--toy", "--scores", "dot,additive,location")
+    assert "Nobody trained additive and location" in record["steps"][-1]["why"]
+    run("explain", SENTENCE, "--scores", "additive").failed(2, "has not learned what additive scores need")
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("a b", "--scores", "cube"), 2, "'cube' is none of dot, scaled-dot"),
+        (("a b", "--layer", "0-1"), 2, "one layer, not 2"),
+        (("a b", "--layer", "9"), 2, "There is no layer 9"),
+        (("a b", "--kind", "cross"), 2, "no cross attention"),
+        (("a b", "--token", "zebra"), 1, "There is no token 'zebra'"),
+        (("a b", "--toy"), 2, "leave the text out"),
+        (("--toy", "--token", "zebra"), 2, "No vector is called 'zebra'"),
+        (("--toy", "--heads", "3"), 2, "cannot be split among 3 heads"),
+        (("--toy", "--no-positions"), 2, "no positions to leave out"),
+        (("--vectors", "/nowhere.csv"), 1, "/nowhere.csv cannot be read"),
+        (("",), 1, "empty"),
+    ],
+)
+def test_what_cannot_be_explained_is_said_in_a_sentence(run: Run, args: tuple[str, ...], code: int, said: str) -> None:
+    ran = run("explain", *args)
+    ran.failed(code, said)
+    assert ran.out == ""
+
+
+def test_a_reader_who_leaves_early_is_no_error(start: Callable[..., Any]) -> None:
+    process = start("explain", SENTENCE)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == 0 and process.stderr.read() == b""
+
+
+def test_a_hostile_text_is_harmless(run: Run) -> None:
+    ran = run("explain", "\x1b[31mred [bold]x[/bold] \x07", "--token", "1")
+    assert ran.code == 0 and "\x1b" not in ran.out and "\x07" not in ran.out
+    record = json.loads(
+        run("explain", "--vectors", "/dev/stdin", "--format", "json", stdin=b"[red]\x1b,1,2\nb,2,1\n").out
+    )
+    assert record["key_tokens"][0].startswith("[red]") and "\x1b" not in record["key_tokens"][0]
+
+
+def test_what_the_toy_lets_choose_is_what_there_is() -> None:
+    assert tuple(MASKS) == toy.MASKS and tuple(POSITIONS) == toy.POSITIONS
