@@ -26,8 +26,8 @@ def telling(attention: Attention, word: Word | None = None) -> Link | None:
     words = _words(attention)
     value = _beyond_habit(words)
     if word:
-        asking = {piece.position for piece in attention.pieces(word)}
-        value[:, :, [token.position not in asking for token in words.query_tokens]] = 0
+        number = grouped(attention.query_tokens, By.WORD).index
+        value[:, :, list(set(number) - {number[query] for query in word.queries})] = 0
     together = value.sum((0, 1))  # [queries, keys]
     return next(_largest(words, np.where(together == together.max(), value, 0), 1), None)
 

@@ -1,6 +1,6 @@
 """`attnviz explain`: a walk through one head for one query, with real numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -14,15 +14,20 @@ from attnviz.cli.request import Input, ModelChoice
 from attnviz.cli.texts import for_each_text
 from attnviz.cli.toy import ToyChoice
 from attnviz.cli.what_if import Comparisons
-from attnviz.errors import UsageError
+from attnviz.errors import TextError, UsageError
 
 if TYPE_CHECKING:
-    from attnviz.attention import Selection
+    from attnviz.attention import Axes, Selection
     from attnviz.models.base import Model, Reading
     from attnviz.models.explaining import Place
     from attnviz.reference.lesson import Lesson
 
 _FORMATS = "text", "json"
+
+
+_Number = Annotated[
+    int | None, typer.Option(min=0, metavar="<N>", help="Counted from 0; if left out, what tells most.")
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,29 +36,30 @@ class OneHead:
 
     HEADING: ClassVar = "Which head"
 
-    token: options.TokenName = None
-    kind: options.Kinds = None
-    layer: options.Layers = None
-    head: options.Heads = None
+    token: Annotated[
+        str | None, typer.Option(metavar="<WORD|N>", help="The token that asks: a word, or its position.")
+    ] = None
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            parser=options.one_of(options.KINDS),
+            metavar=options.choices(options.KINDS),
+            help="Which kind of attention; of a translation model cross, if left out.",
+        ),
+    ] = None
+    layer: _Number = None
+    head: _Number = None
 
     @property
     def selection(self) -> "Selection":
-        """What may be chosen from.
-
-        Raises:
-            UsageError: several of a kind were named.
-        """
+        """What may be chosen from."""
         from attnviz.attention import Kind, Selection
 
-        kind, layer, head = (_only(name, getattr(self, name)) for name in ("kind", "layer", "head"))
-        return Selection(kind and (Kind(kind[0]),), layer, head)
-
-
-def _only(name: str, given: list[Any] | None) -> tuple[Any, ...] | None:
-    chosen = tuple(dict.fromkeys(one for many in given or () for one in ([many] if isinstance(many, str) else many)))
-    if len(chosen) > 1:
-        raise UsageError(f"explain walks through one head: name one {name}, not {len(chosen)}.")
-    return chosen or None
+        return Selection(
+            kinds=(Kind(self.kind),) if self.kind else None,
+            layers=None if self.layer is None else (self.layer,),
+            heads=None if self.head is None else (self.head,),
+        )
 
 
 @grouped
@@ -73,9 +79,9 @@ def explain(
     width: options.Width = None,
     debug: options.Debug = False,
 ) -> None:
-    """Explain one head for one token, step by step, with the model's own numbers.
+    """Explain one head for one token, step by step.
 
-    From the token to its query, the keys, the scores, softmax, the values, and what is added to the residual stream.
+    With the model's own numbers: the token, its query, every key, scores, softmax, values, the residual stream.
 
     \b
     attnviz explain --toy
@@ -87,10 +93,11 @@ def explain(
     start_numpy()
     write = _to_pipe if form == "json" else _to_terminal(color, width)
     if toy.wanted:
-        if given.texts or given.file:
-            raise UsageError("--toy walks through vectors: leave the text out, or leave --toy out.")
+        _check_toy(given, one)
         write(_of_toy(toy, one, comparisons), {"model": "toy"})
         return
+    if toy != ToyChoice():
+        raise UsageError("--heads, --mask, --positions and --seed are only for --toy (a head is chosen with --head).")
 
     def explain_text(index: int, text: str) -> None:
         lesson, place = _of_model(model.loaded, model.loaded.read(given.passage(text)), one, comparisons)
@@ -128,12 +135,23 @@ def _to_terminal(color: str, width: int | None) -> _Writer:
     return write
 
 
+def _check_toy(given: Input, one: OneHead) -> None:
+    """Refuses what is only for models.
+
+    Raises:
+        UsageError: a text was given, or a layer or kind.
+    """
+    if replace(given, texts=given.texts or None) != Input():
+        raise UsageError("--toy walks through vectors: leave the text out, or leave --toy out.")
+    if one.kind is not None or one.layer is not None:
+        raise UsageError("--toy has neither layers nor kinds of attention: leave --layer and --kind out.")
+
+
 def _of_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> "Lesson":
     from attnviz.reference.lesson.toy import toy_lesson
     from attnviz.reference.scores import initial
 
-    (head,) = one.selection.heads or (0,)
-    made = toy.made(one.token, head)
+    made = toy.made(one.token, one.head or 0)
     depth, count = made.width // made.heads, len(made.names)
     drawn = {
         name: initial(name, depth, depth, count, toy.seed)
@@ -146,35 +164,58 @@ def _of_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> "Lesson":
 def _of_model(model: "Model", reading: "Reading", one: OneHead, comparisons: Comparisons) -> tuple["Lesson", "Place"]:
     from attnviz.models.explaining import explained
 
-    place = chosen(model, reading, one)
+    place, note = _chosen(model, reading, one)
     _, keys = reading.axes(place.kind)
-    return explained(model, reading, place, comparisons.what_if([token.special for token in keys])), place
+    lesson = explained(model, reading, place, comparisons.what_if([token.special for token in keys]))
+    return replace(lesson, notes=(*lesson.notes, *note)), place
 
 
-def chosen(model: "Model", reading: "Reading", one: OneHead) -> "Place":
-    """The head and the query that were asked for; what was left open is what tells most.
+def _chosen(model: "Model", reading: "Reading", one: OneHead) -> tuple["Place", Sequence[str]]:
+    """The head and the query that were asked for, what was left open being what tells most; and what to say of it.
 
     Raises:
         UsageError: the model has no such kind, layer or head.
         TextError: no query is called so.
     """
     from attnviz.analysis.links import telling
-    from attnviz.attention import Kind
+    from attnviz.attention import Kind, Word
     from attnviz.models.explaining import Place
-    from attnviz.text import not_found
 
     select = one.selection
     if select.kinds is None and Kind.CROSS in model.card.stacks:
         select = replace(select, kinds=(Kind.CROSS,))
-    (attention,) = model.weights(reading, select)
-    words = [word for word in attention.words(one.token) if word.queries] if one.token else [None]
-    if not words:
-        raise not_found(attention.query_tokens, str(one.token))
-    link, word = telling(attention, words[0]), words[0]
-    asking = word.queries[0] if word else attention.query_tokens.index(link.query) if link else -1
-    return Place(
-        kind=attention.kind,
-        layer=link.layer if link else attention.layers[0],
-        head=link.head if link else attention.heads[0],
-        query=asking % len(attention.query_tokens),
-    )
+    (axes,) = model.axes(reading, select)
+    query, note = _query(axes, one.token) if one.token else (None, ())
+    layer, head = axes.layers[0], axes.heads[0]
+    if query is None or len(axes.layers) * len(axes.heads) > 1:
+        (attention,) = model.weights(reading, select)
+        word = None if query is None else Word(str(one.token), (query,), ())
+        if link := telling(attention, word):
+            layer, head = link.layer, link.head
+            found = (i for i, token in enumerate(axes.query_tokens) if token.position == link.query.position)
+            query = next(found) if query is None else query
+    if query is None:
+        query = max((i for i, token in enumerate(axes.query_tokens) if not token.special), default=0)
+    return Place(kind=axes.kind, layer=layer, head=head, query=query), note
+
+
+def _query(axes: "Axes", wanted: str) -> tuple[int, Sequence[str]]:
+    """The index of a query by its word or position; what to say if there was more than one to choose from.
+
+    Raises:
+        TextError: none is called so.
+    """
+    from attnviz.text import not_found, occurrences
+
+    found = occurrences(axes.query_tokens, wanted)
+    if not found:
+        error = not_found(axes.query_tokens, wanted)
+        read = (
+            " These are what the decoder reads; --kind encoder walks through the source." if axes.kind.crosses else ""
+        )
+        raise TextError(f"{error}{read}")
+    query, others = found[0].indices[0], [axes.query_tokens[i].position for each in found for i in each.indices][1:]
+    if not others:
+        return query, ()
+    listed = ", ".join(map(str, others))
+    return query, (f"{wanted} is more than one token; this is the first. The others are {listed}: name one.",)

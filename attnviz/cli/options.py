@@ -12,7 +12,7 @@ AUTO = "auto"
 _COLORS = AUTO, "always", "never"
 _TRACEBACK = "attnviz.traceback"
 _MOST = 9999  # no model has more layers, or heads in a layer; keeps 0-999999999 from filling the memory
-_KINDS = "encoder", "decoder", "cross"
+KINDS = "encoder", "decoder", "cross"
 _ENGINES = AUTO, "reference", "transformers"
 _DEVICES = AUTO, "cpu", "cuda"
 _DTYPES = "float32", "bfloat16", "float16", AUTO
@@ -131,8 +131,8 @@ Kinds = Annotated[
     list[str] | None,
     typer.Option(
         "--kind",
-        parser=one_of(_KINDS),
-        metavar=choices(_KINDS),
+        parser=one_of(KINDS),
+        metavar=choices(KINDS),
         help="Only this kind of attention.",
     ),
 ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MASKS = "none", "causal", "window", "prefix"
 POSITIONS = "none", "sinusoidal", "rotary", "alibi"
 _MOST = 1000  # vectors, or numbers in one
+_LARGEST = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ def _place(names: tuple[str, ...], token: str | None) -> int:
 
 
 def read_vectors(path: Path) -> tuple[tuple[str, ...], Any]:
-    """The names and the vectors [rows, width] of a CSV file; a vector without a name is called by its number.
+    """The names and the vectors [rows, width] of a CSV file; a vector without a name is called by its place, from 0.
 
     Raises:
         InputError: it cannot be read, holds no numbers, or rows of several lengths.
@@ -91,20 +92,19 @@ def read_vectors(path: Path) -> tuple[tuple[str, ...], Any]:
             rows = [row for row in csv.reader(lines) if any(cell.strip() for cell in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as CSV: {getattr(error, 'strerror', None) or error}.") from error
-    named = [row for row in rows if not _is_number(row[0])]
-    names = tuple(visible(row[0].strip()) if row in named else str(index) for index, row in enumerate(rows))
-    cells = [row[1:] if row in named else row for row in rows]
-    widths = sorted({len(row) for row in cells})
-    if not rows or len(widths) > 1 or not 0 < widths[0] <= _MOST or len(rows) > _MOST:
-        raise InputError(
-            f"{path} holds no vectors: write one a line, all of one length, as in 1.5,0,-2 or cat,1.5,0,-2."
-        )
+    cells = [(None, row) if _is_number(row[0]) else (row[0], row[1:]) for row in rows]
+    names = tuple(f"vector {index}" if name is None else visible(name.strip()) for index, (name, _) in enumerate(cells))
+    widths = sorted({len(numbers) for _, numbers in cells})
+    if len(widths) > 1:
+        raise InputError(f"{path} has lines of {widths[0]} and of {widths[-1]} numbers: write vectors of one length.")
+    if not widths or not 0 < widths[0] <= _MOST or len(rows) > _MOST:
+        raise InputError(f"{path} holds no vectors: write one a line, as 1.5,0,-2 or cat,1.5,0,-2.")
     try:
-        vectors = np.array([[float(cell) for cell in row] for row in cells])
+        vectors = np.array([[float(number) for number in numbers] for _, numbers in cells])
     except ValueError as error:
         raise InputError(f"{path} holds more than numbers: {error}. Only the first column may be a name.") from error
-    if not np.isfinite(vectors).all():
-        raise InputError(f"{path} holds numbers that are not finite.")
+    if not (np.abs(vectors) <= _LARGEST).all():
+        raise InputError(f"{path} holds numbers that are not finite, or larger than {_LARGEST:,.0f}.")
     return names, vectors
 
 

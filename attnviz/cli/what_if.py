@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from attnviz.cli import options
+from attnviz.errors import UsageError
 from attnviz.reference.scores import SCORES
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ class Comparisons:
         Raises:
             BadParameter: one is not known.
         """
-        names = tuple(dict.fromkeys(name.strip() for name in (self.scores or "").split(",") if name.strip()))
+        if self.scores is None:
+            return ()
+        names = tuple(dict.fromkeys(name.strip() for name in self.scores.split(",")))
         for name in names:
             options.one_of(SCORES)(name)
         return names
@@ -60,10 +63,18 @@ class Comparisons:
 
 
 def _shuffled(special: list[bool]) -> tuple[int, ...]:
-    """Another order of tokens, always the same for as many."""
+    """Another order of tokens, always the same for as many.
+
+    Raises:
+        UsageError: there are no two that can change places.
+    """
     from random import Random
 
     places = [index for index, stays in enumerate(special) if not stays]
-    moved = Random(_SHUFFLED).sample(places, len(places))
+    if len(places) < 2:
+        raise UsageError("--permute needs two tokens that can change places: give a longer text.")
+    moved, chance = places.copy(), Random(_SHUFFLED)
+    while moved == places:
+        chance.shuffle(moved)
     at = dict(zip(places, moved, strict=True))
     return tuple(at.get(index, index) for index in range(len(special)))

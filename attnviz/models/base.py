@@ -181,7 +181,11 @@ class Model(ABC):
         Raises:
             UsageError: that part of it cannot be left out.
         """
-        raise UsageError(f"{self.card.name} cannot be run without a part of it; models on the reference engine can.")
+        part = "positions" if positions else "mask"
+        raise UsageError(
+            f"{self.card.name} cannot be run without its {part} here: only transformers on the reference engine can "
+            "(--engine reference, if it knows the model)."
+        )
 
     def axes(self, reading: Reading, select: Selection) -> list[Axes]:
         """The axes of each kind of weights that is wanted.

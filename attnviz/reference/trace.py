@@ -28,7 +28,8 @@ class Trace:
     and keys, `turned_query` and `turned_keys` are what meets, and `turn` does it. `parameters` are the learned arrays
     of the attention; its queries are made from `input`, its keys and values from `context`. `embedding` has what the
     query's token begins with, by name, and `added` what each part of the layer adds to the residual stream; `part` is
-    the name of this attention among them.
+    the name of this attention among them, and `passed` what goes on after it. `weights` are the model's own where they
+    do not follow from the rest.
     """
 
     position: int  # of the query
@@ -48,6 +49,8 @@ class Trace:
     input: Array | None = None  # [width]
     context: Array | None = None  # [keys, width]
     residual: Array | None = None  # [width]
+    passed: Array | None = None  # [width]
+    weights: Array | None = None  # [heads, keys]
     part: str = "attention"
     embedding: Mapping[str, Array] = field(default_factory=dict)  # each [width]
     added: Mapping[str, Array] = field(default_factory=dict)  # each [width]

@@ -127,7 +127,9 @@ def embed(ids: Array, parameters: Parameters, config: Config, types: Array | Non
         x = x + places
     if config.norm_embedding:
         x = _norm(x, parameters, "embedding_norm", config)
-    return linear(x, parameters.within("projection")) if x.shape[-1] != config.width else x
+    x = linear(x, parameters.within("projection")) if x.shape[-1] != config.width else x
+    note("embedding.passed", x)
+    return x
 
 
 def transformer_layer(
@@ -185,8 +187,9 @@ def _added(x: Array, sublayer: _Sublayer, parameters: Parameters, part: str, con
     written = sublayer(read, parameters.within(part), note)
     note("output", written)
     x = x + written
-    note("sum", x)
-    return x if config.norm_first else _norm(x, parameters, f"{part}_norm", config)
+    x = x if config.norm_first else _norm(x, parameters, f"{part}_norm", config)
+    note("passed", x)
+    return x
 
 
 def _absolute(ids: Array, parameters: Parameters, config: Config, x: Array) -> Array | None:

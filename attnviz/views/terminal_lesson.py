@@ -74,7 +74,7 @@ class _Page:
         yield from self._prose(step.title, "bold", number)
         yield from self._prose(step.formula, _FORMULA, margin)
         yield from self._prose(step.why, "", margin)
-        for block in self.quantities.blocks(step.quantities):
+        for block in self.quantities.blocks([quantity for quantity in step.quantities if quantity.shown]):
             yield Text()
             for line in block:
                 yield Text(margin).append_text(line) if line else line

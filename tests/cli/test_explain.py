@@ -142,7 +142,7 @@ def test_the_toy_takes_vectors_of_ones_own(run: Run, tmp_path: Path) -> None:
 def test_vectors_without_names_are_numbered(run: Run, tmp_path: Path) -> None:
     (tmp_path / "v.csv").write_text("1,2\n3,4\n")
     assert explained(run, "--vectors", str(tmp_path / "v.csv"), "--token", "1")["query"] == {
-        "token": "1",
+        "token": "vector 1",
         "position": 1,
     }
 
@@ -151,7 +151,7 @@ def test_vectors_without_names_are_numbered(run: Run, tmp_path: Path) -> None:
     ("csv", "said"),
     [
         (b"", "holds no vectors"),
-        (b"1,2\n3\n", "holds no vectors"),
+        (b"1,2\n3\n", "lines of 1 and of 2 numbers"),
         (b"a\nb\n", "holds no vectors"),
         (b"a,1,x\n", "holds more than numbers"),
         (b"1,nan\n", "not finite"),
@@ -173,7 +173,7 @@ def test_scores_that_nobody_trained_are_shown_on_the_toy_only(run: Run) -> None:
     ("args", "code", "said"),
     [
         (("a b", "--scores", "cube"), 2, "'cube' is none of dot, scaled-dot"),
-        (("a b", "--layer", "0-1"), 2, "one layer, not 2"),
+        (("a b", "--layer", "0-1"), 2, "'0-1' is not a valid int"),
         (("a b", "--layer", "9"), 2, "There is no layer 9"),
         (("a b", "--kind", "cross"), 2, "no cross attention"),
         (("a b", "--token", "zebra"), 1, "There is no token 'zebra'"),
@@ -183,6 +183,11 @@ def test_scores_that_nobody_trained_are_shown_on_the_toy_only(run: Run) -> None:
         (("--toy", "--no-positions"), 2, "no positions to leave out"),
         (("--vectors", "/nowhere.csv"), 1, "/nowhere.csv cannot be read"),
         (("",), 1, "empty"),
+        (("a b", "--heads", "2"), 2, "only for --toy"),
+        (("--toy", "--layer", "3"), 2, "--toy has neither"),
+        (("--toy", "--pair", "x"), 2, "leave the text out"),
+        (("a b", "--scores", ","), 2, "is none of"),
+        (("a", "--permute"), 2, "two tokens that can change places"),
     ],
 )
 def test_what_cannot_be_explained_is_said_in_a_sentence(run: Run, args: tuple[str, ...], code: int, said: str) -> None:

@@ -144,17 +144,16 @@ def test_what_is_noted_leads_from_the_embedding_to_what_a_layer_passes_on(array:
     shape = config(positions=Positions.SINUSOIDAL)
     transformer(array(IDS), whole(array), shape, context=array(CONTEXT[0]), note=notes.__setitem__)
     notes = {name: np.asarray(a) for name, a in notes.items()}
-    assert_allclose(
-        notes["embedding.token"] + notes["embedding.position"], notes["layers.0.attention.residual"], atol=1e-6
-    )
+    assert_allclose(notes["embedding.token"] + notes["embedding.position"], notes["embedding.passed"], atol=1e-6)
+    assert_allclose(notes["embedding.passed"], notes["layers.0.attention.residual"])
     previous = None
     for layer in range(LAYERS):
         for part in shape.sublayers:
             name = f"layers.{layer}.{part}"
             if previous is not None:
                 assert_allclose(notes[f"{name}.residual"], previous)
-            assert_allclose(notes[f"{name}.residual"] + notes[f"{name}.output"], notes[f"{name}.sum"], atol=1e-6)
-            previous = notes[f"{name}.sum"]
+            assert_allclose(notes[f"{name}.residual"] + notes[f"{name}.output"], notes[f"{name}.passed"], atol=1e-6)
+            previous = notes[f"{name}.passed"]
     _, mixed = attention(*(notes[f"layers.1.cross_attention.{part}"] for part in ("query", "key", "value")))
     assert_allclose(notes["layers.1.cross_attention.mixed"], mixed, atol=1e-5)
 

@@ -1,6 +1,7 @@
 """The walk through a head, held to the transformer that it explains, to PyTorch, and to cases worked out by hand."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,8 @@ def test_the_weights_of_cross_attention_are_explained() -> None:
 def test_what_each_dimension_adds_sums_to_the_largest_scores(shape: Config) -> None:
     trace, weights, _ = run(shape, 1, 5)
     told = quantities(trace, 2)
-    largest = np.argsort(-weights[2])[:3]
+    seen = [key for key, weight in enumerate(weights[2]) if weight > 0]
+    largest = sorted(seen, key=lambda key: -told["scores"].array[key])[:3]
     assert told["contributions"].rows == tuple(NAMES[key] for key in largest)
     assert_allclose(told["contributions"].array.sum(-1), told["scores"].array[largest], rtol=1e-5)
 
@@ -139,19 +141,19 @@ def test_scores_scale_and_mask_are_the_steps_from_query_and_keys_to_weights(shap
 @every_shape
 def test_the_heads_add_up_to_what_attention_adds(shape: Config) -> None:
     trace, _, notes = run(shape, 1, 4)
-    bias = trace.parameters["output.bias"] if trace.parameters else 0
-    added = sum(quantities(trace, head)["head_output"].array for head in range(HEADS)) + bias
-    assert_allclose(added, notes["attention.output"][4], atol=1e-4)
     told = quantities(trace, 0)
+    added = sum(quantities(trace, head)["head_output"].array for head in range(HEADS)) + told["output_bias"].array
+    assert_allclose(added, notes["attention.output"][4], atol=1e-4)
     assert_allclose(told["output"].array, notes["attention.output"][4])
-    assert_allclose(told["residual_after"].array, notes["attention.sum"][4], atol=1e-5)
+    assert_allclose(told["residual_after"].array, notes["attention.passed"][4], atol=1e-5)
     assert_allclose(told["head_lengths"].array[2], np.linalg.norm(quantities(trace, 2)["head_output"].array), rtol=1e-5)
 
 
 def test_the_embedding_is_told_in_its_parts() -> None:
     trace, _, notes = run(Config(width=WIDTH, layers=LAYERS, heads=HEADS, positions=Positions.LEARNED), 0, 3)
     told = quantities(trace, 0, layer=0)
-    assert_allclose(told["token_embedding"].array + told["position_embedding"].array, told["residual"].array)
+    assert_allclose(told["token_embedding"].array + told["position_embedding"].array, told["embedded"].array)
+    assert_allclose(told["embedded"].array, told["residual"].array)
     assert_allclose(told["residual"].array, notes["attention.residual"][3])
 
 
@@ -163,6 +165,46 @@ def test_general_with_the_product_of_the_maps_is_dot(shape: Config) -> None:
     assert_allclose(general, dot, atol=1e-4)
     assert told["general_minus_dot"].array < 1e-4
     assert told["weights_by_score"].axes == (Axis.PARTS, Axis.KEYS)
+
+
+@pytest.mark.parametrize(
+    ("shape", "formulas"),
+    [
+        ("encoder", ("x = E[token] + P[position]", "x̂ = norm(x)", "q = W_Q x̂ + b_Q", "s_j = q · k_j", "x ← x + o")),
+        ("post-norm", ("x = norm(E[token] + P[position])", "q = W_Q x + b_Q", "v_j = W_V x_j", "x ← norm(x + o)")),
+        (
+            "rotary",
+            ("x = E[token]", "q' = R(position) q", "s_j = q' · k'_j", "s_j ← s_j / √4", "o = W_O [z_0; z_1; …] + b_O"),
+        ),
+        ("alibi", ("s_j ← s_j + b(j − i)",)),
+        ("causal", ("s_j ← −∞ where the query may not look",)),
+    ],
+)
+def test_a_formula_says_what_the_model_does(shape: str, formulas: tuple[str, ...]) -> None:
+    trace, _, _ = run(Config(width=WIDTH, layers=LAYERS, heads=HEADS, **SHAPES[shape]), 0, 3)
+    told = [step.formula for step in head_steps(trace, 0, 2, NAMES)]
+    for formula in formulas:
+        assert any(formula in each for each in told), (formula, told)
+
+
+def test_of_what_is_hidden_nothing_is_said_to_be_large() -> None:
+    trace, _, _ = run(Config(width=WIDTH, layers=LAYERS, heads=HEADS, **SHAPES["windowed"]), 2, 5)
+    told = quantities(trace, 0, layer=2)
+    assert set(told["contributions"].rows) == set(told["weighted_values"].rows) == {"e", "f"}  # a window of two
+    assert "1.00: the same on all that may be seen" in told["entropy"].words
+    assert told["spread_after"].array == pytest.approx(told["scaled_scores"].array[4:6].std())
+
+
+def test_weights_that_do_not_follow_from_scores_are_shown_as_they_are() -> None:
+    trace, weights, _ = run(Config(width=WIDTH, layers=LAYERS, heads=HEADS), 1, 4)
+    own = np.full_like(weights, 1 / TOKENS)
+    trace = replace(trace, weights=own)
+    told = quantities(trace, 2)
+    assert_array_equal(told["weights"].array, own[2])
+    assert_allclose(told["mixed"].array, told["values"].array.mean(0), atol=1e-6)
+    assert "scores" not in told
+    with pytest.raises(UsageError, match="do not follow from scores"):
+        compared(trace, 2, no_scale=True)
 
 
 def test_there_is_no_general_form_where_queries_and_keys_are_normed() -> None:

@@ -23,10 +23,12 @@ HIDDEN = -5e3
 def traced(name: str, way: Way, inputs: Inputs, place: Place, query: int, check: Take) -> Trace:
     """What the attention function of a layer is given for one query, whose weights pass a check.
 
-    Queries and keys are as they meet there: normed and turned by their positions, in some models scaled already.
+    Queries and keys are as they meet there: normed and turned by their positions, in some models scaled already. A
+    function that does more than score, scale, mask and softmax (it caps scores, or leaves weight to a sink) is shown
+    with the weights that it computes.
 
     Raises:
-        UsageError: the model has no such function, or it does more than an explanation would say.
+        UsageError: the model has no such function, or it does not average values by its weights.
         TextError: the model attends to this text in another way than to shorter ones.
     """
     if not isinstance(way, Capture):
@@ -39,13 +41,13 @@ def traced(name: str, way: Way, inputs: Inputs, place: Place, query: int, check:
         raise unlike_shorter(name)
     trace, weights = trace_of(call, query)
     check(place, query, weights[:, None])
-    if not explains(trace, weights):
-        raise UsageError(
-            f"The attention function of {name} does more in {place.kind.value} layer {place.layer} than the "
-            "explanation knows, such as to cap scores or to leave weight to a sink: look at its weights with attnviz "
-            "show."
-        )
-    return trace
+    for shown in (trace, replace(trace, weights=_array(weights))):
+        if explains(shown, weights):
+            return shown
+    raise UsageError(
+        f"The attention function of {name} does more in {place.kind.value} layer {place.layer} than the explanation "
+        "knows: look at its weights with attnviz show."
+    )
 
 
 def trace_of(call: Attending, query: int) -> tuple[Trace, Tensor]:

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from attnviz.errors import UsageError
-from attnviz.reference.lesson.numbers import Numbers, Reals
+from attnviz.reference.lesson.numbers import DOTS, Numbers, Reals, to_weights
 from attnviz.reference.lesson.other_scores import under_scores
 from attnviz.reference.lesson.steps import Axis, Quantity, Step, side_by_side
 from attnviz.reference.masks import zeroed_afterwards
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.scores import masked, weights_of
+from attnviz.reference.scores import weights_of
 from attnviz.reference.streaming import Running
 from attnviz.reference.trace import Trace
 
@@ -53,13 +53,15 @@ def comparisons(trace: Trace, head: int, what_if: WhatIf, rerun: Rerun) -> Itera
     Raises:
         UsageError: the model has no such part, or cannot do without it.
     """
+    if trace.weights is not None and what_if != WhatIf():
+        raise UsageError("These weights do not follow from scores, scale and mask alone: leave the comparisons out.")
     numbers = Numbers.of(trace, head)
     if what_if.tile:
         yield _online(numbers, what_if.tile)
     if what_if.scores:
         yield under_scores(trace, head, what_if.scores, what_if.drawn)
     if what_if.no_scale:
-        yield _without_scale(trace, numbers)
+        yield _without_scale(trace, head, numbers)
     if what_if.no_mask:
         yield _without_mask(trace, numbers)
     if what_if.no_positions:
@@ -68,12 +70,14 @@ def comparisons(trace: Trace, head: int, what_if: WhatIf, rerun: Rerun) -> Itera
         yield _permuted(what_if.order, rerun, masked=trace.allowed is not None)
 
 
-def _without_scale(trace: Trace, numbers: Numbers) -> Step:
-    unscaled = numbers.scores + (numbers.biased - numbers.scaled)  # what positions add has no scale
-    weights = {"with": numbers.weights, "without": weights_of(masked(unscaled, trace.allowed), None)}
+def _without_scale(trace: Trace, head: int, numbers: Numbers) -> Step:
+    title = "Without the scale"
+    if trace.score not in DOTS or trace.scale == 1:
+        return Step(title, "s_j stays as it is", "This head has no scale that could be left out.", ())
+    weights = {"with": numbers.weights, "without": to_weights(trace, head, numbers.scores)}
     return Step(
-        "Without the scale",
-        "softmax(s_j) beside softmax(s_j / √d_k)",
+        title,
+        "softmax(s_j / √d_k) beside softmax(s_j)",
         "Scores of many dimensions lie far apart, and softmax gives nearly everything to the largest. Small changes of "
         "a query would then change nothing, and training would stand still. The scale keeps more tokens in play.",
         tuple(side_by_side("weights_without_scale", "weights with the scale and without", weights)),
@@ -87,12 +91,12 @@ def _without_mask(trace: Trace, numbers: Numbers) -> Step:
     if trace.allowed is not None:
         weights["zeroed after"] = zeroed_afterwards(bare, trace.allowed)
         why = (
-            "Without the mask, weight goes to tokens that the model should not know yet. To put zeros there after "
-            "softmax does not mend it: the row no longer sums to 1, since the hidden tokens have taken their share."
+            "Without the mask, weight goes to tokens that this query is not to see. To put zeros there after softmax "
+            "does not mend it: the row no longer sums to 1, since the hidden tokens have taken their share."
         )
     return Step(
         "Without the mask",
-        "softmax(s_j) beside softmax(s_j, or −∞ where hidden)",
+        "softmax(s_j, or −∞ where hidden) beside softmax(s_j)",
         why,
         tuple(side_by_side("weights_without_mask", "weights with the mask and without", weights)),
     )
@@ -102,9 +106,9 @@ def _without_positions(numbers: Numbers, rerun: Rerun) -> Step:
     weights = {"with": numbers.weights, "without": rerun(Variant(positions=False))}
     return Step(
         "Without positions",
-        "the whole model again, without P or R",
-        "The model was run again without knowing where its tokens stand. What a head did by the place of a token (the "
-        "previous one, the next one) is lost; what it did by meaning may stay.",
+        "the same model, not told where its tokens stand",
+        "The model was run again without knowing where its tokens stand. What changes was done by place (the previous "
+        "token, the next one); what stays is done by meaning, or by a mask, which tells order too.",
         tuple(side_by_side("weights_without_positions", "weights with positions and without", weights)),
     )
 
@@ -112,29 +116,30 @@ def _without_positions(numbers: Numbers, rerun: Rerun) -> Step:
 def _permuted(order: tuple[int, ...], rerun: Rerun, *, masked: bool) -> Step:
     weights: dict[str, Reals] = {}
     apart: dict[str, float] = {}
-    variants = {"as it is": {}, "no positions": {"positions": False}}
+    variants = {"as it is": Variant(), "no positions": Variant(positions=False)}
     if masked:
-        variants["nor mask"] = {"positions": False, "mask": False}
+        variants["no positions, no mask"] = Variant(positions=False, mask=False)
     for name, variant in variants.items():
         with suppress(UsageError):  # a model that cannot do without them is shown as it is
-            plain, moved = (rerun(Variant(order=order_, **variant)) for order_ in (None, order))
+            plain, moved = rerun(variant), rerun(replace(variant, order=order))
             weights |= {name: plain, f"{name}, shuffled": moved}
             apart[name] = float(np.abs(plain - moved).max())
-    return Step(
-        "The tokens in another order",
-        "P A Pᵀ: shuffle, run, and put the weights back",
+    why = (
         "The tokens were shuffled, the model run again, and the weights put back to where their tokens stood. Without "
         "positions attention cannot tell the difference: it is permutation-equivariant. Only a mask still can, for "
-        "what it hides depends on the order.",
+        "what it hides depends on the order."
+    )
+    if len(apart) < len(variants):
+        why += " (This model cannot be run without its positions here.)"
+    changes = np.array(list(apart.values()))
+    return Step(
+        "The tokens in another order",
+        "shuffle, run, put the weights back",
+        why,
         (
+            Quantity("order", "which token stands there", np.array(order), (Axis.KEYS,), shown=False),
             Quantity("weights_permuted", "weights", np.array(list(weights.values())), _PARTS_BY_KEY, tuple(weights)),
-            Quantity(
-                "largest_change",
-                "largest change of a weight",
-                np.array(list(apart.values())),
-                (Axis.PARTS,),
-                tuple(apart),
-            ),
+            Quantity("largest_change", "largest change of a weight", changes, (Axis.PARTS,), tuple(apart)),
         ),
     )
 

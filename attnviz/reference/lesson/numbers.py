@@ -40,8 +40,7 @@ class Numbers:
         scores = own_scores(trace, query, keys)
         scaled = scores * trace.scale
         biased = with_bias(trace, head, scaled)
-        hidden = masked(biased, trace.allowed)
-        weights = weights_of(hidden, None)
+        weights = weights_of(biased, trace.allowed) if trace.weights is None else trace.weights[head]
         return cls(
             query=query,
             keys=keys,
@@ -49,14 +48,36 @@ class Numbers:
             scores=scores,
             scaled=scaled,
             biased=biased,
-            masked=hidden,
+            masked=masked(biased, trace.allowed),
             weights=weights,
             mixed=weights @ values,
         )
 
-    def largest(self, count: int = 3) -> list[int]:
-        """The keys of the largest weights, the largest first."""
-        return [int(key) for key in np.argsort(-self.weights, kind="stable")[:count]]
+    @property
+    def visible(self) -> list[int]:
+        """The keys that the query may look at."""
+        return [int(key) for key in np.flatnonzero(~np.isneginf(self.masked))]
+
+    def largest_scores(self) -> list[int]:
+        """The visible keys of the largest scores, the largest first."""
+        return _largest(self.scores, self.visible)
+
+    def most_looked_at(self) -> list[int]:
+        """The visible keys of the largest weights, the largest first."""
+        return _largest(self.weights, self.visible)
+
+
+_LOOKED_AT_CLOSELY = 3
+
+
+def _largest(of: Reals, keys: list[int]) -> list[int]:
+    return sorted(keys, key=lambda key: -of[key])[:_LOOKED_AT_CLOSELY]
+
+
+def to_weights(trace: Trace, head: int, scores: Reals) -> Reals:
+    """The weights that scores [keys] come to in a head, with what positions add and what its mask hides."""
+    weights: Reals = weights_of(with_bias(trace, head, scores), trace.allowed)
+    return weights
 
 
 def shared(trace: Trace, head: int) -> int:

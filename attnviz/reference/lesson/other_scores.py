@@ -7,10 +7,10 @@ import numpy as np
 from attnviz.errors import UsageError
 from attnviz.reference.arrays import Array
 from attnviz.reference.layers import linear
-from attnviz.reference.lesson.numbers import DOTS, Reals, meeting, own_scores, shared, with_bias
+from attnviz.reference.lesson.numbers import DOTS, Reals, meeting, own_scores, shared, to_weights
 from attnviz.reference.lesson.steps import Quantity, Step, side_by_side
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.scores import SCORES, general, masked, weights_of
+from attnviz.reference.scores import SCORES, general
 from attnviz.reference.trace import Trace
 
 _GENERAL = "general"
@@ -23,7 +23,7 @@ def under_scores(trace: Trace, head: int, wanted: Sequence[str], drawn: Mapping[
         UsageError: a function needs parameters that this head has not learned.
     """
     scores = {name: _scores(trace, head, name, drawn) for name in wanted}
-    weights = {name: weights_of(masked(with_bias(trace, head, s), trace.allowed), None) for name, s in scores.items()}
+    weights = {name: to_weights(trace, head, s) for name, s in scores.items()}
     quantities = list(side_by_side("weights_by_score", "weights under each function", weights))
     why = (
         "Softmax makes weights of any scores. The model was trained with its own function; the others show what that "
@@ -46,8 +46,8 @@ def under_scores(trace: Trace, head: int, wanted: Sequence[str], drawn: Mapping[
 def _scores(trace: Trace, head: int, name: str, drawn: Mapping[str, Parameters]) -> Reals:
     """What a function says of each key [keys], before the bias and the mask."""
     query, keys, _ = meeting(trace, head)
-    if name == trace.score:
-        return own_scores(trace, query, keys) * trace.scale
+    if name == trace.score and name not in DOTS:
+        return own_scores(trace, query, keys)
     if name == _GENERAL:
         return _bilinear(trace, head)
     if name not in drawn and SCORES[name].shapes(1, 1, 1):

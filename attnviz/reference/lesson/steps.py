@@ -21,11 +21,16 @@ class Axis(Enum):
     PARTS = "parts"
 
 
+DIMENSIONS = (Axis.DIMENSIONS,)
+BY_KEY = (Axis.KEYS,)
+TOP_BY_DIMENSION = Axis.TOP_KEYS, Axis.DIMENSIONS
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Quantity:
     """An array by its name (unique in a lesson), in words for a reader, with what its axes run over.
 
-    `rows` names the entries of the first axis where they are neither keys nor heads.
+    `rows` names the entries of the first axis where they are neither keys nor heads. What is not `shown` is data only.
     """
 
     name: str
@@ -33,6 +38,7 @@ class Quantity:
     array: Array
     axes: tuple[Axis, ...] = ()
     rows: tuple[str, ...] = ()
+    shown: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

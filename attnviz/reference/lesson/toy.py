@@ -1,7 +1,7 @@
 """Attention on a few small vectors, from the form without parameters to several heads."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from attnviz.errors import UsageError
 from attnviz.reference import masks, parameter_free
 from attnviz.reference.heads import multi_head_attention
 from attnviz.reference.lesson.comparisons import Variant, WhatIf, comparisons
-from attnviz.reference.lesson.head import head_steps
+from attnviz.reference.lesson.head import from_query
 from attnviz.reference.lesson.numbers import Reals
 from attnviz.reference.lesson.steps import Axis, Lesson, Quantity, Step
 from attnviz.reference.masks import Mask
@@ -117,19 +117,20 @@ def toy_lesson(toy: Toy, what_if: WhatIf) -> Lesson:
     Raises:
         UsageError: as in `comparisons`.
     """
-    trace, names = _traced(toy, Variant()), toy.names
+    trace, names = _traced(toy), toy.names
+    if what_if.no_positions and toy.positions == "none":
+        raise UsageError("The toy has no positions to leave out: give it some with --positions.")
 
     def rerun(variant: Variant) -> Reals:
         order = variant.order or tuple(range(len(names)))
-        if not variant.positions and toy.positions == "none":
-            raise UsageError("The toy has no positions to leave out: give it some with --positions.")
         weights: Reals = np.empty(len(names))
         weights[list(order)] = _row(toy, variant, order)
         return weights
 
     steps = (
         *_without_parameters(toy),
-        *head_steps(trace, 0, toy.head, names),
+        *_placed(toy, trace),
+        *from_query(trace, toy.head, names),
         *comparisons(trace, toy.head, what_if, rerun),
     )
     return Lesson(
@@ -160,7 +161,7 @@ def _without_parameters(toy: Toy) -> Iterator[Step]:
         "Attention without parameters",
         "Y = (X Xᵀ) X,  Y_i = Σ_j (X_i · X_j) X_j",
         f"The simplest attention: {name} is compared with every vector (multiply number by number, and sum), and "
-        "takes as much of each as it is like it. There is nothing to learn yet.",
+        "takes of each vector as much as that product says. There is nothing to learn yet.",
         (
             Quantity("similarities", f"{name} · X_j", similar[i], (Axis.KEYS,)),
             Quantity("summed", f"the new {name}", summed[i], (Axis.DIMENSIONS,)),
@@ -170,13 +171,31 @@ def _without_parameters(toy: Toy) -> Iterator[Step]:
         "With softmax",
         "Y = softmax(X Xᵀ) X",
         "Those numbers may be negative and sum to anything. Softmax makes them shares of a whole, so that what comes "
-        "out is an average of the vectors, no longer than they are.",
+        "out is an average of the vectors, no longer than the longest of them.",
         (
             Quantity("parameter_free_weights", "weight", weights[i], (Axis.KEYS,)),
             Quantity("parameter_free_sum", "their sum", weights[i].sum()),
             Quantity("averaged", f"the new {name}", averaged[i], (Axis.DIMENSIONS,)),
         ),
     )
+
+
+def _placed(toy: Toy, trace: Trace) -> Iterator[Step]:
+    """What positions that are added do to the vectors."""
+    placed = np.asarray(trace.context)
+    waves = placed - toy.vectors
+    if waves.any():
+        axes = Axis.KEYS, Axis.DIMENSIONS
+        yield Step(
+            "Positions are added",
+            "x_j = X_j + P_j",
+            "Attention itself knows no order. So each place has a wave of its own, sines and cosines of several "
+            "lengths, which is added to the vector that stands there.",
+            (
+                Quantity("waves", "the wave of each place", waves, axes),
+                Quantity("placed", "the vectors with their places", placed, axes),
+            ),
+        )
 
 
 def _attend(toy: Toy, variant: Variant, order: tuple[int, ...], **watching: Any) -> tuple[Reals, Reals]:
@@ -204,20 +223,19 @@ def _row(toy: Toy, variant: Variant, order: tuple[int, ...]) -> Reals:
     return row
 
 
-def _traced(toy: Toy, variant: Variant) -> Trace:
+def _traced(toy: Toy) -> Trace:
     notes: dict[str, Reals] = {}
     tokens, i = len(toy.vectors), toy.query
-    x, written = _attend(toy, variant, tuple(range(tokens)), note=notes.__setitem__)
+    x, written = _attend(toy, Variant(), tuple(range(tokens)), note=notes.__setitem__)
     at = np.array([[i]]), np.arange(tokens)[None, :]
-    placed, mask = POSITIONS[toy.positions], MASKS[toy.mask]
-    turned: Mapping[str, Reals] = {"query": notes["turned_query"][:, i]} if placed.turn else {}
+    placed, mask, turned = POSITIONS[toy.positions], MASKS[toy.mask], notes.get("turned_query")
     return Trace(
         position=i,
         query=notes["query"][:, i],
         keys=notes["key"],
         values=notes["value"],
         scale=1 / math.sqrt(toy.width // toy.heads),
-        turned_query=turned.get("query"),
+        turned_query=None if turned is None else turned[:, i],
         turned_keys=notes.get("turned_key"),
         turn=placed.turn(toy) if placed.turn else None,
         bias=placed.bias(toy)(*at)[:, 0] if placed.bias else None,
@@ -228,4 +246,5 @@ def _traced(toy: Toy, variant: Variant) -> Trace:
         context=x,
         residual=x[i],
         added={"attention": written[i]},
+        passed=x[i] + written[i],
     )
