@@ -8,6 +8,8 @@ import typer
 from typer.core import TyperGroup
 
 from attnviz import __version__
+from attnviz.cli.cost import cost
+from attnviz.cli.explain import explain
 from attnviz.cli.export import export
 from attnviz.cli.groups import GroupedHelp
 from attnviz.cli.models import models
@@ -59,6 +61,8 @@ app = typer.Typer(
 )
 app.command(cls=GroupedHelp)(show)
 app.command(cls=GroupedHelp)(export)
+app.command(cls=GroupedHelp)(explain)
+app.command(cls=GroupedHelp)(cost)
 app.command()(models)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import attnviz
 
-COMMANDS = "show", "export", "models"
+COMMANDS = "show", "export", "explain", "cost", "models"
 Run = Callable[..., Any]
 
 

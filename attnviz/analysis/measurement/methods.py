@@ -1,0 +1,68 @@
+"""What is measured: ways to attend, and ways to score, each on one head of random float32 vectors."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Work = Callable[[], object]
+"""Something to be done again and again."""
+
+Prepare = Callable[[int, int], Work]
+"""Makes the work for so many tokens, whose vectors are so wide; what it needs is there before it is done."""
+
+_SEED = 7
+
+
+def _naive(tokens: int, width: int) -> Work:
+    from attnviz.reference.scores import attention
+
+    vectors = _vectors(3, tokens, width)
+    return lambda: attention(*vectors)[1]
+
+
+def _online(tokens: int, width: int) -> Work:
+    from attnviz.reference.streaming import online_attention
+
+    vectors = _vectors(3, tokens, width)
+    return lambda: online_attention(*vectors).output
+
+
+def _fused(tokens: int, width: int) -> Work:
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.nn.functional import scaled_dot_product_attention
+
+    torch.set_num_threads(1)
+    vectors = torch.from_numpy(_vectors(3, tokens, width))[:, None, None]
+    queries, keys, values = vectors  # [1, 1, tokens, width]
+
+    def attend() -> object:
+        with torch.inference_mode(), sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+            return scaled_dot_product_attention(queries, keys, values)
+
+    return attend
+
+
+def _scoring(name: str) -> Prepare:
+    """Scores of a function in `SCORES`, with random parameters."""
+
+    def prepare(tokens: int, width: int) -> Work:
+        from attnviz.reference.scores import SCORES, initial
+
+        queries, keys = _vectors(2, tokens, width)
+        parameters = initial(name, width, width, tokens, _SEED)
+        return lambda: SCORES[name](queries, keys, parameters)
+
+    return prepare
+
+
+def _vectors(count: int, tokens: int, width: int) -> Any:
+    """Random float32 vectors [count, tokens, width]."""
+    import numpy as np
+
+    return np.random.default_rng(_SEED).standard_normal((count, tokens, width), np.float32)
+
+
+ATTENDING: Mapping[str, Prepare] = {"naive": _naive, "online softmax": _online, "PyTorch fused": _fused}
+SCORING: Mapping[str, Prepare] = {"dot product": _scoring("scaled-dot"), "additive": _scoring("additive")}
+METHODS: Mapping[str, Prepare] = {**ATTENDING, **SCORING}
+"""All of them, by the names that tables and pictures know them by."""
