@@ -183,8 +183,7 @@ class Model(ABC):
         """
         part = "positions" if positions else "mask"
         raise UsageError(
-            f"{self.card.name} cannot be run without its {part} here: only transformers on the reference engine can "
-            "(--engine reference, if it knows the model)."
+            f"{self.card.name} cannot be run without its {part}: that takes a transformer on our own engine."
         )
 
     def axes(self, reading: Reading, select: Selection) -> list[Axes]:

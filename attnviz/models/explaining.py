@@ -42,6 +42,7 @@ def explained(model: Model, reading: Reading, place: Place, what_if: WhatIf) -> 
         subject=model.card.name,
         query=queries[place.query].text,
         position=place.query,
+        predicts=queries[place.query].predicts,
         keys=names,
         steps=steps,
         notes=_NOTHING_BESIDE if model.engine is Engine.TRANSFORMERS else (),

@@ -17,7 +17,7 @@ def lesson_json(lesson: Lesson, head: Mapping[str, Any]) -> bytes:
     """
     record = {
         **head,
-        "query": {"token": lesson.query, "position": lesson.position},
+        "query": {"token": lesson.query, "position": lesson.position, "predicts": lesson.predicts},
         "key_tokens": lesson.keys,
         "notes": lesson.notes,
         "steps": [

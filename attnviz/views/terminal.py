@@ -42,15 +42,19 @@ def axes_title(attention: Attention, orientation: Orientation) -> Text:
 
 
 def word_title(word: Word, attention: Attention) -> Text:
-    """Which occurrence of a word this is."""
+    """Which occurrence of a word this is, and what a decoder says next there."""
     pieces = attention.pieces(word)
     first, last = pieces[0].position, pieces[-1].position
     place = f"token {first}" if first == last else f"tokens {first}-{last}"
-    return Text(word.text, style="bold").append(f" ({place})", style="not bold dim")
+    says = f" → {pieces[-1].predicts}" if word.queries and pieces[-1].predicts else ""
+    return Text(word.text, style="bold").append(f"{says} ({place})", style="not bold dim")
 
 
 def links_in_words(links: Iterable[Link], *, telling: bool = False) -> Iterator[Text]:
-    """A line a link, such as `it → animal 0.93`; the title says it if the first was chosen for what it tells."""
+    """A line a link, such as `it → animal 0.93`, or `la (→ voiture) → car 0.96` where the query predicts a word.
+
+    The title says it if the first was chosen for what it tells.
+    """
     title = "Strongest links between words, the most telling first" if telling else "Strongest links between words"
     yield Text(title, style="bold")
     for link in links:
@@ -58,4 +62,5 @@ def links_in_words(links: Iterable[Link], *, telling: bool = False) -> Iterator[
 
 
 def _in_words(link: Link) -> str:
-    return f"{link.query.text} → {link.key.text} {link.weight:.2f}"
+    says = f" (→ {link.query.predicts})" if link.query.predicts else ""
+    return f"{link.query.text}{says} → {link.key.text} {link.weight:.2f}"

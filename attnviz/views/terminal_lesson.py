@@ -56,7 +56,8 @@ class _Page:
         yield from self._prose(" · ".join(dict.fromkeys((self.lesson.subject, *words))), "bold")
         if _TEXT in about:
             yield Text(shortened(visible(about[_TEXT]), self.width), "italic")
-        yield from self._prose(f"The query is token {self.lesson.position}, {self.lesson.query}.")
+        predicts = f", where the model is to say {self.lesson.predicts} next" if self.lesson.predicts else ""
+        yield from self._prose(f"The query is token {self.lesson.position}, {self.lesson.query}{predicts}.")
         if (shown := len(self.quantities.keys.shown)) < (count := len(self.lesson.keys)):
             yield from self._prose(f"Of its {count:,} keys, {shown} are shown here.")
         yield from wrapped(self.quantities.signs.legend(), self.width, self.console)

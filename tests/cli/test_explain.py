@@ -46,7 +46,7 @@ def values(record: dict[str, Any], name: str) -> np.ndarray:
 
 def test_the_head_that_tells_most_of_a_word_is_explained_with_the_models_own_weights(run: Run) -> None:
     record = explained(run, SENTENCE, "--token", "it")
-    assert record["query"] == {"token": "it", "position": 8}
+    assert record["query"] == {"token": "it", "position": 8, "predicts": None}
     assert (record["text"], record["model"], record["kind"]) == (SENTENCE, "builtin/encoder", "encoder")
     attention = attnviz.load("builtin").attend(SENTENCE)[0]
     expected = attention.head(record["layer"], record["head"])[8]
@@ -134,7 +134,7 @@ def test_the_toy_takes_vectors_of_ones_own(run: Run, tmp_path: Path) -> None:
     (tmp_path / "v.csv").write_text("a,1,0,2\nb,0,1,-1\n\nc,0.5,0.5,1e1\n")
     record = explained(run, "--vectors", str(tmp_path / "v.csv"), "--token", "c", "--heads", "3", "--head", "2")
     assert record["key_tokens"] == ["a", "b", "c"]
-    assert record["query"] == {"token": "c", "position": 2}
+    assert record["query"] == {"token": "c", "position": 2, "predicts": None}
     assert values(record, "vectors").tolist() == [[1, 0, 2], [0, 1, -1], [0.5, 0.5, 10]]
     assert values(record, "heads").shape == (3, 1)
 
@@ -144,6 +144,7 @@ def test_vectors_without_names_are_numbered(run: Run, tmp_path: Path) -> None:
     assert explained(run, "--vectors", str(tmp_path / "v.csv"), "--token", "1")["query"] == {
         "token": "vector 1",
         "position": 1,
+        "predicts": None,
     }
 
 

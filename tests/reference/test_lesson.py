@@ -195,6 +195,12 @@ def test_of_what_is_hidden_nothing_is_said_to_be_large() -> None:
     assert told["spread_after"].array == pytest.approx(told["scaled_scores"].array[4:6].std())
 
 
+def test_tokens_of_one_name_are_told_apart_by_their_positions() -> None:
+    trace, _, _ = run(Config(width=WIDTH, layers=LAYERS, heads=HEADS), 1, 4)
+    told = quantities(trace, 2, ("the",) * TOKENS)
+    assert all(row in {f"{key} the" for key in range(TOKENS)} for row in told["contributions"].rows)
+
+
 def test_weights_that_do_not_follow_from_scores_are_shown_as_they_are() -> None:
     trace, weights, _ = run(Config(width=WIDTH, layers=LAYERS, heads=HEADS), 1, 4)
     own = np.full_like(weights, 1 / TOKENS)

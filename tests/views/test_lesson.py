@@ -482,7 +482,7 @@ class TestJson:
         assert self.parsed(rows, vector([1, 0.5]), text="a text", layer=3) == {
             "text": "a text",
             "layer": 3,
-            "query": {"token": "it", "position": 2},
+            "query": {"token": "it", "position": 2, "predicts": None},
             "key_tokens": ["[CLS]", "animal", "it"],
             "notes": ["a note"],
             "steps": [{"title": "A title", "formula": "f(x)", "why": "A reason.", "arrays": ["parts", "vector"]}],

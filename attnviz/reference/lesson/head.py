@@ -1,5 +1,6 @@
 """One head, one query: from the token to what is added to the residual stream."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from attnviz.reference.lesson import reading
@@ -21,8 +22,14 @@ def head_steps(trace: Trace, layer: int, head: int, names: Sequence[str]) -> Ite
 
 def from_query(trace: Trace, head: int, names: Sequence[str]) -> Iterator[Step]:
     """The same, beginning with the query."""
-    numbers, words = Numbers.of(trace, head), wording(trace, head)
+    numbers, words, names = Numbers.of(trace, head), wording(trace, head), _told_apart(names)
     yield reading.query(trace, head, numbers, words)
     yield reading.keys(trace, head, numbers, words)
     yield from weighing(trace, head, numbers, words, names)
     yield from taking(trace, head, numbers, words, names)
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """The names, with their positions where several are the same."""
+    counts = Counter(names)
+    return [name if counts[name] == 1 else f"{position} {name}" for position, name in enumerate(names)]

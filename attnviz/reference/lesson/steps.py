@@ -56,12 +56,13 @@ class Lesson:
     """A walk through one head for one query, from top to bottom.
 
     `subject` says whose head it is, `keys` names the tokens that can be looked at and `query` the one that looks, at
-    `position` among the queries. `notes` says what could not be shown, and why.
+    `position` among the queries; `predicts` is what a decoder says next there. `notes` says what could not be shown.
     """
 
     subject: str
     query: str
     position: int
+    predicts: str | None = None
     keys: tuple[str, ...]
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = ()
