@@ -62,7 +62,7 @@ def cost(
     attnviz cost --measure --longest 1024 -o cost.pdf
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     measuring.check()
-    if shape.given and _on_command_line(ctx, "model"):
+    if shape.given and any(_on_command_line(ctx, name) for name in ("model", "revision", "offline")):
         raise UsageError("A model has a shape of its own: give --model, or --d-model, --heads and --layers.")
     counted = _Counted.of(shape.size() if shape.given else model.size(), tokens)
     if form == _JSON:
@@ -120,6 +120,8 @@ class _Counted:
         from attnviz.views import terminal_cost as view
 
         yield view.name(self.size.name, self.size.positions)
+        if self.size.positions and self.tokens > self.size.positions:
+            yield f"Counted as if it could read {self.tokens:,}."
         for kind, each in self.costs.items():
             yield ""
             yield view.heading(kind, each.dimensions)

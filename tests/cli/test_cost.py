@@ -201,3 +201,14 @@ def test_counting_loads_no_torch_and_no_matplotlib() -> None:
     script = "import sys; from attnviz.cli.app import app; app(['cost'], standalone_mode=False); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
     assert set(done.stdout.splitlines()[-1].split()).isdisjoint({"torch", "transformers", "matplotlib"})
+
+
+def test_more_tokens_than_a_model_reads_are_counted_and_said_to_be(run: Run) -> None:
+    done = run("cost", "--tokens", "100000")
+    assert done.code == 0
+    assert "Counted as if it could read 100,000." in done.out
+
+
+def test_a_shape_has_no_revision(run: Run) -> None:
+    shape = ("--d-model", "8", "--heads", "2", "--layers", "1")
+    run("cost", *shape, "--offline").failed(2, "A model has a shape of its own")
