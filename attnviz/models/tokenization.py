@@ -1,13 +1,14 @@
 """From texts to ids and tokens, with a tokenizer of the tokenizers library."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnviz.errors import HOW_TO_CUT, ModelError, TextError
 from attnviz.models.base import Card, Passage, Reading
-from attnviz.text import Segment, Token, checked, special_token
+from attnviz.text import Segment, Span, Token, checked, special_token
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -54,12 +55,69 @@ class TextReader:
         tokens = tuple(_tokens(encoding, read))
         return Reading(passage=passage, ids=tuple(encoding.ids), tokens=tokens, types=tuple(encoding.type_ids))
 
+    def written(self, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
+        """The text that a model has written, without the blank before it, and its tokens; see `written_tokens`."""
+        special = self.tokenizer.get_added_tokens_decoder()
+        return written_tokens(Spelling(self._decoded, self.name_of, special), ids, first)
+
+    def _decoded(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids))).lstrip()
+
+    def name_of(self, id_: int) -> str:
+        """What the vocabulary calls an id."""
+        return self.tokenizer.id_to_token(id_) or f"<{id_}>"
+
     def _encoding(self, texts: list[str], card: Card) -> "Encoding":
         first, second = texts[0], texts[1] if len(texts) > 1 else None
         try:
             return self.tokenizer.encode(first, second)
         except Exception as error:  # as of one that knows no token for what it does not know
             raise ModelError(f"The tokenizer of {card.name} cannot read this text: {error}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How ids spell a text: what some of them `decode` to, what the vocabulary calls one, which have no text at all."""
+
+    decode: Callable[[Sequence[int]], str]
+    name_of: Callable[[int], str]
+    special: Collection[int]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text that ids spell."""
+        return self.decode([id_ for id_ in ids if id_ not in self.special])
+
+
+def written_tokens(spelling: Spelling, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
+    """The text that a model has written, and its tokens, the first of which stands at the position `first`.
+
+    A token stands for what decoding it adds to the text; tokens that only together make a character share it.
+    """
+    text = spelling.text(ids)
+    segment = Segment(text, 1)
+    ends = [_agreement(spelling.text(ids[: count + 1]), text) for count in range(len(ids))]
+    tokens: list[Token] = []
+    for index, id_ in enumerate(ids):
+        name = spelling.name_of(id_)
+        if id_ in spelling.special:
+            tokens.append(special_token(name, first + index))
+            continue
+        start = max(ends[:index], default=0)
+        whole = ends[index:] if spelling.decode([id_]).strip() else ends[index : index + 1]  # a blank shares nothing
+        end = next((end for end in whole if end > start), start)
+        tokens.append(token_at(segment, (start, end), first + index, name))
+    return text, tokens
+
+
+def _agreement(start: str, text: str) -> int:
+    """With how many same characters two texts begin."""
+    return next((i for i, (a, b) in enumerate(zip(start, text, strict=False)) if a != b), min(len(start), len(text)))
+
+
+def token_at(segment: Segment, span: Span, position: int, name: str) -> Token:
+    """The token that stands for a stretch of text, shown by its name in the vocabulary where it stands for none."""
+    token = segment.token(span, position)
+    return token if token.text else replace(token, text=special_token(name, position).text)
 
 
 def segments(text: str, pair: str | None) -> list[Segment]:
@@ -82,7 +140,7 @@ def check_length(tokens: int, card: Card, what: str = "The text", more: int = 0)
         raise TextError(f"{what} is nothing to the tokenizer of {card.name}: give a word that can be seen.")
     if card.positions is None or tokens + more <= card.positions:
         return
-    if tokens < card.positions:
+    if tokens <= card.positions:
         left = f"that leaves room for {card.positions - tokens:,} new ones, and {more:,} were asked for"
         raise TextError(f"{what} is {tokens:,} tokens long, of {card.positions:,} that {card.name} reads: {left}.")
     raise TextError(f"{what} is {tokens:,} tokens long, and {card.name} reads at most {card.positions:,}. {HOW_TO_CUT}")

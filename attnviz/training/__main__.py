@@ -10,10 +10,15 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from attnviz.models.builtin import FOLDER
-from attnviz.training import encoder
+from attnviz.training import decoder, encoder, translation
 from attnviz.training.course import Course, complete_card, train_into
 
-COURSES: dict[str, Course] = {"encoder": encoder.COURSE}
+COURSES: dict[str, Course] = {
+    "encoder": encoder.COURSE,
+    "decoder": decoder.COURSE,
+    "translator": translation.TRANSLATOR,
+    "bahdanau": translation.BAHDANAU,
+}
 
 
 def main(

@@ -3,7 +3,8 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors.numpy import save
 from tokenizers import Tokenizer
 
 from attnviz.models.builtin import CARD, TOKENIZER, WEIGHTS
+from attnviz.reference.transformer import Config
 from attnviz.training.fitting import Learned, Recipe
 
 Json = dict[str, Any]
@@ -50,6 +52,14 @@ class Course:
     findings: Callable[[Path], Json]
     findings_in_words: Callable[[Json], str]
     prose: Callable[[Json], str]
+
+
+def shape_of(config: Config) -> Json:
+    """What is not as usual in a shape, for `read_shape` to read."""
+    unusual = {f.name: getattr(config, f.name) for f in fields(config) if getattr(config, f.name) != f.default}
+    return {name: value.value if isinstance(value, Enum) else value for name, value in unusual.items()} | {
+        "positions": config.positions.value
+    }
 
 
 def train_into(folder: Path, course: Course, recipe: Recipe, progress: Progress) -> None:

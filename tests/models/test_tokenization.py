@@ -1,5 +1,6 @@
 """What tokens show: the text that they cover, however a tokenizer writes its pieces."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from attnviz.errors import ModelError, TextError
 from attnviz.models.base import Card, Passage
-from attnviz.models.tokenization import TextReader
+from attnviz.models.tokenization import Spelling, TextReader, written_tokens
 from attnviz.text import By, grouped
 
 CARD = Card(name="some model", purpose="", stacks={}, parameters=0, positions=31, config={})
@@ -107,3 +108,14 @@ def test_a_file_that_is_no_tokenizer_is_refused(content, tmp_path):
     (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read"):
         TextReader(tmp_path / "tokenizer.json").read(Passage(text="cat"), CARD)
+
+
+def test_a_blank_that_begins_what_was_written_shares_nothing_with_what_follows() -> None:
+    pieces = {1: " ", 2: "o", 3: "li", 4: " vi"}
+
+    def decode(ids: Sequence[int]) -> str:
+        return "".join(pieces[id_] for id_ in ids).lstrip()
+
+    text, tokens = written_tokens(Spelling(decode, str, ()), [1, 2, 3, 4], 1)
+    assert text == "oli vi"
+    assert [token.span for token in tokens] == [(0, 0), (0, 1), (1, 3), (4, 6)]

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from attnviz.models.pretrained.languages import known_languages
-from attnviz.models.tokenization import segments
+from attnviz.models.tokenization import segments, token_at
 from attnviz.text import Segment, Span, Token, checked, spans_of_pieces, special_token
 
 _MARKERS = re.compile(r"^(##|▁|Ġ)|(</w>|@@)$")
@@ -97,9 +96,3 @@ def name_of(tokenizer: PreTrainedTokenizerBase, id_: int) -> str:
     """What the vocabulary calls an id."""
     name = tokenizer.convert_ids_to_tokens(id_)
     return f"<{id_}>" if name is None else str(name)  # a network may know more ids than its tokenizer
-
-
-def token_at(segment: Segment, span: Span, position: int, name: str) -> Token:
-    """The token that stands for a stretch of text, shown by its name in the vocabulary where it stands for none."""
-    token = segment.token(span, position)
-    return token if token.text else replace(token, text=special_token(name, position).text)

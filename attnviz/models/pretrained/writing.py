@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from attnviz.errors import ModelError
+from attnviz.models import tokenization
 from attnviz.models.pretrained.capture import implementation
 from attnviz.models.pretrained.places import Inputs
-from attnviz.models.pretrained.reading import name_of, special_ids, token_at
-from attnviz.text import Segment, Token, special_token
+from attnviz.models.pretrained.reading import name_of, special_ids
+from attnviz.models.tokenization import Spelling
+from attnviz.text import Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +54,7 @@ class Writer:
 
 
 def written_tokens(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
-    """The text that a model has written, and its tokens, the first of which stands at the position `first`.
-
-    A token stands for what decoding it adds to the text; tokens that only together make a character share it.
-    """
-    special = special_ids(tokenizer)
-    text = _decoded(tokenizer, ids, special)
-    segment = Segment(text, 1)
-    ends = [_agreement(_decoded(tokenizer, ids[: count + 1], special), text) for count in range(len(ids))]
-    tokens: list[Token] = []
-    for index, id_ in enumerate(ids):
-        name = name_of(tokenizer, id_)
-        if id_ in special:
-            tokens.append(special_token(name, first + index))
-            continue
-        start = max(ends[:index], default=0)
-        end = next((end for end in ends[index:] if end > start), start)
-        tokens.append(token_at(segment, (start, end), first + index, name))
-    return text, tokens
-
-
-def _decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], special: set[int]) -> str:
-    plain = [id_ for id_ in ids if id_ not in special]
-    text = tokenizer.decode(plain, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    assert isinstance(text, str)
-    return text
-
-
-def _agreement(start: str, text: str) -> int:
-    """With how many same characters two texts begin."""
-    return next((i for i, (a, b) in enumerate(zip(start, text, strict=False)) if a != b), min(len(start), len(text)))
+    """The text that a model has written, and its tokens, the first of which stands at the position `first`."""
+    decode = partial(tokenizer.decode, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    spelling = Spelling(lambda ids: str(decode(list(ids))), partial(name_of, tokenizer), special_ids(tokenizer))
+    return tokenization.written_tokens(spelling, ids, first)

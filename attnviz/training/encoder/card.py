@@ -4,9 +4,7 @@ import numpy as np
 
 from attnviz.training.course import Json, table
 from attnviz.training.encoder.evaluation import DEMO, Figures
-from attnviz.training.encoder.roles import PRONOUN, Shares
-
-_TELLING = 0.5  # what a head does less often than that is not called its role
+from attnviz.training.encoder.roles import PRONOUN, share_at, strongest, telling
 
 _ABOUT = """\
 # {name}
@@ -59,41 +57,26 @@ It is no source of facts and no judge of meaning; it is there to show what atten
 def findings(figures: Figures) -> Json:
     """The figures as the card's JSON has them: what was `measured`, and what each of the `heads` does."""
     tired, wide = figures.demo["tired"], figures.demo["wide"]
-    telling = np.minimum(tired["animal"] - tired["street"], wide["street"] - wide["animal"])
-    pronoun_head, demo_head = _strongest(figures.roles[PRONOUN]), _strongest(telling)
+    tells = np.minimum(tired["animal"] - tired["street"], wide["street"] - wide["animal"])
+    pronoun_head, demo_head = strongest(figures.roles[PRONOUN]), strongest(tells)
     return {
         "measured": {
             "texts": figures.texts,
             "pronouns": figures.pronouns,
             "antecedent_named": figures.named,
             "masked_token_guessed": figures.masked,
-            "pronoun_head": pronoun_head | {"share": _at(figures.roles[PRONOUN], pronoun_head)},
+            "pronoun_head": pronoun_head | {"share": share_at(figures.roles[PRONOUN], pronoun_head)},
             "demo_head": demo_head,
             "demo": {
-                adjective: {noun: _at(weights, demo_head) for noun, weights in nouns.items()}
+                adjective: {noun: share_at(weights, demo_head) for noun, weights in nouns.items()}
                 for adjective, nouns in figures.demo.items()
             },
         },
         "heads": [
-            {"layer": int(layer), "head": int(head), "roles": _roles(figures, (layer, head))}
-            for layer, head in np.ndindex(telling.shape)
+            (at := {"layer": layer, "head": head}) | {"roles": telling(figures.roles, at)}
+            for layer, head in np.ndindex(tells.shape)
         ],
     }
-
-
-def _strongest(shares: Shares) -> dict[str, int]:
-    layer, head = np.unravel_index(shares.argmax(), shares.shape)
-    return {"layer": int(layer), "head": int(head)}
-
-
-def _at(shares: Shares, head: dict[str, int]) -> float:
-    return round(float(shares[head["layer"], head["head"]]), 4)
-
-
-def _roles(figures: Figures, head: tuple[int, int]) -> dict[str, float]:
-    """What a head does more often than not, most often first."""
-    shares = {role: round(float(share[head]), 4) for role, share in figures.roles.items() if share[head] > _TELLING}
-    return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
 def prose(card: Json) -> str:

@@ -1,6 +1,5 @@
 """Training the built-in encoder."""
 
-from dataclasses import asdict
 from itertools import islice
 
 import torch
@@ -13,7 +12,7 @@ from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import Config, Positions, transformer
 from attnviz.training import initial
 from attnviz.training.corpus import Split, examples, lexicon_size
-from attnviz.training.course import Trained
+from attnviz.training.course import Trained, shape_of
 from attnviz.training.encoder.batches import TEXTS, Batch, Places, Pronouns, batches
 from attnviz.training.encoder.objectives import masked_scores, naming_scores
 from attnviz.training.fitting import Learned, Losses, Recipe, Weights, fit
@@ -33,7 +32,7 @@ def learn(recipe: Recipe, progress: Progress) -> Trained:
         tokenizer=tokenizer,
         weights=train(tokenizer, recipe, progress),
         purpose="A small English encoder whose heads show what attention does.",
-        config=asdict(CONFIG) | {"positions": CONFIG.positions.value},
+        config=shape_of(CONFIG),
         positions=_POSITIONS,
         texts=TEXTS,
         lexicon=lexicon_size(),

@@ -1,6 +1,7 @@
 """What heads do: how often each head's strongest weight goes where a role says."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,28 @@ from attnviz.training.corpus import Example, Relation
 Shares = NDArray[np.float64]
 """How often, from 0 to 1, for each head: [layers, heads]."""
 
+_TELLING = 0.5  # what a head does less often than that is not called its role
+
 POSITIONS = {"previous token": -1, "same token": 0, "next token": 1}
 PRONOUN = Relation.PRONOUN_ANTECEDENT.value
+
+
+def strongest(shares: Shares) -> dict[str, int]:
+    """The head that does it most."""
+    layer, head = np.unravel_index(shares.argmax(), shares.shape)
+    return {"layer": int(layer), "head": int(head)}
+
+
+def share_at(shares: Shares, head: Mapping[str, int]) -> float:
+    """The share of one head, as cards have it."""
+    return round(float(shares[head["layer"], head["head"]]), 4)
+
+
+def telling(roles: Mapping[str, Shares], head: Mapping[str, int]) -> dict[str, float]:
+    """What a head does more often than not, most often first."""
+    shares = {role: share_at(share, head) for role, share in roles.items()}
+    often = (item for item in shares.items() if item[1] > _TELLING)
+    return dict(sorted(often, key=lambda item: -item[1]))
 
 
 class RoleTally:

@@ -1,0 +1,81 @@
+"""The built-in decoder: it reads a text and goes on with it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attnviz.models.base import Passage, Reading
+from attnviz.models.builtin.folder import TOKENIZER, read_card, read_shape, read_weights
+from attnviz.models.builtin.writing import greedy
+from attnviz.models.on_reference import ReferenceModel
+from attnviz.models.tokenization import TextReader, check_length
+from attnviz.reference.arrays import Array
+from attnviz.reference.layers import linear
+from attnviz.reference.parameters import Parameters
+from attnviz.reference.transformer import transformer
+from attnviz.text import special_token
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+START = 0
+"""The id that stands before every text, so that its first word is foretold from something."""
+
+
+def next_scores(vectors: Array, parameters: Parameters) -> Array:
+    """How likely each token of the vocabulary comes next: [..., width] -> [..., vocabulary].
+
+    The embeddings serve here again (Press and Wolf 2017), after a linear map: without one, a vector that tells what its
+    own token is would foretell that very token.
+    """
+    return linear(linear(vectors, parameters.within("next")), parameters.within("embedding"))
+
+
+class BuiltinDecoder(ReferenceModel):
+    """A causal language model of ours."""
+
+    def __init__(self, folder: Path) -> None:
+        self.card = read_card(folder)
+        self.shape = read_shape(self.card.config)
+        self._folder = folder
+        self._reader = TextReader(folder / TOKENIZER, literal=True)
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """See `ReferenceModel.parameters`."""
+        return Parameters(read_weights(self._folder))
+
+    @property
+    def tokenizer(self) -> "Tokenizer":
+        """What cuts texts into pieces."""
+        return self._reader.tokenizer
+
+    def read(self, passage: Passage) -> Reading:
+        """See `Model.read`."""
+        self.accept(passage)
+        pieces = self._reader.read(passage, self.card)
+        start = special_token(self._reader.name_of(START), 0)
+        tokens = (start, *(replace(token, position=token.position + 1) for token in pieces.tokens))
+        check_length(len(tokens), self.card, more=passage.generate)
+        reading = Reading(passage=passage, ids=(START, *pieces.ids), tokens=tokens)
+        return self._continued(reading) if passage.generate else reading
+
+    def _continued(self, reading: Reading) -> Reading:
+        """The reading of a text and of what the model writes after it, which has no end of its own."""
+        since = len(reading.ids)
+        ids, _ = greedy(self._following, reading.ids, reading.passage.generate, end=None)
+        text, tokens = self._reader.written(ids, since)
+        return Reading(
+            passage=replace(reading.passage, target=text, written=True),
+            ids=(*reading.ids, *ids),
+            tokens=(*reading.tokens, *tokens),
+            written_from=since,
+        )
+
+    def _following(self, ids: Sequence[int]) -> int:
+        vectors = transformer(np.asarray(ids), self.parameters, self.shape)  # [tokens, width]
+        return int(next_scores(vectors[-1], self.parameters).argmax())

@@ -1,0 +1,134 @@
+"""What the built-in translators have in common: a source is read to its end, a target given or written."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from attnviz.attention import Axes
+from attnviz.errors import UsageError
+from attnviz.folds import Block
+from attnviz.models.base import Each, Model, Passage, Reading
+from attnviz.models.builtin.folder import TOKENIZER, read_card, read_weights
+from attnviz.models.builtin.writing import greedy
+from attnviz.models.tokenization import TextReader, check_length
+from attnviz.reference.arrays import Array
+from attnviz.reference.parameters import Parameters
+from attnviz.reference.transformer import WatchLayers, unwatched
+from attnviz.text import Segment, Token, checked, special_token
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+START, END = range(2)
+"""The ids of what a target begins with, and of what both texts end with; the decoder does not read the end."""
+
+
+class Network(Protocol):
+    """An encoder, and a decoder that looks at what the encoder has made of a source; on NumPy and on torch alike."""
+
+    def encode(self, ids: Array, parameters: Parameters, lengths: Array | None = None) -> Array:
+        """The source's ids to vectors: [..., sources] -> [..., sources, width]; from `lengths` [...] on is padding."""
+
+    def decode(
+        self,
+        ids: Array,
+        encoded: Array,
+        parameters: Parameters,
+        lengths: Array | None = None,
+        *,
+        watch_context: WatchLayers = unwatched,
+    ) -> Array:
+        """The target's ids to logits of what comes next: [..., targets] -> [..., targets, vocabulary]."""
+
+
+class EncoderDecoder(Model):
+    """A translator of ours."""
+
+    def __init__(self, folder: Path) -> None:
+        self.card = read_card(folder)
+        self._folder = folder
+        self._reader = TextReader(folder / TOKENIZER, literal=True)
+
+    @property
+    @abstractmethod
+    def network(self) -> Network:
+        """What computes."""
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """The learned arrays, by the names of the network."""
+        return Parameters(read_weights(self._folder))
+
+    @property
+    def tokenizer(self) -> "Tokenizer":
+        """What cuts texts of both languages into pieces."""
+        return self._reader.tokenizer
+
+    def read(self, passage: Passage) -> Reading:
+        """See `Model.read`."""
+        if passage.pair is not None or passage.generate:
+            raise UsageError(f"{self.card.name} translates one text: give it no second one, and none to continue.")
+        self.accept(passage)
+        source = self._reader.read(passage, self.card)
+        tokens = (*source.tokens, self._special(END, len(source.tokens)))
+        check_length(len(tokens), self.card)
+        reading = Reading(passage=passage, ids=(*source.ids, END), tokens=tokens)
+        target = self._written(reading) if passage.target is None else self._given(passage, passage.target)
+        return replace(reading, passage=target.passage, target=target)
+
+    def _given(self, passage: Passage, target: str) -> Reading:
+        """What the decoder reads of a target, the end of which it is to find itself."""
+        segment = Segment(checked(target, "The target"), 1)
+        pieces = self.tokenizer.encode(target)
+        tokens = [segment.token(span, position) for position, span in enumerate(pieces.offsets, 1)]
+        return self._started(passage, pieces.ids, tokens)
+
+    def _written(self, reading: Reading) -> Reading:
+        """What the decoder reads of a target that it writes itself."""
+        encoded = self.network.encode(np.asarray(reading.ids), self.parameters)
+
+        def following(ids: Sequence[int]) -> int:
+            logits = self.network.decode(np.asarray(ids), encoded, self.parameters)  # [targets, vocabulary]
+            return int(logits[-1].argmax())
+
+        ids, ended = greedy(following, [START], self._room(reading.passage), END)
+        text, tokens = self._reader.written(ids, 1)
+        return self._started(replace(reading.passage, target=text, written=True, ended=ended), ids, tokens)
+
+    def _room(self, passage: Passage) -> int:
+        """How much there may be written."""
+        positions = self.card.positions
+        return passage.max_new_tokens if positions is None else min(passage.max_new_tokens, positions - 1)
+
+    def _started(self, passage: Passage, ids: Sequence[int], tokens: Sequence[Token]) -> Reading:
+        """What the decoder reads: a start, then the pieces of the target."""
+        reading = Reading(passage=passage, ids=(START, *ids), tokens=(self._special(START, 0), *tokens))
+        check_length(len(reading.ids), self.card, "The target")
+        return reading
+
+    def _special(self, id_: int, position: int) -> Token:
+        return special_token(str(self.tokenizer.id_to_token(id_)), position)
+
+
+def target_ids(reading: Reading) -> Array:
+    """What the decoder reads: [targets]."""
+    assert reading.target is not None, "every reading of a translator has a target"
+    return np.asarray(reading.target.ids)
+
+
+def watching(axes: Axes | None, each: Each) -> WatchLayers:
+    """Hands over the blocks of those layers and heads that are wanted of one kind, if it is."""
+    if axes is None:
+        return unwatched
+    heads = list(axes.heads)
+
+    def watch(layer: int, first_row: int, weights: Array) -> None:
+        if layer in axes.layers:
+            each(Block(axes.kind, layer, axes.heads, first_row, weights[heads]))
+
+    return watch

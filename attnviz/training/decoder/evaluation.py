@@ -1,0 +1,142 @@
+"""What the built-in decoder does with texts that it was not trained on, measured from its shipped weights."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.models.builtin.decoder import START, BuiltinDecoder, next_scores
+from attnviz.reference.arrays import Array
+from attnviz.reference.transformer import transformer
+from attnviz.training.corpus import Split, examples
+from attnviz.training.decoder.repetition import lemmas, succession
+from attnviz.training.encoder.roles import RoleTally, Shares
+from attnviz.training.tokenizer import SPOKEN
+
+INDUCTION, PREVIOUS, DUPLICATE = "induction", "previous token", "duplicate token"
+_SEED = 2
+_COUNTS = 25, 50  # of what is said twice, at least and at most
+_FAR_COUNTS = 100, 100  # farther than training ever had it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated:
+    """What was measured where items that chance has strung together are said twice.
+
+    `weights` is the mean weight of each head from a token said again: to what followed it the first time (`INDUCTION`,
+    the prefix matching of Olsson et al. 2022), to itself the first time (`DUPLICATE`), and from any token to the one
+    before it (`PREVIOUS`). `first` and `second` are how many tokens are foretold the first time and the second.
+    """
+
+    weights: dict[str, Shares]
+    first: float
+    second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was measured on held-out texts; all accuracies, shares and weights are between 0 and 1.
+
+    `perplexity` is that of a token, `roles` how often each head fills each role, `previous` the mean weight of each
+    head on the token before. As many sequences as there are `texts` were said twice, of `words`, of `pieces`, and of `far`
+    more words than the training ever repeated.
+    """
+
+    texts: int
+    tokens: int
+    perplexity: float
+    foretold: float
+    roles: dict[str, Shares]
+    previous: Shares
+    words: Repeated
+    pieces: Repeated
+    far: Repeated
+
+
+def evaluate(model: BuiltinDecoder, texts: int) -> Figures:
+    """All figures, on the first `texts` held-out examples and on as many things said twice."""
+    tally, surprises, hits, previous = RoleTally(), list[Array](), list[Array](), list[Array]()
+    for example in islice(examples(Split.TEST, _SEED), texts):
+        attention = model.attend(example.text)[0]
+        tally.add(example, attention)
+        previous.append(_on(attention.weights, np.arange(1, attention.shape[-1]), -1))
+        ids = model.tokenizer.encode(example.text).ids
+        scores = _run(model, ids)[1]
+        surprises.append(_surprise(scores, ids))
+        hits.append(scores.argmax(-1) == ids)
+    return Figures(
+        texts=texts,
+        tokens=sum(map(len, hits)),
+        perplexity=float(np.exp(np.concatenate(surprises).mean())),
+        foretold=float(np.concatenate(hits).mean()),
+        roles=tally.shares(),
+        previous=np.concatenate(previous, axis=-1).mean(-1),
+        words=_repeated(model, texts, _words(model), _COUNTS),
+        pieces=_repeated(model, texts, _pieces(model), _COUNTS),
+        far=_repeated(model, texts, _words(model), _FAR_COUNTS),
+    )
+
+
+_Strung = Callable[[int, Random], Sequence[int]]
+"""The ids of so many different items that chance has strung together."""
+
+
+def _words(model: BuiltinDecoder) -> _Strung:
+    pool = lemmas()
+    return lambda count, rng: model.tokenizer.encode(" ".join(succession(pool, count, rng, Split.TEST))).ids
+
+
+def _pieces(model: BuiltinDecoder) -> _Strung:
+    pool = range(len(SPOKEN), model.tokenizer.get_vocab_size())
+    return lambda count, rng: succession(pool, count, rng, Split.TEST)
+
+
+def _repeated(model: BuiltinDecoder, sequences: int, strung: _Strung, counts: tuple[int, int]) -> Repeated:
+    rng = Random(_SEED)
+    told = [said_twice(model, strung(rng.randint(*counts), rng)) for _ in range(sequences)]
+    return Repeated(
+        weights={name: np.mean([one.weights[name] for one in told], axis=0) for name in told[0].weights},
+        first=float(np.mean([one.first for one in told])),
+        second=float(np.mean([one.second for one in told])),
+    )
+
+
+def said_twice(model: BuiltinDecoder, ids: Sequence[int]) -> Repeated:
+    """What happens in one sequence of so many ids and the same again; what comes first then is not to be foretold."""
+    count, twice = len(ids), [*ids, *ids]
+    weights, scores = _run(model, twice)
+    again, hits = np.arange(count + 1, 2 * count + 1), scores.argmax(-1) == twice
+    return Repeated(
+        weights={
+            INDUCTION: _on(weights, again, 1 - count).mean(-1),
+            DUPLICATE: _on(weights, again, -count).mean(-1),
+            PREVIOUS: _on(weights, np.arange(1, 2 * count + 1), -1).mean(-1),
+        },
+        first=float(hits[:count].mean()),
+        second=float(hits[count + 1 :].mean()),
+    )
+
+
+def _on(weights: NDArray[np.float32], queries: NDArray[np.intp], offset: int) -> NDArray[np.float32]:
+    """The weight of each query on the key so far from it: [layers, heads, queries]."""
+    found: NDArray[np.float32] = weights[..., queries, queries + offset]
+    return found
+
+
+def _run(model: BuiltinDecoder, ids: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """All weights [layers, heads, tokens, tokens], and the scores of what each id could be [ids, vocabulary]."""
+    seen: list[Array] = []
+    vectors = transformer(
+        np.array([START, *ids]), model.parameters, model.shape, watch=lambda layer, first, weights: seen.append(weights)
+    )
+    return np.stack(seen), next_scores(vectors[:-1], model.parameters)
+
+
+def _surprise(scores: NDArray[np.float32], ids: Sequence[int]) -> NDArray[np.float32]:
+    """-log of the probability of each id, in nats."""
+    highest = scores.max(-1)
+    total: NDArray[np.float32] = np.log(np.exp(scores - highest[:, None]).sum(-1)) + highest
+    return total - scores[np.arange(len(ids)), ids]

@@ -1,0 +1,78 @@
+"""What a built-in translator does with pairs that it was not trained on, measured from its shipped weights."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from attnviz.attention import Kind
+from attnviz.models.base import Passage
+from attnviz.models.builtin.encoder_decoder import END, START, EncoderDecoder
+from attnviz.training.corpus import Split
+from attnviz.training.corpus.french import Pair, pairs
+from attnviz.training.encoder.roles import Shares
+from attnviz.training.translation.batches import Integers, alike, encoded, padded
+from attnviz.training.translation.roles import CONTENT, RoleTally
+
+EXAMPLES = ("The red car.", "Two small dogs.", "The big dog sees the white cat.")
+_SEED = 2
+_TOGETHER = 100
+_LONGEST = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was measured on held-out pairs; all shares are between 0 and 1.
+
+    `roles` says how often each head of each kind fills each role, `content_words` at how many words of the targets that
+    is known for words with a meaning; `examples` are English texts with what the model writes.
+    """
+
+    texts: int
+    content_words: int
+    exact: float
+    roles: dict[Kind, dict[str, Shares]]
+    examples: tuple[tuple[str, str], ...]
+
+
+def evaluate(model: EncoderDecoder, texts: int) -> Figures:
+    """All figures, on the first `texts` held-out pairs."""
+    held_out = list(islice(pairs(Split.TEST, _SEED), texts))
+    tally = RoleTally()
+    for pair in held_out:
+        tally.add(pair, model.attend(pair.english, target=pair.french))
+    return Figures(
+        texts=texts,
+        content_words=tally.chances(Kind.CROSS, CONTENT),
+        exact=float(np.mean([right(pair, written) for pair, written in translated(model, held_out)])),
+        roles=tally.shares(),
+        examples=tuple((text, model.read(Passage(text=text)).passage.target or "") for text in EXAMPLES),
+    )
+
+
+def right(pair: Pair, written: str) -> bool:
+    """Whether what was written is the French, letter case aside."""
+    french: str = pair.french.lower()
+    return written == french
+
+
+def translated(model: EncoderDecoder, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, str]]:
+    """Each pair with what the model writes for its English, many at a time."""
+    for together in alike(pairs, _TOGETHER):
+        batch = padded(*encoded(together, model.tokenizer))
+        yield from zip(together, _written(model, batch.sources, batch.lengths), strict=True)
+
+
+def _written(model: EncoderDecoder, sources: Integers, lengths: Integers) -> list[str]:
+    """The likeliest next piece of each target, again and again, until all have ended."""
+    encoded = model.network.encode(sources, model.parameters, lengths)
+    ids = np.full((len(sources), 1), START)
+    while ids.shape[1] <= _LONGEST and not (ids == END).any(1).all():
+        logits = model.network.decode(ids, encoded, model.parameters, lengths)  # [texts, pieces, vocabulary]
+        ids = np.concat((ids, logits[:, -1:].argmax(-1)), axis=1)
+    return [model.tokenizer.decode(_until_end(row)).strip() for row in ids[:, 1:].tolist()]
+
+
+def _until_end(ids: list[int]) -> list[int]:
+    return ids[: ids.index(END)] if END in ids else ids

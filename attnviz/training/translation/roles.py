@@ -1,0 +1,88 @@
+"""What heads do: how often each head's strongest weight goes where a role says."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.attention import Attention, Kind
+from attnviz.text import By, Groups, Token, grouped
+from attnviz.training.corpus.french import Pair
+from attnviz.training.encoder.roles import POSITIONS, Shares
+
+CONTENT, FUNCTION, READ = "aligned content word", "aligned function word", "word just translated"
+
+
+class RoleTally:
+    """Counts, over pairs, how often each head of each kind fills each role.
+
+    In the self-attention of an encoder or a decoder a role is a place, counted at every token. Between the two it is a
+    word of the source, its weight being the sum over its pieces; what ends the source competes as a word of its own.
+    """
+
+    def __init__(self) -> None:
+        self._hits: dict[tuple[Kind, str], Shares | int] = defaultdict(int)
+        self._chances: dict[tuple[Kind, str], int] = defaultdict(int)
+
+    def add(self, pair: Pair, records: Iterable[Attention]) -> None:
+        """Counts one pair."""
+        for attention in records:
+            if attention.kind.crosses:
+                self._add_words(pair, attention)
+            else:
+                self._add_places(attention)
+
+    def shares(self) -> dict[Kind, dict[str, Shares]]:
+        """How often each head filled each role when it could."""
+        shares: dict[Kind, dict[str, Shares]] = defaultdict(dict)
+        for (kind, role), hits in self._hits.items():
+            shares[kind][role] = np.asarray(hits / self._chances[kind, role])
+        return shares
+
+    def chances(self, kind: Kind, role: str) -> int:
+        """How often a role could be filled."""
+        return self._chances[kind, role]
+
+    def _add_places(self, attention: Attention) -> None:
+        strongest = attention.weights.argmax(-1)  # [layers, heads, queries]
+        queries = np.array([i for i, token in enumerate(attention.query_tokens) if not token.special])
+        for role, offset in POSITIONS.items():
+            self._count(attention.kind, role, strongest[..., queries] == queries + offset)
+        self._add_special(attention, strongest[..., queries], attention.key_tokens)
+
+    def _add_words(self, pair: Pair, attention: Attention) -> None:
+        words = grouped(attention.key_tokens, By.WORD)
+        starts = np.searchsorted(words.index, range(len(words.tokens)))
+        strongest = np.add.reduceat(attention.weights, starts, -1).argmax(-1)  # [layers, heads, queries]
+        for (role, row), right in _expected(pair, attention, words).items():
+            self._count(attention.kind, role, np.isin(strongest[..., [row]], right))
+        self._add_special(attention, strongest, words.tokens)
+
+    def _add_special(self, attention: Attention, strongest: NDArray[np.int64], keys: tuple[Token, ...]) -> None:
+        for index, token in enumerate(keys):
+            if token.special:
+                self._count(attention.kind, token.text, strongest == index)
+
+    def _count(self, kind: Kind, role: str, hits: NDArray[np.bool_]) -> None:
+        """Adds hits [layers, heads, chances]."""
+        self._hits[kind, role] += hits.sum(-1)
+        self._chances[kind, role] += hits.shape[-1]
+
+
+def _expected(pair: Pair, attention: Attention, words: Groups) -> dict[tuple[str, int], list[int]]:
+    """For each role and row the words that it may mean.
+
+    The row that predicts the first piece of a word is to look at what the word translates; the one that reads its last
+    piece may look back at that.
+    """
+    word = {token.span[0]: index for index, token in enumerate(words.tokens) if token.span}
+    first = {token.span[0]: row - 1 for row, token in reversed([*enumerate(attention.query_tokens)]) if token.span}
+    last = {token.span[1]: row for row, token in enumerate(attention.query_tokens) if token.span}
+    expected: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for alignment in pair.alignment:
+        (start, end), source = alignment.target, word[alignment.source[0]]
+        expected[CONTENT if alignment.content else FUNCTION, first[start]].append(source)
+        if alignment.content:
+            expected[READ, last[end]].append(source)
+    return expected
