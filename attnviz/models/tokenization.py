@@ -91,7 +91,8 @@ class Spelling:
 def written_tokens(spelling: Spelling, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
     """The text that a model has written, and its tokens, the first of which stands at the position `first`.
 
-    A token stands for what decoding it adds to the text; tokens that only together make a character share it.
+    A token stands for what decoding it adds to the text; tokens that only together make a character share it, but one
+    without which the text is the same, such as a blank that begins it, has no share.
     """
     text = spelling.text(ids)
     segment = Segment(text, 1)
@@ -103,8 +104,8 @@ def written_tokens(spelling: Spelling, ids: Sequence[int], first: int) -> tuple[
             tokens.append(special_token(name, first + index))
             continue
         start = max(ends[:index], default=0)
-        whole = ends[index:] if spelling.decode([id_]).strip() else ends[index : index + 1]  # a blank shares nothing
-        end = next((end for end in whole if end > start), start)
+        needed = spelling.text([*ids[:index], *ids[index + 1 :]]) != text
+        end = next((end for end in ends[index:] if end > start), start) if needed else max(ends[index], start)
         tokens.append(token_at(segment, (start, end), first + index, name))
     return text, tokens
 

@@ -81,7 +81,9 @@ def test_an_example_pipes_into_a_filter_that_its_shape_fits(helps: dict[str, str
 
 class TestModels:
     def test_as_data_each_has_a_name_a_purpose_and_sizes(self, run: Run) -> None:
-        builtin, minilm = json.loads(run("models", "--format", "json").stdout)
+        builtin, *others, minilm = json.loads(run("models", "--format", "json").stdout)
+        assert [other["name"] for other in others] == ["builtin/decoder", "builtin/translator", "builtin/bahdanau"]
+        assert others[2]["attention"] == {"cross": {"layers": 1, "heads": 1}}
         assert builtin["name"] == "builtin/encoder"
         assert builtin["attention"] == {"encoder": {"layers": 4, "heads": 6}}
         assert builtin["positions"] >= 512
@@ -89,7 +91,7 @@ class TestModels:
         assert minilm["name"] == "minilm"
         assert minilm["attention"] == {"encoder": {"layers": 6, "heads": 12}}
         assert minilm["bytes"] == 90_868_376
-        for listed in (builtin, minilm):
+        for listed in (builtin, *others, minilm):
             assert listed["purpose"]
             assert listed["engine"] == "reference"
 

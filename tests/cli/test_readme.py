@@ -13,9 +13,9 @@ COMMANDS = [
     line.partition("  # ")[0].strip()
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
     for line in block.splitlines()
-    if re.search(r"\battnviz (show|export|models)\b", line) and not line.startswith(("#", "$", "pip "))
+    if re.search(r"\battnviz (show|export|explain|cost|models)\b", line) and not line.startswith(("#", "$", "pip "))
 ]
-ELSEWHERE = re.compile(r"--model (?!minilm\b)\S")
+ELSEWHERE = re.compile(r"--model (?!minilm\b|builtin/)\S")
 """What commands have that name a model which is neither in the package nor installed along."""
 
 

@@ -35,13 +35,16 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+INSTALLED = ["builtin/encoder", "builtin/decoder", "builtin/translator", "builtin/bahdanau", "minilm"]
+
+
 def listed() -> dict[str, Entry]:
     return {entry.name: entry for entry in catalogue()}
 
 
 def test_without_a_cache_there_is_what_is_installed(cache: Path) -> None:
     cache.rmdir()
-    assert list(listed()) == ["builtin/encoder", "minilm"]
+    assert list(listed()) == INSTALLED
 
 
 def test_a_checkpoint_that_the_reference_runs_is_measured(cache: Path) -> None:
@@ -95,7 +98,7 @@ def test_a_model_that_only_a_revision_names_says_so(cache: Path) -> None:
 def test_what_is_damaged_or_not_wholly_there_is_passed_over(cache: Path) -> None:
     put(cache, "org/damaged", "{")
     put(cache, "org/half", {"model_type": "albert"}, weights=False)
-    assert list(listed()) == ["builtin/encoder", "minilm"]
+    assert list(listed()) == INSTALLED
 
 
 def test_a_cache_that_cannot_be_read_comes_after_what_can(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,4 +109,4 @@ def test_a_cache_that_cannot_be_read_comes_after_what_can(cache: Path, monkeypat
     found, entries = catalogue(), []
     with pytest.raises(ModelError):
         entries.extend(entry.name for entry in found)
-    assert entries == ["builtin/encoder", "minilm"]
+    assert entries == INSTALLED

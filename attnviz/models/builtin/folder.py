@@ -17,9 +17,13 @@ FOLDER = Path(__file__).parent.parent / "data"
 WEIGHTS, TOKENIZER, CARD = "model.safetensors", "tokenizer.json", "card.json"
 
 
+NAMES = "encoder", "decoder", "translator", "bahdanau"
+"""What the folders are called, the simplest model first."""
+
+
 def folders() -> dict[str, Path]:
     """Where each built-in model's files are, by its name."""
-    return {f"builtin/{folder.name}": folder for folder in sorted(FOLDER.iterdir()) if (folder / CARD).exists()}
+    return {f"builtin/{name}": FOLDER / name for name in NAMES if (FOLDER / name / CARD).exists()}
 
 
 def read_card(folder: Path) -> Card:

@@ -57,8 +57,9 @@ _LIMITS = """\
 ## What it is not
 
 It is small, and knows English only as far as its grammar goes. It goes on with any text, in lower case and without \
-end, but what it writes is rarely sensible beyond a sentence. Its heads find what comes again after up to \
-some 50 tokens, and much less what comes later: see the table. Other words and languages were not measured. It is there to show what attention is.
+end, but what it writes is rarely sensible beyond a sentence. Its heads find what comes again \
+after up to some 50 tokens, and much less what comes later: see the table. Other words and languages were not \
+measured. It is there to show what attention is.
 """
 
 _TESTS = "induction", "previous"

@@ -41,8 +41,8 @@ class Figures:
     """What was measured on held-out texts; all accuracies, shares and weights are between 0 and 1.
 
     `perplexity` is that of a token, `roles` how often each head fills each role, `previous` the mean weight of each
-    head on the token before. As many sequences as there are `texts` were said twice, of `words`, of `pieces`, and of `far`
-    more words than the training ever repeated.
+    head on the token before. As many sequences as there are `texts` were said twice: of `words`, of `pieces`, and of
+    words that come again from `far`, farther than the training ever had it.
     """
 
     texts: int

@@ -30,4 +30,4 @@ def _course(design: Design, recipe: Recipe, load: Callable[[Path], EncoderDecode
 
 
 TRANSLATOR = _course(transformer.DESIGN, Recipe(steps=16_000), BuiltinTranslator)
-BAHDANAU = _course(recurrent.DESIGN, Recipe(steps=10_000, learning_rate=8e-3), BuiltinBahdanau)
+BAHDANAU = _course(recurrent.DESIGN, Recipe(steps=12_000, learning_rate=8e-3), BuiltinBahdanau)

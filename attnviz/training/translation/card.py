@@ -20,7 +20,9 @@ reads up to {positions} tokens.
 a lexicon of {training[lemmas]:,} English lemmas, and took {training[minutes]:.0f} minutes with {training[threads]} of \
 a CPU's threads for {training[steps]:,} steps (seed {training[seed]}). It had one objective: to say the next piece of \
 the French, given the pieces before it. No loss looked at attention weights: the patterns below are what training left.
-`attnviz export "{example}" --model {name} --kind cross` draws them as figure 3 of Bahdanau et al. 2015 does.
+
+`attnviz export "{example}" --model {name} --kind cross --layer {head[layer]} --head {head[head]} --layout head` draws \
+an alignment as figure 3 of Bahdanau et al. 2015 does.
 """
 
 _FINDINGS = """\
@@ -78,7 +80,8 @@ def findings(figures: Figures) -> Json:
 
 def prose(card: Json) -> str:
     """The card in Markdown."""
-    about = _ABOUT.format(**card, model=card["name"].removeprefix("builtin/"), example=EXAMPLES[-1])
+    head, model = card["measured"]["aligning_head"], card["name"].removeprefix("builtin/")
+    about = _ABOUT.format(**card, model=model, head=head, example=EXAMPLES[-1])
     return "\n".join((about, findings_in_words(card), _LIMITS))
 
 

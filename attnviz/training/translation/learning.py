@@ -18,25 +18,25 @@ from attnviz.training.fitting import Learned, Losses, Recipe, Weights, fit
 from attnviz.training.tokenizer import learn_writing_tokenizer
 from attnviz.training.translation.batches import IGNORED, PAIRS, Batch, batches
 
-VOCABULARY = 3000
 POSITIONS = 256
 _VOCABULARY_PAIRS = 40_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """A network to be trained: what it starts from, given the size of its vocabulary, and what its card calls it."""
+    """A network to be trained: what it starts from, given the size of its `vocabulary`, and what its card calls it."""
 
     network: Network
     initial_weights: Callable[[int], Weights]
     purpose: str
     config: Json
+    vocabulary: int
 
     def learn(self, recipe: Recipe, progress: Progress) -> Trained:
         """The tokenizer of both languages, learned first, and the weights."""
         drawn = islice(pairs(Split.TRAIN, recipe.seed), _VOCABULARY_PAIRS)
         texts = (text for pair in drawn for text in (pair.english, pair.french))
-        tokenizer = learn_writing_tokenizer(texts, VOCABULARY)
+        tokenizer = learn_writing_tokenizer(texts, self.vocabulary)
         return Trained(
             tokenizer=tokenizer,
             weights=self.train(tokenizer, recipe, progress),

@@ -32,6 +32,7 @@ def initial_weights(vocabulary: int) -> Weights:
 DESIGN = Design(
     network=RecurrentNetwork(),
     initial_weights=initial_weights,
-    purpose="A small recurrent network that translates English to French, with the first attention that there was.",
+    purpose="Small recurrent networks that translate English to French.",
     config={"width": WIDTH, "embedding": EMBEDDING, "attention": ATTENTION},
+    vocabulary=4000,
 )

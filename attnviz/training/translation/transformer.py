@@ -27,4 +27,5 @@ DESIGN = Design(
     initial_weights=initial_weights,
     purpose="A small transformer that translates English to French.",
     config={"encoder": shape_of(ENCODER), "decoder": shape_of(DECODER)},
+    vocabulary=3000,
 )
