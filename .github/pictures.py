@@ -21,11 +21,20 @@ def attnviz(*arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, encoding="utf-8", env=colourful).stdout
 
 
-def main() -> None:
-    """The terminal as an SVG, one head and the grid of all heads as PNGs."""
+def terminal(name: str, printed: str, title: str) -> None:
+    """What was printed, as an SVG of a terminal."""
     console = Console(record=True, width=80, file=io.StringIO(), highlight=False)
-    console.print(Text.from_ansi(attnviz("show", SENTENCE, "--color", "always", "--width", "80").rstrip()))
-    console.save_svg(str(HERE / "terminal.svg"), title=f'attnviz show "{SENTENCE}"', theme=DIMMED_MONOKAI)
+    console.print(Text.from_ansi(printed.rstrip()))
+    console.save_svg(str(HERE / name), title=title, theme=DIMMED_MONOKAI)
+
+
+def main() -> None:
+    """Two terminals as SVGs, one head and the grid of all heads as PNGs."""
+    in_colour = "--color", "always", "--width", "80"
+    terminal("terminal.svg", attnviz("show", SENTENCE, *in_colour), f'attnviz show "{SENTENCE}"')
+    walk = attnviz("explain", SENTENCE, "--token", "it", *in_colour).split("\n")
+    first, last = (next(i for i, line in enumerate(walk) if title in line) for title in ("Query meets", "The scale"))
+    terminal("explain.svg", "\n".join(walk[first:last]), "attnviz explain … --token it, the fifth of 12 steps")
     attnviz("export", SENTENCE, "-o", str(HERE / "grid.png"), "--dpi", "110")
     attnviz("export", SENTENCE, "-o", str(HERE / "word.png"), "--token", "it", "--dpi", "110")
 

@@ -49,7 +49,7 @@ class BuiltinBahdanau(EncoderDecoder):
             self.network.decode(target_ids(reading), encoded, self.parameters, watch_context=watching(axes, each))
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
-        """See `Model.trace`; the query is a state of the decoder, and is not made from the token of its row alone."""
+        """See `Model.trace`; the query is the state of the decoder before it reads the token of that row."""
         noted: dict[str, Array] = {}
         encoded = self.network.encode(np.asarray(reading.ids), self.parameters)
         self.network.decode(target_ids(reading), encoded, self.parameters, note=noted.__setitem__)

@@ -47,7 +47,8 @@ def wording(trace: Trace, head: int) -> Wording:
 
 _ADDITIVE = Wording(
     query="q = s_i−1",
-    query_why=f"{_QUERY} Here it is the whole state of the decoder's network, after what has been written so far.",
+    query_why=f"{_QUERY} Here it is the state in which the decoder's network is before it reads this token: what it "
+    "knows of all that was written before.",
     keys="k_j = h_j = [→h_j; ←h_j]",
     keys_why=f"{_KEY} Here it is what the encoder's network knows at that token, read forwards and backwards.",
     values="v_j = h_j",

@@ -32,7 +32,7 @@ def initial_weights(vocabulary: int) -> Weights:
 DESIGN = Design(
     network=RecurrentNetwork(),
     initial_weights=initial_weights,
-    purpose="Small recurrent networks that translate English to French.",
+    purpose="A recurrent network that translates English to French.",
     config={"width": WIDTH, "embedding": EMBEDDING, "attention": ATTENTION},
     vocabulary=4000,
 )
