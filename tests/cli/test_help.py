@@ -96,7 +96,7 @@ class TestModels:
             assert listed["engine"] == "reference"
 
     def test_as_a_table_each_has_a_line(self, run: Run) -> None:
-        header, *lines = run("models", "--width", "120").out.splitlines()
+        header, *lines = run("models", "--width", "140").out.splitlines()
         for column in ("name", "layers", "heads", "size", "engine", "what for"):
             assert column in header
         listed = json.loads(run("models", "--format", "json").stdout)
