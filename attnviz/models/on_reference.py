@@ -7,14 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from attnviz.attention import Kind, Selection
+from attnviz.attention import Axes, Kind, Selection
 from attnviz.folds import Block
 from attnviz.models.base import Each, Model, Reading
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
 from attnviz.reference.tracing import Notes, traced
-from attnviz.reference.transformer import Config, Positions, transformer
+from attnviz.reference.transformer import Config, Positions, WatchLayers, transformer, unwatched
 
 
 class ReferenceModel(Model):
@@ -40,14 +40,8 @@ class ReferenceModel(Model):
     def run(self, reading: Reading, select: Selection, each: Each) -> None:
         """See `Model.run`; layers above the last one wanted are not run."""
         (axes,) = self.axes(reading, select)
-        heads = list(axes.heads)
-
-        def watch(layer: int, first_row: int, weights: Array) -> None:
-            if layer in axes.layers:
-                each(Block(self.kind, layer, axes.heads, first_row, weights[heads]))
-
         with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
-            self._transformed(reading, watch=watch, depth=max(axes.layers, default=-1) + 1)
+            self._transformed(reading, watch=watching(axes, each), depth=max(axes.layers, default=-1) + 1)
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Model.trace`."""
@@ -70,3 +64,16 @@ def bare(shape: Config, *, positions: bool, mask: bool) -> Config:
     if positions:
         shape = replace(shape, positions=Positions.NONE)
     return replace(shape, causal=False, windows=()) if mask else shape
+
+
+def watching(axes: Axes | None, each: Each) -> WatchLayers:
+    """Hands over the blocks of those layers and heads that are wanted of one kind, if it is."""
+    if axes is None:
+        return unwatched
+    heads = list(axes.heads)
+
+    def watch(layer: int, first_row: int, weights: Array) -> None:
+        if layer in axes.layers:
+            each(Block(axes.kind, layer, axes.heads, first_row, weights[heads]))
+
+    return watch

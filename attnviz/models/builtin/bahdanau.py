@@ -6,7 +6,8 @@ import numpy as np
 
 from attnviz.attention import Kind, Selection
 from attnviz.models.base import Each, Reading
-from attnviz.models.builtin.encoder_decoder import EncoderDecoder, target_ids, watching
+from attnviz.models.builtin.encoder_decoder import EncoderDecoder, target_ids
+from attnviz.models.on_reference import watching
 from attnviz.reference import recurrent
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters

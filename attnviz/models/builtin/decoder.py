@@ -2,25 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attnviz.models.base import Passage, Reading
-from attnviz.models.builtin.folder import TOKENIZER, read_card, read_shape, read_weights
+from attnviz.models.builtin.folder import read_shape
+from attnviz.models.builtin.packaged import PackagedModel
 from attnviz.models.builtin.writing import greedy
 from attnviz.models.on_reference import ReferenceModel
-from attnviz.models.tokenization import TextReader, check_length
+from attnviz.models.tokenization import check_length
 from attnviz.reference.arrays import Array
 from attnviz.reference.layers import linear
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import transformer
 from attnviz.text import special_token
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 START = 0
 """The id that stands before every text, so that its first word is foretold from something."""
@@ -35,24 +31,12 @@ def next_scores(vectors: Array, parameters: Parameters) -> Array:
     return linear(linear(vectors, parameters.within("next")), parameters.within("embedding"))
 
 
-class BuiltinDecoder(ReferenceModel):
+class BuiltinDecoder(PackagedModel, ReferenceModel):
     """A causal language model of ours."""
 
     def __init__(self, folder: Path) -> None:
-        self.card = read_card(folder)
+        super().__init__(folder)
         self.shape = read_shape(self.card.config)
-        self._folder = folder
-        self._reader = TextReader(folder / TOKENIZER, literal=True)
-
-    @cached_property
-    def parameters(self) -> Parameters:
-        """See `ReferenceModel.parameters`."""
-        return Parameters(read_weights(self._folder))
-
-    @property
-    def tokenizer(self) -> "Tokenizer":
-        """What cuts texts into pieces."""
-        return self._reader.tokenizer
 
     def read(self, passage: Passage) -> Reading:
         """See `Model.read`."""

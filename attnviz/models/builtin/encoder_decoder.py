@@ -3,26 +3,22 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from attnviz.attention import Axes
 from attnviz.errors import UsageError
-from attnviz.folds import Block
-from attnviz.models.base import Each, Model, Passage, Reading
-from attnviz.models.builtin.folder import TOKENIZER, read_card, read_weights
+from attnviz.models.base import Passage, Reading
+from attnviz.models.builtin.packaged import PackagedModel
 from attnviz.models.builtin.writing import greedy
-from attnviz.models.tokenization import TextReader, check_length
+from attnviz.models.tokenization import check_length
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import WatchLayers, unwatched
 from attnviz.text import Segment, Token, checked, special_token
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    pass
 
 START, END = range(2)
 """The ids of what a target begins with, and of what both texts end with; the decoder does not read the end."""
@@ -46,28 +42,13 @@ class Network(Protocol):
         """The target's ids to logits of what comes next: [..., targets] -> [..., targets, vocabulary]."""
 
 
-class EncoderDecoder(Model):
+class EncoderDecoder(PackagedModel):
     """A translator of ours."""
-
-    def __init__(self, folder: Path) -> None:
-        self.card = read_card(folder)
-        self._folder = folder
-        self._reader = TextReader(folder / TOKENIZER, literal=True)
 
     @property
     @abstractmethod
     def network(self) -> Network:
         """What computes."""
-
-    @cached_property
-    def parameters(self) -> Parameters:
-        """The learned arrays, by the names of the network."""
-        return Parameters(read_weights(self._folder))
-
-    @property
-    def tokenizer(self) -> "Tokenizer":
-        """What cuts texts of both languages into pieces."""
-        return self._reader.tokenizer
 
     def read(self, passage: Passage) -> Reading:
         """See `Model.read`."""
@@ -119,16 +100,3 @@ def target_ids(reading: Reading) -> Array:
     """What the decoder reads: [targets]."""
     assert reading.target is not None, "every reading of a translator has a target"
     return np.asarray(reading.target.ids)
-
-
-def watching(axes: Axes | None, each: Each) -> WatchLayers:
-    """Hands over the blocks of those layers and heads that are wanted of one kind, if it is."""
-    if axes is None:
-        return unwatched
-    heads = list(axes.heads)
-
-    def watch(layer: int, first_row: int, weights: Array) -> None:
-        if layer in axes.layers:
-            each(Block(axes.kind, layer, axes.heads, first_row, weights[heads]))
-
-    return watch

@@ -10,9 +10,9 @@ import numpy as np
 
 from attnviz.attention import Kind, Selection
 from attnviz.models.base import Each, Reading
-from attnviz.models.builtin.encoder_decoder import EncoderDecoder, target_ids, watching
+from attnviz.models.builtin.encoder_decoder import EncoderDecoder, target_ids
 from attnviz.models.builtin.folder import read_shape
-from attnviz.models.on_reference import bare
+from attnviz.models.on_reference import bare, watching
 from attnviz.reference.arrays import Array
 from attnviz.reference.layers import linear
 from attnviz.reference.masks import Mask, padding
