@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError, UsageError
-from attnviz.text import By, Occurrence, Token, occurrences
+from attnviz.text import By, Grouping, Occurrence, Token, occurrences, rows_named
 
 Weights = NDArray[np.float32]
 
@@ -51,11 +51,15 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which kinds, layers and heads are wanted, 0-based; None stands for all of them."""
+    """Which kinds, layers, heads and query rows are wanted, 0-based; None stands for all of them.
+
+    Rows are named: by index (`3`), range (`3-9`), or the word that stands there.
+    """
 
     kinds: tuple[Kind, ...] | None = None
     layers: tuple[int, ...] | None = None
     heads: tuple[int, ...] | None = None
+    rows: tuple[str, ...] | None = None
 
     def layers_of(self, there: Sequence[int], model: str) -> tuple[int, ...]:
         """The wanted layers of a model in which these attend.
@@ -72,6 +76,10 @@ class Selection:
             UsageError: one is out of range.
         """
         return _among(self.heads, range(count), "head", model)
+
+    def rows_of(self, queries: Sequence[Token]) -> tuple[int, ...]:
+        """The indices of the wanted rows, in order; none if this text has none of them."""
+        return tuple(range(len(queries))) if self.rows is None else rows_named(queries, self.rows)
 
 
 def _among(wanted: tuple[int, ...] | None, there: Sequence[int], axis: str, model: str) -> tuple[int, ...]:
@@ -106,7 +114,7 @@ class Axes:
     query_tokens: tuple[Token, ...]
     key_tokens: tuple[Token, ...]
     model: str
-    by: By = By.TOKEN
+    by: Grouping = By.TOKEN
     engine: Engine = Engine.REFERENCE
     sink: bool = False
     precision: str = "float32"

@@ -1,6 +1,7 @@
 """Folds: what is kept of the blocks of query rows that a model yields, so that no N×N matrix is held unasked."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -11,19 +12,31 @@ from attnviz.text import Groups
 
 Result = TypeVar("Result", covariant=True)
 
+Indices = range | NDArray[np.intp]
+"""Which tokens of a sequence: those next to each other, or any."""
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """Some query rows of some heads of one layer: `weights` [heads, rows, keys] of any array library, on any device.
 
-    `first_row` is the index of the first query. Keys beyond those that are there have no weight (causal attention).
+    `rows` and `keys` are the indices of its queries and keys; the other keys have no weight. `text` is the number of
+    the text among those that a model reads together.
     """
 
     kind: Kind
     layer: int
     heads: tuple[int, ...]
-    first_row: int
+    rows: Indices
+    keys: Indices
     weights: Any
+    text: int = 0
+
+    @classmethod
+    def starting(cls, kind: Kind, layer: int, heads: tuple[int, ...], first: int, weights: Any, text: int = 0) -> Self:
+        """The block of neighbouring rows whose keys are the first ones of all."""
+        _, rows, keys = weights.shape
+        return cls(kind, layer, heads, range(first, first + rows), range(keys), weights, text)
 
 
 class Fold(Protocol[Result]):
@@ -40,18 +53,24 @@ class Fold(Protocol[Result]):
 
 
 class Collect:
-    """The fold that keeps every weight: a dense `Attention`."""
+    """The fold that keeps every weight of the rows that it is for: a dense `Attention`.
 
-    def __init__(self, axes: Axes) -> None:
+    `rows` are the indices that the axes' queries have in the blocks, in ascending order; all of them if left out.
+    """
+
+    def __init__(self, axes: Axes, rows: Sequence[int] | None = None) -> None:
         self.axes = axes
         self.weights = np.zeros(axes.shape, np.float32)
+        self._rows = np.arange(len(axes.query_tokens)) if rows is None else np.asarray(rows)
 
     def update(self, block: Block) -> None:
-        """Puts the rows of a block in their place."""
+        """Puts those rows of a block that are wanted in their place."""
         layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, queries, keys]
         heads = [self.axes.heads.index(head) for head in block.heads]
-        _, rows, keys = block.weights.shape
-        layer[heads, block.first_row : block.first_row + rows, :keys] = _on_host(block.weights)
+        _, here, there = np.intersect1d(block.rows, self._rows, assume_unique=True, return_indices=True)
+        if here.size:
+            wanted = block.weights if here.size == len(block.rows) else block.weights[:, here]
+            layer[np.ix_(np.asarray(heads), there, np.asarray(block.keys))] = _on_host(wanted)
 
     def merge(self, other: Self) -> None:
         """Adds what another has collected; no two may have seen the same rows."""
@@ -71,7 +90,7 @@ class Group:
     """
 
     def __init__(self, axes: Axes, queries: Groups, keys: Groups) -> None:
-        self.axes = axes.of_tokens(queries.tokens, keys.tokens)
+        self.axes = replace(axes.of_tokens(queries.tokens, keys.tokens), by=queries.by)
         self.weights = np.zeros(self.axes.shape, np.float32)
         self._from, self._to = np.asarray(queries.index), np.asarray(keys.index)
         self._shares = 1 / np.bincount(queries.index)[:, None]  # [groups, 1]: of each query in its group
@@ -80,9 +99,10 @@ class Group:
         """Adds the rows of a block to the groups that they belong to."""
         layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, groups, groups]
         heads = [self.axes.heads.index(head) for head in block.heads]
-        _, rows, keys = block.weights.shape
-        groups, index = np.unique(self._from[block.first_row : block.first_row + rows], return_inverse=True)
-        sums = _summed(block.weights, self._to[:keys], len(self.axes.key_tokens), 2)  # [heads, rows, groups]
+        groups, index = np.unique(self._from[np.asarray(block.rows)], return_inverse=True)
+        sums = _summed(
+            block.weights, self._to[np.asarray(block.keys)], len(self.axes.key_tokens), 2
+        )  # [heads, rows, groups]
         sums = _on_host(_summed(sums, index, len(groups), 1))  # [heads, groups of these rows, groups]
         layer[np.ix_(np.asarray(heads), groups)] += sums * self._shares[groups]
 
@@ -99,7 +119,7 @@ def group(attention: Attention, queries: Groups, keys: Groups) -> Attention:
     """A record that is already there, its tokens grouped as `Group` does it."""
     fold = Group(attention, queries, keys)
     for layer, weights in zip(attention.layers, attention.weights, strict=True):
-        fold.update(Block(attention.kind, layer, attention.heads, 0, weights))
+        fold.update(Block.starting(attention.kind, layer, attention.heads, 0, weights))
     return fold.result()
 
 

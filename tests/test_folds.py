@@ -37,7 +37,7 @@ DENSE = np.random.default_rng(3).dirichlet(np.ones(KEYS), AXES.shape[:3]).astype
 
 
 def block(layer: int, first: int, weights: Any) -> Block:
-    return Block(Kind.CROSS, layer, HEADS, first, weights)
+    return Block.starting(Kind.CROSS, layer, HEADS, first, weights)
 
 
 def all_blocks(cuts: Sequence[int], array: Callable[..., Any] = np.asarray) -> list[Block]:

@@ -383,6 +383,7 @@ class TestGrouped:
                 Token("[SEP]", 8, special=True),
             ),
             (0, 1, 1, 1, 2, 3, 4, 4, 5),
+            By.WORD,
         )
 
     def test_tokens_of_a_sentence_come_together_with_single_blanks(self) -> None:
@@ -395,6 +396,7 @@ class TestGrouped:
                 Token("[SEP]", 11, special=True),
             ),
             (0, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 4),
+            By.SENTENCE,
         )
 
     def test_tokens_of_a_segment_come_together(self) -> None:
@@ -407,6 +409,7 @@ class TestGrouped:
                 Token("[SEP]", 9, special=True),
             ),
             (0, 1, 1, 1, 1, 2, 3, 3, 3, 4),
+            By.SEGMENT,
         )
 
     def test_each_token_can_be_a_group_of_its_own(self) -> None:
@@ -426,7 +429,7 @@ class TestGrouped:
 
     def test_the_bytes_of_one_character_show_it_once(self) -> None:
         duck = tokens_of("a 🦆b", (1, 3), (2, 3), (2, 3))
-        assert grouped(duck, By.WORD) == Groups((Token("🦆", 0, (2, 3), word=1, sentence=0),), (0, 0, 0))
+        assert grouped(duck, By.WORD) == Groups((Token("🦆", 0, (2, 3), word=1, sentence=0),), (0, 0, 0), By.WORD)
 
     @pytest.mark.parametrize("text", ["한국어", "a\u0301\u0301", "e\u202ee"], ids=["letters", "marks", "picture"])
     def test_a_character_shared_by_two_pieces_shows_once(self, text: str) -> None:

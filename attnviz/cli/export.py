@@ -10,12 +10,13 @@ import typer
 from attnviz.cli import options
 from attnviz.cli.artifacts import Maker
 from attnviz.cli.groups import grouped
+from attnviz.cli.outcomes import for_each_result
 from attnviz.cli.output import complain
 from attnviz.cli.request import Input, ModelChoice, Request, Wanted
 from attnviz.cli.sinks import Folder, OneFile, Sink, StandardOutput
-from attnviz.cli.texts import for_each_text
+from attnviz.cli.texts import chunks
 from attnviz.errors import UsageError
-from attnviz.views.data import FILES
+from attnviz.views.data import FILES, Result
 from attnviz.views.layouts import IMAGE_FORMATS, Layout, Orientation
 
 if TYPE_CHECKING:
@@ -105,11 +106,11 @@ def export(
     drawn = set(formats) & set(IMAGE_FORMATS)
     maker = Maker(formats, Layout(looks.layout), wanted.token, looks.style() if drawn else None)
 
-    def save(index: int, text: str) -> None:
-        for artifact in maker.artifacts(request.attend(index, text)):
+    def save(result: Result) -> None:
+        for artifact in maker.artifacts(result):
             sink.add(artifact)
 
-    done = for_each_text(given.sources(), save)
+    done = for_each_result(request, chunks(given.sources()), save)
     sink.finish()
     if not done:
         raise typer.Exit(1)

@@ -3,16 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from attnviz.cli import options
 from attnviz.cli.numerics import start_numpy
 from attnviz.cli.texts import STANDARD_INPUT, Source, sources
-from attnviz.views.data import Result
 
 if TYPE_CHECKING:
     from attnviz.attention import Attention, Selection, Word
-    from attnviz.models.base import Model, Passage
+    from attnviz.models.base import Model, Passage, Reading
+    from attnviz.text import Grouping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,15 +116,29 @@ class Request:
     def __post_init__(self) -> None:
         start_numpy()  # before anything that imports it, such as matplotlib
 
-    def attend(self, index: int, text: str) -> Result:
-        """What a text comes to: its records, one a kind."""
-        from attnviz.text import By
+    def read(self, text: str) -> "Reading":
+        """A text as the model reads it.
 
-        model = self.model.loaded
-        reading = model.read(self.given.passage(text))
-        found = self.wanted.formed(model.weights(reading, self.wanted.selection, By(self.wanted.by)))
-        read = reading.passage
-        return Result(index, text, found, pair=read.pair, target=read.target, written=read.written, ended=read.ended)
+        Raises:
+            TextError: the model cannot read it.
+        """
+        return self.model.loaded.read(self.given.passage(text))
+
+    def extent(self, reading: "Reading") -> tuple["Grouping", int]:
+        """Between what the weights are to be kept, and how many these are.
+
+        Raises:
+            TextError: they are more than the memory holds that may be used.
+        """
+        from attnviz.text import grouping
+
+        axes = self.model.loaded.axes(reading, self.wanted.selection)
+        return grouping(self.wanted.by), sum(prod(one.shape) for one in axes)
+
+    def weights(self, readings: Sequence["Reading"], by: "Grouping") -> list[list["Attention"]]:
+        """The records of readings of one size, one a kind, in the form that was asked for."""
+        found = self.model.loaded.weights_of(readings, self.wanted.selection, by)
+        return [self.wanted.formed(records) for records in found]
 
 
 def _together(chosen: Sequence[options.Indices] | None) -> tuple[int, ...] | None:

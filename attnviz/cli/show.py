@@ -8,9 +8,10 @@ import typer
 
 from attnviz.cli import options
 from attnviz.cli.groups import grouped
+from attnviz.cli.outcomes import for_each_result
 from attnviz.cli.output import write_standard_output
 from attnviz.cli.request import Input, ModelChoice, Request, Wanted, rows_of, words_of
-from attnviz.cli.texts import for_each_text
+from attnviz.cli.texts import chunks
 from attnviz.views.data import STREAMS, Result
 from attnviz.views.layouts import Orientation
 
@@ -60,7 +61,7 @@ def show(
         write = _to_terminal(tables, color, width, headed=not given.single)
     else:
         write = _to_pipe(form, wanted.token)
-    if not for_each_text(given.sources(), lambda index, text: write(request.attend(index, text))):
+    if not for_each_result(request, chunks(given.sources()), write):
         raise typer.Exit(1)
 
 

@@ -1,9 +1,9 @@
 """Where texts come from: the arguments, a file, or standard input; a line a text, read as they come."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,8 +16,9 @@ _LONGEST = 2_000_000  # bytes of a line that are read; what is longer than any m
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One text, not decoded yet; `place` says where it stands, None if it is the only one."""
+    """One text, not decoded yet, and its number; `place` says where it stands, None if it is the only one."""
 
+    index: int
     raw: bytes
     place: str | None = None
     whole: bool = True
@@ -52,8 +53,8 @@ def sources(texts: Sequence[str], file: Path | None) -> Iterator[Source]:
         return _lines_of_standard_input(asked_for=bool(file or texts))
     raws = [text.encode("utf-8", "surrogateescape") for text in texts]  # how Python keeps arguments that are not UTF-8
     if len(raws) == 1:
-        return iter([Source(raws[0])])
-    return (Source(raw, f"text {number}") for number, raw in enumerate(raws, 1))
+        return iter([Source(0, raws[0])])
+    return (Source(index, raw, f"text {index + 1}") for index, raw in enumerate(raws))
 
 
 def _lines_of_file(file: Path) -> Iterator[Source]:
@@ -75,6 +76,7 @@ def _lines_of_standard_input(asked_for: bool) -> Iterator[Source]:
 
 def _lines(lines: BinaryIO, whose: str) -> Iterator[Source]:
     """The lines that are not blank; none is read before it is wanted, so that a pipe is answered line by line."""
+    index = 0
     for number in count(1):
         line = lines.readline(_LONGEST)
         if not line:
@@ -82,7 +84,8 @@ def _lines(lines: BinaryIO, whose: str) -> Iterator[Source]:
         whole = len(line) < _LONGEST or line.endswith(b"\n") or _skip_rest(lines)
         raw = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if raw.decode(errors="replace").strip():
-            yield Source(raw.rstrip(b"\r\n"), f"line {number}{whose}", whole)
+            yield Source(index, raw.rstrip(b"\r\n"), f"line {number}{whose}", whole)
+            index += 1
 
 
 def _skip_rest(lines: BinaryIO) -> bool:
@@ -93,19 +96,35 @@ def _skip_rest(lines: BinaryIO) -> bool:
     return not skipped
 
 
-def for_each_text(found: Iterator[Source], work: Callable[[int, str], None]) -> bool:
+def for_each_text(found: Iterable[Source], work: Callable[[int, str], None]) -> bool:
     """Does the work for each text, with its index; whether all were done. One that fails is reported and passed over.
 
     Raises:
         TextError: the only text failed.
     """
     failed = False
-    for index, source in enumerate(found):
+    for source in found:
         try:
-            work(index, source.text())
+            work(source.index, source.text())
         except TextError as error:
-            if source.place is None:
-                raise
-            complain(f"Error in {source.place}: {error}")
+            report(source, error)
             failed = True
     return not failed
+
+
+def report(source: Source, error: TextError) -> None:
+    """Says what is wrong with one of several texts.
+
+    Raises:
+        TextError: it is the only one.
+    """
+    if source.place is None:
+        raise error
+    complain(f"Error in {source.place}: {error}")
+
+
+def chunks(found: Iterable[Source]) -> Iterator[Sequence[Source]]:
+    """Some texts at a time."""
+    left = iter(found)
+    while chunk := list(islice(left, 1)):
+        yield chunk

@@ -1,6 +1,6 @@
 """The engine that runs a pretrained model: the one that was asked for, else the one that is faster for each text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from attnviz.models.configuration import UnsupportedError
 from attnviz.models.hub import weight_files
 from attnviz.models.loading import Loading
 from attnviz.reference.trace import Trace
-from attnviz.text import By
+from attnviz.text import By, Grouping
 
 MUCH_WORK = 2e11
 """From how many parameters times tokens on transformers is faster, though it must be imported and loaded first.
@@ -62,13 +62,15 @@ class Automatic(Model):
         writes = passage.generate and self._reference.kind is Kind.DECODER
         return (self._transformers if writes else self._reference).read(passage)
 
-    def weights(self, reading: Reading, select: Selection = ALL, by: By = By.TOKEN) -> list[Attention]:
-        """See `Model.weights`."""
-        return self._faster(reading).weights(reading, select, by)
+    def weights_of(
+        self, readings: Sequence[Reading], select: Selection = ALL, by: Grouping = By.TOKEN
+    ) -> list[list[Attention]]:
+        """See `Model.weights_of`."""
+        return self._faster(readings).weights_of(readings, select, by)
 
-    def run(self, reading: Reading, select: Selection, each: Each) -> None:
+    def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
         """See `Model.run`."""
-        self._faster(reading).run(reading, select, each)
+        self._faster(readings).run(readings, select, each)
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Model.trace`; the reference transformer shows all of it."""
@@ -78,6 +80,6 @@ class Automatic(Model):
         """See `Model.without`."""
         return self._reference.without(positions=positions, mask=mask)
 
-    def _faster(self, reading: Reading) -> Model:
-        work = self.card.parameters * len(reading.ids)
+    def _faster(self, readings: Sequence[Reading]) -> Model:
+        work = self.card.parameters * max(len(reading.ids) for reading in readings)
         return self._reference if work < MUCH_WORK else self._transformers

@@ -9,7 +9,7 @@ from attnviz.attention import Attention, Axes, Engine, Kind, Selection
 from attnviz.errors import UsageError
 from attnviz.folds import Block, Collect, Group
 from attnviz.reference.trace import Trace
-from attnviz.text import By, Token, grouped, predicting
+from attnviz.text import By, Grouping, Token, grouped, not_found, predicting
 
 ALL = Selection()
 
@@ -23,6 +23,15 @@ class Stack:
 
     layers: tuple[int, ...]
     heads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which layers and heads are wanted of one kind of attention, by their own numbers."""
+
+    kind: Kind
+    layers: tuple[int, ...]
+    heads: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +72,8 @@ class Reading:
     """A passage as a model reads it: one id and one token a position.
 
     `types` tells the two texts of a pair apart (token type ids), for models that ask for it. `target` is what the
-    decoder of an encoder-decoder reads; `written_from` the index of the first token that a decoder has added.
+    decoder of an encoder-decoder reads; `written_from` the index of the first token that a decoder has added. `notes`
+    says what was done to the text.
     """
 
     passage: Passage
@@ -72,6 +82,12 @@ class Reading:
     types: tuple[int, ...] = ()
     target: "Reading | None" = None
     written_from: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """How many tokens a model reads; what is equally long can be read together."""
+        return (len(self.ids),) if self.target is None else (len(self.ids), *self.target.size)
 
     def permuted(self, order: Sequence[int]) -> "Reading":
         """The same tokens in another order: first the one at `order[0]`."""
@@ -135,8 +151,12 @@ class Model(ABC):
             raise UsageError(f"{name} takes no second text: it is a decoder. Put both into one text.")
 
     @abstractmethod
-    def run(self, reading: Reading, select: Selection, each: Each) -> None:
-        """Computes the wanted weights and no more, handing over each block of query rows as soon as it is there."""
+    def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
+        """Computes the wanted weights and no more, handing over each block of query rows as soon as it is there.
+
+        The readings are all of one `size`, and read together where that is faster. Rows that are not wanted may be
+        among those that are handed over.
+        """
 
     def attend(
         self,
@@ -146,7 +166,7 @@ class Model(ABC):
         *,
         generate: int = 0,
         select: Selection = ALL,
-        by: By = By.TOKEN,
+        by: Grouping = By.TOKEN,
     ) -> list[Attention]:
         """The attention weights of a text, one record a kind.
 
@@ -157,15 +177,23 @@ class Model(ABC):
         reading = self.read(Passage(text=text, pair=pair, target=target, generate=generate))
         return self.weights(reading, select, by)
 
-    def weights(self, reading: Reading, select: Selection = ALL, by: By = By.TOKEN) -> list[Attention]:
+    def weights(self, reading: Reading, select: Selection = ALL, by: Grouping = By.TOKEN) -> list[Attention]:
         """The attention weights of what was read, one record a kind, between tokens or groups of them.
 
         Raises:
             UsageError: the model has no such layer, head or kind.
+            TextError: the text has none of the rows.
         """
-        folds = {axes.kind: _fold(axes, by) for axes in self.axes(reading, select)}
-        self.run(reading, select, lambda block: folds[block.kind].update(block))
-        return [fold.result() for fold in folds.values()]
+        (found,) = self.weights_of([reading], select, by)
+        return found
+
+    def weights_of(
+        self, readings: Sequence[Reading], select: Selection = ALL, by: Grouping = By.TOKEN
+    ) -> list[list[Attention]]:
+        """The same for several readings of one `size`, which are run together."""
+        folds = [self._folds(reading, select, by) for reading in readings]
+        self.run(readings, select, lambda block: folds[block.text][block.kind].update(block))
+        return [[fold.result() for fold in own.values()] for own in folds]
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """What one layer computes for one query, the index of which is that among the queries of this kind.
@@ -187,12 +215,30 @@ class Model(ABC):
         )
 
     def axes(self, reading: Reading, select: Selection) -> list[Axes]:
-        """The axes of each kind of weights that is wanted.
+        """The axes of each kind of weights that is wanted; where rows are named, of those kinds that have such rows.
+
+        Raises:
+            UsageError: the model has no such layer, head or kind.
+            TextError: the text has none of the rows.
+        """
+        wanted = self.wanted(select).values()
+        there = [axes for own in wanted if (axes := self._axes(reading, select, own)).query_tokens]
+        if not there:
+            tokens = dict.fromkeys(token for own in wanted for token in reading.axes(own.kind)[0])
+            raise not_found(list(tokens), ", ".join(select.rows or ()))
+        return there
+
+    def wanted(self, select: Selection) -> dict[Kind, Wanted]:
+        """The layers and heads that are wanted of each kind.
 
         Raises:
             UsageError: the model has no such layer, head or kind.
         """
-        return [self._axes(reading, select, kind) for kind in self.kinds(select)]
+        name, stacks = self.card.name, {kind: self.card.stacks[kind] for kind in self.kinds(select)}
+        return {
+            kind: Wanted(kind, select.layers_of(stack.layers, name), select.heads_of(stack.heads, name))
+            for kind, stack in stacks.items()
+        }
 
     def kinds(self, select: Selection) -> tuple[Kind, ...]:
         """The kinds of attention that are wanted.
@@ -207,25 +253,30 @@ class Model(ABC):
                 raise UsageError(f"{self.card.name} has no {kind.value} attention, only: {there}.")
         return kinds
 
-    def _axes(self, reading: Reading, select: Selection, kind: Kind) -> Axes:
-        stack = self.card.stacks[kind]
-        queries, keys = reading.axes(kind)
+    def _axes(self, reading: Reading, select: Selection, wanted: Wanted) -> Axes:
+        queries, keys = reading.axes(wanted.kind)
         return Axes(
-            kind=kind,
-            layers=select.layers_of(stack.layers, self.card.name),
-            heads=select.heads_of(stack.heads, self.card.name),
-            query_tokens=queries,
+            kind=wanted.kind,
+            layers=wanted.layers,
+            heads=wanted.heads,
+            query_tokens=tuple(queries[row] for row in select.rows_of(queries)),
             key_tokens=keys,
             model=self.card.name,
             engine=self.engine,
             sink=self.sink,
             precision=self.precision,
+            notes=reading.notes,
         )
 
-
-def _fold(axes: Axes, by: By) -> Collect | Group:
-    """The fold that keeps every weight, or the weights between groups."""
-    if by is By.TOKEN:
-        return Collect(axes)
-    queries, keys = (grouped(tokens, by) for tokens in (axes.query_tokens, axes.key_tokens))
-    return Group(replace(axes, by=by), queries, keys)
+    def _folds(self, reading: Reading, select: Selection, by: Grouping) -> dict[Kind, Collect | Group]:
+        """For each kind the fold that keeps every weight of the wanted rows, or the weights between groups."""
+        if select.rows is not None and by is not By.TOKEN:
+            raise UsageError("Single rows are shown with all their keys: group tokens, or choose rows, but not both.")
+        folds: dict[Kind, Collect | Group] = {}
+        for axes in self.axes(reading, select):
+            if by is By.TOKEN:
+                folds[axes.kind] = Collect(axes, select.rows_of(reading.axes(axes.kind)[0]))
+            else:
+                queries, keys = (grouped(tokens, by) for tokens in (axes.query_tokens, axes.key_tokens))
+                folds[axes.kind] = Group(axes, queries, keys)
+        return folds

@@ -1,15 +1,16 @@
 """What all models have in common that the reference transformer runs."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 
-from attnviz.attention import Axes, Kind, Selection
+from attnviz.attention import Kind, Selection
 from attnviz.folds import Block
-from attnviz.models.base import Each, Model, Reading
+from attnviz.models.base import Each, Model, Reading, Wanted
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
@@ -27,8 +28,8 @@ class ReferenceModel(Model):
     def parameters(self) -> Parameters:
         """The learned arrays, by the names of the reference transformer."""
 
-    def types(self, reading: Reading) -> Array | None:
-        """The token types [tokens], for models that have some."""
+    def types(self, readings: Sequence[Reading]) -> Array | None:
+        """The token types [texts, tokens], for models that have some."""
         return None
 
     @property
@@ -37,16 +38,19 @@ class ReferenceModel(Model):
         (kind,) = self.card.stacks
         return kind
 
-    def run(self, reading: Reading, select: Selection, each: Each) -> None:
+    def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
         """See `Model.run`; layers above the last one wanted are not run."""
-        (axes,) = self.axes(reading, select)
+        (wanted,) = self.wanted(select).values()
         with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
-            self._transformed(reading, watch=watching(axes, each), depth=max(axes.layers, default=-1) + 1)
+            depth = max(wanted.layers, default=-1) + 1
+            self._transformed(ids_of(readings), self.types(readings), watch=watching(wanted, each), depth=depth)
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Model.trace`."""
         notes = Notes(layer)
-        self._transformed(reading, note=notes.take, depth=layer + 1)
+        types = self.types([reading])
+        one = ids_of([reading])[0], None if types is None else types[0]
+        self._transformed(*one, note=notes.take, depth=layer + 1)
         return traced(notes, self.parameters, self.shape, query)
 
     def without(self, *, positions: bool = False, mask: bool = False) -> Self:
@@ -55,8 +59,8 @@ class ReferenceModel(Model):
         other.shape = bare(self.shape, positions=positions, mask=mask)
         return other
 
-    def _transformed(self, reading: Reading, **options: Any) -> Array:
-        return transformer(np.asarray(reading.ids), self.parameters, self.shape, types=self.types(reading), **options)
+    def _transformed(self, ids: Array, types: Array | None, **options: Any) -> Array:
+        return transformer(ids, self.parameters, self.shape, types=types, **options)
 
 
 def bare(shape: Config, *, positions: bool, mask: bool) -> Config:
@@ -66,14 +70,20 @@ def bare(shape: Config, *, positions: bool, mask: bool) -> Config:
     return replace(shape, causal=False, windows=()) if mask else shape
 
 
-def watching(axes: Axes | None, each: Each) -> WatchLayers:
-    """Hands over the blocks of those layers and heads that are wanted of one kind, if it is."""
-    if axes is None:
+def ids_of(readings: Sequence[Reading]) -> Array:
+    """What equally long readings read: [texts, tokens]."""
+    return np.asarray([reading.ids for reading in readings])
+
+
+def watching(wanted: Wanted | None, each: Each) -> WatchLayers:
+    """Hands over the blocks of those layers and heads that are wanted of one kind, if it is, a text at a time."""
+    if wanted is None:
         return unwatched
-    heads = list(axes.heads)
+    heads = list(wanted.heads)
 
     def watch(layer: int, first_row: int, weights: Array) -> None:
-        if layer in axes.layers:
-            each(Block(axes.kind, layer, axes.heads, first_row, weights[heads]))
+        if layer in wanted.layers:
+            for text, own in enumerate(weights):  # [heads, rows, keys]
+                each(Block.starting(wanted.kind, layer, wanted.heads, first_row, own[heads], text))
 
     return watch

@@ -2,13 +2,15 @@
 
 from attnviz.text.alignment import spans_of_pieces
 from attnviz.text.boundaries import Span, covering, sentence_spans, word_spans
-from attnviz.text.groups import By, Groups, grouped
+from attnviz.text.groups import Bins, By, Grouping, Groups, grouped, grouping
 from attnviz.text.safety import checked, visible
-from attnviz.text.search import Occurrence, find, not_found, occurrences
+from attnviz.text.search import Occurrence, find, not_found, occurrences, rows_named
 from attnviz.text.tokens import Segment, Token, predicting, special_token
 
 __all__ = [
+    "Bins",
     "By",
+    "Grouping",
     "Groups",
     "Occurrence",
     "Segment",
@@ -18,9 +20,11 @@ __all__ = [
     "covering",
     "find",
     "grouped",
+    "grouping",
     "not_found",
     "occurrences",
     "predicting",
+    "rows_named",
     "sentence_spans",
     "spans_of_pieces",
     "special_token",

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from attnviz.errors import UsageError
+from attnviz.text.bins import bins_of
 from attnviz.text.safety import JOINERS, visible
 from attnviz.text.tokens import Token, predicting
 
@@ -17,13 +19,60 @@ class By(Enum):
     SENTENCE = "sentence"
     SEGMENT = "segment"
 
+    @property
+    def unit(self) -> str:
+        """What one of the groups is called."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """Stretches of neighbouring tokens, all about equally long: `count` of them, or fewer where the text is short."""
+
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise UsageError(f"Tokens cannot be put into {self.count} bins: give at least 1.")
+
+    @property
+    def value(self) -> str:
+        """How the command line and the data formats name it."""
+        return f"{_BINS}{self.count}"
+
+    @property
+    def unit(self) -> str:
+        """What one of the groups is called."""
+        return "bin"
+
+
+Grouping = By | Bins
+"""What to group tokens by."""
+
+
+def grouping(name: str) -> Grouping:
+    """What is meant by `word`, or by `bins:256`.
+
+    Raises:
+        UsageError: nothing is.
+    """
+    if (count := name.removeprefix(_BINS)) != name and count.isdecimal():
+        return Bins(int(count))
+    if name in (by.value for by in By):
+        return By(name)
+    raise UsageError(f"Nothing can be grouped by {name!r}: choose {', '.join(by.value for by in By)} or bins:256.")
+
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """A partition of a sequence: `tokens`, one a group, and for each token of the sequence the `index` of its group."""
+    """A partition of a sequence: `tokens`, one a group, and for each token of the sequence the `index` of its group.
+
+    `by` is what they are grouped by.
+    """
 
     tokens: tuple[Token, ...]
     index: tuple[int, ...]
+    by: Grouping = By.TOKEN
 
 
 _PARTS: dict[By, Callable[[Token], int | None]] = {
@@ -34,23 +83,33 @@ _PARTS: dict[By, Callable[[Token], int | None]] = {
 }
 """The index, within its segment, of the group that a token belongs to; None where it is a group of its own."""
 
+_EDGE = 10
+"""About how many characters of a bin are shown on either side."""
+
+_BINS = "bins:"
+
 _JOINERS = {visible(joiner): joiner for joiner in JOINERS}
 
 
-def grouped(tokens: Sequence[Token], by: By) -> Groups:
+def grouped(tokens: Sequence[Token], by: Grouping) -> Groups:
     """The pieces of each word, sentence or segment together; special tokens, and blanks between, each on their own.
 
-    A group shows the whole of its text, with single blanks; its position is that of its first token.
+    A group shows the whole of its text, with single blanks; its position is that of its first token. Of a bin, which is
+    longer, the text shows the beginning and the end.
     """
-    keys = [_key(token, by) for token in tokens]
+    keys = _keys(tokens, by)
     members: dict[object, list[Token]] = {}
     for token, key in zip(tokens, keys, strict=True):
         members.setdefault(key, []).append(token)
     number = {key: index for index, key in enumerate(members)}
-    groups = tuple(map(_merged, members.values()))
+    groups = tuple(map(_stretch if isinstance(by, Bins) else _merged, members.values()))
     predicted = [index for index, group in enumerate(groups) if group.predicts]
     told = predicting(groups, predicted[0]) if predicted else groups  # a group predicts a group, not a token
-    return Groups(told, tuple(number[key] for key in keys))
+    return Groups(told, tuple(number[key] for key in keys), by)
+
+
+def _keys(tokens: Sequence[Token], by: Grouping) -> Sequence[object]:
+    return bins_of(tokens, by.count) if isinstance(by, Bins) else [_key(token, by) for token in tokens]
 
 
 def _key(token: Token, by: By) -> object:
@@ -70,6 +129,26 @@ def _merged(pieces: Sequence[Token]) -> Token:
         span=(spans[0][0], max(end for _, end in spans)),
         predicts=pieces[-1].predicts,
     )
+
+
+def _stretch(pieces: Sequence[Token]) -> Token:
+    """A bin, which shows how it begins and how it ends: words of about `_EDGE` characters on either side."""
+    whole = _merged(pieces)
+    begins, ends = _edge(pieces), _edge(pieces[::-1])[::-1]
+    if len(begins) + len(ends) >= len(pieces):
+        return whole
+    return replace(whole, text=f"{_merged(begins).text} … {_merged(ends).text}")
+
+
+def _edge(pieces: Sequence[Token]) -> list[Token]:
+    """The first of these tokens up to the end of a word, as many as make `_EDGE` characters."""
+    taken: list[Token] = []
+    for piece in pieces:
+        same_word = taken and piece.word is not None and piece.word == taken[-1].word
+        if taken and not same_word and sum(len(one.text) for one in (*taken, piece)) > _EDGE:
+            break
+        taken.append(piece)
+    return taken
 
 
 def _running(pieces: Sequence[Token]) -> Iterator[str]:

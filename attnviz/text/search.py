@@ -1,5 +1,6 @@
 """Words and tokens by name."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,22 @@ def find(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
     if not found:
         raise not_found(tokens, wanted)
     return found
+
+
+def rows_named(tokens: Sequence[Token], wanted: Sequence[str]) -> tuple[int, ...]:
+    """The indices, in order, of the tokens that are named: by index (`3`), range (`3-9`), list (`0,3-9`), or a word."""
+    found: set[int] = set()
+    for name in wanted:
+        if _RANGES.fullmatch(name):
+            for part in name.split(","):
+                first, _, last = part.partition("-")
+                found.update(range(int(first), min(int(last or first) + 1, len(tokens))))
+        else:
+            found.update(index for occurrence in occurrences(tokens, name) for index in occurrence.indices)
+    return tuple(sorted(index for index in found if index < len(tokens)))
+
+
+_RANGES = re.compile(r"\d{1,9}(-\d{1,9})?(,\d{1,9}(-\d{1,9})?)*", re.ASCII)
 
 
 def not_found(tokens: Sequence[Token], wanted: str) -> TextError:

@@ -15,7 +15,8 @@ class Token:
     `text` is what to display, already safe; `position` its index in the whole sequence, or that of the first token of a
     group; `span` the characters of its segment that it stands for (None for special tokens); `word` and `sentence` the
     index of those that it belongs to, or begins with (None for blanks between them); `segment` the number of the text
-    that it stands in, of those that a model reads; `predicts` what a decoder that reads it is to give next.
+    that it stands in, of those that a model reads; `predicts` what a decoder that reads it is to give next; `window`
+    the number of the window that it was read in, where a long text is read in several.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Token:
     sentence: int | None = None
     segment: int = 0
     predicts: str | None = None
+    window: int | None = None
 
 
 @dataclass(frozen=True)

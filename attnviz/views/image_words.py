@@ -23,7 +23,7 @@ def remarks(attention: Attention, where: Sequence[str], pool: tuple[int, int], s
     """What stands below the heading: what it does not say itself, and what was done to the weights."""
     named = [] if style.title is None else [" · ".join(where)]
     if attention.by is not By.TOKEN:
-        named.append(f"between {attention.by.value}s")
+        named.append(f"between {attention.by.unit}s")
     if any(token.predicts for token in attention.query_tokens):
         named.append("each query is named for what the decoder reads there; it predicts the next")
     pooled = [] if pool == (1, 1) else [f"each cell shows the largest of {pool[0]} × {pool[1]} weights"]

@@ -16,7 +16,7 @@ def summary(attention: Attention) -> Text:
     queries, keys = len(attention.query_tokens), len(attention.key_tokens)
     size = f"{_counted(len(attention.layers), 'layer')} × {_counted(len(attention.heads), 'head')}"
     heads = [] if AVERAGE in attention.heads else [size]
-    unit = attention.by.value
+    unit = attention.by.unit
     tokens = _counted(keys, unit) if queries == keys else f"{queries} × {keys} {unit}s"
     precision = [] if attention.precision == _USUAL else [attention.precision]
     ran = f"{attention.engine.value} engine", *precision

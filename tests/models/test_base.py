@@ -1,5 +1,6 @@
 """What all models have in common, seen in one that computes even weights."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -37,14 +38,15 @@ class Even(Model):
         target = Reading(passage=passage, ids=(), tokens=(special_token("<s>", 0), *words(passage.target, 1, 1)))
         return Reading(passage=passage, ids=(), tokens=tokens, target=target)
 
-    def run(self, reading: Reading, select: Selection, each: Each) -> None:
+    def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
         import numpy as np
 
-        for axes in self.axes(reading, select):
-            rows, keys = axes.shape[2:]
-            for layer in axes.layers:
-                weights = np.full((len(axes.heads), rows, keys), 1 / keys, np.float32)
-                each(Block(axes.kind, layer, axes.heads, 0, weights))
+        for text, reading in enumerate(readings):
+            for kind, wanted in self.wanted(select).items():
+                queries, keys = map(len, reading.axes(kind))
+                for layer in wanted.layers:
+                    weights = np.full((len(wanted.heads), queries, keys), 1 / keys, np.float32)
+                    each(Block.starting(kind, layer, wanted.heads, 0, weights, text))
 
 
 TRANSLATOR = Even(Kind.ENCODER, Kind.DECODER, Kind.CROSS)

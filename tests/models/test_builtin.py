@@ -90,7 +90,7 @@ def test_a_selection_is_a_part_of_the_whole_and_no_layer_above_it_runs(model):
     part = model.attend("Mary lost her keys", select=Selection(layers=(2, 0), heads=(5, 1)))[0]
     np.testing.assert_array_equal(part.weights, whole.weights[np.ix_([2, 0], [5, 1])])
     layers = []
-    model.run(model.read(Passage(text="Mary")), Selection(layers=(1,)), lambda block: layers.append(block.layer))
+    model.run([model.read(Passage(text="Mary"))], Selection(layers=(1,)), lambda block: layers.append(block.layer))
     assert layers == [1]
 
 

@@ -247,7 +247,7 @@ def test_nothing_beyond_the_last_layer_that_is_wanted_runs(translator, monkeypat
     needed = {name: array for name, array in translator.parameters.arrays.items() if not name.startswith(unneeded)}
     monkeypatch.setattr(translator, "parameters", Parameters(needed))
     select = Selection(kinds=(kind,), layers=(0,))
-    translator.run(reading, select, lambda block: seen.append((block.kind, block.layer)))
+    translator.run([reading], select, lambda block: seen.append((block.kind, block.layer)))
     assert seen == [(kind, 0)]
 
 

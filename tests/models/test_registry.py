@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ class Elsewhere(Model):
     def read(self, passage: Passage) -> Reading:
         return self._reference.read(passage)
 
-    def run(self, reading: Reading, select: Selection, each: Each) -> None:
-        count = len(reading.ids)
+    def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
+        count = len(readings[0].ids)
         for layer in self.card.stacks[Kind.ENCODER].layers:
-            each(Block(Kind.ENCODER, layer, tuple(range(12)), 0, np.full((12, count, count), 1 / count, np.float32)))
+            weights = np.full((12, count, count), 1 / count, np.float32)
+            each(Block.starting(Kind.ENCODER, layer, tuple(range(12)), 0, weights))
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
 """The built-in recurrent translator: the encoder-decoder in which attention began (Bahdanau et al. 2015)."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
 from attnviz.attention import Kind, Selection
 from attnviz.models.base import Each, Reading
-from attnviz.models.builtin.encoder_decoder import EncoderDecoder, target_ids
-from attnviz.models.on_reference import watching
+from attnviz.models.builtin.encoder_decoder import EncoderDecoder, targets_of
+from attnviz.models.on_reference import ids_of, watching
 from attnviz.reference import recurrent
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
@@ -42,18 +43,18 @@ class BuiltinBahdanau(EncoderDecoder):
 
     network = RecurrentNetwork()
 
-    def run(self, reading: Reading, select: Selection, each: Each) -> None:
+    def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
         """See `Model.run`."""
-        (axes,) = self.axes(reading, select)
+        (wanted,) = self.wanted(select).values()
         with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
-            encoded = self.network.encode(np.asarray(reading.ids), self.parameters)
-            self.network.decode(target_ids(reading), encoded, self.parameters, watch_context=watching(axes, each))
+            encoded = self.network.encode(ids_of(readings), self.parameters)
+            self.network.decode(targets_of(readings), encoded, self.parameters, watch_context=watching(wanted, each))
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Model.trace`; the query is the state of the decoder before it reads the token of that row."""
         noted: dict[str, Array] = {}
         encoded = self.network.encode(np.asarray(reading.ids), self.parameters)
-        self.network.decode(target_ids(reading), encoded, self.parameters, note=noted.__setitem__)
+        self.network.decode(targets_of([reading])[0], encoded, self.parameters, note=noted.__setitem__)
         return Trace(
             position=query,
             query=noted["attention.query"][None, query],

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -11,14 +11,12 @@ from attnviz.errors import UsageError
 from attnviz.models.base import Passage, Reading
 from attnviz.models.builtin.packaged import PackagedModel
 from attnviz.models.builtin.writing import greedy
+from attnviz.models.on_reference import ids_of
 from attnviz.models.tokenization import check_length
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import WatchLayers, unwatched
 from attnviz.text import Segment, Token, checked, special_token
-
-if TYPE_CHECKING:
-    pass
 
 START, END = range(2)
 """The ids of what a target begins with, and of what both texts end with; the decoder does not read the end."""
@@ -96,7 +94,6 @@ class EncoderDecoder(PackagedModel):
         return special_token(str(self.tokenizer.id_to_token(id_)), position)
 
 
-def target_ids(reading: Reading) -> Array:
-    """What the decoder reads: [targets]."""
-    assert reading.target is not None, "every reading of a translator has a target"
-    return np.asarray(reading.target.ids)
+def targets_of(readings: Sequence[Reading]) -> Array:
+    """What the decoder reads: [texts, targets]."""
+    return ids_of([reading.target for reading in readings if reading.target])  # every reading of a translator has one

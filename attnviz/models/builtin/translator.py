@@ -1,6 +1,6 @@
 """The built-in translator: a transformer with an encoder and a decoder (Vaswani et al. 2017)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,9 +10,9 @@ import numpy as np
 
 from attnviz.attention import Kind, Selection
 from attnviz.models.base import Each, Reading
-from attnviz.models.builtin.encoder_decoder import EncoderDecoder, target_ids
+from attnviz.models.builtin.encoder_decoder import EncoderDecoder, targets_of
 from attnviz.models.builtin.folder import read_shape
-from attnviz.models.on_reference import bare, watching
+from attnviz.models.on_reference import bare, ids_of, watching
 from attnviz.reference.arrays import Array
 from attnviz.reference.layers import linear
 from attnviz.reference.masks import Mask, padding
@@ -105,28 +105,28 @@ class BuiltinTranslator(EncoderDecoder):
         """See `EncoderDecoder.network`."""
         return TransformerNetwork.of(self.card.config)
 
-    def run(self, reading: Reading, select: Selection, each: Each) -> None:
+    def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
         """See `Model.run`; the decoder runs where its weights are wanted, and neither stack further than it must."""
-        axes = {axes.kind: axes for axes in self.axes(reading, select)}
-        watch = {kind: watching(axes.get(kind), each) for kind in Kind}
-        deepest = {kind: max(wanted.layers, default=-1) + 1 for kind, wanted in axes.items()}
+        wanted = self.wanted(select)
+        watch = {kind: watching(wanted.get(kind), each) for kind in Kind}
+        deepest = {kind: max(own.layers, default=-1) + 1 for kind, own in wanted.items()}
         decoded = [depth for kind, depth in deepest.items() if kind is not Kind.ENCODER]
         with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
-            encoded = self._encoded(
-                reading, watch=watch[Kind.ENCODER], depth=None if decoded else deepest[Kind.ENCODER]
-            )
+            depth = None if decoded else deepest[Kind.ENCODER]
+            encoded = self._encoded(ids_of(readings), watch=watch[Kind.ENCODER], depth=depth)
             if decoded:
                 looks = {"watch": watch[Kind.DECODER], "watch_context": watch[Kind.CROSS]}
-                self._decoded(reading, encoded, **looks, depth=max(decoded))
+                self._decoded(targets_of(readings), encoded, **looks, depth=max(decoded))
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Model.trace`."""
         notes, network = Notes(layer), self.network
+        ids, targets = ids_of([reading])[0], targets_of([reading])[0]
         if kind is Kind.ENCODER:
-            self._encoded(reading, note=notes.take, depth=layer + 1)
+            self._encoded(ids, note=notes.take, depth=layer + 1)
             return traced(notes, self.parameters.within("encoder"), network.encoder, query)
-        encoded = self._encoded(reading)
-        self._decoded(reading, encoded, note=notes.take, depth=layer + 1)
+        encoded = self._encoded(ids)
+        self._decoded(targets, encoded, note=notes.take, depth=layer + 1)
         context = encoded if kind.crosses else None
         return traced(notes, self.parameters.within("decoder"), network.decoder, query, context=context)
 
@@ -136,8 +136,8 @@ class BuiltinTranslator(EncoderDecoder):
         other.network = TransformerNetwork(*(bare(stack, positions=positions, mask=mask) for stack in stacks))
         return other
 
-    def _encoded(self, reading: Reading, **options: Any) -> Array:
-        return self.network.encode(np.asarray(reading.ids), self.parameters, **options)
+    def _encoded(self, ids: Array, **options: Any) -> Array:
+        return self.network.encode(ids, self.parameters, **options)
 
-    def _decoded(self, reading: Reading, encoded: Array, **options: Any) -> None:
-        self.network.contextual(target_ids(reading), encoded, self.parameters, **options)
+    def _decoded(self, ids: Array, encoded: Array, **options: Any) -> None:
+        self.network.contextual(ids, encoded, self.parameters, **options)

@@ -52,11 +52,11 @@ class CheckpointModel(ReferenceModel):
         typed = self._typed and max(reading.types) < self._rows("types")
         return reading if typed else replace(reading, types=())
 
-    def types(self, reading: Reading) -> Array | None:
+    def types(self, readings: Sequence[Reading]) -> Array | None:
         """See `ReferenceModel.types`; all are the first if the tokenizer gives none."""
         if not self._has_types:
             return None
-        return np.asarray(reading.types or [0] * len(reading.ids))
+        return np.asarray([reading.types or [0] * len(reading.ids) for reading in readings])
 
     def _rows(self, table: str) -> int:
         """How many rows a table has."""

@@ -1,7 +1,7 @@
 """A pretrained model as the rest of the house knows models."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -69,22 +69,26 @@ class PretrainedModel(Model):
                 return self._with_target(reading)
             return self._continued(reading) if passage.generate else reading
 
-    def run(self, reading: Reading, select: Selection, each: Each) -> None:
+    def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
         """See `Model.run`; nothing after the last layer that is wanted is run."""
-        axes = {axes.kind: axes for axes in self.axes(reading, select)}
-        wanted = {Place(kind, layer) for kind, own in axes.items() for layer in own.layers}
+        for text, reading in enumerate(readings):
+            self._run(reading, text, select, each)
+
+    def _run(self, reading: Reading, text: int, select: Selection, each: Each) -> None:
+        own = self.wanted(select)
+        wanted = {Place(kind, layer) for kind, some in own.items() for layer in some.layers}
         there: Counter[Place] = Counter()
 
         def take(place: Place, first: int, weights: Tensor) -> None:
             self._check_rows(place, first, weights)
             there[place] += weights.shape[1]
-            own = axes[place.kind].heads
-            kept = weights if own == tuple(range(len(weights))) else weights[list(own)]
-            each(Block(place.kind, place.layer, own, first, kept))
+            heads = own[place.kind].heads
+            kept = weights if heads == tuple(range(len(weights))) else weights[list(heads)]
+            each(Block.starting(place.kind, place.layer, heads, first, kept, text))
 
         with self._running():
             self.way.run(self._inputs(reading), wanted, take)
-        if any(there[place] != len(axes[place.kind].query_tokens) for place in wanted):
+        if any(there[place] != len(reading.axes(place.kind)[0]) for place in wanted):
             raise unlike_shorter(self.card.name)
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:

@@ -1,6 +1,7 @@
 """`attnviz export` of a grid of heads, from a model whose weights are ready made: the rest is as a user gets it."""
 
 import sys
+from collections.abc import Sequence
 
 from attnviz.attention import Kind, Selection
 from attnviz.cli.app import app
@@ -31,10 +32,10 @@ class ReadyMade(Model):
         tokens = (special_token(TOKENS[0], 0), *words, special_token(TOKENS[end], end))
         return Reading(passage=passage, ids=tuple(range(len(tokens))), tokens=tokens)
 
-    def run(self, reading: Reading, select: Selection, each: Each) -> None:
+    def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
         """See `Model.run`."""
         for layer, heads in enumerate(weights()):
-            each(Block(Kind.ENCODER, layer, tuple(range(HEADS)), 0, heads))
+            each(Block.starting(Kind.ENCODER, layer, tuple(range(HEADS)), 0, heads))
 
 
 registry.load = lambda name, loading: ReadyMade()

@@ -45,7 +45,7 @@ def test_what_comes_after_the_last_wanted_layer_is_not_run(family: str, layers: 
         for number, layer in enumerate(model.network.get_submodule(layers))
     ]
     blocks: list[Any] = []
-    model.run(model.read(Passage(text="the animal did")), Selection(layers=(1,), heads=(2,)), blocks.append)
+    model.run([model.read(Passage(text="the animal did"))], Selection(layers=(1,), heads=(2,)), blocks.append)
     for hook in hooks:
         hook.remove()
     assert run == [0, 1]
@@ -58,7 +58,7 @@ def test_weights_come_in_blocks_of_a_few_rows(family: str, model_of: Models) -> 
     model = model_of(family)
     reading = model.read(Passage(text=TEXT))
     rows: list[tuple[int, int]] = []
-    model.run(reading, Selection(layers=(0,)), lambda block: rows.append((block.first_row, block.weights.shape[1])))
+    model.run([reading], Selection(layers=(0,)), lambda block: rows.append((block.rows[0], block.weights.shape[1])))
     count = len(reading.tokens)
     assert rows == [(first, min(5, count - first)) for first in range(0, count, 5)]
 
@@ -67,7 +67,8 @@ def test_weights_come_in_blocks_of_a_few_rows(family: str, model_of: Models) -> 
 def test_causal_blocks_hold_only_the_keys_that_their_rows_can_see(model_of: Models) -> None:
     keys: list[int] = []
     model = model_of("llama")
-    model.run(model.read(Passage(text=TEXT)), Selection(layers=(0,)), lambda block: keys.append(block.weights.shape[2]))
+    reading = model.read(Passage(text=TEXT))
+    model.run([reading], Selection(layers=(0,)), lambda block: keys.append(block.weights.shape[2]))
     assert keys == [5, 10, 12]
 
 
@@ -83,7 +84,7 @@ def test_no_more_than_one_layer_of_weights_is_held_at_a_time(family: str, model_
         shapes = [tuple(x.shape[-2:]) for x in gc.get_objects() if type(x) is torch.Tensor and x.ndim == 4]
         held.append(shapes.count((count, count)))
 
-    model.run(reading, Selection(), count_squares)
+    model.run([reading], Selection(), count_squares)
     assert len(held) == 3
     assert max(held) == held[0]
 
