@@ -100,6 +100,8 @@ def explain(
         raise UsageError("--heads, --mask, --positions and --seed are only for --toy (a head is chosen with --head).")
 
     def explain_text(index: int, text: str) -> None:
+        if given.window:
+            raise UsageError("One head is explained on one reading of the text: leave --window out, or use --truncate.")
         lesson, place = _of_model(model.loaded, model.loaded.read(given.passage(text)), one, comparisons)
         head = {
             "text": text,

@@ -1,10 +1,13 @@
 """The options that mean the same in every command."""
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from attnviz.errors import UsageError
 
 DEFAULT_MODEL = "builtin"
 AUTO = "auto"
@@ -16,7 +19,9 @@ KINDS = "encoder", "decoder", "cross"
 _ENGINES = AUTO, "reference", "transformers"
 _DEVICES = AUTO, "cpu", "cuda"
 _DTYPES = "float32", "bfloat16", "float16", AUTO
-_GROUPINGS = "token", "word", "sentence", "segment"
+_GROUPINGS = "token", "word", "sentence", "segment", "bins:N"
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+MEMORY = 10**9
 
 
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
@@ -55,6 +60,38 @@ def parse_indices(text: str) -> Indices:
     return Indices(found)
 
 
+def parse_grouping(name: str) -> str:
+    """What to group tokens by, if there is such a thing."""
+    from attnviz.text import grouping
+
+    try:
+        return grouping(name).value
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def parse_size(text: str | int) -> int:
+    """A number of bytes from what people write: `2GB`, `500MB`, `1.5 GiB`; the default is a number already."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmgt]?)(i?)b?", str(text).strip(), re.ASCII | re.IGNORECASE)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no size: write 500MB or 2GB.")
+    unit = _UNITS[found[2].lower()]
+    return int(float(found[1]) * (2 ** (10 * list(_UNITS.values()).index(unit)) if found[3] else unit))
+
+
+class WindowSizes(tuple[int, int]):
+    """How many tokens a window has, and how many after the last the next one begins."""
+
+
+def parse_window(text: str) -> WindowSizes:
+    """The sizes of windows from what people write: `512:256`, or `512` for windows that overlap by half."""
+    found = re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", text, re.ASCII)
+    sizes = found and (int(found[1]), int(found[2] or max(int(found[1]) // 2, 1)))
+    if not sizes or min(sizes) < 1:
+        raise typer.BadParameter(f"{text!r} is no size of windows: write 512:256 for 512 tokens, a window every 256.")
+    return WindowSizes(sizes)
+
+
 def _remember_traceback(ctx: typer.Context, wanted: bool) -> bool:
     ctx.meta[_TRACEBACK] = ctx.meta.get(_TRACEBACK, False) or wanted
     return wanted
@@ -75,6 +112,15 @@ Target = Annotated[
     typer.Option(
         metavar="<text>",
         help="What the decoder of a translation model reads; if left out, the model writes it.",
+    ),
+]
+Truncate = Annotated[bool, typer.Option("--truncate", help="Read only the beginning of a text that is too long.")]
+Window = Annotated[
+    WindowSizes | None,
+    typer.Option(
+        parser=parse_window,
+        metavar="<SIZE:STRIDE>",
+        help="Read a long text in overlapping windows of so many tokens, one every so many.",
     ),
 ]
 Generate = Annotated[int, typer.Option(min=0, help="Let a decoder continue the text by so many tokens.")]
@@ -162,12 +208,28 @@ TokenName = Annotated[
         help="One word, or the token at a position: what it looks at, and who looks at it.",
     ),
 ]
-GroupedBy = Annotated[
-    str,
+Rows = Annotated[
+    list[str] | None,
     typer.Option(
-        parser=one_of(_GROUPINGS),
+        metavar="<N|N-M,…|WORD>",
+        help="Only what these tokens look at, by position or word: with all keys, in long texts too.",
+    ),
+]
+GroupedBy = Annotated[
+    str | None,
+    typer.Option(
+        parser=parse_grouping,
         metavar=choices(_GROUPINGS),
-        help="Between what: to a group the sum, from it the mean.",
+        help="Between what: to a group the sum, from it the mean.  [default: token; bins:256 if --memory is short]",
+    ),
+]
+Memory = Annotated[
+    int,
+    typer.Option(
+        parser=parse_size,
+        metavar="<SIZE>",
+        show_default="1GB",
+        help="How much the weights of a text may take, such as 500MB.",
     ),
 ]
 NoSpecial = Annotated[

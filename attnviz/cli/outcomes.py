@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from attnviz.cli.output import complain
 from attnviz.cli.request import Request
 from attnviz.cli.texts import Source, report
 from attnviz.errors import TextError
@@ -11,8 +12,8 @@ from attnviz.views.data import Result
 
 if TYPE_CHECKING:
     from attnviz.attention import Attention
+    from attnviz.cli.budget import Plan
     from attnviz.models.base import Reading
-    from attnviz.text import Grouping
 
 AT_ONCE = 2**24
 """How many weights the results may have that wait for each other."""
@@ -38,18 +39,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A source whose text has been read, between what its weights are wanted, and how many these are."""
+    """A source whose text has been read, and what is to be kept of its weights."""
 
     source: Source
     text: str
     reading: "Reading"
-    by: "Grouping"
-    size: int
+    plan: "Plan"
 
     @property
     def alike(self) -> tuple[object, ...]:
         """What those have in common that can be run together."""
-        return *self.reading.size, self.by.value
+        return *self.reading.size, self.plan.by.value
 
     def outcome(self, found: Sequence["Attention"]) -> Outcome:
         """What came of it: its records."""
@@ -80,7 +80,7 @@ def outcomes(request: Request, chunks: Iterable[Sequence[Source]]) -> Iterator[O
         waiting: list[_Read | Outcome] = []
         for source in chunk:
             waiting.append(_read(request, source))
-            if sum(one.size for one in waiting if isinstance(one, _Read)) >= AT_ONCE:
+            if sum(one.plan.size for one in waiting if isinstance(one, _Read)) >= AT_ONCE:
                 yield from _computed(request, waiting)
                 waiting = []
         yield from _computed(request, waiting)
@@ -90,10 +90,12 @@ def _read(request: Request, source: Source) -> _Read | Outcome:
     try:
         text = source.text()
         reading = request.read(text)
-        by, size = request.extent(reading)
+        plan = request.plan(reading)
     except TextError as error:
         return Outcome(source, error)
-    return _Read(source, text, reading, by, size)
+    if plan.note:
+        complain(f"Note{f' on {source.place}' if source.place else ''}: {plan.note}")
+    return _Read(source, text, reading, plan)
 
 
 def _computed(request: Request, waiting: Sequence[_Read | Outcome]) -> Iterator[Outcome]:
@@ -111,7 +113,7 @@ def _computed(request: Request, waiting: Sequence[_Read | Outcome]) -> Iterator[
 def _together(request: Request, reads: Sequence[_Read]) -> list[Outcome]:
     """What readings of one size come to; if one of them fails, each is run by itself."""
     try:
-        records = request.weights([one.reading for one in reads], reads[0].by)
+        records = request.weights([one.reading for one in reads], reads[0].plan.by)
         return [one.outcome(found) for one, found in zip(reads, records, strict=True)]
     except TextError as error:
         if len(reads) == 1:

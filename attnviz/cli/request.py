@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from attnviz.cli import options
 from attnviz.cli.numerics import start_numpy
 from attnviz.cli.texts import STANDARD_INPUT, Source, sources
+from attnviz.errors import UsageError
 
 if TYPE_CHECKING:
-    from attnviz.attention import Attention, Selection, Word
+    from attnviz.attention import Attention, Axes, Selection, Word
+    from attnviz.cli.budget import Plan
     from attnviz.models.base import Model, Passage, Reading
     from attnviz.text import Grouping
 
@@ -26,6 +27,8 @@ class Input:
     file: options.File = None
     pair: options.Pair = None
     target: options.Target = None
+    truncate: options.Truncate = False
+    window: options.Window = None
     generate: options.Generate = 0
     max_new_tokens: options.MostNewTokens = 64
 
@@ -39,8 +42,16 @@ class Input:
         return sources(self.texts or (), self.file)
 
     def passage(self, text: str) -> "Passage":
-        """One of them, with what is read along."""
-        from attnviz.models.base import Passage
+        """One of them, with what is read along.
+
+        Raises:
+            UsageError: what is too long is to be cut and read whole.
+        """
+        from attnviz.models.base import Overlong, Passage, Windows
+
+        if self.truncate and self.window:
+            raise UsageError("A text is cut (--truncate) or read in windows (--window), not both.")
+        overlong = Overlong.CUT if self.truncate else Overlong.REFUSED
 
         return Passage(
             text=text,
@@ -48,6 +59,7 @@ class Input:
             target=self.target,
             generate=self.generate,
             max_new_tokens=self.max_new_tokens,
+            overlong=Windows(*self.window) if self.window else overlong,
         )
 
 
@@ -86,17 +98,31 @@ class Wanted:
     layer: options.Layers = None
     head: options.Heads = None
     token: options.TokenName = None
-    by: options.GroupedBy = "token"
+    rows: options.Rows = None
+    by: options.GroupedBy = None
+    memory: options.Memory = options.MEMORY
     mean: options.Mean = False
     no_special: options.NoSpecial = False
 
     @cached_property
     def selection(self) -> "Selection":
-        """The kinds, layers and heads, each given any number of times."""
+        """The kinds, layers, heads and rows, each given any number of times."""
         from attnviz.attention import Kind, Selection
 
         kinds = tuple(Kind(kind) for kind in self.kind or ()) or None
-        return Selection(kinds, _together(self.layer), _together(self.head))
+        return Selection(kinds, _together(self.layer), _together(self.head), tuple(self.rows or ()) or None)
+
+    def planned(self, axes: Sequence["Axes"]) -> "Plan":
+        """Between what the weights of a text are kept, which are on these axes.
+
+        Raises:
+            TextError: they would take more memory than they may.
+        """
+        from attnviz.cli.budget import planned
+        from attnviz.text import grouping
+
+        asked = None if self.by is None else grouping(self.by)
+        return planned(axes, asked, self.memory, groupable=self.rows is None)
 
     def formed(self, found: list["Attention"]) -> list["Attention"]:
         """The records in the form that was asked for."""
@@ -124,16 +150,9 @@ class Request:
         """
         return self.model.loaded.read(self.given.passage(text))
 
-    def extent(self, reading: "Reading") -> tuple["Grouping", int]:
-        """Between what the weights are to be kept, and how many these are.
-
-        Raises:
-            TextError: they are more than the memory holds that may be used.
-        """
-        from attnviz.text import grouping
-
-        axes = self.model.loaded.axes(reading, self.wanted.selection)
-        return grouping(self.wanted.by), sum(prod(one.shape) for one in axes)
+    def plan(self, reading: "Reading") -> "Plan":
+        """Between what the weights are to be kept; see `Wanted.planned`."""
+        return self.wanted.planned(self.model.loaded.axes(reading, self.wanted.selection))
 
     def weights(self, readings: Sequence["Reading"], by: "Grouping") -> list[list["Attention"]]:
         """The records of readings of one size, one a kind, in the form that was asked for."""

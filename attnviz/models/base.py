@@ -3,7 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from attnviz.attention import Attention, Axes, Engine, Kind, Selection
 from attnviz.errors import UsageError
@@ -12,6 +16,9 @@ from attnviz.reference.trace import Trace
 from attnviz.text import By, Grouping, Token, grouped, not_found, predicting
 
 ALL = Selection()
+
+_TOKENS_AT_ONCE = 2**14
+"""How many tokens are run together at most, unless one reading has more."""
 
 Each = Callable[[Block], None]
 """What is done with each block of query rows."""
@@ -49,13 +56,39 @@ class Card:
     config: Mapping[str, Any]
 
 
+class Overlong(Enum):
+    """What becomes of a text that has more tokens than its model has positions."""
+
+    REFUSED = "refused"
+    CUT = "cut"
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """A long text is read in overlapping windows of `size` tokens, one beginning every `stride` tokens.
+
+    Special tokens that stand round a text stand round each window, and count.
+
+    Raises:
+        UsageError: one of them is less than 1.
+    """
+
+    size: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        if min(self.size, self.stride) < 1:
+            raise UsageError(f"There are no windows of {self.size} tokens every {self.stride}: give 512:256, say.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
     """What a model is given to read: a text, and with it the second text of a pair or the target of a translation.
 
     A decoder continues the text by `generate` tokens. The decoder of an encoder-decoder reads the target; where there
     is none it writes one, of at most `max_new_tokens`. `written` says that the model wrote the target: such a
-    translation, or what a decoder continued the text with; `ended` that it came to an end with it by itself.
+    translation, or what a decoder continued the text with; `ended` that it came to an end with it by itself. `overlong`
+    says what becomes of a text that is longer than the model's positions.
     """
 
     text: str
@@ -65,6 +98,7 @@ class Passage:
     max_new_tokens: int = 64
     written: bool = False
     ended: bool = True
+    overlong: Overlong | Windows = Overlong.REFUSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +107,7 @@ class Reading:
 
     `types` tells the two texts of a pair apart (token type ids), for models that ask for it. `target` is what the
     decoder of an encoder-decoder reads; `written_from` the index of the first token that a decoder has added. `notes`
-    says what was done to the text.
+    says what was done to the text. If it is read in `windows`, its tokens are those of all of them, each once.
     """
 
     passage: Passage
@@ -83,6 +117,12 @@ class Reading:
     target: "Reading | None" = None
     written_from: int | None = None
     notes: tuple[str, ...] = ()
+    windows: "tuple[Window, ...]" = ()
+
+    @property
+    def parts(self) -> "tuple[Window, ...]":
+        """What a model reads at a time: all of it, or its windows one by one."""
+        return self.windows or (Window(self),)
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -109,6 +149,28 @@ class Reading:
             return tokens, tokens
         queries = predicting(self.target.tokens)
         return queries, self.tokens if kind.crosses else queries
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of a long reading that a model reads for itself, or all of it.
+
+    `own` [tokens of the part] says which queries are taken from it, `places` [tokens of the part] which index each of
+    its tokens has in the whole. None stands for all, and the same.
+    """
+
+    reading: Reading
+    own: NDArray[np.bool_] | None = None
+    places: NDArray[np.intp] | None = None
+
+    def placed(self, block: Block, text: int) -> Block:
+        """A block of the part as one of the whole, which is the reading of this number."""
+        if self.own is None or self.places is None:
+            return replace(block, text=text)
+        rows = np.asarray(block.rows)
+        here = np.flatnonzero(self.own[rows])
+        keys = self.places[np.asarray(block.keys)]
+        return replace(block, rows=self.places[rows[here]], keys=keys, weights=block.weights[:, here], text=text)
 
 
 class Model(ABC):
@@ -192,8 +254,23 @@ class Model(ABC):
     ) -> list[list[Attention]]:
         """The same for several readings of one `size`, which are run together."""
         folds = [self._folds(reading, select, by) for reading in readings]
-        self.run(readings, select, lambda block: folds[block.text][block.kind].update(block))
+        parts = [(text, part) for text, reading in enumerate(readings) for part in reading.parts]
+        at_once = max(_TOKENS_AT_ONCE // max(len(parts[0][1].reading.ids), 1), 1)
+        for first in range(0, len(parts), at_once):
+            self._fold(parts[first : first + at_once], select, folds)
         return [[fold.result() for fold in own.values()] for own in folds]
+
+    def _fold(
+        self, parts: Sequence[tuple[int, Window]], select: Selection, folds: Sequence[Mapping[Kind, Collect | Group]]
+    ) -> None:
+        """Runs parts of readings, whose numbers are given, and folds what comes of them."""
+
+        def update(block: Block) -> None:
+            text, part = parts[block.text]
+            folds[text][block.kind].update(part.placed(block, text))
+
+        wanted = select if parts[0][1].own is None else replace(select, rows=None)  # rows are counted in the whole
+        self.run([part.reading for _, part in parts], wanted, update)
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """What one layer computes for one query, the index of which is that among the queries of this kind.
@@ -265,7 +342,7 @@ class Model(ABC):
             engine=self.engine,
             sink=self.sink,
             precision=self.precision,
-            notes=reading.notes,
+            notes=reading.notes if reading.target is None else (*reading.notes, *reading.target.notes),
         )
 
     def _folds(self, reading: Reading, select: Selection, by: Grouping) -> dict[Kind, Collect | Group]:

@@ -6,8 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnviz.errors import HOW_TO_CUT, ModelError, TextError
+from attnviz.errors import ModelError
 from attnviz.models.base import Card, Passage, Reading
+from attnviz.models.lengths import check_length
 from attnviz.text import Segment, Span, Token, checked, special_token
 
 if TYPE_CHECKING:
@@ -43,15 +44,15 @@ class TextReader:
         return tokenizer
 
     def read(self, passage: Passage, card: Card) -> Reading:
-        """The ids and tokens of a text, or of the two of a pair, special tokens included.
+        """The ids and tokens of a text, or of the two of a pair, special tokens included, not cut yet.
 
         Raises:
-            TextError: a text is empty, not valid Unicode, or has more tokens than the model has positions.
+            TextError: a text is empty, not valid Unicode, or too long and not to be cut.
             ModelError: the tokenizer fails.
         """
         read = segments(passage.text, passage.pair)
         encoding = self._encoding([segment.text for segment in read], card)
-        check_length(len(encoding), card)
+        check_length(len(encoding), passage, card)
         tokens = tuple(_tokens(encoding, read))
         return Reading(passage=passage, ids=tuple(encoding.ids), tokens=tokens, types=tuple(encoding.type_ids))
 
@@ -129,22 +130,6 @@ def segments(text: str, pair: str | None) -> list[Segment]:
     """
     first = Segment(checked(text))
     return [first] if pair is None else [first, Segment(checked(pair, "The second text"), 1)]
-
-
-def check_length(tokens: int, card: Card, what: str = "The text", more: int = 0) -> None:
-    """Refuses what is too long for a model, or nothing, before more is done with it; `more` are still to be written.
-
-    Raises:
-        TextError: there are no tokens, or more than the model has positions.
-    """
-    if not tokens:
-        raise TextError(f"{what} is nothing to the tokenizer of {card.name}: give a word that can be seen.")
-    if card.positions is None or tokens + more <= card.positions:
-        return
-    if tokens <= card.positions:
-        left = f"that leaves room for {card.positions - tokens:,} new ones, and {more:,} were asked for"
-        raise TextError(f"{what} is {tokens:,} tokens long, of {card.positions:,} that {card.name} reads: {left}.")
-    raise TextError(f"{what} is {tokens:,} tokens long, and {card.name} reads at most {card.positions:,}. {HOW_TO_CUT}")
 
 
 def _tokens(encoding: "Encoding", segments: list[Segment]) -> Iterator[Token]:

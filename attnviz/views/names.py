@@ -2,10 +2,18 @@
 
 from attnviz.attention import AVERAGE, Attention
 
+_PREFIXES = "", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q"
+
 
 def decimals(weight: float) -> str:
     """Two decimals without the zero before them: `.93`, and `1.0`."""
     return "1.0" if weight >= 0.995 else f"{weight:.2f}"[1:]
+
+
+def scaled(number: float, unit: str = "") -> str:
+    """A count in three digits, with a prefix of the SI before the unit: `1.57 M`, `4.19 MB`."""
+    power = next((i for i in range(len(_PREFIXES)) if number < 999.5 * 1000**i), len(_PREFIXES) - 1)
+    return f"{number / 1000**power:.3g} {_PREFIXES[power]}{unit}".rstrip()
 
 
 def index_name(index: int) -> str:

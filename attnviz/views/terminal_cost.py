@@ -9,8 +9,8 @@ from rich.text import Text
 from attnviz.attention import Kind
 from attnviz.reference.costs import BYTES, HOW, SCORE, Cost, Counts, Dimensions, Experiment, LayerType, Point, Series
 from attnviz.text import visible
+from attnviz.views.names import scaled
 
-_PREFIXES = "", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q"
 _UNITS_OF_TIME = (1.0, "s"), (1e-3, "ms"), (1e-6, "µs")
 _TOGETHER = "together"
 _NOTHING = "–"
@@ -33,12 +33,6 @@ _PARALLEL = (
     "attention are left out)."
 )
 _FITTED = "Exponents are fitted to all sizes; what takes the same at each of them, such as a tile, makes them smaller."
-
-
-def scaled(number: float, unit: str = "") -> str:
-    """A count in three digits, with a prefix of the SI before the unit: `1.57 M`, `4.19 MB`."""
-    power = next((i for i in range(len(_PREFIXES)) if number < 999.5 * 1000**i), len(_PREFIXES) - 1)
-    return f"{number / 1000**power:.3g} {_PREFIXES[power]}{unit}".rstrip()
 
 
 def name(model: str | None, positions: int | None) -> Text:

@@ -10,8 +10,8 @@ from attnviz.models.base import Passage, Reading
 from attnviz.models.builtin.folder import read_shape
 from attnviz.models.builtin.packaged import PackagedModel
 from attnviz.models.builtin.writing import greedy
+from attnviz.models.lengths import fitted
 from attnviz.models.on_reference import ReferenceModel
-from attnviz.models.tokenization import check_length
 from attnviz.reference.arrays import Array
 from attnviz.reference.layers import linear
 from attnviz.reference.parameters import Parameters
@@ -44,8 +44,8 @@ class BuiltinDecoder(PackagedModel, ReferenceModel):
         pieces = self._reader.read(passage, self.card)
         start = special_token(self._reader.name_of(START), 0)
         tokens = (start, *(replace(token, position=token.position + 1) for token in pieces.tokens))
-        check_length(len(tokens), self.card, more=passage.generate)
         reading = Reading(passage=passage, ids=(START, *pieces.ids), tokens=tokens)
+        reading = fitted(reading, self.card, more=passage.generate)
         return self._continued(reading) if passage.generate else reading
 
     def _continued(self, reading: Reading) -> Reading:
@@ -53,7 +53,8 @@ class BuiltinDecoder(PackagedModel, ReferenceModel):
         since = len(reading.ids)
         ids, _ = greedy(self._following, reading.ids, reading.passage.generate, end=None)
         text, tokens = self._reader.written(ids, since)
-        return Reading(
+        return replace(
+            reading,
             passage=replace(reading.passage, target=text, written=True),
             ids=(*reading.ids, *ids),
             tokens=(*reading.tokens, *tokens),

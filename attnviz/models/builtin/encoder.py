@@ -6,6 +6,7 @@ from attnviz.errors import UsageError
 from attnviz.models.base import Passage, Reading
 from attnviz.models.builtin.folder import read_shape
 from attnviz.models.builtin.packaged import PackagedModel
+from attnviz.models.lengths import fitted
 from attnviz.models.on_reference import ReferenceModel
 
 
@@ -21,4 +22,4 @@ class BuiltinEncoder(PackagedModel, ReferenceModel):
         self.accept(passage)
         if passage.pair is not None:
             raise UsageError(f"{self.card.name} takes no second text: it was trained on single ones.")
-        return self._reader.read(passage, self.card)
+        return fitted(self._reader.read(passage, self.card), self.card)

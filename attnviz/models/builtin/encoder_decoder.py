@@ -11,8 +11,8 @@ from attnviz.errors import UsageError
 from attnviz.models.base import Passage, Reading
 from attnviz.models.builtin.packaged import PackagedModel
 from attnviz.models.builtin.writing import greedy
+from attnviz.models.lengths import fitted
 from attnviz.models.on_reference import ids_of
-from attnviz.models.tokenization import check_length
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import WatchLayers, unwatched
@@ -55,8 +55,7 @@ class EncoderDecoder(PackagedModel):
         self.accept(passage)
         source = self._reader.read(passage, self.card)
         tokens = (*source.tokens, self._special(END, len(source.tokens)))
-        check_length(len(tokens), self.card)
-        reading = Reading(passage=passage, ids=(*source.ids, END), tokens=tokens)
+        reading = fitted(Reading(passage=passage, ids=(*source.ids, END), tokens=tokens), self.card)
         target = self._written(reading) if passage.target is None else self._given(passage, passage.target)
         return replace(reading, passage=target.passage, target=target)
 
@@ -87,8 +86,7 @@ class EncoderDecoder(PackagedModel):
     def _started(self, passage: Passage, ids: Sequence[int], tokens: Sequence[Token]) -> Reading:
         """What the decoder reads: a start, then the pieces of the target."""
         reading = Reading(passage=passage, ids=(START, *ids), tokens=(self._special(START, 0), *tokens))
-        check_length(len(reading.ids), self.card, "The target")
-        return reading
+        return fitted(reading, self.card, "The target")
 
     def _special(self, id_: int, position: int) -> Token:
         return special_token(str(self.tokenizer.id_to_token(id_)), position)

@@ -11,6 +11,7 @@ from attnviz.errors import ModelError, UsageError
 from attnviz.models.base import Passage, Reading
 from attnviz.models.checkpoint.recognition import TOKENIZER, recognized
 from attnviz.models.checkpoint.tokenizer_config import TokenizerConfig
+from attnviz.models.lengths import fitted
 from attnviz.models.on_reference import ReferenceModel
 from attnviz.models.tokenization import TextReader
 from attnviz.reference.arrays import Array
@@ -50,7 +51,7 @@ class CheckpointModel(ReferenceModel):
         if max(reading.ids) >= known:
             raise ModelError(f"The tokenizer of {self.card.name} is not its own: it has more than {known:,} tokens.")
         typed = self._typed and max(reading.types) < self._rows("types")
-        return reading if typed else replace(reading, types=())
+        return fitted(reading if typed else replace(reading, types=()), self.card)
 
     def types(self, readings: Sequence[Reading]) -> Array | None:
         """See `ReferenceModel.types`; all are the first if the tokenizer gives none."""

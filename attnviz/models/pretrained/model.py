@@ -13,6 +13,7 @@ from attnviz.attention import Engine, Kind, Selection
 from attnviz.errors import ModelError, TextError
 from attnviz.folds import Block
 from attnviz.models.base import Card, Each, Model, Passage, Reading
+from attnviz.models.lengths import fitted
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained.edge import quiet, translated
 from attnviz.models.pretrained.languages import Opening, opening, set_languages
@@ -23,7 +24,6 @@ from attnviz.models.pretrained.reading import encode, encode_target, name_of
 from attnviz.models.pretrained.survey import sum_to_one, survey
 from attnviz.models.pretrained.tracing import traced
 from attnviz.models.pretrained.writing import Writer, written_tokens
-from attnviz.models.tokenization import check_length
 from attnviz.reference.trace import Trace
 from attnviz.text import Token, special_token
 
@@ -63,8 +63,8 @@ class PretrainedModel(Model):
         self.accept(passage)
         with quiet(), translated("The text", f"read by {self.card.name}"):
             ids, tokens, types = encode(self.tokenizer, passage.text, passage.pair)
-            self._check(ids, "The text", passage.generate)
             reading = Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens), types=self._types(types))
+            reading = self._fitted(reading, "The text", passage.generate)
             if self.translates:
                 return self._with_target(reading)
             return self._continued(reading) if passage.generate else reading
@@ -102,15 +102,16 @@ class PretrainedModel(Model):
         with quiet(), torch.inference_mode(), translated(self.card.name, "run on this text", TextError):
             yield
 
-    def _check(self, ids: list[int], what: str, more: int = 0) -> None:
-        """Whether there are positions for all of these ids, and embeddings."""
-        check_length(len(ids), self.card, what, more)
-        size = vocabulary(self.network)
-        if size is not None and max(ids) >= size:
+    def _fitted(self, reading: Reading, what: str, more: int = 0) -> Reading:
+        """A reading for the tokens of which there are positions, and embeddings."""
+        reading = fitted(reading, self.card, what, more)
+        size, largest = vocabulary(self.network), max(reading.ids)
+        if size is not None and largest >= size:
             raise ModelError(
-                f"The tokenizer and the network of {self.card.name} do not fit: a token has the number {max(ids):,}, "
+                f"The tokenizer and the network of {self.card.name} do not fit: a token has the number {largest:,}, "
                 f"and the network knows {size:,}."
             )
+        return reading
 
     def _types(self, types: list[int]) -> tuple[int, ...]:
         """The token types, for a model that tells them apart."""
@@ -144,7 +145,8 @@ class PretrainedModel(Model):
         text, tokens = written_tokens(self.tokenizer, ids, len(reading.ids))
         passage = replace(reading.passage, target=text, written=True)
         whole = (*reading.tokens, *tokens)
-        return Reading(passage=passage, ids=(*reading.ids, *ids), tokens=whole, written_from=len(reading.tokens))
+        since = len(reading.tokens)
+        return replace(reading, passage=passage, ids=(*reading.ids, *ids), tokens=whole, written_from=since)
 
     def _with_target(self, reading: Reading) -> Reading:
         """The reading of a text and of its target, which the model writes if there is none."""
@@ -161,8 +163,7 @@ class PretrainedModel(Model):
         start = special_token(name_of(self.tokenizer, begin.start), 0)
         tokens = [start, *(replace(token, position=position) for position, token in enumerate(tokens, 1))]
         ids = [begin.start, *ids]
-        self._check(ids, "The target")
-        target = Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens))
+        target = self._fitted(Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens)), "The target")
         return replace(reading, passage=passage, target=target)
 
     def _translated(self, reading: Reading, begin: Opening) -> tuple[list[int], list[Token], Passage]:

@@ -51,7 +51,7 @@ class TestTexts:
         fits = 63 if family == "roberta" else 64  # RoBERTa's table begins after the position for padding
         assert model.card.positions == fits
         model.attend("a " * (fits - special), target="a" if family == "bart" else None)
-        with pytest.raises(TextError, match=rf"{fits + 1} tokens long.*reads at most {fits}\. Cut it"):
+        with pytest.raises(TextError, match=rf"{fits + 1} tokens long.*reads at most {fits}\. Read only its beginning"):
             model.read(Passage(text="a " * (fits - special + 1), target="a" if family == "bart" else None))
 
     @pytest.mark.parametrize("family", ["llama", "bloom", "t5", "xlnet", "deberta-v2"])

@@ -1,0 +1,65 @@
+"""How much memory the weights of one text may take, and through what they are seen if they would take more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from attnviz.attention import Axes
+from attnviz.errors import TextError
+from attnviz.text import Bins, By, Grouping, grouped
+from attnviz.views.names import scaled
+
+_BYTES = 4  # of a weight
+_MOST_BINS = 256  # a picture of so many still has a pixel or more for each, in a grid of heads
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Between what the weights of a text are kept, how many these are, and what is to be said of that choice."""
+
+    by: Grouping
+    size: int
+    note: str | None = None
+
+
+def planned(wanted: Sequence[Axes], asked: Grouping | None, memory: int, *, groupable: bool) -> Plan:
+    """What is kept of weights on these axes: those between tokens unless something else was asked for.
+
+    If nothing was, and they would take more than so many bytes of `memory`, those between stretches of the text, if
+    they are `groupable`.
+
+    Raises:
+        TextError: what was asked for would take more.
+    """
+    by = asked or By.TOKEN
+    size = _size(wanted, by, memory)
+    if size * _BYTES <= memory:
+        return Plan(by, size)
+    too_much = (
+        f"The weights of {_counted(wanted)} would take {scaled(size * _BYTES, 'B')}, "
+        f"and --memory allows {scaled(memory, 'B')}"
+    )
+    bins = Bins(_MOST_BINS)
+    if asked is None and groupable and (fewer := _size(wanted, bins, memory)) * _BYTES <= memory:
+        seen = f"shown between {bins.count} stretches of the text (--by {bins.value})"
+        return Plan(bins, fewer, f"{too_much}: {seen}. For single tokens choose --rows, or --layer and --head.")
+    raise TextError(
+        f"{too_much}: choose fewer with --layer, --head or --rows, group tokens with --by {bins.value}, or allow more."
+    )
+
+
+def _size(wanted: Sequence[Axes], by: Grouping, memory: int) -> int:
+    """How many weights there are between tokens, or groups; the groups are counted only where that matters."""
+    size = sum(prod(axes.shape) for axes in wanted)
+    if by is By.TOKEN or size * _BYTES <= memory:
+        return size
+    return sum(
+        prod(axes.shape[:2]) * len(grouped(axes.query_tokens, by).tokens) * len(grouped(axes.key_tokens, by).tokens)
+        for axes in wanted
+    )
+
+
+def _counted(wanted: Sequence[Axes]) -> str:
+    heads = sum(prod(axes.shape[:2]) for axes in wanted)
+    queries, keys = (max(axes.shape[side] for axes in wanted) for side in (2, 3))
+    return f"{heads:,} {'head' if heads == 1 else 'heads'} for {queries:,} queries and {keys:,} keys"

@@ -1,0 +1,156 @@
+"""What becomes of a text that is longer than a model reads: it is refused, cut, or read in overlapping windows."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise, takewhile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.attention import Kind
+from attnviz.errors import TextError, UsageError
+from attnviz.models.base import Card, Overlong, Passage, Reading, Window, Windows
+from attnviz.text import Token
+
+
+def fitted(reading: Reading, card: Card, what: str = "The text", more: int = 0) -> Reading:
+    """A reading that the model has positions for, `more` of them left to be written on.
+
+    Raises:
+        TextError: it is too long, and is not to be cut or read in windows; or there is no room at all.
+        UsageError: it cannot be read in such windows.
+    """
+    overlong = reading.passage.overlong
+    if isinstance(overlong, Windows):
+        return _in_windows(reading, card, overlong, more)
+    check_length(len(reading.ids), reading.passage, card, what, more)
+    if card.positions is None or len(reading.ids) + more <= card.positions:
+        return reading
+    return cut(reading, card.positions - more, what)
+
+
+def check_length(tokens: int, passage: Passage, card: Card, what: str = "The text", more: int = 0) -> None:
+    """Refuses what is nothing, or too long for a model and not to be cut, before more is done with it.
+
+    Raises:
+        TextError: there are no tokens, or more than the model has positions.
+    """
+    positions = card.positions
+    if not tokens:
+        raise TextError(f"{what} is nothing to the tokenizer of {card.name}: give a word that can be seen.")
+    if positions is None or tokens + more <= positions or passage.overlong is not Overlong.REFUSED:
+        return
+    if tokens <= positions:
+        left = f"that leaves room for {positions - tokens:,} new ones, and {more:,} were asked for"
+        raise TextError(f"{what} is {tokens:,} tokens long, of {positions:,} that {card.name} reads: {left}.")
+    windows = f", or read it in overlapping windows (--window {positions}:{positions // 2})"
+    raise TextError(
+        f"{what} is {tokens:,} tokens long, and {card.name} reads at most {positions:,}. Read only its beginning "
+        f"(--truncate){'' if Kind.CROSS in card.stacks else windows}."
+    )
+
+
+def cut(reading: Reading, room: int, what: str = "The text") -> Reading:
+    """The beginning of a reading, special tokens kept; of a pair, the longer text loses tokens first.
+
+    Raises:
+        TextError: there is room for special tokens only.
+    """
+    special = sum(token.special for token in reading.tokens)
+    left = _shares(Counter(token.segment for token in reading.tokens if not token.special), room - special)
+    if min(left.values(), default=0) < 1:
+        raise TextError(f"There is no room for a text in {room} tokens: leave out what is read along with it.")
+    indices = []
+    for index, token in enumerate(reading.tokens):
+        if token.special or left[token.segment]:
+            indices.append(index)
+            left[token.segment] -= not token.special
+    note = f"{what.removeprefix('The ')} cut to {len(indices):,} of {len(reading.tokens):,} tokens"
+    tokens = tuple(replace(reading.tokens[index], position=place) for place, index in enumerate(indices))
+    return replace(_taken(reading, indices), tokens=tokens, notes=(*reading.notes, note))
+
+
+def _shares(lengths: Mapping[int, int], room: int) -> dict[int, int]:
+    """How many tokens of each text there is room for: of a shorter one all, as long as it takes no more than half."""
+    shares = {}
+    for left, text in zip(range(len(lengths), 0, -1), sorted(lengths, key=lengths.__getitem__), strict=True):
+        shares[text] = min(lengths[text], room // left)
+        room -= shares[text]
+    return shares
+
+
+def _taken(reading: Reading, indices: Iterable[int]) -> Reading:
+    """Some tokens of a reading, at the positions where they were."""
+    indices = list(indices)
+    return replace(
+        reading,
+        ids=tuple(reading.ids[index] for index in indices),
+        tokens=tuple(reading.tokens[index] for index in indices),
+        types=tuple(reading.types[index] for index in indices) if reading.types else (),
+    )
+
+
+def _in_windows(reading: Reading, card: Card, windows: Windows, more: int) -> Reading:
+    """A reading in windows, if it is longer than one. Special tokens that stand round the text stand round each."""
+    before, after = (_special(tokens) for tokens in (reading.tokens, reading.tokens[::-1]))
+    end = len(reading.tokens) - after
+    inner = windows.size - before - after  # tokens of the text in a window
+    _check(reading, card, windows, inner, more)
+    if end - before <= inner:
+        return reading
+    starts = [*range(before, end - inner, windows.stride), end - inner]  # the last is as long as the others
+    edges = _edges(starts, inner, end, causal=Kind.ENCODER not in card.stacks)
+    indices = [np.r_[0:before, start : start + inner, end : end + after] for start in starts]
+    owned = [
+        (some < before) | (some >= end) | ((some >= first) & (some < last))
+        for some, (first, last) in zip(indices, pairwise(edges), strict=True)
+    ]
+    return _joined(reading, indices, owned)
+
+
+def _special(tokens: Sequence[Token]) -> int:
+    """How many special tokens there are before the first other."""
+    return sum(1 for _ in takewhile(lambda token: token.special, tokens))
+
+
+def _check(reading: Reading, card: Card, windows: Windows, inner: int, more: int) -> None:
+    if Kind.CROSS in card.stacks or reading.passage.pair is not None or more:
+        raise UsageError("Only single texts are read in windows: none that is translated, continued, or has a second.")
+    if card.positions is not None and windows.size > card.positions:
+        raise UsageError(f"{card.name} reads at most {card.positions:,} tokens: make the windows no longer.")
+    if windows.stride > inner:
+        raise UsageError(
+            f"Windows of {windows.size} tokens hold {max(inner, 0)} of the text itself: let one begin every so many, "
+            "or more often."
+        )
+
+
+def _edges(starts: Sequence[int], inner: int, end: int, *, causal: bool) -> list[int]:
+    """Where the queries of each window begin and the last ones end.
+
+    A token is a query of one window: in an encoder of that in which it has most tokens on both sides, in a decoder of
+    the first, in which it has most before it.
+    """
+    between = [before + inner if causal else (start + before + inner) // 2 for before, start in pairwise(starts)]
+    return [starts[0], *between, end]
+
+
+def _joined(reading: Reading, indices: Sequence[NDArray[np.intp]], owned: Sequence[NDArray[np.bool_]]) -> Reading:
+    """A reading of windows, made of these tokens of a reading; each token is there once for each that has it as own."""
+    read = np.concatenate([some[own] for some, own in zip(indices, owned, strict=True)])  # [tokens of the whole]
+    numbers = np.repeat(range(len(owned)), [own.sum() for own in owned])
+    places = np.empty(len(reading.tokens), np.intp)  # where each token of the text is among those of the whole
+    places[read] = np.arange(len(read))
+    windows = []
+    for number, (some, own) in enumerate(zip(indices, owned, strict=True)):
+        there = places[some]
+        there[own] = np.flatnonzero(numbers == number)  # special tokens are there many times, each in its own window
+        windows.append(Window(_taken(reading, some), own, there))
+    tokens = tuple(
+        replace(reading.tokens[index], position=place, window=int(number))
+        for place, (index, number) in enumerate(zip(read, numbers, strict=True))
+    )
+    note = f"read in {len(windows)} windows of {len(indices[0])} tokens"
+    whole = replace(_taken(reading, read), tokens=tokens, windows=tuple(windows))
+    return replace(whole, notes=(*reading.notes, note))
