@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _TABLE = "table"
 _FORMATS = (_TABLE, *STREAMS)
+_LONGEST_HEADING = 500  # columns that the text itself may take above its tables
 
 _Writer = Callable[[Result], None]
 
@@ -83,6 +84,7 @@ def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: b
 
     from attnviz.cli.terminal import terminal
     from attnviz.text import visible
+    from attnviz.views.terminal_cells import shortened
 
     screen = terminal(colour, width)
 
@@ -90,7 +92,7 @@ def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: b
         made = list(tables.of(result.attention))  # all of them before any is shown
         for heading in (*((result.text, result.pair) if headed else ()), _written(result)):
             if heading is not None:
-                screen.print(Text(visible(heading), style="italic"))
+                screen.print(Text(shortened(visible(heading), _LONGEST_HEADING), style="italic"))
         for table in made:
             screen.print(table)
 

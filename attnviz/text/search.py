@@ -37,19 +37,23 @@ def find(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
 
 
 def rows_named(tokens: Sequence[Token], wanted: Sequence[str]) -> tuple[int, ...]:
-    """The indices, in order, of the tokens that are named: by index (`3`), range (`3-9`), list (`0,3-9`), or a word."""
+    """The indices, in order, of the tokens that are named: by index (`3`), range (`3-9`), word, or list (`it,3-9`)."""
     found: set[int] = set()
     for name in wanted:
-        if _RANGES.fullmatch(name):
-            for part in name.split(","):
-                first, _, last = part.partition("-")
-                found.update(range(int(first), min(int(last or first) + 1, len(tokens))))
-        else:
-            found.update(index for occurrence in occurrences(tokens, name) for index in occurrence.indices)
-    return tuple(sorted(index for index in found if index < len(tokens)))
+        whole = _row_indices(tokens, name)
+        found.update(whole or (index for part in name.split(",") for index in _row_indices(tokens, part)))
+    return tuple(sorted(found))
 
 
-_RANGES = re.compile(r"\d{1,9}(-\d{1,9})?(,\d{1,9}(-\d{1,9})?)*", re.ASCII)
+def _row_indices(tokens: Sequence[Token], name: str) -> list[int]:
+    """The tokens of one index, range or word."""
+    if not _RANGE.fullmatch(name):
+        return [index for occurrence in occurrences(tokens, name) for index in occurrence.indices]
+    first, _, last = name.partition("-")
+    return list(range(int(first), min(int(last or first) + 1, len(tokens))))
+
+
+_RANGE = re.compile(r"\d{1,9}(-\d{1,9})?", re.ASCII)
 
 
 def not_found(tokens: Sequence[Token], wanted: str) -> TextError:

@@ -147,7 +147,7 @@ class TestBadTexts:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_text_that_is_too_long_is_told_the_limit_and_how_to_cut_it(self, run: Run, too_long: str) -> None:
-        run("show", stdin=too_long.encode()).failed(1, "at most 512", "Cut it")
+        run("show", stdin=too_long.encode()).failed(1, "at most 512", "--truncate")
 
     def test_debug_shows_the_traceback_before_or_after_the_command(self, run: Run) -> None:
         for args in (("show", "", "--debug"), ("--debug", "show", "")):

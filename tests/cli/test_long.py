@@ -1,0 +1,147 @@
+"""Long texts: some rows, stretches of a text, a memory that suffices, texts longer than the model reads."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from attnviz.attention import Attention
+from attnviz.text import Bins, grouped
+from tests.cli.conftest import Run
+
+SENTENCE = "The animal didn't cross the street because it was too tired"
+LONG = "The old man saw a boat and the boy took it home. " * 60  # more than 512 tokens
+Attend = Callable[[str], Attention]
+
+
+class TestRows:
+    def test_named_rows_are_those_of_the_whole_at_all_keys(self, run: Run, attend: Attend) -> None:
+        (record,) = run("show", SENTENCE, "--rows", "it,2-3", "--format", "json").records
+        whole, found = attend(SENTENCE), record["attention"][0]
+        rows = [2, 3, [token.text for token in whole.query_tokens].index("it")]
+        assert found["query_tokens"] == [whole.query_tokens[row].text for row in rows]
+        assert found["key_tokens"] == [token.text for token in whole.key_tokens]
+        assert_allclose(np.array(found["weights"]), whole.weights[:, :, rows], atol=1e-6)
+
+    def test_csv_names_rows_by_their_place_in_the_text(self, run: Run) -> None:
+        rows = run("show", SENTENCE, "--rows", "4", "--layer", "1", "--head", "2", "--format", "csv").rows()
+        assert {row["query"] for row in rows} == {"4"}
+        assert [row["key"] for row in rows] == [str(key) for key in range(len(rows))]
+
+    def test_tables_and_pictures_take_them(self, run: Run, tmp_path: Path) -> None:
+        assert "2 × 13 tokens" in run("show", SENTENCE, "--rows", "street,7").out
+        assert run("export", SENTENCE, "--rows", "it", "-o", tmp_path / "it.png").code == 0
+
+    def test_a_row_that_is_not_there_is_named(self, run: Run) -> None:
+        run("show", SENTENCE, "--rows", "2", "--rows", "camel").failed(1, "'camel'", "1 The")
+
+    def test_rows_are_not_grouped(self, run: Run) -> None:
+        run("show", SENTENCE, "--rows", "2", "--by", "word").failed(2, "group tokens, or choose rows")
+
+
+class TestBins:
+    def test_weights_between_stretches_are_sums_over_keys_and_means_over_queries(
+        self, run: Run, attend: Attend
+    ) -> None:
+        (record,) = run("show", SENTENCE, "--by", "bins:5", "--format", "json").records
+        whole, found = attend(SENTENCE), record["attention"][0]
+        member = np.eye(5)[list(grouped(whole.key_tokens, Bins(5)).index)]  # [tokens, bins]
+        expected = (member / member.sum(0)).T @ whole.weights.astype(np.float64) @ member
+        assert_allclose(np.array(found["weights"]), expected, atol=1e-6)
+        assert found["by"] == "bins:5"
+        assert found["query_tokens"][0] == "[CLS]"
+        assert found["query_spans"][1][0] == 0
+
+    def test_a_picture_and_a_table_say_that_they_show_bins(self, run: Run, tmp_path: Path) -> None:
+        assert "5 bins" in run("show", SENTENCE, "--by", "bins:5").out
+        run("export", SENTENCE, "--by", "bins:5", "-o", tmp_path / "bins.svg")
+        assert "between bins" in (tmp_path / "bins.svg").read_text()
+
+    @pytest.mark.parametrize("by", ["bins:0", "bins:many", "phrase"])
+    def test_what_nothing_can_be_grouped_by_is_refused(self, run: Run, by: str) -> None:
+        run("show", SENTENCE, "--by", by).failed(2, "--by")
+
+
+class TestMemory:
+    def test_what_would_not_fit_is_said_and_seen_through_bins(self, run: Run) -> None:
+        ran = run("show", LONG[:1500], "--memory", "7MB", "--format", "json")
+        found = ran.records[0]["attention"][0]
+        assert found["by"] == "bins:256"
+        assert np.array(found["weights"]).shape == (4, 6, 256, 256)
+        assert re.search(r"24 heads for (\d+) queries and \1 keys would take [\d.]+ MB.*--memory allows 7 MB", ran.err)
+
+    @pytest.mark.parametrize("asked", [["--by", "token"], ["--rows", "0-400"], ["--by", "bins:300"]])
+    def test_what_was_asked_for_and_does_not_fit_is_refused(self, run: Run, asked: list[str]) -> None:
+        ran = run("show", LONG[:1500], "--memory", "1MB", *asked)
+        ran.failed(1, "--memory allows 1 MB", "--layer", "--by bins:256")
+        assert ran.stdout == b""
+
+    def test_groups_that_fit_are_shown(self, run: Run) -> None:
+        ran = run("show", LONG[:1500], "--memory", "1MB", "--by", "sentence", "--format", "json")
+        assert ran.records[0]["attention"][0]["by"] == "sentence"
+
+    def test_what_fits_stays_as_it_is(self, run: Run) -> None:
+        ran = run("show", SENTENCE, "--memory", "1 MiB", "--format", "json")
+        assert (ran.records[0]["attention"][0]["by"], ran.err) == ("token", "")
+
+    @pytest.mark.parametrize("size", ["much", "-1GB", "1XB", ""])
+    def test_a_size_that_is_none_is_refused(self, run: Run, size: str) -> None:
+        run("show", SENTENCE, "--memory", size).failed(2, "write 500MB or 2GB")
+
+
+class TestTooLong:
+    def test_the_limit_and_the_ways_out_are_named(self, run: Run) -> None:
+        run("show", LONG).failed(1, "at most 512", "--truncate", "--window 512:256")
+
+    def test_truncated_it_is_read_from_its_beginning_and_says_so(self, run: Run) -> None:
+        (record,) = run("show", LONG, "--truncate", "--layer", "0", "--head", "0", "--format", "json").records
+        found = record["attention"][0]
+        assert len(found["key_tokens"]) == 512
+        assert (found["key_tokens"][0], found["key_tokens"][-1]) == ("[CLS]", "[SEP]")
+        assert re.fullmatch(r"text cut to 512 of \d+ tokens", found["notes"][0])
+
+    def test_read_in_windows_every_token_is_there_once_with_the_number_of_its_window(self, run: Run) -> None:
+        ran = run("show", LONG, "--window", "128:64", "--layer", "0", "--head", "0", "--format", "json")
+        found = ran.records[0]["attention"][0]
+        said = [span for span in found["query_spans"] if span]
+        assert said == sorted(said)
+        assert "".join(LONG[start:end] for start, end in said) == LONG.replace(" ", "")
+        windows = found["query_windows"]
+        assert windows == sorted(windows)
+        assert set(windows) == set(range(windows[-1] + 1))
+        assert_allclose(np.array(found["weights"]).sum(-1), 1, atol=1e-4)
+
+    def test_windows_take_every_view(self, run: Run, tmp_path: Path) -> None:
+        text = LONG[:900]
+        assert "read in " in run("show", text, "--window", "64", "--by", "bins:16").out
+        assert run(
+            "export", text, "--window", "64:40", "--layout", "head", "--layer", "1", "--head", "1", "-o", tmp_path
+        )
+        assert [path.suffix for path in tmp_path.glob("*.png")] == [".png"]
+
+    def test_a_continued_text_leaves_room_for_what_is_written(self, run: Run) -> None:
+        ran = run("show", LONG, "--model", "builtin/decoder", "--truncate", "--generate", "3", "--format", "json")
+        assert len(json.loads(ran.out)["attention"][0]["key_tokens"]) <= 512
+        assert ran.records[0]["target"]
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--truncate", "--window", "64:32"], "not both"),
+            (["--window", "64:90"], "hold 62 of the text itself"),
+            (["--window", "1024:512"], "at most 512"),
+            (["--window", "0:3"], "write 512:256"),
+            (["--window", "wide"], "write 512:256"),
+            (["--window", "64:32", "--model", "builtin/translator"], "Only single texts"),
+        ],
+    )
+    def test_what_cannot_be_is_a_sentence(self, run: Run, options: list[str], said: str) -> None:
+        run("show", LONG, *options).failed(2, said)
+
+    def test_one_head_is_explained_on_one_reading(self, run: Run) -> None:
+        run("explain", LONG, "--window", "64:32").failed(2, "leave --window out")
+        assert run("explain", LONG, "--truncate", "--token", "2").code == 0
