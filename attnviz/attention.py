@@ -18,6 +18,9 @@ AVERAGE = -1
 
 _ROW_SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
+PRECISIONS = tuple(_ROW_SUM_TOLERANCE)
+"""The dtypes in which weights are computed."""
+
 
 class Kind(Enum):
     """Which tokens look at which: encoder and decoder tokens at their own kind, or decoder tokens at the encoder's."""
@@ -33,10 +36,11 @@ class Kind(Enum):
 
 
 class Engine(Enum):
-    """What computes the weights: the reference transformer, or the transformers library."""
+    """What computes the weights: the reference transformer, the transformers library, or what nobody has said."""
 
     REFERENCE = "reference"
     TRANSFORMERS = "transformers"
+    UNKNOWN = "unknown"
 
 
 class Place(Enum):
@@ -61,6 +65,27 @@ class Selection:
     heads: tuple[int, ...] | None = None
     rows: tuple[str, ...] | None = None
 
+    def check(self, by: Grouping) -> None:
+        """Refuses what cannot be had together.
+
+        Raises:
+            UsageError: single rows are wanted, and groups of tokens.
+        """
+        if self.rows is not None and by is not By.TOKEN:
+            raise UsageError("Single rows are shown with all their keys: group tokens, or choose rows, but not both.")
+
+    def kinds_of(self, there: Sequence[Kind], model: str) -> tuple[Kind, ...]:
+        """The wanted kinds of a model that has these.
+
+        Raises:
+            UsageError: it has not one of them.
+        """
+        for kind in self.kinds or ():
+            if kind not in there:
+                listed = ", ".join(kind.value for kind in there)
+                raise UsageError(f"{model} has no {kind.value} attention, only: {listed}.")
+        return self.kinds or tuple(there)
+
     def layers_of(self, there: Sequence[int], model: str) -> tuple[int, ...]:
         """The wanted layers of a model in which these attend.
 
@@ -69,13 +94,13 @@ class Selection:
         """
         return _among(self.layers, there, "layer", model)
 
-    def heads_of(self, count: int, model: str) -> tuple[int, ...]:
-        """The wanted heads of a model that has `count` in a layer.
+    def heads_of(self, there: Sequence[int], model: str) -> tuple[int, ...]:
+        """The wanted heads of a model that has these in a layer.
 
         Raises:
-            UsageError: one is out of range.
+            UsageError: it has not one of them.
         """
-        return _among(self.heads, range(count), "head", model)
+        return _among(self.heads, there, "head", model)
 
     def rows_of(self, queries: Sequence[Token]) -> tuple[int, ...]:
         """The indices of the wanted rows, in order; none if this text has none of them."""
@@ -87,7 +112,8 @@ def _among(wanted: tuple[int, ...] | None, there: Sequence[int], axis: str, mode
         return tuple(there)
     for index in wanted:
         if index not in there:
-            has = f"{axis}s {_listed(there)}" if len(there) > 1 else f"only {axis} {there[0]}"
+            only = f"only {axis} {there[0]}" if there[0] != AVERAGE else f"only the average of its {axis}s"
+            has = f"{axis}s {_listed(there)}" if len(there) > 1 else only
             raise UsageError(f"There is no {axis} {index}: {model} has {has}.")
     return tuple(dict.fromkeys(wanted))
 
@@ -169,8 +195,7 @@ class Attention(Axes):
     def _check_rows(self) -> None:
         sums = self.weights.sum(-1, dtype=np.float64)  # [layers, heads, queries]
         if (tolerance := _ROW_SUM_TOLERANCE.get(self.precision)) is None:
-            known = ", ".join(_ROW_SUM_TOLERANCE)
-            raise RecordError(f"No weights are computed in {self.precision!r}, only in {known}.")
+            raise RecordError(f"No weights are computed in {self.precision!r}, only in {', '.join(PRECISIONS)}.")
         wrong = ~np.isfinite(sums) | (sums > 1 + tolerance) | (sums < (0 if self.sink else 1 - tolerance))
         wrong |= self.weights.min(-1, initial=0) < 0
         if wrong.any():
@@ -236,7 +261,9 @@ class Attention(Axes):
         return replace(self, weights=self.weights[:, :, list(queries)], query_tokens=tokens)
 
     def mean(self) -> "Attention":
-        """The average over all layers and heads held."""
+        """The average over all layers and heads held, which it may be already."""
+        if self.layers == self.heads == (AVERAGE,):
+            return self
         averaged = f"mean over layers {ranges(self.layers)}, heads {ranges(self.heads)}"
         return replace(
             self,
@@ -254,6 +281,8 @@ class Attention(Axes):
         """
         queries = [i for i, token in enumerate(self.query_tokens) if not token.special]
         keys = [i for i, token in enumerate(self.key_tokens) if not token.special]
+        if (len(queries), len(keys)) == self.shape[2:]:
+            return self
         if not queries or not keys:
             raise UsageError("Without the special tokens nothing is left of this text.")
         kept = self.weights[:, :, queries][..., keys]

@@ -38,3 +38,7 @@ class RecordError(AttnvizError):
 
 class OutputError(AttnvizError):
     """A result that cannot be written where it was asked for."""
+
+
+class ProcessError(AttnvizError):
+    """A process that was started to share the work, and has ended too soon."""

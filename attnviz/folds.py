@@ -1,6 +1,6 @@
 """Folds: what is kept of the blocks of query rows that a model yields, so that no N×N matrix is held unasked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self, TypeVar
 
@@ -14,6 +14,17 @@ Result = TypeVar("Result", covariant=True)
 
 Indices = range | NDArray[np.intp]
 """Which tokens of a sequence: those next to each other, or any."""
+
+
+def stretches(indices: Iterable[int]) -> list[range]:
+    """Indices as ranges of neighbours, in order: 7, 1, 2, 3 -> 1 to 3, 7."""
+    found: list[range] = []
+    for index in sorted(indices):
+        if found and index == found[-1].stop:
+            found[-1] = range(found[-1].start, index + 1)
+        else:
+            found.append(range(index, index + 1))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +72,19 @@ class Collect:
     def __init__(self, axes: Axes, rows: Sequence[int] | None = None) -> None:
         self.axes = axes
         self.weights = np.zeros(axes.shape, np.float32)
-        self._rows = np.arange(len(axes.query_tokens)) if rows is None else np.asarray(rows)
+        self._rows = None if rows is None else np.asarray(rows)
 
     def update(self, block: Block) -> None:
         """Puts those rows of a block that are wanted in their place."""
         layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, queries, keys]
-        heads = [self.axes.heads.index(head) for head in block.heads]
-        _, here, there = np.intersect1d(block.rows, self._rows, assume_unique=True, return_indices=True)
-        if here.size:
-            wanted = block.weights if here.size == len(block.rows) else block.weights[:, here]
-            layer[np.ix_(np.asarray(heads), there, np.asarray(block.keys))] = _on_host(wanted)
+        weights, rows = block.weights, block.rows
+        if self._rows is not None:
+            _, here, rows = np.intersect1d(rows, self._rows, assume_unique=True, return_indices=True)
+            weights = weights[:, here]
+        if len(rows):
+            place = _crossing(rows, block.keys)
+            for head, own in zip(block.heads, _on_host(weights), strict=True):
+                layer[self.axes.heads.index(head)][place] = own
 
     def merge(self, other: Self) -> None:
         """Adds what another has collected; no two may have seen the same rows."""
@@ -93,18 +107,20 @@ class Group:
         self.axes = replace(axes.of_tokens(queries.tokens, keys.tokens), by=queries.by)
         self.weights = np.zeros(self.axes.shape, np.float32)
         self._from, self._to = np.asarray(queries.index), np.asarray(keys.index)
-        self._shares = 1 / np.bincount(queries.index)[:, None]  # [groups, 1]: of each query in its group
+        self._shares = (1 / np.bincount(queries.index)).astype(np.float32)  # [groups]: of each query in its group
 
     def update(self, block: Block) -> None:
-        """Adds the rows of a block to the groups that they belong to."""
+        """Adds the rows of a block to the groups that they belong to.
+
+        Rows first: that leaves few of them, and is a product of matrices, the fastest pass over weights that there is.
+        """
         layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, groups, groups]
         heads = [self.axes.heads.index(head) for head in block.heads]
         groups, index = np.unique(self._from[np.asarray(block.rows)], return_inverse=True)
-        sums = _summed(
-            block.weights, self._to[np.asarray(block.keys)], len(self.axes.key_tokens), 2
-        )  # [heads, rows, groups]
-        sums = _on_host(_summed(sums, index, len(groups), 1))  # [heads, groups of these rows, groups]
-        layer[np.ix_(np.asarray(heads), groups)] += sums * self._shares[groups]
+        shares = np.where(index == np.arange(len(groups))[:, None], self._shares[groups, None], 0)  # [groups, rows]
+        means = _product(shares, block.weights)  # [heads, groups of these rows, keys]
+        sums = _summed(means, self._to[np.asarray(block.keys)], len(self.axes.key_tokens))
+        layer[np.ix_(np.asarray(heads), groups)] += _on_host(sums)
 
     def merge(self, other: Self) -> None:
         """Adds what another has seen of other rows."""
@@ -123,20 +139,41 @@ def group(attention: Attention, queries: Groups, keys: Groups) -> Attention:
     return fold.result()
 
 
+def _crossing(rows: Indices, keys: Indices) -> Any:
+    """The index of what stands in these rows and keys of a matrix; slices where that can be, which are far faster."""
+    if isinstance(rows, range) or isinstance(keys, range):
+        return tuple(slice(one.start, one.stop) if isinstance(one, range) else one for one in (rows, keys))
+    return np.ix_(rows, keys)
+
+
 def _on_host(weights: Any) -> NDArray[Any]:
     """The numbers as a NumPy array; torch has dtypes, devices and gradients that NumPy has not."""
-    return np.asarray(weights.detach().float().cpu() if hasattr(weights, "detach") else weights)
+    return np.asarray(weights.detach().float().cpu() if _is_of_torch(weights) else weights)
 
 
-def _summed(values: Any, index: NDArray[np.intp], count: int, axis: int) -> Any:
-    """The sums of those slices of an axis that have the same index, from 0 to `count` - 1, where the values are."""
-    if not hasattr(values, "index_add_"):
+def _is_of_torch(array: Any) -> bool:
+    return hasattr(array, "detach")
+
+
+def _product(shares: NDArray[np.float32], weights: Any) -> Any:
+    """Matrices [groups, rows] and [heads, rows, keys] multiplied where the weights are: [heads, groups, keys]."""
+    if not _is_of_torch(weights):
+        return shares @ weights
+    import torch
+
+    there = torch.as_tensor(shares, device=weights.device)
+    return there.expand(len(weights), -1, -1).bmm(weights.detach().float())
+
+
+def _summed(values: Any, index: NDArray[np.intp], count: int) -> Any:
+    """The sums of those values on the last axis that have the same index, from 0 to `count` - 1, where they are."""
+    if not _is_of_torch(values):
         order = np.argsort(index, kind="stable")
         there, starts = np.unique(index[order], return_index=True)
-        sums = np.zeros((*values.shape[:axis], count, *values.shape[axis + 1 :]), np.float32)
-        sums[(slice(None),) * axis + (there,)] = np.add.reduceat(values.take(order, axis), starts, axis)
+        sums = np.zeros((*values.shape[:-1], count), np.float32)
+        sums[..., there] = np.add.reduceat(values[..., order], starts, -1)
         return sums
     import torch
 
-    zeros = values.new_zeros((*values.shape[:axis], count, *values.shape[axis + 1 :]), dtype=torch.float32)
-    return zeros.index_add_(axis, torch.as_tensor(index, device=values.device), values.detach().float())
+    zeros = values.new_zeros((*values.shape[:-1], count))
+    return zeros.index_add_(-1, torch.as_tensor(index, device=values.device), values)

@@ -192,6 +192,10 @@ class TestMean:
         assert (averaged.layers, averaged.heads) == ((AVERAGE,), (AVERAGE,))
         assert averaged.notes == ("earlier", "mean over layers 2-3, heads 0-1,5")
 
+    def test_an_average_is_its_own(self) -> None:
+        averaged = record().mean()
+        assert averaged.mean() is averaged
+
 
 class TestWithoutSpecial:
     def test_special_tokens_go_and_rows_are_divided_by_what_is_left(self) -> None:
@@ -214,6 +218,10 @@ class TestWithoutSpecial:
         left = named.filled(np.array([[[[1, 0, 0], [0.5, 0.25, 0.25]]]], np.float32)).without_special()
         assert_array_equal(left.weights, [[[[0, 0], [0.5, 0.5]]]])
         assert left.sink
+
+    def test_where_there_are_none_nothing_is_done_and_nothing_said(self) -> None:
+        made = record(query_tokens=tokens(QUERIES), key_tokens=tokens(KEYS))
+        assert made.without_special() is made
 
     @pytest.mark.parametrize(("queries", "keys"), [(range(QUERIES), ()), ((), range(KEYS))])
     def test_special_tokens_alone_are_refused(self, queries: Collection[int], keys: Collection[int]) -> None:
@@ -250,6 +258,10 @@ def layers_of(selection: Selection, count: int, model: str) -> tuple[int, ...]:
     return selection.layers_of(range(count), model)
 
 
+def heads_of(selection: Selection, count: int, model: str) -> tuple[int, ...]:
+    return selection.heads_of(range(count), model)
+
+
 def test_layers_that_do_not_attend_are_not_there() -> None:
     assert Selection(layers=(12, 4)).layers_of((4, 12, 20), "m") == (12, 4)
     with pytest.raises(UsageError) as raised:
@@ -257,7 +269,7 @@ def test_layers_that_do_not_attend_are_not_there() -> None:
     assert str(raised.value) == "There is no layer 5: some model has layers 4,12,20."
 
 
-@pytest.mark.parametrize(("axis", "of"), [("layer", layers_of), ("head", Selection.heads_of)])
+@pytest.mark.parametrize(("axis", "of"), [("layer", layers_of), ("head", heads_of)])
 class TestSelection:
     def test_nothing_wanted_is_everything(self, axis: str, of: Callable[..., tuple[int, ...]]) -> None:
         assert of(Selection(), 3, "m") == (0, 1, 2)

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz import folds
 from attnviz.attention import Attention, Axes, Kind
-from attnviz.folds import Block, Collect, Fold, Group, group
+from attnviz.folds import Block, Collect, Fold, Group, group, stretches
 from attnviz.text import By, Groups, Token, grouped
 
 LAYERS, HEADS, QUERIES, KEYS = (4, 0), (0, 7, 5), 11, 7  # of each axis a different prime
@@ -111,6 +111,27 @@ class TestCollect:
     def test_folds_that_saw_different_rows_merge(self, blocks: list[Block], cuts: tuple[int, int]) -> None:
         assert_array_equal(merged(lambda: Collect(AXES), blocks, cuts).weights, DENSE)
 
+    @given(st.permutations(range(QUERIES)), st.permutations(range(KEYS)))
+    def test_rows_and_keys_may_come_in_any_order(self, rows: list[int], keys: list[int]) -> None:
+        blocks = [
+            Block(Kind.CROSS, layer, HEADS, np.array(rows), np.array(keys), DENSE[index][:, rows][..., keys])
+            for index, layer in enumerate(LAYERS)
+        ]
+        assert_array_equal(folded(Collect(AXES), blocks).result().weights, DENSE)
+
+    @given(st.sets(st.integers(0, QUERIES - 1), min_size=1), shuffled_blocks())
+    def test_only_the_wanted_rows_are_kept(self, wanted: set[int], blocks: list[Block]) -> None:
+        rows = sorted(wanted)
+        axes = AXES.of_tokens(tuple(AXES.query_tokens[row] for row in rows), AXES.key_tokens)
+        assert_array_equal(folded(Collect(axes, rows), blocks).result().weights, DENSE[:, :, rows])
+
+    def test_what_no_block_has_is_zero(self) -> None:
+        fold = Collect(AXES)
+        fold.update(Block(Kind.CROSS, LAYERS[1], (5, 0), range(3, 5), range(2, 6), DENSE[1][[2, 0], 3:5, 2:6]))
+        expected = np.zeros_like(DENSE)
+        expected[1, [2, 0], 3:5, 2:6] = DENSE[1, [2, 0], 3:5, 2:6]
+        assert_array_equal(fold.weights, expected)
+
     def test_blocks_may_come_from_any_array_library(self, array: Callable[..., Any]) -> None:
         assert_array_equal(folded(Collect(AXES), all_blocks([5], array)).result().weights, DENSE)
 
@@ -157,6 +178,16 @@ class TestGroup:
         assert_allclose(result.weights.sum(-1), 1, atol=1e-6)
         assert_allclose(result.weights, grouped_by_definition(DENSE, queries, keys), atol=1e-6)
 
+    @given(st.permutations(range(QUERIES)), st.permutations(range(KEYS)), groupings(QUERIES), groupings(KEYS))
+    def test_rows_and_keys_may_come_in_any_order(
+        self, rows: list[int], keys: list[int], queries: Groups, to: Groups
+    ) -> None:
+        fold = Group(AXES, queries, to)
+        for index, layer in enumerate(LAYERS):
+            weights = DENSE[index][:, rows][..., keys]
+            fold.update(Block(Kind.CROSS, layer, HEADS, np.array(rows), np.array(keys), weights))
+        assert_allclose(fold.result().weights, grouped_by_definition(DENSE, queries, to), atol=1e-6)
+
     @given(groupings(QUERIES), groupings(KEYS))
     def test_a_record_groups_as_its_blocks_do(self, queries: Groups, keys: Groups) -> None:
         by_blocks = folded(Group(AXES, queries, keys), all_blocks([3, 5])).result()
@@ -196,3 +227,10 @@ def test_a_fold_takes_torch_weights_of_any_precision(new: Callable[[Axes], Fold[
     named = replace(AXES, precision=precision)
     exact = folded(new(named), all_blocks([])).result().weights
     assert_allclose(folded(new(named), blocks).result().weights, exact, atol=max(torch.finfo(dtype).eps, 1e-6))
+
+
+@given(st.sets(st.integers(0, 30)))
+def test_stretches_are_the_longest_runs_of_neighbours(indices: set[int]) -> None:
+    found = stretches(indices)
+    assert [index for run in found for index in run] == sorted(indices)
+    assert all(before.stop < after.start for before, after in pairwise(found))

@@ -11,9 +11,9 @@ from attnviz.cli import options
 from attnviz.cli.artifacts import Maker
 from attnviz.cli.groups import grouped
 from attnviz.cli.outcomes import for_each_result
-from attnviz.cli.output import complain
+from attnviz.cli.output import Notes, complain
 from attnviz.cli.request import Input, ModelChoice, Request, Wanted
-from attnviz.cli.sinks import Folder, OneFile, Sink, StandardOutput
+from attnviz.cli.sinks import OneFile, StandardOutput
 from attnviz.cli.texts import chunks
 from attnviz.errors import UsageError
 from attnviz.views.data import FILES, Result
@@ -47,9 +47,14 @@ _LayoutName = Annotated[
 ]
 _ColourMap = Annotated[str | None, typer.Option(help="A colour map of matplotlib's.  [default: ink, our own]")]
 _Resolution = Annotated[int, typer.Option(min=20, max=1200, help="Pixels an inch.")]
-_Log = Annotated[bool, typer.Option("--log", help="A logarithmic scale, for weight that pools on a token.")]
+_Log = Annotated[
+    bool | None,
+    typer.Option("--log/--linear", help="A logarithmic scale, for weight that pools on a token.  [default: for bins]"),
+]
 _Title = Annotated[str | None, typer.Option(help="A title of your own; '' for none.")]
 _Annotate = Annotated[bool, typer.Option("--annotate", help="Numbers in the cells, where there is room.")]
+_Jobs = Annotated[int, typer.Option(min=1, help="How many processes share the work, each with the whole model.")]
+_Force = Annotated[bool, typer.Option("--force", help="Do anew what is done already.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +66,7 @@ class Looks:
     layout: _LayoutName = Layout.GRID.value
     cmap: _ColourMap = None
     dpi: _Resolution = 150
-    log: _Log = False
+    log: _Log = None
     title: _Title = None
     annotate: _Annotate = False
     transpose: options.Transpose = False
@@ -82,53 +87,83 @@ class Looks:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sharing:
+    """How the work on many texts is done."""
+
+    HEADING: ClassVar = "Many texts, into a folder"
+
+    jobs: _Jobs = 1
+    force: _Force = False
+
+
 @grouped
 def export(
     given: Input,
     model: ModelChoice,
     wanted: Wanted,
     looks: Looks,
+    sharing: Sharing,
     output: _Output = Path("attention"),
     forms: _Formats = None,
     debug: options.Debug = False,
 ) -> None:
     """Save attention as pictures or as data.
 
-    Pictures are png, svg or pdf; data is npz, json or csv.
+    Pictures are png, svg or pdf; data is npz, json or csv. A folder gets a manifest.jsonl of what was done, and what
+    is done already is not done again.
 
     \b
     attnviz export "The animal didn't cross the street because it was too tired"
     attnviz export "The dog barked" --layer 2 --head 5 --layout head -o dog.pdf
     attnviz export --file lines.txt --format png --format npz -o figures/
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    sink, formats = _destination(output, tuple(dict.fromkeys(forms or ())))
-    request = Request(given, model, wanted)
+    formats, sink = _destination(output, tuple(dict.fromkeys(forms or ())))
     drawn = set(formats) & set(IMAGE_FORMATS)
+    request = Request(given, model, wanted)
     maker = Maker(formats, Layout(looks.layout), wanted.token, looks.style() if drawn else None)
-
-    def save(result: Result) -> None:
-        for artifact in maker.artifacts(result):
-            sink.add(artifact)
-
-    done = for_each_result(request, chunks(given.sources()), save)
-    sink.finish()
+    done = _export_one(request, maker, sink) if sink else _export_batch(request, maker, looks, sharing, output)
     if not done:
         raise typer.Exit(1)
 
 
-def _destination(output: Path, formats: tuple[str, ...]) -> tuple[Sink, tuple[str, ...]]:
-    """Where files go, and in which formats: what a file's suffix says, else png unless told otherwise.
+def _export_batch(request: Request, maker: Maker, looks: Looks, sharing: Sharing, folder: Path) -> bool:
+    """Makes the files of all texts; whether no text failed."""
+    from attnviz.cli.batch.making import Making  # what a batch needs is not for `attnviz --help`
+    from attnviz.cli.batch.run import Batch
+    from attnviz.cli.batch.settings import Settings, chosen
+
+    given, model = request.given, request.model
+    settings = Settings(model, chosen(given, model, request.wanted, looks) | {"format": maker.formats})
+    return Batch(given, settings, Making(request, maker), sharing.jobs, anew=sharing.force).export(folder)
+
+
+def _export_one(request: Request, maker: Maker, sink: OneFile) -> bool:
+    """Makes the one file that there is to be; whether no text failed."""
+    note = Notes()
+
+    def save(result: Result) -> None:
+        for artifact in maker.artifacts(result, note):
+            sink.add(artifact)
+
+    done = for_each_result(request, chunks(request.given.sources()), save)
+    sink.finish()
+    return done
+
+
+def _destination(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ...], OneFile | None]:
+    """In which formats: what a file's suffix says, else png unless told otherwise; and where to, if not into a folder.
 
     Raises:
         UsageError: one file was named, but for other formats than its suffix says.
     """
     suffix = output.suffix.removeprefix(".").lower()
     if output == _STANDARD_OUTPUT:
-        return StandardOutput(), formats or _DEFAULT_FORMATS
+        return formats or _DEFAULT_FORMATS, StandardOutput()
     if suffix not in _FORMATS:
         if suffix and not output.exists():
             complain(f"Note: {output} becomes a folder, because {suffix} is none of {', '.join(_FORMATS)}.")
-        return Folder(output), formats or _DEFAULT_FORMATS
+        return formats or _DEFAULT_FORMATS, None
     if formats not in ((), (suffix,)):
         raise UsageError(f"{output} is no {' or '.join(formats)} file: let -o name a folder, or leave --format out.")
-    return OneFile(output), (suffix,)
+    return (suffix,), OneFile(output)

@@ -103,9 +103,15 @@ def wants_traceback(ctx: typer.Context) -> bool:
 
 
 Texts = Annotated[
-    list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts; - or none reads lines from standard input.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[TEXT]...",
+        help="Texts, or saved weights (.npz, .json, .jsonl); - or none reads lines from standard input.",
+    ),
 ]
-File = Annotated[Path | None, typer.Option(help="A file with a text on each line; - is standard input.")]
+File = Annotated[
+    Path | None, typer.Option(help="A file with a text, or saved weights, on each line; - is standard input.")
+]
 Pair = Annotated[str | None, typer.Option(metavar="<text>", help="A second text, read along with each.")]
 Target = Annotated[
     str | None,

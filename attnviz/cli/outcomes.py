@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from attnviz.cli.output import complain
 from attnviz.cli.request import Request
-from attnviz.cli.texts import Source, report
-from attnviz.errors import TextError
+from attnviz.cli.texts import FAILURES, Source, report
+from attnviz.errors import AttnvizError
 from attnviz.views.data import Result
 
 if TYPE_CHECKING:
@@ -21,18 +21,19 @@ AT_ONCE = 2**24
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a source came to: a result, or the error because of which there is none."""
+    """What a source came to: a result, and what is to be said of it, or the error because of which there is none."""
 
     source: Source
-    found: Result | TextError
+    found: Result | AttnvizError
+    note: str | None = None
 
     def result(self) -> Result:
         """The result.
 
         Raises:
-            TextError: there is none.
+            AttnvizError: there is none.
         """
-        if isinstance(self.found, TextError):
+        if isinstance(self.found, AttnvizError):
             raise self.found
         return self.found
 
@@ -55,20 +56,23 @@ class _Read:
         """What came of it: its records."""
         read, index = self.reading.passage, self.source.index
         result = Result(index, self.text, found, read.pair, read.target, written=read.written, ended=read.ended)
-        return Outcome(self.source, result)
+        of = f" on {self.source.place}" if self.source.place else ""
+        return Outcome(self.source, result, f"Note{of}: {self.plan.note}" if self.plan.note else None)
 
 
 def for_each_result(request: Request, chunks: Iterable[Sequence[Source]], work: Callable[[Result], None]) -> bool:
     """Does the work for what each text comes to, in order; whether all were done. One that fails is reported.
 
     Raises:
-        TextError: the only text failed.
+        AttnvizError: the only text failed.
     """
     failed = False
     for outcome in outcomes(request, chunks):
+        if outcome.note:
+            complain(outcome.note)
         try:
             work(outcome.result())
-        except TextError as error:
+        except FAILURES as error:
             report(outcome.source, error)
             failed = True
     return not failed
@@ -80,7 +84,7 @@ def outcomes(request: Request, chunks: Iterable[Sequence[Source]]) -> Iterator[O
         waiting: list[_Read | Outcome] = []
         for source in chunk:
             waiting.append(_read(request, source))
-            if sum(one.plan.size for one in waiting if isinstance(one, _Read)) >= AT_ONCE:
+            if source.saved or sum(one.plan.size for one in waiting if isinstance(one, _Read)) >= AT_ONCE:
                 yield from _computed(request, waiting)
                 waiting = []
         yield from _computed(request, waiting)
@@ -88,13 +92,13 @@ def outcomes(request: Request, chunks: Iterable[Sequence[Source]]) -> Iterator[O
 
 def _read(request: Request, source: Source) -> _Read | Outcome:
     try:
+        if source.saved:
+            return Outcome(source, request.saved(source, source.saved))
         text = source.text()
         reading = request.read(text)
         plan = request.plan(reading)
-    except TextError as error:
+    except FAILURES as error:
         return Outcome(source, error)
-    if plan.note:
-        complain(f"Note{f' on {source.place}' if source.place else ''}: {plan.note}")
     return _Read(source, text, reading, plan)
 
 
@@ -115,7 +119,7 @@ def _together(request: Request, reads: Sequence[_Read]) -> list[Outcome]:
     try:
         records = request.weights([one.reading for one in reads], reads[0].plan.by)
         return [one.outcome(found) for one, found in zip(reads, records, strict=True)]
-    except TextError as error:
+    except FAILURES as error:
         if len(reads) == 1:
             return [Outcome(reads[0].source, error)]
         return [outcome for one in reads for outcome in _together(request, [one])]

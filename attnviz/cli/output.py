@@ -1,7 +1,9 @@
 """What the command line writes: complaints, data on standard output, and files that are whole or not there."""
 
 import os
+import re
 import sys
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +18,19 @@ def complain(message: str) -> None:
         encoding = sys.stderr.encoding or "ascii"
         with suppress(OSError):  # that nobody listens is no reason to stop working
             print(visible(message).encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+
+
+class Notes:
+    """Says each thing once."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, note: str) -> None:
+        """Says it, if it has not been said."""
+        if note not in self._said:
+            self._said.add(note)
+            complain(note)
 
 
 def give_up_output() -> None:
@@ -41,7 +56,7 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         OutputError: it cannot be written there.
     """
-    part = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
+    part = path.with_name(f".attnviz-{os.getpid()}-{zlib.crc32(os.fsencode(path.name)):08x}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -51,3 +66,8 @@ def write_file(path: Path, data: bytes) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def is_part(name: str) -> bool:
+    """Whether a file of this name is one that `write_file` had no time to put into its place."""
+    return re.fullmatch(r"\.attnviz-\d+-[0-9a-f]{8}\.part", name) is not None

@@ -1,13 +1,13 @@
 """What every command that looks at attention is asked for: texts, a model, and which of its weights in which form."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from attnviz.cli import options
 from attnviz.cli.numerics import start_numpy
-from attnviz.cli.texts import STANDARD_INPUT, Source, sources
+from attnviz.cli.texts import STANDARD_INPUT, Source, names_saved, sources
 from attnviz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from attnviz.cli.budget import Plan
     from attnviz.models.base import Model, Passage, Reading
     from attnviz.text import Grouping
+    from attnviz.views.data import Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,13 @@ class Input:
     @property
     def single(self) -> bool:
         """Whether exactly one text was given as an argument."""
-        return self.texts is not None and len(self.texts) == 1 and self.texts != [STANDARD_INPUT]
+        only = self.texts[0] if self.texts and len(self.texts) == 1 else STANDARD_INPUT
+        return only != STANDARD_INPUT and not names_saved(only)
+
+    @property
+    def bare(self) -> bool:
+        """Whether nothing is read along with the texts, and nothing else is asked for that takes a model."""
+        return replace(self, texts=None, file=None) == Input()
 
     def sources(self) -> Iterator[Source]:
         """The texts, in order; see `texts.sources`."""
@@ -87,6 +94,20 @@ class ModelChoice:
         asked = asdict(self)
         return load(asked.pop("model"), **asked | {"engine": None if self.engine == options.AUTO else self.engine})
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """What changes when the model's files do.
+
+        Raises:
+            ModelError: there is no such model.
+        """
+        from attnviz.models.fingerprint import fingerprint
+        from attnviz.models.loading import Loading
+        from attnviz.models.registry import locate
+
+        where = Loading(revision=self.revision, offline=self.offline, trust_remote_code=self.trust_remote_code)
+        return fingerprint(locate(self.model, where))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
@@ -119,10 +140,15 @@ class Wanted:
             TextError: they would take more memory than they may.
         """
         from attnviz.cli.budget import planned
+
+        return planned(axes, self.grouping, self.memory, groupable=self.rows is None)
+
+    @cached_property
+    def grouping(self) -> "Grouping | None":
+        """Between what the weights are to be, if it was said."""
         from attnviz.text import grouping
 
-        asked = None if self.by is None else grouping(self.by)
-        return planned(axes, asked, self.memory, groupable=self.rows is None)
+        return None if self.by is None else grouping(self.by)
 
     def formed(self, found: list["Attention"]) -> list["Attention"]:
         """The records in the form that was asked for."""
@@ -158,6 +184,24 @@ class Request:
         """The records of readings of one size, one a kind, in the form that was asked for."""
         found = self.model.loaded.weights_of(readings, self.wanted.selection, by)
         return [self.wanted.formed(records) for records in found]
+
+    def saved(self, source: Source, form: str) -> "Result":
+        """What was saved of a text in some format, in the form that was asked for.
+
+        Raises:
+            RecordError: it cannot be read, or breaks a promise.
+            UsageError: it does not hold what was asked for, or that takes a model.
+        """
+        from attnviz.cli.saved import narrowed, saved_result
+
+        if not self.given.bare:
+            raise UsageError(
+                f"{source.place} holds saved weights, which no model reads: leave --pair, --target, --truncate, "
+                "--window, --generate and --max-new-tokens out."
+            )
+        result = saved_result(source, form)
+        found = narrowed(result.attention, self.wanted.selection, self.wanted.grouping)
+        return replace(result, attention=self.wanted.formed(found))
 
 
 def _together(chosen: Sequence[options.Indices] | None) -> tuple[int, ...] | None:

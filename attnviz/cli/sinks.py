@@ -1,42 +1,12 @@
-"""Where exported files go: a folder, one named file, or standard output."""
+"""Where a single exported file goes: under a given name, or to standard output."""
 
 from pathlib import Path
-from typing import Protocol
 
 from attnviz.cli.artifacts import Artifact
-from attnviz.cli.output import give_up_output, write_file, write_standard_output
+from attnviz.cli.output import write_file, write_standard_output
 from attnviz.errors import InputError, UsageError
 
 _TEXT_FORMATS = "json", "csv", "svg"
-
-
-class Sink(Protocol):
-    """Takes files one after the other."""
-
-    def add(self, artifact: Artifact) -> None:
-        """Takes one."""
-
-    def finish(self) -> None:
-        """There are no more."""
-
-
-class Folder:
-    """Each file under its own name, whose path is printed once it is there."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def add(self, artifact: Artifact) -> None:
-        """Writes a file."""
-        path = self._folder / artifact.file_name
-        write_file(path, artifact.data)
-        try:
-            write_standard_output(f"{path}\n".encode("utf-8", "surrogateescape"))
-        except BrokenPipeError:  # whoever read the names has gone; the files are still wanted
-            give_up_output()
-
-    def finish(self) -> None:
-        """Nothing is left to do."""
 
 
 class OneFile:

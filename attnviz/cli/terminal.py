@@ -8,7 +8,9 @@ import sys
 
 from rich.console import Console
 
-_STAND_INS = dict(zip("·…→×−", ".~>x-", strict=True))
+from attnviz.views.terminal_columns import KeptColumns
+
+_STAND_INS = dict(zip("·…→×−", ".~>x-", strict=True)) | dict.fromkeys("\u2068\u2069", "")  # isolates: not seen
 _ANY_HEIGHT = 25
 _UNLIMITED = 1_000_000  # what is not a terminal has no width
 
@@ -28,7 +30,7 @@ def terminal(color: str, width: int | None) -> Terminal:
         sys.stdout.reconfigure(errors="attnviz")  # a character that the locale lacks is no reason to fail
     if width is None:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED
-    return Terminal(
+    screen = Terminal(
         force_terminal={"always": True, "never": False}.get(color),
         no_color={"always": False, "never": True}.get(color),
         highlight=False,
@@ -38,6 +40,9 @@ def terminal(color: str, width: int | None) -> Terminal:
         height=_ANY_HEIGHT,  # else rich takes a dumb terminal for 80 columns, whatever its width
         _environ=_environment(color),
     )
+    if sys.stdout.isatty() and not screen.is_dumb_terminal:
+        screen.push_render_hook(KeptColumns())
+    return screen
 
 
 def _environment(color: str) -> dict[str, str]:
@@ -50,4 +55,5 @@ def _spelled_out(error: UnicodeError) -> tuple[str, int]:
     """A character that an encoding lacks: one of the same width in its place, or its number."""
     assert isinstance(error, UnicodeEncodeError)
     char = error.object[error.start]
-    return _STAND_INS.get(char) or char.encode("ascii", "backslashreplace").decode(), error.start + 1
+    spelled = char.encode("ascii", "backslashreplace").decode()
+    return _STAND_INS.get(char, spelled), error.start + 1

@@ -1,45 +1,78 @@
-"""Where texts come from: the arguments, a file, or standard input; a line a text, read as they come."""
+"""Where texts come from, and records in their place: the arguments, a file, or standard input."""
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import count, islice
+from dataclasses import dataclass, replace
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
+from attnviz.cli.lines import LONGEST_RECORD, LONGEST_TEXT, lines_of
 from attnviz.cli.output import complain
-from attnviz.errors import HOW_TO_CUT, InputError, TextError, UsageError
+from attnviz.errors import HOW_TO_CUT, AttnvizError, InputError, RecordError, TextError, UsageError
 
 STANDARD_INPUT = "-"
-_LONGEST = 2_000_000  # bytes of a line that are read; what is longer than any model reads need not fill the memory
+
+FAILURES = TextError, RecordError
+"""What may be wrong with one text, or record, that is no reason not to do the others."""
+
+_TOGETHER = 64
+"""How many texts are handed over together at most."""
+
+_BYTES_TOGETHER = 2**22
+"""How many bytes they have, unless one has more: saved records are long."""
+
+_SAVED = {".npz": "npz", ".json": "json", ".jsonl": "json"}
+"""What a file holds that is read in place of a text and a model, by its suffix; see `READERS`."""
+
+_KEY = re.compile(rb'"attention"\s*:')
+_ZIP = b"PK\x03\x04"  # how an NPZ archive begins, and no text
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One text, not decoded yet, and its number; `place` says where it stands, None if it is the only one."""
+    """One text, not decoded yet, and its number; `place` says where it stands, None if it is the only one.
 
-    index: int
+    Or the record that was `saved` of one, in that format. `more` says that the next one, if any, is there already.
+    """
+
     raw: bytes
     place: str | None = None
     whole: bool = True
+    saved: str | None = None
+    more: bool = True
+    index: int = 0
 
     def text(self) -> str:
         """The text itself.
 
         Raises:
-            TextError: it is not valid UTF-8, or too long to have been read whole.
+            TextError: it is not valid UTF-8, too long to have been read whole, or no text but a saved record.
         """
-        if not self.whole:
-            raise TextError(f"The line is longer than {_LONGEST:,} bytes. {HOW_TO_CUT}")
+        if self.saved:
+            raise TextError("This is a saved record: give the text itself, for it takes a model to do this.")
+        if not self.whole or len(self.raw) > LONGEST_TEXT:
+            raise TextError(f"The line is longer than {LONGEST_TEXT:,} bytes. {HOW_TO_CUT}")
         try:
             return self.raw.decode()
         except UnicodeDecodeError as error:
             byte = f"byte {error.start + 1} (0x{self.raw[error.start]:02x})"
             raise TextError(f"The text is not valid UTF-8 at {byte}. Save it as UTF-8 and try again.") from None
 
+    def record(self) -> bytes:
+        """The saved record, as it was read.
+
+        Raises:
+            RecordError: it is too long to have been read whole.
+        """
+        if not self.whole:
+            raise RecordError(f"The line is longer than {LONGEST_RECORD:,} bytes: save so much as npz.")
+        return self.raw
+
 
 def sources(texts: Sequence[str], file: Path | None) -> Iterator[Source]:
-    """The texts that were asked for, in order.
+    """The texts and saved records that were asked for, in order.
 
     Raises:
         UsageError: no text was given, or both texts and a file.
@@ -48,52 +81,96 @@ def sources(texts: Sequence[str], file: Path | None) -> Iterator[Source]:
     if file and texts:
         raise UsageError("Texts and --file were given: give one or the other.")
     if file and str(file) != STANDARD_INPUT:
-        return _lines_of_file(file)
-    if file or not texts or list(texts) == [STANDARD_INPUT]:
-        return _lines_of_standard_input(asked_for=bool(file or texts))
-    raws = [text.encode("utf-8", "surrogateescape") for text in texts]  # how Python keeps arguments that are not UTF-8
-    if len(raws) == 1:
-        return iter([Source(0, raws[0])])
-    return (Source(index, raw, f"text {index + 1}") for index, raw in enumerate(raws))
+        found = _of_file(file)
+    elif file or not texts or list(texts) == [STANDARD_INPUT]:
+        found = _of_standard_input(asked_for=bool(file or texts))
+    else:
+        found = _of_arguments(texts)
+    return (replace(source, index=index) for index, source in enumerate(found))
 
 
-def _lines_of_file(file: Path) -> Iterator[Source]:
+def names_saved(argument: str) -> bool:
+    """Whether an argument is no text, but names a file that holds saved records."""
     try:
-        with file.open("rb") as lines:
-            yield from _lines(lines, f" of {file}")
+        return _like_saved(argument) and Path(argument).is_file()
+    except OSError:  # longer than any name
+        return False
+
+
+def _like_saved(argument: str) -> bool:
+    return Path(argument).suffix.lower() in _SAVED
+
+
+def _of_arguments(texts: Sequence[str]) -> Iterator[Source]:
+    for number, text in enumerate(texts, 1):
+        if names_saved(text):
+            yield from _of_saved(Path(text))
+        else:
+            if _like_saved(text) and not re.search(r"\s", text):
+                complain(f"Note: {text} is read as a text, because there is no such file.")
+            raw = text.encode("utf-8", "surrogateescape")  # how Python keeps arguments that are not UTF-8
+            yield Source(raw, f"text {number}" if len(texts) > 1 else None)
+
+
+def _of_saved(path: Path) -> Iterator[Source]:
+    """The records of a file; JSON is one a line, or one that is spread over many."""
+    saved = _SAVED[path.suffix.lower()]
+    try:
+        with path.open("rb") as file:
+            if saved == "npz" or (path.suffix.lower() == ".json" and _is_spread(file)):
+                yield Source(file.read(), str(path), saved=saved)
+                return
+            for line in lines_of(file):
+                yield Source(line.raw, f"line {line.number} of {path}", line.whole, saved)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _is_spread(file: BufferedReader) -> bool:
+    first = file.readline(LONGEST_RECORD)
+    file.seek(0)
+    return not first.rstrip().endswith(b"}")
+
+
+def _of_file(file: Path) -> Iterator[Source]:
+    try:
+        with file.open("rb") as stream:
+            yield from _of_stream(stream, str(file))
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}.") from error
 
 
-def _lines_of_standard_input(asked_for: bool) -> Iterator[Source]:
+def _of_standard_input(asked_for: bool) -> Iterator[Source]:
     if sys.stdin is None or (sys.stdin.isatty() and not asked_for):
         raise UsageError('There is no text. Give one, as in: attnviz show "The big fluffy dog", or pipe lines in.')
     try:
-        yield from _lines(sys.stdin.buffer, "")
+        yield from _of_stream(cast(BufferedReader, sys.stdin.buffer), None)
     except OSError as error:
         raise InputError(f"Standard input cannot be read: {error.strerror}.") from error
 
 
-def _lines(lines: BinaryIO, whose: str) -> Iterator[Source]:
-    """The lines that are not blank; none is read before it is wanted, so that a pipe is answered line by line."""
-    index = 0
-    for number in count(1):
-        line = lines.readline(_LONGEST)
-        if not line:
-            return
-        whole = len(line) < _LONGEST or line.endswith(b"\n") or _skip_rest(lines)
-        raw = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-        if raw.decode(errors="replace").strip():
-            yield Source(index, raw.rstrip(b"\r\n"), f"line {number}{whose}", whole)
-            index += 1
+def _of_stream(stream: BufferedReader, name: str | None) -> Iterator[Source]:
+    """What the lines of a stream hold, or the archive that it is."""
+    if stream.peek(len(_ZIP)).startswith(_ZIP):
+        yield Source(stream.read(), name or "standard input", saved="npz")
+        return
+    for line in lines_of(stream):
+        place = f"line {line.number} of {name}" if name else f"line {line.number}"
+        yield Source(line.raw, place, line.whole, "json" if _is_record(line.raw) else None, line.more)
 
 
-def _skip_rest(lines: BinaryIO) -> bool:
-    """Reads on to the end of the line; whether it had ended already."""
-    skipped = rest = lines.readline(_LONGEST)
-    while rest and not rest.endswith(b"\n"):
-        rest = lines.readline(_LONGEST)
-    return not skipped
+def _is_record(line: bytes) -> bool:
+    """Whether a line is a JSON object that has "attention", or one that is broken: texts do not begin like that."""
+    if not line[:99].lstrip().startswith(b"{") or not _KEY.search(line):
+        return False
+    if len(line) > LONGEST_TEXT:
+        return True
+    import orjson
+
+    try:
+        return "attention" in orjson.loads(line)
+    except ValueError:
+        return True
 
 
 def for_each_text(found: Iterable[Source], work: Callable[[int, str], None]) -> bool:
@@ -106,17 +183,17 @@ def for_each_text(found: Iterable[Source], work: Callable[[int, str], None]) -> 
     for source in found:
         try:
             work(source.index, source.text())
-        except TextError as error:
+        except FAILURES as error:
             report(source, error)
             failed = True
     return not failed
 
 
-def report(source: Source, error: TextError) -> None:
+def report(source: Source, error: AttnvizError) -> None:
     """Says what is wrong with one of several texts.
 
     Raises:
-        TextError: it is the only one.
+        AttnvizError: it is the only one.
     """
     if source.place is None:
         raise error
@@ -124,7 +201,13 @@ def report(source: Source, error: TextError) -> None:
 
 
 def chunks(found: Iterable[Source]) -> Iterator[Sequence[Source]]:
-    """Some texts at a time."""
-    left = iter(found)
-    while chunk := list(islice(left, 1)):
+    """Those that are there together, so that none waits for one that has yet to come."""
+    chunk: list[Source] = []
+    for source in found:
+        chunk.append(source)
+        full = len(chunk) == _TOGETHER or sum(len(one.raw) for one in chunk) >= _BYTES_TOGETHER
+        if full or not source.more:
+            yield chunk
+            chunk = []
+    if chunk:
         yield chunk

@@ -267,7 +267,8 @@ class Model(ABC):
 
         def update(block: Block) -> None:
             text, part = parts[block.text]
-            folds[text][block.kind].update(part.placed(block, text))
+            if (fold := folds[text].get(block.kind)) is not None:  # a text has none where it lacks the rows
+                fold.update(part.placed(block, text))
 
         wanted = select if parts[0][1].own is None else replace(select, rows=None)  # rows are counted in the whole
         self.run([part.reading for _, part in parts], wanted, update)
@@ -313,7 +314,7 @@ class Model(ABC):
         """
         name, stacks = self.card.name, {kind: self.card.stacks[kind] for kind in self.kinds(select)}
         return {
-            kind: Wanted(kind, select.layers_of(stack.layers, name), select.heads_of(stack.heads, name))
+            kind: Wanted(kind, select.layers_of(stack.layers, name), select.heads_of(range(stack.heads), name))
             for kind, stack in stacks.items()
         }
 
@@ -323,12 +324,7 @@ class Model(ABC):
         Raises:
             UsageError: the model has no such kind.
         """
-        kinds = select.kinds or tuple(self.card.stacks)
-        for kind in kinds:
-            if kind not in self.card.stacks:
-                there = ", ".join(kind.value for kind in self.card.stacks)
-                raise UsageError(f"{self.card.name} has no {kind.value} attention, only: {there}.")
-        return kinds
+        return select.kinds_of(tuple(self.card.stacks), self.card.name)
 
     def _axes(self, reading: Reading, select: Selection, wanted: Wanted) -> Axes:
         queries, keys = reading.axes(wanted.kind)
@@ -347,8 +343,7 @@ class Model(ABC):
 
     def _folds(self, reading: Reading, select: Selection, by: Grouping) -> dict[Kind, Collect | Group]:
         """For each kind the fold that keeps every weight of the wanted rows, or the weights between groups."""
-        if select.rows is not None and by is not By.TOKEN:
-            raise UsageError("Single rows are shown with all their keys: group tokens, or choose rows, but not both.")
+        select.check(by)
         folds: dict[Kind, Collect | Group] = {}
         for axes in self.axes(reading, select):
             if by is By.TOKEN:
@@ -357,3 +352,10 @@ class Model(ABC):
                 queries, keys = (grouped(tokens, by) for tokens in (axes.query_tokens, axes.key_tokens))
                 folds[axes.kind] = Group(axes, queries, keys)
         return folds
+
+
+def rows_among(readings: Sequence[Reading], kind: Kind, select: Selection) -> list[int]:
+    """The rows that are wanted in any of these readings, in order."""
+    if select.rows is None:
+        return list(range(len(readings[0].axes(kind)[0])))
+    return sorted({row for reading in readings for row in select.rows_of(reading.axes(kind)[0])})

@@ -9,13 +9,13 @@ from typing import Any, Self
 import numpy as np
 
 from attnviz.attention import Kind, Selection
-from attnviz.folds import Block
-from attnviz.models.base import Each, Model, Reading, Wanted
+from attnviz.folds import Block, stretches
+from attnviz.models.base import Each, Model, Reading, Wanted, rows_among
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
 from attnviz.reference.tracing import Notes, traced
-from attnviz.reference.transformer import Config, Positions, WatchLayers, transformer, unwatched
+from attnviz.reference.transformer import Config, Positions, WatchLayers, show_layer, transformer, unwatched
 
 
 class ReferenceModel(Model):
@@ -39,11 +39,22 @@ class ReferenceModel(Model):
         return kind
 
     def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
-        """See `Model.run`; layers above the last one wanted are not run."""
+        """See `Model.run`; of the last layer wanted only the weights are computed, and no layer above it is run."""
         (wanted,) = self.wanted(select).values()
+        if not wanted.layers:
+            return
         with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
-            depth = max(wanted.layers, default=-1) + 1
-            self._transformed(ids_of(readings), self.types(readings), watch=watching(wanted, each), depth=depth)
+            show_layer(
+                max(wanted.layers),
+                ids_of(readings),
+                self.parameters,
+                self.shape,
+                types=self.types(readings),
+                heads=wanted.heads,
+                rows=stretches(rows_among(readings, wanted.kind, select)),
+                watch=handing_over(wanted, each),
+                watch_below=watching(wanted, each),
+            )
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Model.trace`."""
@@ -79,11 +90,21 @@ def watching(wanted: Wanted | None, each: Each) -> WatchLayers:
     """Hands over the blocks of those layers and heads that are wanted of one kind, if it is, a text at a time."""
     if wanted is None:
         return unwatched
-    heads = list(wanted.heads)
+    hand_over, heads = handing_over(wanted, each), list(wanted.heads)
 
     def watch(layer: int, first_row: int, weights: Array) -> None:
         if layer in wanted.layers:
-            for text, own in enumerate(weights):  # [heads, rows, keys]
-                each(Block.starting(wanted.kind, layer, wanted.heads, first_row, own[heads], text))
+            every = heads == list(range(weights.shape[1]))
+            hand_over(layer, first_row, weights if every else weights[:, heads])
+
+    return watch
+
+
+def handing_over(wanted: Wanted, each: Each) -> WatchLayers:
+    """Hands over blocks [texts, heads, rows, keys] of nothing but wanted heads, a text at a time."""
+
+    def watch(layer: int, first_row: int, weights: Array) -> None:
+        for text, own in enumerate(weights):  # [heads, rows, keys]
+            each(Block.starting(wanted.kind, layer, wanted.heads, first_row, own, text))
 
     return watch

@@ -34,9 +34,25 @@ def load(name: str, loading: Loading = DEFAULT) -> Model:
         if loading.engine is Engine.TRANSFORMERS:
             raise UsageError(f"{visible(name)} runs on the reference engine only: leave --engine out.")
         return builtin.load(folder)
-    from attnviz.models import automatic, hub  # what is built in need not wait for them
+    from attnviz.models import automatic  # what is built in need not wait for it
 
-    return automatic.load(name, minilm() if name == MINILM else hub.locate(name, loading), loading)
+    return automatic.load(name, locate(name, loading), loading)
+
+
+def locate(name: str, loading: Loading = DEFAULT) -> Path:
+    """The folder that holds the files of the model of this name.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be downloaded; the message says what to do.
+        UsageError: a revision of a folder was asked for.
+    """
+    if folder := builtin.folders().get(ALIASES.get(name, name)):
+        return folder
+    if name == MINILM:
+        return minilm()
+    from attnviz.models import hub
+
+    return hub.locate(name, loading)
 
 
 def minilm() -> Path:

@@ -1,6 +1,6 @@
 """Multi-head attention: the width split among heads that attend each on its own (Vaswani et al. 2017, 3.2.2)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from attnviz.reference import masks
 from attnviz.reference.arrays import Array, namespace
@@ -42,24 +42,26 @@ def attend_in_blocks(
     *,
     causal: bool = False,
     bias: Bias | None = None,
+    start: int = 0,
 ) -> Array:
     """Attention of all heads, some query rows at a time: [..., heads, q, d] -> [..., heads, q, d].
 
-    If it is causal, the keys after the last of these rows are not looked at, nor are they in the weights watched.
+    The first query is at the position `start`. If it is causal, the keys after the last of these rows are not looked
+    at, nor are they in the weights watched.
     """
     xp = namespace(queries)
     if causal:
         mask = both(masks.causal, mask) if mask else masks.causal
-    count, seen = queries.shape[-2], keys.shape[-2]
+    end, seen = start + queries.shape[-2], keys.shape[-2]
     rows = max(1, AT_ONCE // (queries.shape[-3] * seen))
-    positions = xp.arange(max(count, seen), device=queries.device)
+    positions = xp.arange(max(end, seen), device=queries.device)
     outputs = []
-    for first in range(0, count, rows):
-        last = min(first + rows, count)
+    for first in range(start, end, rows):
+        last = min(first + rows, end)
         until = last if causal else seen
         at = positions[first:last, None], positions[None, :until]
         allowed, added = mask(*at) if mask else None, bias(*at) if bias else None
-        seen_by = queries[..., first:last, :], keys[..., :until, :], values[..., :until, :]
+        seen_by = queries[..., first - start : last - start, :], keys[..., :until, :], values[..., :until, :]
         weights, output = attention(*seen_by, allowed, added)
         watch(first, weights)
         outputs.append(output)
@@ -87,26 +89,76 @@ def multi_head_attention(
     `norm_epsilon`, the queries and keys of each head are normed before they meet (Henry et al. 2020).
     x [..., q, width], context [..., k, width] -> [..., q, width].
     """
-    key_heads = key_heads or heads
-    queries = split(linear(x, parameters.within("query")), heads)  # [..., heads, q, d]
-    keys = split(linear(context, parameters.within("key")), key_heads)  # [..., key heads, k, d]
-    values = split(linear(context, parameters.within("value")), key_heads)  # [..., key heads, k, d]
+    queries, keys = _meeting(x, context, parameters, heads, key_heads, norm_epsilon, turn, note)
+    values = split(linear(context, parameters.within("value")), key_heads or heads)  # [..., key heads, k, d]
+    note("value", values)
+    keys, values = (_of_heads(shared, range(heads), heads) for shared in (keys, values))  # [..., heads, k, d]
+    mixed = attend_in_blocks(queries, keys, values, mask, watch, causal=causal, bias=bias)  # [..., heads, q, d]
+    note("mixed", mixed)
+    return linear(merge(mixed), parameters.within("output"))
+
+
+def some_weights(
+    x: Array,
+    context: Array,
+    parameters: Parameters,
+    heads: int,
+    *,
+    wanted: Sequence[int],
+    rows: Sequence[range],
+    watch: Watch,
+    key_heads: int | None = None,
+    norm_epsilon: float | None = None,
+    mask: Mask | None = None,
+    causal: bool = False,
+    turn: Turn | None = None,
+    bias: Bias | None = None,
+) -> None:
+    """Shows the weights of the wanted heads in some stretches of rows, and computes nothing from them.
+
+    All else is as in `multi_head_attention`.
+    """
+    queries, keys = _meeting(x, context, parameters, heads, key_heads, norm_epsilon, turn, silent)
+    queries, keys = (_of_heads(vectors, wanted, heads) for vectors in (queries, keys))  # [..., wanted, tokens, d]
+    nothing = keys[..., :0]  # values of no width
+    own = None if bias is None else lambda *positions: _of_heads(bias(*positions), wanted, heads)
+    for some in rows:
+        asking = queries[..., some.start : some.stop, :]
+        attend_in_blocks(asking, keys, nothing, mask, watch, causal=causal, bias=own, start=some.start)
+
+
+def _meeting(
+    x: Array,
+    context: Array,
+    parameters: Parameters,
+    heads: int,
+    key_heads: int | None,
+    norm_epsilon: float | None,
+    turn: Turn | None,
+    note: Note,
+) -> tuple[Array, Array]:
+    """The queries [..., heads, q, d] and keys [..., key heads, k, d] as they meet: normed and turned."""
+    queries = split(linear(x, parameters.within("query")), heads)
+    keys = split(linear(context, parameters.within("key")), key_heads or heads)
     if norm_epsilon is not None:
         queries = rms_norm(queries, parameters.within("query_norm"), norm_epsilon)
         keys = rms_norm(keys, parameters.within("key_norm"), norm_epsilon)
     note("query", queries)
     note("key", keys)
-    note("value", values)
     if turn:
         queries, keys = turn(queries), turn(keys)
         note("turned_query", queries)
         note("turned_key", keys)
-    if key_heads != heads:
-        xp = namespace(keys)
-        keys, values = (xp.repeat(shared, heads // key_heads, axis=-3) for shared in (keys, values))
-    mixed = attend_in_blocks(queries, keys, values, mask, watch, causal=causal, bias=bias)  # [..., heads, q, d]
-    note("mixed", mixed)
-    return linear(merge(mixed), parameters.within("output"))
+    return queries, keys
+
+
+def _of_heads(given: Array, wanted: Sequence[int], heads: int) -> Array:
+    """What each of the wanted of so many heads has, alone or in a group: [..., groups, n, d] -> [..., wanted, n, d]."""
+    groups = given.shape[-3]
+    if list(wanted) == list(range(groups)):
+        return given
+    xp = namespace(given)
+    return xp.take(given, xp.asarray([head * groups // heads for head in wanted], device=given.device), axis=-3)
 
 
 def value_map(parameters: Parameters, head: int, heads: int, key_heads: int | None = None) -> tuple[Array, Array]:

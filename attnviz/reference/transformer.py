@@ -1,12 +1,12 @@
 """The transformer: embeddings, then layers of attention and feed-forward (Vaswani et al. 2017, figure 1)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
 from attnviz.reference.arrays import Array, namespace
-from attnviz.reference.heads import Watch, multi_head_attention
+from attnviz.reference.heads import Watch, multi_head_attention, some_weights
 from attnviz.reference.layers import ACTIVATIONS, NORMS, Norm, feed_forward, linear
 from attnviz.reference.masks import Mask, both, sliding_window
 from attnviz.reference.parameters import Parameters
@@ -92,8 +92,8 @@ def transformer(
     """Token ids to contextual vectors: [..., tokens] -> [..., tokens, width].
 
     `types` [..., tokens] tells the texts of a pair apart, `context` [..., keys, width] is what an encoder made of the
-    text that this one's layers also look at. Only the first `depth` layers run if it is given. Pre-norm models norm
-    what comes out of the last.
+    text that this one's layers also look at. Pre-norm models norm what comes out of the last layer. Only the first
+    `depth` layers run if it is given, and what comes out of them is what the next would read.
     """
     x = embed(ids, parameters, config, types, note)
     turn, bias = turning(x, config), biased(parameters, config)
@@ -111,7 +111,43 @@ def transformer(
             watch_context=partial(watch_context, layer),
             note=within(note, f"layers.{layer}"),
         )
-    return _norm(x, parameters, "norm", config) if config.norm_first else x
+    return _norm(x, parameters, "norm", config) if config.norm_first and depth is None else x
+
+
+def show_layer(
+    layer: int,
+    ids: Array,
+    parameters: Parameters,
+    config: Config,
+    *,
+    heads: Sequence[int],
+    rows: Sequence[range],
+    types: Array | None = None,
+    watch: WatchLayers,
+    watch_below: WatchLayers = unwatched,
+) -> None:
+    """Shows the self-attention of one layer: the weights of some heads in some stretches of rows.
+
+    The layers below it run whole, nothing else of this one does, and none above it.
+    """
+    x = transformer(ids, parameters, config, types=types, watch=watch_below, depth=layer)
+    own = parameters.within(f"layers.{layer}")
+    read = _norm(x, own, "attention_norm", config) if config.norm_first else x
+    some_weights(
+        read,
+        read,
+        own.within("attention"),
+        config.heads,
+        wanted=heads,
+        rows=rows,
+        watch=partial(watch, layer),
+        key_heads=config.key_heads,
+        norm_epsilon=config.epsilon if config.norm_heads else None,
+        mask=masked(None, config, layer),
+        causal=config.causal,
+        turn=turning(x, config),
+        bias=biased(parameters, config),
+    )
 
 
 def embed(ids: Array, parameters: Parameters, config: Config, types: Array | None = None, note: Note = silent) -> Array:

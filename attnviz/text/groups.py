@@ -56,8 +56,8 @@ def grouping(name: str) -> Grouping:
     Raises:
         UsageError: nothing is.
     """
-    if (count := name.removeprefix(_BINS)) != name and count.isdecimal():
-        return Bins(int(count))
+    if bins := re.fullmatch(rf"{_BINS}(\d{{1,9}})", name):
+        return Bins(int(bins[1]))
     if name in (by.value for by in By):
         return By(name)
     raise UsageError(f"Nothing can be grouped by {name!r}: choose {', '.join(by.value for by in By)} or bins:256.")

@@ -45,35 +45,60 @@ class Format:
     header: bytes = b""
 
 
+ARRAYS = "weights", "layers", "heads", "query_tokens", "key_tokens"
+"""The parts of a record that are arrays of an NPZ archive."""
+
+RECORD = "record"
+"""The array of an NPZ archive that holds all other parts, as JSON."""
+
+
 def to_json(result: Result) -> bytes:
     """One line: the text, the model, and the weights of each kind as nested lists [layer][head][query][key]."""
+    return json_line(_fields(result))
+
+
+def to_npz(result: Result) -> bytes:
+    """The arrays `weights, layers, heads, query_tokens, key_tokens`, prefixed by the kind if there are several.
+
+    What else is known stands in the array `record`, as the JSON of `to_json` without these.
+    """
+    import numpy as np
+
+    fields = _fields(result)
+    arrays: dict[str, Any] = {}
+    for record in fields["attention"]:
+        prefix = f"{record['kind']}_" if len(result.attention) > 1 else ""
+        arrays |= {prefix + name: record[name] for name in ARRAYS}
+    rest = [{name: value for name, value in record.items() if name not in ARRAYS} for record in fields["attention"]]
+    arrays[RECORD] = json_line(fields | {"attention": rest}).decode().rstrip()
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+def _fields(result: Result) -> dict[str, Any]:
+    """All that is known of a result but its place in the input."""
     first = result.attention[0]
     written = {"written": True, "ended": result.ended} if result.written else {}
     beside = {"pair": result.pair, "target": result.target, **written}
-    record = {
+    return {
         "text": result.text,
         **{key: value for key, value in beside.items() if value is not None},
         "model": first.model,
         "engine": first.engine.value,
-        "attention": [_fields(attention) for attention in result.attention],
+        "attention": [_record(attention) for attention in result.attention],
     }
-    return json_line(record)
 
 
-def _fields(attention: "Attention") -> dict[str, Any]:
+def _record(attention: "Attention") -> dict[str, Any]:
     import numpy as np
 
     return {
         "kind": attention.kind.value,
         "layers": attention.layers,
         "heads": attention.heads,
-        "query_tokens": [token.text for token in attention.query_tokens],
-        "key_tokens": [token.text for token in attention.key_tokens],
-        "query_spans": [token.span for token in attention.query_tokens],
-        "key_spans": [token.span for token in attention.key_tokens],
-        "query_segments": [None if token.special else token.segment for token in attention.query_tokens],
-        "key_segments": [None if token.special else token.segment for token in attention.key_tokens],
-        "query_predicts": [token.predicts for token in attention.query_tokens],
+        **_tokens("query", attention.query_tokens),
+        **_tokens("key", attention.key_tokens),
         "by": attention.by.value,
         "precision": attention.precision,
         "sink": attention.sink,
@@ -82,24 +107,18 @@ def _fields(attention: "Attention") -> dict[str, Any]:
     }
 
 
-def to_npz(result: Result) -> bytes:
-    """The arrays `weights, layers, heads, query_tokens, key_tokens`, prefixed by the kind if there are several."""
-    import numpy as np
-
-    several = len(result.attention) > 1
-    arrays: dict[str, Any] = {}
-    for attention in result.attention:
-        prefix = f"{attention.kind.value}_" if several else ""
-        arrays |= {
-            f"{prefix}weights": attention.weights,
-            f"{prefix}layers": np.array(attention.layers),
-            f"{prefix}heads": np.array(attention.heads),
-            f"{prefix}query_tokens": np.array([token.text for token in attention.query_tokens]),
-            f"{prefix}key_tokens": np.array([token.text for token in attention.key_tokens]),
-        }
-    file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
-    return file.getvalue()
+def _tokens(axis: str, tokens: Sequence["Token"]) -> dict[str, Any]:
+    """What the tokens of an axis are, and if they were read in windows, in which."""
+    windows = [token.window for token in tokens]
+    fields = {
+        "tokens": [token.text for token in tokens],
+        "positions": [token.position for token in tokens],
+        "spans": [token.span for token in tokens],
+        "segments": [None if token.special else token.segment for token in tokens],
+        "predicts": [token.predicts for token in tokens],
+        **({} if set(windows) <= {None} else {"windows": windows}),
+    }
+    return {f"{axis}_{name}": entries for name, entries in fields.items()}
 
 
 def _separated(delimiter: str) -> Format:

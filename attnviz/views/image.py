@@ -5,7 +5,6 @@ matplotlib takes longer to import than all the rest, so only the functions that 
 
 import io
 import math
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -14,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attnviz.attention import Attention, Weights, Word
-from attnviz.text import Token
-from attnviz.views.image_labels import FONT, Label, ellipsised, missing_glyphs, missing_glyphs_ignored, token_labels
+from attnviz.text import Bins, Token
+from attnviz.views.image_fonts import FONT, fonts_for
+from attnviz.views.image_labels import Label, ellipsised, token_labels
+from attnviz.views.image_png import png
 from attnviz.views.image_sheet import GAP, NUMBER_ROOM, Panel, Sheet, draw
 from attnviz.views.image_style import Style
 from attnviz.views.image_words import axes_caption, grid_caption, heading, indexed, places, remarks, stem
@@ -25,11 +26,8 @@ from attnviz.views.names import head_name, index_name
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SAVING: dict[str, dict[str, Any]] = {
-    "png": {"pil_kwargs": {"compress_type": zlib.Z_RLE}},  # large even areas: as small, in two thirds of the time
-    "svg": {"metadata": {"Date": None}},
-    "pdf": {"metadata": {"CreationDate": None}},
-}
+_DATES = {"svg": "Date", "pdf": "CreationDate"}
+_INSTALL = "install one that does, such as Noto."
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,7 @@ class _Room:
 
 
 _HEAD = _Room(side=300, least=10.5, most=24, limit=1000)
+_HEAD_OF_BINS = _Room(side=480, least=2.4, most=24, limit=1000)  # smaller cells: only some of them get a label
 _LAYER = _Room(side=150, least=9, most=18, limit=264, text_size=7)
 _LAYER_WIDTH = 1100  # points that the heads of a layer may fill before they are wrapped into several rows
 _TOKEN_KEYS = _Room(side=240, least=10.5, most=18, limit=720)
@@ -89,10 +88,11 @@ _GRID_GAP = 4  # points between heads
 
 def _head_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
     """A picture a head."""
+    room = _HEAD_OF_BINS if isinstance(attention.by, Bins) else _HEAD
     for layer in attention.layers:
         for head in attention.heads:
             where = places((layer,), (head,))
-            yield _side_by_side(attention, attention.head(layer, head)[None], [""], where, where, _HEAD, style)
+            yield _side_by_side(attention, attention.head(layer, head)[None], [""], where, where, room, style)
 
 
 def _layer_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
@@ -115,7 +115,8 @@ def _side_by_side(
     turned = style.orientation.turned(weights)  # [heads, rows, columns]
     pool = room.pools(turned, style)
     down, across = style.orientation.axes("queries", "keys")
-    rows, columns = map(token_labels, style.orientation.axes(attention.query_tokens, attention.key_tokens), pool)
+    axes = style.orientation.axes(attention.query_tokens, attention.key_tokens)
+    rows, columns = (token_labels(tokens, attention.by, p) for tokens, p in zip(axes, pool, strict=True))
     panels = [Panel(_pooled(w, pool), rows, columns, title, across) for w, title in zip(turned, titles, strict=True)]
     cell = room.cells(panels[0].cells, style)
     in_a_row = max(int(_LAYER_WIDTH / (panels[0].cells.shape[1] * cell[0] + GAP)), 1)
@@ -129,7 +130,7 @@ def _side_by_side(
         remarks=remarks(attention, where, pool, style),
         caption=axes_caption(attention, style),
     )
-    return _picture(stem(name), sheet, style)
+    return _picture(stem(name), sheet, style.suiting(attention.by))
 
 
 def _grid_picture(attention: Attention, style: Style) -> Iterator[Picture]:
@@ -158,7 +159,7 @@ def _grid_picture(attention: Attention, style: Style) -> Iterator[Picture]:
         remarks=remarks(attention, where, pool, style),
         caption=grid_caption(attention, style),
     )
-    yield _picture(stem(where), sheet, style)
+    yield _picture(stem(where), sheet, style.suiting(attention.by))
 
 
 LAYOUTS: dict[Layout, Callable[[Attention, Style], Iterator[Picture]]] = {
@@ -187,7 +188,7 @@ def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
         Panel(
             _pooled(weights.reshape(len(heads), len(tokens)), (1, pool)),
             heads,
-            token_labels(tokens, pool),
+            token_labels(tokens, attention.by, pool),
             title,
             name,
             rules=range(len(attention.heads), len(heads), len(attention.heads)),
@@ -205,7 +206,7 @@ def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
     position = attention.pieces(word)[0].position
     letters = "".join(char for char in word.text if char.isalnum())[:24]
     where = stem(places(attention.layers, attention.heads))
-    return _picture("-".join(filter(None, (f"token{position}", letters, where))), sheet, style)
+    return _picture("-".join(filter(None, (f"token{position}", letters, where))), sheet, style.suiting(attention.by))
 
 
 def _sides(attention: Attention, word: Word, named: str) -> list[tuple[str, Weights, tuple[Token, ...], str]]:
@@ -221,26 +222,30 @@ def _sides(attention: Attention, word: Word, named: str) -> list[tuple[str, Weig
 def render(figure: "Figure", file_format: str) -> bytes:
     """The figure as a file of one of the `IMAGE_FORMATS`: the same bytes whenever it is drawn.
 
-    The text of an SVG stays text: it can be searched and edited, and a viewer's fonts may have glyphs that are missing
-    here. They are as a rule narrower than the font that was measured, so labels still fit.
+    The text of an SVG stays text: it can be searched and edited. A viewer that lacks the fonts that were measured here
+    takes others, which are as a rule narrower, so labels still fit.
     """
     from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    if file_format == "png":
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.draw()
+        return png(np.asarray(canvas.buffer_rgba())[..., :3], figure.dpi)
     file = io.BytesIO()
     fonts = rc_context({"font.sans-serif": [FONT], "svg.fonttype": "none", "pdf.fonttype": 42})
-    with fonts, rc_context({"svg.hashsalt": "attnviz", "savefig.bbox": None}), missing_glyphs_ignored():
-        figure.savefig(file, format=file_format, dpi=figure.dpi, **_SAVING[file_format])
+    with fonts, rc_context({"svg.hashsalt": "attnviz", "savefig.bbox": None}):
+        figure.savefig(file, format=file_format, dpi=figure.dpi, metadata={_DATES[file_format]: None})
     return file.getvalue()
 
 
 def _picture(name: str, sheet: Sheet, style: Style) -> Picture:
     """The sheet drawn, with a note on whatever could not be shown as it was asked for."""
-    figure = draw(sheet, style)
-    notes = []
+    fonts = fonts_for(sheet.texts())
+    figure = draw(sheet.spelled(fonts) if fonts.lacking else sheet, style, fonts)
+    notes = [f"No font here has {script}, so codes stand for them: {_INSTALL}" for script in fonts.scripts()]
     if style.annotate and not sheet.numbers_fit:
         notes.append("There is no room for numbers in the cells, so they are left out.")
-    if strange := missing_glyphs(sheet.texts()):
-        notes.append(f"No font here has glyphs for {strange[:40]}: they are shown as boxes.")
     if figure.dpi < style.dpi:
         notes.append(f"At {style.dpi} dpi the picture would be too large: it has {figure.dpi:g}.")
     return Picture(name, figure, tuple(notes))

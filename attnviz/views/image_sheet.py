@@ -2,30 +2,29 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attnviz.attention import Weights
-from attnviz.views.image_labels import LINE, Label, font, text_width, thinned, wrapped
+from attnviz.views.image_fonts import Fonts
+from attnviz.views.image_labels import LINE, Label, thinned
+from attnviz.views.image_page import INK, MUTED, Page
 from attnviz.views.image_style import Scale, Style, scale_of
 from attnviz.views.names import decimals
 
 if TYPE_CHECKING:
-    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-INK, MUTED = "#262626", "#8c8c8c"
 _HEADING, _SMALL, _NUMBER = 10.5, 7.5, 6.0  # sizes of text in points
 GAP = 12.0  # points between the parts of a sheet
-_MARGIN, _PAD = 8.0, 3.5  # points round the sheet, and between cells and their labels
+_PAD = 3.5  # points between cells and their labels
 _BAR_WIDTH, _BAR_HEIGHT = 8.0, (70.0, 180.0)  # points; the height follows the panels between these two
 NUMBER_ROOM = 14.0  # the side in points of the smallest cell that a number is legible in
 _NUMBER_HEIGHT = 9.0  # the least height in points of an oblong one
 _NARROWEST = 250.0  # points that the lines of a heading may fill, however small the panels are
-_LARGEST = 12_000  # pixels on either side of a picture
 _DARK = 0.5  # a colour of lower luma than this is written on in white
 
 
@@ -42,6 +41,11 @@ class Panel:
     title: str = ""
     column_name: str = ""
     rules: Sequence[int] = ()
+
+    def spelled(self, fonts: Fonts) -> "Panel":
+        """The panel with codes in place of what these fonts lack."""
+        rows, columns = ([label.spelled(fonts) for label in labels] for labels in (self.rows, self.columns))
+        return replace(self, rows=rows, columns=columns, title=fonts.spelled(self.title))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +75,22 @@ class Sheet:
         """All that is written on the sheet by others."""
         yield from (self.heading, *self.remarks, self.caption)
         for panel in self.panels:
-            yield from (label.text for label in (*panel.rows, *panel.columns))
+            yield from (panel.title, *(label.text for label in (*panel.rows, *panel.columns)))
+
+    def spelled(self, fonts: Fonts) -> "Sheet":
+        """The sheet with codes in place of what these fonts lack."""
+        return replace(
+            self,
+            panels=[panel.spelled(fonts) for panel in self.panels],
+            heading=fonts.spelled(self.heading),
+            remarks=[fonts.spelled(remark) for remark in self.remarks],
+            caption=fonts.spelled(self.caption),
+        )
 
 
-def draw(sheet: Sheet, style: Style) -> "Figure":
+def draw(sheet: Sheet, style: Style, fonts: Fonts) -> "Figure":
     """The sheet as a figure just large enough for it."""
-    page = _Page(style.dpi)
+    page = Page(style.dpi, fonts)
     scale = scale_of([panel.cells for panel in sheet.panels], style)
     bottom = 0.0
     for index, left, top in _places(sheet, page):
@@ -96,7 +110,7 @@ def draw(sheet: Sheet, style: Style) -> "Figure":
     return page.finished()
 
 
-def _places(sheet: Sheet, page: "_Page") -> Iterator[tuple[int, float, float]]:
+def _places(sheet: Sheet, page: Page) -> Iterator[tuple[int, float, float]]:
     """The index of each panel with its left and top in points."""
     title = _SMALL * LINE + _PAD if any(panel.title for panel in sheet.panels) else 0.0
     left = top = 0.0
@@ -105,11 +119,11 @@ def _places(sheet: Sheet, page: "_Page") -> Iterator[tuple[int, float, float]]:
             left = 0.0
             top += page.snapped(panel.cells.shape[0] * sheet.cell[1] + title + GAP)
         yield index, left, top
-        wide = max(panel.cells.shape[1] * sheet.cell[0], text_width(panel.title, sheet.text_size, page.dpi))
+        wide = max(panel.cells.shape[1] * sheet.cell[0], page.width(panel.title, sheet.text_size))
         left += page.snapped(wide + GAP)
 
 
-def _draw_cells(page: "_Page", sheet: Sheet, panel: Panel, scale: Scale, left: float, top: float) -> None:
+def _draw_cells(page: Page, sheet: Sheet, panel: Panel, scale: Scale, left: float, top: float) -> None:
     rows, columns = panel.cells.shape
     width, height = columns * sheet.cell[0], rows * sheet.cell[1]
     page.image(panel.cells, (left, top, width, height), scale.norm, scale.colours)
@@ -117,7 +131,7 @@ def _draw_cells(page: "_Page", sheet: Sheet, panel: Panel, scale: Scale, left: f
         page.line((left, left + width), (top + row * sheet.cell[1],) * 2, "white", 2.0)
 
 
-def _draw_numbers(page: "_Page", sheet: Sheet, panel: Panel, scale: Scale, left: float, top: float) -> None:
+def _draw_numbers(page: Page, sheet: Sheet, panel: Panel, scale: Scale, left: float, top: float) -> None:
     colours = scale.colours(scale.norm(panel.cells))  # [rows, columns, red green blue alpha]
     dark = colours[..., :3] @ (0.299, 0.587, 0.114) < _DARK
     for (row, column), weight in np.ndenumerate(panel.cells):
@@ -126,7 +140,7 @@ def _draw_numbers(page: "_Page", sheet: Sheet, panel: Panel, scale: Scale, left:
             page.text(x, y, decimals(float(weight)), _NUMBER, "center", "center", "white" if dark[row, column] else INK)
 
 
-def _draw_row_labels(page: "_Page", sheet: Sheet, panel: Panel, top: float) -> None:
+def _draw_row_labels(page: Page, sheet: Sheet, panel: Panel, top: float) -> None:
     height = sheet.cell[1]
     shown = thinned(panel.rows, height, sheet.text_size)
     tick = _PAD * (len(shown) < len(panel.rows))
@@ -135,17 +149,17 @@ def _draw_row_labels(page: "_Page", sheet: Sheet, panel: Panel, top: float) -> N
         page.text(-_PAD - tick, y, label.text, sheet.text_size, "right", "center", MUTED if label.muted else INK)
         if tick:
             page.line((-_PAD, 0.0), (y, y), MUTED, 0.4)
-    widest = max(text_width(label.text, sheet.text_size, page.dpi) for label in shown)
+    widest = max(page.width(label.text, sheet.text_size) for label in shown)
     middle = top + panel.cells.shape[0] * height / 2
     page.text(-2.5 * _PAD - tick - widest, middle, sheet.row_name, _SMALL, "right", "center", MUTED, upright=True)
 
 
-def _draw_column_labels(page: "_Page", sheet: Sheet, panel: Panel, left: float, top: float) -> None:
+def _draw_column_labels(page: Page, sheet: Sheet, panel: Panel, left: float, top: float) -> None:
     width, size = sheet.cell[0], sheet.text_size
     up = -1 if sheet.columns_on_top else 1  # the direction away from the panel
     edge = top if sheet.columns_on_top else top + panel.cells.shape[0] * sheet.cell[1]
     side = "bottom" if sheet.columns_on_top else "top"
-    upright = not _fit_side_by_side(panel.columns, width, size, page.dpi)
+    upright = not _fit_side_by_side(page, panel.columns, width, size)
     shown = thinned(panel.columns, width, size) if upright else panel.columns
     tick = _PAD * (len(shown) < len(panel.columns))
     for label in shown:
@@ -154,18 +168,18 @@ def _draw_column_labels(page: "_Page", sheet: Sheet, panel: Panel, left: float, 
         page.text(x, edge + up * (_PAD + tick), label.text, size, "center", side, tone, upright)
         if tick:
             page.line((x, x), (edge, edge + up * _PAD), MUTED, 0.4)
-    deep = max(text_width(label.text, size, page.dpi) for label in shown) if upright else size * LINE
+    deep = max(page.width(label.text, size) for label in shown) if upright else size * LINE
     middle = left + panel.cells.shape[1] * width / 2
     page.text(middle, edge + up * (2 * _PAD + tick + deep), panel.column_name, _SMALL, "center", side, MUTED)
 
 
-def _fit_side_by_side(labels: Sequence[Label], cell: float, size: float, dpi: int) -> bool:
+def _fit_side_by_side(page: Page, labels: Sequence[Label], cell: float, size: float) -> bool:
     """Whether all labels can be written horizontally."""
     pitch = min((b.at - a.at for a, b in pairwise(labels)), default=math.inf) * cell
-    return all(text_width(label.text, size, dpi) <= pitch - size / 2 for label in labels)
+    return all(page.width(label.text, size) <= pitch - size / 2 for label in labels)
 
 
-def _draw_bar(page: "_Page", scale: Scale, bottom: float) -> None:
+def _draw_bar(page: Page, scale: Scale, bottom: float) -> None:
     """The colour bar, right of everything that there is so far."""
     left = page.snapped(page.right + GAP)
     height = min(max(bottom, _BAR_HEIGHT[0]), _BAR_HEIGHT[1])
@@ -178,92 +192,12 @@ def _draw_bar(page: "_Page", scale: Scale, bottom: float) -> None:
     page.text(left, -_PAD - _SMALL / 2, scale.name, _SMALL, "left", "bottom", MUTED)
 
 
-def _draw_words(page: "_Page", sheet: Sheet) -> None:
+def _draw_words(page: Page, sheet: Sheet) -> None:
     """Heading and remarks above, the caption below, in lines as wide as what is there."""
     left, width = page.left, max(page.right - page.left, _NARROWEST)
-    page.lines(left, page.bottom + GAP, [sheet.caption], _SMALL, width, MUTED)
+    page.lines(left, page.bottom + GAP, page.wrapped(sheet.caption, _SMALL, width), _SMALL, MUTED)
     above = [(sheet.heading, _HEADING, INK), *((remark, _SMALL, MUTED) for remark in sheet.remarks)]
-    above = [words for words in above if words[0]]
-    height = sum(len(wrapped(text, size, width, page.dpi)) * size * LINE for text, size, _ in above)
-    top = page.top - GAP / 2 - height
-    for text, size, tone in above:
-        top = page.lines(left, top, [text], size, width, tone)
-
-
-class _Page:
-    """A figure in points, y downwards, that notes how far its contents reach and is cut to that in the end.
-
-    Its artists stand on the figure itself: axes with their ticks would take longer than everything else.
-    """
-
-    def __init__(self, dpi: int) -> None:
-        from matplotlib.figure import Figure
-        from matplotlib.transforms import Affine2D
-
-        self.dpi = dpi
-        self.left = self.top = math.inf
-        self.right = self.bottom = -math.inf
-        self._figure = Figure(dpi=dpi, facecolor="white")
-        self._to_inches = Affine2D()  # from points; known when all is in place
-        self._to_pixels = self._to_inches + self._figure.dpi_scale_trans
-
-    def snapped(self, points: float) -> float:
-        """The next whole number of pixels, in points: what starts there has sharp edges."""
-        return math.ceil(points * self.dpi / 72 - 1e-6) * 72 / self.dpi
-
-    def image(self, cells: Weights, box: tuple[float, float, float, float], norm: Any, colours: "Colormap") -> None:
-        """Coloured cells in a box of left, top, width and height."""
-        from matplotlib.image import BboxImage
-        from matplotlib.transforms import Bbox, TransformedBbox
-
-        left, top, width, height = box
-        place = TransformedBbox(Bbox.from_bounds(*box), self._to_pixels)
-        image = BboxImage(place, cmap=colours, norm=norm, interpolation="nearest", origin="upper", resample=False)
-        image.set_data(cells)
-        self._figure.add_artist(image)
-        self._reach(left, top, left + width, top + height)
-
-    def text(
-        self, x: float, y: float, text: str, size: float, ha: str, va: str, tone: str = INK, upright: bool = False
-    ) -> None:
-        """Text at a point, to be read from the right if upright, never read as mathematics."""
-        if not text:
-            return
-        self._figure.text(
-            x, y, text, ha=ha, va=va, color=tone, fontproperties=font(size, "sans-serif"), rotation=90 * upright,
-            transform=self._to_pixels, parse_math=False, usetex=False,
-        )  # fmt: skip
-        width, height = text_width(text, size, self.dpi), size * LINE
-        if upright:
-            width, height = height, width
-        left = x - width * {"left": 0, "center": 0.5, "right": 1}[ha]
-        top = y - height * {"top": 0, "center": 0.5, "bottom": 1}[va]
-        self._reach(left, top, left + width, top + height)
-
-    def lines(self, x: float, y: float, texts: Sequence[str], size: float, width: float, tone: str) -> float:
-        """Texts in lines of at most this width below y; what is below them."""
-        for text in texts:
-            for line in wrapped(text, size, width, self.dpi):
-                self.text(x, y, line, size, "left", "top", tone)
-                y += size * LINE
-        return y
-
-    def line(self, x: tuple[float, float], y: tuple[float, float], tone: str, width: float) -> None:
-        """A straight line."""
-        from matplotlib.lines import Line2D
-
-        line = Line2D(x, y, color=tone, linewidth=width, solid_capstyle="butt", transform=self._to_pixels)
-        self._figure.add_artist(line)
-
-    def finished(self) -> "Figure":
-        """The figure, cut to its contents and a margin, at a lower resolution if it had too many pixels."""
-        left, top = self.snapped(self.left - _MARGIN), self.snapped(self.top - _MARGIN)
-        width, height = self.snapped(self.right + _MARGIN - left), self.snapped(self.bottom + _MARGIN - top)
-        self._to_inches.translate(-left, -top - height).scale(1 / 72, -1 / 72)
-        self._figure.set_size_inches(width / 72, height / 72)
-        self._figure.set_dpi(min(self.dpi, int(_LARGEST * 72 / max(width, height))))
-        return self._figure
-
-    def _reach(self, left: float, top: float, right: float, bottom: float) -> None:
-        self.left, self.top = min(self.left, left), min(self.top, top)
-        self.right, self.bottom = max(self.right, right), max(self.bottom, bottom)
+    written = [(page.wrapped(words, size, width), size, tone) for words, size, tone in above if words]
+    top = page.top - GAP / 2 - sum(len(lines) * size * LINE for lines, size, _ in written)
+    for lines, size, tone in written:
+        top = page.lines(left, top, lines, size, tone)

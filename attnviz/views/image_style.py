@@ -1,7 +1,7 @@
 """How pictures look: what may be asked for, and which colour stands for which weight."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from attnviz.attention import Weights
 from attnviz.errors import UsageError
+from attnviz.text import Bins, Grouping
 from attnviz.views.layouts import Orientation
 
 if TYPE_CHECKING:
@@ -22,16 +23,17 @@ weight look equal, to the colour-blind and in grey too, and no weight looks like
 
 DEFAULT_COLOURS = "ink"
 
-_DECADES = 4  # how many powers of ten below the largest weight a logarithmic scale shows at most
+_DECADES = 3  # how many powers of ten below the largest weight a logarithmic scale shows at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
     """How pictures look, whatever they show.
 
-    `cmap` is `ink` or a colour map of matplotlib, `dpi` pixels an inch; `log` asks for a logarithmic colour scale,
-    `annotate` for numbers in the cells; `title` replaces the one that names the model, layer and head. `orientation` is
-    that of the weights between queries and keys; pictures of one token have heads down in either case.
+    `cmap` is `ink` or a colour map of matplotlib, `dpi` pixels an inch; `log` asks for a logarithmic colour scale, or
+    for none (None leaves it to what is shown), `annotate` for numbers in the cells; `title` replaces the one that names
+    the model, layer and head. `orientation` is that of the weights between queries and keys; pictures of one token have
+    heads down in either case.
 
     Raises:
         UsageError: there is no such colour map, or the resolution is out of range.
@@ -39,7 +41,7 @@ class Style:
 
     cmap: str = DEFAULT_COLOURS
     dpi: int = 150
-    log: bool = False
+    log: bool | None = None
     title: str | None = None
     annotate: bool = False
     orientation: Orientation = Orientation.QUERIES_DOWN
@@ -48,6 +50,10 @@ class Style:
         colour_map(self.cmap)
         if not 20 <= self.dpi <= 1200:
             raise UsageError(f"A resolution of {self.dpi} dpi is out of range: give 20 to 1200.")
+
+    def suiting(self, by: Grouping) -> "Style":
+        """The same, its scale decided: between bins it is logarithmic, for most of their weights are a thousandth."""
+        return self if self.log is not None else replace(self, log=isinstance(by, Bins))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +109,4 @@ def _logarithmic(smallest: float, largest: float, colours: "Colormap") -> Scale:
     floor = min(max(int(np.floor(np.log10(smallest) + 1e-6)), top - _DECADES), top - 1)
     ticks = [(10.0**power, f"{10.0**power:g}") for power in range(floor, top + 1) if 10.0**power <= largest * 1.0001]
     ticks[0] = (ticks[0][0], f"≤ {ticks[0][1]}")
-    return Scale(LogNorm(10.0**floor, max(largest, 10.0**floor * 2), clip=True), colours, "weight", ticks)
+    return Scale(LogNorm(10.0**floor, max(largest, 10.0**floor * 2), clip=True), colours, "weight, log", ticks)

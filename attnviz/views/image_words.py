@@ -1,9 +1,11 @@
 """What is written round a picture of attention, and the name of its file."""
 
 from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median_high
 
 from attnviz.attention import AVERAGE, Attention, Kind, ranges
-from attnviz.text import By
+from attnviz.text import Bins, By
 from attnviz.views.image_labels import ellipsised
 from attnviz.views.image_style import Style
 from attnviz.views.names import caveats
@@ -23,11 +25,20 @@ def remarks(attention: Attention, where: Sequence[str], pool: tuple[int, int], s
     """What stands below the heading: what it does not say itself, and what was done to the weights."""
     named = [] if style.title is None else [" · ".join(where)]
     if attention.by is not By.TOKEN:
-        named.append(f"between {attention.by.unit}s")
+        named.append(_between(attention))
     if any(token.predicts for token in attention.query_tokens):
         named.append("each query is named for what the decoder reads there; it predicts the next")
     pooled = [] if pool == (1, 1) else [f"each cell shows the largest of {pool[0]} × {pool[1]} weights"]
     return [*named, *caveats(attention), *attention.notes, *pooled]
+
+
+def _between(attention: Attention) -> str:
+    """Between what the weights are, and of bins how long these are."""
+    between, starts = f"between {attention.by.unit}s", [token.position for token in attention.key_tokens]
+    if not isinstance(attention.by, Bins) or len(starts) == 1:
+        return between
+    usual = median_high(after - before for before, after in pairwise(starts))
+    return f"{between} of about {usual:,} token{'s' * (usual > 1)}, each with the position of its first"
 
 
 def axes_caption(attention: Attention, style: Style) -> str:

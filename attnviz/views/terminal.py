@@ -7,6 +7,7 @@ from rich.text import Text
 from attnviz.attention import AVERAGE, Attention, Link, Word
 from attnviz.views.layouts import Orientation
 from attnviz.views.names import caveats
+from attnviz.views.terminal_cells import isolated
 
 _USUAL = "float32"
 
@@ -46,8 +47,8 @@ def word_title(word: Word, attention: Attention) -> Text:
     pieces = attention.pieces(word)
     first, last = pieces[0].position, pieces[-1].position
     place = f"token {first}" if first == last else f"tokens {first}-{last}"
-    says = f" → {pieces[-1].predicts}" if word.queries and pieces[-1].predicts else ""
-    return Text(word.text, style="bold").append(f"{says} ({place})", style="not bold dim")
+    says = f" → {isolated(pieces[-1].predicts)}" if word.queries and pieces[-1].predicts else ""
+    return Text(isolated(word.text), style="bold").append(f"{says} ({place})", style="not bold dim")
 
 
 def links_in_words(links: Iterable[Link], *, telling: bool = False) -> Iterator[Text]:
@@ -62,5 +63,5 @@ def links_in_words(links: Iterable[Link], *, telling: bool = False) -> Iterator[
 
 
 def _in_words(link: Link) -> str:
-    says = f" (→ {link.query.predicts})" if link.query.predicts else ""
-    return f"{link.query.text}{says} → {link.key.text} {link.weight:.2f}"
+    says = f" (→ {isolated(link.query.predicts)})" if link.query.predicts else ""
+    return f"{isolated(link.query.text)}{says} → {isolated(link.key.text)} {link.weight:.2f}"

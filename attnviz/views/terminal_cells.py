@@ -1,12 +1,14 @@
 """How a weight and a token look on a terminal, dark or light, with colours or without."""
 
+import unicodedata
 from collections.abc import Sequence
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, get_character_cell_size
 from rich.text import Text
 
 from attnviz.attention import Weights
 from attnviz.text import Token
+from attnviz.text.graphemes import graphemes
 from attnviz.views.names import decimals
 
 WEIGHT_WIDTH = 4
@@ -26,6 +28,11 @@ _SHADES = {
 }
 _TOO_SMALL = 0.005  # would round to .00
 
+_AS_EMOJI = "\ufe0f"
+_NOT_JOINED = {"Mc": 1, "Sk": 2}  # general categories: vowel signs that take room, colours of skin
+_RIGHT_TO_LEFT = {"R", "AL", "AN"}  # bidirectional classes
+_ISOLATED = "\u2068", "\u2069"  # first strong isolate, pop directional isolate (Unicode Standard Annex 9)
+
 
 def shaded(weight: float) -> tuple[str, str]:
     """A weight as two decimals, and the style of its shade; dots stand for those that round to nothing."""
@@ -35,9 +42,56 @@ def shaded(weight: float) -> tuple[str, str]:
     return decimals(weight).rjust(WEIGHT_WIDTH), f"#000000 on {shade}" if shade else ""
 
 
+def widest(text: str) -> int:
+    """How many columns a text may take: terminals count what is joined in two ways, together and apart.
+
+    One more where it may take fewer than rich counts, so that a gap is left in either case.
+    """
+    if text.isascii():
+        return len(text)
+    return max(cell_len(text) + any(map(_joined, graphemes(text))), sum(map(_alone, text)))
+
+
+def _joined(grapheme: str) -> bool:
+    """Whether it is one character of several that could stand alone, or a sign that is to be drawn as an emoji."""
+    return len(grapheme) > 1 and (_AS_EMOJI in grapheme or sum(_alone(char) > 0 for char in grapheme) > 1)
+
+
+def _alone(char: str) -> int:
+    """How many columns a character takes if it is not joined to the one before it."""
+    return get_character_cell_size(char) or _NOT_JOINED.get(unicodedata.category(char), 0)
+
+
+def isolated(text: str) -> str:
+    """The text; if any of it runs from right to left, so that it does not turn round what stands beside it."""
+    if text.isascii() or not any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in text):
+        return text
+    return text.join(_ISOLATED)
+
+
+def fitted(text: str) -> str:
+    """The text isolated, with blanks after it for what a terminal may draw wider than rich counts it."""
+    return isolated(text) + " " * (widest(text) - cell_len(text))
+
+
+def ellipsised(text: str, width: int) -> str:
+    """The text, cut with an ellipsis where it may be wider than this many columns."""
+    return text if widest(text) <= width else _cut(text, width - 1).rstrip() + "…"
+
+
 def shortened(text: str, width: int) -> str:
-    """The text, cut with an ellipsis where it is wider than this many columns."""
-    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
+    """The text, cut if it is too wide, and fitted to stand beside others."""
+    return fitted(ellipsised(text, width))
+
+
+def _cut(text: str, width: int) -> str:
+    """As many whole characters, with their marks, as fit."""
+    kept = ""
+    for grapheme in graphemes(text):
+        if widest(kept + grapheme) > width:
+            break
+        kept += grapheme
+    return kept
 
 
 def token_style(token: Token) -> str:

@@ -1,7 +1,6 @@
 """The weights of one head as a table: queries down and keys across, or turned, laid out for the width there is."""
 
 import math
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,8 +10,19 @@ from rich.text import Text
 
 from attnviz.attention import Weights
 from attnviz.text import Token
+from attnviz.text.graphemes import graphemes, letters
 from attnviz.views.layouts import Orientation
-from attnviz.views.terminal_cells import TOKEN_WIDTH, WEIGHT_WIDTH, shaded, shortened, strongest_tokens, token_style
+from attnviz.views.terminal_cells import (
+    TOKEN_WIDTH,
+    WEIGHT_WIDTH,
+    ellipsised,
+    fitted,
+    shaded,
+    shortened,
+    strongest_tokens,
+    token_style,
+    widest,
+)
 
 _MOST_PAGES = 3  # beyond that, flipping back and forth tells less than the strongest weights of each row
 _HEADER_HEIGHT = 12
@@ -50,7 +60,8 @@ class Matrix:
         """Lays the table out for the width of the console."""
         cells = self.orientation.turned(self.weights)  # [rows, columns]
         rows, columns = self.orientation.axes(self.queries, [replace(key, predicts=None) for key in self.keys])
-        labels = [_label(token, max(TOKEN_WIDTH, options.max_width // 5)) for token in rows]
+        digits = max(2, *(len(str(token.position)) for token in rows))
+        labels = [_label(token, digits, max(TOKEN_WIDTH, options.max_width // 5)) for token in rows]
         room = options.max_width - _margin(labels)
         across = [_Heading([_name(token, options.max_width).plain], token_style(token)) for token in columns]
         if sum(heading.width for heading in across) <= room:
@@ -60,7 +71,7 @@ class Matrix:
         if pages > _MOST_PAGES:
             yield from self._strongest(labels, columns, cells, room)
             return
-        down = [_Heading(_characters(_name(token, _HEADER_HEIGHT).plain), token_style(token)) for token in columns]
+        down = [_Heading(_downwards(token), token_style(token)) for token in columns]
         on_a_page = math.ceil(len(columns) / pages)  # the same on each, near enough
         for first in range(0, len(down), on_a_page):
             if first:
@@ -72,7 +83,7 @@ class Matrix:
         """What each row has most to do with."""
         to_do, _ = self.orientation.axes("looks at", "looked at by")
         yield Text(" " * _margin(labels) + shortened(f"  {to_do}", room), style="dim")
-        named = [replace(token, text=_name(token, max(room, TOKEN_WIDTH)).plain) for token in columns]
+        named = [replace(token, text=_in_words(token, max(room, TOKEN_WIDTH))) for token in columns]
         for beginning, row in zip(_aligned(labels), cells, strict=True):
             yield beginning + strongest_tokens(row, named, self.top, room)
 
@@ -105,9 +116,9 @@ def _aligned(labels: Sequence[Text]) -> Iterator[Text]:
         yield beginning
 
 
-def _label(token: Token, width: int) -> Text:
+def _label(token: Token, digits: int, width: int) -> Text:
     """The position of a row's token before its name."""
-    return Text.assemble((f"{token.position:>2} ", "dim"), _name(token, width))
+    return Text.assemble((f"{token.position:>{digits}} ", "dim"), _name(token, width))
 
 
 def _name(token: Token, width: int) -> Text:
@@ -116,12 +127,19 @@ def _name(token: Token, width: int) -> Text:
     return name if token.predicts is None else name.append(f" → {shortened(token.predicts, width)}", style="dim")
 
 
-def _characters(text: str) -> list[str]:
-    """The characters of a text one by one, each with the marks that modify it."""
-    characters: list[str] = []
-    for char in text:
-        if characters and unicodedata.category(char)[0] in "MC":
-            characters[-1] += char
-        else:
-            characters.append(char)
-    return characters
+def _in_words(token: Token, width: int) -> str:
+    """The same as a text that is still to be fitted to its place."""
+    parts = (token.text, token.predicts)
+    return " → ".join(ellipsised(part, width) for part in parts if part is not None)
+
+
+def _downwards(token: Token) -> list[str]:
+    """A token's name, a character a line."""
+    return [fitted(part) for each in graphemes(_in_words(token, _HEADER_HEIGHT)) for part in _narrow(each)]
+
+
+def _narrow(grapheme: str) -> list[str]:
+    """A character; where it is too wide for a column because it is joined, what it is joined of."""
+    if widest(grapheme) < WEIGHT_WIDTH:
+        return [grapheme]
+    return [letter if widest(letter) < WEIGHT_WIDTH else letter[0] for letter in letters(grapheme)]

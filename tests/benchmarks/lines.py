@@ -30,6 +30,14 @@ def write_lines(path: Path, count: int) -> Path:
     return path
 
 
+def write_mixed_lines(path: Path, count: int) -> Path:
+    """Writes so many texts of 5 to 40 words, one a line, and gives back where."""
+    chance, words = random.Random(_SEED), (word for sentence in _sentences() for word in sentence.split())
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(f"{' '.join(islice(words, chance.randint(5, 40)))}\n" for _ in range(count))
+    return path
+
+
 def _sentences() -> Iterator[str]:
     chance = random.Random(_SEED)
     while True:

@@ -7,8 +7,9 @@ from statistics import median
 
 from attnviz.models.registry import minilm
 from tests.benchmarks.checkpoint import write_checkpoint
-from tests.benchmarks.comparison import PEAK_MEMORY, Benchmark
-from tests.benchmarks.lines import write_lines
+from tests.benchmarks.comparison import PEAK_MEMORY, SECONDS, Benchmark, Measure
+from tests.benchmarks.lines import write_lines, write_mixed_lines
+from tests.benchmarks.long_texts import looking, write_model
 from tests.benchmarks.processes import Command, Run
 
 _SENTENCE = "The animal didn't cross the street because it was too tired"
@@ -17,6 +18,9 @@ _IMPORT_TORCH = Command("import torch", ("-c", "import torch"))
 _SHOW_MINILM = Command("attnviz", ("-m", "attnviz", "show", _SENTENCE, "--model", "minilm", *_AS_ON_A_TERMINAL))
 _FEW_LINES = 1_000
 _LARGE_TEXT = 200
+_LONG_TEXT = 4_096
+_MANY, _PICTURES = 1_000, 400
+_HEADS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,22 @@ def drawing(setting: Setting) -> Benchmark:
     )
 
 
+def drawing_many(setting: Setting) -> Benchmark:
+    """Pictures of one head each, one after the other, beside the script one would write for them."""
+    lines = write_mixed_lines(setting.folder / "heads.txt", _HEADS)
+    ours, naive = (
+        ("-m", f"tests.benchmarks.scripts.{script}", str(lines), str(setting.folder / script))
+        for script in ("export_figures", "naive_figures")
+    )
+    return Benchmark(
+        what=f"{_HEADS} PNGs of a head, 7 to 42 tokens",
+        command=Command("attnviz", ours),
+        yardstick=Command("subplots, imshow, tight_layout", naive),
+        limit=0.5,
+        remark=lambda runs: f"{median(run.seconds for run in runs) / _HEADS * 1000:.0f} ms each, all included",
+    )
+
+
 def streaming(setting: Setting) -> Benchmark:
     """Memory that stays the same, however many lines are read."""
     return Benchmark(
@@ -104,6 +124,67 @@ def streaming(setting: Setting) -> Benchmark:
         remark=lambda runs: _throughput(setting.lines, runs),
         once=True,
     )
+
+
+def many_to_json(setting: Setting) -> Benchmark:
+    """A thousand sentences as data, beside the loop that one would write with transformers."""
+    lines = write_mixed_lines(setting.folder / "mixed.txt", _MANY)
+    show = "-m", "attnviz", "show", "--file", str(lines), "--format", "json", "--model", "minilm"
+    loop = "-m", "tests.benchmarks.scripts.usual_loop", str(minilm()), str(lines)
+    return Benchmark(
+        what=f"{_MANY:,} texts of 5 to 40 words to JSON, minilm",
+        command=Command("attnviz", show),
+        yardstick=Command("a loop over transformers", loop),
+        limit=0.67,
+        remark=lambda runs: _throughput(_MANY, runs),
+        once=True,
+    )
+
+
+def sharing(setting: Setting) -> Benchmark:
+    """Pictures of many texts by two processes, beside one."""
+    lines = write_mixed_lines(setting.folder / "pictures.txt", _PICTURES)
+    one, two = (_exporting(lines, setting.folder / f"jobs{jobs}", jobs) for jobs in (1, 2))
+    return Benchmark(
+        what=f"{_PICTURES} PNGs of a head by two processes",
+        command=two,
+        yardstick=one,
+        limit=0.75,
+        remark=lambda runs: _throughput(_PICTURES, runs),
+    )
+
+
+def long_time(setting: Setting) -> Benchmark:
+    """All heads of a long text, beside what the model takes to read it."""
+    return _long("time, {:,} tokens", "grouped", 1.5, setting)
+
+
+def long_memory(setting: Setting) -> Benchmark:
+    """The same, and the most memory that each process holds."""
+    return _long("peak memory, {:,} tokens", "grouped", 1.25, setting, PEAK_MEMORY)
+
+
+def long_head(setting: Setting) -> Benchmark:
+    """One head in the middle of the model, for which the layers after it are not run."""
+    return _long("time, {:,} tokens", "head", 0.75, setting)
+
+
+def _long(what: str, way: str, limit: float, setting: Setting, measure: Measure = SECONDS) -> Benchmark:
+    folder = write_model(setting.folder / "long")
+    return Benchmark(
+        what=what.format(_LONG_TEXT),
+        command=looking(way, folder, _LONG_TEXT),
+        yardstick=looking("plain", folder, _LONG_TEXT),
+        limit=limit,
+        measure=measure,
+    )
+
+
+def _exporting(lines: Path, folder: Path, jobs: int) -> Command:
+    """The first head of each text as a picture, all made anew."""
+    chosen = "--layer", "0", "--head", "0", "--layout", "head", "--force"
+    arguments = "-m", "attnviz", "export", "--file", str(lines), *chosen, "-o", str(folder), "--jobs", str(jobs)
+    return Command(f"--jobs {jobs}", arguments)
 
 
 def _reading(folder: Path, count: int) -> Command:
@@ -123,6 +204,12 @@ BENCHMARKS: dict[str, Callable[[Setting], Benchmark]] = {
     "minilm-start": pretrained_start,
     "large": large,
     "grid": drawing,
+    "batch-figures": drawing_many,
+    "long-time": long_time,
+    "long-memory": long_memory,
+    "long-head": long_head,
     "stream": streaming,
+    "batch-json": many_to_json,
+    "batch-jobs": sharing,
 }
 """What describes each benchmark, writing the files that it needs."""

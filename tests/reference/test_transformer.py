@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from attnviz.reference import heads
 from attnviz.reference.masks import padding
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.transformer import Config, Positions, embed, transformer, transformer_layer
+from attnviz.reference.transformer import Config, Positions, embed, show_layer, transformer, transformer_layer
 
 BATCH, LAYERS, HEADS, TOKENS, DEPTH, VOCABULARY, INNER, LONGEST, BUCKETS = 5, 2, 3, 7, 14, 11, 13, 17, 10
 WIDTH = HEADS * DEPTH
@@ -115,12 +115,11 @@ def test_the_transformer_is_that_of_torch(
     shape = config(norm_first=norm_first, activation=activation)
     result = transformer(array(IDS), parameters, shape, mask=padding(array(LENGTHS)), depth=depth)
     module.layers = module.layers[:depth]
+    module.norm = module.norm if depth is None else None  # which comes after the last layer
     embedded = torch.from_numpy(np.asarray(parameters["embedding.weight"])[IDS])
     embedded += torch.from_numpy(np.asarray(parameters["positions.weight"])[:TOKENS])
     with torch.no_grad():
         expected = module(embedded, src_key_padding_mask=hidden_keys()) if depth != 0 else embedded
-        if depth == 0 and norm_first:
-            expected = module.norm(embedded)
     assert_allclose(np.asarray(result), expected, atol=1e-5)
 
 
@@ -227,3 +226,67 @@ def test_weights_are_watched_layer_by_layer_and_row_by_row(
         assert weights.shape == (BATCH, HEADS, min(3, TOKENS - first), TOKENS)
         assert_allclose(np.asarray(weights), np.asarray(whole[layer])[:, :, first : first + 3], atol=1e-6)
     assert_allclose(np.asarray(result), np.asarray(expected), atol=1e-5)
+
+
+ALL_ROWS = [range(2), range(3, 4), range(5, 7)]
+"""Some stretches of the rows, in order."""
+
+
+def shown(layer: int, parameters: Parameters, shape: Config, wanted: tuple[int, ...], array: Callable[..., Any]) -> Any:
+    """The weights of some heads of a layer, [texts, heads, rows, keys] with the last keys left out, by first row."""
+    seen: dict[tuple[int, int], np.ndarray] = {}
+    show_layer(
+        layer,
+        array(IDS),
+        parameters,
+        shape,
+        heads=wanted,
+        rows=ALL_ROWS,
+        watch=lambda layer, first, weights: seen.update({(layer, first): np.asarray(weights)}),
+    )
+    return seen
+
+
+@norms
+@pytest.mark.parametrize("key_heads", [None, 1])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"causal": True}, {"positions": Positions.RELATIVE}, {"positions": Positions.ROTARY}, {"windows": (None, 2)}],
+    ids=["plain", "causal", "relative", "rotary", "window"],
+)
+def test_some_heads_and_rows_of_a_layer_are_those_of_the_whole(
+    array: Callable[..., Any], norm_first: bool, key_heads: int | None, changes: dict[str, Any]
+) -> None:
+    arrays = arrays_of(torch_encoder(norm_first), array)
+    if key_heads is not None:
+        shared = (f"layers.{layer}.attention.{part}." for layer in range(LAYERS) for part in ("key", "value"))
+        arrays |= {f"{name}{kind}": arrays[f"{name}{kind}"][:DEPTH] for name in shared for kind in ("weight", "bias")}
+    parameters = with_embeddings(arrays, array)
+    shape = config(norm_first=norm_first, key_heads=key_heads, **changes)
+    whole: dict[int, np.ndarray] = {}
+    transformer(array(IDS), parameters, shape, watch=lambda layer, _, w: whole.update({layer: np.asarray(w)}))
+    for wanted in ((2, 0), (0, 1, 2)):
+        seen = shown(1, parameters, shape, wanted, array)
+        assert list(seen) == [(1, rows.start) for rows in ALL_ROWS]
+        for rows in ALL_ROWS:
+            weights, expected = seen[1, rows.start], whole[1][:, list(wanted), rows.start : rows.stop]
+            assert_allclose(weights, expected[..., : weights.shape[-1]], atol=1e-6)
+            assert not expected[..., weights.shape[-1] :].any()
+
+
+def test_of_the_layer_that_is_shown_nothing_but_queries_and_keys_is_computed(array: Callable[..., Any]) -> None:
+    arrays = with_embeddings(arrays_of(torch_encoder(), array), array).arrays
+    used: set[str] = set()
+
+    class Watched(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            used.add(name)
+            return super().__getitem__(name)
+
+        def get(self, name: str, default: Any = None) -> Any:
+            used.add(name)
+            return super().get(name, default)
+
+    shown(0, Parameters(Watched(arrays)), config(), (1,), array)
+    parts = {name.removeprefix("layers.0.").rpartition(".")[0] for name in used if name.startswith("layers.")}
+    assert parts == {"attention_norm", "attention.query", "attention.key"}

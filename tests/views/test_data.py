@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -52,9 +53,17 @@ class TestJson:
         assert fields["query_spans"] == [[2 * i, 2 * i + 1] for i in range(QUERIES)]
         assert fields["key_spans"] == [None, *([i, i + 1] for i in range(1, KEYS))]
         assert fields["notes"] == ["a note"]
+        assert fields["query_positions"] == [3, 4, 5, 6, 7]
+        assert "key_windows" not in fields
         weights = np.array(fields["weights"], np.float32)
         assert weights.shape == (2, 3, 5, 7)
         assert_array_equal(weights, made.weights)
+
+    def test_tokens_that_were_read_in_windows_know_in_which(self) -> None:
+        tokens = tuple(Token(f"k{i}", i, window=i // 3) for i in range(KEYS))
+        (fields,) = self.fields(attention(key_tokens=tokens))["attention"]
+        assert fields["key_windows"] == [0, 0, 0, 1, 1, 1, 2]
+        assert "query_windows" not in fields
 
     def test_several_kinds_are_several_records_of_a_line(self) -> None:
         assert [f["kind"] for f in self.fields(attention(Kind.ENCODER), attention())["attention"]] == [
@@ -113,7 +122,7 @@ class TestNpz:
 
     def test_the_arrays_of_one_kind_have_plain_names(self) -> None:
         arrays = self.arrays(attention())
-        assert set(arrays) == {"weights", "layers", "heads", "query_tokens", "key_tokens"}
+        assert set(arrays) == {"weights", "layers", "heads", "query_tokens", "key_tokens", "record"}
         assert_array_equal(arrays["weights"], attention().weights)
         assert arrays["layers"].tolist() == [4, 1]
         assert arrays["heads"].tolist() == [0, 7, 5]
@@ -123,7 +132,25 @@ class TestNpz:
     def test_the_arrays_of_several_kinds_are_prefixed_by_them(self) -> None:
         arrays = self.arrays(attention(Kind.ENCODER), attention(Kind.DECODER), attention())
         names = ("weights", "layers", "heads", "query_tokens", "key_tokens")
-        assert set(arrays) == {f"{kind}_{name}" for kind in ("encoder", "decoder", "cross") for name in names}
+        prefixed = {f"{kind}_{name}" for kind in ("encoder", "decoder", "cross") for name in names}
+        assert set(arrays) == prefixed | {"record"}
+
+    def test_the_rest_is_what_json_has_beside_the_arrays(self) -> None:
+        made = Result(0, "a \x85 text", [attention(Kind.ENCODER), attention()], target="another")
+        with np.load(io.BytesIO(FILES["npz"].encode(made)), allow_pickle=False) as loaded:
+            assert loaded["record"].shape == ()
+            rest = json.loads(str(loaded["record"]))
+        whole = json.loads(FILES["json"].encode(made))
+        for fields in whole["attention"]:
+            for name in ("weights", "layers", "heads", "query_tokens", "key_tokens"):
+                del fields[name]
+        assert rest == whole
+
+    def test_the_bytes_do_not_depend_on_the_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        written = FILES["npz"].encode(Result(0, "x", [attention()]))
+        later = time.localtime(time.time() + 10**7)
+        monkeypatch.setattr(time, "localtime", lambda *_: later)
+        assert FILES["npz"].encode(Result(0, "x", [attention()])) == written
 
 
 def test_the_formats_of_the_contract_are_there() -> None:

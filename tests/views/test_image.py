@@ -12,7 +12,7 @@ from PIL import Image
 
 from attnviz.attention import Attention, Kind
 from attnviz.errors import UsageError
-from attnviz.text import Token, special_token
+from attnviz.text import Bins, Token, special_token
 from attnviz.views.image import LAYOUTS, render, token_picture
 from attnviz.views.image_style import Style
 from attnviz.views.layouts import IMAGE_FORMATS, Layout, Orientation
@@ -62,8 +62,12 @@ def images(picture):
     return arrays[:-1]
 
 
+def texts_of(picture):
+    return picture.figure.findobj(Text)
+
+
 def written(picture):
-    return [text.get_text() for text in picture.figure.texts]
+    return [text.get_text() for text in texts_of(picture)]
 
 
 def extents(figure):
@@ -210,7 +214,7 @@ def test_labels_are_thinned_when_there_is_no_room_for_each():
 
 
 def test_special_tokens_are_muted():
-    tones = {text.get_text(): text.get_color() for text in first("head", square(5)).figure.texts}
+    tones = {text.get_text(): text.get_color() for text in texts_of(first("head", square(5)))}
     assert tones["[CLS]"] == tones["[SEP]"] == tones["queries"] != tones["animal"]
 
 
@@ -258,7 +262,40 @@ def test_a_logarithmic_scale_shows_zero_like_its_smallest_weight():
     np.testing.assert_allclose(shades[:, 2], 0, atol=1e-6)
     assert shades[2, 2] <= shades[1, 1] + 1e-6 < shades[0, 1] < shades[0, 0]
     np.testing.assert_array_equal(panel.get_array(), weights[0, 0])
-    assert "≤ 0.01" in written(picture)
+    assert {"≤ 0.01", "weight, log"} <= set(written(picture))
+
+
+def bins(count, long=64, **fields):
+    """A record between bins of so many tokens."""
+    tokens = tuple(Token(f"word{i} … end{i}", i * long, (i, i + 1), False, i) for i in range(count))
+    return square(count, query_tokens=tokens, key_tokens=tokens, by=Bins(count), **fields)
+
+
+def test_the_label_of_a_bin_says_where_it_begins_and_what_stands_there():
+    texts = written(first("head", bins(23)))
+    assert {"0 word0 … end0", "1,408 word22 … end22"} <= set(texts)
+    assert "between bins of about 64 tokens, each with the position of its first" in texts
+
+
+def test_labels_of_many_bins_are_thinned_to_what_can_be_read():
+    picture = first("head", bins(256))
+    labels = [text for text in written(picture) if "…" in text]
+    assert 60 <= len(labels) <= 140  # of 2 × 256
+    assert "0 word0 … end0" in labels
+    assert max(picture.figure.get_size_inches()) < 13
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_weights_between_bins_have_a_logarithmic_scale_unless_told_otherwise(layout):
+    assert "weight, log" in written(first(layout, bins(KEYS)))
+    assert "weight" in written(first(layout, bins(KEYS), log=False))
+    assert "weight" in written(first(layout, square(KEYS)))
+
+
+def test_a_logarithmic_scale_shows_three_powers_of_ten():
+    weights = np.array([[[[1 - 1.1e-5, 1e-5, 1e-6], [1, 0, 0], [0, 1, 0]]]], np.float32)
+    picture = first("head", square(3, layers=1, heads=1, weights=weights), log=True)
+    assert [text for text in written(picture) if "0." in text or text == "1"] == ["≤ 0.001", "0.01", "0.1", "1"]
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -284,8 +321,8 @@ def test_numbers_are_left_out_with_a_note_when_they_would_not_be_legible():
 
 def test_numbers_contrast_with_their_cells():
     weights = np.array([[[[0.0, 1.0], [1.0, 0.0]]]], np.float32)
-    figure = first("head", square(2, layers=1, heads=1, weights=weights), annotate=True).figure
-    tones = {text.get_text(): text.get_color() for text in figure.texts}
+    picture = first("head", square(2, layers=1, heads=1, weights=weights), annotate=True)
+    tones = {text.get_text(): text.get_color() for text in texts_of(picture)}
     assert tones["1.0"] == "white"
     assert tones[".00"] != "white"
 
@@ -314,12 +351,29 @@ def test_the_same_record_gives_the_same_bytes(layout, file_format, monkeypatch):
     assert b"<dc:date>" not in made
 
 
-@pytest.mark.parametrize("file_format", IMAGE_FORMATS)
-def test_glyphs_that_the_font_lacks_are_noted_and_warn_nobody(file_format):
-    picture = first("head", named("東京", "b"))
-    assert any("東京" in note for note in picture.notes)
-    assert render(picture.figure, file_format)
-    assert not first("head", named("naïve", "b")).notes
+@pytest.mark.parametrize("way", Orientation)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_picture_in_pixels_is_as_matplotlib_draws_it(layout, way, monkeypatch):
+    picture = first(layout, square(KEYS), orientation=way)
+    ours = np.asarray(Image.open(io.BytesIO(render(picture.figure, "png")))).astype(float)
+    monkeypatch.setattr("attnviz.views.image_artists.RendererAgg", type("NoRenderer", (), {}))
+    theirs = np.asarray(Image.open(io.BytesIO(render(picture.figure, "png")))).astype(float)
+    assert ours.shape == theirs.shape
+    blurred = [image[: h // 4 * 4, : w // 4 * 4].reshape(h // 4, 4, w // 4, 4, 3).mean((1, 3))
+               for image in (ours, theirs) for h, w, _ in [image.shape]]  # fmt: skip
+    assert np.abs(blurred[0] - blurred[1]).max() < 110  # words are moved to whole pixels
+    assert np.abs(blurred[0] - blurred[1]).mean() < 1
+
+
+def test_labels_beside_each_other_stand_on_one_line_whatever_their_letters():
+    picture = first("head", named("TEX", "ace"), dpi=300)
+    pixels = np.asarray(Image.open(io.BytesIO(render(picture.figure, "png")))).mean(-1)
+    cells = next(artist for artist in picture.figure.artists if isinstance(artist, BboxImage))
+    left, bottom, right, _ = (round(edge) for edge in cells.get_window_extent().extents)
+    labels = pixels[len(pixels) - bottom + 1 :][: 14 * 300 // 72, left:right]  # a line below the cells
+    dark = [np.flatnonzero((half < 128).any(1)) for half in np.array_split(labels, 2, axis=1)]
+    assert dark[0][0] < dark[1][0]  # capitals are higher
+    assert abs(dark[0][-1] - dark[1][-1]) <= 1
 
 
 def test_a_token_picture_shows_what_each_head_does_with_all_pieces_of_a_word():

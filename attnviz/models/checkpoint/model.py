@@ -37,7 +37,7 @@ class CheckpointModel(ReferenceModel):
 
     @cached_property
     def parameters(self) -> Parameters:
-        """See `ReferenceModel.parameters`; each is read from its file when it is used, and let go after it."""
+        """See `ReferenceModel.parameters`; each is read from its file when it is used, as `Stored` has it."""
         return Parameters(self._stored)
 
     def read(self, passage: Passage) -> Reading:

@@ -1,6 +1,6 @@
 """Weights from models with attention of their own making: as they return them, a layer at a time if possible."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +10,20 @@ from torch.nn import Module
 from transformers import PreTrainedModel
 
 from attnviz.attention import Kind
-from attnviz.errors import TextError
-from attnviz.models.pretrained.capture import rows_at_once
-from attnviz.models.pretrained.places import Call, Finished, Inputs, Place, Take, Visit, lengths
+from attnviz.models.pretrained.attending import rows_at_once
+from attnviz.models.pretrained.places import (
+    Call,
+    Finished,
+    Inputs,
+    Part,
+    Piece,
+    Place,
+    Take,
+    Visit,
+    check_lengths,
+    in_turn,
+    unlike_shorter,
+)
 
 OUTPUTS = {"encoder_attentions": Kind.ENCODER, "decoder_attentions": Kind.DECODER, "cross_attentions": Kind.CROSS}
 """What encoder-decoders call their weights."""
@@ -62,14 +73,14 @@ class Hooked:
         """The layers that attend."""
         return tuple(place for _, place in self.calls if place)
 
-    def run(self, inputs: Inputs, wanted: Collection[Place], take: Take, rows: int | None = None) -> None:
+    def run(self, inputs: Inputs, wanted: Mapping[Place, Part], take: Take) -> None:
         """See `Way.run`."""
         visit = Visit(self.calls, wanted)
 
         def hook(module: Module, args: Any, output: Sequence[Any]) -> Sequence[Any]:
             place, index = visit.place(module), self.index[module]
             if place is not None:
-                _hand_over(place, output[index], inputs, take, rows)
+                _hand_over(place, output[index], inputs, wanted[place], take)
                 visit.leave(place)
             return type(output)([*output[:index], output[index].new_empty(0), *output[index + 1 :]])  # type: ignore[call-arg]
 
@@ -90,25 +101,28 @@ class Returned:
     network: PreTrainedModel
     places: tuple[Place, ...]
 
-    def run(self, inputs: Inputs, wanted: Collection[Place], take: Take, rows: int | None = None) -> None:
+    def run(self, inputs: Inputs, wanted: Mapping[Place, Part], take: Take) -> None:
         """See `Way.run`."""
         for kind, layers in returned(self.network, inputs, self.places[0].kind).items():
             for number, weights in layers.items():
                 if (place := Place(kind, number)) in wanted:
-                    _hand_over(place, weights, inputs, take, rows)
+                    _hand_over(place, weights, inputs, wanted[place], take)
 
 
-def _hand_over(place: Place, weights: Any, inputs: Inputs, take: Take, rows: int | None) -> None:
-    """Hands over weights [1, heads, queries, keys] a block at a time, as if they had been computed so.
+def _hand_over(place: Place, weights: Any, inputs: Inputs, part: Part, take: Take) -> None:
+    """Hands over a part of weights [texts, heads, queries, keys] a few rows at a time, as if they were computed so.
 
     Raises:
         TextError: they have another shape, as those of models that look at long texts through a summary of them.
     """
-    if not isinstance(weights, Tensor) or weights.shape[2:] != lengths(place.kind, inputs):
-        raise TextError("To a text of this length the model attends in another way, which cannot be shown: cut it.")
-    rows = rows or rows_at_once(*weights.shape[1:])
-    for first in range(0, weights.shape[2], rows):
-        take(place, first, weights[0, :, first : first + rows])
+    if not isinstance(weights, Tensor) or weights.ndim != 4:
+        raise unlike_shorter()
+    texts, heads, queries, keys = weights.shape
+    check_lengths(place, inputs, (queries, keys))
+    at_once = rows_at_once(texts * heads, keys, keys)
+    for rows in (few for stretch in part.rows for few in in_turn(stretch, at_once)):
+        some = weights[:, :, rows.start : rows.stop]
+        take(place, Piece.among(part.heads, range(heads), rows, range(keys), some))
 
 
 @contextmanager

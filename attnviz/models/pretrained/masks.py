@@ -1,5 +1,6 @@
 """Masks that are not computed until somebody looks at them, so that a mask is never stored for all query rows."""
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -8,44 +9,77 @@ from torch.utils._pytree import tree_map
 from transformers.masking_utils import eager_mask, sdpa_mask
 
 
+class Recipe:
+    """What a mask is made from: the arguments of `eager_mask`."""
+
+    def __init__(self, **arguments: Any) -> None:
+        self.keys: int = arguments["kv_length"]
+        self.arguments = arguments | {"attention_mask": _hiding(arguments["attention_mask"], self.keys)}
+        self._seen: dict[range, range] = {}
+
+    @cached_property
+    def is_causal(self) -> bool:
+        """Whether it hides nothing but the keys after each query, which fused attention does by itself."""
+        window = self.arguments.get("local_size")
+        return (
+            bool(self.arguments.get("allow_is_causal_skip"))
+            and self.arguments["q_length"] == self.keys
+            and (window is None or window > self.keys)
+            and self.arguments["attention_mask"] is None
+        )
+
+    def seen_by(self, rows: range) -> range:
+        """The keys from the first to the last that these rows can see; found once for all layers that ask."""
+        if self.is_causal:
+            return range(rows.stop)
+        if rows not in self._seen:
+            self._seen[rows] = self._found(rows)
+        return self._seen[rows]
+
+    def allowed(self, rows: range, keys: range) -> Tensor:
+        """Whether a query may look at a key: [texts, 1, rows, keys]."""
+        recipe = self.arguments
+        allowed = sdpa_mask(
+            **recipe
+            | {"q_offset": recipe["q_offset"] + rows.start, "q_length": len(rows)}
+            | {"kv_offset": recipe["kv_offset"] + keys.start, "kv_length": len(keys)}
+            | {"allow_is_causal_skip": False, "allow_is_bidirectional_skip": False}
+        )
+        assert allowed is not None  # no skipping was allowed
+        return allowed
+
+    def _found(self, rows: range) -> range:
+        allowed = self.allowed(rows, range(self.keys))
+        if not allowed.any(-1).all():  # a row that sees nothing is spread evenly over all keys
+            return range(self.keys)
+        seen = allowed.flatten(0, -2).any(0).nonzero()
+        return range(int(seen[0]), int(seen[-1]) + 1)
+
+
 class LazyMask(Tensor):
-    """What `eager_mask` would make of a recipe: an additive mask [1, 1, queries, keys], 0 where a key can be seen.
+    """What `eager_mask` would make of a recipe: an additive mask [texts, 1, queries, keys], 0 where a key can be seen.
 
     To a model it is a tensor like any other: an operation on it computes it. Only our attention function knows how to
     ask it for some rows.
     """
 
-    recipe: dict[str, Any]
+    recipe: Recipe
 
     @staticmethod
-    def __new__(cls, recipe: dict[str, Any]) -> "LazyMask":
+    def __new__(cls, recipe: Recipe) -> "LazyMask":
         """A tensor of that shape without any storage."""
-        shape = recipe["batch_size"], 1, recipe["q_length"], recipe["kv_length"]
-        mask: LazyMask = Tensor._make_wrapper_subclass(cls, shape, dtype=recipe["dtype"], device=recipe["device"])
+        made = recipe.arguments
+        shape = made["batch_size"], 1, made["q_length"], made["kv_length"]
+        mask: LazyMask = Tensor._make_wrapper_subclass(cls, shape, dtype=made["dtype"], device=made["device"])
         mask.recipe = recipe
         return mask
 
-    def rows(self, first: int, last: int) -> tuple[Tensor, int]:
-        """The mask [1, 1, rows, keys] of some query rows, and how many keys it has: those up to the last one seen."""
-        recipe = self.recipe | {"q_offset": self.recipe["q_offset"] + first, "q_length": last - first}
-        seen = sdpa_mask(**recipe | {"allow_is_causal_skip": False, "allow_is_bidirectional_skip": False})
-        assert seen is not None  # no skipping was allowed
-        keys = seen.shape[-1]
-        if seen.any(-1).all():  # a row that sees nothing is spread evenly over all keys
-            keys = int(seen.any(-2).flatten(0, -2).any(0).nonzero()[-1]) + 1
+    def rows(self, rows: range) -> tuple[Tensor, range]:
+        """The mask [texts, 1, rows, keys] of some query rows, and its keys: those that these rows can see."""
+        keys = self.recipe.seen_by(rows)
+        allowed = self.recipe.allowed(rows, keys)
         hidden = torch.finfo(self.dtype).min
-        return torch.where(seen[..., :keys], torch.zeros((), dtype=self.dtype, device=seen.device), hidden), keys
-
-    def needless(self) -> bool:
-        """Whether it hides nothing but the keys after each query, which fused attention does by itself."""
-        recipe = self.recipe
-        window, padding = recipe.get("local_size"), recipe["attention_mask"]
-        return (
-            bool(recipe.get("allow_is_causal_skip"))
-            and recipe["q_length"] == recipe["kv_length"]
-            and (window is None or window > recipe["kv_length"])
-            and (padding is None or bool(padding.all()))
-        )
+        return torch.where(allowed, torch.zeros((), dtype=self.dtype, device=allowed.device), hidden), keys
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]  # torch types it as an instance method
@@ -57,24 +91,35 @@ class LazyMask(Tensor):
         return func(*tree_map(_computed, args), **tree_map(_computed, kwargs or {}))
 
 
-def lazy_mask(**recipe: Any) -> LazyMask | None:
+def lazy_mask(**arguments: Any) -> LazyMask | None:
     """What models are given instead of a mask; None where `eager_mask` would give none."""
-    if recipe.get("allow_is_bidirectional_skip") and eager_mask(**recipe | {"q_length": 1}) is None:
+    if arguments.get("allow_is_bidirectional_skip") and eager_mask(**arguments | {"q_length": 1}) is None:
         return None
-    return LazyMask(recipe)
+    return LazyMask(Recipe(**arguments))
 
 
-def mask_rows(mask: Tensor | None, first: int, last: int, keys: int) -> tuple[Tensor | None, int]:
-    """Some query rows of any mask that a model may pass on, and how many of its keys they can see."""
+def mask_rows(mask: Tensor | None, rows: range, keys: int) -> tuple[Tensor | None, range]:
+    """Some query rows of any mask that a model may pass on, and which of its keys they can see."""
     if isinstance(mask, LazyMask):
-        return mask.rows(first, last)
+        return mask.rows(rows)
     if mask is None or mask.ndim < 2 or mask.shape[-2] == 1:
-        return mask, keys
-    return mask[..., first:last, :], keys
+        return mask, range(keys)
+    return mask[..., rows.start : rows.stop, :], range(keys)
+
+
+def seen_by(mask: Tensor | None, rows: range, keys: int) -> range:
+    """Which of all keys some query rows can see."""
+    return mask.recipe.seen_by(rows) if isinstance(mask, LazyMask) else range(keys)
+
+
+def _hiding(padding: Tensor | None, keys: int) -> Tensor | None:
+    """Which keys are padding, if any are."""
+    needless = padding is not None and padding.shape[-1] == keys and bool(padding.all())
+    return None if needless else padding
 
 
 def _computed(value: Any) -> Any:
-    return eager_mask(**value.recipe) if isinstance(value, LazyMask) else value
+    return eager_mask(**value.recipe.arguments) if isinstance(value, LazyMask) else value
 
 
 def _takes_all(func: Any, args: tuple[Any, ...]) -> bool:

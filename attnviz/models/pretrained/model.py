@@ -1,6 +1,5 @@
 """A pretrained model as the rest of the house knows models."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,13 +11,13 @@ from torch import Tensor
 from attnviz.attention import Engine, Kind, Selection
 from attnviz.errors import ModelError, TextError
 from attnviz.folds import Block
-from attnviz.models.base import Card, Each, Model, Passage, Reading
+from attnviz.models.base import Card, Each, Model, Passage, Reading, rows_among
 from attnviz.models.lengths import fitted
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained.edge import quiet, translated
 from attnviz.models.pretrained.languages import Opening, opening, set_languages
 from attnviz.models.pretrained.loading import load_files
-from attnviz.models.pretrained.places import Inputs, Place, accepted, unlike_shorter
+from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, accepted, unlike_shorter
 from attnviz.models.pretrained.positions import positions, vocabulary
 from attnviz.models.pretrained.reading import encode, encode_target, name_of
 from attnviz.models.pretrained.survey import sum_to_one, survey
@@ -42,7 +41,7 @@ class PretrainedModel(Model):
         self.precision = str(self.network.dtype).removeprefix("torch.")
         with torch.inference_mode(), translated(name, "run"):
             found = survey(self.network, name)
-        self.sink, self.way = found.sink, found.way
+        self.sink, self.way, self._together = found.sink, found.way, found.together
         whole = loaded.writer or self.network
         self.card = Card(
             name=name,
@@ -71,31 +70,37 @@ class PretrainedModel(Model):
 
     def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
         """See `Model.run`; nothing after the last layer that is wanted is run."""
-        for text, reading in enumerate(readings):
-            self._run(reading, text, select, each)
+        at_once = len(readings) if self._together else 1
+        for first in range(0, len(readings), at_once):
+            self._run(readings[first : first + at_once], first, select, each)
 
-    def _run(self, reading: Reading, text: int, select: Selection, each: Each) -> None:
-        own = self.wanted(select)
-        wanted = {Place(kind, layer) for kind, some in own.items() for layer in some.layers}
-        there: Counter[Place] = Counter()
+    def _run(self, readings: Sequence[Reading], first: int, select: Selection, each: Each) -> None:
+        """Runs the model once on readings of one size, the number of the first of which is given."""
+        own, inputs = self.wanted(select), self._inputs(readings)
+        parts = {kind: Part.of(some.heads, rows_among(readings, kind, select)) for kind, some in own.items()}
+        wanted = {
+            Place(kind, layer): parts[kind] for kind, some in own.items() if parts[kind].rows for layer in some.layers
+        }
+        reached: set[Place] = set()
 
-        def take(place: Place, first: int, weights: Tensor) -> None:
-            self._check_rows(place, first, weights)
-            there[place] += weights.shape[1]
-            heads = own[place.kind].heads
-            kept = weights if heads == tuple(range(len(weights))) else weights[list(heads)]
-            each(Block.starting(place.kind, place.layer, heads, first, kept, text))
+        def take(place: Place, piece: Piece) -> None:
+            self._check_rows(place, piece)
+            reached.add(place)
+            for text, weights in enumerate(piece.weights, first):
+                each(Block(place.kind, place.layer, piece.heads, piece.rows, piece.keys, weights, text))
 
         with self._running():
-            self.way.run(self._inputs(reading), wanted, take)
-        if any(there[place] != len(reading.axes(place.kind)[0]) for place in wanted):
-            raise unlike_shorter(self.card.name)
+            self.way.run(inputs, wanted, take)
+        if reached != wanted.keys():
+            raise unlike_shorter()
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Model.trace`; it has what the attention function is given, and nothing of what that is made from."""
         self.axes(reading, Selection(kinds=(kind,), layers=(layer,)))  # refuses what is not there
         with self._running():
-            return traced(self.card.name, self.way, self._inputs(reading), Place(kind, layer), query, self._check_rows)
+            return traced(
+                self.card.name, self.way, self._inputs([reading]), Place(kind, layer), query, self._check_rows
+            )
 
     @contextmanager
     def _running(self) -> Iterator[None]:
@@ -119,29 +124,30 @@ class PretrainedModel(Model):
         fits = count is None or max(types, default=0) < count
         return tuple(types) if fits and Kind.DECODER not in self.card.stacks else ()
 
-    def _tensor(self, ids: tuple[int, ...]) -> Tensor:
-        return torch.tensor([ids], device=self.network.device)
+    def _tensor(self, ids: Sequence[Sequence[int]]) -> Tensor:
+        return torch.tensor(ids, device=self.network.device)
 
-    def _inputs(self, reading: Reading) -> Inputs:
-        ids = self._tensor(reading.ids)
+    def _inputs(self, readings: Sequence[Reading]) -> Inputs:
+        """What the network is called with for readings of one size, [texts, tokens] each."""
+        ids = self._tensor([reading.ids for reading in readings])
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        if reading.types:
-            inputs["token_type_ids"] = self._tensor(reading.types)
-        if reading.target is not None:
-            inputs["decoder_input_ids"] = self._tensor(reading.target.ids)
+        if all(reading.types for reading in readings):
+            inputs["token_type_ids"] = self._tensor([reading.types for reading in readings])
+        if targets := [reading.target.ids for reading in readings if reading.target]:
+            inputs["decoder_input_ids"] = self._tensor(targets)
         return accepted(self.network, inputs)
 
-    def _check_rows(self, place: Place, first: int, weights: Tensor) -> None:
+    def _check_rows(self, place: Place, piece: Piece) -> None:
         """Whether these rows are attention weights, which the ones tried at first were."""
-        if not sum_to_one(weights.sum(-1, dtype=torch.float32), weights.dtype, self.sink):
+        if not sum_to_one(piece.weights.sum(-1, dtype=torch.float32), piece.weights.dtype, self.sink):
             raise ModelError(
                 f"The {place.kind.value} weights that {self.card.name} computes in layer {place.layer} for tokens "
-                f"{first} to {first + weights.shape[1] - 1} do not sum to 1: try --dtype float32."
+                f"{piece.rows.start} to {piece.rows.stop - 1} do not sum to 1: try --dtype float32."
             )
 
     def _continued(self, reading: Reading) -> Reading:
         """The reading of a text and of what the model writes after it."""
-        ids = self._writer.write(self._inputs(reading), reading.passage.generate)
+        ids = self._writer.write(self._inputs([reading]), reading.passage.generate)
         text, tokens = written_tokens(self.tokenizer, ids, len(reading.ids))
         passage = replace(reading.passage, target=text, written=True)
         whole = (*reading.tokens, *tokens)
@@ -173,7 +179,7 @@ class PretrainedModel(Model):
             options["forced_bos_token_id"] = begin.forced
         most = reading.passage.max_new_tokens
         count = most if self.card.positions is None else min(most, self.card.positions - 1)
-        ids = self._writer.write(self._inputs(reading), count, **options)
+        ids = self._writer.write(self._inputs([reading]), count, **options)
         ended = bool(ids) and ids[-1] in self._writer.ends()
         ids = ids[:-1] if ended else ids
         text, tokens = written_tokens(self.tokenizer, ids, 0)

@@ -2,15 +2,16 @@
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from torch import Tensor
 from torch.nn import Module
 
 from attnviz.attention import Kind
 from attnviz.errors import HOW_TO_CUT, TextError
+from attnviz.folds import stretches
 
 Inputs = Mapping[str, Tensor]
 """What a model is called with, by the names of its parameters."""
@@ -42,13 +43,67 @@ def lengths(kind: Kind, inputs: Inputs) -> tuple[int, int]:
     return target, own if kind.crosses else target
 
 
-def unlike_shorter(name: str) -> TextError:
+def unlike_shorter() -> TextError:
     """What is to be said where a model turns out to attend in another way than it did to a few tokens."""
-    return TextError(f"{name} attends to this text in another way than to shorter ones: {HOW_TO_CUT}")
+    return TextError(f"The model attends to this text in another way than to shorter ones: {HOW_TO_CUT}")
 
 
-Take = Callable[[Place, int, Tensor], None]
-"""What is done with some rows: their place, the index of the first one, their weights [heads, rows, keys]."""
+def check_lengths(place: Place, inputs: Inputs, found: Sequence[int]) -> None:
+    """Whether there are as many queries and keys as in the text.
+
+    Raises:
+        TextError: the model attends to it in another way, such as through a summary.
+    """
+    if tuple(found) != lengths(place.kind, inputs):
+        raise unlike_shorter()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is wanted of the weights of a place: some heads, and in them some stretches of query rows, in order."""
+
+    heads: tuple[int, ...]
+    rows: tuple[range, ...]
+
+    @classmethod
+    def of(cls, heads: Iterable[int], rows: Iterable[int]) -> Self:
+        """The part with these heads and rows."""
+        return cls(tuple(heads), tuple(stretches(rows)))
+
+    def share(self, heads: int, queries: int) -> float:
+        """How much it is of all the weights of so many heads and queries."""
+        return len(self.heads) * sum(map(len, self.rows)) / (heads * queries)
+
+
+def in_turn(indices: range, at_once: int) -> list[range]:
+    """Neighbouring indices, so many at a time."""
+    return [indices[first : first + at_once] for first in range(0, len(indices), at_once)]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some weights of a place [texts, heads, rows, keys], with the indices of their heads, queries and keys."""
+
+    heads: tuple[int, ...]
+    rows: range
+    keys: range
+    weights: Tensor
+
+    @classmethod
+    def among(cls, wanted: Collection[int], heads: range, rows: range, keys: range, weights: Tensor) -> Self:
+        """Those weights [texts, heads, rows, keys] whose heads are wanted."""
+        kept = [index for index, head in enumerate(heads) if head in wanted]
+        weights = weights if len(kept) == len(heads) else weights[:, kept]
+        return cls(tuple(heads[index] for index in kept), rows, keys, weights)
+
+    def put_into(self, whole: Tensor) -> None:
+        """Puts the weights into their place among all [texts, heads, queries, keys]."""
+        rows, keys = (slice(indices.start, indices.stop) for indices in (self.rows, self.keys))
+        whole[:, list(self.heads), rows, keys] = self.weights
+
+
+Take = Callable[[Place, Piece], None]
+"""What is done with some weights of a place."""
 
 
 class Way(Protocol):
@@ -58,8 +113,12 @@ class Way(Protocol):
     def places(self) -> tuple[Place, ...]:
         """The layers that attend."""
 
-    def run(self, inputs: Inputs, wanted: Collection[Place], take: Take, rows: int | None = None) -> None:
-        """Runs the model as far as it is needed, handing over the wanted weights; `rows` at once, if that is said."""
+    def run(self, inputs: Inputs, wanted: Mapping[Place, Part], take: Take) -> None:
+        """Runs the model as far as it is needed, handing over the wanted weights.
+
+        Raises:
+            TextError: the model attends to this text in another way than it did to a few tokens.
+        """
 
 
 class Finished(Exception):  # noqa: N818  it is no error
@@ -85,6 +144,10 @@ class Visit:
         self._seen[id(module)] += 1
         place = places[turn] if turn < len(places) else None
         return place if place in self._left else None
+
+    def is_last(self, place: Place) -> bool:
+        """Whether nothing is wanted after this one."""
+        return self._left == {place}
 
     def leave(self, place: Place) -> None:
         """Ends the run after the last place that is wanted.

@@ -6,6 +6,7 @@ is taken only where it gives the same, run in blocks of a few rows.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from attnviz.errors import ModelError
 from attnviz.models.base import Stack
 from attnviz.models.pretrained.capture import Capture, recorded
 from attnviz.models.pretrained.eager import Hooked, Returned, returned, watched
-from attnviz.models.pretrained.places import Inputs, Place, Way, accepted, lengths, places_of
+from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, Way, accepted, in_turn, lengths, places_of
 from attnviz.models.pretrained.positions import vocabulary
 
 TOKENS, TARGET_TOKENS = 7, 5
@@ -34,16 +35,20 @@ EXACT, ROUGH = 1e-4, 1e-2
 """How far weights may be from the model's own: any of them in float32, all of them on the average in less."""
 
 Weights = Mapping[Place, Tensor]
-"""Weights [heads, queries, keys] of every layer that attends."""
+"""Weights [texts, heads, queries, keys] of layers that attend."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Which layers attend, by kind, whether they have a sink, and the way to get at their weights."""
+    """Which layers attend, by kind, whether they have a sink, and the way to get at their weights.
+
+    `together` says that texts which are read together get the weights that each gets alone.
+    """
 
     stacks: dict[Kind, Stack]
     sink: bool
     way: Way
+    together: bool
 
 
 def survey(network: PreTrainedModel, name: str) -> Survey:
@@ -62,7 +67,8 @@ def survey(network: PreTrainedModel, name: str) -> Survey:
         raise ModelError(f"{name} attends in another way to long texts than to short ones: choose another model.")
     way = _captured(network, inputs, own) or _hooked(network, inputs, own, seen)
     way = way or Returned(network, tuple(Place(kind, number) for kind, layers in own.items() for number in layers))
-    return Survey(_stacks(own, way.places, name), sink, way)
+    stacks = _stacks(own, way.places, name)
+    return Survey(stacks, sink, way, _reads_together(way, inputs, stacks))
 
 
 def trial_inputs(network: PreTrainedModel) -> Inputs:
@@ -140,10 +146,14 @@ def _captured(network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mappi
     if kinds is None:
         return None
     located = places_of([(module, kind) for (module, _), kind in zip(calls, kinds, strict=True)], network)
-    expected = {place: weights[0] for (_, place), (_, weights) in zip(located, calls, strict=True) if place is not None}
-    fuses = all(part._supports_sdpa for part in network.modules() if isinstance(part, PreTrainedModel))
-    ways = (Capture(network, located, fuses=fuses) for fuses in ((True, False) if fuses else (False,)))
-    return next((way for way in ways if _agrees(way, inputs, expected, _last(way.places))), None)
+    expected = {place: weights for (_, place), (_, weights) in zip(located, calls, strict=True) if place is not None}
+    fusing = all(part._supports_sdpa for part in network.modules() if isinstance(part, PreTrainedModel))
+    ways = (
+        Capture(network, located, fuses=fuses, slices=slices)
+        for fuses, slices in product((True, False), repeat=2)
+        if fusing or not fuses
+    )
+    return next((way for way in ways if _agrees(way, inputs, _last(expected))), None)
 
 
 def _matched(calls: list[Tensor], own: Mapping[Kind, Mapping[int, Tensor]]) -> list[Kind | None] | None:
@@ -173,28 +183,62 @@ def _hooked(
     if len(sources) < len(kinds):
         return None
     calls = places_of([(module, kinds[key]) for key, (module, _, _) in sources.items()], network)
-    expected = {place: sources[key][2][0] for key, (_, place) in zip(sources, calls, strict=True) if place}
+    expected = {place: sources[key][2] for key, (_, place) in zip(sources, calls, strict=True) if place}
     way = Hooked(network, calls, {module: index for module, index, _ in sources.values()})
-    return way if _agrees(way, inputs, expected, way.places) else None
+    return way if _agrees(way, inputs, expected) else None
 
 
-def _last(places: Collection[Place]) -> list[Place]:
+def _last(expected: Weights) -> Weights:
     """The last layer of each kind, whose weights depend on all layers before."""
-    return list({place.kind: place for place in places}.values())
+    last = {place.kind: place for place in expected}.values()
+    return {place: expected[place] for place in last}
 
 
-def _agrees(way: Way, inputs: Inputs, expected: Weights, wanted: Collection[Place]) -> bool:
-    """Whether a way yields the expected weights of these places."""
-    got: dict[Place, Tensor] = {place: torch.zeros_like(expected[place]) for place in wanted}
+def _agrees(way: Way, inputs: Inputs, expected: Weights) -> bool:
+    """Whether a way yields these weights, where all heads are wanted and where only the last one is."""
+    for heads in (slice(None), slice(-1, None)):
+        wanted = {place: _part(range(own.shape[1])[heads], own.shape[2]) for place, own in expected.items()}
+        try:
+            got = _gathered(way, inputs, wanted)
+        except Exception:  # such as a model that does something with its weights after they have been taken from it
+            return False
+        if not all(_same(weights[:, heads], got[place][:, heads]) for place, weights in expected.items()):
+            return False
+    return True
 
-    def take(place: Place, first: int, weights: Tensor) -> None:
-        got[place][:, first : first + weights.shape[1], : weights.shape[2]] = weights
 
+def _reads_together(way: Way, inputs: Inputs, stacks: Mapping[Kind, Stack]) -> bool:
+    """Whether each of two texts that are read together gets the weights that it gets alone, in the last layers."""
+    wanted = {
+        Place(kind, stack.layers[-1]): _part(range(stack.heads), lengths(kind, inputs)[0])
+        for kind, stack in stacks.items()
+    }
+    other = {name: values.flip(1) for name, values in inputs.items()}
     try:
-        way.run(inputs, wanted, take, ROWS)
-    except Exception:  # such as a model that does something with its weights after they have been taken from it
+        alone = [_gathered(way, one, wanted) for one in (inputs, other)]
+        both = _gathered(way, {name: torch.cat([inputs[name], other[name]]) for name in inputs}, wanted)
+    except Exception:  # a model that reads one text at a time
         return False
-    return all(_same(expected[place], got[place]) for place in wanted)
+    return all(_same(torch.cat([one[place] for one in alone]), both[place]) for place in wanted)
+
+
+def _part(heads: range, queries: int) -> Part:
+    """All rows of some heads, a few at a time."""
+    return Part(tuple(heads), tuple(in_turn(range(queries), ROWS)))
+
+
+def _gathered(way: Way, inputs: Inputs, wanted: Mapping[Place, Part]) -> dict[Place, Tensor]:
+    """The wanted weights, [texts, heads, queries, keys] up to the last of these heads."""
+    got: dict[Place, Tensor] = {}
+
+    def take(place: Place, piece: Piece) -> None:
+        if place not in got:
+            heads = max(wanted[place].heads) + 1
+            got[place] = piece.weights.new_zeros(len(piece.weights), heads, *lengths(place.kind, inputs))
+        piece.put_into(got[place])
+
+    way.run(inputs, wanted, take)
+    return got
 
 
 def _same(own: Tensor, weights: Tensor) -> bool:

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from attnviz.errors import UsageError
-from attnviz.models.pretrained.capture import Attending, Capture, own_attention
-from attnviz.models.pretrained.places import Inputs, Place, Take, Way, lengths, unlike_shorter
+from attnviz.models.pretrained.attending import Attending
+from attnviz.models.pretrained.capture import Capture, own_attention
+from attnviz.models.pretrained.places import Inputs, Piece, Place, Take, Way, check_lengths, unlike_shorter
 from attnviz.models.pretrained.survey import EXACT
 from attnviz.reference.lesson.numbers import Numbers
 from attnviz.reference.trace import Trace
@@ -37,10 +38,12 @@ def traced(name: str, way: Way, inputs: Inputs, place: Place, query: int, check:
             "values: look at the weights with attnviz show."
         )
     call = way.call(inputs, place)
-    if call is None or (call.query.shape[2], call.key.shape[2]) != lengths(place.kind, inputs):
-        raise unlike_shorter(name)
+    if call is None:
+        raise unlike_shorter()
+    check_lengths(place, inputs, call.lengths)
     trace, weights = trace_of(call, query)
-    check(place, query, weights[:, None])
+    heads, keys = weights.shape
+    check(place, Piece(tuple(range(heads)), range(query, query + 1), range(keys), weights[None, :, None]))
     for shown in (trace, replace(trace, weights=_array(weights))):
         if explains(shown, weights):
             return shown
@@ -55,11 +58,12 @@ def trace_of(call: Attending, query: int) -> tuple[Trace, Tensor]:
 
     The function is run in float32 whatever the precision of the model, so that rounding hides no difference.
     """
-    row = _in_float32(call.rows(query, query + 1))
+    cut, seen = call.of_rows(range(query, query + 1))
+    row = _in_float32(cut)
     output, weights = row.by(own_attention(row.module))  # [1, 1, heads, d], [1, heads, 1, keys]
     assert weights is not None  # an eager function that gives none has not passed the survey
-    unseen = call.key.shape[2] - row.key.shape[2]
-    added = pad(_added(row), (0, unseen), value=-torch.inf)  # [heads, keys]
+    unseen = seen.start, call.key.shape[2] - seen.stop  # before and after
+    added = pad(_added(row), unseen, value=-torch.inf)  # [heads, keys]
     hidden = (added < HIDDEN).all(0)  # [keys]
     bias = added.masked_fill(hidden, 0)
     trace = Trace(
@@ -72,7 +76,7 @@ def trace_of(call: Attending, query: int) -> tuple[Trace, Tensor]:
         allowed=~hidden.numpy(force=True) if hidden.any() else None,
         mixed=_array(output[0, 0]),
     )
-    return trace, pad(weights[0, :, 0], (0, unseen))
+    return trace, pad(weights[0, :, 0], unseen)
 
 
 def explains(trace: Trace, weights: Tensor) -> bool:

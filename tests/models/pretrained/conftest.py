@@ -341,6 +341,6 @@ def model_of(folder_of: Callable[[str], Path]) -> Callable[[str], Any]:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Blocks of only a few rows, so that even a short text has several."""
-    monkeypatch.setattr("attnviz.models.pretrained.capture.BLOCK", 1)
-    monkeypatch.setattr("attnviz.models.pretrained.capture.FEWEST_ROWS", 5)
+    monkeypatch.setattr("attnviz.models.pretrained.attending.BLOCK", 1)
+    monkeypatch.setattr("attnviz.models.pretrained.attending.FEWEST_ROWS", 5)
     yield

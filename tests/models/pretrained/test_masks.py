@@ -18,7 +18,7 @@ def recipes() -> dict[str, Any]:
     return {
         "causal": common | causal,
         "padded": common | causal | {"attention_mask": padding},
-        "windowed": common | {"mask_function": masks.sliding_window_causal_mask_function(3), "local_size": 3} | causal,
+        "windowed": common | causal | {"mask_function": masks.sliding_window_causal_mask_function(3), "local_size": 3},
         "chunked": common | {"mask_function": masks.chunked_causal_mask_function(4, torch.zeros(1, dtype=torch.int))},
         "both ways": common | {"mask_function": masks.bidirectional_mask_function, "attention_mask": padding},
         "later": common | causal | {"q_length": 5, "q_offset": 6},
@@ -28,56 +28,72 @@ def recipes() -> dict[str, Any]:
 NAMES = ("causal", "padded", "windowed", "chunked", "both ways", "later")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_rows_are_those_of_the_whole_mask_up_to_the_last_key_that_they_see(name: str) -> None:
-    from transformers.masking_utils import eager_mask
+def lazy(recipe: dict[str, Any]) -> Any:
+    from attnviz.models.pretrained.masks import LazyMask, Recipe
 
-    from attnviz.models.pretrained.masks import LazyMask
+    return LazyMask(Recipe(**recipe))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_are_those_of_the_whole_mask_between_the_first_and_the_last_key_that_they_see(name: str) -> None:
+    from transformers.masking_utils import eager_mask
 
     recipe = recipes()[name]
     whole = eager_mask(**recipe)
-    for first, last in ((0, 2), (2, 3), (3, 5)):
-        rows, keys = LazyMask(recipe).rows(first, last)
-        assert_array_equal(rows, whole[:, :, first:last, :keys])
-        assert (whole[:, :, first:last, keys:] < 0).all()
-        assert not (whole[:, :, first:last, keys - 1] < 0).all()
+    for rows in (range(2), range(2, 3), range(3, 5)):
+        some, keys = lazy(recipe).rows(rows)
+        of_rows = whole[:, :, rows.start : rows.stop]
+        assert_array_equal(some, of_rows[..., keys.start : keys.stop])
+        hidden = (of_rows < 0).all(2)[0, 0]
+        assert hidden[: keys.start].all()
+        assert hidden[keys.stop :].all()
+        assert not hidden[[keys.start, keys.stop - 1]].any()
+
+
+def test_a_row_of_a_sliding_window_sees_nothing_before_it() -> None:
+    assert lazy(recipes()["windowed"]).rows(range(7, 9))[1] == range(5, 9)
+
+
+def test_which_keys_can_be_seen_is_found_once_for_all_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from attnviz.models.pretrained import masks
+
+    mask, made = lazy(recipes()["windowed"]), list[int]()
+    compute = masks.sdpa_mask
+    monkeypatch.setattr(masks, "sdpa_mask", lambda **recipe: made.append(recipe["kv_length"]) or compute(**recipe))
+    for _ in range(3):
+        mask.rows(range(7, 9))
+    assert made == [KEYS, 4, 4, 4]
 
 
 def test_a_row_that_sees_nothing_keeps_all_keys() -> None:
     import torch
 
-    from attnviz.models.pretrained.masks import LazyMask
-
     blind = recipes()["both ways"] | {"attention_mask": torch.zeros(1, KEYS, dtype=torch.bool)}
-    assert LazyMask(blind).rows(0, 2)[1] == KEYS
+    assert lazy(blind).rows(range(2))[1] == range(KEYS)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_any_operation_on_a_mask_gives_what_it_gives_on_the_whole_mask(name: str) -> None:
     from transformers.masking_utils import eager_mask
 
-    from attnviz.models.pretrained.masks import LazyMask
-
     recipe = recipes()[name]
-    whole, lazy = eager_mask(**recipe), LazyMask(recipe)
-    assert lazy.shape == whole.shape
-    assert_array_equal(lazy[:, :, 1:3, :4], whole[:, :, 1:3, :4])
-    assert_array_equal(lazy * 2 + whole, whole * 2 + whole)
-    assert_array_equal(lazy == 0, whole == 0)
+    whole, mask = eager_mask(**recipe), lazy(recipe)
+    assert mask.shape == whole.shape
+    assert_array_equal(mask[:, :, 1:3, :4], whole[:, :, 1:3, :4])
+    assert_array_equal(mask * 2 + whole, whole * 2 + whole)
+    assert_array_equal(mask == 0, whole == 0)
 
 
 def test_a_mask_of_which_all_is_taken_is_still_not_computed() -> None:
     from attnviz.models.pretrained.masks import LazyMask
 
-    mask = LazyMask(recipes()["causal"])
+    mask = lazy(recipes()["causal"])
     assert isinstance(mask[:, :, :, :KEYS], LazyMask)
     assert isinstance(mask.detach(), LazyMask)
 
 
 def test_only_a_plain_causal_mask_can_be_left_to_fused_attention() -> None:
-    from attnviz.models.pretrained.masks import LazyMask
-
-    assert [name for name, recipe in recipes().items() if LazyMask(recipe).needless()] == ["causal"]
+    assert [name for name, recipe in recipes().items() if lazy(recipe).recipe.is_causal] == ["causal"]
 
 
 def test_there_is_no_mask_where_every_key_is_seen() -> None:

@@ -1,0 +1,171 @@
+"""What an attention function is called with, and how that is cut: to some heads, some query rows, what these can see.
+
+Heads that share their keys and values stay together, so that the function finds the shapes that it expects.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+from torch.nn import Module
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from attnviz.folds import stretches
+from attnviz.models.pretrained.masks import LazyMask, mask_rows, seen_by
+from attnviz.models.pretrained.places import Piece
+
+BLOCK = 2**21
+"""About how many weights are computed at a time: they and what is made of them should fit into a processor's cache."""
+
+FEWEST_ROWS = 16
+"""Blocks of fewer rows than this cost more time than they save memory."""
+
+ROWS_WORTH = 128
+"""With fewer rows, what is done to keys and values for each block costs about as much as the weights themselves."""
+
+Attention = Callable[..., Any]
+"""An attention function as transformers calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What an attention function makes of some heads and rows.
+
+    `output` is [texts, rows, heads, d], `weights` [texts, heads, rows, keys] or None where it is a fused one.
+    """
+
+    heads: range
+    rows: range
+    keys: range
+    output: Tensor
+    weights: Tensor | None
+
+    def piece(self, wanted: Collection[int]) -> Piece:
+        """The weights of those heads that are wanted."""
+        assert self.weights is not None  # an eager function that gives none has not passed the survey
+        return Piece.among(wanted, self.heads, self.rows, self.keys, self.weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Attending:
+    """What attention is called with: `query` [texts, heads, queries, d], `key` and `value` [texts, groups, keys, d]."""
+
+    module: Module
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    mask: Tensor | None
+    options: dict[str, Any]
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """How many queries and keys there are."""
+        return self.query.shape[2], self.key.shape[2]
+
+    @property
+    def sharing(self) -> int:
+        """How many heads have the same keys and values."""
+        return self.query.shape[1] // self.key.shape[1]
+
+    def by(self, attention: Attention) -> tuple[Tensor, Tensor | None]:
+        """The output [texts, queries, heads, d] and weights [texts, heads, queries, keys] that a function makes."""
+        output, weights = attention(self.module, self.query, self.key, self.value, self.mask, **self.options)
+        return output, weights
+
+    def blocks(self, attention: Attention, heads: Sequence[range], rows: Sequence[range]) -> Iterator[Made]:
+        """What a function makes of these rows, a few at a time, and of these heads, a range at a time."""
+        texts, together = len(self.query), max(map(len, heads))
+        for some in self._few(rows, texts * together):
+            cut, keys = self.of_rows(some)
+            for own in heads:
+                yield Made(own, some, keys, *cut.of_heads(own).by(attention))
+
+    def output(self, attention: Attention, heads: Sequence[range]) -> Tensor:
+        """The output alone, whatever computes it."""
+        return self.assembled(self.blocks(attention, heads, [range(self.query.shape[2])]))
+
+    def assembled(self, blocks: Iterable[Made], each: Callable[[Made], None] = lambda made: None) -> Tensor:
+        """The output [texts, queries, heads, d] of blocks that are all of it, with each of which something is done."""
+        texts, heads, queries, _ = self.query.shape
+        whole = self.query.new_empty(texts, queries, heads, self.value.shape[-1])
+        for made in blocks:
+            each(made)
+            whole[:, _cut(made.rows), _cut(made.heads)] = made.output
+        return whole
+
+    def fused(self, heads: Sequence[range]) -> Tensor:
+        """The output alone, by fused attention, without any matrix of weights."""
+        mask = None if isinstance(self.mask, LazyMask) and self.mask.recipe.is_causal else self.mask
+        if mask is None and not any(map(self._spans_rows, self.options.values())):
+            return sdpa_attention_forward(self.module, self.query, self.key, self.value, None, **self.options)[0]
+        return self.output(sdpa_attention_forward, heads)
+
+    def mixing_nothing(self) -> "Attending":
+        """The same with values of no width, so that nothing is computed from the weights."""
+        return replace(self, value=self.value[..., :0])
+
+    def of_rows(self, rows: range) -> tuple["Attending", range]:
+        """What some query rows take: they themselves, and of all else the range of keys that they can see."""
+        mask, keys = mask_rows(self.mask, rows, self.key.shape[2])
+        both = ..., _cut(rows), _cut(keys)
+        options = {name: option[both] if self._spans_rows(option) else option for name, option in self.options.items()}
+        query, (key, value) = self.query[:, :, _cut(rows)], (kept[:, :, _cut(keys)] for kept in (self.key, self.value))
+        return replace(self, query=query, key=key, value=value, mask=mask, options=options), keys
+
+    def of_heads(self, heads: range) -> "Attending":
+        """What some heads take, which are all that share their keys and values."""
+        if len(heads) == self.query.shape[1]:
+            return self
+        groups = slice(heads.start // self.sharing, heads.stop // self.sharing)
+        return replace(
+            self,
+            query=self.query[:, _cut(heads)],
+            key=self.key[:, groups],
+            value=self.value[:, groups],
+            mask=self._of_heads(self.mask, heads),
+            options={name: self._of_heads(option, heads) for name, option in self.options.items()},
+        )
+
+    def apart(self, wanted: Iterable[int]) -> list[range]:
+        """The heads to be computed at a time for the sake of the wanted ones.
+
+        All of them in a short text. In a long one fewer, so that blocks have as many rows as they should.
+        """
+        texts, _, keys, _ = self.key.shape
+        groups = max(BLOCK // (texts * keys * self.sharing * ROWS_WORTH), 1)
+        return [
+            range(first * self.sharing, min(first + groups, stretch.stop) * self.sharing)
+            for stretch in stretches({head // self.sharing for head in wanted})
+            for first in range(stretch.start, stretch.stop, groups)
+        ]
+
+    def _of_heads(self, given: Any, heads: range) -> Any:
+        """The share of some heads in what is given for each, such as a position bias [1, heads, queries, keys]."""
+        apart = isinstance(given, Tensor) and given.ndim == 4 and given.shape[1] == self.query.shape[1]
+        return given[:, _cut(heads)] if apart else given
+
+    def _spans_rows(self, option: Any) -> bool:
+        return isinstance(option, Tensor) and option.ndim == 4 and option.shape[-2:] == self.lengths
+
+    def _few(self, rows: Sequence[range], heads: int) -> Iterator[range]:
+        """The rows a few at a time: as many as make a block of so many heads."""
+        keys = self.key.shape[2]
+        for left in rows:
+            while left:
+                seen = len(seen_by(self.mask, left[:1], keys))
+                count = rows_at_once(heads, keys, seen)
+                yield left[:count]
+                left = left[count:]
+
+
+def rows_at_once(heads: int, keys: int, seen: int) -> int:
+    """How many rows make a block, if the first one sees so many of the keys, and each further one at most one more."""
+    most = BLOCK // heads
+    growing = (math.isqrt(seen**2 + 4 * most) - seen) // 2  # that many rows, each of as many keys as the last
+    return max(growing, most // keys, FEWEST_ROWS)
+
+
+def _cut(indices: range) -> slice:
+    return slice(indices.start, indices.stop)

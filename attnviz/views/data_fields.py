@@ -1,0 +1,169 @@
+"""Fields of a saved object, each asked for as what it ought to be; what is something else is said in a sentence."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+from attnviz.errors import AttnvizError, RecordError
+from attnviz.text import Grouping, Span, grouping
+
+Value = TypeVar("Value")
+Member = TypeVar("Member", bound=Enum)
+
+Parse = Callable[[Any], Value]
+"""What a value stands for; raises a ValueError that says what it ought to be."""
+
+_MOST = 2**31
+"""Indices and offsets are less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The fields of an object; `place` names it in errors. One that is null is one that is left out."""
+
+    values: Mapping[str, Any]
+    place: str = ""
+
+    def wrong(self, sentence: str) -> RecordError:
+        """The error that says what is wrong with this object."""
+        return RecordError(f"{self.place}: {sentence}" if self.place else sentence)
+
+    def get(self, name: str, parse: Parse[Value]) -> Value | None:
+        """A field, if it is there.
+
+        Raises:
+            RecordError: it is something else.
+        """
+        value = self.values.get(name)
+        if value is None:
+            return None
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise self.wrong(f'"{name}" is not {error}.') from None
+
+    def each(self, name: str, parse: Parse[Value]) -> tuple[Value, ...] | None:
+        """The entries of a field that is a list, if it is there.
+
+        Raises:
+            RecordError: it is no list, or one of its entries is something else.
+        """
+        entries = self.get(name, _entries)
+        if entries is None:
+            return None
+        found: list[Value] = []
+        for index, entry in enumerate(entries):
+            try:
+                found.append(parse(entry))
+            except ValueError as error:
+                raise self.wrong(f'"{name}"[{index}] is not {error}.') from None
+        return tuple(found)
+
+    def each_of(self, name: str, parse: Parse[Value], count: int) -> tuple[Value, ...] | None:
+        """The same, of a list that has so many entries, one a token.
+
+        Raises:
+            RecordError: it has not.
+        """
+        found = self.each(name, parse)
+        if found is not None and len(found) != count:
+            raise self.wrong(f'"{name}" has {len(found)} entries for {count} tokens: give each token one.')
+        return found
+
+    def needed(self, name: str, value: Value | None) -> Value:
+        """The value of a field that cannot be left out.
+
+        Raises:
+            RecordError: it was.
+        """
+        if value is None:
+            raise self.wrong(f'"{name}" is missing: give it.')
+        return value
+
+
+def text(value: Any) -> str:
+    """A text of whole characters."""
+    if not isinstance(value, str):
+        raise ValueError("a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("valid Unicode") from None
+    return value
+
+
+def flag(value: Any) -> bool:
+    """Yes or no."""
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def place(value: Any) -> int:
+    """The number of something that is counted from 0."""
+    if not _is_number(value) or value < 0:
+        raise ValueError("a whole number from 0 on")
+    return int(value)
+
+
+def axis_index(value: Any) -> int:
+    """The number of a layer or head, or -1 for an average."""
+    if not _is_number(value) or value < -1:
+        raise ValueError("a whole number from 0 on, or -1 for an average")
+    return int(value)
+
+
+def span(value: Any) -> Span:
+    """Where a stretch of text begins and ends."""
+    match value:
+        case [start, end] if _is_number(start) and _is_number(end) and 0 <= start <= end:
+            return start, end
+    raise ValueError("[start, end], two offsets in order")
+
+
+def fields(value: Any) -> Mapping[str, Any]:
+    """An object that has fields."""
+    if not isinstance(value, dict):
+        raise ValueError("an object")
+    return value
+
+
+def one_of(names: Sequence[str]) -> Parse[str]:
+    """One of certain names."""
+
+    def parse(value: Any) -> str:
+        if value not in names:
+            raise ValueError(f"one of {', '.join(names)}")
+        return str(value)
+
+    return parse
+
+
+def member(of: type[Member]) -> Parse[Member]:
+    """The member of an enumeration that has this value."""
+    name = one_of([each.value for each in of])
+    return lambda value: of(name(value))
+
+
+def grouped_by(value: Any) -> Grouping:
+    """What tokens are grouped by."""
+    try:
+        return grouping(text(value))
+    except AttnvizError:
+        raise ValueError("token, word, sentence, segment or bins:N") from None
+
+
+def or_none(parse: Parse[Value]) -> Parse[Value | None]:
+    """The same, where null has a meaning of its own."""
+    return lambda value: None if value is None else parse(value)
+
+
+def _entries(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("a list")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value < _MOST

@@ -1,0 +1,175 @@
+"""The fonts of a picture: our own, those of the system that stand in for it, and codes for what none of them has."""
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.text.graphemes import graphemes
+
+if TYPE_CHECKING:
+    from matplotlib.font_manager import FontEntry
+    from matplotlib.ft2font import FT2Font
+
+FONT = "DejaVu Sans"
+"""Comes with matplotlib, so that a picture is the same on every machine."""
+
+CODE = "<U+"
+"""How the code of a character begins."""
+
+_REGULAR = 400  # the weight of a font that is neither light nor bold
+_OTHER_STYLES = "mono", "serif", "display", "looped", "condensed"
+_UNSEEN = "Cc", "Cf"  # general categories of what needs no glyph: breaks of lines, joiners
+_SELECTORS = range(0xFE00, 0xFE10)  # which of two looks a character has
+
+
+@dataclass(frozen=True, slots=True)
+class Fonts:
+    """The `families` that draw a picture, the first one that has a character, and the characters that none has."""
+
+    families: tuple[str, ...] = (FONT,)
+    lacking: frozenset[str] = frozenset()
+
+    def spelled(self, text: str) -> str:
+        """The text with codes in place of what could not be shown: `<U+72D7>`, `<U+72D7 6CA1>`."""
+        return joined(self.parts(text)) if self.lacking.intersection(text) else text
+
+    def parts(self, text: str) -> list[str]:
+        """The same in parts that must not be cut: what a reader takes for one character, or the code of a piece."""
+        return [part for each in graphemes(text) for part in self._pieces(each)]
+
+    def _pieces(self, grapheme: str) -> list[str]:
+        if not self.lacking.intersection(grapheme):
+            return [grapheme]
+        seen = filter(_needs_glyph, grapheme)
+        return [f"{CODE}{ord(char):04X}>" if char in self.lacking else char for char in seen]
+
+    def scripts(self) -> list[str]:
+        """What is lacking, in words."""
+        return sorted({_script(char) for char in self.lacking})
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Parts of a text in one; codes that follow each other share their brackets."""
+    return "".join(parts).replace(f">{CODE}", " ")
+
+
+def _script(char: str) -> str:
+    """What a character belongs to: the name of a letter begins with its script."""
+    first, *_ = unicodedata.name(char, "UNKNOWN").split()
+    if unicodedata.category(char)[0] not in "LM" or first == "COMBINING":
+        return "some signs"
+    return f"{first if first == 'CJK' else first.capitalize()} letters"
+
+
+def fonts_for(texts: Iterable[str]) -> Fonts:
+    """The fonts that draw these texts: our own, and as few others as have what it lacks."""
+    rare = frozenset(char for text in texts if not text.isascii() for char in text)
+    if not rare:
+        return Fonts()
+    own = face()
+    missing = "".join(sorted(char for char in rare if not own.get_char_index(ord(char)) and _needs_glyph(char)))
+    return _stand_ins(missing) if missing else Fonts()
+
+
+@lru_cache(maxsize=256)
+def _stand_ins(missing: str) -> Fonts:
+    """Fonts that have the missing characters: again and again the one that has most of those that are left."""
+    region = _region(missing)
+    faces = sorted(_system(), key=lambda face: face.rank(region))
+    has = np.array([face.has(missing) for face in faces]).reshape(len(faces), len(missing))
+    left, families = np.ones(len(missing), bool), [FONT]
+    while len(faces) and (has & left).any():
+        best = int((has & left).sum(1).argmax())  # the first of several in order
+        families.append(faces[best].family)
+        left &= ~has[best]
+    lacking = frozenset(char for char, alone in zip(missing, left, strict=True) if alone)
+    return Fonts(tuple(families), lacking)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Face:
+    """A font of the system, and the sorted code points of the characters that it has."""
+
+    family: str
+    codes: NDArray[np.uint32]
+
+    def has(self, characters: str) -> NDArray[np.bool_]:
+        """Whether it has each of these characters."""
+        wanted = np.array([ord(char) for char in characters], np.uint32)
+        at = np.searchsorted(self.codes, wanted).clip(max=len(self.codes) - 1)
+        there: NDArray[np.bool_] = self.codes[at] == wanted
+        return there
+
+    def rank(self, region: str) -> tuple[object, ...]:
+        """Its place among others that have as many: the likest to our own, and made for this region, is first."""
+        name = self.family.casefold()
+        strange = sum(style in name.replace("sans-serif", "sans") for style in _OTHER_STYLES)
+        return "sans" not in name, strange, not self.family.endswith(region), self.family
+
+
+def _region(characters: str) -> str:
+    """How the families of fonts end that draw Chinese characters as it is done where these are used."""
+    names = " ".join(unicodedata.name(char, "") for char in characters)
+    if "KATAKANA" in names or "HIRAGANA" in names:
+        return " JP"
+    return " KR" if "HANGUL" in names else " SC"
+
+
+@cache
+def _system() -> list[_Face]:
+    """The upright fonts of regular weight that are installed, each once."""
+    from matplotlib.font_manager import fontManager
+
+    faces: dict[str, _Face] = {}
+    for entry in sorted(fontManager.ttflist, key=lambda entry: (entry.name, entry.fname, entry.index)):
+        usual = (entry.style, entry.variant, entry.stretch, entry.weight) == ("normal", "normal", "normal", _REGULAR)
+        if usual and entry.name not in faces and len(codes := _codes(entry)):
+            faces[entry.name] = _Face(entry.name, codes)
+    return list(faces.values())
+
+
+def _codes(entry: "FontEntry") -> NDArray[np.uint32]:
+    """The characters that a font can draw in one colour; none if all that it has is boxes, or cannot be read."""
+    from matplotlib.ft2font import FaceFlags, FT2Font
+
+    try:
+        font = FT2Font(entry.fname, face_index=entry.index)
+    except (OSError, RuntimeError):  # it was removed since the list was made, or is broken
+        return np.empty(0, np.uint32)
+    if "Last Resort" in entry.name or FaceFlags.SCALABLE not in font.face_flags:
+        return np.empty(0, np.uint32)
+    drawn = _with_ink(font) if FaceFlags.COLOR in font.face_flags else font.get_charmap()
+    return np.fromiter(sorted(drawn), np.uint32)
+
+
+def _with_ink(font: "FT2Font") -> Iterator[int]:
+    """The characters of a font of colours that have an outline too: others would be blank."""
+    from matplotlib.ft2font import LoadFlags
+
+    for code, glyph in font.get_charmap().items():
+        left, _, right, _ = font.load_glyph(glyph, LoadFlags.NO_SCALE).bbox
+        if right > left:
+            yield code
+
+
+def _needs_glyph(char: str) -> bool:
+    return unicodedata.category(char) not in _UNSEEN and ord(char) not in _SELECTORS
+
+
+def face(families: tuple[str, ...] = (FONT,)) -> "FT2Font":
+    """What draws text in these families."""
+    from matplotlib.font_manager import get_font
+
+    return get_font(_files(families))
+
+
+@lru_cache(maxsize=256)
+def _files(families: tuple[str, ...]) -> list[Any]:
+    from matplotlib.font_manager import FontProperties, findfont
+
+    return [findfont(FontProperties(family=[family])) for family in families]

@@ -1,0 +1,67 @@
+"""Columns that stay where they are, however wide a terminal draws what stands before them.
+
+Terminals disagree on the width of vowel signs that take room, of emoji that are joined, coloured or presented as such,
+and of letters that combine. So whatever follows such a word is sent to its column.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from rich.cells import get_character_cell_size
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
+from rich.control import Control
+from rich.segment import Segment
+
+from attnviz.text.graphemes import graphemes
+
+_GAP = 2  # so many blanks part columns, and one words
+_WORDS = re.compile(r"\s*\S+\s*|\s+")
+
+
+class KeptColumns(RenderHook):
+    """What a terminal is to be given, so that everything on it stands in its column."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """See `RenderHook`."""
+        return [_Anchored(renderable) for renderable in renderables]
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """A renderable, what stands after a gap sent to its column if the width of anything before it is not certain."""
+
+    renderable: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Line by line."""
+        for line in Segment.split_lines(console.render(self.renderable, options)):
+            yield from _anchored(line)
+            yield Segment.line()
+
+
+def _anchored(line: Iterable[Segment]) -> Iterator[Segment]:
+    column = gap = 0
+    astray = False
+    for segment in line:
+        for piece in _pieces(segment):
+            words = piece.text.strip()
+            gap += len(piece.text) - len(piece.text.lstrip())
+            if words and astray and gap >= _GAP:
+                yield Control.move_to_column(column).segment
+                astray = False
+            yield piece
+            column += piece.cell_length
+            if words:
+                gap = len(piece.text) - len(piece.text.rstrip())
+                astray = astray or not _certain(words)
+
+
+def _pieces(segment: Segment) -> Iterator[Segment]:
+    """The whole segment if all of its width is certain, else its words."""
+    texts = [segment.text] if segment.control or _certain(segment.text) else _WORDS.findall(segment.text)
+    return (segment._replace(text=text) for text in texts)
+
+
+def _certain(text: str) -> bool:
+    return text.isascii() or all(len(each) == 1 == get_character_cell_size(each) for each in graphemes(text))

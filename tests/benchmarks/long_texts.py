@@ -1,0 +1,70 @@
+"""Long texts: a random model of the shape of a small Llama, and what it takes to look at what it reads."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.processes import Command, Run
+
+LAYERS, HEADS = 12, 12
+SHAPE = f"{LAYERS} layers, {HEADS} heads, 4 key/value heads, width 768, feed-forward 2,048"
+
+_CONFIG = {
+    "vocab_size": 97,
+    "hidden_size": 768,
+    "intermediate_size": 2048,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": HEADS,
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 2**15,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Looking(Command):
+    """A look at a text of so many tokens, in a process that says itself how long it took, without its start.
+
+    The most memory is that of the whole process.
+    """
+
+    def run(self) -> Run:
+        """Runs it in a process of its own.
+
+        Raises:
+            subprocess.CalledProcessError: it failed; why is on standard error.
+        """
+        said = subprocess.run([sys.executable, *self.arguments], stdout=subprocess.PIPE, check=True).stdout
+        seconds, peak = json.loads(said)
+        return Run(seconds, peak)
+
+
+def looking(way: str, folder: Path, tokens: int) -> Looking:
+    """A way to run the model in a folder on a text; the ways are those of `scripts/long_text.py`."""
+    return Looking(_NAMES[way], ("-m", "tests.benchmarks.scripts.long_text", way, str(folder), str(tokens)))
+
+
+_NAMES = {
+    "plain": "transformers, no weights",
+    "eager": "transformers, output_attentions",
+    "grouped": f"attnviz, {LAYERS * HEADS} heads in 256 bins",
+    "head": "attnviz, one head of layer 5",
+}
+
+
+def write_model(folder: Path) -> Path:
+    """Writes the model, with a tokenizer that makes a token of each word."""
+    if (folder / "config.json").exists():
+        return folder
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    LlamaModel(LlamaConfig(**_CONFIG)).save_pretrained(folder)
+    words = ["?", *(f"w{number}" for number in range(_CONFIG["vocab_size"] - 1))]
+    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, "?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="?").save_pretrained(folder)
+    return folder

@@ -1,0 +1,27 @@
+"""A picture of one head for each line of a file, by attnviz: `export_figures LINES FOLDER`."""
+
+import sys
+from pathlib import Path
+
+from attnviz.attention import Attention, Kind
+from attnviz.text import special_token
+from attnviz.views.image import LAYOUTS, render
+from attnviz.views.image_style import Style
+from attnviz.views.layouts import Layout
+from tests.benchmarks.scripts.example import heads
+
+lines, folder = map(Path, sys.argv[1:])
+folder.mkdir(exist_ok=True)
+for number, (names, weights) in enumerate(heads(lines)):
+    tokens = tuple(special_token(name, position) for position, name in enumerate(names))
+    record = Attention(
+        kind=Kind.ENCODER,
+        layers=(0,),
+        heads=(0,),
+        query_tokens=tokens,
+        key_tokens=tokens,
+        model="random",
+        weights=weights[None, None],
+    )
+    (picture,) = LAYOUTS[Layout.HEAD](record, Style())
+    (folder / f"{number:03}.png").write_bytes(render(picture.figure, "png"))

@@ -1,0 +1,231 @@
+"""Saved weights read in place of a text and a model."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+Run = Callable[..., Any]
+NextLine = Callable[[Any], bytes]
+
+TEXTS = "The dog didn't bark. It slept \U0001f98a.", "a cat"
+NO_MODEL = {"ATTNVIZ_MODEL": "no/such-model"}  # whoever asks for one fails
+
+
+@pytest.fixture(scope="module")
+def lines(run: Run) -> bytes:
+    """What `show` writes of two texts, a line each."""
+    done = run("show", *TEXTS, "--format", "json")
+    assert (done.code, done.err) == (0, "")
+    written: bytes = done.stdout
+    return written
+
+
+@pytest.fixture(scope="module")
+def archive(run: Run, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What `export` writes of the first of them."""
+    path = tmp_path_factory.mktemp("saved") / "one.npz"
+    done = run("export", TEXTS[0], "-o", path)
+    assert (done.code, done.err) == (0, "")
+    return path.read_bytes()
+
+
+@pytest.fixture
+def folder(lines: bytes, archive: bytes, tmp_path: Path) -> Path:
+    """A folder with the same weights in every form in which they can be read."""
+    (tmp_path / "both.jsonl").write_bytes(lines)
+    (tmp_path / "one.npz").write_bytes(archive)
+    (tmp_path / "one.json").write_bytes(lines.splitlines(keepends=True)[0])
+    (tmp_path / "spread.json").write_text(json.dumps(json.loads(lines.splitlines()[0]), indent=2), encoding="utf-8")
+    return tmp_path
+
+
+class TestWhereTheyComeFrom:
+    def test_a_file_that_is_named_in_place_of_a_text(self, run: Run, folder: Path, lines: bytes) -> None:
+        first, second = lines.splitlines(keepends=True)
+        named = "one.json", "spread.json", "one.npz", "both.jsonl"
+        done = run("show", *named, "--format", "json", cwd=folder, **NO_MODEL)
+        assert (done.code, done.err) == (0, "")
+        assert done.stdout.splitlines(keepends=True) == [first, first, first, first, second]
+
+    @pytest.mark.parametrize("args", [(), ("-",), ("--file", "-")], ids=["piped", "dash", "file dash"])
+    @pytest.mark.parametrize("name", ["both.jsonl", "one.npz"])
+    def test_standard_input(self, run: Run, folder: Path, lines: bytes, args: tuple[str, ...], name: str) -> None:
+        done = run("show", *args, "--format", "json", stdin=(folder / name).read_bytes(), **NO_MODEL)
+        assert (done.code, done.err) == (0, "")
+        assert done.stdout == (lines if name == "both.jsonl" else lines.splitlines(keepends=True)[0])
+
+    def test_a_file_of_lines(self, run: Run, folder: Path, lines: bytes) -> None:
+        done = run("show", "--file", "both.jsonl", "--format", "json", cwd=folder, **NO_MODEL)
+        assert (done.code, done.stdout) == (0, lines)
+
+    def test_texts_and_saved_weights_are_numbered_together(self, run: Run, folder: Path) -> None:
+        done = run("show", "it", "both.jsonl", "the", "--format", "csv", "--layer", "0", "--head", "0", cwd=folder)
+        seen = {row["text_index"]: row["key_token"] for row in done.rows() if row["key"] == "1"}
+        assert seen == {"0": "it", "1": "The", "2": "a", "3": "the"}
+
+    def test_lines_of_both_kinds_stand_in_one_file(self, run: Run, lines: bytes) -> None:
+        mixed = b'it\n\n{"a line": "of another kind"}\n' + lines + b'{"attention is": "no such key"}\n'
+        done = run("show", "--format", "json", "--layer", "0", stdin=mixed)
+        texts = [record["text"] for record in done.records]
+        assert (done.code, texts) == (
+            0,
+            ["it", '{"a line": "of another kind"}', *TEXTS, '{"attention is": "no such key"}'],
+        )
+
+    def test_a_name_of_no_file_is_a_text_as_is_any_other_file(self, run: Run, folder: Path) -> None:
+        (folder / "lines.txt").write_text("the cat")
+        done = run("show", "nothing.npz", "lines.txt", "--format", "json", cwd=folder)
+        assert [record["text"] for record in done.records] == ["nothing.npz", "lines.txt"]
+        assert done.err == "Note: nothing.npz is read as a text, because there is no such file.\n"
+
+    def test_a_line_is_answered_before_the_next_is_written(
+        self, start: Callable[..., Any], next_line: NextLine, lines: bytes
+    ) -> None:
+        process = start("show", "--format", "json")
+        for line in lines.splitlines(keepends=True):
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert next_line(process) == line
+
+    def test_lines_longer_than_any_text_are_read(self, run: Run) -> None:
+        names = [f"w{i}" for i in range(311)]
+        weights = np.eye(311)[None, None].repeat(5, 1)
+        line = json.dumps({"attention": [{"query_tokens": names, "key_tokens": names, "weights": weights.tolist()}]})
+        text = b"a" * len(line)
+        done = run("show", "--format", "json", stdin=text + b"\n" + line.encode() + b"\n" + text)
+        done.failed(1, "line 1: The line is longer than 2,000,000 bytes", "line 3: ")
+        assert len(line) > 2_000_000
+        (record,) = done.records
+        assert_allclose(record["attention"][0]["weights"], weights)
+
+
+class TestWhatCanBeDoneWithThem:
+    """All that can be done with a model's weights, with the same outcome."""
+
+    @pytest.mark.parametrize(
+        ("form", "options"),
+        [
+            ("json", ("--layer", "2,0", "--head", "1-3")),
+            ("json", ("--by", "word")),
+            ("json", ("--rows", "dog,3-4")),
+            ("csv", ("--mean", "--no-special", "--kind", "encoder")),
+            ("csv", ("--token", "dog")),
+            ("table", ("--token", "didn't")),
+            ("table", ("--by", "bins:3")),
+        ],
+        ids=str,
+    )
+    def test_show(self, run: Run, folder: Path, form: str, options: tuple[str, ...]) -> None:
+        expected = run("show", TEXTS[0], *options, "--format", form, "--width", "100")
+        done = run("show", "one.npz", *options, "--format", form, "--width", "100", cwd=folder, **NO_MODEL)
+        assert (done.code, done.err) == (0, "")
+        assert done.out == (f"{TEXTS[0]}\n{expected.out}" if form == "table" else expected.out)
+
+    def test_pictures(self, run: Run, folder: Path) -> None:
+        for name, source in (("expected", TEXTS[0]), ("found", "one.npz")):
+            done = run("export", source, "--layout", "grid", "--dpi", "40", "-o", f"{name}.png", cwd=folder)
+            assert done.code == 0
+        assert (folder / "found.png").read_bytes() == (folder / "expected.png").read_bytes()
+
+    def test_groups_that_were_saved_stay_and_are_not_grouped_anew(self, run: Run, folder: Path) -> None:
+        run("export", TEXTS[0], "--by", "word", "-o", "words.npz", cwd=folder)
+        (fields,) = run("show", "words.npz", "--format", "json", cwd=folder).records[0]["attention"]
+        assert (fields["by"], fields["key_tokens"][3]) == ("word", "didn't")
+        assert run("show", "words.npz", "--by", "word", cwd=folder).code == 0
+        run("show", "words.npz", "--by", "sentence", cwd=folder).failed(1, "words.npz", "groups already (word)")
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (("--layer", "9"), "There is no layer 9: builtin/encoder has layers 0 to 3."),
+            (("--head", "6"), "There is no head 6: builtin/encoder has heads 0 to 5."),
+            (("--kind", "cross"), "builtin/encoder has no cross attention, only: encoder."),
+            (("--rows", "3", "--by", "word"), "not both"),
+            (("--pair", "x"), "one.npz holds saved weights, which no model reads: leave --pair"),
+            (("--generate", "3"), "one.npz holds saved weights"),
+            (("--window", "9:3"), "one.npz holds saved weights"),
+        ],
+        ids=lambda value: value[0] if isinstance(value, tuple) else "",
+    )
+    def test_what_they_do_not_hold_is_wrong_usage(
+        self, run: Run, folder: Path, options: tuple[str, ...], said: str
+    ) -> None:
+        done = run("show", "one.npz", *options, cwd=folder)
+        done.failed(2, said)
+        assert done.stdout == b""
+
+    @pytest.mark.parametrize("option", ["--token", "--rows"])
+    def test_a_word_that_is_not_there_is_said_with_those_that_are(self, run: Run, folder: Path, option: str) -> None:
+        run("show", "one.npz", option, "zebra", cwd=folder).failed(1, "one.npz", "no token 'zebra'", "0 [CLS]")
+
+    def test_explain_takes_a_model(self, run: Run, folder: Path) -> None:
+        run("explain", "one.npz", cwd=folder).failed(1, "one.npz", "saved record", "takes a model")
+
+
+class TestOtherPrograms:
+    def test_tokens_and_weights_are_all_that_a_line_needs(self, run: Run) -> None:
+        own = {"query_tokens": ["le", "chat"], "key_tokens": ["the", "cat"], "weights": [[[[0.9, 0.1], [0, 1]]]]}
+        done = run("show", stdin=json.dumps({"attention": [own]}).encode())
+        assert (done.code, done.err) == (0, "")
+        assert "unknown model · cross" in done.out
+        assert "le → the 0.90" in done.out
+
+    def test_so_it_is_with_arrays(self, run: Run, tmp_path: Path) -> None:
+        weights = np.full((1, 2, 3, 3), 1 / 3, np.float16)
+        np.savez(tmp_path / "own.npz", weights=weights, query_tokens=["a", "b", "c"], key_tokens=["a", "b", "c"])
+        done = run("export", "own.npz", "--format", "csv", "-o", "own.csv", cwd=tmp_path)
+        assert (done.code, done.err) == (0, "")
+        header, *rows = (tmp_path / "own.csv").read_text().splitlines()
+        assert header.startswith("text_index,kind,layer,head")
+        assert rows[-1].startswith("0,encoder,0,1,2,c,2,c,0.33")
+        assert len(rows) == weights.size
+
+
+class TestMalformed:
+    def test_a_bad_line_is_named_with_its_record_and_row_and_the_others_are_done(
+        self, run: Run, folder: Path, lines: bytes
+    ) -> None:
+        first, second = lines.splitlines(keepends=True)
+        negative = json.loads(first)
+        negative["attention"][0]["weights"][1][2][3][4] = -1
+        bad = b"\n".join([json.dumps(negative).encode(), first[:-100], b'{"attention": [7]}', b'{"text": "no more"}'])
+        (folder / "bad.jsonl").write_bytes(first + bad + b"\n" + second)
+        done = run("show", "bad.jsonl", "it", "--format", "json", "--layer", "1", cwd=folder)
+        assert [record["text"] for record in done.records] == [*TEXTS, "it"]
+        done.failed(1, "Error in line 2 of bad.jsonl: record 1 (encoder): ", "layer 1 head 2, row 3 (", "-1")
+        done.failed(1, "line 3 of bad.jsonl", "line 4 of bad.jsonl", 'line 5 of bad.jsonl: "attention" is missing')
+        assert len(done.err.splitlines()) == 4
+
+    @pytest.mark.parametrize("name", ["cut.npz", "cut.json", "empty.json", "text.npz"])
+    @pytest.mark.parametrize("command", ["show", "export"])
+    def test_a_file_that_is_none_is_named_and_nothing_comes_of_it(
+        self, run: Run, folder: Path, archive: bytes, name: str, command: str
+    ) -> None:
+        contents = {"cut.npz": archive[:-40], "cut.json": b'{"attention": [', "empty.json": b"", "text.npz": b"text"}
+        (folder / name).write_bytes(contents[name])
+        before = set(folder.iterdir())
+        done = run(command, name, *(("-o", "it.csv") if command == "export" else ()), cwd=folder)
+        done.failed(1, f"Error in {name}: This is no whole")
+        assert done.stdout == b""
+        assert set(folder.iterdir()) == before
+
+    def test_a_line_that_begins_like_saved_weights_and_is_broken_is_not_taken_for_a_text(self, run: Run) -> None:
+        done = run("show", "--format", "json", stdin=b'{"text": "it", "attention": [{"kind": "enc')
+        done.failed(1, "Error in line 1: This is no whole JSON object")
+
+    def test_a_file_that_cannot_be_read_is_named_with_the_reason(self, run: Run, folder: Path) -> None:
+        (folder / "memory.npz").symlink_to("/proc/self/mem")
+        run("show", "memory.npz", cwd=folder).failed(1, "memory.npz cannot be read: Input/output error")
+
+    def test_nothing_in_it_reaches_the_terminal_as_a_command(self, run: Run) -> None:
+        evil = "\x1b]0;t\x07\x9b31m"
+        own = {"query_tokens": [evil], "key_tokens": [evil], "weights": [[[[1]]]], "notes": [evil], "kind": "decoder"}
+        line = json.dumps({"text": evil, "model": evil, "attention": [own]})
+        done = run("show", "--all", stdin=line.encode())
+        assert (done.code, done.err) == (0, "")
+        assert {char for char in done.out if not char.isprintable()} == {"\n"}
