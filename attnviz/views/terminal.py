@@ -7,9 +7,10 @@ from rich.text import Text
 from attnviz.attention import AVERAGE, Attention, Link, Word
 from attnviz.views.layouts import Orientation
 from attnviz.views.names import caveats
-from attnviz.views.terminal_cells import isolated
+from attnviz.views.terminal_cells import ellipsised, isolated
 
 _USUAL = "float32"
+_LONGEST = 60  # columns of a word, or of a whole sentence
 
 
 def summary(attention: Attention) -> Text:
@@ -64,4 +65,5 @@ def links_in_words(links: Iterable[Link], *, telling: bool = False) -> Iterator[
 
 def _in_words(link: Link) -> str:
     says = f" (→ {isolated(link.query.predicts)})" if link.query.predicts else ""
-    return f"{isolated(link.query.text)}{says} → {isolated(link.key.text)} {link.weight:.2f}"
+    query, key = (isolated(ellipsised(token.text, _LONGEST)) for token in (link.query, link.key))
+    return f"{query}{says} → {key} {link.weight:.2f}"
