@@ -1,6 +1,7 @@
 """Long texts: a random model of the shape of a small Llama, and what it takes to look at what it reads."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ _CONFIG = {
 }
 
 
+_ALL_CORES = {"OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE"}
+"""Otherwise a run may get fewer threads for being started when the machine is busy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Looking(Command):
     """A look at a text of so many tokens, in a process that says itself how long it took, without its start.
@@ -35,7 +40,8 @@ class Looking(Command):
         Raises:
             subprocess.CalledProcessError: it failed; why is on standard error.
         """
-        said = subprocess.run([sys.executable, *self.arguments], stdout=subprocess.PIPE, check=True).stdout
+        command, environment = [sys.executable, *self.arguments], os.environ | _ALL_CORES
+        said = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout
         seconds, peak = json.loads(said)
         return Run(seconds, peak)
 

@@ -6,6 +6,7 @@ import re
 import resource
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -257,6 +258,27 @@ class TestKilled:
         assert not [name for name in contents(tmp_path / "out") if name.endswith(".part")]
         assert entries(tmp_path / "out")
 
+    def test_processes_do_not_hear_of_ctrl_c_themselves(
+        self, start: Callable[..., Any], tmp_path: Path, lines: Path
+    ) -> None:
+        process = start("export", "--file", str(lines), "-o", str(tmp_path / "out"), *AS_DATA, "--jobs", "2")
+        os.kill(started(process, 1)[0], signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert (process.returncode, said) == (0, b"")
+
+    @pytest.mark.parametrize("whom", ["parent", "worker"])
+    def test_when_one_dies_the_others_end_whatever_they_are_doing(self, whom: str) -> None:
+        code = "from time import sleep; from functools import partial; from attnviz.cli.batch.processes import *\n"
+        code += "list(in_processes(partial(map, sleep), [[600], [600]], 2))"
+        process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
+        workers = started(process)
+        time.sleep(0.5)  # so that they are asleep
+        os.kill(process.pid if whom == "parent" else workers[0], signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode
+        assert whom == "parent" or b"ProcessError: One of the processes of --jobs was killed (signal 9)" in said
+        assert gone(workers)
+
     def test_a_second_run_in_the_same_folder_is_refused(self, run: Run, tmp_path: Path, lines: Path) -> None:
         run("export", "--file", lines, "-o", tmp_path / "out", *AS_DATA)
         with Folder(tmp_path / "out"):
@@ -323,11 +345,11 @@ def children(pid: int) -> list[int]:
     return [child for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
-def started(process: "subprocess.Popen[bytes]") -> list[int]:
-    """Its two workers, once they are there."""
+def started(process: "subprocess.Popen[bytes]", count: int = 2) -> list[int]:
+    """Its workers, once there are so many."""
     for _ in range(600):
         with contextlib.suppress(OSError):
-            if len(found := children(process.pid)) == 2:
+            if len(found := children(process.pid)) == count:
                 return found
         time.sleep(0.02)
     raise AssertionError("no workers were started")

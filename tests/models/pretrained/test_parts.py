@@ -121,6 +121,14 @@ def test_kinds_that_have_none_of_the_rows_are_left_out(model_of: Models) -> None
     assert [attention.kind for attention in found] == [Kind.ENCODER]
 
 
+def test_texts_read_together_need_not_have_the_rows_in_the_same_kinds(model_of: Models) -> None:
+    model = model_of("bart")
+    readings = [read(model), read(model, target=TARGET.replace("wide", "animal"))]
+    first, second = model.weights_of(readings, Selection(rows=("animal",)))
+    assert [attention.kind for attention in first] == [Kind.ENCODER]
+    assert [attention.kind for attention in second] == list(Kind)
+
+
 @pytest.mark.parametrize(
     "family", ["bert", "distilbert", "llama", "gpt2", "mistral", "gemma3", "t5", "bart", "modernbert"]
 )
@@ -128,7 +136,6 @@ def test_functions_can_be_called_for_some_heads_and_without_values(family: str, 
     assert model_of(family).way.slices
 
 
-@pytest.mark.usefixtures("small_blocks")
 def test_a_function_that_finds_something_for_each_head_in_its_module_is_called_for_all(
     tmp_path: Path, make: Callable[..., None], families: dict[str, Any]
 ) -> None:
