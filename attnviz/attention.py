@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError, UsageError
-from attnviz.text import By, Grouping, Occurrence, Token, occurrences, rows_named
+from attnviz.text import By, Grouping, Occurrence, Token, not_found, occurrences, rows_named, unnamed
 
 Weights = NDArray[np.float32]
 
@@ -57,7 +57,7 @@ class Place(Enum):
 class Selection:
     """Which kinds, layers, heads and query rows are wanted, 0-based; None stands for all of them.
 
-    Rows are named: by index (`3`), range (`3-9`), or the word that stands there.
+    Rows are named: by position (`3`), range (`3-9`), or the word that stands there.
     """
 
     kinds: tuple[Kind, ...] | None = None
@@ -106,6 +106,15 @@ class Selection:
         """The indices of the wanted rows, in order; none if this text has none of them."""
         return tuple(range(len(queries))) if self.rows is None else rows_named(queries, self.rows)
 
+    def check_rows(self, there: Sequence[Sequence[Token]]) -> None:
+        """Whether each of the rows is wanted of one of these sequences of queries at least.
+
+        Raises:
+            TextError: one stands for no token in any of them.
+        """
+        if (missing := unnamed(there, self.rows or ())) is not None:
+            raise not_found(list(dict.fromkeys(token for queries in there for token in queries)), missing)
+
 
 def _among(wanted: tuple[int, ...] | None, there: Sequence[int], axis: str, model: str) -> tuple[int, ...]:
     if wanted is None:
@@ -150,10 +159,12 @@ class Axes:
         """How many tokens, or groups, each key stands after each query, [queries, keys]; None between two sequences."""
         if self.kind.crosses:
             return None
-        queries = [token.position for token in self.query_tokens]
-        keys = [token.position for token in self.key_tokens]
-        _, ranks = np.unique(queries + keys, return_inverse=True)  # positions of groups of tokens leave some out
-        distances: NDArray[np.int64] = ranks[None, len(queries) :] - ranks[: len(queries), None]
+        tokens = (*self.query_tokens, *self.key_tokens)
+        # positions of groups leave some out, and special tokens round windows stand between neighbours
+        counted = sorted({token.position for token in tokens if not (token.special and token.window is not None)})
+        ranks = np.searchsorted(counted, [token.position for token in tokens])
+        count = len(self.query_tokens)
+        distances: NDArray[np.int64] = ranks[None, count:] - ranks[:count, None]
         return distances
 
     @property

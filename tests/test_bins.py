@@ -66,6 +66,13 @@ class TestBins:
             "too tired",
         ]
 
+    def test_a_special_token_shows_in_its_bin(self) -> None:
+        assert [token.text for token in grouped(tokens_of("The dog ran."), Bins(3)).tokens] == [
+            "[CLS] The",
+            "dog ran",
+            ". [SEP]",
+        ]
+
     def test_as_many_bins_as_tokens_are_the_tokens(self) -> None:
         tokens = tokens_of(SENTENCE)
         assert grouped(tokens, Bins(len(tokens))).tokens == tuple(tokens)
@@ -102,6 +109,7 @@ class TestRowsByName:
             (["6", "was"], (1, 6)),
             (["5-99"], (5, 6)),
             (["99"], ()),
+            ([" it , was "], (0, 1, 5)),
             (["3-1"], ()),
             (["cat"], ()),
         ],

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from math import isqrt, prod
 
 from attnviz.attention import Axes
 from attnviz.errors import TextError
@@ -39,13 +39,18 @@ def planned(wanted: Sequence[Axes], asked: Grouping | None, memory: int, *, grou
         f"The weights of {_counted(wanted)} would take {scaled(size * _BYTES, 'B')}, "
         f"and --memory allows {scaled(memory, 'B')}"
     )
-    bins = Bins(_MOST_BINS)
+    bins = _bins_for(wanted, memory)
     if asked is None and groupable and (fewer := _size(wanted, bins, memory)) * _BYTES <= memory:
-        seen = f"shown between {bins.count} stretches of the text (--by {bins.value})"
+        seen = f"shown between stretches of the text (--by {bins.value})"
         return Plan(bins, fewer, f"{too_much}: {seen}. For single tokens choose --rows, or --layer and --head.")
-    raise TextError(
-        f"{too_much}: choose fewer with --layer, --head or --rows, group tokens with --by {bins.value}, or allow more."
-    )
+    grouped_instead = f"group tokens (--by {bins.value}), " if groupable else ""
+    raise TextError(f"{too_much}: choose fewer with --layer, --head or --rows, {grouped_instead}or allow more.")
+
+
+def _bins_for(wanted: Sequence[Axes], memory: int) -> Bins:
+    """As many bins as fit, if one does; no more than a grid of heads has pixels for."""
+    each = sum(prod(axes.shape[:2]) for axes in wanted) * _BYTES
+    return Bins(min(max(isqrt(memory // each), 1), _MOST_BINS))
 
 
 def _size(wanted: Sequence[Axes], by: Grouping, memory: int) -> int:

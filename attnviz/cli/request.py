@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from attnviz.cli import options
 from attnviz.cli.numerics import start_numpy
 from attnviz.cli.texts import STANDARD_INPUT, Source, names_saved, sources
-from attnviz.errors import UsageError
+from attnviz.errors import RecordError, UsageError
 
 if TYPE_CHECKING:
     from attnviz.attention import Attention, Axes, Selection, Word
@@ -189,8 +189,8 @@ class Request:
         """What was saved of a text in some format, in the form that was asked for.
 
         Raises:
-            RecordError: it cannot be read, or breaks a promise.
-            UsageError: it does not hold what was asked for, or that takes a model.
+            RecordError: it cannot be read, breaks a promise, or does not hold what was asked for.
+            UsageError: what was asked for takes a model.
         """
         from attnviz.cli.saved import narrowed, saved_result
 
@@ -200,8 +200,11 @@ class Request:
                 "--window, --generate and --max-new-tokens out."
             )
         result = saved_result(source, form)
-        found = narrowed(result.attention, self.wanted.selection, self.wanted.grouping)
-        return replace(result, attention=self.wanted.formed(found))
+        try:
+            found = narrowed(result.attention, self.wanted.selection, self.wanted.grouping)
+            return replace(result, attention=self.wanted.formed(found))
+        except UsageError as error:  # the next record may hold it
+            raise RecordError(str(error)) from error
 
 
 def _together(chosen: Sequence[options.Indices] | None) -> tuple[int, ...] | None:

@@ -7,7 +7,7 @@ from attnviz.attention import Attention, Selection
 from attnviz.cli.texts import Source
 from attnviz.errors import RecordError
 from attnviz.folds import group
-from attnviz.text import By, Grouping, grouped, not_found
+from attnviz.text import By, Grouping, grouped
 from attnviz.views.data import Result
 from attnviz.views.data_reading import READERS
 
@@ -32,10 +32,8 @@ def narrowed(found: Sequence[Attention], select: Selection, by: Grouping | None)
     select.check(by or By.TOKEN)
     there = {attention.kind: attention for attention in found}
     held = [there[kind] for kind in select.kinds_of(tuple(there), found[0].model)]
+    select.check_rows([attention.query_tokens for attention in held])
     wanted = [_selected(attention, select) for attention in held if select.rows_of(attention.query_tokens)]
-    if not wanted:
-        tokens = dict.fromkeys(token for attention in held for token in attention.query_tokens)
-        raise not_found(list(tokens), ", ".join(select.rows or ()))
     return [_between(attention, by or attention.by) for attention in wanted]
 
 

@@ -27,6 +27,9 @@ _SAVED = {".npz": "npz", ".json": "json", ".jsonl": "json"}
 """What a file holds that is read in place of a text and a model, by its suffix; see `READERS`."""
 
 _KEY = re.compile(rb'"attention"\s*:')
+_BEGINNING = 256  # bytes of a stream by which it is known
+_SPREAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]\s*\n\s*[\"\[{]")
+"""How JSON begins that is spread over several lines."""
 _ZIP = b"PK\x03\x04"  # how an NPZ archive begins, and no text
 
 
@@ -151,8 +154,11 @@ def _of_standard_input(asked_for: bool) -> Iterator[Source]:
 
 def _of_stream(stream: BufferedReader, name: str | None) -> Iterator[Source]:
     """What the lines of a stream hold, or the archive that it is."""
-    if stream.peek(len(_ZIP)).startswith(_ZIP):
+    if stream.peek(_BEGINNING).startswith(_ZIP):
         yield Source(stream.read(), name or "standard input", saved="npz")
+        return
+    if _SPREAD.match(stream.peek(_BEGINNING)):
+        yield Source(stream.read(LONGEST_RECORD), name or "standard input", saved="json")
         return
     for line in lines_of(stream):
         place = f"line {line.number} of {name}" if name else f"line {line.number}"

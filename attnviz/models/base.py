@@ -13,7 +13,7 @@ from attnviz.attention import Attention, Axes, Engine, Kind, Selection
 from attnviz.errors import UsageError
 from attnviz.folds import Block, Collect, Group
 from attnviz.reference.trace import Trace
-from attnviz.text import By, Grouping, Token, grouped, not_found, predicting, rows_named
+from attnviz.text import By, Grouping, Token, grouped, predicting
 
 ALL = Selection()
 
@@ -300,10 +300,7 @@ class Model(ABC):
             TextError: the text has none of the rows.
         """
         wanted = self.wanted(select).values()
-        tokens = list(dict.fromkeys(token for own in wanted for token in reading.axes(own.kind)[0]))
-        for name in select.rows or ():
-            if not rows_named(tokens, [name]):
-                raise not_found(tokens, name)
+        select.check_rows([reading.axes(own.kind)[0] for own in wanted])
         return [axes for own in wanted if (axes := self._axes(reading, select, own)).query_tokens]
 
     def wanted(self, select: Selection) -> dict[Kind, Wanted]:

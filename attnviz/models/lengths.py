@@ -27,6 +27,8 @@ def fitted(reading: Reading, card: Card, what: str = "The text", more: int = 0) 
     check_length(len(reading.ids), reading.passage, card, what, more)
     if card.positions is None or len(reading.ids) + more <= card.positions:
         return reading
+    if more >= card.positions:
+        raise TextError(f"{card.name} reads at most {card.positions:,} tokens: let it write fewer than {more:,}.")
     return cut(reading, card.positions - more, what)
 
 
@@ -63,9 +65,10 @@ def cut(reading: Reading, room: int, what: str = "The text") -> Reading:
         raise TextError(f"There is no room for a text in {room} tokens: leave out what is read along with it.")
     indices = []
     for index, token in enumerate(reading.tokens):
-        if token.special or left[token.segment]:
+        if not token.special:
+            left[token.segment] -= 1
+        if token.special or left[token.segment] >= 0:
             indices.append(index)
-            left[token.segment] -= not token.special
     note = f"{what.removeprefix('The ')} cut to {len(indices):,} of {len(reading.tokens):,} tokens"
     tokens = tuple(replace(reading.tokens[index], position=place) for place, index in enumerate(indices))
     return replace(_taken(reading, indices), tokens=tokens, notes=(*reading.notes, note))
@@ -119,9 +122,11 @@ def _check(reading: Reading, card: Card, windows: Windows, inner: int, more: int
         raise UsageError("Only single texts are read in windows: none that is translated, continued, or has a second.")
     if card.positions is not None and windows.size > card.positions:
         raise UsageError(f"{card.name} reads at most {card.positions:,} tokens: make the windows no longer.")
+    if inner < 1:
+        raise UsageError(f"Windows of {windows.size} tokens have no room for the text itself: make them longer.")
     if windows.stride > inner:
         raise UsageError(
-            f"Windows of {windows.size} tokens hold {max(inner, 0)} of the text itself: let one begin every so many, "
+            f"Windows of {windows.size} tokens hold {inner} of the text itself: let one begin every so many, "
             "or more often."
         )
 

@@ -4,7 +4,7 @@ from attnviz.text.alignment import spans_of_pieces
 from attnviz.text.boundaries import Span, covering, sentence_spans, word_spans
 from attnviz.text.groups import Bins, By, Grouping, Groups, grouped, grouping
 from attnviz.text.safety import checked, visible
-from attnviz.text.search import Occurrence, find, not_found, occurrences, rows_named
+from attnviz.text.search import Occurrence, find, not_found, occurrences, rows_named, unnamed
 from attnviz.text.tokens import Segment, Token, predicting, special_token
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "sentence_spans",
     "spans_of_pieces",
     "special_token",
+    "unnamed",
     "visible",
     "word_spans",
 ]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import groupby
 
 from attnviz.errors import UsageError
 from attnviz.text.bins import bins_of
@@ -136,8 +137,14 @@ def _stretch(pieces: Sequence[Token]) -> Token:
     whole = _merged(pieces)
     begins, ends = _edge(pieces), _edge(pieces[::-1])[::-1]
     if len(begins) + len(ends) >= len(pieces):
-        return whole
-    return replace(whole, text=f"{_merged(begins).text} … {_merged(ends).text}")
+        return replace(whole, text=_said(pieces))
+    return replace(whole, text=f"{_said(begins)} … {_said(ends)}")
+
+
+def _said(pieces: Sequence[Token]) -> str:
+    """The text of these pieces, special tokens among them."""
+    runs = groupby(pieces, lambda piece: piece.special)
+    return " ".join(_merged(list(run)).text if not special else " ".join(t.text for t in run) for special, run in runs)
 
 
 def _edge(pieces: Sequence[Token]) -> list[Token]:

@@ -37,20 +37,34 @@ def find(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
 
 
 def rows_named(tokens: Sequence[Token], wanted: Sequence[str]) -> tuple[int, ...]:
-    """The indices, in order, of the tokens that are named: by index (`3`), range (`3-9`), word, or list (`it,3-9`)."""
-    found: set[int] = set()
+    """The indices, in order, of the tokens named: by position (`3`), range (`3-9`), word, or list (`it,3-9`)."""
+    named = (index for name in wanted for index in _named_whole(tokens, name) or _named_in_list(tokens, name))
+    return tuple(sorted(set(named)))
+
+
+def unnamed(sequences: Sequence[Sequence[Token]], wanted: Sequence[str]) -> str | None:
+    """The first of these names, or of the names in a list, that stands for no token of any sequence."""
     for name in wanted:
-        whole = _row_indices(tokens, name)
-        found.update(whole or (index for part in name.split(",") for index in _row_indices(tokens, part)))
-    return tuple(sorted(found))
+        if not any(_named_whole(tokens, name) for tokens in sequences):
+            for part in name.split(","):
+                if not any(_named_whole(tokens, part) for tokens in sequences):
+                    return part
+    return None
 
 
-def _row_indices(tokens: Sequence[Token], name: str) -> list[int]:
-    """The tokens of one index, range or word."""
-    if not _RANGE.fullmatch(name):
-        return [index for occurrence in occurrences(tokens, name) for index in occurrence.indices]
-    first, _, last = name.partition("-")
-    return list(range(int(first), min(int(last or first) + 1, len(tokens))))
+def _named_in_list(tokens: Sequence[Token], name: str) -> list[int]:
+    return [index for part in name.split(",") for index in _named_whole(tokens, part)]
+
+
+def _named_whole(tokens: Sequence[Token], name: str) -> list[int]:
+    """The tokens at one position or in one range; if there are none, those of a word."""
+    name = name.strip()
+    if _RANGE.fullmatch(name):
+        first, _, last = name.partition("-")
+        there = range(int(first), int(last or first) + 1)
+        if found := [index for index, token in enumerate(tokens) if token.position in there]:
+            return found
+    return [index for occurrence in occurrences(tokens, name) for index in occurrence.indices]
 
 
 _RANGE = re.compile(r"\d{1,9}(-\d{1,9})?", re.ASCII)

@@ -1,8 +1,11 @@
-"""Arrays of an NPZ archive from anywhere: none is a pickle, and none takes memory that its contents do not fill."""
+"""Arrays of an NPZ archive from anywhere: none is a pickle, and none is unpacked that is longer than it may be."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import IO, Any, Literal
 from zipfile import ZipFile
 
 import numpy as np
@@ -14,6 +17,9 @@ _SUFFIX = ".npy"
 
 MOST_BYTES = 2**33
 """How long an array may be; one of zeros is packed into a thousandth of that."""
+
+_MOST_TEXT = 2**26
+"""How long an array of text may be, likewise."""
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -38,10 +44,17 @@ class Archive:
         Raises:
             RecordError: it cannot be read, or claims more than there is.
         """
-        try:
-            return self._read(name)
-        except Exception as error:  # and NumPy others for an array
-            raise RecordError(f'The array "{name}" cannot be read: {error}.') from error
+        with _told(name), self._opened(name) as opened:
+            return opened.read(MOST_BYTES)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """That of one of the arrays, before it is unpacked.
+
+        Raises:
+            RecordError: it cannot be read.
+        """
+        with _told(name), self._opened(name) as opened:
+            return opened.shape
 
     def entries(self, name: str) -> Any:
         """The entries of one of the arrays as a list, nested as it has axes.
@@ -49,22 +62,54 @@ class Archive:
         Raises:
             RecordError: it cannot be read, or holds what is no character.
         """
+        with _told(name), self._opened(name) as opened:
+            array = opened.read(_MOST_TEXT)
         try:
-            return self.array(name).tolist()
+            return array.tolist()
         except SystemError as error:  # how Python says that a number is beyond Unicode
             raise RecordError(f'The array "{name}" holds text that is not valid Unicode.') from error
 
-    def _read(self, name: str) -> NDArray[Any]:
+    @contextmanager
+    def _opened(self, name: str) -> Iterator["_Opened"]:
         info = self._zip.getinfo(name + _SUFFIX)
         with self._zip.open(info) as file:
             version = np.lib.format.read_magic(file)
+            if version not in _HEADERS:
+                raise ValueError(f"it is of version {version[0]} of the format, which is for fields with names")
             shape, column_major, dtype = _HEADERS[version](file)
             if dtype.hasobject:
                 raise ValueError("it holds pickled objects, which are never loaded")
             size, left = prod(shape) * dtype.itemsize, info.file_size - file.tell()
             if size != left:
                 raise ValueError(f"it claims {size:,} bytes, and has {left:,}")
-            if size > MOST_BYTES:
-                raise ValueError(f"it has {size:,} bytes, too many to be read; save fewer layers and heads")
-            data = file.read(size)
-        return np.frombuffer(data, dtype).reshape(shape, order="F" if column_major else "C")
+            yield _Opened(file, shape, dtype, "F" if column_major else "C")
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An array whose header has been read; its numbers follow in the file, in this order of axes."""
+
+    file: IO[bytes]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    order: Literal["F", "C"]
+
+    def read(self, most: int) -> NDArray[Any]:
+        """The array itself.
+
+        Raises:
+            ValueError: it has more bytes than it may.
+        """
+        size = prod(self.shape) * self.dtype.itemsize
+        if size > most:
+            raise ValueError(f"it has {size:,} bytes, too many to be read; save fewer layers and heads")
+        return np.frombuffer(self.file.read(size), self.dtype).reshape(self.shape, order=self.order)
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Whatever is wrong with an array, in a sentence."""
+    try:
+        yield
+    except Exception as error:  # NumPy and zipfile raise a dozen kinds
+        raise RecordError(f'The array "{name}" cannot be read: {error}.') from error

@@ -37,7 +37,7 @@ def _object(data: Any) -> Mapping[str, Any]:
     try:
         values = orjson.loads(data)
     except ValueError as error:
-        raise RecordError(f"This is no whole JSON object, and NaN and Infinity are no JSON: {error}.") from error
+        raise RecordError(f"This is no whole JSON object (in which no NaN or Infinity may stand): {error}.") from error
     if not isinstance(values, dict):
         raise RecordError('This is no JSON object such as {"text": …, "attention": […]}.')
     return values
@@ -56,8 +56,20 @@ def _with_arrays(records: list[Any], archive: Archive) -> list[Any]:
 def _arrays(record: Mapping[str, Any], archive: Archive) -> dict[str, Any]:
     prefixed = f"{record.get('kind')}_"
     prefix = prefixed if f"{prefixed}weights" in archive.names else ""
-    read = {name: archive.array if name == "weights" else archive.entries for name in ARRAYS}
-    return {name: read[name](prefix + name) for name in ARRAYS if prefix + name in archive.names}
+    there = [name for name in ARRAYS if prefix + name in archive.names]
+    arrays = {name: archive.entries(prefix + name) for name in there if name != "weights"}
+    if "weights" in there:
+        shape = archive.shape(f"{prefix}weights")
+        named = tuple(_count(arrays.get(axis)) for axis in ("query_tokens", "key_tokens"))
+        if shape[-2:] != named and None not in named:  # known before anything is unpacked
+            raise RecordError(f"The weights have the shape {shape}, and {named} query and key tokens are named.")
+        arrays["weights"] = archive.array(f"{prefix}weights")
+    return arrays
+
+
+def _count(names: Any) -> int | None:
+    """How many names there are, if it is names that these are."""
+    return len(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
 READERS: dict[str, Callable[[bytes], Result]] = {"json": from_json, "npz": from_npz}

@@ -104,7 +104,8 @@ class _Record:
             with np.errstate(all="ignore"):  # whatever comes of numbers that are none is refused
                 return axes.filled(self.weights)
         except RecordError as error:
-            raise own.wrong(f"{error} {_HOW_TO_MEND}") from error
+            mend = f" {_HOW_TO_MEND}" if np.isfinite(self.weights).all() else ""
+            raise own.wrong(f"{error}{mend}") from error
 
 
 def _indices(own: Fields, axis: str, nested: Any) -> tuple[int, ...]:

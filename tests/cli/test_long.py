@@ -36,6 +36,22 @@ class TestRows:
         assert "2 × 13 tokens" in run("show", SENTENCE, "--rows", "street,7").out
         assert run("export", SENTENCE, "--rows", "it", "-o", tmp_path / "it.png").code == 0
 
+    def test_a_row_of_a_translation_may_be_one_of_either_side_but_is_one(self, run: Run) -> None:
+        on = "--model", "builtin/translator", "--target", "le chien", "--format", "json"
+        kinds = {
+            each["kind"]: each for each in run("show", "The old dog", "--rows", "chien", *on).records[0]["attention"]
+        }
+        assert kinds.keys() == {"decoder", "cross"}
+        assert kinds["cross"]["query_tokens"] == ["chien"]
+        run("show", "The old dog", "--rows", "9", *on).failed(1, "no token '9'")
+
+    def test_each_of_a_list_has_to_be_there(self, run: Run) -> None:
+        run("show", SENTENCE, "--rows", "it,camel").failed(1, "'camel'")
+
+    def test_a_number_that_is_no_position_is_a_word(self, run: Run) -> None:
+        (record,) = run("show", "in 2024 we ran", "--rows", "2024", "--format", "json").records
+        assert [token for token in record["attention"][0]["query_tokens"] if token in "2024"]
+
     def test_a_row_that_is_not_there_is_named(self, run: Run) -> None:
         run("show", SENTENCE, "--rows", "2", "--rows", "camel").failed(1, "'camel'", "1 The")
 
@@ -77,8 +93,14 @@ class TestMemory:
     @pytest.mark.parametrize("asked", [["--by", "token"], ["--rows", "0-400"], ["--by", "bins:300"]])
     def test_what_was_asked_for_and_does_not_fit_is_refused(self, run: Run, asked: list[str]) -> None:
         ran = run("show", LONG[:1500], "--memory", "1MB", *asked)
-        ran.failed(1, "--memory allows 1 MB", "--layer", "--by bins:256")
+        ran.failed(1, "--memory allows 1 MB", "--layer")
+        assert ("--by bins:102" in ran.err) == ("--rows" not in asked)  # 24 heads of 102 × 102 weights are 999 kB
         assert ran.stdout == b""
+
+    def test_as_many_bins_as_fit_are_shown(self, run: Run) -> None:
+        ran = run("show", LONG[:1500], "--memory", "1MB", "--format", "json")
+        assert ran.records[0]["attention"][0]["by"] == "bins:102"
+        run("show", SENTENCE, "--memory", "0").failed(1, "allows 0 B")
 
     def test_groups_that_fit_are_shown(self, run: Run) -> None:
         ran = run("show", LONG[:1500], "--memory", "1MB", "--by", "sentence", "--format", "json")
@@ -118,9 +140,8 @@ class TestTooLong:
     def test_windows_take_every_view(self, run: Run, tmp_path: Path) -> None:
         text = LONG[:900]
         assert "read in " in run("show", text, "--window", "64", "--by", "bins:16").out
-        assert run(
-            "export", text, "--window", "64:40", "--layout", "head", "--layer", "1", "--head", "1", "-o", tmp_path
-        )
+        one_head = "--layout", "head", "--layer", "1", "--head", "1"
+        assert run("export", text, "--window", "64:40", *one_head, "-o", tmp_path).code == 0
         assert [path.suffix for path in tmp_path.glob("*.png")] == [".png"]
 
     def test_a_continued_text_leaves_room_for_what_is_written(self, run: Run) -> None:
@@ -128,12 +149,23 @@ class TestTooLong:
         assert len(json.loads(ran.out)["attention"][0]["key_tokens"]) <= 512
         assert ran.records[0]["target"]
 
+    def test_a_target_that_is_too_long_is_cut_as_well(self, run: Run) -> None:
+        options = "--model", "builtin/translator", "--target", "le " * 300, "--truncate", "--format", "json"
+        found = {each["kind"]: each for each in run("show", "the dog", *options).records[0]["attention"]}
+        assert found["cross"]["notes"][0].startswith("target cut to ")
+        assert found["encoder"]["key_tokens"][:2] == ["the", "dog"]
+
+    def test_no_more_is_written_than_can_be_read(self, run: Run) -> None:
+        options = "--model", "builtin/decoder", "--truncate", "--generate", "100000"
+        run("show", "the dog", *options).failed(1, "let it write fewer")
+
     @pytest.mark.parametrize(
         ("options", "said"),
         [
             (["--truncate", "--window", "64:32"], "not both"),
             (["--window", "64:90"], "hold 62 of the text itself"),
             (["--window", "1024:512"], "at most 512"),
+            (["--window", "2:1"], "make them longer"),
             (["--window", "0:3"], "write 512:256"),
             (["--window", "wide"], "write 512:256"),
             (["--window", "64:32", "--model", "builtin/translator"], "Only single texts"),

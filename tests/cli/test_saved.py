@@ -142,10 +142,38 @@ class TestWhatCanBeDoneWithThem:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            (("--layer", "9"), "There is no layer 9: builtin/encoder has layers 0 to 3."),
-            (("--head", "6"), "There is no head 6: builtin/encoder has heads 0 to 5."),
-            (("--kind", "cross"), "builtin/encoder has no cross attention, only: encoder."),
+            (("--layer", "9"), "one.npz: There is no layer 9: builtin/encoder has layers 0 to 3."),
+            (("--head", "6"), "one.npz: There is no head 6: builtin/encoder has heads 0 to 5."),
+            (("--kind", "cross"), "one.npz: builtin/encoder has no cross attention, only: encoder."),
             (("--rows", "3", "--by", "word"), "not both"),
+        ],
+        ids=lambda value: value[0] if isinstance(value, tuple) else "",
+    )
+    def test_what_they_do_not_hold_is_said_and_the_next_are_shown(
+        self, run: Run, folder: Path, options: tuple[str, ...], said: str
+    ) -> None:
+        run("show", "one.npz", *options, cwd=folder).failed(1, said)
+
+    def test_a_record_without_the_layer_does_not_keep_the_others_from_being_shown(self, run: Run, folder: Path) -> None:
+        lines = [run("show", "the cat", "--layer", layer, "--format", "json").stdout for layer in ("3", "0-1")]
+        (folder / "two.jsonl").write_bytes(b"".join(lines))
+        ran = run("show", "two.jsonl", "--layer", "0", "--format", "json", cwd=folder)
+        ran.failed(1, "line 1 of two.jsonl", "no layer 0")
+        assert [record["attention"][0]["layers"] for record in ran.records] == [[0]]
+
+    def test_rows_are_named_by_their_place_in_the_text_whatever_is_left_of_it(self, run: Run, folder: Path) -> None:
+        (folder / "plain.json").write_bytes(run("show", "The dog ran.", "--no-special", "--format", "json").stdout)
+        (record,) = run("show", "plain.json", "--rows", "2", "--format", "json", cwd=folder).records
+        assert record["attention"][0]["query_tokens"] == ["dog"]
+
+    def test_a_record_that_is_spread_over_lines_comes_through_a_pipe_too(self, run: Run) -> None:
+        (record,) = run("show", "the cat", "--layer", "0", "--head", "1", "--format", "json").records
+        (back,) = run("show", "-", "--format", "json", stdin=json.dumps(record, indent=2).encode()).records
+        assert back == record
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
             (("--pair", "x"), "one.npz holds saved weights, which no model reads: leave --pair"),
             (("--generate", "3"), "one.npz holds saved weights"),
             (("--window", "9:3"), "one.npz holds saved weights"),

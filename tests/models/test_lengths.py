@@ -144,7 +144,7 @@ class TestWindows:
             (reading_of(11, overlong=Windows(7, 2)), None, (Kind.ENCODER, Kind.CROSS), "Only single texts"),
             (reading_of(11, overlong=Windows(13, 2)), 11, (), "at most 11"),
             (reading_of(11, overlong=Windows(7, 6)), None, (), "hold 5 of the text"),
-            (reading_of(11, overlong=Windows(2, 1)), None, (), "hold 0 of the text"),
+            (reading_of(11, overlong=Windows(2, 1)), None, (), "no room for the text"),
         ],
         ids=["pair", "translation", "too long", "gaps", "too short"],
     )
@@ -182,6 +182,14 @@ def test_rows_of_windows_sum_to_1_and_say_in_which_window_they_were_read(model: 
     assert_allclose(attention.weights.sum(-1), 1, atol=1e-5)
     assert attention.notes[0].startswith("read in ")
     assert {token.window for token in attention.query_tokens} == set(range(int(attention.notes[0].split()[2])))
+
+
+def test_neighbours_are_neighbours_across_the_edge_of_a_window(model: Model) -> None:
+    attention = weights(model, text_of(41), Windows(17, 7))
+    said = [index for index, token in enumerate(attention.query_tokens) if not token.special]
+    distances = attention.distances()
+    assert distances is not None
+    assert_array_equal(distances[np.ix_(said, said)], np.arange(len(said)) - np.arange(len(said))[:, None])
 
 
 def test_windows_can_be_grouped_into_bins_and_cut_to_some_rows(model: Model) -> None:

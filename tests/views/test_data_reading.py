@@ -333,7 +333,7 @@ class TestMalformed:
             (b"", "no whole JSON object"),
             (b"[1]", "no JSON object"),
             (b'{"attention": [{"kind', "no whole JSON object"),
-            (b'{"attention": [NaN]}', "NaN and Infinity are no JSON"),
+            (b'{"attention": [NaN]}', "no NaN or Infinity may stand"),
             (b'{"attention": ' + b"[" * 5000, "depth limit"),
             (b'{"attention": null}', '"attention" is missing'),
             (b'{"attention": {}}', '"attention" is not a list'),
@@ -437,9 +437,14 @@ class TestMalformedArchives:
     def test_an_array_that_is_packed_tight_is_not_unpacked_beyond_what_may_be(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("attnviz.views.data_archive.MOST_BYTES", WEIGHTS.nbytes - 1)
+        with pytest.raises(RecordError, match=f"has {WEIGHTS.nbytes} bytes, too many to be read"):
+            READERS["npz"](rewritten("weights", npy(WEIGHTS), compress_type=zipfile.ZIP_DEFLATED))
+
+    def test_weights_that_are_not_as_many_as_the_tokens_are_not_unpacked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("attnviz.views.data_archive.MOST_BYTES", 0)
         packed = rewritten("weights", npy(np.eye(999, dtype=np.float32)), compress_type=zipfile.ZIP_DEFLATED)
-        monkeypatch.setattr("attnviz.views.data_archive.MOST_BYTES", 10**6)
-        with pytest.raises(RecordError, match="has 3,992,004 bytes, too many to be read"):
+        with pytest.raises(RecordError, match=r"shape \(999, 999\), and \(3, 3\) query and key tokens"):
             READERS["npz"](packed)
 
     @settings(deadline=None, max_examples=200)

@@ -13,10 +13,11 @@ from torch.nn import Module
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from attnviz.folds import stretches
-from attnviz.models.pretrained.masks import LazyMask, mask_rows, seen_by
+from attnviz.models.pretrained.masks import LazyMask, mask_rows, seen_by, widened
+from attnviz.models.pretrained.passes import in_few_passes
 from attnviz.models.pretrained.places import Piece
 
-BLOCK = 2**21
+BLOCK = 2**20
 """About how many weights are computed at a time: they and what is made of them should fit into a processor's cache."""
 
 FEWEST_ROWS = 16
@@ -50,7 +51,10 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Attending:
-    """What attention is called with: `query` [texts, heads, queries, d], `key` and `value` [texts, groups, keys, d]."""
+    """What attention is called with: `query` [texts, heads, queries, d], `key` and `value` [texts, groups, keys, d].
+
+    The `mask` may be that of the last keys only, where those before them are seen by every query.
+    """
 
     module: Module
     query: Tensor
@@ -71,7 +75,8 @@ class Attending:
 
     def by(self, attention: Attention) -> tuple[Tensor, Tensor | None]:
         """The output [texts, queries, heads, d] and weights [texts, heads, queries, keys] that a function makes."""
-        output, weights = attention(self.module, self.query, self.key, self.value, self.mask, **self.options)
+        mask = self.mask if attention is in_few_passes else widened(self.mask, self.key.shape[2])
+        output, weights = attention(self.module, self.query, self.key, self.value, mask, **self.options)
         return output, weights
 
     def blocks(self, attention: Attention, heads: Sequence[range], rows: Sequence[range]) -> Iterator[Made]:

@@ -21,6 +21,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 
 from attnviz.models.pretrained.attending import Attending, Attention, Made
 from attnviz.models.pretrained.masks import lazy_mask
+from attnviz.models.pretrained.passes import in_few_passes
 from attnviz.models.pretrained.places import (
     Call,
     Finished,
@@ -49,13 +50,15 @@ class Capture:
     """A model whose attention is ours while it runs.
 
     `calls` are those of its attention function, in order. `fuses` says that what is not wanted may be computed without
-    weights, `slices` that its own function can be called for some heads only, and without values.
+    weights, `slices` that its own function can be called for some heads only, and without values, and `plain` that this
+    function does nothing that `in_few_passes` does not.
     """
 
     network: PreTrainedModel
     calls: Sequence[Call]
     fuses: bool
     slices: bool
+    plain: bool
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -97,7 +100,7 @@ class Capture:
         def hand_over(made: Made) -> None:
             take(made.piece(part.heads))
 
-        own, (queries, _) = own_attention(call.module), call.lengths
+        own, (queries, _) = self._attention(call), call.lengths
         if needed and not (self.fuses and part.share(call.query.shape[1], queries) <= LITTLE):
             return call.assembled(call.blocks(own, self._apart(call), [range(queries)]), hand_over)
         shown = call.mixing_nothing() if self.slices else call
@@ -108,7 +111,10 @@ class Capture:
     def _unwanted(self, call: Attending) -> Tensor:
         """The output of a layer whose weights nobody wants."""
         heads = self._apart(call)
-        return call.fused(heads) if self.fuses else call.output(own_attention(call.module), heads)
+        return call.fused(heads) if self.fuses else call.output(self._attention(call), heads)
+
+    def _attention(self, call: Attending) -> Attention:
+        return in_few_passes if self.plain else own_attention(call.module)
 
     def _apart(self, call: Attending, wanted: Sequence[int] | None = None) -> list[range]:
         """The heads to be computed at a time for the sake of those wanted, or of all."""
@@ -116,16 +122,16 @@ class Capture:
         return call.apart(every if wanted is None else wanted) if self.slices else [every]
 
 
-def recorded(network: PreTrainedModel, inputs: Inputs, rows: int) -> list[tuple[Module, Tensor]]:
-    """Every call of the attention function, so many rows at a time: the module, and all its weights."""
-    calls: list[tuple[Module, Tensor]] = []
+def recorded(network: PreTrainedModel, inputs: Inputs, rows: int) -> list[tuple[Attending, Tensor]]:
+    """Every call of the attention function, and all the weights that it makes, so many rows at a time."""
+    calls: list[tuple[Attending, Tensor]] = []
 
     def attend(call: Attending) -> tuple[Tensor, None]:
         _, heads, queries, _ = call.query.shape
         weights = call.query.new_zeros(*call.query.shape[:3], call.key.shape[2])
         blocks = call.blocks(own_attention(call.module), [range(heads)], in_turn(range(queries), rows))
         output = call.assembled(blocks, lambda made: made.piece(made.heads).put_into(weights))
-        calls.append((call.module, weights))
+        calls.append((call, weights))
         return output, None
 
     _run(network, inputs, attend)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.utils._pytree import tree_map
 from transformers.masking_utils import eager_mask, sdpa_mask
 
@@ -75,9 +76,12 @@ class LazyMask(Tensor):
         return mask
 
     def rows(self, rows: range) -> tuple[Tensor, range]:
-        """The mask [texts, 1, rows, keys] of some query rows, and its keys: those that these rows can see."""
+        """The mask of some query rows, and the keys that these can see.
+
+        The mask [texts, 1, rows, last keys] leaves out those first ones of these keys that all of the rows can see.
+        """
         keys = self.recipe.seen_by(rows)
-        allowed = self.recipe.allowed(rows, keys)
+        allowed = self.recipe.allowed(rows, rows if self.recipe.is_causal else keys)
         hidden = torch.finfo(self.dtype).min
         return torch.where(allowed, torch.zeros((), dtype=self.dtype, device=allowed.device), hidden), keys
 
@@ -110,6 +114,13 @@ def mask_rows(mask: Tensor | None, rows: range, keys: int) -> tuple[Tensor | Non
 def seen_by(mask: Tensor | None, rows: range, keys: int) -> range:
     """Which of all keys some query rows can see."""
     return mask.recipe.seen_by(rows) if isinstance(mask, LazyMask) else range(keys)
+
+
+def widened(mask: Tensor | None, keys: int) -> Tensor | None:
+    """A mask of the last of so many keys as one of all of them."""
+    if mask is None or isinstance(mask, LazyMask) or mask.shape[-1] == keys:
+        return mask
+    return pad(mask, (keys - mask.shape[-1], 0))
 
 
 def _hiding(padding: Tensor | None, keys: int) -> Tensor | None:

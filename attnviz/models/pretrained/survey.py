@@ -5,7 +5,7 @@ is taken only where it gives the same, run in blocks of a few rows.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -17,8 +17,10 @@ from transformers import PreTrainedModel
 from attnviz.attention import Kind
 from attnviz.errors import ModelError
 from attnviz.models.base import Stack
-from attnviz.models.pretrained.capture import Capture, recorded
+from attnviz.models.pretrained.attending import Attending
+from attnviz.models.pretrained.capture import Capture, own_attention, recorded
 from attnviz.models.pretrained.eager import Hooked, Returned, returned, watched
+from attnviz.models.pretrained.passes import in_few_passes
 from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, Way, accepted, in_turn, lengths, places_of
 from attnviz.models.pretrained.positions import vocabulary
 
@@ -30,6 +32,9 @@ ROWS = 3
 
 TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 """How far row sums may be from 1, in each precision."""
+
+HIGH = 30.0
+"""How high the highest score is when it is tried whether scores are capped."""
 
 EXACT, ROUGH = 1e-4, 1e-2
 """How far weights may be from the model's own: any of them in float32, all of them on the average in less."""
@@ -145,15 +150,30 @@ def _captured(network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mappi
     kinds = _matched([weights for _, weights in calls], own)
     if kinds is None:
         return None
-    located = places_of([(module, kind) for (module, _), kind in zip(calls, kinds, strict=True)], network)
+    located = places_of([(call.module, kind) for (call, _), kind in zip(calls, kinds, strict=True)], network)
     expected = {place: weights for (_, place), (_, weights) in zip(located, calls, strict=True) if place is not None}
     fusing = all(part._supports_sdpa for part in network.modules() if isinstance(part, PreTrainedModel))
+    plain = all(_is_plain(call) for call, _ in calls)
     ways = (
-        Capture(network, located, fuses=fuses, slices=slices)
+        Capture(network, located, fuses=fuses, slices=slices, plain=plain)
         for fuses, slices in product((True, False), repeat=2)
         if fusing or not fuses
     )
     return next((way for way in ways if _agrees(way, inputs, _last(expected))), None)
+
+
+def _is_plain(call: Attending) -> bool:
+    """Whether a module's own function makes the same as `in_few_passes`, even of high scores, which some models cap."""
+    whole, _ = call.of_rows(range(call.query.shape[2]))
+    highest = (call.query @ call.key.repeat_interleave(call.sharing, 1).mT).abs().max()
+    loud = replace(whole, query=call.query * (HIGH * call.query.shape[-1] ** 0.5 / highest))
+    try:
+        own, ours = loud.by(own_attention(call.module)), loud.by(in_few_passes)
+    except Exception:  # it wants its queries and keys in another form
+        return False
+    return all(
+        theirs is not None and mine is not None and _same(theirs, mine) for theirs, mine in zip(own, ours, strict=True)
+    )
 
 
 def _matched(calls: list[Tensor], own: Mapping[Kind, Mapping[int, Tensor]]) -> list[Kind | None] | None:

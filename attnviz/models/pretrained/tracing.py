@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from attnviz.errors import UsageError
 from attnviz.models.pretrained.attending import Attending
 from attnviz.models.pretrained.capture import Capture, own_attention
+from attnviz.models.pretrained.masks import widened
 from attnviz.models.pretrained.places import Inputs, Piece, Place, Take, Way, check_lengths, unlike_shorter
 from attnviz.models.pretrained.survey import EXACT
 from attnviz.reference.lesson.numbers import Numbers
@@ -94,7 +95,7 @@ def _in_float32(call: Attending) -> Attending:
 def _added(row: Attending) -> Tensor:
     """What is added to the scores of one query, [heads, keys]: the mask, and a bias for positions."""
     added = row.query.new_zeros(1, row.query.shape[1], 1, row.key.shape[2])
-    for part in (row.mask, row.options.get("position_bias")):
+    for part in (widened(row.mask, row.key.shape[2]), row.options.get("position_bias")):
         added = added if part is None else added + part
     return added[0, :, 0]
 

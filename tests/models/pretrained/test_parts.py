@@ -148,6 +148,27 @@ def test_a_function_that_finds_something_for_each_head_in_its_module_is_called_f
     assert_allclose(some.weights[0, 0], whole.weights[2, 3], atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("family", "plain"),
+    [
+        *((family, True) for family in ("bert", "gpt2", "llama", "mistral", "gemma3", "bart")),
+        *((family, False) for family in ("gemma2", "gpt-oss", "t5")),
+    ],
+)
+def test_what_caps_scores_or_adds_to_them_or_to_their_sum_is_left_to_the_models_own_function(
+    family: str, plain: bool, model_of: Models
+) -> None:
+    assert model_of(family).way.plain is plain
+
+
+def test_a_cap_that_no_score_of_a_few_tokens_comes_near_is_found_out(
+    tmp_path: Path, make: Callable[..., None], families: dict[str, Any]
+) -> None:
+    sizes = families["gemma2"].sizes | {"attn_logit_softcapping": 50.0}
+    make(tmp_path, "Gemma2ForCausalLM", "Gemma2Config", sizes, "$A")
+    assert not load("gemma2", tmp_path, Loading()).way.plain
+
+
 def test_of_a_late_layer_only_the_wanted_head_and_rows_are_computed(model_of: Models, calls: list[Any]) -> None:
     model = model_of("bert")
     calls.clear()
