@@ -22,11 +22,11 @@ from attnviz.attention import Kind
 from attnviz.errors import AttnvizError
 from attnviz.reference.costs import Counts, Experiment, Point, Series, additive, multi_head
 from attnviz.reference.scores import SCORES, Sizes
-from attnviz.views import terminal_cost
-from attnviz.views.data_cost import counted_fields
-from attnviz.views.image import render
-from attnviz.views.image_cost import picture
-from attnviz.views.terminal_cost import scaled
+from attnviz.views.data.cost import counted_fields
+from attnviz.views.image.cost import picture
+from attnviz.views.image.pictures import render
+from attnviz.views.terminal import cost as terminal_cost
+from attnviz.views.terminal.cost import scaled
 
 GPT3 = multi_head(12_288, 96, 96)
 MEGABYTE = 2**20

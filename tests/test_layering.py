@@ -85,7 +85,7 @@ def test_every_import_follows_an_arrow_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("source", "rooms"),
     [
-        ("import attnviz.views.image", {"views"}),
+        ("import attnviz.views.image.pictures", {"views"}),
         ("from attnviz.models import registry", {"models"}),
         ("from attnviz import text, folds", {"text", "folds"}),
         ("from attnviz import load", {EDGE}),

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from attnviz.cli.request import rows_of, words_of
-from attnviz.views.data import FILES, Result
+from attnviz.views.data.formats import FILES, Result
 from attnviz.views.layouts import IMAGE_FORMATS, Layout
 
 if TYPE_CHECKING:
     from attnviz.attention import Attention
-    from attnviz.views.image import Picture
-    from attnviz.views.image_style import Style
+    from attnviz.views.image.pictures import Picture
+    from attnviz.views.image.style import Style
 
 _SLUG_BYTES = 48
 _NAME_BYTES = 180  # some file systems allow 255 for a name and its suffix, some encrypted ones 143 characters of ASCII
@@ -62,7 +62,7 @@ class Maker:
         images = [form for form in self.formats if form in IMAGE_FORMATS]
         if not images or self.style is None:
             return
-        from attnviz.views.image import render
+        from attnviz.views.image.pictures import render
 
         taken: set[str] = set()
         for attention, picture in self._drawn(result.attention, self.style):
@@ -74,7 +74,7 @@ class Maker:
                 yield Artifact(name, form, render(picture.figure, form))
 
     def _drawn(self, found: Sequence["Attention"], style: "Style") -> Iterator[tuple["Attention", "Picture"]]:
-        from attnviz.views.image import LAYOUTS, token_picture
+        from attnviz.views.image.pictures import LAYOUTS, token_picture
 
         if self.token is None:
             for attention in found:

@@ -104,7 +104,7 @@ class _Counted:
 
     def fields(self) -> dict[str, Any]:
         """All the numbers, by name."""
-        from attnviz.views.data_cost import counted_fields
+        from attnviz.views.data.cost import counted_fields
 
         return {
             "model": self.size.name,
@@ -117,7 +117,7 @@ class _Counted:
 
     def tables(self) -> Iterator["RenderableType"]:
         """The same, to be read."""
-        from attnviz.views import terminal_cost as view
+        from attnviz.views.terminal import cost as view
 
         yield view.name(self.size.name, self.size.positions)
         if self.size.positions and self.tokens > self.size.positions:
@@ -139,7 +139,7 @@ class _Counted:
 def _print(counted: _Counted, measuring: Measuring, color: str, width: int | None) -> list["Experiment"]:
     """Tables of what was counted at once, then those of each experiment when it is done."""
     from attnviz.cli.terminal import terminal
-    from attnviz.views.terminal_cost import how_measured, measured
+    from attnviz.views.terminal.cost import how_measured, measured
 
     screen, done = terminal(color, width), list["Experiment"]()
     for table in counted.tables():

@@ -161,7 +161,7 @@ class Measuring:
         """
         if self.output:
             os.environ.pop("MPLBACKEND", None)  # no window is opened; an unknown name would stop the import
-            from attnviz.views.image import render
-            from attnviz.views.image_cost import picture
+            from attnviz.views.image.cost import picture
+            from attnviz.views.image.pictures import render
 
             write_file(self.output, render(picture(experiments), self.picture_format))

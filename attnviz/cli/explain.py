@@ -120,14 +120,14 @@ _Writer = Callable[["Lesson", dict[str, Any]], None]
 
 
 def _to_pipe(lesson: "Lesson", head: dict[str, Any]) -> None:
-    from attnviz.views.lesson_data import lesson_json
+    from attnviz.views.data.lesson import lesson_json
 
     write_standard_output(lesson_json(lesson, head))
 
 
 def _to_terminal(color: str, width: int | None) -> _Writer:
     from attnviz.cli.terminal import terminal
-    from attnviz.views.terminal_lesson import LessonSteps
+    from attnviz.views.terminal.lesson import LessonSteps
 
     screen = terminal(color, width)
 

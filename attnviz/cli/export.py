@@ -16,11 +16,11 @@ from attnviz.cli.request import Input, ModelChoice, Request, Wanted
 from attnviz.cli.sinks import OneFile, StandardOutput
 from attnviz.cli.texts import chunks
 from attnviz.errors import UsageError
-from attnviz.views.data import FILES, Result
+from attnviz.views.data.formats import FILES, Result
 from attnviz.views.layouts import IMAGE_FORMATS, Layout, Orientation
 
 if TYPE_CHECKING:
-    from attnviz.views.image_style import Style
+    from attnviz.views.image.style import Style
 
 _FORMATS = (*IMAGE_FORMATS, *FILES)
 _DEFAULT_FORMATS = ("png",)
@@ -74,7 +74,7 @@ class Looks:
     def style(self) -> "Style":
         """The same, checked; imports matplotlib."""
         from attnviz.text import visible
-        from attnviz.views.image_style import DEFAULT_COLOURS, Style
+        from attnviz.views.image.style import DEFAULT_COLOURS, Style
 
         os.environ.pop("MPLBACKEND", None)  # no window is opened; a name that is unknown here would stop the import
         return Style(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from attnviz.cli.budget import Plan
     from attnviz.models.base import Model, Passage, Reading
     from attnviz.text import Grouping
-    from attnviz.views.data import Result
+    from attnviz.views.data.formats import Result
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from attnviz.cli.texts import Source
 from attnviz.errors import RecordError
 from attnviz.folds import group
 from attnviz.text import By, Grouping, grouped
-from attnviz.views.data import Result
-from attnviz.views.data_reading import READERS
+from attnviz.views.data.formats import Result
+from attnviz.views.data.reading import READERS
 
 
 def saved_result(source: Source, saved: str) -> Result:

@@ -12,7 +12,7 @@ from attnviz.cli.outcomes import for_each_result
 from attnviz.cli.output import write_standard_output
 from attnviz.cli.request import Input, ModelChoice, Request, Wanted, rows_of, words_of
 from attnviz.cli.texts import chunks
-from attnviz.views.data import STREAMS, Result
+from attnviz.views.data.formats import STREAMS, Result
 from attnviz.views.layouts import Orientation
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: b
 
     from attnviz.cli.terminal import terminal
     from attnviz.text import visible
-    from attnviz.views.terminal_cells import shortened
+    from attnviz.views.terminal.cells import shortened
 
     screen = terminal(colour, width)
 
@@ -117,7 +117,7 @@ class _Tables:
 
     def of(self, found: Sequence["Attention"]) -> Iterator["RenderableType"]:
         """For each kind what ran, then one word in all heads, or all heads at a glance and the weights of some."""
-        from attnviz.views.terminal import summary
+        from attnviz.views.terminal.titles import summary
 
         tables = (
             [(attention, self._words(attention, words)) for attention, words in words_of(found, self.token)]
@@ -130,8 +130,8 @@ class _Tables:
             yield ""
 
     def _words(self, attention: "Attention", words: Sequence["Word"]) -> Iterator["RenderableType"]:
-        from attnviz.views.terminal import word_title
-        from attnviz.views.terminal_word import WordInHeads
+        from attnviz.views.terminal.titles import word_title
+        from attnviz.views.terminal.word import WordInHeads
 
         for word in words:
             yield ""
@@ -141,7 +141,7 @@ class _Tables:
     def _heads(self, attention: "Attention") -> Iterator["RenderableType"]:
         from attnviz.analysis.links import telling
         from attnviz.analysis.places import habits
-        from attnviz.views.terminal_overview import Overview
+        from attnviz.views.terminal.overview import Overview
 
         several = len(attention.layers) * len(attention.heads) > 1
         link = telling(attention) if several else None
@@ -161,8 +161,8 @@ class _Tables:
     def _weights(self, attention: "Attention", reason: "Link | None") -> Iterator["RenderableType"]:
         """The weights of a record's one head, and its strongest links."""
         from attnviz.analysis.links import strongest
-        from attnviz.views.terminal import axes_title, head_title, links_in_words
-        from attnviz.views.terminal_matrix import Matrix
+        from attnviz.views.terminal.matrix import Matrix
+        from attnviz.views.terminal.titles import axes_title, head_title, links_in_words
 
         yield ""
         yield head_title(attention.layers[0], attention.heads[0], reason)

@@ -8,7 +8,7 @@ import sys
 
 from rich.console import Console
 
-from attnviz.views.terminal_columns import KeptColumns
+from attnviz.views.terminal.columns import KeptColumns
 
 _STAND_INS = dict(zip("·…→×−", ".~>x-", strict=True)) | dict.fromkeys("\u2068\u2069", "")  # isolates: not seen
 _ANY_HEIGHT = 25

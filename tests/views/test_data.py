@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 from attnviz.attention import Attention, Kind
 from attnviz.text import Token
-from attnviz.views.data import FILES, STREAMS, Result
+from attnviz.views.data.formats import FILES, STREAMS, Result
 
 LAYERS, HEADS, QUERIES, KEYS = (4, 1), (0, 7, 5), 5, 7  # of each axis a different prime
 COLUMNS = ["text_index", "kind", "layer", "head", "query", "query_token", "key", "key_token", "weight"]

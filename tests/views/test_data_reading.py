@@ -17,8 +17,8 @@ from attnviz.attention import Attention, Engine, Kind
 from attnviz.errors import RecordError
 from attnviz.folds import group
 from attnviz.text import Bins, By, Grouping, Segment, Token, grouped, predicting, special_token
-from attnviz.views.data import FILES, Result
-from attnviz.views.data_reading import READERS
+from attnviz.views.data.formats import FILES, Result
+from attnviz.views.data.reading import READERS
 
 LAYERS, HEADS = (4, 1), (0, 7, 5)
 FORMS = sorted(READERS)
@@ -437,12 +437,12 @@ class TestMalformedArchives:
     def test_an_array_that_is_packed_tight_is_not_unpacked_beyond_what_may_be(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("attnviz.views.data_archive.MOST_BYTES", 719)
+        monkeypatch.setattr("attnviz.views.data.archive.MOST_BYTES", 719)
         with pytest.raises(RecordError, match="has 720 bytes, too many to be read"):
             READERS["npz"](rewritten("weights", npy(WEIGHTS), compress_type=zipfile.ZIP_DEFLATED))
 
     def test_weights_that_are_not_as_many_as_the_tokens_are_not_unpacked(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("attnviz.views.data_archive.MOST_BYTES", 0)
+        monkeypatch.setattr("attnviz.views.data.archive.MOST_BYTES", 0)
         packed = rewritten("weights", npy(np.eye(999, dtype=np.float32)), compress_type=zipfile.ZIP_DEFLATED)
         with pytest.raises(RecordError, match=r"shape \(999, 999\), and \(3, 3\) query and key tokens"):
             READERS["npz"](packed)

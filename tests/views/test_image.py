@@ -13,8 +13,8 @@ from PIL import Image
 from attnviz.attention import Attention, Kind
 from attnviz.errors import UsageError
 from attnviz.text import Bins, Token, special_token
-from attnviz.views.image import LAYOUTS, render, token_picture
-from attnviz.views.image_style import Style
+from attnviz.views.image.pictures import LAYOUTS, render, token_picture
+from attnviz.views.image.style import Style
 from attnviz.views.layouts import IMAGE_FORMATS, Layout, Orientation
 
 LAYERS, HEADS, QUERIES, KEYS = 2, 3, 5, 7
@@ -356,7 +356,7 @@ def test_the_same_record_gives_the_same_bytes(layout, file_format, monkeypatch):
 def test_a_picture_in_pixels_is_as_matplotlib_draws_it(layout, way, monkeypatch):
     picture = first(layout, square(KEYS), orientation=way)
     ours = np.asarray(Image.open(io.BytesIO(render(picture.figure, "png")))).astype(float)
-    monkeypatch.setattr("attnviz.views.image_artists.RendererAgg", type("NoRenderer", (), {}))
+    monkeypatch.setattr("attnviz.views.image.artists.RendererAgg", type("NoRenderer", (), {}))
     theirs = np.asarray(Image.open(io.BytesIO(render(picture.figure, "png")))).astype(float)
     assert ours.shape == theirs.shape
     blurred = [image[: h // 4 * 4, : w // 4 * 4].reshape(h // 4, 4, w // 4, 4, 3).mean((1, 3))
@@ -531,7 +531,7 @@ def test_a_token_picture_has_heads_down_in_either_orientation():
 
 
 def test_matplotlib_is_not_imported_until_a_picture_is_drawn():
-    code = "import attnviz.views.image, sys; sys.exit('matplotlib' in sys.modules)"
+    code = "import attnviz.views.image.pictures, sys; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -14,12 +14,12 @@ from matplotlib import font_manager
 
 from attnviz.attention import Attention, Kind
 from attnviz.text import Token
-from attnviz.views import image_fonts
-from attnviz.views.image import LAYOUTS, Picture, render
-from attnviz.views.image_fonts import FONT, Fonts, fonts_for
-from attnviz.views.image_labels import ellipsised
-from attnviz.views.image_style import Style
-from attnviz.views.image_text import ink, text_width
+from attnviz.views.image import fonts as image_fonts
+from attnviz.views.image.fonts import FONT, Fonts, fonts_for
+from attnviz.views.image.labels import ellipsised
+from attnviz.views.image.pictures import LAYOUTS, Picture, render
+from attnviz.views.image.style import Style
+from attnviz.views.image.text import ink, text_width
 from attnviz.views.layouts import IMAGE_FORMATS, Layout
 
 _UNITS = 1000  # of a font, to an em

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from attnviz.views.image_png import png
+from attnviz.views.image.png import png
 
 SHAPES = st.tuples(st.integers(1, 13), st.integers(1, 11), st.just(3))
 

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.segment import Segment
 
 from attnviz.reference.lesson import Axis, Lesson, Quantity, Step
-from attnviz.views.lesson_data import lesson_json
-from attnviz.views.terminal_lesson import LessonSteps
+from attnviz.views.data.lesson import lesson_json
+from attnviz.views.terminal.lesson import LessonSteps
 
 KEYS, DIMENSIONS, HEADS, PARTS, TOP_KEYS, TILES = (
     Axis.KEYS,

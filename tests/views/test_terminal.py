@@ -13,11 +13,11 @@ from attnviz.attention import AVERAGE, Attention, Engine, Kind, Link, Place, Wor
 from attnviz.text import By, Token
 from attnviz.views.layouts import Orientation
 from attnviz.views.names import decimals
-from attnviz.views.terminal import axes_title, head_title, links_in_words, summary, word_title
-from attnviz.views.terminal_cells import shortened
-from attnviz.views.terminal_matrix import Matrix
-from attnviz.views.terminal_overview import Overview
-from attnviz.views.terminal_word import WordInHeads
+from attnviz.views.terminal.cells import shortened
+from attnviz.views.terminal.matrix import Matrix
+from attnviz.views.terminal.overview import Overview
+from attnviz.views.terminal.titles import axes_title, head_title, links_in_words, summary, word_title
+from attnviz.views.terminal.word import WordInHeads
 
 WIDTHS = 20, 30, 60, 80, 200
 SENTENCE = [

@@ -16,11 +16,11 @@ from attnviz.attention import Attention, Kind, Link, Word
 from attnviz.text import Token
 from attnviz.text.graphemes import graphemes, letters
 from attnviz.views.layouts import Orientation
-from attnviz.views.terminal import links_in_words, word_title
-from attnviz.views.terminal_cells import shortened, widest
-from attnviz.views.terminal_columns import KeptColumns
-from attnviz.views.terminal_matrix import Matrix
-from attnviz.views.terminal_word import WordInHeads
+from attnviz.views.terminal.cells import shortened, widest
+from attnviz.views.terminal.columns import KeptColumns
+from attnviz.views.terminal.matrix import Matrix
+from attnviz.views.terminal.titles import links_in_words, word_title
+from attnviz.views.terminal.word import WordInHeads
 
 FARMER, FAMILY = "👩🏽\u200d🌾", "👨\u200d👩\u200d👧"
 TOKENS = {

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from attnviz.attention import Attention, Kind
 from attnviz.text import special_token
-from attnviz.views.image import LAYOUTS, render
-from attnviz.views.image_style import Style
+from attnviz.views.image.pictures import LAYOUTS, render
+from attnviz.views.image.style import Style
 from attnviz.views.layouts import Layout
 from tests.benchmarks.scripts.example import heads
 

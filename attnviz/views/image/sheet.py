@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnviz.attention import Weights
-from attnviz.views.image_fonts import Fonts
-from attnviz.views.image_labels import LINE, Label, thinned
-from attnviz.views.image_page import INK, MUTED, Page
-from attnviz.views.image_style import Scale, Style, scale_of
+from attnviz.views.image.fonts import Fonts
+from attnviz.views.image.labels import LINE, Label, thinned
+from attnviz.views.image.page import INK, MUTED, Page
+from attnviz.views.image.style import Scale, Style, scale_of
 from attnviz.views.names import decimals
 
 if TYPE_CHECKING:

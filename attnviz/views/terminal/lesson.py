@@ -9,10 +9,10 @@ from rich.text import Text
 
 from attnviz.reference.lesson import Lesson, Step
 from attnviz.text import visible
-from attnviz.views.terminal_cells import shortened
-from attnviz.views.terminal_numbers import Lines, wrapped
-from attnviz.views.terminal_quantities import Keys, Quantities
-from attnviz.views.terminal_vectors import signs
+from attnviz.views.terminal.cells import shortened
+from attnviz.views.terminal.numbers import Lines, wrapped
+from attnviz.views.terminal.quantities import Keys, Quantities
+from attnviz.views.terminal.vectors import signs
 
 _PROSE_WIDTH = 90
 _INDENT = 4

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from attnviz.attention import Kind
 from attnviz.text import Segment, Span, Token, spans_of_pieces, visible
-from attnviz.views.data_fields import Fields, Parse, Value, or_none, place, span, text
+from attnviz.views.data.fields import Fields, Parse, Value, or_none, place, span, text
 
 
 class Names(NamedTuple):

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from attnviz.attention import Weights
-from attnviz.views.image_fonts import Fonts
-from attnviz.views.image_labels import LINE, wrapped
-from attnviz.views.image_text import SHARE, text_width
+from attnviz.views.image.fonts import Fonts
+from attnviz.views.image.labels import LINE, wrapped
+from attnviz.views.image.text import SHARE, text_width
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
@@ -57,7 +57,7 @@ class Page:
         """Coloured cells in a box of left, top, width and height."""
         from matplotlib.transforms import Bbox, TransformedBbox
 
-        from attnviz.views.image_artists import Cells
+        from attnviz.views.image.artists import Cells
 
         left, top, width, height = box
         place = TransformedBbox(Bbox.from_bounds(*box), self._to_pixels)
@@ -72,7 +72,7 @@ class Page:
         """Text at a point, to be read from the right if upright, never read as mathematics."""
         if not text:
             return
-        from attnviz.views.image_artists import Words
+        from attnviz.views.image.artists import Words
 
         width, height = self.width(text, size), size * LINE
         along, athwart = (_TURNED[va], _TURNED[ha]) if upright else (ha, va)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.views.image_fonts import FONT, face
+from attnviz.views.image.fonts import FONT, face
 
 if TYPE_CHECKING:
     from matplotlib.font_manager import FontProperties

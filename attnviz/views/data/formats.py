@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from attnviz.views.json_line import json_line
+from attnviz.views.data.json_line import json_line
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.views.data_fields import Fields
+from attnviz.views.data.fields import Fields
 
 Axis = tuple[int, str]
 """How many entries an axis has, and what these are."""

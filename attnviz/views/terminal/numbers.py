@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from attnviz.views.terminal_cells import shaded
+from attnviz.views.terminal.cells import shaded
 
 Numbers = NDArray[Any]
 Lines = Iterator[Text]

@@ -6,8 +6,8 @@ from statistics import median_high
 
 from attnviz.attention import AVERAGE, Attention, Kind, ranges
 from attnviz.text import Bins, By
-from attnviz.views.image_labels import ellipsised
-from attnviz.views.image_style import Style
+from attnviz.views.image.labels import ellipsised
+from attnviz.views.image.style import Style
 from attnviz.views.names import caveats
 
 _TOKENS_LISTED = 20  # a caption lists the tokens if there are no more than this

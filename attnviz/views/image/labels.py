@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from attnviz.text import Bins, Grouping, Token
-from attnviz.views.image_fonts import CODE, Fonts, joined
+from attnviz.views.image.fonts import CODE, Fonts, joined
 
 LINE = 1.25
 """The height of a line of text as a multiple of its size: lines this far apart do not touch."""

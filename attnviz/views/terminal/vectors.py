@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from attnviz.views.terminal_numbers import Lines, Numbers, largest, writer
+from attnviz.views.terminal.numbers import Lines, Numbers, largest, writer
 
 _EIGHTHS = "▁▂▃▄▅▆▇█"
 _NEAR_ZERO = 0.02  # of the largest

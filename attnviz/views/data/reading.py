@@ -1,13 +1,13 @@
-"""Results read back from data, ours or another program's: the inverse of `data`."""
+"""Results read back from data, ours or another program's: the inverse of `formats`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from attnviz.attention import Kind
 from attnviz.errors import RecordError
-from attnviz.views.data import ARRAYS, RECORD, Result
-from attnviz.views.data_archive import Archive
-from attnviz.views.data_records import result_of
+from attnviz.views.data.archive import Archive
+from attnviz.views.data.formats import ARRAYS, RECORD, Result
+from attnviz.views.data.records import result_of
 
 
 def from_json(data: bytes) -> Result:

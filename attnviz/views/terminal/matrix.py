@@ -12,7 +12,7 @@ from attnviz.attention import Weights
 from attnviz.text import Token
 from attnviz.text.graphemes import graphemes, letters
 from attnviz.views.layouts import Orientation
-from attnviz.views.terminal_cells import (
+from attnviz.views.terminal.cells import (
     TOKEN_WIDTH,
     WEIGHT_WIDTH,
     ellipsised,

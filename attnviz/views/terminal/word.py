@@ -10,7 +10,7 @@ from rich.text import Text
 from attnviz.attention import Attention, Weights, Word
 from attnviz.text import Token
 from attnviz.views.names import head_name
-from attnviz.views.terminal_cells import strongest_tokens
+from attnviz.views.terminal.cells import strongest_tokens
 
 _HEAD_WIDTH = 9
 _GAP = 3

@@ -14,7 +14,7 @@ from matplotlib.image import BboxImage
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from attnviz.views.image_text import SHARE, ink, properties, text_width
+from attnviz.views.image.text import SHARE, ink, properties, text_width
 
 _Pixels = NDArray[np.uint8]  # [rows, columns, red green blue alpha]
 

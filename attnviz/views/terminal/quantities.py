@@ -10,9 +10,9 @@ from rich.text import Text
 
 from attnviz.reference.lesson import Axis, Lesson, Quantity
 from attnviz.text import visible
-from attnviz.views.terminal_cells import shortened
-from attnviz.views.terminal_numbers import Column, Lines, are_weights, facts, table, wrapped
-from attnviz.views.terminal_vectors import Signs, bars
+from attnviz.views.terminal.cells import shortened
+from attnviz.views.terminal.numbers import Column, Lines, are_weights, facts, table, wrapped
+from attnviz.views.terminal.vectors import Signs, bars
 
 _MARGIN = "  "
 _POSITION = 2  # about as wide as what stands before a name

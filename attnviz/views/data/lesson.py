@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from attnviz.reference.lesson import Lesson, Quantity
-from attnviz.views.json_line import json_line
+from attnviz.views.data.json_line import json_line
 
 
 def lesson_json(lesson: Lesson, head: Mapping[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from rich.text import Text
 from attnviz.attention import AVERAGE, Attention, Link, Word
 from attnviz.views.layouts import Orientation
 from attnviz.views.names import caveats
-from attnviz.views.terminal_cells import ellipsised, isolated
+from attnviz.views.terminal.cells import ellipsised, isolated
 
 _USUAL = "float32"
 _LONGEST = 60  # columns of a word, or of a whole sentence

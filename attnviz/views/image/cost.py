@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from attnviz.reference.costs import HOW, Experiment, Series
-from attnviz.views.image_fonts import FONT
-from attnviz.views.image_page import INK, MUTED
+from attnviz.views.image.fonts import FONT
+from attnviz.views.image.page import INK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

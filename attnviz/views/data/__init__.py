@@ -1,0 +1,1 @@
+"""Attention as data for other programs, and back."""
