@@ -18,8 +18,9 @@ from attnviz.errors import TextError, UsageError
 
 if TYPE_CHECKING:
     from attnviz.attention import Axes, Selection
-    from attnviz.models.base import Model, Reading
+    from attnviz.models.base import Model
     from attnviz.models.explaining import Place
+    from attnviz.models.reading import Reading
     from attnviz.reference.lesson import Lesson
 
 _FORMATS = "text", "json"

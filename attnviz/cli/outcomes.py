@@ -13,7 +13,7 @@ from attnviz.views.data.formats import Result
 if TYPE_CHECKING:
     from attnviz.attention import Attention
     from attnviz.cli.budget import Plan
-    from attnviz.models.base import Reading
+    from attnviz.models.reading import Reading
 
 AT_ONCE = 2**24
 """How many weights the results may have that wait for each other."""

@@ -13,7 +13,8 @@ from attnviz.errors import RecordError, UsageError
 if TYPE_CHECKING:
     from attnviz.attention import Attention, Axes, Selection, Word
     from attnviz.cli.budget import Plan
-    from attnviz.models.base import Model, Passage, Reading
+    from attnviz.models.base import Model
+    from attnviz.models.reading import Passage, Reading
     from attnviz.text import Grouping
     from attnviz.views.data.formats import Result
 
@@ -54,7 +55,7 @@ class Input:
         Raises:
             UsageError: what is too long is to be cut and read whole.
         """
-        from attnviz.models.base import Overlong, Passage, Windows
+        from attnviz.models.reading import Overlong, Passage, Windows
 
         if self.truncate and self.window:
             raise UsageError("A text is cut (--truncate) or read in windows (--window), not both.")

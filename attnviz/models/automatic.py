@@ -5,11 +5,12 @@ from functools import cached_property
 from pathlib import Path
 
 from attnviz.attention import Attention, Engine, Kind, Selection
-from attnviz.models.base import ALL, Each, Model, Passage, Reading
+from attnviz.models.base import ALL, Each, Model
 from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.hub import weight_files
 from attnviz.models.loading import Loading
+from attnviz.models.reading import Passage, Reading
 from attnviz.reference.trace import Trace
 from attnviz.text import By, Grouping
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from attnviz.attention import Engine, Kind, Selection
-from attnviz.models.base import Model, Reading
+from attnviz.models.base import Model
+from attnviz.models.reading import Reading
 from attnviz.reference.lesson import Lesson, Variant, WhatIf, comparisons, head_steps
 from attnviz.reference.lesson.numbers import Reals
 

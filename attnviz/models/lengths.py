@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from attnviz.attention import Kind
 from attnviz.errors import TextError, UsageError
-from attnviz.models.base import Card, Overlong, Passage, Reading, Window, Windows
+from attnviz.models.base import Card
+from attnviz.models.reading import Overlong, Passage, Reading, Window, Windows
 from attnviz.text import Token
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from attnviz.attention import Kind, Selection
 from attnviz.folds import Block, stretches
-from attnviz.models.base import Each, Model, Reading, Wanted, rows_among
+from attnviz.models.base import Each, Model, Wanted
+from attnviz.models.reading import Reading, rows_among
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnviz.errors import ModelError
-from attnviz.models.base import Card, Passage, Reading
+from attnviz.models.base import Card
 from attnviz.models.lengths import check_length
+from attnviz.models.reading import Passage, Reading
 from attnviz.text import Segment, Span, Token, checked, special_token
 
 if TYPE_CHECKING:

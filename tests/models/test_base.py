@@ -8,7 +8,8 @@ import pytest
 from attnviz.attention import Kind, Selection
 from attnviz.errors import UsageError
 from attnviz.folds import Block
-from attnviz.models.base import Card, Each, Model, Passage, Reading, Stack
+from attnviz.models.base import Card, Each, Model, Stack
+from attnviz.models.reading import Passage, Reading
 from attnviz.text import By, Segment, Token, special_token
 
 HEADS = 3

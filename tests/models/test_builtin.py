@@ -11,8 +11,8 @@ import attnviz
 from attnviz.attention import Attention, Kind, Selection
 from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models import builtin
-from attnviz.models.base import Passage
 from attnviz.models.builtin import BuiltinEncoder
+from attnviz.models.reading import Passage
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import transformer
 from attnviz.text import visible

@@ -13,9 +13,9 @@ import attnviz
 from attnviz.attention import Kind, Selection
 from attnviz.errors import TextError, UsageError
 from attnviz.models import builtin
-from attnviz.models.base import Passage
 from attnviz.models.builtin.decoder import BuiltinDecoder
 from attnviz.models.builtin.writing import greedy
+from attnviz.models.reading import Passage
 from attnviz.reference.transformer import transformer
 from attnviz.text import visible
 from attnviz.training.corpus import Split, examples

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from attnviz.attention import Attention, Kind, Selection
 from attnviz.errors import TextError, UsageError
 from attnviz.models import builtin
-from attnviz.models.base import Passage
 from attnviz.models.builtin.encoder_decoder import END, START, EncoderDecoder
+from attnviz.models.reading import Passage
 from attnviz.reference.parameters import Parameters
 from attnviz.training.corpus import Split
 from attnviz.training.corpus.french import Pair, pairs

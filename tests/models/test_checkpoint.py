@@ -16,11 +16,11 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from attnviz.attention import Attention, Kind, Selection
 from attnviz.errors import ModelError, RecordError, TextError, UsageError
-from attnviz.models.base import Passage
 from attnviz.models.checkpoint.families import FAMILIES
 from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.explaining import Place, explained
+from attnviz.models.reading import Passage
 from attnviz.reference import heads
 from attnviz.reference.lesson import WhatIf
 from attnviz.reference.parameters import Parameters

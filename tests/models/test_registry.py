@@ -11,8 +11,9 @@ from attnviz.errors import ModelError, UsageError
 from attnviz.folds import Block
 from attnviz.models import automatic, registry
 from attnviz.models.automatic import Automatic
-from attnviz.models.base import Each, Model, Passage, Reading
+from attnviz.models.base import Each, Model
 from attnviz.models.checkpoint.model import CheckpointModel
+from attnviz.models.reading import Passage, Reading
 from attnviz.text import By
 
 

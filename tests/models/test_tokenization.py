@@ -7,7 +7,8 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from attnviz.errors import ModelError, TextError
-from attnviz.models.base import Card, Passage
+from attnviz.models.base import Card
+from attnviz.models.reading import Passage
 from attnviz.models.tokenization import Spelling, TextReader, written_tokens
 from attnviz.text import By, grouped
 

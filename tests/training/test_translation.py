@@ -8,8 +8,8 @@ from tokenizers import Tokenizer
 
 from attnviz.attention import Attention, Kind
 from attnviz.models import builtin
-from attnviz.models.base import Passage
 from attnviz.models.builtin.encoder_decoder import END, START
+from attnviz.models.reading import Passage
 from attnviz.reference.parameters import Parameters
 from attnviz.text import Segment, special_token
 from attnviz.training.corpus import Split

@@ -8,11 +8,11 @@ from typing import Protocol
 import numpy as np
 
 from attnviz.errors import UsageError
-from attnviz.models.base import Passage, Reading
 from attnviz.models.builtin.packaged import PackagedModel
 from attnviz.models.builtin.writing import greedy
 from attnviz.models.lengths import fitted
 from attnviz.models.on_reference import ids_of
+from attnviz.models.reading import Passage, Reading
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import WatchLayers, unwatched

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from attnviz.errors import ModelError, UsageError
-from attnviz.models.base import Passage, Reading
 from attnviz.models.checkpoint.recognition import TOKENIZER, recognized
 from attnviz.models.checkpoint.tokenizer_config import TokenizerConfig
 from attnviz.models.lengths import fitted
 from attnviz.models.on_reference import ReferenceModel
+from attnviz.models.reading import Passage, Reading
 from attnviz.models.tokenization import TextReader
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters

@@ -11,7 +11,7 @@ from torch import Tensor
 from attnviz.attention import Engine, Kind, Selection
 from attnviz.errors import ModelError, TextError
 from attnviz.folds import Block
-from attnviz.models.base import Card, Each, Model, Passage, Reading, rows_among
+from attnviz.models.base import Card, Each, Model
 from attnviz.models.lengths import fitted
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained.edge import quiet, translated
@@ -23,6 +23,7 @@ from attnviz.models.pretrained.reading import encode, encode_target, name_of
 from attnviz.models.pretrained.survey import sum_to_one, survey
 from attnviz.models.pretrained.tracing import traced
 from attnviz.models.pretrained.writing import Writer, written_tokens
+from attnviz.models.reading import Passage, Reading, rows_among
 from attnviz.reference.trace import Trace
 from attnviz.text import Token, special_token
 

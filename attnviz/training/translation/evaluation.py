@@ -7,8 +7,8 @@ from itertools import islice
 import numpy as np
 
 from attnviz.attention import Kind
-from attnviz.models.base import Passage
 from attnviz.models.builtin.encoder_decoder import END, START, EncoderDecoder
+from attnviz.models.reading import Passage
 from attnviz.training.corpus import Split
 from attnviz.training.corpus.french import Pair, pairs
 from attnviz.training.encoder.roles import Shares

@@ -7,7 +7,8 @@ from attnviz.attention import Kind, Selection
 from attnviz.cli.app import app
 from attnviz.folds import Block
 from attnviz.models import registry
-from attnviz.models.base import Card, Each, Model, Passage, Reading, Stack
+from attnviz.models.base import Card, Each, Model, Stack
+from attnviz.models.reading import Passage, Reading
 from attnviz.text import Segment, spans_of_pieces, special_token
 from tests.benchmarks.scripts.example import HEADS, LAYERS, SENTENCE, TOKENS, weights
 

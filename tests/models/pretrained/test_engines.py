@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from numpy.testing import assert_allclose
 
-from attnviz.models.base import Passage
 from attnviz.models.checkpoint.model import CheckpointModel
+from attnviz.models.reading import Passage
 
 BOTH = ["bert", "roberta", "electra", "distilbert", "gpt2", "llama", "mistral", "qwen2", "qwen3"]
 TEXT = "the animal did not cross the street because it was too tired"

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from attnviz.errors import ModelError, TextError, UsageError
-from attnviz.models.base import Passage
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
+from attnviz.models.reading import Passage
 from attnviz.text import By, Token
 
 TEXT = "the animal, did it cross"

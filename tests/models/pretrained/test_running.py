@@ -9,10 +9,10 @@ import torch
 
 from attnviz.attention import Kind, Selection
 from attnviz.errors import TextError
-from attnviz.models.base import Passage
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.survey import TOKENS
+from attnviz.models.reading import Passage
 
 TEXT = "the animal did not cross the street because it was too tired"
 

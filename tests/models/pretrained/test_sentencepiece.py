@@ -8,10 +8,10 @@ import pytest
 
 from attnviz.attention import Kind
 from attnviz.errors import UsageError
-from attnviz.models.base import Passage
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
+from attnviz.models.reading import Passage
 from attnviz.text import By
 
 LINES = {

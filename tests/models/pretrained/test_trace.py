@@ -15,10 +15,10 @@ from torch import nn
 
 from attnviz.attention import Kind
 from attnviz.errors import ModelError, TextError, UsageError
-from attnviz.models.base import Passage, Reading
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
+from attnviz.models.reading import Passage, Reading
 from attnviz.reference.trace import Trace
 
 TEXT = "the animal did not cross the street because it was too tired"

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from attnviz.attention import Kind, Selection
-from attnviz.models.base import Passage, Reading
 from attnviz.models.pretrained.edge import quiet
+from attnviz.models.reading import Passage, Reading
 
 TEXT = "the animal did not cross the street because it was too tired"
 TARGET = "it was too wide because the street"

@@ -7,11 +7,11 @@ import pytest
 
 from attnviz.attention import Kind
 from attnviz.errors import ModelError, TextError, UsageError
-from attnviz.models.base import Passage
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.pretrained.writing import written_tokens
+from attnviz.models.reading import Passage
 
 TEXT = "the animal did not cross"
 

@@ -1,0 +1,137 @@
+"""What a model is given to read, and what it makes of it: tokens, those of a long text in windows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.attention import Kind, Selection
+from attnviz.errors import UsageError
+from attnviz.folds import Block
+from attnviz.text import Token, predicting
+
+
+class Overlong(Enum):
+    """What becomes of a text that has more tokens than its model has positions."""
+
+    REFUSED = "refused"
+    CUT = "cut"
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """A long text is read in overlapping windows of `size` tokens, one beginning every `stride` tokens.
+
+    Special tokens that stand round a text stand round each window, and count.
+
+    Raises:
+        UsageError: one of them is less than 1.
+    """
+
+    size: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        if min(self.size, self.stride) < 1:
+            raise UsageError(f"There are no windows of {self.size} tokens every {self.stride}: give 512:256, say.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """What a model is given to read: a text, and with it the second text of a pair or the target of a translation.
+
+    A decoder continues the text by `generate` tokens. The decoder of an encoder-decoder reads the target; where there
+    is none it writes one, of at most `max_new_tokens`. `written` says that the model wrote the target: such a
+    translation, or what a decoder continued the text with; `ended` that it came to an end with it by itself. `overlong`
+    says what becomes of a text that is longer than the model's positions.
+    """
+
+    text: str
+    pair: str | None = None
+    target: str | None = None
+    generate: int = 0
+    max_new_tokens: int = 64
+    written: bool = False
+    ended: bool = True
+    overlong: Overlong | Windows = Overlong.REFUSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A passage as a model reads it: one id and one token a position.
+
+    `types` tells the two texts of a pair apart (token type ids), for models that ask for it. `target` is what the
+    decoder of an encoder-decoder reads; `written_from` the index of the first token that a decoder has added. `notes`
+    says what was done to the text. If it is read in `windows`, its tokens are those of all of them, each once.
+    """
+
+    passage: Passage
+    ids: tuple[int, ...]
+    tokens: tuple[Token, ...]
+    types: tuple[int, ...] = ()
+    target: "Reading | None" = None
+    written_from: int | None = None
+    notes: tuple[str, ...] = ()
+    windows: "tuple[Window, ...]" = ()
+
+    @property
+    def parts(self) -> "tuple[Window, ...]":
+        """What a model reads at a time: all of it, or its windows one by one."""
+        return self.windows or (Window(self),)
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """How many tokens a model reads; what is equally long can be read together."""
+        return (len(self.ids),) if self.target is None else (len(self.ids), *self.target.size)
+
+    def permuted(self, order: Sequence[int]) -> "Reading":
+        """The same tokens in another order: first the one at `order[0]`."""
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in order),
+            tokens=tuple(self.tokens[i] for i in order),
+            types=tuple(self.types[i] for i in order) if self.types else (),
+        )
+
+    def axes(self, kind: Kind) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
+        """The tokens that are queries and those that are keys in one kind of attention.
+
+        Queries that a decoder reads of a target know what they predict.
+        """
+        if self.target is None or kind is Kind.ENCODER:
+            since = self.written_from
+            tokens = self.tokens if since is None else predicting(self.tokens, max(since - 1, 0))
+            return tokens, tokens
+        queries = predicting(self.target.tokens)
+        return queries, self.tokens if kind.crosses else queries
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of a long reading that a model reads for itself, or all of it.
+
+    `own` [tokens of the part] says which queries are taken from it, `places` [tokens of the part] which index each of
+    its tokens has in the whole. None stands for all, and the same.
+    """
+
+    reading: Reading
+    own: NDArray[np.bool_] | None = None
+    places: NDArray[np.intp] | None = None
+
+    def placed(self, block: Block, text: int) -> Block:
+        """A block of the part as one of the whole, which is the reading of this number."""
+        if self.own is None or self.places is None:
+            return replace(block, text=text)
+        rows = np.asarray(block.rows)
+        here = np.flatnonzero(self.own[rows])
+        keys = self.places[np.asarray(block.keys)]
+        return replace(block, rows=self.places[rows[here]], keys=keys, weights=block.weights[:, here], text=text)
+
+
+def rows_among(readings: Sequence[Reading], kind: Kind, select: Selection) -> list[int]:
+    """The rows that are wanted in any of these readings, in order."""
+    if select.rows is None:
+        return list(range(len(readings[0].axes(kind)[0])))
+    return sorted({row for reading in readings for row in select.rows_of(reading.axes(kind)[0])})
