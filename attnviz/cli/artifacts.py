@@ -85,8 +85,14 @@ class Maker:
 
 
 def slug(text: str) -> str:
-    """The beginning of a text in letters and digits of its own script, in lower case, short enough for every system."""
-    return _cut("-".join(_words(text[: 2 * _SLUG_BYTES].replace("'", ""))), _SLUG_BYTES) or "text"
+    """A text in letters and digits of its own script, in lower case, short enough for every system.
+
+    Of a long text it is the beginning; a checksum follows that tells it from others that begin like it.
+    """
+    whole = "-".join(_words(text[: 2 * _SLUG_BYTES].replace("'", "")))
+    if whole and len(text) <= 2 * _SLUG_BYTES and len(whole.encode()) <= _SLUG_BYTES:
+        return whole
+    return f"{_cut(whole, _SLUG_BYTES) or 'text'}-{zlib.crc32(text.encode('utf-8', 'surrogatepass')):08x}"
 
 
 def file_name(stem: str, *parts: str) -> str:

@@ -14,9 +14,6 @@ from attnviz.text import By, Grouping, grouped
 
 ALL = Selection()
 
-_TOKENS_AT_ONCE = 2**14
-"""How many tokens are run together at most, unless one reading has more."""
-
 Each = Callable[[Block], None]
 """What is done with each block of query rows."""
 
@@ -57,13 +54,15 @@ class Model(ABC):
     """Turns text into tokens, and tokens into blocks of attention weights.
 
     `engine` is what computes them, `precision` the dtype in which it does, and `sink` says that rows may sum to less
-    than 1 because part of their weight goes to an attention sink outside the keys.
+    than 1 because part of their weight goes to an attention sink outside the keys. No more than `tokens_at_once` are
+    run together, unless one reading has more: with NumPy, more than a few short texts gain nothing by it.
     """
 
     card: Card
     engine = Engine.REFERENCE
     precision = "float32"
     sink = False
+    tokens_at_once = 2**10
 
     @abstractmethod
     def read(self, passage: Passage) -> Reading:
@@ -135,7 +134,7 @@ class Model(ABC):
         """The same for several readings of one `size`, which are run together."""
         folds = [self._folds(reading, select, by) for reading in readings]
         parts = [(text, part) for text, reading in enumerate(readings) for part in reading.parts]
-        at_once = max(_TOKENS_AT_ONCE // max(len(parts[0][1].reading.ids), 1), 1)
+        at_once = max(self.tokens_at_once // max(len(parts[0][1].reading.ids), 1), 1)
         for first in range(0, len(parts), at_once):
             self._fold(parts[first : first + at_once], select, folds)
         return [[fold.result() for fold in own.values()] for own in folds]
@@ -224,7 +223,8 @@ class Model(ABC):
         folds: dict[Kind, Collect | Group] = {}
         for axes in self.axes(reading, select):
             if by is By.TOKEN:
-                folds[axes.kind] = Collect(axes, select.rows_of(reading.axes(axes.kind)[0]))
+                rows = None if select.rows is None else select.rows_of(reading.axes(axes.kind)[0])
+                folds[axes.kind] = Collect(axes, rows)
             else:
                 queries, keys = (grouped(tokens, by) for tokens in (axes.query_tokens, axes.key_tokens))
                 folds[axes.kind] = Group(axes, queries, keys)

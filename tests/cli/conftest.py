@@ -125,10 +125,13 @@ def next_line() -> Callable[["subprocess.Popen[bytes]"], bytes]:
 def on_terminal() -> Run:
     """Runs `attnviz` on a terminal of so many columns; both output streams are in `stdout`."""
 
-    def on_terminal(columns: int, *args: str, **env: str | None) -> Ran:
+    def on_terminal(columns: int, *args: str, piped: Path | None = None, **env: str | None) -> Ran:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        process = subprocess.Popen([*COMMAND, *args], stdin=theirs, stdout=theirs, stderr=theirs, env=surroundings(env))
+        with piped.open("rb") if piped else contextlib.nullcontext(theirs) as stdin:
+            process = subprocess.Popen(
+                [*COMMAND, *args], stdin=stdin, stdout=theirs, stderr=theirs, env=surroundings(env)
+            )
         os.close(theirs)
         written = b"".join(_until_closed(ours))
         os.close(ours)

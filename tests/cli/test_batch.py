@@ -324,6 +324,13 @@ class TestProgress:
         assert re.search(rf"\x1b\[2KError in line 6 of {lines}: The text is not valid", done.out)
         assert done.out.endswith(f"{tmp_path / 'o'}: 5 done, 0 skipped, 1 failed.\n")
 
+    def test_what_is_piped_in_is_not_used_up_by_counting_it(
+        self, on_terminal: Run, tmp_path: Path, lines: Path
+    ) -> None:
+        ran = on_terminal(80, "export", "-", "--format", "csv", "-o", str(tmp_path / "out"), piped=lines)
+        assert "5 done" in ran.out
+        assert len(list((tmp_path / "out").glob("*.csv"))) == len(lines.read_text().splitlines()) == 5
+
     def test_a_single_text_has_none(self, on_terminal: Run, tmp_path: Path) -> None:
         done = on_terminal(200, "export", "the cat", "-o", str(tmp_path), *AS_DATA)
         assert done.out == f"{tmp_path}/000000-the-cat.npz\n"

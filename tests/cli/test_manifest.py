@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -132,6 +133,19 @@ class TestFolder:
             pass
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_line_that_the_disk_has_no_room_for_leaves_nothing_of_it(self, tmp_path: Path) -> None:
+        exported(tmp_path, *FORMER)
+        before = (tmp_path / MANIFEST).read_bytes()
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, hard))
+        try:
+            with pytest.raises(OutputError, match="cannot be written"):
+                exported(tmp_path, *LATTER)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert (tmp_path / MANIFEST).read_bytes() == before
+        exported(tmp_path, *LATTER)
+
     def test_it_is_for_one_run_at_a_time(self, tmp_path: Path) -> None:
         exported(tmp_path, *FORMER)
         with Folder(tmp_path), pytest.raises(OutputError, match="Another run"):
@@ -174,14 +188,26 @@ ENTRIES = st.builds(
 
 class TestManifest:
     @given(st.lists(ENTRIES))
-    def test_each_file_has_one_owner_and_what_nobody_owns_is_given_up(self, taken: list[Entry]) -> None:
+    def test_each_file_belongs_to_one_text_and_what_nobody_owns_is_given_up(self, taken: list[Entry]) -> None:
         manifest, there = Manifest(), set[str]()
         for one in taken:
             given_up = manifest.take(one)
             there = (there | set(one.files)) - given_up
             assert not given_up & set(one.files)
-        owned = [name for one in entries(manifest.lines()) for name in one.files]
-        assert sorted(owned) == sorted(there)
+        owners: dict[str, set[str | None]] = {}
+        for one in entries(manifest.lines()):
+            for name in one.files:
+                owners.setdefault(name, set()).add(one.hash)
+        assert owners.keys() == there
+        assert all(len(hashes) == 1 for hashes in owners.values())
+
+    def test_the_same_text_in_two_inputs_has_one_file_that_each_may_give_up(self) -> None:
+        manifest = Manifest()
+        in_one, in_other = (entry(0, "same", "000000-same", file=name) for name in ("a.txt", "b.txt"))
+        assert manifest.take(in_one) == manifest.take(in_other) == set()
+        assert manifest.take(entry(0, "new", "000000-new", file="b.txt")) == set()
+        assert manifest.find(in_one) == in_one
+        assert manifest.take(entry(0, "new too", "000000-new-too", file="a.txt")) == {"000000-same"}
 
     @given(st.lists(ENTRIES))
     def test_read_again_it_is_the_same(self, taken: list[Entry]) -> None:
@@ -232,11 +258,16 @@ class TestNames:
             ("STRASSE stra\u00dfe", "strasse-strasse"),
             ("\u65e5\u672c\u8a9e", "\u65e5\u672c\u8a9e"),
             ("e\u0301t\u00e9", "\u00e9t\u00e9"),
-            ("\U0001f600 ...", "text"),
+            ("\U0001f600 ...", "text-862a297d"),  # CRC-32 of its bytes
         ],
     )
     def test_a_text_is_named_in_its_own_script(self, text: str, name: str) -> None:
         assert slug(text) == name
+
+    def test_long_texts_that_begin_alike_have_names_of_their_own(self) -> None:
+        one, other = (slug("the same words again and again " * 3 + end) for end in ("one", "two"))
+        assert one[:40] == other[:40]
+        assert one != other
 
 
 def caseless(name: str) -> str:

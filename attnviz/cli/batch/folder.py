@@ -36,6 +36,8 @@ class Folder:
     def __enter__(self) -> Self:
         if self.path.is_dir():
             self._enter()
+        elif self.path.exists():
+            raise OutputError(f"{self.path} is a file, and files are to go into a folder: name another.")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -99,16 +101,16 @@ class Folder:
 
     def _append(self, line: bytes) -> None:
         path = self.path / MANIFEST
-        with _refused(path, "written"), path.open("ab") as file:
-            end = file.tell()
+        with _refused(path, "written"), path.open("ab", buffering=0) as file:  # what a buffer held would follow later
+            end, left = file.tell(), line
             try:
-                file.write(line)
-                file.flush()
-                self._written += line
+                while left:
+                    left = left[file.write(left) :]
             except OSError:
                 with suppress(OSError):
-                    os.truncate(path, end)
+                    file.truncate(end)
                 raise
+        self._written += line
 
     def _remove(self, names: Iterable[str]) -> None:
         for name in names:

@@ -59,27 +59,31 @@ class Entry:
 
 
 class Manifest:
-    """The entries of a folder: the latest for each slot, each file belonging to the entry that has written it last."""
+    """The entries of a folder: the latest for each slot.
+
+    A file belongs to the entry that has written it last, and to those that have the same hash: the same text in several
+    inputs has one file.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[Slot, Entry] = {}
-        self._slots: dict[str | None, Slot] = {}  # by hash
-        self._owners: dict[str, Slot] = {}  # by name of a file
+        self._slots: dict[str | None, set[Slot]] = {}  # by hash
+        self._owners: dict[str, set[Slot]] = {}  # by name of a file
 
     def find(self, wanted: Entry) -> Entry | None:
-        """The entry that has the same hash."""
-        slot = self._slots.get(wanted.hash)
-        return None if slot is None else self._entries[slot]
+        """An entry that has the same hash."""
+        slots = self._slots.get(wanted.hash)
+        return self._entries[next(iter(slots))] if slots else None
 
     def take(self, entry: Entry) -> set[str]:
         """Takes in an entry in place of the one that had its slot; the names of the files that nobody owns any more."""
-        places = {entry.slot, self._slots.get(entry.hash, entry.slot)}
-        former = [self._remove(slot) for slot in places & self._entries.keys()]
+        former = self._remove(entry.slot).files if entry.slot in self._entries else {}
         for name in entry.files:
-            if (loser := self._owners.get(name)) is not None:
-                self._put(self._remove(loser).without(name))
+            for slot in tuple(self._owners.get(name, ())):
+                if self._entries[slot].hash != entry.hash:
+                    self._put(self._remove(slot).without(name))
         self._put(entry)
-        return {name for one in former for name in one.files} - self._owners.keys()
+        return former.keys() - self._owners.keys()
 
     def owns(self, name: str) -> bool:
         """Whether a file belongs to one of the entries."""
@@ -93,16 +97,25 @@ class Manifest:
         if not entry.files and entry.error is None:
             return
         self._entries[entry.slot] = entry
-        self._owners |= dict.fromkeys(entry.files, entry.slot)
+        for name in entry.files:
+            self._owners.setdefault(name, set()).add(entry.slot)
         if entry.hash is not None:
-            self._slots[entry.hash] = entry.slot
+            self._slots.setdefault(entry.hash, set()).add(entry.slot)
 
     def _remove(self, slot: Slot) -> Entry:
         entry = self._entries.pop(slot)
-        self._slots.pop(entry.hash, None)
+        _drop(self._slots, entry.hash, slot)
         for name in entry.files:
-            del self._owners[name]
+            _drop(self._owners, name, slot)
         return entry
+
+
+def _drop(slots: dict[Any, set[Slot]], key: str | None, slot: Slot) -> None:
+    """Takes a slot out of those of a key, if it is there, and the key too if it was the last."""
+    if key in slots:
+        slots[key].discard(slot)
+        if not slots[key]:
+            del slots[key]
 
 
 def entries(data: bytes) -> Iterator[Entry]:

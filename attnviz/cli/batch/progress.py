@@ -7,6 +7,7 @@ from typing import Self
 
 from attnviz.cli.output import complain
 from attnviz.cli.request import Input
+from attnviz.cli.texts import STANDARD_INPUT, names_saved
 
 
 class Tally:
@@ -70,5 +71,7 @@ class _Bar:
 
 def _count(given: Input) -> int | None:
     """How many texts there are, if that can be known beforehand."""
-    countable = given.texts if given.file is None else given.file.is_file()
-    return sum(1 for _ in given.sources()) if countable else None
+    if given.file is not None:
+        return sum(1 for _ in given.sources()) if given.file.is_file() else None
+    texts = given.texts or ()
+    return None if not texts or STANDARD_INPUT in texts or any(map(names_saved, texts)) else len(texts)

@@ -15,8 +15,8 @@ from attnviz.cli.output import Notes, give_up_output, write_standard_output
 from attnviz.cli.request import Input
 from attnviz.cli.texts import STANDARD_INPUT, Source, chunks, report
 
-_AT_A_TIME = 32
-"""How many texts a process is given at a time: enough to find equally long ones, few enough to share them out."""
+_AT_A_TIME = 8
+"""How many texts a process is given at a time: some that may be equally long, but few enough to share them out."""
 
 
 @dataclass(frozen=True, slots=True)

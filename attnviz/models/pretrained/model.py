@@ -32,6 +32,7 @@ class PretrainedModel(Model):
     """A text model that transformers loads and runs."""
 
     engine = Engine.TRANSFORMERS
+    tokens_at_once = 2**14
 
     def __init__(self, name: str, folder: Path, loading: Loading) -> None:
         loaded = load_files(name, folder, loading)
