@@ -44,10 +44,21 @@ class Block:
     text: int = 0
 
     @classmethod
-    def starting(cls, kind: Kind, layer: int, heads: tuple[int, ...], first: int, weights: Any, text: int = 0) -> Self:
-        """The block of neighbouring rows whose keys are the first ones of all."""
+    def starting(
+        cls,
+        kind: Kind,
+        layer: int,
+        heads: tuple[int, ...],
+        first_row: int,
+        weights: Any,
+        text: int = 0,
+        *,
+        first_key: int = 0,
+    ) -> Self:
+        """The block of neighbouring rows and keys that starts with these."""
         _, rows, keys = weights.shape
-        return cls(kind, layer, heads, range(first, first + rows), range(keys), weights, text)
+        there = range(first_row, first_row + rows), range(first_key, first_key + keys)
+        return cls(kind, layer, heads, *there, weights, text)
 
 
 class Fold(Protocol[Result]):

@@ -93,10 +93,10 @@ def watching(wanted: Wanted | None, each: Each) -> WatchLayers:
         return unwatched
     hand_over, heads = handing_over(wanted, each), list(wanted.heads)
 
-    def watch(layer: int, first_row: int, weights: Array) -> None:
+    def watch(layer: int, first_row: int, first_key: int, weights: Array) -> None:
         if layer in wanted.layers:
             every = heads == list(range(weights.shape[1]))
-            hand_over(layer, first_row, weights if every else weights[:, heads])
+            hand_over(layer, first_row, first_key, weights if every else weights[:, heads])
 
     return watch
 
@@ -104,8 +104,8 @@ def watching(wanted: Wanted | None, each: Each) -> WatchLayers:
 def handing_over(wanted: Wanted, each: Each) -> WatchLayers:
     """Hands over blocks [texts, heads, rows, keys] of nothing but wanted heads, a text at a time."""
 
-    def watch(layer: int, first_row: int, weights: Array) -> None:
+    def watch(layer: int, first_row: int, first_key: int, weights: Array) -> None:
         for text, own in enumerate(weights):  # [heads, rows, keys]
-            each(Block.starting(wanted.kind, layer, wanted.heads, first_row, own, text))
+            each(Block.starting(wanted.kind, layer, wanted.heads, first_row, own, text, first_key=first_key))
 
     return watch

@@ -1,6 +1,9 @@
 """Multi-head attention: the width split among heads that attend each on its own (Vaswani et al. 2017, 3.2.2)."""
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from attnviz.reference import masks
 from attnviz.reference.arrays import Array, namespace
@@ -15,8 +18,34 @@ from attnviz.reference.trace import Note, silent
 AT_ONCE = 2**23
 """How many weights are computed at a time, so that no N×N matrix of a long text is ever held."""
 
-Watch = Callable[[int, Array], None]
-"""Is shown the weights [..., heads, rows, keys] of each block of query rows, with the index of its first row."""
+Watch = Callable[[int, int, Array], None]
+"""Is shown each block of neighbouring weights: its first row, its first key, and [..., heads, rows, keys]."""
+
+
+def unseen(first_row: int, first_key: int, weights: Array) -> None:
+    """Looks at no weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """How many heads attend side by side, and how each does.
+
+    With fewer `key_heads` than heads, groups of heads share keys and values (Ainslie et al. 2023). With a
+    `norm_epsilon`, the queries and keys of each head are normed before they meet (Henry et al. 2020).
+    """
+
+    count: int
+    key_heads: int | None = None
+    norm_epsilon: float | None = None
+    mask: Mask | None = None
+    causal: bool = False
+    turn: Turn | None = None
+    bias: Bias | None = None
+
+    @property
+    def groups(self) -> int:
+        """How many heads there are of keys and values."""
+        return self.key_heads or self.count
 
 
 def split(x: Array, heads: int) -> Array:
@@ -46,54 +75,60 @@ def attend_in_blocks(
 ) -> Array:
     """Attention of all heads, some query rows at a time: [..., heads, q, d] -> [..., heads, q, d].
 
-    The first query is at the position `start`. If it is causal, the keys after the last of these rows are not looked
-    at, nor are they in the weights watched.
+    The first query is at the position `start`. Keys before the first one that the mask lets any of these rows see are
+    not looked at, nor, if it is causal, those after the last row; neither are they in the weights watched.
     """
     xp = namespace(queries)
     if causal:
         mask = both(masks.causal, mask) if mask else masks.causal
     end, seen = start + queries.shape[-2], keys.shape[-2]
-    rows = max(1, AT_ONCE // (queries.shape[-3] * seen))
+    rows = max(1, AT_ONCE // (math.prod(queries.shape[:-2]) * seen))  # of all texts and heads
     positions = xp.arange(max(end, seen), device=queries.device)
     outputs = []
     for first in range(start, end, rows):
         last = min(first + rows, end)
         until = last if causal else seen
-        at = positions[first:last, None], positions[None, :until]
-        allowed, added = mask(*at) if mask else None, bias(*at) if bias else None
-        seen_by = queries[..., first - start : last - start, :], keys[..., :until, :], values[..., :until, :]
-        weights, output = attention(*seen_by, allowed, added)
-        watch(first, weights)
+        asking, asked = positions[first:last, None], positions[None, :until]
+        allowed = mask(asking, asked) if mask else None
+        since = _first_seen(allowed)
+        added = bias(asking, asked[:, since:]) if bias else None
+        meeting = queries[..., first - start : last - start, :], keys[..., since:until, :], values[..., since:until, :]
+        weights, output = attention(*meeting, None if allowed is None else allowed[..., since:], added)
+        watch(first, since, weights)
         outputs.append(output)
     return xp.concat(outputs, axis=-2)
+
+
+def _first_seen(allowed: Array | None) -> int:
+    """The first key that any query of any text and head may look at, [..., q, k]; 0 where there is none."""
+    if allowed is None:
+        return 0
+    xp = namespace(allowed)
+    if xp.any(allowed[..., 0]):  # as under any mask but a window, so the rest of it need not be searched
+        return 0
+    seen = xp.any(xp.reshape(allowed, (-1, allowed.shape[-1])), axis=0)
+    return int(xp.argmax(xp.astype(seen, xp.uint8)))
 
 
 def multi_head_attention(
     x: Array,
     context: Array,
     parameters: Parameters,
-    heads: int,
+    heads: Heads,
     *,
-    key_heads: int | None = None,
-    norm_epsilon: float | None = None,
-    mask: Mask | None = None,
-    causal: bool = False,
-    turn: Turn | None = None,
-    bias: Bias | None = None,
-    watch: Watch = lambda first, weights: None,
+    watch: Watch = unseen,
     note: Note = silent,
 ) -> Array:
     """Queries from `x`, keys and values from `context` (the same in self-attention), then the output projection W_O.
 
-    With fewer `key_heads` than heads, groups of heads share keys and values (Ainslie et al. 2023). With a
-    `norm_epsilon`, the queries and keys of each head are normed before they meet (Henry et al. 2020).
     x [..., q, width], context [..., k, width] -> [..., q, width].
     """
-    queries, keys = _meeting(x, context, parameters, heads, key_heads, norm_epsilon, turn, note)
-    values = split(linear(context, parameters.within("value")), key_heads or heads)  # [..., key heads, k, d]
+    queries, keys = _meeting(x, context, parameters, heads, note)
+    values = split(linear(context, parameters.within("value")), heads.groups)  # [..., key heads, k, d]
     note("value", values)
-    keys, values = (_of_heads(shared, range(heads), heads) for shared in (keys, values))  # [..., heads, k, d]
-    mixed = attend_in_blocks(queries, keys, values, mask, watch, causal=causal, bias=bias)  # [..., heads, q, d]
+    every = range(heads.count)
+    keys, values = (_of_heads(shared, every, heads.count) for shared in (keys, values))  # [..., heads, k, d]
+    mixed = attend_in_blocks(queries, keys, values, heads.mask, watch, causal=heads.causal, bias=heads.bias)
     note("mixed", mixed)
     return linear(merge(mixed), parameters.within("output"))
 
@@ -102,51 +137,37 @@ def some_weights(
     x: Array,
     context: Array,
     parameters: Parameters,
-    heads: int,
+    heads: Heads,
     *,
     wanted: Sequence[int],
     rows: Sequence[range],
     watch: Watch,
-    key_heads: int | None = None,
-    norm_epsilon: float | None = None,
-    mask: Mask | None = None,
-    causal: bool = False,
-    turn: Turn | None = None,
-    bias: Bias | None = None,
 ) -> None:
     """Shows the weights of the wanted heads in some stretches of rows, and computes nothing from them.
 
     All else is as in `multi_head_attention`.
     """
-    queries, keys = _meeting(x, context, parameters, heads, key_heads, norm_epsilon, turn, silent)
-    queries, keys = (_of_heads(vectors, wanted, heads) for vectors in (queries, keys))  # [..., wanted, tokens, d]
+    of_wanted = partial(_of_heads, wanted=wanted, heads=heads.count)
+    queries, keys = map(of_wanted, _meeting(x, context, parameters, heads, silent))  # [..., wanted, tokens, d]
     nothing = keys[..., :0]  # values of no width
-    own = None if bias is None else lambda *positions: _of_heads(bias(*positions), wanted, heads)
+    own = heads.bias
+    bias = None if own is None else lambda *positions: of_wanted(own(*positions))
     for some in rows:
         asking = queries[..., some.start : some.stop, :]
-        attend_in_blocks(asking, keys, nothing, mask, watch, causal=causal, bias=own, start=some.start)
+        attend_in_blocks(asking, keys, nothing, heads.mask, watch, causal=heads.causal, bias=bias, start=some.start)
 
 
-def _meeting(
-    x: Array,
-    context: Array,
-    parameters: Parameters,
-    heads: int,
-    key_heads: int | None,
-    norm_epsilon: float | None,
-    turn: Turn | None,
-    note: Note,
-) -> tuple[Array, Array]:
+def _meeting(x: Array, context: Array, parameters: Parameters, heads: Heads, note: Note) -> tuple[Array, Array]:
     """The queries [..., heads, q, d] and keys [..., key heads, k, d] as they meet: normed and turned."""
-    queries = split(linear(x, parameters.within("query")), heads)
-    keys = split(linear(context, parameters.within("key")), key_heads or heads)
-    if norm_epsilon is not None:
-        queries = rms_norm(queries, parameters.within("query_norm"), norm_epsilon)
-        keys = rms_norm(keys, parameters.within("key_norm"), norm_epsilon)
+    queries = split(linear(x, parameters.within("query")), heads.count)
+    keys = split(linear(context, parameters.within("key")), heads.groups)
+    if heads.norm_epsilon is not None:
+        queries = rms_norm(queries, parameters.within("query_norm"), heads.norm_epsilon)
+        keys = rms_norm(keys, parameters.within("key_norm"), heads.norm_epsilon)
     note("query", queries)
     note("key", keys)
-    if turn:
-        queries, keys = turn(queries), turn(keys)
+    if heads.turn:
+        queries, keys = heads.turn(queries), heads.turn(keys)
         note("turned_query", queries)
         note("turned_key", keys)
     return queries, keys

@@ -6,7 +6,7 @@ its last state which of the encoder's states to look at.
 """
 
 from attnviz.reference.arrays import Array, namespace
-from attnviz.reference.heads import Watch
+from attnviz.reference.heads import Watch, unseen
 from attnviz.reference.layers import linear
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import weights_of
@@ -74,7 +74,7 @@ def decode(
     parameters: Parameters,
     lengths: Array | None = None,
     *,
-    watch: Watch = lambda first, weights: None,
+    watch: Watch = unseen,
     note: Note = silent,
 ) -> Array:
     """How likely each token of the vocabulary is to come next: [..., targets] -> [..., targets, vocabulary], as logits.
@@ -94,7 +94,7 @@ def decode(
         state = gru(read, state, decoder.within("state"))
         rows.append(row | {"state": state})
     found = {name: namespace(x).stack([row[name] for row in rows], axis=-2) for name in rows[0]}
-    watch(0, found["weights"][..., None, :, :])
+    watch(0, 0, found["weights"][..., None, :, :])
     _tell(within(note, "attention"), found | {"key": encoded, "value": encoded, "projected_key": keys})
     return readout(found["state"], x, found["mixed"], parameters)
 

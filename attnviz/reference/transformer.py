@@ -1,12 +1,12 @@
 """The transformer: embeddings, then layers of attention and feed-forward (Vaswani et al. 2017, figure 1)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
 from attnviz.reference.arrays import Array, namespace
-from attnviz.reference.heads import Watch, multi_head_attention, some_weights
+from attnviz.reference.heads import Heads, Watch, multi_head_attention, some_weights, unseen
 from attnviz.reference.layers import ACTIVATIONS, NORMS, Norm, feed_forward, linear
 from attnviz.reference.masks import Mask, both, sliding_window
 from attnviz.reference.parameters import Parameters
@@ -14,11 +14,11 @@ from attnviz.reference.positions import Bias, alibi, relative, sinusoidal
 from attnviz.reference.rotary import UNSCALED, Scaling, Turn, frequencies, rotation
 from attnviz.reference.trace import Note, silent, within
 
-WatchLayers = Callable[[int, int, Array], None]
-"""Is shown each layer's weights: the layer, the index of the first query row, and [..., heads, rows, keys]."""
+WatchLayers = Callable[[int, int, int, Array], None]
+"""Is shown blocks of each layer's weights: the layer, the first row, the first key, and [..., heads, rows, keys]."""
 
 
-def unwatched(layer: int, first: int, weights: Array) -> None:
+def unwatched(layer: int, first_row: int, first_key: int, weights: Array) -> None:
     """Looks at no weights."""
 
 
@@ -96,15 +96,13 @@ def transformer(
     `depth` layers run if it is given, and what comes out of them is what the next would read.
     """
     x = embed(ids, parameters, config, types, note)
-    turn, bias = turning(x, config), biased(parameters, config)
+    heads = own_heads(x, parameters, config)
     for layer in range(config.layers if depth is None else depth):
         x = transformer_layer(
             x,
             parameters.within(f"layers.{layer}"),
             config,
-            mask=masked(mask, config, layer),
-            turn=turn,
-            bias=bias,
+            replace(heads, mask=masked(mask, config, layer)),
             context=context,
             context_mask=context_mask,
             watch=partial(watch, layer),
@@ -137,16 +135,10 @@ def show_layer(
         read,
         read,
         own.within("attention"),
-        config.heads,
+        replace(own_heads(x, parameters, config), mask=masked(None, config, layer)),
         wanted=heads,
         rows=rows,
         watch=partial(watch, layer),
-        key_heads=config.key_heads,
-        norm_epsilon=config.epsilon if config.norm_heads else None,
-        mask=masked(None, config, layer),
-        causal=config.causal,
-        turn=turning(x, config),
-        bias=biased(parameters, config),
     )
 
 
@@ -172,39 +164,25 @@ def transformer_layer(
     x: Array,
     parameters: Parameters,
     config: Config,
+    heads: Heads,
     *,
-    mask: Mask | None = None,
-    turn: Turn | None = None,
-    bias: Bias | None = None,
     context: Array | None = None,
     context_mask: Mask | None = None,
-    watch: Watch = lambda first, weights: None,
-    watch_context: Watch = lambda first, weights: None,
+    watch: Watch = unseen,
+    watch_context: Watch = unseen,
     note: Note = silent,
 ) -> Array:
-    """Self-attention, cross-attention where there is a context, then the feed-forward network.
+    """Self-attention by these heads, cross-attention where there is a context, then the feed-forward network.
 
     Each is added to what it read: [..., tokens, width] -> the same.
     """
-    attend_as = partial(multi_head_attention, heads=config.heads, key_heads=config.key_heads)
-    norm_epsilon = config.epsilon if config.norm_heads else None
+    crossing = Heads(config.heads, config.key_heads, mask=context_mask)
 
     def attend(x: Array, parameters: Parameters, note: Note) -> Array:
-        return attend_as(
-            x,
-            x,
-            parameters,
-            norm_epsilon=norm_epsilon,
-            mask=mask,
-            causal=config.causal,
-            turn=turn,
-            bias=bias,
-            watch=watch,
-            note=note,
-        )
+        return multi_head_attention(x, x, parameters, heads, watch=watch, note=note)
 
     def look(x: Array, parameters: Parameters, note: Note) -> Array:
-        return attend_as(x, context, parameters, mask=context_mask, watch=watch_context, note=note)
+        return multi_head_attention(x, context, parameters, crossing, watch=watch_context, note=note)
 
     def transform(x: Array, parameters: Parameters, note: Note) -> Array:
         return feed_forward(x, parameters, ACTIVATIONS[config.activation], gated=config.gated)
@@ -248,6 +226,18 @@ def _positions(ids: Array, config: Config) -> Array:
 
 def _norm(x: Array, parameters: Parameters, part: str, config: Config) -> Array:
     return NORMS[config.norm](x, parameters.within(part), config.epsilon)
+
+
+def own_heads(x: Array, parameters: Parameters, config: Config) -> Heads:
+    """What the heads of self-attention are in every layer, but for its mask."""
+    return Heads(
+        config.heads,
+        config.key_heads,
+        norm_epsilon=config.epsilon if config.norm_heads else None,
+        causal=config.causal,
+        turn=turning(x, config),
+        bias=biased(parameters, config),
+    )
 
 
 def turning(x: Array, config: Config) -> Turn | None:

@@ -80,7 +80,7 @@ def test_numpy_and_torch_give_the_same_weights(model):
     reading = model.read(Passage(text="The keys to the cabinet are on the table, and nobody has seen them."))
     parameters = Parameters({name: torch.from_numpy(array) for name, array in model.parameters.arrays.items()})
     seen = []
-    transformer(torch.tensor(reading.ids), parameters, model.shape, watch=lambda *block: seen.append(block[2]))
+    transformer(torch.tensor(reading.ids), parameters, model.shape, watch=lambda *block: seen.append(block[-1]))
     attention = model.attend("The keys to the cabinet are on the table, and nobody has seen them.")[0]
     np.testing.assert_allclose(attention.weights, torch.stack(seen).numpy(), atol=1e-5)
 

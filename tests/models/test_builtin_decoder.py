@@ -39,7 +39,9 @@ def scores_of(offsets: dict[str, int], ids: list[list[int]], first: int) -> dict
     found = {name: {(i, j): [] for i in range(LAYERS) for j in range(HEADS)} for name in offsets}
     for row in ids:
         seen = []
-        transformer(np.array(row), MODEL.parameters, MODEL.shape, watch=lambda *block, seen=seen: seen.append(block[2]))
+        transformer(
+            np.array(row), MODEL.parameters, MODEL.shape, watch=lambda *block, seen=seen: seen.append(block[-1])
+        )
         for i, layer in enumerate(seen):
             for j, weights in enumerate(layer):
                 for query in range(first, len(row)):

@@ -256,8 +256,8 @@ def test_numpy_and_torch_give_the_same_weights(model):
     parameters = Parameters({name: torch.from_numpy(array) for name, array in model.parameters.arrays.items()})
     seen: list[torch.Tensor] = []
     encoded = model.network.encode(torch.tensor(reading.ids), parameters)
-    watch = lambda layer, first, weights: seen.append(weights)  # noqa: E731
-    model.network.decode(torch.tensor(reading.target.ids), encoded, parameters, watch_context=watch)
+    target = torch.tensor(reading.target.ids)
+    model.network.decode(target, encoded, parameters, watch_context=lambda *block: seen.append(block[-1]))
     attention = cross(model, "The white cat sees a dog.")
     assert_allclose(attention.weights, torch.stack(seen).numpy(), atol=1e-5)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from attnviz.reference.heads import contributions, multi_head_attention, value_map
+from attnviz.reference.heads import Heads, contributions, multi_head_attention, value_map
 from attnviz.reference.masks import padding
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import attention
@@ -80,6 +80,7 @@ def test_a_layer_that_crosses_is_that_of_torch(array: Callable[..., Any], norm_f
         array(TARGET),
         Parameters(arrays_of(layer, array)),
         config(norm_first=norm_first, activation="relu", epsilon=EPSILON),
+        Heads(HEADS, causal=True),
         context=array(CONTEXT),
         context_mask=padding(array(LENGTHS)),
     )
@@ -105,10 +106,8 @@ def test_both_kinds_of_weights_are_watched(array: Callable[..., Any]) -> None:
         watch=lambda *block: own.append(block),
         watch_context=lambda *block: crossing.append(block),
     )
-    assert [(layer, first, w.shape) for layer, first, w in own] == [(i, 0, (HEADS, TARGETS, TARGETS)) for i in (0, 1)]
-    assert [(layer, first, w.shape) for layer, first, w in crossing] == [
-        (i, 0, (HEADS, TARGETS, SOURCES)) for i in (0, 1)
-    ]
+    for blocks, keys in ((own, TARGETS), (crossing, SOURCES)):
+        assert [(*place, w.shape) for *place, w in blocks] == [(i, 0, 0, (HEADS, TARGETS, keys)) for i in (0, 1)]
 
 
 @pytest.mark.parametrize("positions", [Positions.ALIBI, Positions.RELATIVE])
@@ -128,7 +127,7 @@ def test_a_bias_is_added_to_the_scores_of_each_head_in_every_layer(array: Callab
         whole(array),
         config(positions=Positions.ALIBI, causal=False),
         context=array(CONTEXT[0]),
-        watch=lambda layer, first, weights: watched.update({layer: weights}),
+        watch=lambda layer, row, key, weights: watched.update({layer: weights}),
         note=notes.__setitem__,
     )
     distances = np.abs(np.arange(TARGETS)[:, None] - np.arange(TARGETS))
@@ -177,9 +176,8 @@ def test_each_head_writes_by_a_map_of_low_rank(array: Callable[..., Any], key_he
         array(x),
         array(x),
         parameters,
-        heads,
-        key_heads=key_heads,
-        watch=lambda first, weights: watched.append(np.asarray(weights)),
+        Heads(heads, key_heads),
+        watch=lambda *block: watched.append(np.asarray(block[-1])),
         note=notes.__setitem__,
     )
     parts = np.asarray(contributions(notes["mixed"], parameters))

@@ -7,9 +7,9 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.reference import heads
-from attnviz.reference.heads import attend_in_blocks, merge, multi_head_attention, split
+from attnviz.reference.heads import Heads, attend_in_blocks, merge, multi_head_attention, split
 from attnviz.reference.layers import linear
-from attnviz.reference.masks import Mask, both, causal, padding, prefix, sliding_window
+from attnviz.reference.masks import Mask, arbitrary, both, causal, padding, prefix, sliding_window
 from attnviz.reference.parameters import Parameters
 
 BATCH, HEADS, QUERIES, KEYS, DEPTH = 2, 3, 11, 7, 5  # of each axis a different prime
@@ -67,7 +67,7 @@ def test_weights_and_output_are_those_of_torch(
     lengths: list[int] | None,
     rows: int,
 ) -> None:
-    monkeypatch.setattr(heads, "AT_ONCE", rows * HEADS * KEYS)
+    monkeypatch.setattr(heads, "AT_ONCE", rows * BATCH * HEADS * KEYS)
     module = torch_module()
     context = random_array(BATCH, KEYS, WIDTH)
     x = random_array(BATCH, QUERIES, WIDTH) if cross else context
@@ -78,9 +78,8 @@ def test_weights_and_output_are_those_of_torch(
         array(x),
         array(context),
         parameters_of(module, array),
-        HEADS,
-        mask=None if lengths is None else padding(array(lengths)),
-        watch=lambda first, weights: blocks.append(weights),
+        Heads(HEADS, mask=None if lengths is None else padding(array(lengths))),
+        watch=lambda *block: blocks.append(block[-1]),
     )
 
     tensors = [torch.from_numpy(values) for values in (x, context, context)]
@@ -101,57 +100,105 @@ def test_queries_and_keys_are_turned_but_not_values(array: Callable[..., Any]) -
         {**parameters.arrays, **{f"query.{name}": 4 * parameters[f"query.{name}"] for name in ("weight", "bias")}}
     )
     x, context = array(random_array(BATCH, QUERIES, WIDTH)), array(random_array(BATCH, KEYS, WIDTH))
-    output = multi_head_attention(x, context, parameters, HEADS, turn=doubled)
-    assert_allclose(np.asarray(output), np.asarray(multi_head_attention(x, context, quadrupled, HEADS)), atol=1e-5)
+    output = multi_head_attention(x, context, parameters, Heads(HEADS, turn=doubled))
+    expected = multi_head_attention(x, context, quadrupled, Heads(HEADS))
+    assert_allclose(np.asarray(output), np.asarray(expected), atol=1e-5)
     assert seen == [(BATCH, HEADS, QUERIES, DEPTH), (BATCH, HEADS, KEYS, DEPTH)]
 
 
+def blocks_of(
+    array: Callable[..., Any], mask: Mask | None, causal: bool = False, start: int = 0
+) -> tuple[list[Any], np.ndarray, np.ndarray]:
+    """Blocks as they are watched, what they are when put together, [batch, heads, queries, keys], and the output."""
+    queries, keys, values = (array(random_array(BATCH, HEADS, QUERIES, depth)) for depth in (DEPTH, DEPTH, 17))
+    blocks: list[Any] = []
+    asking = queries[..., start:, :]
+    output = attend_in_blocks(
+        asking, keys, values, mask, lambda *block: blocks.append(block), causal=causal, start=start
+    )
+    whole = np.zeros((BATCH, HEADS, QUERIES, QUERIES), np.float32)
+    for row, key, weights in blocks:
+        whole[..., row : row + weights.shape[-2], key : key + weights.shape[-1]] = np.asarray(weights)
+    return blocks, whole, np.asarray(output)
+
+
 @pytest.mark.parametrize("rows", [1, 2, 7, 11, 13])
+@pytest.mark.parametrize("causally", [False, True], ids=["all", "causal"])
 @pytest.mark.parametrize(
     "mask",
-    [None, causal, sliding_window(3), prefix(5), both(causal, sliding_window(2))],
-    ids=["none", "causal", "window", "prefix", "causal window"],
+    [None, sliding_window(3), prefix(5), both(causal, sliding_window(2))],
+    ids=["none", "window", "prefix", "causal window"],
 )
 def test_rows_at_a_time_give_what_all_at_once_give(
-    array: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, mask: Mask | None, rows: int
+    array: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, mask: Mask | None, causally: bool, rows: int
 ) -> None:
-    queries, keys, values = (array(random_array(BATCH, HEADS, QUERIES, depth)) for depth in (DEPTH, DEPTH, 17))
-    whole: list[Any] = []
-    expected = attend_in_blocks(queries, keys, values, mask, lambda first, weights: whole.append(weights))
-    blocks: list[tuple[int, Any]] = []
-    monkeypatch.setattr(heads, "AT_ONCE", rows * HEADS * QUERIES)
-
-    output = attend_in_blocks(queries, keys, values, mask, lambda first, weights: blocks.append((first, weights)))
-
-    assert len(whole) == 1
-    assert [first for first, _ in blocks] == list(range(0, QUERIES, rows))
-    for first, weights in blocks:
-        assert weights.shape == (BATCH, HEADS, min(rows, QUERIES - first), QUERIES)
-    assert_allclose(np.concatenate([np.asarray(weights) for _, weights in blocks], axis=-2), whole[0], atol=1e-6)
-    assert_allclose(np.asarray(output), np.asarray(expected), atol=1e-5)
+    (_,), expected_weights, expected = blocks_of(array, mask, causally)
+    monkeypatch.setattr(heads, "AT_ONCE", rows * BATCH * HEADS * QUERIES)
+    blocks, weights, output = blocks_of(array, mask, causally)
+    assert [first for first, _, _ in blocks] == list(range(0, QUERIES, rows))
+    assert_allclose(weights, expected_weights, atol=1e-6)
+    assert_allclose(output, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("mask", [None, sliding_window(3)], ids=["causal", "causal window"])
-def test_causal_rows_are_not_shown_the_keys_after_them(
-    array: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, mask: Mask | None
+def seen_in_a_window(batch: int) -> np.ndarray:
+    """Where queries see themselves and two tokens back in the first text, one in others: [batch, 1, queries, keys]."""
+    back = np.arange(QUERIES)[:, None] - np.arange(QUERIES)
+    return np.stack([(back >= 0) & (back < (3 if text == 0 else 2)) for text in range(batch)])[:, None]
+
+
+@pytest.mark.parametrize(
+    ("mask", "causally", "keys"),
+    [
+        (lambda array: None, False, [(0, 11)] * 4),
+        (lambda array: None, True, [(0, 3), (0, 6), (0, 9), (0, 11)]),
+        (lambda array: prefix(5), False, [(0, 11)] * 4),
+        (lambda array: sliding_window(3), False, [(0, 11), (1, 11), (4, 11), (7, 11)]),
+        (lambda array: sliding_window(3), True, [(0, 3), (1, 6), (4, 9), (7, 11)]),
+        (lambda array: arbitrary(array(seen_in_a_window(1)[0, 0])), True, [(0, 3), (1, 6), (4, 9), (7, 11)]),
+        (lambda array: arbitrary(array(seen_in_a_window(BATCH))), True, [(0, 3), (1, 6), (4, 9), (7, 11)]),
+    ],
+    ids=["none", "causal", "prefix", "window", "causal window", "table", "a window for each text"],
+)
+def test_rows_are_shown_no_keys_before_or_after_those_that_one_of_them_sees(
+    array: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    mask: Callable[..., Mask | None],
+    causally: bool,
+    keys: list[tuple[int, int]],
 ) -> None:
-    queries, keys, values = (array(random_array(BATCH, HEADS, QUERIES, depth)) for depth in (DEPTH, DEPTH, 17))
-    whole: list[Any] = []
-    combined = both(causal, mask) if mask else causal
-    expected = attend_in_blocks(queries, keys, values, combined, lambda first, weights: whole.append(weights))
-    blocks: list[tuple[int, Any]] = []
-    monkeypatch.setattr(heads, "AT_ONCE", 3 * HEADS * QUERIES)
+    _, expected, _ = blocks_of(array, mask(array), causally)
+    monkeypatch.setattr(heads, "AT_ONCE", 3 * BATCH * HEADS * QUERIES)
+    blocks, weights, _ = blocks_of(array, mask(array), causally)
+    shown = [(row, key, key + block.shape[-1]) for row, key, block in blocks]
+    assert shown == [(row, *those) for row, those in zip((0, 3, 6, 9), keys, strict=True)]
+    assert_allclose(weights, expected, atol=1e-6)
 
-    output = attend_in_blocks(queries, keys, values, mask, lambda *block: blocks.append(block), causal=True)
 
-    assert [(first, weights.shape[-2:]) for first, weights in blocks] == [
-        (0, (3, 3)),
-        (3, (3, 6)),
-        (6, (3, 9)),
-        (9, (2, 11)),
-    ]
-    for first, weights in blocks:
-        last = first + weights.shape[-2]
-        assert_allclose(np.asarray(weights), np.asarray(whole[0])[:, :, first:last, :last], atol=1e-6)
-        assert not np.asarray(whole[0])[:, :, first:last, last:].any()
-    assert_allclose(np.asarray(output), np.asarray(expected), atol=1e-5)
+def test_in_a_window_rows_from_a_later_one_on_have_the_weights_and_the_output_of_torch(
+    array: Callable[..., Any],
+) -> None:
+    back = torch.arange(QUERIES)[:, None] - torch.arange(QUERIES)
+    inputs = (torch.from_numpy(random_array(BATCH, HEADS, QUERIES, depth)) for depth in (DEPTH, DEPTH, 17))
+    queries, keys, values = inputs
+    scores = (queries @ keys.mT / DEPTH**0.5).masked_fill((back < 0) | (back >= 3), -torch.inf)
+    ((row, key, shown),), weights, output = blocks_of(array, sliding_window(3), causal=True, start=7)
+    assert (row, key, tuple(shown.shape[-2:])) == (7, 5, (4, 6))
+    assert_allclose(weights[..., 7:, :], torch.softmax(scores, -1)[..., 7:, :], atol=1e-6)
+    assert_allclose(output, (torch.softmax(scores, -1) @ values)[..., 7:, :], atol=1e-5)
+
+
+def test_rows_that_see_nothing_are_no_numbers(array: Callable[..., Any]) -> None:
+    with np.errstate(invalid="ignore"):
+        ((_, key, shown),), _, _ = blocks_of(array, lambda queries, keys: keys < queries - QUERIES)
+    assert key == 0
+    assert np.isnan(np.asarray(shown)).all()
+
+
+@pytest.mark.parametrize("texts", [1, 2, 5])
+def test_texts_of_a_batch_share_the_weights_that_are_computed_at_a_time(
+    array: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, texts: int
+) -> None:
+    monkeypatch.setattr(heads, "AT_ONCE", 5 * HEADS * QUERIES)
+    x, blocks = array(random_array(texts, HEADS, QUERIES, DEPTH)), []
+    attend_in_blocks(x, x, x, None, lambda *block: blocks.append(block))
+    assert [block.shape[-2] for *_, block in blocks] == {1: [5, 5, 1], 2: [2, 2, 2, 2, 2, 1], 5: [1] * 11}[texts]

@@ -7,7 +7,7 @@ import torch
 from numpy.testing import assert_allclose
 from torch.nn import functional
 
-from attnviz.reference.heads import multi_head_attention
+from attnviz.reference.heads import Heads, multi_head_attention
 from attnviz.reference.layers import ACTIVATIONS, feed_forward, rms_norm
 from attnviz.reference.parameters import Parameters
 
@@ -65,7 +65,7 @@ def grouped_parameters() -> dict[str, np.ndarray]:
 def test_grouped_heads_share_keys_and_values_as_in_torch(array: Callable[..., Any], causal: bool) -> None:
     arrays, x = grouped_parameters(), random_array(BATCH, TOKENS, WIDTH)
     parameters = Parameters({name: array(value) for name, value in arrays.items()})
-    result = multi_head_attention(array(x), array(x), parameters, HEADS, key_heads=KEY_HEADS, causal=causal)
+    result = multi_head_attention(array(x), array(x), parameters, Heads(HEADS, KEY_HEADS, causal=causal))
 
     def heads_of(part: str) -> torch.Tensor:
         projected = torch.from_numpy(x @ arrays[f"{part}.weight"].T)
@@ -88,7 +88,7 @@ def test_normed_heads_are_normed_before_they_are_turned(array: Callable[..., Any
         return vectors
 
     x = random_array(TOKENS, WIDTH)
-    multi_head_attention(array(x), array(x), parameters, HEADS, key_heads=KEY_HEADS, norm_epsilon=1e-6, turn=turn)
+    multi_head_attention(array(x), array(x), parameters, Heads(HEADS, KEY_HEADS, norm_epsilon=1e-6, turn=turn))
     for vectors in seen:
         root = np.sqrt(((vectors / arrays["query_norm.weight"]) ** 2).mean(-1))
         assert_allclose(root, np.ones_like(root), atol=1e-3)

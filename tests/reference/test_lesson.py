@@ -69,7 +69,7 @@ def run(config: Config, layer: int, query: int, ids: Any = IDS) -> tuple[Trace, 
     notes = Notes(layer)
     parameters = random_parameters(config)
 
-    def watch(at: int, first: int, weights: Any) -> None:
+    def watch(at: int, first_row: int, first_key: int, weights: Any) -> None:
         watched[at] = weights
 
     crossing = {"context": CONTEXT, "watch_context": watch} if config.crosses else {"watch": watch}

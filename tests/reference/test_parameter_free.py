@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from attnviz.reference import masks
-from attnviz.reference.heads import multi_head_attention
+from attnviz.reference.heads import Heads, multi_head_attention
 from attnviz.reference.parameter_free import plain, softmaxed
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.positions import sinusoidal
@@ -27,7 +27,7 @@ WEIGHTS = {f"{part}.weight": RNG.normal(size=(WIDTH, WIDTH)) for part in ("query
 
 def many_heads(x: Any, array: Callable[..., Any], mask: masks.Mask | None = None) -> np.ndarray:
     parameters = Parameters({name: array(weight) for name, weight in WEIGHTS.items()})
-    return np.asarray(multi_head_attention(x, x, parameters, HEADS, mask=mask))
+    return np.asarray(multi_head_attention(x, x, parameters, Heads(HEADS, mask=mask)))
 
 
 def test_each_vector_becomes_the_sum_of_all_by_likeness(array: Callable[..., Any]) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from attnviz.reference import heads
+from attnviz.reference.heads import Heads
 from attnviz.reference.masks import padding
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import Config, Positions, embed, show_layer, transformer, transformer_layer
@@ -96,7 +97,7 @@ def test_a_layer_is_that_of_torch(array: Callable[..., Any], norm_first: bool, a
         array(VECTORS),
         Parameters(arrays_of(layer, array)),
         config(norm_first=norm_first, activation=activation),
-        mask=padding(array(LENGTHS)) if padded else None,
+        Heads(HEADS, mask=padding(array(LENGTHS)) if padded else None),
     )
     with torch.no_grad():
         expected = layer(torch.from_numpy(VECTORS), src_key_padding_mask=hidden_keys() if padded else None)
@@ -170,7 +171,7 @@ def test_rotary_positions_turn_the_queries_and_keys_of_each_head(array: Callable
     ours = with_embeddings({name: array(value) for name, value in arrays.items()}, array)
     watched: list[Any] = []
     shape = config(positions=Positions.ROTARY, norm_first=False)
-    transformer(array(IDS), ours, shape, depth=1, watch=lambda layer, first, weights: watched.append(weights))
+    transformer(array(IDS), ours, shape, depth=1, watch=lambda *block: watched.append(block[-1]))
     vectors = torch.from_numpy(np.asarray(ours["embedding.weight"])[IDS])
 
     frequencies = 10000 ** (-torch.arange(0, DEPTH, 2) / DEPTH)
@@ -217,12 +218,12 @@ def test_weights_are_watched_layer_by_layer_and_row_by_row(
 ) -> None:
     parameters = with_embeddings(arrays_of(torch_encoder(), array), array)
     whole: dict[int, Any] = {}
-    expected = transformer(array(IDS), parameters, config(), watch=lambda layer, first, w: whole.update({layer: w}))
-    seen: list[tuple[int, int, Any]] = []
-    monkeypatch.setattr(heads, "AT_ONCE", 3 * HEADS * TOKENS)
+    expected = transformer(array(IDS), parameters, config(), watch=lambda *block: whole.update({block[0]: block[-1]}))
+    seen: list[tuple[int, int, int, Any]] = []
+    monkeypatch.setattr(heads, "AT_ONCE", 3 * BATCH * HEADS * TOKENS)
     result = transformer(array(IDS), parameters, config(), watch=lambda *block: seen.append(block))
-    assert [(layer, first) for layer, first, _ in seen] == [(layer, row) for layer in (0, 1) for row in (0, 3, 6)]
-    for layer, first, weights in seen:
+    assert [tuple(place) for *place, _ in seen] == [(layer, row, 0) for layer in (0, 1) for row in (0, 3, 6)]
+    for layer, first, _, weights in seen:
         assert weights.shape == (BATCH, HEADS, min(3, TOKENS - first), TOKENS)
         assert_allclose(np.asarray(weights), np.asarray(whole[layer])[:, :, first : first + 3], atol=1e-6)
     assert_allclose(np.asarray(result), np.asarray(expected), atol=1e-5)
@@ -233,8 +234,8 @@ ALL_ROWS = [range(2), range(3, 4), range(5, 7)]
 
 
 def shown(layer: int, parameters: Parameters, shape: Config, wanted: tuple[int, ...], array: Callable[..., Any]) -> Any:
-    """The weights of some heads of a layer, [texts, heads, rows, keys] with the last keys left out, by first row."""
-    seen: dict[tuple[int, int], np.ndarray] = {}
+    """The weights of some heads of a layer, [texts, heads, rows, keys], by first row, and the first key of each."""
+    seen: dict[tuple[int, int], tuple[int, np.ndarray]] = {}
     show_layer(
         layer,
         array(IDS),
@@ -242,7 +243,7 @@ def shown(layer: int, parameters: Parameters, shape: Config, wanted: tuple[int, 
         shape,
         heads=wanted,
         rows=ALL_ROWS,
-        watch=lambda layer, first, weights: seen.update({(layer, first): np.asarray(weights)}),
+        watch=lambda layer, row, key, weights: seen.update({(layer, row): (key, np.asarray(weights))}),
     )
     return seen
 
@@ -264,14 +265,15 @@ def test_some_heads_and_rows_of_a_layer_are_those_of_the_whole(
     parameters = with_embeddings(arrays, array)
     shape = config(norm_first=norm_first, key_heads=key_heads, **changes)
     whole: dict[int, np.ndarray] = {}
-    transformer(array(IDS), parameters, shape, watch=lambda layer, _, w: whole.update({layer: np.asarray(w)}))
+    transformer(array(IDS), parameters, shape, watch=lambda layer, row, key, w: whole.update({layer: np.asarray(w)}))
     for wanted in ((2, 0), (0, 1, 2)):
         seen = shown(1, parameters, shape, wanted, array)
         assert list(seen) == [(1, rows.start) for rows in ALL_ROWS]
         for rows in ALL_ROWS:
-            weights, expected = seen[1, rows.start], whole[1][:, list(wanted), rows.start : rows.stop]
-            assert_allclose(weights, expected[..., : weights.shape[-1]], atol=1e-6)
-            assert not expected[..., weights.shape[-1] :].any()
+            (first_key, weights), expected = seen[1, rows.start], whole[1][:, list(wanted), rows.start : rows.stop]
+            placed = np.zeros_like(expected)
+            placed[..., first_key : first_key + weights.shape[-1]] = weights
+            assert_allclose(placed, expected, atol=1e-6)
 
 
 def test_of_the_layer_that_is_shown_nothing_but_queries_and_keys_is_computed(array: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from attnviz.errors import UsageError
 from attnviz.reference import masks, parameter_free
-from attnviz.reference.heads import multi_head_attention
+from attnviz.reference.heads import Heads, multi_head_attention
 from attnviz.reference.lesson.comparisons import Variant, WhatIf, comparisons
 from attnviz.reference.lesson.head import from_query
 from attnviz.reference.lesson.numbers import Reals
@@ -202,23 +202,19 @@ def _attend(toy: Toy, variant: Variant, order: tuple[int, ...], **watching: Any)
     """Multi-head attention over the vectors in an order: what it read, and what it wrote; both [tokens, width]."""
     placed = POSITIONS[toy.positions if variant.positions else "none"]
     x = placed.vectors(toy.vectors[list(order)])
-    written = multi_head_attention(
-        x,
-        x,
-        toy.parameters(),
+    heads = Heads(
         toy.heads,
         mask=MASKS[toy.mask] if variant.mask else None,
         turn=placed.turn(toy) if placed.turn else None,
         bias=placed.bias(toy) if placed.bias else None,
-        **watching,
     )
-    return x, written
+    return x, multi_head_attention(x, x, toy.parameters(), heads, **watching)
 
 
 def _row(toy: Toy, variant: Variant, order: tuple[int, ...]) -> Reals:
     """What the query looks at, in this order: [tokens]."""
     seen: list[Reals] = []
-    _attend(toy, variant, order, watch=lambda first, weights: seen.append(weights))
+    _attend(toy, variant, order, watch=lambda first_row, first_key, weights: seen.append(weights))
     row: Reals = seen[0][toy.head, order.index(toy.query)]
     return row
 

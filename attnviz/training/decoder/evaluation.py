@@ -130,7 +130,7 @@ def _run(model: BuiltinDecoder, ids: Sequence[int]) -> tuple[NDArray[np.float32]
     """All weights [layers, heads, tokens, tokens], and the scores of what each id could be [ids, vocabulary]."""
     seen: list[Array] = []
     vectors = transformer(
-        np.array([START, *ids]), model.parameters, model.shape, watch=lambda layer, first, weights: seen.append(weights)
+        np.array([START, *ids]), model.parameters, model.shape, watch=lambda *block: seen.append(block[-1])
     )
     return np.stack(seen), next_scores(vectors[:-1], model.parameters)
 
