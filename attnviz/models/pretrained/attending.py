@@ -116,7 +116,8 @@ class Attending:
         mask, keys = mask_rows(self.mask, rows, self.key.shape[2])
         both = ..., _cut(rows), _cut(keys)
         options = {name: option[both] if self._spans_rows(option) else option for name, option in self.options.items()}
-        query, (key, value) = self.query[:, :, _cut(rows)], (kept[:, :, _cut(keys)] for kept in (self.key, self.value))
+        key, value = (each[:, :, _cut(keys)] for each in (self.key, self.value))
+        query = self.query[:, :, _cut(rows)]
         return replace(self, query=query, key=key, value=value, mask=mask, options=options), keys
 
     def of_heads(self, heads: range) -> "Attending":
@@ -138,8 +139,9 @@ class Attending:
 
         All of them in a short text. In a long one fewer, so that blocks have as many rows as they should.
         """
-        texts, _, keys, _ = self.key.shape
-        groups = max(BLOCK // (texts * keys * self.sharing * ROWS_WORTH), 1)
+        queries, keys = self.lengths
+        rows = min(queries, ROWS_WORTH)
+        groups = max(BLOCK // (len(self.query) * rows * keys * self.sharing), 1)
         return [
             range(first * self.sharing, min(first + groups, stretch.stop) * self.sharing)
             for stretch in stretches({head // self.sharing for head in wanted})

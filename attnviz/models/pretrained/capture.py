@@ -1,9 +1,9 @@
 """Weights from models that dispatch through the attention interface of transformers, a block of query rows at a time.
 
-Such a model calls an attention function that is registered by name. Ours calls the model's own eager function on some
-query rows, with the mask cut to the same rows and the keys to those that the rows can see. Where all of it is wanted,
-the outputs, put together, are the layer's output, so that nothing is computed twice; where little is, that little is
-computed apart, and the output by fused attention, if anything comes after it.
+Such a model calls an attention function that is registered by name. Ours calls the model's own eager function, or a
+faster one that does the same, on some query rows, with the mask cut to the same rows and the keys to those that these
+can see. Where all of a layer is wanted, the outputs, put together, are its output, so that nothing is computed twice;
+where little is, that little is computed apart, and the output by fused attention, if anything comes after it.
 """
 
 import inspect
