@@ -21,11 +21,10 @@ AT_ONCE = 2**24
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a source came to: a result, and what is to be said of it, or the error because of which there is none."""
+    """What a source came to: a result, or the error because of which there is none."""
 
     source: Source
     found: Result | AttnvizError
-    note: str | None = None
 
     def result(self) -> Result:
         """The result.
@@ -36,6 +35,14 @@ class Outcome:
         if isinstance(self.found, AttnvizError):
             raise self.found
         return self.found
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is to be said of a source before its weights are computed, which may take long."""
+
+    source: Source
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +63,13 @@ class _Read:
         """What came of it: its records."""
         read, index = self.reading.passage, self.source.index
         result = Result(index, self.text, found, read.pair, read.target, written=read.written, ended=read.ended)
-        of = f" on {self.source.place}" if self.source.place else ""
-        return Outcome(self.source, result, f"Note{of}: {self.plan.note}" if self.plan.note else None)
+        return Outcome(self.source, result)
+
+    def notices(self) -> Iterator[Notice]:
+        """What is to be said of the plan, if anything is."""
+        if self.plan.note:
+            of = f" on {self.source.place}" if self.source.place else ""
+            yield Notice(self.source, f"Note{of}: {self.plan.note}")
 
 
 def for_each_result(request: Request, chunks: Iterable[Sequence[Source]], work: Callable[[Result], None]) -> bool:
@@ -68,8 +80,9 @@ def for_each_result(request: Request, chunks: Iterable[Sequence[Source]], work: 
     """
     failed = False
     for outcome in outcomes(request, chunks):
-        if outcome.note:
-            complain(outcome.note)
+        if isinstance(outcome, Notice):
+            complain(outcome.text)
+            continue
         try:
             work(outcome.result())
         except FAILURES as error:
@@ -78,12 +91,14 @@ def for_each_result(request: Request, chunks: Iterable[Sequence[Source]], work: 
     return not failed
 
 
-def outcomes(request: Request, chunks: Iterable[Sequence[Source]]) -> Iterator[Outcome]:
-    """What each source comes to, in order; those of one chunk may be run together."""
+def outcomes(request: Request, chunks: Iterable[Sequence[Source]]) -> Iterator[Outcome | Notice]:
+    """What each source comes to, in order, after what is to be said of it; those of one chunk may be run together."""
     for chunk in chunks:
         waiting: list[_Read | Outcome] = []
         for source in chunk:
-            waiting.append(_read(request, source))
+            waiting.append(read := _read(request, source))
+            if isinstance(read, _Read):
+                yield from read.notices()
             if source.saved or sum(one.plan.size for one in waiting if isinstance(one, _Read)) >= AT_ONCE:
                 yield from _computed(request, waiting)
                 waiting = []

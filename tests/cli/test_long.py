@@ -10,7 +10,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 from attnviz.attention import Attention
+from attnviz.cli.artifacts import Maker
+from attnviz.cli.batch.making import Making, Portion, Said
+from attnviz.cli.outcomes import Notice, outcomes
+from attnviz.cli.request import Input, ModelChoice, Request, Wanted
+from attnviz.cli.texts import Source
 from attnviz.text import Bins, grouped
+from attnviz.views.layouts import Layout
 from tests.cli.conftest import Run
 
 SENTENCE = "The animal didn't cross the street because it was too tired"
@@ -89,6 +95,13 @@ class TestMemory:
         assert found["by"] == "bins:256"
         assert np.array(found["weights"]).shape == (4, 6, 256, 256)
         assert re.search(r"24 heads for (\d+) queries and \1 keys would take [\d.]+ MB.*--memory allows 7 MB", ran.err)
+
+    def test_it_is_said_before_anything_is_computed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Request, "weights", lambda self, readings, by: pytest.fail("computed before it was said"))
+        request, source = Request(Input(), ModelChoice(), Wanted(memory=7_000_000)), Source(LONG[:1500].encode())
+        assert isinstance(next(outcomes(request, [[source]])), Notice)
+        making = Making(request, Maker(("npz",), Layout.GRID, None, None))
+        assert isinstance(next(making(Portion([source], frozenset({0})))), Said)
 
     @pytest.mark.parametrize("asked", [["--by", "token"], ["--rows", "0-400"], ["--by", "bins:300"]])
     def test_what_was_asked_for_and_does_not_fit_is_refused(self, run: Run, asked: list[str]) -> None:

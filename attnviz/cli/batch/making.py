@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from attnviz.cli.artifacts import Artifact, Maker
-from attnviz.cli.outcomes import Outcome, outcomes
+from attnviz.cli.outcomes import Notice, Outcome, outcomes
 from attnviz.cli.request import Request
 from attnviz.cli.texts import FAILURES, Source
 from attnviz.errors import AttnvizError
@@ -43,20 +43,27 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What is to be said at once, while a text is still being worked on."""
+
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Making:
     """Makes files of texts, as a request and a maker say."""
 
     request: Request
     maker: Maker
 
-    def __call__(self, portion: Portion) -> Iterator[Made | Failed]:
-        """What becomes of each text that is due, in order."""
+    def __call__(self, portion: Portion) -> Iterator[Made | Failed | Said]:
+        """What becomes of each text that is due, in order, and what is said of it before."""
         for outcome in outcomes(self.request, [portion.sources]):
             if outcome.source.index in portion.due:
-                yield self._made(outcome)
+                yield Said(outcome.text) if isinstance(outcome, Notice) else self._made(outcome)
 
     def _made(self, outcome: Outcome) -> Made | Failed:
-        notes = [outcome.note] if outcome.note else []
+        notes: list[str] = []
         try:
             result = outcome.result()
             artifacts = tuple(self.maker.artifacts(result, notes.append))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from attnviz.cli.batch.folder import Folder
-from attnviz.cli.batch.making import Failed, Made, Making, Portion
+from attnviz.cli.batch.making import Failed, Made, Making, Portion, Said
 from attnviz.cli.batch.manifest import BEGINNING, Entry
 from attnviz.cli.batch.processes import in_processes
 from attnviz.cli.batch.progress import Tally
@@ -52,15 +52,18 @@ class _Run:
     due: dict[int, tuple[Source, Entry]] = field(default_factory=dict)
     note: Notes = field(default_factory=Notes)
 
-    def work(self) -> Iterator[Made | Failed]:
+    def work(self) -> Iterator[Made | Failed | Said]:
         """What becomes of each text that is not done, as it comes: in order, if no processes are started."""
         making, portions = self.batch.making, self._portions()
         if self.batch.jobs > 1:
             return in_processes(making, portions, self.batch.jobs)
         return (made for portion in portions for made in making(portion))
 
-    def take(self, made: Made | Failed) -> None:
-        """Writes what has become of a text, and says so."""
+    def take(self, made: Made | Failed | Said) -> None:
+        """Writes what has become of a text, and says so; or what is to be said before."""
+        if isinstance(made, Said):
+            self.note(made.note)
+            return
         source, entry = self.due.pop(made.index)
         if isinstance(made, Failed):
             report(source, made.error)
