@@ -16,6 +16,9 @@ Weights = NDArray[np.float32]
 AVERAGE = -1
 """The index of a layer or head that is the average of several."""
 
+LayerGroup = tuple[tuple[int, ...], tuple[int, ...]]
+"""Layers that have the same heads, and these."""
+
 _ROW_SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
 PRECISIONS = tuple(_ROW_SUM_TOLERANCE)
@@ -102,6 +105,27 @@ class Selection:
         """
         return _among(self.heads, there, "head", model)
 
+    def groups_of(self, there: Sequence[LayerGroup], model: str) -> list[LayerGroup]:
+        """Return the wanted layers and heads of a model that has these: groups of layers that have the same heads.
+
+        Groups of which nothing is wanted are left out. So are, where no layers are named, those that lack the heads.
+
+        Raises:
+            UsageError: there is no such layer or head, or a layer that is named lacks one.
+        """
+        layers, heads = (_merged([group[axis] for group in there]) for axis in (0, 1))
+        layers, heads = self.layers_of(layers, model), self.heads_of(heads, model)
+        found = [_both(group, layers, heads) for group in there]
+        for (own, kept), (_, all_heads) in zip(found, there, strict=True):
+            if own and self.layers is not None and self.heads is not None and len(kept) < len(heads):
+                missing = next(head for head in heads if head not in kept)
+                having = ranges(sorted(layer for group, others in there if missing in others for layer in group))
+                raise UsageError(
+                    f"There is no head {missing} in layer {own[0]} of {model}, which has heads {_listed(all_heads)}: "
+                    f"layers {having} have it."
+                )
+        return [(own, kept) for own, kept in found if own and kept] if len(there) > 1 else found
+
     def rows_of(self, queries: Sequence[Token]) -> tuple[int, ...]:
         """The indices of the wanted rows, in order; none if this text has none of them."""
         return tuple(range(len(queries))) if self.rows is None else rows_named(queries, self.rows)
@@ -114,6 +138,19 @@ class Selection:
         """
         if (missing := unnamed(there, self.rows or ())) is not None:
             raise not_found(list(dict.fromkeys(token for queries in there for token in queries)), missing)
+
+
+def _merged(indices: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return all indices of some groups, in the order of the group if there is but one."""
+    return indices[0] if len(indices) == 1 else tuple(sorted({index for each in indices for index in each}))
+
+
+def _both(group: LayerGroup, layers: Sequence[int], heads: Sequence[int]) -> LayerGroup:
+    """Return what a group has of these layers and heads, in their order."""
+    own, kept = (
+        [index for index in wanted if index in has] for wanted, has in zip((layers, heads), group, strict=True)
+    )
+    return tuple(own), tuple(kept)
 
 
 def _among(wanted: tuple[int, ...] | None, there: Sequence[int], axis: str, model: str) -> tuple[int, ...]:
@@ -306,6 +343,22 @@ class Attention(Axes):
             sink=self.sink or not left.all(),
             notes=(*self.notes, "special tokens dropped, rows renormalised"),
         )
+
+
+def mean_of(records: Sequence[Attention]) -> Attention:
+    """Return the average over all layers and heads of some records of one kind, each of layers of its own."""
+    if len(records) == 1:
+        return records[0].mean()
+    counts = [len(one.layers) * len(one.heads) for one in records]
+    means = [one.mean().weights for one in records]  # [1, 1, queries, keys] each
+    averaged = "; ".join(f"layers {ranges(one.layers)}, heads {ranges(one.heads)}" for one in records)
+    return replace(
+        records[0],
+        weights=np.average(means, axis=0, weights=counts).astype(np.float32),
+        layers=(AVERAGE,),
+        heads=(AVERAGE,),
+        notes=(*records[0].notes, f"mean over {averaged}"),
+    )
 
 
 def _places(wanted: Sequence[int], held: Sequence[int], axis: str) -> list[int]:

@@ -187,13 +187,13 @@ def _chosen(model: "Model", reading: "Reading", one: OneHead) -> tuple["Place", 
     select = one.selection
     if select.kinds is None and Kind.CROSS in model.card.stacks:
         select = replace(select, kinds=(Kind.CROSS,))
-    (axes,) = model.axes(reading, select)
+    axes, *others = model.axes(reading, select)
     query, note = _query(axes, one.token) if one.token else (None, ())
     layer, head = axes.layers[0], axes.heads[0]
-    if query is None or len(axes.layers) * len(axes.heads) > 1:
-        (attention,) = model.weights(reading, select)
+    if query is None or others or len(axes.layers) * len(axes.heads) > 1:
         word = None if query is None else Word(str(one.token), (query,), ())
-        if link := telling(attention, word):
+        links = [telling(attention, word) for attention in model.weights(reading, select)]
+        if link := max(filter(None, links), key=lambda link: link.weight, default=None):
             layer, head = link.layer, link.head
             found = (i for i, token in enumerate(axes.query_tokens) if token.position == link.query.position)
             query = next(found) if query is None else query

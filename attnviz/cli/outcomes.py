@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attnviz.cli.output import complain
+from attnviz.cli.output import Notes
 from attnviz.cli.request import Request
 from attnviz.cli.texts import FAILURES, Source, report
 from attnviz.errors import AttnvizError
@@ -47,12 +47,13 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A source whose text has been read, and what is to be kept of its weights."""
+    """A source whose text has been read, what is to be kept of its weights, and what is to be said of the model."""
 
     source: Source
     text: str
     reading: "Reading"
     plan: "Plan"
+    said: Sequence[str]
 
     @property
     def alike(self) -> tuple[object, ...]:
@@ -66,7 +67,8 @@ class _Read:
         return Outcome(self.source, result)
 
     def notices(self) -> Iterator[Notice]:
-        """What is to be said of the plan, if anything is."""
+        """What is to be said of the model and of the plan, if anything is."""
+        yield from (Notice(self.source, f"Note: {note}.") for note in self.said)
         if self.plan.note:
             of = f" on {self.source.place}" if self.source.place else ""
             yield Notice(self.source, f"Note{of}: {self.plan.note}")
@@ -78,10 +80,10 @@ def for_each_result(request: Request, chunks: Iterable[Sequence[Source]], work: 
     Raises:
         AttnvizError: the only text failed.
     """
-    failed = False
+    failed, note = False, Notes()
     for outcome in outcomes(request, chunks):
         if isinstance(outcome, Notice):
-            complain(outcome.text)
+            note(outcome.text)
             continue
         try:
             work(outcome.result())
@@ -114,7 +116,7 @@ def _read(request: Request, source: Source) -> _Read | Outcome:
         plan = request.plan(reading)
     except FAILURES as error:
         return Outcome(source, error)
-    return _Read(source, text, reading, plan)
+    return _Read(source, text, reading, plan, request.model.loaded.card.notes)
 
 
 def _computed(request: Request, waiting: Sequence[_Read | Outcome]) -> Iterator[Outcome]:

@@ -155,7 +155,12 @@ class Wanted:
         """The records in the form that was asked for."""
         if self.no_special:
             found = [attention.without_special() for attention in found]
-        return [attention.mean() for attention in found] if self.mean else found
+        if not self.mean:
+            return found
+        from attnviz.attention import mean_of
+
+        kinds = dict.fromkeys(attention.kind for attention in found)
+        return [mean_of([attention for attention in found if attention.kind is kind]) for kind in kinds]
 
 
 @dataclass(frozen=True)

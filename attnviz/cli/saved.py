@@ -30,20 +30,27 @@ def narrowed(found: Sequence[Attention], select: Selection, by: Grouping | None)
         RecordError: they are between other groups already.
     """
     select.check(by or By.TOKEN)
-    there = {attention.kind: attention for attention in found}
-    held = [there[kind] for kind in select.kinds_of(tuple(there), found[0].model)]
+    kinds = select.kinds_of(tuple(dict.fromkeys(attention.kind for attention in found)), found[0].model)
+    held = [part for kind in kinds for part in _selected([one for one in found if one.kind is kind], select)]
     select.check_rows([attention.query_tokens for attention in held])
-    wanted = [_selected(attention, select) for attention in held if select.rows_of(attention.query_tokens)]
+    wanted = [_rows(attention, select) for attention in held if select.rows_of(attention.query_tokens)]
     return [_between(attention, by or attention.by) for attention in wanted]
 
 
-def _selected(attention: Attention, select: Selection) -> Attention:
-    if select.rows is not None:
-        attention = attention.rows(select.rows_of(attention.query_tokens))
-    layers = select.layers_of(attention.layers, attention.model)
-    heads = select.heads_of(attention.heads, attention.model)
-    whole = (layers, heads) == (attention.layers, attention.heads)
+def _selected(records: Sequence[Attention], select: Selection) -> list[Attention]:
+    """The wanted layers and heads of the records of one kind, each of which holds layers of its own."""
+    there = {layer: one for one in records for layer in one.layers}
+    groups = select.groups_of([(one.layers, one.heads) for one in records], records[0].model)
+    return [_of_group(there[layers[0]] if layers else records[0], layers, heads) for layers, heads in groups]
+
+
+def _of_group(attention: Attention, layers: Sequence[int], heads: Sequence[int]) -> Attention:
+    whole = (tuple(layers), tuple(heads)) == (attention.layers, attention.heads)
     return attention if whole else attention.select(layers, heads)
+
+
+def _rows(attention: Attention, select: Selection) -> Attention:
+    return attention if select.rows is None else attention.rows(select.rows_of(attention.query_tokens))
 
 
 def _between(attention: Attention, by: Grouping) -> Attention:

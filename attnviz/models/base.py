@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from attnviz.attention import Attention, Axes, Engine, Kind, Selection
+from attnviz.attention import Attention, Axes, Engine, Kind, LayerGroup, Selection, ranges
 from attnviz.errors import UsageError
 from attnviz.folds import Block, Collect, Group
 from attnviz.models.reading import Passage, Reading, Window
@@ -17,13 +17,47 @@ ALL = Selection()
 Each = Callable[[Block], None]
 """What is done with each block of query rows."""
 
+Where = tuple[Kind, int]
+"""A kind of attention, and the number of one of its layers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Which layers attend, by their own numbers in the model, and with how many heads each."""
+    """Which layers attend, by their own numbers in the model, and with how many heads each.
+
+    `heads` is the most that a layer has, `fewer` how many those have that have less.
+    """
 
     layers: tuple[int, ...]
     heads: int
+    fewer: Mapping[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, heads: Mapping[int, int]) -> "Stack":
+        """Return the stack of layers with these numbers of heads."""
+        most = max(heads.values())
+        return cls(tuple(heads), most, {layer: count for layer, count in heads.items() if count < most})
+
+    @property
+    def groups(self) -> list[LayerGroup]:
+        """The layers that have the same heads, and these, in the order of the first layer of each."""
+        found: dict[int, list[int]] = {}
+        for layer in self.layers:
+            found.setdefault(self.fewer.get(layer, self.heads), []).append(layer)
+        return [(tuple(layers), tuple(range(heads))) for heads, layers in found.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Layers of one kind that attend, but not in a way that could be shown, and why not."""
+
+    kind: Kind
+    layers: tuple[int, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        some = f"layer{'s' * (len(self.layers) > 1)} {ranges(self.layers)}"
+        return f"{self.kind.value} {some} not shown: what the model returns there {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +73,8 @@ class Wanted:
 class Card:
     """What can be said of a model without running it.
 
-    `positions` is how many tokens it can read (None without limit), `config` its shape as its own files have it.
+    `positions` is how many tokens it can read (None without limit), `config` its shape as its own files have it,
+    `remarks` what else is to be said of it.
     """
 
     name: str
@@ -48,6 +83,37 @@ class Card:
     parameters: int
     positions: int | None
     config: Mapping[str, Any]
+    withheld: tuple[Withheld, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said wherever its weights are shown."""
+        return (*self.remarks, *map(str, self.withheld))
+
+    @property
+    def translates(self) -> bool:
+        """Whether there is a decoder that looks at what an encoder has made, and of which something can be shown."""
+        withheld = {one.kind for one in self.withheld}
+        return Kind.CROSS in self.stacks or (Kind.CROSS in withheld and Kind.DECODER in self.stacks)
+
+    @property
+    def only_decodes(self) -> bool:
+        """Whether every token looks only at those before it."""
+        return {*self.stacks, *(one.kind for one in self.withheld)} == {Kind.DECODER}
+
+    def check(self, select: Selection) -> None:
+        """Refuse what is withheld, where it is asked for by name.
+
+        Raises:
+            UsageError: such a kind is asked for, or such a layer of a kind that is.
+        """
+        for one in self.withheld:
+            asked = select.kinds is None or one.kind in select.kinds
+            whole = one.kind not in self.stacks and select.kinds is not None
+            if asked and (whole or any(layer in one.layers for layer in select.layers or ())):
+                there = "; ".join(f"{kind.value} layers {ranges(s.layers)}" for kind, s in self.stacks.items())
+                raise UsageError(f"{self.name} has {one}. What can be shown: {there}.")
 
 
 class Model(ABC):
@@ -79,10 +145,14 @@ class Model(ABC):
         Raises:
             UsageError: the model takes no second text, or no target, or does not continue a text.
         """
-        name, translates = self.card.name, Kind.CROSS in self.card.stacks
-        only_decodes = Kind.ENCODER not in self.card.stacks
+        name, translates, only_decodes = self.card.name, self.card.translates, self.card.only_decodes
         if passage.target is not None and not translates:
-            raise UsageError(f"{name} takes no target: it has no decoder beside an encoder.")
+            without = (
+                "what its decoder looks at cannot be shown"
+                if self.card.withheld
+                else "it has no decoder beside an encoder"
+            )
+            raise UsageError(f"{name} takes no target: {without}.")
         if passage.generate and not only_decodes:
             instead = (
                 "give it a target, or leave the target to it" if translates else "it is an encoder, and only reads"
@@ -137,16 +207,18 @@ class Model(ABC):
         at_once = max(self.tokens_at_once // max(len(parts[0][1].reading.ids), 1), 1)
         for first in range(0, len(parts), at_once):
             self._fold(parts[first : first + at_once], select, folds)
-        return [[fold.result() for fold in own.values()] for own in folds]
+        return [[fold.result() for fold in dict.fromkeys(own.values())] for own in folds]
 
     def _fold(
-        self, parts: Sequence[tuple[int, Window]], select: Selection, folds: Sequence[Mapping[Kind, Collect | Group]]
+        self, parts: Sequence[tuple[int, Window]], select: Selection, folds: Sequence[Mapping[Where, Collect | Group]]
     ) -> None:
         """Runs parts of readings, whose numbers are given, and folds what comes of them."""
 
         def update(block: Block) -> None:
             text, part = parts[block.text]
-            if (fold := folds[text].get(block.kind)) is not None:  # a text has none where it lacks the rows
+            if (
+                fold := folds[text].get((block.kind, block.layer))
+            ) is not None:  # a text has none where it lacks the rows
                 fold.update(part.placed(block, text))
 
         wanted = select if parts[0][1].own is None else replace(select, rows=None)  # rows are counted in the whole
@@ -172,27 +244,38 @@ class Model(ABC):
         )
 
     def axes(self, reading: Reading, select: Selection) -> list[Axes]:
-        """The axes of each kind of weights that is wanted; where rows are named, of those kinds that have such rows.
+        """The axes of each record that is wanted; where rows are named, of those kinds that have such rows.
+
+        There is a record for each kind, or where the layers of a kind have different heads, for those with the same.
 
         Raises:
             UsageError: the model has no such layer, head or kind.
             TextError: the text has none of the rows.
         """
-        wanted = self.wanted(select).values()
+        wanted = self.wanted_groups(select)
         select.check_rows([reading.axes(own.kind)[0] for own in wanted])
         return [axes for own in wanted if (axes := self._axes(reading, select, own)).query_tokens]
 
     def wanted(self, select: Selection) -> dict[Kind, Wanted]:
-        """The layers and heads that are wanted of each kind.
+        """The layers and heads that are wanted of each kind, of a model whose layers all have the same heads.
 
         Raises:
             UsageError: the model has no such layer, head or kind.
         """
-        name, stacks = self.card.name, {kind: self.card.stacks[kind] for kind in self.kinds(select)}
-        return {
-            kind: Wanted(kind, select.layers_of(stack.layers, name), select.heads_of(range(stack.heads), name))
-            for kind, stack in stacks.items()
-        }
+        return {own.kind: own for own in self.wanted_groups(select)}
+
+    def wanted_groups(self, select: Selection) -> list[Wanted]:
+        """The layers and heads that are wanted of each kind, those layers together that have the same heads.
+
+        Raises:
+            UsageError: the model has no such layer, head or kind.
+        """
+        self.card.check(select)
+        return [
+            Wanted(kind, layers, heads)
+            for kind in self.kinds(select)
+            for layers, heads in select.groups_of(self.card.stacks[kind].groups, self.card.name)
+        ]
 
     def kinds(self, select: Selection) -> tuple[Kind, ...]:
         """The kinds of attention that are wanted.
@@ -214,18 +297,19 @@ class Model(ABC):
             engine=self.engine,
             sink=self.sink,
             precision=self.precision,
-            notes=reading.notes if reading.target is None else (*reading.notes, *reading.target.notes),
+            notes=(*self.card.notes, *reading.notes, *(reading.target.notes if reading.target else ())),
         )
 
-    def _folds(self, reading: Reading, select: Selection, by: Grouping) -> dict[Kind, Collect | Group]:
-        """For each kind the fold that keeps every weight of the wanted rows, or the weights between groups."""
+    def _folds(self, reading: Reading, select: Selection, by: Grouping) -> dict[Where, Collect | Group]:
+        """For each layer the fold of its record: it keeps every weight of the wanted rows, or those between groups."""
         select.check(by)
-        folds: dict[Kind, Collect | Group] = {}
+        folds: dict[Where, Collect | Group] = {}
         for axes in self.axes(reading, select):
             if by is By.TOKEN:
                 rows = None if select.rows is None else select.rows_of(reading.axes(axes.kind)[0])
-                folds[axes.kind] = Collect(axes, rows)
+                fold: Collect | Group = Collect(axes, rows)
             else:
                 queries, keys = (grouped(tokens, by) for tokens in (axes.query_tokens, axes.key_tokens))
-                folds[axes.kind] = Group(axes, queries, keys)
+                fold = Group(axes, queries, keys)
+            folds |= {(axes.kind, layer): fold for layer in axes.layers}
         return folds

@@ -8,7 +8,6 @@ from itertools import pairwise, takewhile
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.attention import Kind
 from attnviz.errors import TextError, UsageError
 from attnviz.models.base import Card
 from attnviz.models.reading import Overlong, Passage, Reading, Window, Windows
@@ -50,7 +49,7 @@ def check_length(tokens: int, passage: Passage, card: Card, what: str = "The tex
     windows = f", or read it in overlapping windows (--window {positions}:{positions // 2})"
     raise TextError(
         f"{what} is {tokens:,} tokens long, and {card.name} reads at most {positions:,}. Read only its beginning "
-        f"(--truncate){'' if Kind.CROSS in card.stacks else windows}."
+        f"(--truncate){'' if card.translates else windows}."
     )
 
 
@@ -104,7 +103,7 @@ def _in_windows(reading: Reading, card: Card, windows: Windows, more: int) -> Re
     if end - before <= inner:
         return reading
     starts = [*range(before, end - inner, windows.stride), end - inner]  # the last is as long as the others
-    edges = _edges(starts, inner, end, causal=Kind.ENCODER not in card.stacks)
+    edges = _edges(starts, inner, end, causal=card.only_decodes)
     indices = [np.r_[0:before, start : start + inner, end : end + after] for start in starts]
     owned = [
         (some < before) | (some >= end) | ((some >= first) & (some < last))
@@ -119,7 +118,7 @@ def _special(tokens: Sequence[Token]) -> int:
 
 
 def _check(reading: Reading, card: Card, windows: Windows, inner: int, more: int) -> None:
-    if Kind.CROSS in card.stacks or reading.passage.pair is not None or more:
+    if card.translates or reading.passage.pair is not None or more:
         raise UsageError("Only single texts are read in windows: none that is translated, continued, or has a second.")
     if card.positions is not None and windows.size > card.positions:
         raise UsageError(f"{card.name} reads at most {card.positions:,} tokens: make the windows no longer.")

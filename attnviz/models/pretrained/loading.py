@@ -8,11 +8,6 @@ from typing import Any
 import torch
 from transformers import (
     AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoModelForImageTextToText,
-    AutoModelForSeq2SeqLM,
-    AutoModelForTextEncoding,
     AutoTokenizer,
     GenerationConfig,
     PreTrainedConfig,
@@ -20,15 +15,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_CAUSAL_LM_MAPPING,
-    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
-    MODEL_FOR_MASKED_LM_MAPPING,
-    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
-)
 
 from attnviz.errors import ModelError, UsageError
 from attnviz.models.loading import Loading
+from attnviz.models.pretrained.classes import class_for
 from attnviz.models.pretrained.edge import translated
 from attnviz.text import visible
 
@@ -90,7 +80,7 @@ def _load_whole(folder: Path, loading: Loading, where: dict[str, bool]) -> tuple
     """The network with all that stands around it, and the names of the parameters that the files lack."""
     device, dtype = _device(loading.device), _dtype(loading.dtype)
     config = AutoConfig.from_pretrained(folder, **where)
-    whole, info = _class_for(config).from_pretrained(
+    whole, info = class_for(config).from_pretrained(
         folder,
         config=config,
         dtype=dtype,
@@ -118,20 +108,6 @@ def _read_config(name: str, folder: Path, loading: Loading) -> dict[str, Any]:
             "pass --trust-remote-code."
         )
     return raw
-
-
-def _class_for(config: PreTrainedConfig) -> Any:
-    """The class that computes all the attention of a model, and writes if such a model can."""
-    architecture = (config.architectures or [""])[0]
-    if architecture.endswith("EncoderModel"):  # only one half of T5 and its like
-        return AutoModelForTextEncoding
-    if getattr(config, "is_encoder_decoder", False):
-        return AutoModelForSeq2SeqLM if type(config) in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING else AutoModel
-    if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        return AutoModelForImageTextToText
-    writes = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING or "AutoModelForCausalLM" in getattr(config, "auto_map", {})
-    masked = type(config) in MODEL_FOR_MASKED_LM_MAPPING
-    return AutoModelForCausalLM if writes and (not masked or getattr(config, "is_decoder", False)) else AutoModel
 
 
 def _is_complete(missing: set[str], whole: PreTrainedModel, name: str) -> bool:

@@ -1,7 +1,7 @@
 """A pretrained model as the rest of the house knows models."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from attnviz.folds import Block
 from attnviz.models.base import Card, Each, Model
 from attnviz.models.lengths import fitted
 from attnviz.models.loading import Loading
+from attnviz.models.pretrained.changes import unchanged
 from attnviz.models.pretrained.edge import quiet, translated
 from attnviz.models.pretrained.languages import Opening, opening, set_languages
 from attnviz.models.pretrained.loading import load_files
-from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, accepted, unlike_shorter
+from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, accepted, decodes, unlike_shorter
 from attnviz.models.pretrained.positions import positions, vocabulary
 from attnviz.models.pretrained.reading import encode, encode_target, name_of
-from attnviz.models.pretrained.survey import sum_to_one, survey
+from attnviz.models.pretrained.survey import sum_to_one, survey, trial_inputs
 from attnviz.models.pretrained.tracing import traced
 from attnviz.models.pretrained.writing import Writer, written_tokens
 from attnviz.models.reading import Passage, Reading, rows_among
@@ -43,26 +44,29 @@ class PretrainedModel(Model):
         self.precision = str(self.network.dtype).removeprefix("torch.")
         with torch.inference_mode(), translated(name, "run"):
             found = survey(self.network, name)
+            read = positions(self.network, trial_inputs(self.network))
         self.sink, self.way, self._together = found.sink, found.way, found.together
+        self._changes = found.changes
         whole = loaded.writer or self.network
         self.card = Card(
             name=name,
             purpose=f"a pretrained {self.network.config.model_type} model, run by transformers",
             stacks=found.stacks,
             parameters=sum(parameter.numel() for parameter in whole.parameters()),
-            positions=positions(self.network),
+            positions=read,
             config=loaded.config,
+            withheld=found.withheld,
         )
 
     @property
     def translates(self) -> bool:
         """Whether it has an encoder and a decoder."""
-        return Kind.CROSS in self.card.stacks
+        return self.card.translates
 
     def read(self, passage: Passage) -> Reading:
         """See `Model.read`."""
         self.accept(passage)
-        with quiet(), translated("The text", f"read by {self.card.name}"):
+        with quiet(), self._as_it_was(), translated("The text", f"read by {self.card.name}"):
             ids, tokens, types = encode(self.tokenizer, passage.text, passage.pair)
             reading = Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens), types=self._types(types))
             reading = self._fitted(reading, "The text", passage.generate)
@@ -78,11 +82,11 @@ class PretrainedModel(Model):
 
     def _run(self, readings: Sequence[Reading], first: int, select: Selection, each: Each) -> None:
         """Runs the model once on readings of one size, the number of the first of which is given."""
-        own, inputs = self.wanted(select), self._inputs(readings)
-        parts = {kind: Part.of(some.heads, rows_among(readings, kind, select)) for kind, some in own.items()}
-        wanted = {
-            Place(kind, layer): parts[kind] for kind, some in own.items() if parts[kind].rows for layer in some.layers
-        }
+        inputs = self._inputs(readings)
+        parts = [
+            (own, Part.of(own.heads, rows_among(readings, own.kind, select))) for own in self.wanted_groups(select)
+        ]
+        wanted = {Place(own.kind, layer): part for own, part in parts if part.rows for layer in own.layers}
         reached: set[Place] = set()
 
         def take(place: Place, piece: Piece) -> None:
@@ -106,8 +110,13 @@ class PretrainedModel(Model):
 
     @contextmanager
     def _running(self) -> Iterator[None]:
-        with quiet(), torch.inference_mode(), translated(self.card.name, "run on this text", TextError):
+        doing = "run on this text"
+        with quiet(), self._as_it_was(), torch.inference_mode(), translated(self.card.name, doing, TextError):
             yield
+
+    def _as_it_was(self) -> AbstractContextManager[None]:
+        """Keep the network from becoming another by what it reads."""
+        return unchanged(self.network) if self._changes else nullcontext()
 
     def _fitted(self, reading: Reading, what: str, more: int = 0) -> Reading:
         """A reading for the tokens of which there are positions, and embeddings."""
@@ -124,7 +133,7 @@ class PretrainedModel(Model):
         """The token types, for a model that tells them apart."""
         count = getattr(self.network.config, "type_vocab_size", None)
         fits = count is None or max(types, default=0) < count
-        return tuple(types) if fits and Kind.DECODER not in self.card.stacks else ()
+        return tuple(types) if fits and not self.card.only_decodes else ()
 
     def _tensor(self, ids: Sequence[Sequence[int]]) -> Tensor:
         return torch.tensor(ids, device=self.network.device)
@@ -137,6 +146,8 @@ class PretrainedModel(Model):
             inputs["token_type_ids"] = self._tensor([reading.types for reading in readings])
         if targets := [reading.target.ids for reading in readings if reading.target]:
             inputs["decoder_input_ids"] = self._tensor(targets)
+        elif decodes(self.network) and not self.translates:  # a decoder that cannot be shown runs after all that can
+            inputs["decoder_input_ids"] = ids[:, :1]
         return accepted(self.network, inputs)
 
     def _check_rows(self, place: Place, piece: Piece) -> None:

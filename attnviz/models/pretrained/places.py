@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 from torch import Tensor
 from torch.nn import Module
+from transformers import PreTrainedModel
 
 from attnviz.attention import Kind
 from attnviz.errors import HOW_TO_CUT, TextError
@@ -32,6 +33,12 @@ def accepted(network: Module, inputs: Inputs) -> Inputs:
         return inputs
     names = {parameter.name for parameter in parameters}
     return {name: value for name, value in inputs.items() if name in names}
+
+
+def decodes(network: PreTrainedModel) -> bool:
+    """Return whether a network has a decoder that looks at what an encoder has made, and is no half of such a model."""
+    parameters = inspect.signature(network.forward).parameters
+    return bool(getattr(network.config, "is_encoder_decoder", False)) and "decoder_input_ids" in parameters
 
 
 def lengths(kind: Kind, inputs: Inputs) -> tuple[int, int]:
@@ -160,22 +167,21 @@ class Visit:
             raise Finished
 
 
-def places_of(calls: Sequence[tuple[Module, Kind | None]], network: Module) -> list[Call]:
+def places_of(calls: Sequence[tuple[Module, Place | None]], network: Module) -> list[Call]:
     """Each call with its place: the number of its layer as the model has it.
 
-    Where a model calls the same layer again and again (ALBERT), its calls are counted instead.
+    Where the names of several modules have the same number, as where a model calls the same layer again and again
+    (ALBERT), it is the number among all weights of the kind that the model returns, which is given.
     """
     names = {module: name for name, module in network.named_modules()}
-    numbers = [_number(names[module]) for module, _ in calls]
+    found: list[Call] = list(calls)
     for kind in Kind:
-        own = [index for index, (_, called) in enumerate(calls) if called is kind]
-        if len({numbers[index] for index in own}) < len(own):
-            for count, index in enumerate(own):
-                numbers[index] = count
-    return [
-        (module, None if kind is None else Place(kind, number))
-        for (module, kind), number in zip(calls, numbers, strict=True)
-    ]
+        own = [(index, module) for index, (module, place) in enumerate(calls) if place and place.kind is kind]
+        numbers = [_number(names[module]) for _, module in own]
+        if len(set(numbers)) == len(numbers):
+            for (index, module), number in zip(own, numbers, strict=True):
+                found[index] = module, Place(kind, number)
+    return found
 
 
 def _number(name: str) -> int:

@@ -2,8 +2,11 @@
 
 import re
 
+from torch import Tensor
 from torch.nn import Embedding, Module
 from transformers import PreTrainedModel
+
+from attnviz.models.pretrained.places import Inputs
 
 _TABLE = re.compile(r"(pos|wpe)(?!.*(rel|dist|type))", re.IGNORECASE)
 """The names of tables that have a row for each position, and not for each distance."""
@@ -13,19 +16,51 @@ _COMPUTED = ("embed_positions", "pos_encoding")
 """The names of tables that are computed once, for as many positions as the config says."""
 
 
-def positions(network: PreTrainedModel) -> int | None:
-    """The most tokens that the network can read; None if it has no table of positions that could be at an end."""
+def positions(network: PreTrainedModel, inputs: Inputs) -> int | None:
+    """Return the most tokens that the network can read; None if it has no table of positions that could be at an end.
+
+    Where it has parts that read pictures or sounds, only those tables count that these inputs, a text, pass through.
+    """
     said = getattr(network.config, "max_position_embeddings", None)
-    elsewhere = tuple(f"{name}." for name, part in network.named_modules() if name and _sees(part))
-    tables = [
-        _rows(module)
-        for name, module in network.named_modules()
-        if _is_table(name, module) and not name.startswith(elsewhere)
+    tables = [(module, _rows(module)) for name, module in network.named_modules() if _is_table(name, module)]
+    tables += [
+        (network.get_submodule(owner), len(table))
+        for owner, _, name, table in ((*name.rpartition("."), table) for name, table in network.named_buffers())
+        if name in _COMPUTED
     ]
-    tables += [len(table) for name, table in network.named_buffers() if name.rpartition(".")[2] in _COMPUTED]
-    if not tables:
+    if tables and has_other_parts(network):
+        passed = _passed(network, {module for module, _ in tables}, inputs)
+        tables = [(module, rows) for module, rows in tables if module in passed]
+    sizes = [rows for _, rows in tables]
+    if not sizes:
         return None
-    return min([*tables, said] if isinstance(said, int) and said > 0 else tables)
+    return min([*sizes, said] if isinstance(said, int) and said > 0 else sizes)
+
+
+def has_other_parts(network: PreTrainedModel) -> bool:
+    """Return whether a network has a part that is no part of its reading of text, as its config says."""
+    return network.config.get_text_config() is not network.config or any(
+        part.main_input_name != "input_ids" for part in network.modules() if isinstance(part, PreTrainedModel)
+    )
+
+
+def _passed(network: PreTrainedModel, modules: set[Module], inputs: Inputs) -> set[Module]:
+    """Return which of these modules make something for each token of a text that the network runs on."""
+    passed: set[Module] = set()
+    counts = {ids.shape[1] for name, ids in inputs.items() if name.endswith("input_ids")}
+
+    def hook(module: Module, args: object, output: object) -> None:
+        made = [each for each in (output if isinstance(output, tuple) else (output,)) if isinstance(each, Tensor)]
+        if any(each.ndim > 1 and counts & set(each.shape[:-1]) for each in made):
+            passed.add(module)
+
+    handles = [module.register_forward_hook(hook) for module in modules]
+    try:
+        network(**inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return passed
 
 
 def vocabulary(network: PreTrainedModel) -> int | None:
@@ -35,11 +70,6 @@ def vocabulary(network: PreTrainedModel) -> int | None:
     except NotImplementedError:
         return None
     return size if isinstance(size, int) else None
-
-
-def _sees(part: Module) -> bool:
-    """Whether a part of the network reads pictures or sounds instead of text."""
-    return isinstance(part, PreTrainedModel) and part.main_input_name != "input_ids"
 
 
 def _is_table(name: str, module: Module) -> bool:

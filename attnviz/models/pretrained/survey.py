@@ -16,12 +16,24 @@ from transformers import PreTrainedModel
 
 from attnviz.attention import Kind
 from attnviz.errors import ModelError
-from attnviz.models.base import Stack
+from attnviz.models.base import Stack, Withheld
 from attnviz.models.pretrained.attending import Attending
 from attnviz.models.pretrained.capture import Capture, own_attention, recorded
+from attnviz.models.pretrained.changes import unchanged
 from attnviz.models.pretrained.eager import Hooked, Returned, returned, watched
 from attnviz.models.pretrained.passes import in_few_passes
-from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, Way, accepted, in_turn, lengths, places_of
+from attnviz.models.pretrained.places import (
+    Inputs,
+    Part,
+    Piece,
+    Place,
+    Way,
+    accepted,
+    decodes,
+    in_turn,
+    lengths,
+    places_of,
+)
 from attnviz.models.pretrained.positions import vocabulary
 
 TOKENS, TARGET_TOKENS = 7, 5
@@ -47,13 +59,16 @@ Weights = Mapping[Place, Tensor]
 class Survey:
     """Which layers attend, by kind, whether they have a sink, and the way to get at their weights.
 
-    `together` says that texts which are read together get the weights that each gets alone.
+    `together` says that texts which are read together get the weights that each gets alone, `withheld` what attends but
+    not in a way that could be shown, `changes` that the model becomes another by reading a short text.
     """
 
     stacks: dict[Kind, Stack]
     sink: bool
     way: Way
     together: bool
+    withheld: tuple[Withheld, ...]
+    changes: bool
 
 
 def survey(network: PreTrainedModel, name: str) -> Survey:
@@ -64,16 +79,17 @@ def survey(network: PreTrainedModel, name: str) -> Survey:
     """
     inputs = trial_inputs(network)
     parts = set(network.modules())
-    with watched(network) as seen:
-        own = returned(network, inputs)
-    sink = any("sink" in parameter for parameter, _ in network.named_parameters())
-    _check(own, inputs, sink, name)
-    if set(network.modules()) != parts:  # BigBird, which from now on would look at long texts as it does at short ones
-        raise ModelError(f"{name} attends in another way to long texts than to short ones: choose another model.")
-    way = _captured(network, inputs, own) or _hooked(network, inputs, own, seen)
-    way = way or Returned(network, tuple(Place(kind, number) for kind, layers in own.items() for number in layers))
-    stacks = _stacks(own, way.places, name)
-    return Survey(stacks, sink, way, _reads_together(way, inputs, stacks))
+    with unchanged(network):
+        with watched(network) as seen:
+            returns = returned(network, inputs)
+        sink = any("sink" in parameter for parameter, _ in network.named_parameters())
+        changed = set(network.modules()) - parts
+        own, withheld = _sorted_out(returns, inputs, sink, changed, network, name)
+        way = _captured(network, inputs, own) or _hooked(network, inputs, own, seen)
+        way = way or Returned(network, tuple(Place(kind, number) for kind, layers in own.items() for number in layers))
+        stacks = _stacks(own, way.places)
+        together = _reads_together(way, inputs, stacks)
+    return Survey(stacks, sink, way, together, withheld, changes=bool(changed))
 
 
 def trial_inputs(network: PreTrainedModel) -> Inputs:
@@ -81,7 +97,7 @@ def trial_inputs(network: PreTrainedModel) -> Inputs:
     size = _common_vocabulary(network)
     inputs = {"input_ids": _spread(size, TOKENS, network.device)}
     inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-    if network.config.is_encoder_decoder:
+    if decodes(network):
         inputs["decoder_input_ids"] = _spread(size, TARGET_TOKENS, network.device)
     return accepted(network, inputs)
 
@@ -98,17 +114,56 @@ def _common_vocabulary(network: PreTrainedModel) -> int:
     return min((size for size in sizes if size is not None), default=128)
 
 
-def _check(own: Mapping[Kind, Mapping[int, Any]], inputs: Inputs, sink: bool, name: str) -> None:
-    if not own:
+def _sorted_out(
+    returns: Mapping[Kind, Mapping[int, Any]],
+    inputs: Inputs,
+    sink: bool,
+    changed: set[Module],
+    network: PreTrainedModel,
+    name: str,
+) -> tuple[dict[Kind, dict[int, Tensor]], tuple[Withheld, ...]]:
+    """Return which of the weights that a model returns are plain ones, and what is wrong with the others.
+
+    Raises:
+        ModelError: none are, or some are no numbers.
+    """
+    if not returns:
         raise ModelError(f"{name} computes no attention weights, so there is nothing to show: choose another model.")
-    for kind, layers in own.items():
+    faults: dict[Place, str] = {}
+    for kind, layers in returns.items():
         queries, keys = lengths(kind, inputs)
         for number, weights in layers.items():
-            if fault := _fault(weights, queries, keys, sink):
-                raise ModelError(
-                    f"{name} computes no attention weights that could be shown: what it returns for {kind.value} layer "
-                    f"{number} {fault}. Choose another model."
-                )
+            fault = _fault(weights, queries, keys, sink)
+            if fault and isinstance(weights, Tensor) and not weights.isfinite().all():
+                raise _cannot_be_shown(name, Place(kind, number), fault)
+            if fault or (changed and kind is Kind.ENCODER):
+                faults[Place(kind, number)] = fault or "is of another form for longer texts"
+    own = {
+        kind: {number: weights for number, weights in layers.items() if Place(kind, number) not in faults}
+        for kind, layers in returns.items()
+    }
+    own = {kind: layers for kind, layers in own.items() if layers}
+    if changed and not (own and changed <= set(network.get_encoder().modules())):
+        raise ModelError(f"{name} attends in another way to long texts than to short ones: choose another model.")
+    if not own:
+        raise _cannot_be_shown(name, *next(iter(faults.items())))
+    return own, _withheld(faults)
+
+
+def _cannot_be_shown(name: str, place: Place, fault: str) -> ModelError:
+    return ModelError(
+        f"{name} computes no attention weights that could be shown: what it returns for {place.kind.value} layer "
+        f"{place.layer} {fault}. Choose another model."
+    )
+
+
+def _withheld(faults: Mapping[Place, str]) -> tuple[Withheld, ...]:
+    """Return what is wrong with the layers of each kind, said once for all of them."""
+    found = []
+    for kind in dict.fromkeys(place.kind for place in faults):
+        layers = tuple(place.layer for place in faults if place.kind is kind)
+        found.append(Withheld(kind, layers, faults[Place(kind, layers[0])]))
+    return tuple(found)
 
 
 def _fault(weights: Any, queries: int, keys: int, sink: bool) -> str | None:
@@ -130,14 +185,12 @@ def sum_to_one(sums: Tensor, dtype: torch.dtype, sink: bool) -> bool:
     return bool((sums <= 1 + tolerance).all() and (sink or (sums >= 1 - tolerance).all()))
 
 
-def _stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[Place], name: str) -> dict[Kind, Stack]:
+def _stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[Place]) -> dict[Kind, Stack]:
+    """Return which layers attend, and with how many heads each; both are in the order in which they are called."""
     stacks = {}
     for kind, layers in own.items():
-        heads = {weights.shape[1] for weights in layers.values()}
-        if len(heads) > 1:
-            counts = ", ".join(map(str, sorted(heads)))
-            raise ModelError(f"The layers of {name} have different numbers of heads ({counts}): choose another model.")
-        stacks[kind] = Stack(tuple(place.layer for place in places if place.kind is kind), heads.pop())
+        numbers = (place.layer for place in places if place.kind is kind)
+        stacks[kind] = Stack.of({n: each.shape[1] for n, each in zip(numbers, layers.values(), strict=True)})
     return stacks
 
 
@@ -147,10 +200,10 @@ def _captured(network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mappi
         calls = recorded(network, inputs, ROWS)
     except Exception:  # whatever a model does that ours has not foreseen, there is another way
         return None
-    kinds = _matched([weights for _, weights in calls], own)
-    if kinds is None:
+    matched = _matched([weights for _, weights in calls], own)
+    if matched is None:
         return None
-    located = places_of([(call.module, kind) for (call, _), kind in zip(calls, kinds, strict=True)], network)
+    located = places_of([(call.module, place) for (call, _), place in zip(calls, matched, strict=True)], network)
     expected = {place: weights for (_, place), (_, weights) in zip(located, calls, strict=True) if place is not None}
     fusing = all(part._supports_sdpa for part in network.modules() if isinstance(part, PreTrainedModel))
     plain = all(_is_plain(call) for call, _ in calls)
@@ -176,16 +229,14 @@ def _is_plain(call: Attending) -> bool:
     )
 
 
-def _matched(calls: list[Tensor], own: Mapping[Kind, Mapping[int, Tensor]]) -> list[Kind | None] | None:
-    """Which kind each call is, by the model's own weights, which come in the same order; None if some are missing."""
-    left = {kind: list(layers.values()) for kind, layers in own.items()}
-    kinds = []
+def _matched(calls: list[Tensor], own: Mapping[Kind, Mapping[int, Tensor]]) -> list[Place | None] | None:
+    """Which layer each call is, by the model's own weights, which come in the same order; None if some are missing."""
+    left = {kind: list(layers.items()) for kind, layers in own.items()}
+    found = []
     for weights in calls:
-        kind = next((kind for kind, layers in left.items() if layers and _same(layers[0], weights)), None)
-        kinds.append(kind)
-        if kind is not None:
-            left[kind].pop(0)
-    return None if any(left.values()) else kinds
+        kind = next((kind for kind, layers in left.items() if layers and _same(layers[0][1], weights)), None)
+        found.append(None if kind is None else Place(kind, left[kind].pop(0)[0]))
+    return None if any(left.values()) else found
 
 
 def _hooked(
@@ -195,14 +246,14 @@ def _hooked(
     seen: list[tuple[Module, int, Tensor]],
 ) -> Way | None:
     """The model with hooks on the modules that first returned each of its weights, if it can do without them."""
-    kinds = {id(weights): kind for kind, layers in own.items() for weights in layers.values()}
+    places = {id(weights): Place(kind, number) for kind, layers in own.items() for number, weights in layers.items()}
     sources: dict[int, tuple[Module, int, Tensor]] = {}
     for module, index, tensor in seen:
-        if id(tensor) in kinds:
+        if id(tensor) in places:
             sources.setdefault(id(tensor), (module, index, tensor))
-    if len(sources) < len(kinds):
+    if len(sources) < len(places):
         return None
-    calls = places_of([(module, kinds[key]) for key, (module, _, _) in sources.items()], network)
+    calls = places_of([(module, places[key]) for key, (module, _, _) in sources.items()], network)
     expected = {place: sources[key][2] for key, (_, place) in zip(sources, calls, strict=True) if place}
     way = Hooked(network, calls, {module: index for module, index, _ in sources.values()})
     return way if _agrees(way, inputs, expected) else None
@@ -230,8 +281,9 @@ def _agrees(way: Way, inputs: Inputs, expected: Weights) -> bool:
 def _reads_together(way: Way, inputs: Inputs, stacks: Mapping[Kind, Stack]) -> bool:
     """Whether each of two texts that are read together gets the weights that it gets alone, in the last layers."""
     wanted = {
-        Place(kind, stack.layers[-1]): _part(range(stack.heads), lengths(kind, inputs)[0])
+        Place(kind, layers[-1]): _part(range(len(heads)), lengths(kind, inputs)[0])
         for kind, stack in stacks.items()
+        for layers, heads in stack.groups
     }
     other = {name: values.flip(1) for name, values in inputs.items()}
     try:

@@ -58,7 +58,7 @@ def to_json(result: Result) -> bytes:
 
 
 def to_npz(result: Result) -> bytes:
-    """The arrays `weights, layers, heads, query_tokens, key_tokens`, prefixed by the kind if there are several.
+    """The arrays `weights, layers, heads, query_tokens, key_tokens`, with `prefixes` if there are several records.
 
     What else is known stands in the array `record`, as the JSON of `to_json` without these.
     """
@@ -66,14 +66,28 @@ def to_npz(result: Result) -> bytes:
 
     fields = _fields(result)
     arrays: dict[str, Any] = {}
-    for record in fields["attention"]:
-        prefix = f"{record['kind']}_" if len(result.attention) > 1 else ""
+    for prefix, record in zip(
+        prefixes(attention.kind.value for attention in result.attention), fields["attention"], strict=True
+    ):
         arrays |= {prefix + name: record[name] for name in ARRAYS}
     rest = [{name: value for name, value in record.items() if name not in ARRAYS} for record in fields["attention"]]
     arrays[RECORD] = json_line(fields | {"attention": rest}).decode().rstrip()
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     return file.getvalue()
+
+
+def prefixes(kinds: Iterable[Any]) -> list[str]:
+    """Return what the names of each record's arrays begin with, by the records' kinds.
+
+    That is nothing if there is only one, the kind (`cross_`) if no other is of that kind, and else the kind and a
+    number from 0 (`decoder_1_`).
+    """
+    kinds = list(kinds)
+    if len(kinds) == 1:
+        return [""]
+    numbers = [f"{kinds[:place].count(kind)}_" if kinds.count(kind) > 1 else "" for place, kind in enumerate(kinds)]
+    return [f"{kind}_{number}" for kind, number in zip(kinds, numbers, strict=True)]
 
 
 def _fields(result: Result) -> dict[str, Any]:

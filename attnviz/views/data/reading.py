@@ -1,12 +1,13 @@
 """Results read back from data, ours or another program's: the inverse of `formats`."""
 
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any
 
 from attnviz.attention import Kind
 from attnviz.errors import RecordError
 from attnviz.views.data.archive import Archive
-from attnviz.views.data.formats import ARRAYS, RECORD, Result
+from attnviz.views.data.formats import ARRAYS, RECORD, Result, prefixes
 from attnviz.views.data.records import result_of
 
 
@@ -45,17 +46,29 @@ def _object(data: Any) -> Mapping[str, Any]:
 
 def _kinds_in(archive: Archive) -> list[dict[str, str]]:
     """Records without anything but their kinds, if the names of the arrays say these."""
-    return [{"kind": kind.value} for kind in Kind if f"{kind.value}_weights" in archive.names] or [{}]
+    found = (kind.value for kind in Kind for _ in range(_records_of(kind, archive)))
+    return [{"kind": kind} for kind in found] or [{}]
+
+
+def _records_of(kind: Kind, archive: Archive) -> int:
+    """Return how many records of a kind there are, by the names of their arrays."""
+    if f"{kind.value}_weights" in archive.names:
+        return 1
+    return next(number for number in count() if f"{kind.value}_{number}_weights" not in archive.names)
 
 
 def _with_arrays(records: list[Any], archive: Archive) -> list[Any]:
     """The records, each with its arrays, whose names begin with its kind."""
-    return [{**record, **_arrays(record, archive)} if isinstance(record, dict) else record for record in records]
+    kinds = [record.get("kind") if isinstance(record, dict) else None for record in records]
+    return [
+        {**record, **_arrays(record, prefix, archive)} if isinstance(record, dict) else record
+        for record, prefix in zip(records, prefixes(kinds), strict=True)
+    ]
 
 
-def _arrays(record: Mapping[str, Any], archive: Archive) -> dict[str, Any]:
-    prefixed = f"{record.get('kind')}_"
-    prefix = prefixed if f"{prefixed}weights" in archive.names else ""
+def _arrays(record: Mapping[str, Any], prefix: str, archive: Archive) -> dict[str, Any]:
+    usual = (prefix, f"{record.get('kind')}_", "")  # a single record may be named for its kind, or not
+    prefix = next((each for each in usual if f"{each}weights" in archive.names), "")
     there = [name for name in ARRAYS if prefix + name in archive.names]
     arrays = {name: archive.entries(prefix + name) for name in there if name != "weights"}
     if "weights" in there:

@@ -35,9 +35,14 @@ def result_of(values: Mapping[str, Any]) -> Result:
     saved = whole.needed("attention", whole.each("attention", fields))
     records = [_Record.of(Fields(own, f"record {number}")) for number, own in enumerate(saved, 1)]
     names = {record.kind: record.names for record in records}
-    if len(names) != max(1, len(records)):
+    held = {(record.kind, layer) for record in records for layer in record.layers}
+    apart = len(held) == sum(len(record.layers) for record in records)
+    if not records or not apart or any(record.names != names[record.kind] for record in records):
         there = ", ".join(record.kind.value for record in records) or "empty"
-        raise whole.wrong(f'"attention" is {there}: give it a record, or several, each of another kind.')
+        raise whole.wrong(
+            f'"attention" is {there}: give it a record, or several, each of another kind, or of other layers and the '
+            "same tokens."
+        )
     passages = Passages.of(whole, names)
     return Result(
         index=0,
