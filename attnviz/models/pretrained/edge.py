@@ -53,10 +53,11 @@ def translated(name: str, doing: str, kind: type[AttnvizError] = ModelError) -> 
     except AttnvizError:
         raise
     except Exception as error:
-        raise kind(f"{name} could not be {doing}: {_why(error)}") from error
+        raise kind(f"{name} could not be {doing}: {why(error)}") from error
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """Return what an error of a library means, as the end of a sentence."""
     said = str(error)
     if isinstance(error, MemoryError) or "out of memory" in said.lower() or "can't allocate memory" in said:
         return "the memory is too small for it. Try --dtype bfloat16, a shorter text or a smaller model."

@@ -20,6 +20,7 @@ from attnviz.errors import ModelError, UsageError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained.classes import class_for
 from attnviz.models.pretrained.edge import translated
+from attnviz.models.pretrained.towers import text_part
 from attnviz.text import visible
 
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -65,9 +66,7 @@ def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
     with translated(f"The tokenizer of {name}", "loaded"):
         tokenizer = AutoTokenizer.from_pretrained(folder, **where)
     _check_vocabulary(tokenizer, folder, name)
-    network: PreTrainedModel = whole.base_model  # type: ignore[assignment]  # mypy takes it for a parameter
-    if network.main_input_name != "input_ids":
-        raise ModelError(f"{name} reads no text but {network.main_input_name}: choose a text model.")
+    network = text_part(whole, name)
     _remember_nothing(network.config)
     writes = _is_complete(missing, whole, name) and whole.can_generate()
     start = _start(whole)

@@ -22,6 +22,7 @@ from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, accepte
 from attnviz.models.pretrained.positions import positions, vocabulary
 from attnviz.models.pretrained.reading import encode, encode_target, name_of
 from attnviz.models.pretrained.survey import sum_to_one, survey, trial_inputs
+from attnviz.models.pretrained.towers import told_what_it_reads
 from attnviz.models.pretrained.tracing import traced
 from attnviz.models.pretrained.writing import Writer, written_tokens
 from attnviz.models.reading import Passage, Reading, rows_among
@@ -42,7 +43,7 @@ class PretrainedModel(Model):
         self._start = loaded.start
         set_languages(self.tokenizer, loading.source_language, loading.target_language, name)
         self.precision = str(self.network.dtype).removeprefix("torch.")
-        with torch.inference_mode(), translated(name, "run"):
+        with torch.inference_mode(), told_what_it_reads(self.network, name):
             found = survey(self.network, name)
             read = positions(self.network, trial_inputs(self.network))
         self.sink, self.way, self._together = found.sink, found.way, found.together

@@ -1,0 +1,100 @@
+"""Which part of a network reads text: all of it, or one of two towers, the other of which looks at pictures or sounds."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn import Module
+from transformers import PreTrainedModel
+
+from attnviz.errors import AttnvizError, ModelError
+from attnviz.models.pretrained.edge import why
+from attnviz.models.pretrained.survey import trial_inputs
+from attnviz.text import visible
+
+_OTHERS = {
+    "pixel": "pictures",
+    "image": "pictures",
+    "visual": "pictures",
+    "vision": "pictures",
+    "bbox": "the places of words on a page",
+    "input_features": "sounds",
+    "input_values": "sounds",
+    "audio": "sounds",
+    "mel": "sounds",
+    "past_values": "series of numbers",
+    "query_embeds": "what another network has made",
+    "hidden_states": "what another network has made",
+}
+"""What a model reads beside or instead of text, by how the names of its parameters begin."""
+
+
+def text_part(whole: PreTrainedModel, name: str) -> PreTrainedModel:
+    """Return the network that computes the attention of a text, whatever else there is in a model.
+
+    Raises:
+        ModelError: it reads no text.
+    """
+    network: PreTrainedModel = whole.base_model  # type: ignore[assignment]  # mypy takes it for a parameter
+    owner = next((part for part in whole.modules() if hasattr(part, "get_text_features")), None)
+    if isinstance(owner, PreTrainedModel) and (tower := _called(owner)) is not None:
+        return tower
+    if network.main_input_name != "input_ids":
+        raise ModelError(f"{name} reads no text but {network.main_input_name}: choose a text model.")
+    return network
+
+
+def _called(owner: PreTrainedModel) -> PreTrainedModel | None:
+    """Return the part that a model runs to make what it compares with pictures, or sounds, of a text."""
+    called: list[PreTrainedModel] = []
+
+    def hook(module: Module, args: object, given: object) -> None:
+        if isinstance(module, PreTrainedModel):
+            called.append(module)
+
+    of_text: Callable[..., Any] = owner.get_text_features  # type: ignore[assignment]  # mypy takes it for a parameter
+    handles = [part.register_forward_pre_hook(hook, with_kwargs=True) for part in owner.modules() if part is not owner]
+    try:
+        with torch.inference_mode():
+            of_text(**{name: ids for name, ids in trial_inputs(owner).items() if name in _parameters(of_text)})
+    except Exception:  # it may want what has been made of other inputs
+        return None
+    finally:
+        for handle in handles:
+            handle.remove()
+    return called[0].base_model if called else None  # type: ignore[return-value]
+
+
+@contextmanager
+def told_what_it_reads(network: PreTrainedModel, name: str) -> Iterator[None]:
+    """Put what a network that cannot run on a text stops with into a sentence on what it is made for.
+
+    Raises:
+        ModelError: it stopped.
+    """
+    try:
+        yield
+    except AttnvizError:
+        raise
+    except Exception as error:
+        kind = f"{name} is a {visible(str(network.config.model_type))} model ({type(network).__name__})"
+        others = {
+            parameter: said
+            for parameter in _parameters(network.forward)
+            for part, said in _OTHERS.items()
+            if parameter.startswith(part)
+        }
+        if not others:
+            raise ModelError(f"{kind}, and could not be run on a few tokens: {why(error)}") from error
+        listed = ", ".join(dict.fromkeys(others.values()))
+        raise ModelError(
+            f"{kind}, which reads {listed} beside or instead of text ({', '.join(others)}), and does not run on a text "
+            f"alone: choose a text model. It stopped with {why(error)}"
+        ) from error
+
+
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    """Return the names of what a function takes."""
+    return list(inspect.signature(function).parameters)
