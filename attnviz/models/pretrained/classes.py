@@ -27,15 +27,19 @@ def class_for(config: PreTrainedConfig) -> Any:
     which the files may have what it takes to write, gets what transformers has for its type of model.
     """
     named = _named(config)
-    return _usual(config) if named is None or named in _among(MODEL_MAPPING, config) else named
+    if named is None or (named in _among(MODEL_MAPPING, config) and not hasattr(named, "get_text_features")):
+        return _usual(config)
+    return named
 
 
 def _named(config: PreTrainedConfig) -> type[PreTrainedModel] | None:
     """Return the class of the library that config.json says the files were saved from, if it is for such a config."""
     name = (config.architectures or [""])[0]
     found = getattr(transformers, name, None) if isinstance(name, str) and name.isidentifier() else None
-    fits = isinstance(found, type) and issubclass(found, PreTrainedModel) and _suits(found, config)
-    return found if fits else None
+    if not (isinstance(found, type) and issubclass(found, PreTrainedModel)):
+        return None
+    relatives = [known.config_class for known in _among(MODEL_MAPPING, config)]  # ShieldGemma 2 is a Gemma 3
+    return found if _suits(found, config) or found.config_class in relatives else None
 
 
 def _suits(known: type[PreTrainedModel], config: PreTrainedConfig) -> bool:

@@ -18,6 +18,8 @@ SILENT = 50
 _LONGEST = 300
 """Messages of libraries are cut to this many characters."""
 
+NO_MEMORY = "the memory is too small for it. Try --dtype bfloat16, a shorter text or a smaller model."
+
 _PACKAGES = ("sentencepiece", "tiktoken", "protobuf", "sacremoses", "fugashi", "jieba", "bitsandbytes", "einops")
 
 
@@ -60,7 +62,7 @@ def why(error: Exception) -> str:
     """Return what an error of a library means, as the end of a sentence."""
     said = str(error)
     if isinstance(error, MemoryError) or "out of memory" in said.lower() or "can't allocate memory" in said:
-        return "the memory is too small for it. Try --dtype bfloat16, a shorter text or a smaller model."
+        return NO_MEMORY
     missing = [package for package in _PACKAGES if re.search(rf"\b{package}\b", said, re.IGNORECASE)]
     if isinstance(error, ImportError) or (missing and "install" in said):
         package = missing[0] if missing else getattr(error, "name", None)

@@ -1,4 +1,4 @@
-"""Which part of a network reads text: all of it, or one of two towers, the other of which looks at pictures or sounds."""
+"""Which part of a network reads text: all of it, or one of two towers, the other of which is for pictures or sounds."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from torch.nn import Module
 from transformers import PreTrainedModel
 
 from attnviz.errors import AttnvizError, ModelError
-from attnviz.models.pretrained.edge import why
+from attnviz.models.pretrained.edge import NO_MEMORY, why
 from attnviz.models.pretrained.survey import trial_inputs
 from attnviz.text import visible
 
@@ -25,6 +25,7 @@ _OTHERS = {
     "audio": "sounds",
     "mel": "sounds",
     "past_values": "series of numbers",
+    "lang_ids": "the language of a text",
     "query_embeds": "what another network has made",
     "hidden_states": "what another network has made",
 }
@@ -86,12 +87,12 @@ def told_what_it_reads(network: PreTrainedModel, name: str) -> Iterator[None]:
             for part, said in _OTHERS.items()
             if parameter.startswith(part)
         }
-        if not others:
+        if not others or why(error) == NO_MEMORY:
             raise ModelError(f"{kind}, and could not be run on a few tokens: {why(error)}") from error
         listed = ", ".join(dict.fromkeys(others.values()))
         raise ModelError(
-            f"{kind}, which reads {listed} beside or instead of text ({', '.join(others)}), and does not run on a text "
-            f"alone: choose a text model. It stopped with {why(error)}"
+            f"{kind}, which reads {listed} beside or instead of text ({', '.join(others)}) and does not run on a text "
+            "alone: choose a text model."
         ) from error
 
 
