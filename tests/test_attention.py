@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from attnviz.attention import AVERAGE, Attention, Axes, Kind, Selection, Word, ranges
+from attnviz.attention import AVERAGE, Attention, Axes, Kind, Selection, Word, mean_of, ranges
 from attnviz.errors import RecordError, UsageError
 from attnviz.text import Token
 
@@ -289,3 +289,37 @@ class TestSelection:
         with pytest.raises(UsageError) as raised:
             of(Selection(**{f"{axis}s": (0, index)}), count, "some model")
         assert str(raised.value) == f"There is no {axis} {index}: some model has {there.format(axis)}."
+
+
+UNEVEN = [((0, 3), (0, 1)), ((1, 2), (0, 1, 2))]
+
+
+class TestSelectionAmongGroups:
+    def test_nothing_wanted_is_everything(self) -> None:
+        assert Selection().groups_of(UNEVEN, "m") == UNEVEN
+
+    def test_layers_are_taken_from_the_groups_that_have_them(self) -> None:
+        assert Selection(layers=(2, 3)).groups_of(UNEVEN, "m") == [((3,), (0, 1)), ((2,), (0, 1, 2))]
+        assert Selection(layers=(2,)).groups_of(UNEVEN, "m") == [((2,), (0, 1, 2))]
+
+    def test_heads_alone_leave_out_layers_that_lack_them(self) -> None:
+        assert Selection(heads=(2,)).groups_of(UNEVEN, "m") == [((1, 2), (2,))]
+        assert Selection(heads=(2, 1)).groups_of(UNEVEN, "m") == [((0, 3), (1,)), ((1, 2), (2, 1))]
+
+    def test_a_named_layer_that_lacks_a_head_is_refused_with_those_that_have_it(self) -> None:
+        with pytest.raises(UsageError) as raised:
+            Selection(layers=(2, 3), heads=(2,)).groups_of(UNEVEN, "some model")
+        assert str(raised.value) == (
+            "There is no head 2 in layer 3 of some model, which has heads 0 to 1: layers 1-2 have it."
+        )
+
+
+def test_the_mean_of_records_of_several_groups_of_layers_counts_every_head_once() -> None:
+    weights = softmaxed(2, 3, QUERIES, KEYS)
+    few = axes(layers=(0,), heads=(0, 1)).filled(weights[:1, :2])
+    many = axes(layers=(1,), heads=(0, 1, 2)).filled(weights[1:])
+    mean = mean_of([few, many])
+    assert (mean.layers, mean.heads) == ((AVERAGE,), (AVERAGE,))
+    every = np.concatenate([weights[0, :2], weights[1]])
+    assert_allclose(mean.weights[0, 0], every.mean(0), atol=1e-6)
+    assert mean.notes == ("mean over layers 0, heads 0-1; layers 1, heads 0-2",)

@@ -13,6 +13,7 @@ from attnviz.errors import ModelError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from attnviz.models.base import Stack
     from attnviz.models.catalogue import Entry
 
 _FORMATS = _TABLE, _JSON = "table", "json"
@@ -69,10 +70,16 @@ def _fields(entry: "Entry") -> dict[str, object]:
         "purpose": entry.purpose,
         "engine": entry.engine.value,
         "bytes": entry.size,
-        "attention": {kind.value: {"layers": len(s.layers), "heads": s.heads} for kind, s in entry.stacks.items()},
+        "attention": {kind.value: _of_stack(stack) for kind, stack in entry.stacks.items()},
         "parameters": entry.parameters,
         "positions": entry.positions,
     }
+
+
+def _of_stack(stack: "Stack") -> dict[str, object]:
+    """How many layers and heads there are, and where these differ, how many each layer has."""
+    differing = {"heads_by_layer": stack.counts} if stack.fewer else {}
+    return {"layers": len(stack.layers), "heads": stack.heads, **differing}
 
 
 def _table(entries: Sequence["Entry"]) -> "Table":
@@ -89,7 +96,7 @@ def _table(entries: Sequence["Entry"]) -> "Table":
     table.add_column("what for", overflow="fold")
     for entry in entries:
         layers = " + ".join(str(len(stack.layers)) for stack in entry.stacks.values())
-        heads = " + ".join(str(stack.heads) for stack in entry.stacks.values())
+        heads = " + ".join("/".join(map(str, sorted({*stack.counts}))) for stack in entry.stacks.values())
         facts = layers, heads, _in_megabytes(entry.size), entry.engine.value
         table.add_row(Text(visible(entry.name)), *facts, Text(visible(entry.purpose)))
     return table

@@ -39,11 +39,16 @@ class Stack:
         return cls(tuple(heads), most, {layer: count for layer, count in heads.items() if count < most})
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """How many heads each of the layers has."""
+        return tuple(self.fewer.get(layer, self.heads) for layer in self.layers)
+
+    @property
     def groups(self) -> list[LayerGroup]:
         """The layers that have the same heads, and these, in the order of the first layer of each."""
         found: dict[int, list[int]] = {}
-        for layer in self.layers:
-            found.setdefault(self.fewer.get(layer, self.heads), []).append(layer)
+        for layer, heads in zip(self.layers, self.counts, strict=True):
+            found.setdefault(heads, []).append(layer)
         return [(tuple(layers), tuple(range(heads))) for heads, layers in found.items()]
 
 

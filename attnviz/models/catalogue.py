@@ -10,7 +10,7 @@ from attnviz.errors import ModelError
 from attnviz.models import builtin, hub
 from attnviz.models.base import Card, Stack
 from attnviz.models.checkpoint.recognition import recognized
-from attnviz.models.configuration import UnsupportedError, configuration
+from attnviz.models.configuration import UnsupportedError, configuration, heads_by_layer
 from attnviz.models.registry import MINILM, minilm
 
 _MOST = 10_000  # layers or heads; a config that says more is damaged
@@ -110,4 +110,5 @@ def _stack(config: Mapping[str, Any], layers: tuple[str, ...], heads: tuple[str,
     counts: list[Any] = [next((config[key] for key in keys if key in config), None) for keys in (layers, heads)]
     if not all(isinstance(count, int) and 0 < count < _MOST for count in counts):
         return None
-    return Stack(tuple(range(counts[0])), counts[1])
+    own = heads_by_layer(config)
+    return Stack.of({layer: own.get(layer, counts[1]) for layer in range(counts[0])})

@@ -42,3 +42,15 @@ def json_object(path: Path) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise ModelError(f"{path} holds no JSON object.")
     return found
+
+
+def heads_by_layer(config: Mapping[str, Any]) -> dict[int, int]:
+    """Return how many heads each layer has that has a number of its own, by its number; none in most models."""
+    named, special = config.get("num_attention_heads_per_layer"), config.get("per_layer_config")
+    counts = dict(enumerate(named)) if isinstance(named, list) else {}
+    if isinstance(special, dict):
+        own = {
+            layer: values.get("num_attention_heads") for layer, values in special.items() if isinstance(values, dict)
+        }
+        counts |= {int(layer): heads for layer, heads in own.items() if str(layer).isdecimal()}
+    return {layer: heads for layer, heads in counts.items() if isinstance(heads, int) and heads > 0}

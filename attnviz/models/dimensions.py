@@ -12,7 +12,7 @@ from attnviz.models import builtin, hub
 from attnviz.models.checkpoint.families import FAMILIES
 from attnviz.models.checkpoint.keys import Key, integer, table
 from attnviz.models.checkpoint.tensors import tensors
-from attnviz.models.configuration import CONFIG, configuration
+from attnviz.models.configuration import CONFIG, configuration, heads_by_layer
 from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.registry import ALIASES, MINILM, minilm
 from attnviz.reference.costs import Dimensions, additive, multi_head
@@ -153,6 +153,12 @@ def _stack(config: Mapping[str, Any], side: Kind | None = None) -> dict[str, Any
                 f"The {CONFIG} of this {visible(config['model_type'])} model does not say the {name} of its attention "
                 f"({', '.join(keys[name].names)}): give --d-model, --heads and --layers yourself."
             )
+    if len(counts := sorted({found["heads"], *heads_by_layer(config).values()})) > 1:
+        raise ModelError(
+            f"The layers of this {visible(config['model_type'])} model have different numbers of heads "
+            f"({', '.join(map(str, counts))}), which is not counted here: give the numbers of one of them, as in "
+            "--d-model 4096 --heads 32 --layers 32."
+        )
     if config.get("multi_query") is True and not config.get("new_decoder_architecture"):  # GPT-BigCode, Falcon
         found["key_heads"] = 1
     if (kinds := config.get("layer_types")) and isinstance(kinds, list):

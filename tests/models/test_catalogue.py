@@ -81,6 +81,17 @@ def test_a_checkpoint_that_the_reference_runs_is_measured(cache: Path) -> None:
             | {"encoder_attention_heads": 5, "decoder_attention_heads": 7},
             {Kind.ENCODER: Stack((0, 1, 2), 5), Kind.DECODER: Stack((0,), 7)},
         ),
+        (
+            {"model_type": "laguna", "architectures": ["LagunaForCausalLM"]}
+            | {"num_hidden_layers": 3, "num_attention_heads": 5, "num_attention_heads_per_layer": [5, 7, 5]},
+            {Kind.DECODER: Stack((0, 1, 2), 7, {0: 5, 2: 5})},
+        ),
+        (
+            {"model_type": "step3p7_text", "architectures": ["XForCausalLM"]}
+            | {"num_hidden_layers": 3, "num_attention_heads": 5}
+            | {"per_layer_config": {"1": {"num_attention_heads": 7}}},
+            {Kind.DECODER: Stack((0, 1, 2), 7, {0: 5, 2: 5})},
+        ),
         ({"model_type": "unheard of"}, {}),
     ],
 )

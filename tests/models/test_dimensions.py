@@ -190,6 +190,16 @@ def test_of_a_model_that_sees_and_reads_the_reader_is_counted(described: Callabl
         ({"model_type": "bert", "hidden_size": -1}, "hidden_size is -1"),
         ({"text_config": 7}, "text_config is 7"),
         ({"kv_lora_rank": 13}, "latent vector"),
+        (
+            {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 6}
+            | {"num_attention_heads_per_layer": [6, 2]},
+            r"different numbers of heads \(2, 6\)",
+        ),
+        (
+            {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 6}
+            | {"per_layer_config": {"1": {"num_attention_heads": 2}}},
+            r"different numbers of heads \(2, 6\)",
+        ),
         ({"hidden_size": "\x1b[31m"}, "hidden_size is '.*31m'"),
     ],
 )
