@@ -25,8 +25,8 @@ class OneFile:
         if self._only:
             raise UsageError(
                 f"{self._path} names one file, but there are several: {self._only.file_name}, {artifact.file_name} … "
-                "Choose one text, one format and one picture (--layout grid, of one kind, of layers that have the same heads), "
-                "or let -o name a folder."
+                "Choose one text, one format and one picture (--layout grid, of one kind and of layers that have the "
+                "same heads), or let -o name a folder."
             )
         self._only = artifact
 

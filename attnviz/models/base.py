@@ -61,7 +61,7 @@ class Withheld:
     reason: str
 
     def __str__(self) -> str:
-        some = f"layer{'s' * (len(self.layers) > 1)} {ranges(self.layers)}"
+        some = f"layer {self.layers[0]} is" if len(self.layers) == 1 else f"layers {ranges(self.layers)} are"
         return f"{self.kind.value} {some} not shown: what the model returns there {self.reason}"
 
 
@@ -79,7 +79,7 @@ class Card:
     """What can be said of a model without running it.
 
     `positions` is how many tokens it can read (None without limit), `config` its shape as its own files have it,
-    `remarks` what else is to be said of it.
+    `withheld` what attends too but is not shown.
     """
 
     name: str
@@ -89,12 +89,11 @@ class Card:
     positions: int | None
     config: Mapping[str, Any]
     withheld: tuple[Withheld, ...] = ()
-    remarks: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be said wherever its weights are shown."""
-        return (*self.remarks, *map(str, self.withheld))
+        return tuple(map(str, self.withheld))
 
     @property
     def translates(self) -> bool:
@@ -114,11 +113,11 @@ class Card:
             UsageError: such a kind is asked for, or such a layer of a kind that is.
         """
         for one in self.withheld:
-            asked = select.kinds is None or one.kind in select.kinds
-            whole = one.kind not in self.stacks and select.kinds is not None
-            if asked and (whole or any(layer in one.layers for layer in select.layers or ())):
-                there = "; ".join(f"{kind.value} layers {ranges(s.layers)}" for kind, s in self.stacks.items())
-                raise UsageError(f"{self.name} has {one}. What can be shown: {there}.")
+            named = one.kind in (select.kinds or ())
+            asked = any(layer in one.layers for layer in select.layers or ()) and (named or select.kinds is None)
+            if asked if one.kind in self.stacks else named:
+                there = "; ".join(f"{kind.value} layers {ranges(stack.layers)}" for kind, stack in self.stacks.items())
+                raise UsageError(f"Of {self.name}, {one}. What can be shown: {there}.")
 
 
 class Model(ABC):

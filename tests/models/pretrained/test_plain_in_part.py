@@ -151,15 +151,24 @@ def test_what_is_not_plain_is_said_with_every_record_and_refused_by_name(folders
     records = model.attend(TEXT, target=TARGET)
     assert [one.kind for one in records] == [Kind.DECODER, Kind.CROSS]
     for record in records:
-        assert record.notes[0].startswith("encoder layers 0-1 not shown: what the model returns there has the shape")
-    with pytest.raises(UsageError, match=r"led has encoder layers 0-1 not shown: .*shown: decoder layers 0-1; cross"):
+        assert record.notes[0].startswith(
+            "encoder layers 0-1 are not shown: what the model returns there has the shape"
+        )
+    with pytest.raises(
+        UsageError, match=r"Of led, encoder layers 0-1 are not shown: .*shown: decoder layers 0-1; cross"
+    ):
         model.attend(TEXT, target=TARGET, select=Selection(kinds=(Kind.ENCODER,)))
+
+
+def test_a_layer_is_that_of_the_kinds_that_are_shown(folders: Callable[[str], Path]) -> None:
+    records = load("led", folders("led"), Loading()).attend(TEXT, target=TARGET, select=Selection(layers=(1,)))
+    assert [(one.kind, one.layers) for one in records] == [(Kind.DECODER, (1,)), (Kind.CROSS, (1,))]
 
 
 def test_single_layers_that_are_not_plain_are_refused_by_number(folders: Callable[[str], Path]) -> None:
     model = load("funnel", folders("funnel"), Loading())
     with pytest.raises(
-        UsageError, match=r"funnel has encoder layer 2 not shown: .* What can be shown: encoder layers 0"
+        UsageError, match=r"Of funnel, encoder layer 2 is not shown: .* What can be shown: encoder layers 0"
     ):
         model.attend(TEXT, select=Selection(layers=(0, 2)))
     (found,) = model.attend(TEXT, select=Selection(layers=(3,)))
