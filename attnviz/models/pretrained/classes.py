@@ -20,13 +20,13 @@ from transformers.models.auto.modeling_auto import (
 )
 
 
-def class_for(config: PreTrainedConfig) -> Any:
+def class_for(config: PreTrainedConfig, *, own_code: bool) -> Any:
     """Return the class that computes all the attention of a model, and writes if such a model can.
 
-    It is the one that the config names. One that names no class, one of the model's own code, or a bare network, around
-    which the files may have what it takes to write, gets what transformers has for its type of model.
+    It is the one that the config names. One that names no class, one of the model's `own_code` if that may run, or a
+    bare network, around which the files may have what it takes to write, gets what transformers has for its type.
     """
-    named = _named(config)
+    named = None if own_code and getattr(config, "auto_map", None) else _named(config)
     if named is None or (named in _among(MODEL_MAPPING, config) and not hasattr(named, "get_text_features")):
         return _usual(config)
     return named

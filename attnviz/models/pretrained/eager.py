@@ -53,8 +53,10 @@ def _layers(weights: Sequence[Any] | None, network: PreTrainedModel) -> dict[int
 
 
 def _causal(layers: Iterable[Any]) -> bool:
-    """Whether no query has looked at a key after it."""
-    return all(not layer.triu(1).any() for layer in layers if isinstance(layer, Tensor) and layer.ndim > 1)
+    """Whether no query has looked at a key after it, where the keys are the queries."""
+    there = [layer for layer in layers if isinstance(layer, Tensor) and layer.ndim > 1]
+    square = [layer for layer in there if layer.shape[-1] == layer.shape[-2]]
+    return all(not layer.triu(1).any() for layer in square or there)
 
 
 @dataclass(frozen=True)

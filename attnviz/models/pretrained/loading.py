@@ -79,7 +79,7 @@ def _load_whole(folder: Path, loading: Loading, where: dict[str, bool]) -> tuple
     """The network with all that stands around it, and the names of the parameters that the files lack."""
     device, dtype = _device(loading.device), _dtype(loading.dtype)
     config = AutoConfig.from_pretrained(folder, **where)
-    whole, info = class_for(config).from_pretrained(
+    whole, info = class_for(config, own_code=loading.trust_remote_code).from_pretrained(
         folder,
         config=config,
         dtype=dtype,

@@ -39,6 +39,9 @@ from attnviz.models.pretrained.positions import vocabulary
 TOKENS, TARGET_TOKENS = 7, 5
 """How many tokens the model is tried on; none of them many, so that it takes no time, and not the same number."""
 
+LONGER = 139
+"""How many tokens are read where it is asked which layers attend in another way to longer texts."""
+
 ROWS = 3
 """How many query rows there are in a block while it is tried."""
 
@@ -84,7 +87,12 @@ def survey(network: PreTrainedModel, name: str) -> Survey:
             returns = returned(network, inputs)
         sink = any("sink" in parameter for parameter, _ in network.named_parameters())
         changed = set(network.modules()) - parts
-        own, withheld = _sorted_out(returns, inputs, sink, changed, network, name)
+        faults = _faults(returns, inputs, sink, name)
+        if faults:  # then other layers may be plain only as long as texts are short
+            faults |= _faults_of_longer(network, sink, name)
+        if changed:
+            faults |= _changing(returns, changed, network, name)
+        own, withheld = _plain(returns, faults, name), _withheld(faults)
         way = _captured(network, inputs, own) or _hooked(network, inputs, own, seen)
         way = way or Returned(network, tuple(Place(kind, number) for kind, layers in own.items() for number in layers))
         stacks = _stacks(own, way.places)
@@ -92,10 +100,10 @@ def survey(network: PreTrainedModel, name: str) -> Survey:
     return Survey(stacks, sink, way, together, withheld, changes=bool(changed))
 
 
-def trial_inputs(network: PreTrainedModel) -> Inputs:
+def trial_inputs(network: PreTrainedModel, tokens: int = TOKENS) -> Inputs:
     """A few ordinary tokens, and for the decoder of an encoder-decoder a few others."""
     size = _common_vocabulary(network)
-    inputs = {"input_ids": _spread(size, TOKENS, network.device)}
+    inputs = {"input_ids": _spread(size, tokens, network.device)}
     inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
     if decodes(network):
         inputs["decoder_input_ids"] = _spread(size, TARGET_TOKENS, network.device)
@@ -114,21 +122,12 @@ def _common_vocabulary(network: PreTrainedModel) -> int:
     return min((size for size in sizes if size is not None), default=128)
 
 
-def _sorted_out(
-    returns: Mapping[Kind, Mapping[int, Any]],
-    inputs: Inputs,
-    sink: bool,
-    changed: set[Module],
-    network: PreTrainedModel,
-    name: str,
-) -> tuple[dict[Kind, dict[int, Tensor]], tuple[Withheld, ...]]:
-    """Return which of the weights that a model returns are plain ones, and what is wrong with the others.
+def _faults(returns: Mapping[Kind, Mapping[int, Any]], inputs: Inputs, sink: bool, name: str) -> dict[Place, str]:
+    """Return what is wrong with those of the weights that a model returns that are no plain ones.
 
     Raises:
-        ModelError: none are, or some are no numbers.
+        ModelError: some are no numbers.
     """
-    if not returns:
-        raise ModelError(f"{name} computes no attention weights, so there is nothing to show: choose another model.")
     faults: dict[Place, str] = {}
     for kind, layers in returns.items():
         queries, keys = lengths(kind, inputs)
@@ -136,18 +135,50 @@ def _sorted_out(
             fault = _fault(weights, queries, keys, sink)
             if fault and isinstance(weights, Tensor) and not weights.isfinite().all():
                 raise _cannot_be_shown(name, Place(kind, number), fault)
-            if fault or (changed and kind is Kind.ENCODER):
-                faults[Place(kind, number)] = fault or "is of another form for longer texts"
+            if fault:
+                faults[Place(kind, number)] = fault
+    return faults
+
+
+def _faults_of_longer(network: PreTrainedModel, sink: bool, name: str) -> dict[Place, str]:
+    """Return what is wrong with the weights of a longer text, if the model reads one."""
+    try:
+        inputs = trial_inputs(network, LONGER)
+        return _faults(returned(network, inputs), inputs, sink, name)
+    except Exception:  # there are no positions for so many, or no numbers come of them
+        return {}
+
+
+def _changing(
+    returns: Mapping[Kind, Mapping[int, Any]], changed: set[Module], network: PreTrainedModel, name: str
+) -> dict[Place, str]:
+    """Return what is wrong with the encoder of a model that has become another by reading a short text.
+
+    Raises:
+        ModelError: more than its encoder has.
+    """
+    if Kind.CROSS not in returns or not changed <= set(network.get_encoder().modules()):
+        raise ModelError(f"{name} attends in another way to long texts than to short ones: choose another model.")
+    return {Place(Kind.ENCODER, number): "is of another form for longer texts" for number in returns[Kind.ENCODER]}
+
+
+def _plain(
+    returns: Mapping[Kind, Mapping[int, Any]], faults: Mapping[Place, str], name: str
+) -> dict[Kind, dict[int, Tensor]]:
+    """Return those weights with which nothing is wrong.
+
+    Raises:
+        ModelError: there are none.
+    """
+    if not returns:
+        raise ModelError(f"{name} computes no attention weights, so there is nothing to show: choose another model.")
     own = {
         kind: {number: weights for number, weights in layers.items() if Place(kind, number) not in faults}
         for kind, layers in returns.items()
     }
-    own = {kind: layers for kind, layers in own.items() if layers}
-    if changed and not (own and changed <= set(network.get_encoder().modules())):
-        raise ModelError(f"{name} attends in another way to long texts than to short ones: choose another model.")
-    if not own:
+    if not any(own.values()):
         raise _cannot_be_shown(name, *next(iter(faults.items())))
-    return own, _withheld(faults)
+    return {kind: layers for kind, layers in own.items() if layers}
 
 
 def _cannot_be_shown(name: str, place: Place, fault: str) -> ModelError:
