@@ -71,9 +71,11 @@ class Meeting:
         bias = np.zeros_like(sizes) if trace.bias is None else trace.bias[head]
         largest = (sizes + np.abs(bias)).max(where=numbers.masked > HIDDEN, initial=0)
         off = ROUNDING * (1 + largest)
+        summing = ROUNDING * len(sizes) ** 0.5  # what so many roundings at random come to
+        mixed_off = (off + summing) * (numbers.weights @ np.abs(numbers.values))  # [d]
         return bool(
             np.allclose(numbers.weights, self.weights[head], rtol=off, atol=_NOTHING)
-            and (np.abs(numbers.mixed - self.mixed[head]) <= off * (numbers.weights @ np.abs(numbers.values))).all()
+            and (np.abs(numbers.mixed - self.mixed[head]) <= mixed_off).all()
         )
 
     def _readings(self, scores: Reals, unasked: Reals) -> Iterator[Trace]:
@@ -90,8 +92,8 @@ class Meeting:
                 products, gained = (each - _mean(each, visible) for each in (products, gained))
                 unasked = _lifted(unasked, visible, self.weights.shape[1])
             given = _largest(np.abs(scores) + np.abs(unasked), visible), _largest(sizes, visible)  # [heads, 1] each
-            own = (np.where(visible, each, 0) for each in (products, gained))
-            if (scale := _factor(self.query.shape[-1], *own, *given)) is not None:
+            met, more = (np.where(visible, each, 0) for each in (products, gained))
+            if (scale := _factor(self.query.shape[-1], met, more, *given)) is not None:
                 yield self._with(scale, unasked)
 
     def _with(self, scale: float, added: Reals) -> Trace:

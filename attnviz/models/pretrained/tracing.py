@@ -51,7 +51,7 @@ def traced(name: str, way: Way, inputs: Inputs, place: Place, heads: int, query:
     weights = torch.from_numpy(met.weights)[None, :, None]
     check(place, Piece(tuple(range(heads)), range(query, query + 1), range(weights.shape[-1]), weights))
     if (trace := met.explanation() or met.plain()) is None:
-        raise _refused(name, place, "its attention function mixes the values by other weights than it returns")
+        raise _refused(name, place, "what it puts out is not its values mixed by the weights that it returns")
     return trace
 
 
@@ -108,6 +108,11 @@ def _of_own_code(
     name: str, way: Hooked | Returned, inputs: Inputs, place: Place, heads: int, query: int, check: Take
 ) -> Trace:
     """What one query meets in a layer of a model that attends with code of its own, seen while that code runs."""
+    if way.network.dtype.itemsize < 4:
+        raise UsageError(
+            f"{name} attends with code of its own, and in half precision nobody can tell whether an explanation is "
+            "right: use --dtype float32."
+        )
     part = Part(tuple(range(heads)), (range(lengths(place.kind, inputs)[0]),))
     if (number := _softmax_of(way, place, heads)) is None:
         raise _refused(name, place, "no softmax in it gives its weights")
@@ -142,15 +147,10 @@ def _explained(
     heads, keys = weights.shape
     assert around.softmax is not None
     scores, made = (each.reshape(heads, -1, each.shape[-1]) for each in (around.softmax.given, around.softmax.made))
-    if made.dtype.itemsize < 4 or (around.before and around.before[-1].left.dtype.itemsize < 4):
-        raise UsageError(
-            f"{name} attends with code of its own, and in half precision nobody can tell whether an explanation is "
-            "right: use --dtype float32."
-        )
     mixing = (step for step in around.after if step.left.shape == made[..., :keys].shape)
     mixture = next((step for step in mixing if torch.equal(step.left, made[..., :keys])), None)
     if mixture is None:
-        raise _refused(name, place, "it does not mix values by its weights alone")
+        raise _refused(name, place, "no matrix product mixes values by its weights")
     for product in around.before:
         if product.made.shape == (heads, made.shape[1], keys):
             met = Meeting(
@@ -165,7 +165,7 @@ def _explained(
             )
             if (trace := met.explanation()) is not None:
                 return trace
-    raise _refused(name, place, "its scores are more than one product of query and key, scaled, and what is added")
+    raise _refused(name, place, "its scores are not a matrix product of queries and keys, scaled, with something added")
 
 
 def _softmax_of(way: Hooked | Returned, place: Place, heads: int) -> int | None:

@@ -1,7 +1,7 @@
 """Every softmax of a run, and every batch of products, whatever code a model computes them with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -93,7 +93,7 @@ class Around:
             if self._count <= self.number:
                 self.before.append(step)
             elif self._count == self.number + 1:
-                self.after.append(step)
+                self.after.append(replace(step, made=step.made.clone()))  # some models add to it in its place
             return
         if self._count < self.number:
             self.before.clear()
