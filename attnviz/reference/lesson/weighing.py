@@ -98,7 +98,8 @@ def _bias(trace: Trace, bias: Reals, numbers: Numbers) -> Step:
             "What is added to the scores",
             "s_j ← s_j + b_j",
             "This model adds a number to each score; each head may have its own. Most models that do so tell order by "
-            "it: how far away a key is (ALiBi, T5), or how that fits what query and key hold (DeBERTa, XLNet).",
+            "it: where a key stands or how far away it is (ALiBi, T5), or how that fits what query and key hold "
+            "(DeBERTa, XLNet).",
             (Quantity("bias", "bias", bias, BY_KEY), biased),
         )
     return Step(
