@@ -51,8 +51,8 @@ def explained(model: Model, reading: Reading, place: Place, what_if: WhatIf) -> 
 
 
 _NOTHING_BESIDE = (
-    "This model runs through transformers: only what its attention function is given can be shown, queries, keys and "
-    "values, but not what they are made from, nor what becomes of the result.",
+    "This model runs through transformers: queries, keys and values are shown as they meet, but not what they are made "
+    "from, nor what becomes of the result.",
 )
 
 

@@ -188,12 +188,16 @@ def masked(scores: Array, allowed: Array | None) -> Array:
     return xp.where(allowed, scores, xp.asarray(-math.inf, dtype=scores.dtype, device=scores.device))
 
 
-def weights_of(scores: Array, allowed: Array | None) -> Array:
+def weights_of(scores: Array, allowed: Array | None, sink: Array | None = None) -> Array:
     """Softmax over the keys that the mask allows; the others are -∞ before it, so that rows still sum to 1.
 
-    A row in which nothing is allowed has no softmax: it comes out as NaN.
+    A row in which nothing is allowed has no softmax: it comes out as NaN. A `sink` [..., q] is one score more, of no
+    key, so that rows sum to less than 1 by its share (gpt-oss, 2025).
     """
-    return softmax(masked(scores, allowed))  # [..., q, k]
+    if sink is None:
+        return softmax(masked(scores, allowed))  # [..., q, k]
+    with_sink = namespace(scores).concat([masked(scores, allowed), sink[..., None]], axis=-1)  # [..., q, k + 1]
+    return softmax(with_sink)[..., :-1]
 
 
 def attention(

@@ -28,8 +28,8 @@ class Trace:
     and keys, `turned_query` and `turned_keys` are what meets, and `turn` does it. `parameters` are the learned arrays
     of the attention; its queries are made from `input`, its keys and values from `context`. `embedding` has what the
     query's token begins with, by name, and `added` what each part of the layer adds to the residual stream; `part` is
-    the name of this attention among them, and `passed` what goes on after it. `weights` are the model's own where they
-    do not follow from the rest.
+    the name of this attention among them, and `passed` what goes on after it. A `sink` is a score that belongs to no
+    key and takes its share in softmax. `weights` are the model's own where they do not follow from the rest.
     """
 
     position: int  # of the query
@@ -44,6 +44,7 @@ class Trace:
     turn: Turn | None = None
     bias: Array | None = None  # [heads, keys]
     allowed: Array | None = None  # [keys]
+    sink: Array | None = None  # [heads]
     mixed: Array | None = None  # [heads, d]
     parameters: Parameters | None = None
     input: Array | None = None  # [width]

@@ -284,6 +284,67 @@ def test_the_online_softmax_comes_to_the_same_weights_and_sum(shape: Config, til
     assert_allclose(told["running_output"].array[-1], Numbers.of(trace, 5).mixed, atol=1e-5)
 
 
+def sunk() -> tuple[Trace, np.ndarray, float]:
+    """A trace whose head 2 has a sink of score 0.7, the scores of its keys, and what softmax divides by."""
+    trace, _, _ = run(Config(width=WIDTH, layers=LAYERS, heads=HEADS, **SHAPES["causal"]), 1, 4)
+    scores = Numbers.of(trace, 2).masked.astype(float)
+    return (
+        replace(trace, sink=np.linspace(-3, 0.7, 3)[[0, 1, 2, 0, 1, 2]]),
+        scores,
+        math.exp(0.7) + np.exp(scores).sum(),
+    )
+
+
+def test_a_sink_is_a_term_of_softmax_that_belongs_to_no_token() -> None:
+    trace, scores, total = sunk()
+    steps = list(head_steps(trace, 1, 2, NAMES))
+    explained = quantities(trace, 2)
+    assert_allclose(explained["weights"].array, np.exp(scores) / total, atol=1e-6)
+    assert_allclose(explained["sink_share"].array, math.exp(0.7) / total, atol=1e-6)
+    assert_allclose(explained["sum_of_weights"].array + explained["sink_share"].array, 1, atol=1e-6)
+    assert "w_j = exp(s_j) / (exp(sink) + Σ_k exp(s_k))" in [step.formula for step in steps]
+    assert not any("sums to 1" in step.why for step in steps)
+
+
+@pytest.mark.parametrize("tile", [1, 3, 11])
+def test_a_sink_takes_its_share_in_what_is_compared_as_well(tile: int) -> None:
+    trace, scores, total = sunk()
+    with_sink = compared(trace, 2, tile=tile, no_mask=True, no_scale=True)
+    bare = np.exp(Numbers.of(trace, 2).biased.astype(float))
+    assert_allclose(with_sink["recomputed_weights"].array, np.exp(scores) / total, atol=1e-6)
+    assert_allclose(with_sink["running_output"].array[-1], Numbers.of(trace, 2).mixed, atol=1e-5)
+    assert_allclose(with_sink["weights_without_mask"].array[1], bare / (math.exp(0.7) + bare.sum()), atol=1e-6)
+    unscaled = np.exp(scores / trace.scale)
+    assert_allclose(with_sink["weights_without_scale"].array[1], unscaled / (math.exp(0.7) + unscaled.sum()), atol=1e-6)
+
+
+def test_of_a_model_of_which_only_the_sum_is_known_no_bias_is_said_to_be_for_distances() -> None:
+    trace, _, _ = run(Config(width=WIDTH, layers=LAYERS, heads=HEADS, **SHAPES["alibi"]), 1, 4)
+    for parameters, formula, name in (
+        (trace.parameters, "s_j ← s_j + b(j − i)", "position_bias"),
+        (None, "s_j ← s_j + b_j", "bias"),
+    ):
+        known = replace(trace, parameters=parameters)
+        assert formula in [step.formula for step in head_steps(known, 1, 2, NAMES)]
+        assert_array_equal(quantities(known, 2)[name].array, trace.bias[2])
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        (range(0, 5), "A model that writes must not look ahead"),
+        (range(2, 7), "This layer looks back no further than a window."),
+        (range(2, 5), "no further than a window, or sees a part of the text only"),
+        (range(0, 6), "no further than a window, or sees a part of the text only"),  # an encoder's window at the start
+        ((0, 4, 5, 6), "no further than a window, or sees a part of the text only"),
+    ],
+)
+def test_why_keys_are_hidden_is_said_as_far_as_it_follows_from_which_are(seen: Any, why: str) -> None:
+    trace, _, _ = run(Config(width=WIDTH, layers=LAYERS, heads=HEADS, **SHAPES["encoder"]), 1, 4)
+    steps = head_steps(replace(trace, allowed=np.isin(np.arange(TOKENS), seen)), 1, 2, NAMES)
+    assert why in next(step.why for step in steps if step.title == "The mask")
+
+
 def test_additive_scores_are_explained_by_the_units_of_their_network() -> None:
     rng = np.random.default_rng(11)
     width, inner, count = 5, 13, 7

@@ -194,3 +194,11 @@ def test_weights_are_the_softmax_of_torch(array: Callable[..., Any]) -> None:
     (scores,) = random_vectors((QUERIES, KEYS))
     assert_allclose(np.asarray(weights_of(array(scores), None)), torch.softmax(torch.from_numpy(scores), -1), atol=1e-6)
     assert math.isfinite(float(weights_of(array([[1e4, 0.0]]), None)[0, 0]))
+
+
+def test_a_sink_is_one_score_more_that_belongs_to_no_key(array: Callable[..., Any]) -> None:
+    scores, sink = random_vectors((QUERIES, KEYS), (QUERIES,))
+    allowed = np.tri(QUERIES, KEYS, 1, dtype=bool)
+    weights = np.asarray(weights_of(array(scores), array(allowed), array(sink)))
+    with_sink = torch.from_numpy(np.column_stack((np.where(allowed, scores, -np.inf), sink)))
+    assert_allclose(weights, torch.softmax(with_sink, -1)[:, :-1], atol=1e-6)

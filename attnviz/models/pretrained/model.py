@@ -102,12 +102,11 @@ class PretrainedModel(Model):
             raise unlike_shorter()
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
-        """See `Model.trace`; it has what the attention function is given, and nothing of what that is made from."""
+        """See `Model.trace`; it has queries, keys and values as they meet, and nothing of what they are made from."""
         self.axes(reading, Selection(kinds=(kind,), layers=(layer,)))  # refuses what is not there
+        place, heads, inputs = Place(kind, layer), self.card.stacks[kind].heads, self._inputs([reading])
         with self._running():
-            return traced(
-                self.card.name, self.way, self._inputs([reading]), Place(kind, layer), query, self._check_rows
-            )
+            return traced(self.card.name, self.way, inputs, place, heads, query, self._check_rows)
 
     @contextmanager
     def _running(self) -> Iterator[None]:

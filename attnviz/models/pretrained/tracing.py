@@ -1,113 +1,207 @@
-"""What can be seen of attention that transformers computes: what the attention function is given for a query."""
+"""What can be seen of attention that transformers computes: what meets in a layer for a query."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad
 
 from attnviz.errors import UsageError
 from attnviz.models.pretrained.attending import Attending
 from attnviz.models.pretrained.capture import Capture, own_attention
-from attnviz.models.pretrained.masks import widened
-from attnviz.models.pretrained.places import Inputs, Piece, Place, Take, Way, check_lengths, unlike_shorter
-from attnviz.models.pretrained.survey import EXACT
-from attnviz.reference.lesson.numbers import Numbers
+from attnviz.models.pretrained.eager import Hooked, Returned
+from attnviz.models.pretrained.meeting import Meeting
+from attnviz.models.pretrained.places import (
+    Inputs,
+    Part,
+    Piece,
+    Place,
+    Take,
+    Way,
+    check_lengths,
+    lengths,
+    unlike_shorter,
+)
+from attnviz.models.pretrained.survey import trial_inputs
+from attnviz.models.pretrained.watching import Around, Product, Softmax, Watching
 from attnviz.reference.trace import Trace
 
-HIDDEN = -5e3
-"""What is added to the scores of keys that a query may not see is below this: -10,000 in old models, -∞ in others."""
 
+def traced(name: str, way: Way, inputs: Inputs, place: Place, heads: int, query: int, check: Take) -> Trace:
+    """What meets in a layer of so many heads for one query, whose weights pass a check.
 
-def traced(name: str, way: Way, inputs: Inputs, place: Place, query: int, check: Take) -> Trace:
-    """What the attention function of a layer is given for one query, whose weights pass a check.
-
-    Queries and keys are as they meet there: normed and turned by their positions, in some models scaled already. A
-    function that does more than score, scale, mask and softmax (it caps scores, or leaves weight to a sink) is shown
-    with the weights that it computes.
+    Queries and keys are as they meet: normed and turned by their positions, in some models scaled already. An attention
+    function that does more than score, scale, add, mask and softmax (it caps scores) is shown with the weights that it
+    computes.
 
     Raises:
-        UsageError: the model has no such function, or it does not average values by its weights.
+        UsageError: what the model computes is no such attention, or too rough to be told apart from another.
         TextError: the model attends to this text in another way than to shorter ones.
     """
-    if not isinstance(way, Capture):
-        raise UsageError(
-            f"{name} attends with code of its own, from which its weights can be had, but not its queries, keys and "
-            "values: look at the weights with attnviz show."
-        )
+    if isinstance(way, (Hooked, Returned)):
+        return _of_own_code(name, way, inputs, place, heads, query, check)
+    assert isinstance(way, Capture)
     call = way.call(inputs, place)
     if call is None:
         raise unlike_shorter()
     check_lengths(place, inputs, call.lengths)
-    trace, weights = trace_of(call, query)
-    heads, keys = weights.shape
-    check(place, Piece(tuple(range(heads)), range(query, query + 1), range(keys), weights[None, :, None]))
-    for shown in (trace, replace(trace, weights=_array(weights))):
-        if explains(shown, weights):
-            return shown
-    raise UsageError(
-        f"The attention function of {name} does more in {place.kind.value} layer {place.layer} than the explanation "
-        "knows: look at its weights with attnviz show."
-    )
+    met = meeting_of(call, query)
+    weights = torch.from_numpy(met.weights)[None, :, None]
+    check(place, Piece(tuple(range(heads)), range(query, query + 1), range(weights.shape[-1]), weights))
+    if (trace := met.explanation() or met.plain()) is None:
+        raise _refused(name, place, "what it puts out is not its values mixed by the weights that it returns")
+    return trace
 
 
-def trace_of(call: Attending, query: int) -> tuple[Trace, Tensor]:
-    """What one query meets in a call of the attention function, and the function's own weights [heads, keys].
+def meeting_of(call: Attending, query: int) -> Meeting:
+    """What one query meets in a call of the attention function.
 
     The function is run in float32 whatever the precision of the model, so that rounding hides no difference.
     """
     cut, seen = call.of_rows(range(query, query + 1))
-    row = _in_float32(cut)
-    output, weights = row.by(own_attention(row.module))  # [1, 1, heads, d], [1, heads, 1, keys]
-    assert weights is not None  # an eager function that gives none has not passed the survey
-    unseen = seen.start, call.key.shape[2] - seen.stop  # before and after
-    added = pad(_added(row), unseen, value=-torch.inf)  # [heads, keys]
-    hidden = (added < HIDDEN).all(0)  # [keys]
-    bias = added.masked_fill(hidden, 0)
-    trace = Trace(
+    row = replace(cut, query=cut.query.float(), key=cut.key.float(), value=cut.value.float())
+    scores, output, weights = _run(row)
+    unasked, _, _ = _run(replace(row, query=torch.zeros_like(row.query)))
+    before, after = seen.start, call.key.shape[2] - seen.stop  # keys that no row sees
+
+    def whole(made: Tensor, unseen: float) -> NDArray[np.float32]:
+        """Numbers [heads, keys + sinks] of the keys that are seen, and of those around them."""
+        last = seen.stop - seen.start
+        parts = torch.full((heads, before), unseen), made[:, :last], torch.full((heads, after), unseen), made[:, last:]
+        return _array(torch.cat([part.float().cpu() for part in parts], 1))
+
+    heads = row.query.shape[1]
+    return Meeting(
         position=query,
         query=_array(row.query[0, :, 0]),
         keys=_array(call.key[0]),
         values=_array(call.value[0]),
-        scale=_scale(row),
-        bias=_array(bias) if bias.any() else None,
-        allowed=~hidden.numpy(force=True) if hidden.any() else None,
+        scores=None if scores is None else whole(scores, -torch.inf),
+        unasked=None if unasked is None else whole(unasked, -torch.inf),
+        weights=whole(weights, 0),
         mixed=_array(output[0, 0]),
     )
-    return trace, pad(weights[0, :, 0], unseen)
 
 
-def explains(trace: Trace, weights: Tensor) -> bool:
-    """Whether an explanation ends in the model's own weights [heads, keys], and in what it mixes by them."""
-    with np.errstate(all="ignore"):  # numbers that are none are close to nothing
-        heads = [Numbers.of(trace, head) for head in range(len(weights))]
-        mixed = _close([head.mixed for head in heads], trace.mixed, EXACT * np.abs(trace.values).max())
-        return mixed and _close([head.weights for head in heads], _array(weights), EXACT)
+def _run(row: Attending) -> tuple[Tensor | None, Tensor, Tensor]:
+    """What an attention function gives softmax for one query, what it puts out, and its weights.
+
+    These are [heads, keys + sinks], [1, 1, heads, d] and [heads, keys]; there are no scores if it calls no softmax.
+    """
+    given: list[Tensor] = []
+
+    def see(step: Softmax | Product) -> None:
+        if isinstance(step, Softmax):
+            given.append(step.given)
+
+    with Watching(see):
+        output, weights = row.by(own_attention(row.module))
+    assert weights is not None  # an eager function that gives none has not passed the survey
+    _, heads, _, keys = weights.shape
+    fits = given and given[-1].numel() == heads * given[-1].shape[-1] and given[-1].shape[-1] >= keys
+    return given[-1].reshape(heads, -1) if fits else None, output, weights[0, :, 0]
 
 
-def _in_float32(call: Attending) -> Attending:
-    return replace(call, query=call.query.float(), key=call.key.float(), value=call.value.float())
+def _of_own_code(
+    name: str, way: Hooked | Returned, inputs: Inputs, place: Place, heads: int, query: int, check: Take
+) -> Trace:
+    """What one query meets in a layer of a model that attends with code of its own, seen while that code runs."""
+    if way.network.dtype.itemsize < 4:
+        raise UsageError(
+            f"{name} attends with code of its own, and in half precision nobody can tell whether an explanation is "
+            "right: use --dtype float32."
+        )
+    part = Part(tuple(range(heads)), (range(lengths(place.kind, inputs)[0]),))
+    if (number := _softmax_of(way, place, heads)) is None:
+        raise _refused(name, place, "no softmax in it gives its weights")
+    around, weights = Around(number), []
+
+    def take(_: Place, piece: Piece) -> None:
+        if not (around.softmax and _is_made(piece, around.softmax)):
+            raise unlike_shorter()
+        if query in piece.rows:
+            row = replace(piece, rows=range(query, query + 1), weights=piece.weights[:, :, [query - piece.rows.start]])
+            check(place, row)
+            weights.append(row.weights[0, :, 0])
+
+    with Watching(around.see):
+        way.run(inputs, {place: part}, take)
+
+    def unasked(product: Product) -> Tensor:
+        """What softmax is given if the query of a product is 0."""
+        again = Around(number)
+        with Watching(again.see, silenced=product.number):
+            way.run(inputs, {place: part}, lambda place, piece: None)
+        assert again.softmax is not None  # a silenced product changes no more than numbers
+        return again.softmax.given
+
+    return _explained(name, place, query, around, weights[0], unasked)
 
 
-def _added(row: Attending) -> Tensor:
-    """What is added to the scores of one query, [heads, keys]: the mask, and a bias for positions."""
-    added = row.query.new_zeros(1, row.query.shape[1], 1, row.key.shape[2])
-    for part in (widened(row.mask, row.key.shape[2]), row.options.get("position_bias")):
-        added = added if part is None else added + part
-    return added[0, :, 0]
+def _explained(
+    name: str, place: Place, query: int, around: Around, weights: Tensor, unasked: Callable[[Product], Tensor]
+) -> Trace:
+    """The explanation of a query by one of the products before a softmax and the first after it with its weights."""
+    heads, keys = weights.shape
+    assert around.softmax is not None
+    scores, made = (each.reshape(heads, -1, each.shape[-1]) for each in (around.softmax.given, around.softmax.made))
+    mixing = (step for step in around.after if step.left.shape == made[..., :keys].shape)
+    mixture = next((step for step in mixing if torch.equal(step.left, made[..., :keys])), None)
+    if mixture is None:
+        raise _refused(name, place, "no matrix product mixes values by its weights")
+    for product in around.before:
+        if product.made.shape == (heads, made.shape[1], keys):
+            met = Meeting(
+                position=query,
+                query=_array(product.left[:, query]),
+                keys=_array(product.right.mT),
+                values=_array(mixture.right),
+                scores=_array(scores[:, query]),
+                unasked=_array(unasked(product).reshape(scores.shape)[:, query]),
+                weights=_array(weights),
+                mixed=_array(mixture.made[:, query]),
+            )
+            if (trace := met.explanation()) is not None:
+                return trace
+    raise _refused(name, place, "its scores are not a matrix product of queries and keys, scaled, with something added")
 
 
-def _scale(row: Attending) -> float:
-    """What scores are multiplied by; a function that is not told takes 1 / √d."""
-    scaling = row.options.get("scaling")
-    return float(row.query.shape[-1] ** -0.5 if scaling is None else scaling)
+def _softmax_of(way: Hooked | Returned, place: Place, heads: int) -> int | None:
+    """The number of the softmax in a run that makes the weights of a place, found on a few tokens; None without one."""
+    inputs, made = trial_inputs(way.network), list[Softmax]()
+    numbers: set[int] = set()
+
+    def see(step: Softmax | Product) -> None:
+        if isinstance(step, Softmax):
+            made.append(step)
+
+    def take(_: Place, piece: Piece) -> None:
+        there = {number for number, softmax in enumerate(made) if _is_made(piece, softmax)}
+        numbers.intersection_update(there) if numbers else numbers.update(there)
+
+    part = Part(tuple(range(heads)), (range(lengths(place.kind, inputs)[0]),))
+    with Watching(see):
+        way.run(inputs, {place: part}, take)
+    return max(numbers, default=None)
 
 
-def _close(ours: Any, theirs: Any, tolerance: float) -> bool:
-    return np.allclose(ours, theirs, rtol=0, atol=tolerance)
+def _is_made(piece: Piece, softmax: Softmax) -> bool:
+    """Whether weights are those that a softmax has made."""
+    heads, rows, keys = len(piece.heads), piece.rows, len(piece.keys)
+    made = softmax.made
+    if made.ndim < 3 or made.shape[-1] < keys or made.shape[-2] < rows.stop or made[..., 0, 0].numel() != heads:
+        return False
+    own = made.reshape(heads, *made.shape[-2:])[:, rows.start : rows.stop, :keys]
+    return torch.equal(own.to(piece.weights.dtype), piece.weights[0])
+
+
+def _refused(name: str, place: Place, why: str) -> UsageError:
+    return UsageError(
+        f"The steps to the weights of {name} in {place.kind.value} layer {place.layer} cannot be shown, for {why}: "
+        "look at the weights with attnviz show."
+    )
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

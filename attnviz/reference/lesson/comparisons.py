@@ -73,7 +73,7 @@ def comparisons(trace: Trace, head: int, what_if: WhatIf, rerun: Rerun) -> Itera
 def _without_scale(trace: Trace, head: int, numbers: Numbers) -> Step:
     title = "Without the scale"
     if trace.score not in DOTS or trace.scale == 1:
-        return Step(title, "s_j stays as it is", "This head has no scale that could be left out.", ())
+        return Step(title, "s_j stays as it is", "Scores have no scale here that could be left out.", ())
     weights = {"with": numbers.weights, "without": to_weights(trace, head, numbers.scores)}
     return Step(
         title,
@@ -85,14 +85,14 @@ def _without_scale(trace: Trace, head: int, numbers: Numbers) -> Step:
 
 
 def _without_mask(trace: Trace, numbers: Numbers) -> Step:
-    bare = weights_of(numbers.biased, None)
+    bare = weights_of(numbers.biased, None, numbers.sink)
     weights = {"with": numbers.weights, "without": bare}
     why = "Nothing is hidden from this query, so nothing changes without a mask."
     if trace.allowed is not None:
         weights["zeroed after"] = zeroed_afterwards(bare, trace.allowed)
         why = (
             "Without the mask, weight goes to tokens that this query is not to see. To put zeros there after softmax "
-            "does not mend it: the row no longer sums to 1, since the hidden tokens have taken their share."
+            "does not mend it: the row sums to less, since the hidden tokens have taken their share."
         )
     return Step(
         "Without the mask",
@@ -150,6 +150,8 @@ _PARTS_BY_KEY = Axis.PARTS, Axis.KEYS
 def _online(numbers: Numbers, tile: int) -> Step:
     """FlashAttention's way to the same weights: the keys come in tiles, and only two numbers are kept of them."""
     running = Running.before(numbers.query[None], numbers.values)
+    if numbers.sink is not None:  # a score like any other, but with nothing to take
+        running = running.after(numbers.sink[None, None], np.zeros_like(numbers.values[:1]))
     kept: list[Running] = []
     ends = [min(first + tile, len(numbers.keys)) for first in range(0, len(numbers.keys), tile)]
     for first, end in zip(range(0, len(numbers.keys), tile), ends, strict=True):

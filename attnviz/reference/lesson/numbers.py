@@ -21,6 +21,7 @@ class Numbers:
 
     `query` and `keys` are what meets, turned where positions turn them. `scores` come from the score function alone;
     `scaled` is what the model makes of them, `biased` has what positions add, `masked` -∞ where the query may not look.
+    `sink` is the score of no key that takes its share beside them, if there is one.
     """
 
     query: Reals  # [d]
@@ -30,6 +31,7 @@ class Numbers:
     scaled: Reals  # [keys]
     biased: Reals  # [keys]
     masked: Reals  # [keys]
+    sink: Reals | None  # []
     weights: Reals  # [keys]
     mixed: Reals  # [d]
 
@@ -40,7 +42,8 @@ class Numbers:
         scores = own_scores(trace, query, keys)
         scaled = scores * trace.scale
         biased = with_bias(trace, head, scaled)
-        weights = weights_of(biased, trace.allowed) if trace.weights is None else trace.weights[head]
+        sink = own_sink(trace, head)
+        weights = weights_of(biased, trace.allowed, sink) if trace.weights is None else trace.weights[head]
         return cls(
             query=query,
             keys=keys,
@@ -49,6 +52,7 @@ class Numbers:
             scaled=scaled,
             biased=biased,
             masked=masked(biased, trace.allowed),
+            sink=sink,
             weights=weights,
             mixed=weights @ values,
         )
@@ -75,9 +79,14 @@ def _largest(of: Reals, keys: list[int]) -> list[int]:
 
 
 def to_weights(trace: Trace, head: int, scores: Reals) -> Reals:
-    """The weights that scores [keys] come to in a head, with what positions add and what its mask hides."""
-    weights: Reals = weights_of(with_bias(trace, head, scores), trace.allowed)
+    """The weights that scores [keys] come to in a head, with what is added to them, its mask and its sink."""
+    weights: Reals = weights_of(with_bias(trace, head, scores), trace.allowed, own_sink(trace, head))
     return weights
+
+
+def own_sink(trace: Trace, head: int) -> Reals | None:
+    """The score of a head's sink, if it has one."""
+    return None if trace.sink is None else np.asarray(trace.sink[head])
 
 
 def shared(trace: Trace, head: int) -> int:
@@ -101,7 +110,7 @@ def own_scores(trace: Trace, query: Reals, keys: Reals) -> Reals:
 
 
 def with_bias(trace: Trace, head: int, scores: Reals) -> Reals:
-    """Scores [keys], and what positions add to them in this head."""
+    """Scores [keys], and what is added to them in this head."""
     return scores if trace.bias is None else scores + trace.bias[head]
 
 

@@ -30,8 +30,8 @@ def _mixture(numbers: Numbers, names: Sequence[str]) -> Step:
     return Step(
         "The weighted sum",
         "z = Σ_j w_j v_j",
-        "The values are averaged by the weights. What comes out is mostly the values of the tokens that were looked "
-        "at.",
+        "The values are summed, each times its weight. What comes out is mostly the values of the tokens that were "
+        "looked at.",
         (
             Quantity(
                 "weighted_values",

@@ -23,17 +23,17 @@ def weighing(trace: Trace, head: int, numbers: Numbers, words: Wording, names: S
     if trace.score in DOTS:
         yield _scale(trace, numbers)
     if trace.bias is not None:
-        yield _bias(trace, head, numbers)
+        yield _bias(trace, trace.bias[head], numbers)
     yield _mask(trace, numbers)
-    yield _softmax(numbers)
+    yield _softmax(numbers) if numbers.sink is None else _softmax_with_sink(numbers, numbers.sink)
 
 
 def _own_weights(numbers: Numbers) -> Step:
     return Step(
         "The weights",
         "w_j",
-        "This model does more to its scores than multiply query and key, scale and mask (it caps them, or leaves "
-        "weight to a sink). So these are the weights that it computes itself, with no steps between.",
+        "This model does more than take softmax of scores that are scaled, added to and masked (it may cap them). So "
+        "these are the weights that it computes itself, with no steps between.",
         _weights(numbers),
     )
 
@@ -76,7 +76,7 @@ def _scale(trace: Trace, numbers: Numbers) -> Step:
         why = (
             "This model does not scale its scores: its training has taken the size into the learned maps."
             if trace.parameters is not None
-            else "The attention function of this model is given no scale: if there is any, the queries have it already."
+            else "Scores are not scaled here: if this model has a scale, the query or the keys have it already."
         )
     return Step(
         "The scale",
@@ -91,16 +91,22 @@ def _scale(trace: Trace, numbers: Numbers) -> Step:
     )
 
 
-def _bias(trace: Trace, head: int, numbers: Numbers) -> Step:
-    assert trace.bias is not None
+def _bias(trace: Trace, bias: Reals, numbers: Numbers) -> Step:
+    biased = Quantity("biased_scores", "score + bias", numbers.biased, BY_KEY)
+    if trace.parameters is None:
+        return Step(
+            "What is added to the scores",
+            "s_j ← s_j + b_j",
+            "This model adds a number to each score; each head may have its own. Most models that do so tell order by "
+            "it: where a key stands or how far away it is (ALiBi, T5), or how that fits what query and key hold "
+            "(DeBERTa, XLNet).",
+            (Quantity("bias", "bias", bias, BY_KEY), biased),
+        )
     return Step(
         "Positions change the scores",
         "s_j ← s_j + b(j − i)",
         "This model tells order by a number for each distance, which is added to the score; each head has its own.",
-        (
-            Quantity("position_bias", "bias", trace.bias[head], BY_KEY),
-            Quantity("biased_scores", "score + bias", numbers.biased, BY_KEY),
-        ),
+        (Quantity("position_bias", "bias", bias, BY_KEY), biased),
     )
 
 
@@ -110,13 +116,13 @@ def _mask(trace: Trace, numbers: Numbers) -> Step:
         if trace.allowed is not None:
             why = "This model hides tokens by their place, but none that is here from this query."
         return Step("No mask here", "s_j stays as it is", why, ())
-    zeroed = zeroed_afterwards(weights_of(numbers.biased, None), trace.allowed)
+    zeroed = zeroed_afterwards(weights_of(numbers.biased, None, numbers.sink), trace.allowed)
     return Step(
         "The mask",
         "s_j ← −∞ where the query may not look",
-        f"{_why_hidden(trace.allowed, trace.position)} Hidden scores become −∞ before softmax, for e^−∞ = 0 and the "
-        "rest still sums to 1. To set weights to zero after softmax would be wrong: the row would sum to less, by what "
-        "was hidden.",
+        f"{_why_hidden(trace.allowed, trace.position)} Hidden scores become −∞ before softmax, for e^−∞ = 0 and "
+        "the others share all there is. To set weights to zero after softmax would be wrong: the row would sum to "
+        "less, by what was hidden.",
         (
             Quantity("allowed", "may be seen", np.asarray(trace.allowed), BY_KEY),
             Quantity("sum_if_zeroed_after", "what the row would sum to if zeroed after softmax", zeroed.sum()),
@@ -126,9 +132,9 @@ def _mask(trace: Trace, numbers: Numbers) -> Step:
 
 def _why_hidden(allowed: Reals, position: int) -> str:
     hidden = np.flatnonzero(~np.asarray(allowed, bool))
-    if (hidden > position).all():
+    if np.array_equal(hidden, range(position + 1, len(allowed))):
         return "A model that writes must not look ahead, or it would copy the word that it is to guess."
-    if (hidden < position).all():
+    if np.array_equal(hidden, range(len(hidden))) and len(hidden) <= position:
         return "This layer looks back no further than a window."
     return "This layer looks no further than a window, or sees a part of the text only."
 
@@ -140,6 +146,23 @@ def _softmax(numbers: Numbers) -> Step:
         "The exponential makes every score positive and large ones much larger; dividing by the sum makes shares of a "
         "whole. These are the attention weights: how much of each token is taken.",
         (Quantity("masked_scores", "score", numbers.masked, BY_KEY), *_weights(numbers)),
+    )
+
+
+def _softmax_with_sink(numbers: Numbers, sink: Reals) -> Step:
+    share = 1 - numbers.weights.sum()
+    return Step(
+        "Softmax: scores become weights",
+        "w_j = exp(s_j) / (exp(sink) + Σ_k exp(s_k))",
+        "The exponential makes every score positive and large ones much larger; dividing by the sum makes shares of a "
+        "whole. One score in that sum belongs to no token, the sink of this head: what it takes goes nowhere, so that "
+        "a head with nothing to look at need not look. These are the attention weights; they sum to less than 1.",
+        (
+            Quantity("masked_scores", "score", numbers.masked, BY_KEY),
+            Quantity("sink_score", "score of the sink", sink),
+            Quantity("sink_share", "what the sink takes", share),
+            *_weights(numbers),
+        ),
     )
 
 

@@ -61,13 +61,14 @@ _ADDITIVE = Wording(
 
 _GIVEN = Wording(
     query="q",
-    query_why=f"{_QUERY} This is how the model's attention function gets it; what it was made from is not shown.",
+    query_why=f"{_QUERY} This is how it meets the keys, turned by its position if this model does that; what it was "
+    "made from is not shown.",
     keys="k_j",
     keys_why=_KEY,
     values="v_j",
     values_why=_VALUE,
 )
-"""For models of which nothing is known but what their attention function is given."""
+"""For models of which nothing is known but what meets in their attention."""
 
 
 def _learned(trace: Trace, parameters: Parameters, head: int) -> Wording:

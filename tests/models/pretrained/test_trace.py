@@ -1,7 +1,6 @@
 """What is traced of a model, held against the weights that the library returns and what its own parts compute."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +12,12 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from attnviz.attention import Kind
+from attnviz.attention import Kind, Selection
 from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
+from attnviz.models.pretrained.tracing import meeting_of
 from attnviz.models.reading import Passage, Reading
 from attnviz.reference.trace import Trace
 
@@ -27,18 +27,8 @@ QUERY = 6
 
 Models = Callable[[str], Any]
 
-NOT_EXPLAINED = {
-    **dict.fromkeys(
-        (
-            *("deberta-v2", "mpnet", "xlm", "flaubert", "convbert", "roformer", "xlnet"),
-            *("gpt-j", "gpt-neo", "bloom", "mpt", "falcon", "codegen", "openai-gpt", "fsmt"),
-        ),
-        "code of its own, from which its weights can be had, but not its queries, keys and values",
-    ),
-}
-
-DOES_MORE = "gemma2", "gpt-oss"
-"""Families whose weights are no softmax of scaled scores: scores are capped, or a sink takes a share."""
+DOES_MORE = "gemma2", "t5gemma"
+"""Families whose weights are no softmax of scaled scores: scores are capped."""
 
 
 def read(model: Any) -> Reading:
@@ -48,7 +38,10 @@ def read(model: Any) -> Reading:
 
 def from_library(model: Any, reading: Reading, kind: Kind, layer: int) -> np.ndarray:
     """The row that the library itself returns as weights, [heads, keys]."""
-    inputs = {"input_ids": torch.tensor([reading.ids])}
+    ids = torch.tensor([reading.ids])
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if reading.types:
+        inputs["token_type_ids"] = torch.tensor([reading.types])
     if reading.target is not None:
         inputs["decoder_input_ids"] = torch.tensor([reading.target.ids])
     with quiet(), torch.inference_mode():
@@ -66,22 +59,21 @@ def softmax_of(trace: Trace) -> np.ndarray:
     scores = np.einsum("hd,hkd->hk", trace.query, keys) * trace.scale
     exponentials = np.exp(scores + (0 if trace.bias is None else trace.bias))
     exponentials *= 1 if trace.allowed is None else trace.allowed
-    weights: np.ndarray = exponentials / exponentials.sum(-1, keepdims=True)
+    sinks = 0 if trace.sink is None else np.exp(trace.sink.astype(float))[:, None]
+    weights: np.ndarray = exponentials / (exponentials.sum(-1, keepdims=True) + sinks)
     return weights
 
 
-def test_a_model_is_explained_by_its_own_weights_or_not_at_all(any_family: str, model_of: Models) -> None:
+def test_a_model_is_explained_by_its_own_weights(any_family: str, model_of: Models) -> None:
     model = model_of(any_family)
     reading = read(model)
     for kind, stack in model.card.stacks.items():
-        why_not = NOT_EXPLAINED.get(any_family)
-        with pytest.raises(UsageError, match=why_not) if why_not else nullcontext():
-            trace = model.trace(reading, kind, stack.layers[-1], QUERY)
-            weights = softmax_of(trace) if trace.weights is None else trace.weights
-            assert (trace.weights is not None) == (any_family in DOES_MORE)
-            assert_allclose(weights, from_library(model, reading, kind, stack.layers[-1]), atol=1e-5)
-            values = np.repeat(trace.values, len(weights) // len(trace.values), 0)
-            assert_allclose(trace.mixed, np.einsum("hk,hkd->hd", weights, values), atol=1e-5)
+        trace = model.trace(reading, kind, stack.layers[-1], QUERY)
+        weights = softmax_of(trace) if trace.weights is None else trace.weights
+        assert (trace.weights is not None) == (any_family in DOES_MORE)
+        assert_allclose(weights, from_library(model, reading, kind, stack.layers[-1]), atol=1e-5)
+        values = np.repeat(trace.values, len(weights) // len(trace.values), 0)
+        assert_allclose(trace.mixed, np.einsum("hk,hkd->hd", weights, values), atol=1e-5)
 
 
 def outputs_of(network: Any, reading: Reading, *names: str) -> list[np.ndarray]:
@@ -199,7 +191,7 @@ def test_half_precision_hides_nothing_that_is_done_beside(family: str, folder_of
     half = load("half", folder_of(family), Loading(dtype="bfloat16"))
     trace = half.trace(read(half), Kind.DECODER, 0, QUERY)
     assert trace.weights is not None
-    assert np.abs(trace.weights - softmax_of(trace)).max() > 1e-3
+    assert np.abs(trace.weights - softmax_of(trace)).max() > 1e-6
     assert_allclose(
         trace.mixed,
         np.einsum("hk,hkd->hd", trace.weights, np.repeat(trace.values, len(trace.query) // len(trace.values), 0)),
@@ -207,20 +199,46 @@ def test_half_precision_hides_nothing_that_is_done_beside(family: str, folder_of
     )
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("layer", [0, 1])  # one with a window, and one that sees all
+def test_a_sink_takes_its_share_in_a_long_text_as_in_a_short_one(
+    layer: int, dtype: str, make: Any, tmp_path: Any
+) -> None:
+    sizes = {"vocab_size": 101, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 3, "head_dim": 10}
+    more = {"intermediate_size": 32, "num_key_value_heads": 1, "num_local_experts": 5, "num_experts_per_tok": 2}
+    config = sizes | more | {"max_position_embeddings": 256, "sliding_window": 59}
+    make(tmp_path, "GptOssForCausalLM", "GptOssConfig", config, "$A")
+    model = load("sunk", tmp_path, Loading(dtype=dtype))
+    sinks = torch.tensor([-1.0, 0.5, 3.0])
+    for each in model.network.layers:
+        each.self_attn.sinks.data = sinks.clone()
+    reading = model.read(Passage(text=" ".join(f"w{number % 67}" for number in range(0, 163 * 7, 7))))
+    trace = model.trace(reading, Kind.DECODER, layer, 157)
+    (own,) = model.weights(reading, Selection((Kind.DECODER,), (layer,)))
+    assert len(reading.tokens) == 163
+    assert trace.weights is None
+    assert trace.bias is None
+    assert_allclose(trace.sink, sinks, atol=1e-5)
+    assert_allclose(softmax_of(trace), own.weights[0, :, 157], atol=1e-6 if dtype == "float32" else 0.01)
+    assert 1e-5 < 1 - softmax_of(trace).sum(-1).min() < 0.2  # so little that a rough look misses it
+
+
 def eager_attention_forward(
     module: nn.Module, query: Any, key: Any, value: Any, attention_mask: Any, **options: Any
 ) -> tuple[Any, Any]:
-    scores = query @ key.mT * query.shape[-1] ** -0.5 * module.sharpness
-    weights = (scores + attention_mask).softmax(-1)
+    scores = module.bend(query @ key.mT * 0.3 + attention_mask)
+    weights = scores.softmax(-1)[..., : key.shape[2]] * module.share
     return (weights @ value * module.strength).transpose(1, 2), weights
 
 
 class Attention(nn.Module):
     """Attends by the function above, as layers of the library attend by those of their modules."""
 
-    def __init__(self, sharpness: float = 1, strength: float = 1) -> None:
+    def __init__(
+        self, share: float = 1, strength: float = 1, bend: Callable[[Any], Any] = lambda scores: scores
+    ) -> None:
         super().__init__()
-        self.sharpness, self.strength = sharpness, strength
+        self.share, self.strength, self.bend = share, strength, bend
 
     def forward(self, *args: Any) -> Any:
         return eager_attention_forward(self, *args)
@@ -237,39 +255,66 @@ def call_of(module: Attention, mask: torch.Tensor) -> Any:
 
 @pytest.mark.parametrize("hidden", [-torch.inf, torch.finfo(torch.float32).min, -1e9, -1e4])
 def test_a_mask_that_holds_a_bias_is_taken_apart(hidden: float) -> None:
-    from attnviz.models.pretrained.tracing import explains, trace_of
-
     bias = torch.randn(1, 3, 7, 11, generator=torch.Generator().manual_seed(11))
     unseen = torch.zeros(11, dtype=torch.bool)
     unseen[[2, 5, 9]] = True
-    trace, weights = trace_of(call_of(Attention(), bias + torch.where(unseen, hidden, 0.0)), QUERY)
+    met = meeting_of(call_of(Attention(), bias + torch.where(unseen, hidden, 0.0)), QUERY)
+    trace = met.explanation()
     assert_array_equal(trace.allowed, ~unseen)
     assert_array_equal(trace.bias, bias[0, :, QUERY].masked_fill(unseen, 0))
-    assert_allclose(softmax_of(trace), weights, atol=1e-6)
-    assert explains(trace, weights)
+    assert trace.scale == pytest.approx(0.3, rel=1e-6)
+    assert_allclose(softmax_of(trace), met.weights, atol=1e-6)
 
 
 def test_keys_that_only_some_heads_may_see_are_hidden_from_the_others_by_the_bias() -> None:
-    from attnviz.models.pretrained.tracing import explains, trace_of
-
     mask = torch.zeros(1, 3, 7, 11)
     mask[:, 1, :, 4] = mask[..., 8] = -torch.inf
-    trace, weights = trace_of(call_of(Attention(), mask), QUERY)
+    trace = meeting_of(call_of(Attention(), mask), QUERY).explanation()
     assert np.flatnonzero(~trace.allowed).tolist() == [8]
     assert np.argwhere(trace.bias).tolist() == [[1, 4]]
-    assert explains(trace, weights)
 
 
-@pytest.mark.parametrize(("sharpness", "strength", "known"), [(1, 1, True), (1.01, 1, False), (1, 1.01, False)])
-def test_neither_weights_nor_a_mixture_of_another_making_are_explained(
-    sharpness: float, strength: float, known: bool
-) -> None:
-    from attnviz.models.pretrained.tracing import explains, trace_of
+def with_sink(scores: torch.Tensor, highest: bool) -> torch.Tensor:
+    """Scores with that of a sink for each head, less the highest of each row if wanted."""
+    sinks = torch.tensor([-9.0, 1.0, 2.0])[:, None, None].expand(*scores.shape[:-1], 1)
+    scores = torch.cat([scores, sinks], -1)
+    return scores - scores.amax(-1, keepdim=True) if highest else scores
 
-    call = call_of(Attention(sharpness, strength), torch.zeros(1, 1, 7, 11))
+
+@pytest.mark.parametrize("highest", [False, True])
+def test_a_sink_is_a_score_beside_those_of_the_keys(highest: bool) -> None:
+    mask = torch.zeros(1, 1, 7, 11)
+    mask[..., 8] = -torch.inf
+    met = meeting_of(call_of(Attention(bend=lambda scores: with_sink(scores, highest)), mask), QUERY)
+    trace = met.explanation()
+    assert (trace.bias, np.flatnonzero(~trace.allowed).tolist()) == (None, [8])
+    assert trace.scale == pytest.approx(0.3, rel=1e-6)
+    assert_allclose(trace.sink, [-9, 1, 2], atol=1e-6)
+    assert_allclose(softmax_of(trace), met.weights, atol=1e-6)
+    assert 0 < 1 - met.weights[0].sum(dtype=float) < 1e-4
+
+
+@pytest.mark.parametrize("share", [1 - 1e-4, 1 - 1e-5])
+def test_a_small_share_that_goes_elsewhere_is_not_explained_away(share: float) -> None:
+    met = meeting_of(call_of(Attention(share=share), torch.zeros(1, 1, 7, 11)), QUERY)
+    assert met.explanation() is None
+    assert_array_equal(met.plain().weights, met.weights)
+
+
+def test_scores_that_are_bent_a_little_are_not_explained_away() -> None:
+    met = meeting_of(call_of(Attention(bend=lambda s: 100 * (s / 100).tanh()), torch.zeros(1, 1, 7, 11)), QUERY)
+    assert np.abs(met.weights - softmax_of(replace(met.plain(), scale=0.3))).max() < 1e-4
+    assert met.explanation() is None
+    assert_array_equal(met.plain().weights, met.weights)
+
+
+@pytest.mark.parametrize("strength", [1.01, 1.0001])
+def test_a_mixture_of_another_making_is_not_explained(strength: float) -> None:
+    call = call_of(Attention(strength=strength), torch.zeros(1, 1, 7, 11))
     alike = replace(call, value=torch.ones_like(call.value))  # whatever the weights, the same comes of them
     for each in (call, alike):
-        assert explains(*trace_of(each, QUERY)) is known
+        met = meeting_of(each, QUERY)
+        assert (met.explanation(), met.plain()) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,166 @@
+"""What meets in one layer for one query, taken apart into the steps of an explanation: scale, bias, mask, sink."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.reference.lesson.numbers import Numbers
+from attnviz.reference.trace import Trace
+
+Reals = NDArray[np.floating[Any]]
+
+HIDDEN = -5e3
+"""What is added to the scores of keys that a query may not see is below this: -10,000 in old models, -∞ in others."""
+
+ROUNDING = 4 * float(np.finfo(np.float32).eps)
+"""How far numbers in float32 may be apart that are the same but for rounding, for each unit of what they are made of.
+
+A score is a sum, and is rounded by its largest parts; a weight is off by as large a share of itself as its score is
+off.
+"""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Meeting:
+    """One query of a layer, its keys and values, and what the model's own softmax is given and makes for them.
+
+    `unasked` are the scores if the query were 0: what the model adds to its scores, and where it hides a key. Both may
+    hold scores of sinks after those of the keys. A function without any softmax has neither.
+    """
+
+    position: int
+    query: Reals  # [heads, d]
+    keys: Reals  # [key heads, keys, d]
+    values: Reals  # [key heads, keys, d]
+    weights: Reals  # [heads, keys]
+    mixed: Reals  # [heads, d]
+    scores: Reals | None = None  # [heads, keys + sinks]
+    unasked: Reals | None = None  # [heads, keys + sinks]
+
+    def explanation(self) -> Trace | None:
+        """The steps that lead from the query to the model's own weights, if softmax of scaled scores does."""
+        if self.scores is None or self.unasked is None:
+            return None
+        with np.errstate(all="ignore"):  # numbers that are none are close to nothing
+            return next((trace for trace in self._readings(self.scores, self.unasked) if self.is_by(trace)), None)
+
+    def plain(self) -> Trace | None:
+        """The same with the model's own weights and no steps to them, if it mixes the values by these."""
+        trace = Trace(
+            position=self.position,
+            query=self.query,
+            keys=self.keys,
+            values=self.values,
+            weights=self.weights,
+            mixed=self.mixed,
+        )
+        with np.errstate(all="ignore"):
+            return trace if self.is_by(trace) else None
+
+    def is_by(self, trace: Trace) -> bool:
+        """Whether a trace ends in the model's own weights and in what it mixes by them, but for float32's rounding."""
+        exact = replace(trace, query=trace.query.astype(np.float64))
+        return all(self._is_by(exact, head) for head in range(len(self.weights)))
+
+    def _is_by(self, trace: Trace, head: int) -> bool:
+        numbers, sizes = Numbers.of(trace, head), self._sizes[head] * abs(trace.scale)
+        bias = np.zeros_like(sizes) if trace.bias is None else trace.bias[head]
+        largest = (sizes + np.abs(bias)).max(where=numbers.masked > HIDDEN, initial=0)
+        off = ROUNDING * (1 + largest)
+        summing = ROUNDING * len(sizes) ** 0.5  # what so many roundings at random come to
+        mixed_off = (off + summing) * (numbers.weights @ np.abs(numbers.values))  # [d]
+        return bool(
+            np.allclose(numbers.weights, self.weights[head], rtol=off, atol=_NOTHING)
+            and (np.abs(numbers.mixed - self.mixed[head]) <= mixed_off).all()
+        )
+
+    def _readings(self, scores: Reals, unasked: Reals) -> Iterator[Trace]:
+        """Scores as scaled products and what is added, as they are and as if a number were taken from each row.
+
+        Some models take away its largest score, which softmax does not see.
+        """
+        visible = unasked > HIDDEN  # [heads, keys + sinks]
+        sinks = scores.shape[1] - self.weights.shape[1]
+        products, sizes = (np.pad(each, ((0, 0), (0, sinks))) for each in (self._products, self._sizes))
+        gained = scores - unasked
+        for centred in (False, True):
+            if centred:
+                products, gained = (each - _mean(each, visible) for each in (products, gained))
+                unasked = _lifted(unasked, visible, self.weights.shape[1])
+            given = _largest(np.abs(scores) + np.abs(unasked), visible), _largest(sizes, visible)  # [heads, 1] each
+            met, more = (np.where(visible, each, 0) for each in (products, gained))
+            if (scale := _factor(self.query.shape[-1], met, more, *given)) is not None:
+                yield self._with(scale, unasked)
+
+    def _with(self, scale: float, added: Reals) -> Trace:
+        keys = self.weights.shape[1]
+        added, sinks = added[:, :keys], added[:, keys:]
+        hidden = (added <= HIDDEN).all(0)  # [keys]
+        bias = np.where(hidden, 0, added)
+        return Trace(
+            position=self.position,
+            query=self.query,
+            keys=self.keys,
+            values=self.values,
+            scale=scale,
+            bias=bias if bias.any() else None,
+            allowed=~hidden if hidden.any() else None,
+            sink=np.logaddexp.reduce(sinks, axis=1) if sinks.size else None,
+            mixed=self.mixed,
+        )
+
+    @cached_property
+    def _products(self) -> Reals:
+        """q·k: [heads, keys]."""
+        return self._multiplied(self.query, self.keys)
+
+    @cached_property
+    def _sizes(self) -> Reals:
+        """Σ |q_i k_i|, which says how much q·k is rounded: [heads, keys]."""
+        return self._multiplied(np.abs(self.query), np.abs(self.keys))
+
+    def _multiplied(self, query: Reals, keys: Reals) -> Reals:
+        sharing = len(query) // len(keys)
+        grouped = query.reshape(len(keys), sharing, -1).astype(np.float64)
+        products: Reals = (grouped @ keys.swapaxes(1, 2)).reshape(len(query), -1)
+        return products
+
+
+_NOTHING = 1e-30
+"""Weights below this are none in float32, or hardly any."""
+
+
+def _factor(depth: int, products: Reals, gained: Reals, given: Reals, sizes: Reals) -> float | None:
+    """What products [heads, keys] were multiplied by, if all of them were by the same number and nothing else was done.
+
+    Of the numbers that rounding leaves open, 1 / √d or 1 if it is one of them. How far it goes follows from how large
+    scores are `given` to softmax in each head, and how large the sums are that products consist of: [heads, 1] each.
+    """
+    usual = depth**-0.5
+    length = np.linalg.norm(products)
+    measured = float((products * gained).sum() / length**2) if length else usual
+    off = ROUNDING * (given + abs(measured) * sizes) * np.ones_like(products)
+    open_ = np.linalg.norm(off) / length if length else 0
+    scale = next((likely for likely in (usual, 1.0) if abs(measured - likely) <= open_), measured)
+    return scale if (np.abs(gained - scale * products) <= off).all() else None
+
+
+def _lifted(added: Reals, visible: NDArray[np.bool_], keys: int) -> Reals:
+    """What is added to scores, less what is added to every visible key of a head alike (and to its sinks)."""
+    seen = np.where(visible[:, :keys], added[:, :keys], np.nan)
+    lowest, highest = np.nanmin(seen, axis=1), np.nanmax(seen, axis=1)
+    return added - np.where(lowest == highest, lowest, 0)[:, None]
+
+
+def _mean(numbers: Reals, where: NDArray[np.bool_]) -> Reals:
+    mean: Reals = np.mean(numbers, axis=1, keepdims=True, where=where)
+    return mean
+
+
+def _largest(numbers: Reals, where: NDArray[np.bool_]) -> Reals:
+    largest: Reals = np.max(numbers, axis=1, keepdims=True, where=where, initial=0)
+    return largest
