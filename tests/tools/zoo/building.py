@@ -1,0 +1,149 @@
+"""Builds a small random model of any type that transformers knows, and a tokenizer for it, in a folder."""
+
+import inspect
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers.models.auto import modeling_auto
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING, CONFIG_MAPPING_NAMES
+
+from tests.models.pretrained.conftest import FILLERS, save_tokenizer
+from tests.tools.zoo.overrides import CHANGES
+from tests.tools.zoo.shrinking import shrink
+
+MOST_PARAMETERS = 30_000_000
+GAINS = (
+    ("embed", 1.0),
+    (r"(^|[._])(q|k|qkv|query|key|wqkv|wq|wk|c_attn|query_key_value|in_proj)([._]|$)|[qk]_(a_|b_)?(proj|lin)|qkv", 1.8),
+)
+"""How large the outputs of a matrix are, for inputs of size 1, by the first pattern that its name has; else 0.7."""
+
+KINDS = ("SEQ_TO_SEQ_CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "MASKED_LM", "CAUSAL_LM", "MULTIMODAL_LM", "TEXT_ENCODING")
+MAPPINGS = (*(f"MODEL_FOR_{kind}_MAPPING_NAMES" for kind in KINDS), "MODEL_MAPPING_NAMES")
+"""The tables of classes in which a model type is looked up, the first one first."""
+
+
+class UnbuildableError(Exception):
+    """No small model of a type can be made; the message says why."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model in a folder: its class, and texts of given numbers of tokens for it."""
+
+    folder: Path
+    model: type[Any]
+    words: tuple[str, ...]
+
+    def text(self, tokens: int) -> str:
+        """A text of so many tokens, which are in no regular order."""
+        return " ".join(self.words[i * i * 7 % 53 % len(self.words)] for i in range(3, 3 + tokens))
+
+
+def text_types() -> list[str]:
+    """The model types that have a class that reads tokens."""
+    return [name for name in CONFIG_MAPPING_NAMES if any(map(_reads_tokens, _classes(name)))]
+
+
+def build(name: str, folder: Path) -> Built:
+    """Build a model of this type.
+
+    Raises:
+        UnbuildableError: none of its classes can be made small.
+    """
+    faults = []
+    for model in filter(_reads_tokens, _classes(name)):
+        try:
+            network = _network(model, small_config(name))
+        except Exception as error:
+            faults.append(f"{model.__name__}: {type(error).__name__}: {error}")
+            continue
+        _name_start(network)
+        network.save_pretrained(folder)
+        save_tokenizer(folder, "$A")
+        return Built(folder, model, _words(network.config.to_dict()))
+    raise UnbuildableError(faults[0] if faults else "it has no class that reads tokens")
+
+
+def small_config(name: str) -> Any:
+    """The small config of a model type."""
+    config = CONFIG_MAPPING[name]
+    values = shrink(config().to_dict())
+    for path, value in CHANGES.get(name, {}).items():
+        *parts, last = path.split(".")
+        place = values
+        for part in parts:
+            place = place[part]
+        place[last] = value
+    values.pop("model_type", None)
+    return config(**values)
+
+
+def _network(model: type[Any], config: Any) -> Any:
+    """A random network, if it is small."""
+    with torch.device("meta"):
+        size = sum(parameter.numel() for parameter in model(config).parameters())
+    if size > MOST_PARAMETERS:
+        raise UnbuildableError(f"{size:,} parameters are too many")
+    torch.manual_seed(7)
+    network = model(config)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if parameter.is_floating_point():
+                _randomize(name, parameter)
+    return network
+
+
+def _name_start(network: Any) -> None:
+    """Says what token a decoder begins with, where the default config of its type does not."""
+    config = network.config
+    if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
+        config.decoder_start_token_id = 0
+
+
+def _randomize(name: str, parameter: torch.Tensor) -> None:
+    """Gives a parameter such values that tokens stay apart and heads look at some keys much more than at others."""
+    if parameter.ndim < 2:  # norms, biases
+        parameter.normal_(std=1) if "sink" in name else parameter.add_(0.1 * torch.randn_like(parameter))
+        return
+    gain = next((gain for pattern, gain in GAINS if re.search(pattern, name)), 0.7)
+    parameter.normal_(std=gain / math.sqrt(1 if "embed" in name else min(parameter.shape[-2:])))
+
+
+def _classes(name: str) -> Iterator[type[Any]]:
+    seen = set()
+    for mapping in MAPPINGS:
+        found = getattr(modeling_auto, mapping).get(name, ())
+        for model in (found,) if isinstance(found, str) else found:
+            if model not in seen and hasattr(transformers, model):
+                seen.add(model)
+                yield getattr(transformers, model)
+
+
+def _reads_tokens(model: type[Any]) -> bool:
+    try:
+        return "input_ids" in inspect.signature(model.forward).parameters
+    except ImportError:  # it needs a package that is not here
+        return False
+
+
+def _words(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Words that are ordinary tokens to a model."""
+    special = set(_ids(config))
+    return tuple(word for index, word in enumerate(FILLERS[:60], 24) if index not in special)
+
+
+def _ids(config: Mapping[str, Any]) -> Iterator[int]:
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _ids(value)
+        elif isinstance(key, int):  # as in a table of labels
+            continue
+        elif "token" in key or key.endswith(("_id", "_index", "_idx")):
+            yield from (each for each in (value if isinstance(value, list | tuple) else [value]) if type(each) is int)
