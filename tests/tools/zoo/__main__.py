@@ -1,7 +1,4 @@
-"""Builds a small model of every type that transformers knows and checks its weights: `python -m tests.tools.zoo --help`.
-
-It needs minutes to an hour, and no network.
-"""
+"""Checks the weights of a small model of every type that transformers knows: `python -m tests.tools.zoo --help`."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +7,7 @@ from rich.console import Console
 from rich.progress import track
 
 from tests.tools.zoo.building import text_types
-from tests.tools.zoo.checking import Verdict
+from tests.tools.zoo.checking import Finding, Verdict
 from tests.tools.zoo.processes import check_apart
 from tests.tools.zoo.report import summary, table
 
@@ -20,17 +17,14 @@ def main() -> int:
     options = _options()
     names = options.names or text_types()
     checked = check_apart(names, options.lengths, options.jobs)
-    findings = [
-        finding
-        for found in track(checked, "Checking", len(names), console=Console(stderr=True), transient=True)
-        for finding in found
-    ]
-    text = f"{summary(findings)}\n\n{table(findings)}\n"
-    if options.output:
-        options.output.write_text(text, encoding="utf-8")
-        print(summary(findings))
-    else:
-        print(text)
+    findings: list[Finding] = []
+    for found in track(checked, "Checking", len(names), console=Console(stderr=True), transient=True):
+        findings += found
+        if options.output:  # after each, since all of them take long
+            options.output.write_text(f"{summary(findings)}\n\n{table(findings)}\n", encoding="utf-8")
+    print(summary(findings))
+    if not options.output:
+        print(f"\n{table(findings)}")
     return int(any(finding.verdict in (Verdict.WRONG, Verdict.CRASHED) for finding in findings))
 
 

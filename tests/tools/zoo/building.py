@@ -2,7 +2,9 @@
 
 import inspect
 import math
+import random
 import re
+import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +12,13 @@ from typing import Any
 
 import torch
 import transformers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING, CONFIG_MAPPING_NAMES
 
-from tests.models.pretrained.conftest import FILLERS, save_tokenizer
 from tests.tools.zoo.overrides import CHANGES
-from tests.tools.zoo.shrinking import shrink
+from tests.tools.zoo.shrinking import VOCABULARY, shrink
 
 MOST_PARAMETERS = 30_000_000
 GAINS = (
@@ -23,6 +26,9 @@ GAINS = (
     (r"(^|[._])(q|k|qkv|query|key|wqkv|wq|wk|c_attn|query_key_value|in_proj)([._]|$)|[qk]_(a_|b_)?(proj|lin)|qkv", 1.8),
 )
 """How large the outputs of a matrix are, for inputs of size 1, by the first pattern that its name has; else 0.7."""
+
+LETTERS = string.ascii_letters + string.digits
+_SPECIAL = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 
 KINDS = ("SEQ_TO_SEQ_CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "MASKED_LM", "CAUSAL_LM", "MULTIMODAL_LM", "TEXT_ENCODING")
 MAPPINGS = (*(f"MODEL_FOR_{kind}_MAPPING_NAMES" for kind in KINDS), "MODEL_MAPPING_NAMES")
@@ -39,11 +45,11 @@ class Built:
 
     folder: Path
     model: type[Any]
-    words: tuple[str, ...]
+    letters: str
 
     def text(self, tokens: int) -> str:
-        """A text of so many tokens, which are in no regular order."""
-        return " ".join(self.words[i * i * 7 % 53 % len(self.words)] for i in range(3, 3 + tokens))
+        """Return a text of so many tokens, which are in no regular order."""
+        return "".join(random.Random(tokens).choices(self.letters, k=tokens))
 
 
 def text_types() -> list[str]:
@@ -66,8 +72,8 @@ def build(name: str, folder: Path) -> Built:
             continue
         _name_start(network)
         network.save_pretrained(folder)
-        save_tokenizer(folder, "$A")
-        return Built(folder, model, _words(network.config.to_dict()))
+        _save_tokenizer(folder)
+        return Built(folder, model, _letters(network.config.to_dict()))
     raise UnbuildableError(faults[0] if faults else "it has no class that reads tokens")
 
 
@@ -133,10 +139,23 @@ def _reads_tokens(model: type[Any]) -> bool:
         return False
 
 
-def _words(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Words that are ordinary tokens to a model."""
+def _save_tokenizer(folder: Path) -> None:
+    """Saves a tokenizer that has a token for each letter, whatever class of tokenizers a model type asks for."""
+    names = [*_SPECIAL, *LETTERS]
+    names += [f"[{index}]" for index in range(len(names), VOCABULARY)]
+    tokenizer = Tokenizer(models.BPE({name: index for index, name in enumerate(names)}, [], unk_token=_SPECIAL[1]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    pad, unknown, start, end = _SPECIAL
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=pad, unk_token=unknown, cls_token=start, sep_token=end, eos_token=end
+    ).save_pretrained(folder)
+
+
+def _letters(config: Mapping[str, Any]) -> str:
+    """The letters that are ordinary tokens to a model."""
     special = set(_ids(config))
-    return tuple(word for index, word in enumerate(FILLERS[:60], 24) if index not in special)
+    return "".join(letter for index, letter in enumerate(LETTERS, len(_SPECIAL)) if index not in special)
 
 
 def _ids(config: Mapping[str, Any]) -> Iterator[int]:

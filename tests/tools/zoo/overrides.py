@@ -2,4 +2,59 @@
 
 from typing import Any
 
-CHANGES: dict[str, dict[str, Any]] = {}
+_ROTATIONS = {"rope_type": "default", "rope_theta": 10000.0}
+_EXPERTS = {"num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 64}
+_SPECIAL = {"<image>": 90, "<racm3:break>": 91, "<eoss>": 92, "<|extra_200|>": 93}
+_INDEXER = {
+    "indexer_n_heads": 4,
+    "indexer_kv_heads": 1,
+    "indexer_head_dim": 16,
+    "indexer_budget": 16,
+    "indexer_compress_ratio": 4,
+}
+
+
+def _within(part: str, settings: dict[str, Any]) -> dict[str, Any]:
+    return {f"{part}.{name}": value for name, value in settings.items()}
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "chameleon": {"vocabulary_map": _SPECIAL},
+    "cohere_compass": {"text_config.rope_parameters": {"full_attention": _ROTATIONS}},
+    "cohere_compass_text": {"rope_parameters": {"full_attention": _ROTATIONS}},
+    "dbrx": {"attn_config.rope_theta": 10000.0},
+    "deepseek_ocr2": {
+        "text_config.mlp_layer_types": ["dense", "sparse", "sparse"],
+        "text_config.num_experts_per_tok": 2,
+    },
+    "diffusion_gemma": _within("text_config", _EXPERTS),
+    "diffusion_gemma_text": _EXPERTS,
+    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
+    "dots3_note": _within("text_config", {"head_dim": 32}) | {"vision_config.adapter_input_size": 64},
+    "dots3_note_text": {"head_dim": 32},
+    "emu3": {"vocabulary_map": _SPECIAL},
+    "ernie4_5_vl_moe": {"text_config.rope_parameters.mrope_section": [3, 3, 2]},
+    "esm": {"vocab_size": 128, "pad_token_id": 0, "mask_token_id": 99},
+    "falcon_h1": {"mamba_d_head": 32},
+    "fun_asr_nano": {"adaptor_config.intermediate_size": 16},
+    "granite4_vision": {"deepstack_layer_map": [[0, 0]], "spatial_target_layers": [1, 2], "downsample_rate": "1/2"},
+    "lfm2_moe": {"layer_types": ["conv", "full_attention", "full_attention"]},
+    "mamba2": {"head_dim": 32},
+    "molmo2": {"adapter_config.vision_feature_layer": [2, 1]},
+    "mllama": {"text_config.cross_attention_layers": [1]},
+    "nemo_speechlm": {"audio_config.diarization_config.chunk_length": 24},
+    "nemotron": {"num_key_value_heads": 2},
+    "nemotron_h": {"layers_block_type": ["linear_attention", "full_attention", "moe", "full_attention", "mlp"]},
+    "perceiver": {"num_latents": 16, "d_latents": 64, "num_self_attends_per_block": 2},
+    "qwen4_exp": _within("text_config", _INDEXER),
+    "qwen4_exp_text": _INDEXER,
+    "reformer": {"axial_pos_embds_dim": [32, 32], "axial_pos_shape": [16, 16]},
+    "t5gemma2_encoder": {"text_config.dropout_rate": 0.0},
+    "vibevoice": {"audio_config.num_filters": 2, "semantic_model_config.num_filters": 2},
+    "vibevoice_asr": {
+        "acoustic_tokenizer_chunk_size": 3200,
+        "acoustic_tokenizer_encoder_config.num_filters": 2,
+        "semantic_tokenizer_encoder_config.num_filters": 2,
+    },
+    "zamba": {"attention_hidden_size": 128, "attention_head_dim": 32},
+}

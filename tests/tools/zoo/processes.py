@@ -53,11 +53,16 @@ def _in_process(result: Connection, name: str, lengths: Sequence[int]) -> None:
     torch.set_num_threads(1)
     logging.set_verbosity(50)
     logging.disable_progress_bar()
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                result.send(check(name, lengths, Path(folder)))
-            except Exception as error:
-                where = traceback.extract_tb(error.__traceback__)[-1]
-                said = f"{type(error).__name__}: {error} ({where.filename}, line {where.lineno})"
-                result.send([Finding(name, Verdict.CRASHED, said=said)])
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        try:
+            found = check(name, lengths, Path(folder))
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            said = f"{type(error).__name__}: {error} ({where.filename}, line {where.lineno})"
+            found = [Finding(name, Verdict.CRASHED, said=said)]
+    result.send(found)

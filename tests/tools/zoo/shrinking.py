@@ -2,32 +2,37 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
-
-from tests.models.pretrained.conftest import VOCABULARY
 
 LAYERS, HEADS, WIDTH, HEAD_WIDTH = 3, 4, 64, 16
 """Three layers tell the first, the last and one between apart; the widths are what heads and rotations divide."""
 
+VOCABULARY = 128
+
 POSITIONS, REACH = 256, 16
 """How many tokens a model reads, and how far its windows, chunks and budgets of keys go."""
 
-MOST_LAYERS = 8
+MOST_KINDS = 5
+"""How many kinds of layers are kept at most, two of each."""
 
 RULES: tuple[tuple[str, int | None], ...] = (
     ("type_vocab_size|num_labels|patch|num_channels|kernel|stride|conv_dim|theta|(rope|rotary)_base|seed", None),
-    ("vocab.*size|codebook_size|^num_embeddings$", VOCABULARY),
+    ("codebook_size", 64),
+    ("vocab|^num_embeddings$", VOCABULARY),
+    ("upsample_groups", WIDTH),
     ("experts?_per_tok|moe_top_?k|top_k_experts|num_selected|router_top_?k|moe_k$", 2),
     ("n_group|topk_group|num_expert_group|shared_experts?$", 1),
     ("experts$", 4),
     ("window_layers|first_k_dense|dense_layers|dense_replace|shared_layers|predict_layers", 1),
     ("window|chunk|local_attention|top_?k|block_size|attention_span", REACH),
     ("(key_value|kv|key)_(heads|groups)", HEADS // 2),
-    ("heads?$|heads_", HEADS),
     ("rope_head_dim|rotary_dim$", HEAD_WIDTH // 2),
     ("qk_head_dim", HEAD_WIDTH * 3 // 2),
+    ("mamba_(d_head|head_dim)", HEAD_WIDTH * 2),
+    ("mamba_d_ssm", WIDTH * 2),
     ("query_pre_attn_scalar|head_dim|head_width|^d_kv$|dim_head|d_head|rank$|_rank_", HEAD_WIDTH),
+    ("heads?$|heads_", HEADS),
     ("layers?$|^depth$|num_blocks$|layers_", LAYERS),
     ("hidden|embed|width|d_model|n_embd|dim$|dim_|intermediate|ffn|d_ff|inner|units|_channels$|projection", WIDTH),
 )
@@ -37,16 +42,18 @@ _POSITIONS = re.compile("max_(.*_)?position|n_positions|max_seq|context_length|n
 _PLACEHOLDER = re.compile("(token|tok|pad|mask)_(id|ids|index|idx)$|^.*_token_ids?$|_index_id$")
 _INDICES = re.compile("layers?$|index|indices|layer_ids|indexes")
 _DEPTH = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "depth")
+_KINDS = ("layer_types", "layers_block_type")
 _HEADS = ("num_attention_heads", "num_heads", "n_heads", "n_head", "num_q_heads")
 _KEY_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads", "num_query_groups")
 _DROPPED = {"id2label", "label2id", "architectures", "transformers_version", "dtype", "num_labels", "_name_or_path"}
+_DROPPED |= {"out_features", "out_indices", "_out_features", "_out_indices", "stage_names"}  # which follow from others
 
 
 def shrink(own: Mapping[str, Any], ids: dict[int, int] | None = None) -> dict[str, Any]:
     """Return the values of a small config like this one; `ids` are the places that large token ids have been given."""
     ids = {} if ids is None else ids
     own = {key: value for key, value in own.items() if key not in _DROPPED}
-    depth = next((own[name] for name in _DEPTH if isinstance(own.get(name), int)), 0)
+    depth = _depth(own)
     kept = _kept(own, depth)
     small = {key: _shrunk(key, value, depth, kept, ids) for key, value in own.items() if key != "per_layer_config"}
     for name in _DEPTH:
@@ -58,14 +65,27 @@ def shrink(own: Mapping[str, Any], ids: dict[int, int] | None = None) -> dict[st
     return small
 
 
+def _depth(own: Mapping[str, Any]) -> int:
+    counts = (own[name] for name in _DEPTH if isinstance(own.get(name), int))
+    lists = (len(own[name]) for name in _KINDS if own.get(name))
+    return next(chain(counts, lists), 0)
+
+
 def _kept(own: Mapping[str, Any], depth: int) -> list[int]:
-    """The layers to keep: one of each kind, so far as lists with an entry for each layer tell them apart."""
+    """The layers to keep: two of each kind, so far as lists with an entry for each layer tell them apart."""
     lists = [value for value in own.values() if isinstance(value, list | tuple) and len(value) == depth]
     apart = {int(layer): repr(values) for layer, values in (own.get("per_layer_config") or {}).items()}
-    kinds = [repr([each[layer] for each in lists]) + apart.get(layer, "") for layer in range(depth)]
-    first = {kinds.index(kind) for kind in kinds}
-    others = (layer for layer in range(depth) if layer not in first)
-    return sorted([*sorted(first)[:MOST_LAYERS], *islice(others, max(LAYERS - len(first), 0))])
+    kinds: dict[str, list[int]] = {}
+    for layer in range(depth):
+        kind = repr([each[layer] for each in lists if not _counts(each)]) + apart.get(layer, "")
+        kinds.setdefault(kind, []).append(layer)
+    least = LAYERS if len(kinds) == 1 else 2
+    return sorted(layer for layers in islice(kinds.values(), MOST_KINDS) for layer in layers[:least])
+
+
+def _counts(values: Sequence[Any]) -> bool:
+    """Whether this is no list of what each layer is, but one of all layers' numbers."""
+    return list(values) == list(range(len(values)))
 
 
 def _per_layer(
@@ -88,7 +108,7 @@ def _shrunk(key: str, value: Any, depth: int, kept: Sequence[int], ids: dict[int
     if key.startswith("rope_") and isinstance(value, dict):
         return _small_rotations(value)
     if isinstance(value, dict):
-        return shrink(value, ids)
+        return shrink(value, ids) if all(isinstance(name, str) for name in value) else value
     if _PLACEHOLDER.search(key):
         return _small_ids(key, value, ids)
     if isinstance(value, list | tuple):
@@ -104,6 +124,8 @@ def _small_number(key: str, value: int) -> int:
 
 
 def _small_list(key: str, value: Sequence[Any], depth: int, kept: Sequence[int]) -> list[Any]:
+    if depth and len(value) == depth and _counts(value):
+        return list(range(len(kept)))
     if depth and len(value) == depth:
         return [_small_number(key, value[layer]) if type(value[layer]) is int else value[layer] for layer in kept]
     if key == "mrope_section" and len(value) == 3:
@@ -129,7 +151,7 @@ def _small_ids(key: str, value: Any, ids: dict[int, int]) -> Any:
     if isinstance(value, list | tuple):
         return [_small_ids(key, each, ids) for each in value]
     seen = re.search("image|video|audio|vision|speech", key)
-    if type(value) is not int or (value < VOCABULARY - 20 and not seen):
+    if type(value) is not int or (value < VOCABULARY // 2 and not seen):
         return value
     return ids.setdefault(value, VOCABULARY - 1 - len(ids))
 
@@ -140,6 +162,13 @@ def _agree(small: dict[str, Any], own: Mapping[str, Any]) -> None:
     keys = next((name for name in _KEY_HEADS if isinstance(own.get(name), int)), None)
     if heads and keys and own[heads] == own[keys]:
         small[keys] = small[heads]
+    if "head_dim" in own and own["head_dim"] is None and heads and isinstance(small.get("hidden_size"), int):
+        small["head_dim"] = small["hidden_size"] // small[heads]
+    if "sliding_window" in own and own["sliding_window"] is None and "vocab_size" in own:
+        small["sliding_window"] = REACH
+    if own.get("use_sliding_window") is False:
+        small["use_sliding_window"] = True
+        small.pop("layer_types", None)  # which follow from it
     image, patch = own.get("image_size"), own.get("patch_size")
     if isinstance(image, int) and isinstance(patch, int):
         small["image_size"] = 2 * patch
