@@ -41,10 +41,11 @@ class UnbuildableError(Exception):
 
 @dataclass(frozen=True)
 class Built:
-    """A model in a folder: its class, and texts of given numbers of tokens for it."""
+    """A model in a folder: its class, whether it is an encoder-decoder, and letters that are ordinary tokens to it."""
 
     folder: Path
     model: type[Any]
+    translates: bool
     letters: str
 
     def text(self, tokens: int) -> str:
@@ -73,7 +74,7 @@ def build(name: str, folder: Path) -> Built:
         _name_start(network)
         network.save_pretrained(folder)
         _save_tokenizer(folder)
-        return Built(folder, model, _letters(network.config.to_dict()))
+        return Built(folder, model, network.config.is_encoder_decoder, _letters(network.config.to_dict()))
     raise UnbuildableError(faults[0] if faults else "it has no class that reads tokens")
 
 
@@ -115,6 +116,8 @@ def _name_start(network: Any) -> None:
 
 def _randomize(name: str, parameter: torch.Tensor) -> None:
     """Gives a parameter such values that tokens stay apart and heads look at some keys much more than at others."""
+    if not parameter.numel():
+        return
     if parameter.ndim < 2:  # norms, biases
         parameter.normal_(std=1) if "sink" in name else parameter.add_(0.1 * torch.randn_like(parameter))
         return

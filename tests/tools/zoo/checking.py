@@ -1,6 +1,5 @@
 """Holds what attnviz gives for a model to what the model itself returns, eagerly: every kind, layer and head."""
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -10,21 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoTokenizer, PreTrainedModel
 
 import attnviz
 from attnviz.attention import Attention, Engine, Kind
 from attnviz.errors import AttnvizError
 from attnviz.models.base import Model
-from attnviz.models.reading import Passage, Reading
+from attnviz.models.reading import Passage
 from tests.tools.zoo.building import Built, UnbuildableError, build
+from tests.tools.zoo.oracle import ONLY, Layers, returned
 
 EXACT = 1e-5
 ROUNDING = 3.0
 """How many times farther from float64 than the model's own float32 weights may be what differs by rounding alone."""
-
-Layers = list[NDArray[Any] | None]
-"""The weights [heads, queries, keys] of each layer that a model returns; None for a layer that returns none."""
 
 
 class Verdict(Enum):
@@ -57,6 +53,7 @@ class Finding:
     keys: int = 0
     layers: str = ""
     said: str = ""
+    own: str = ""
 
 
 def check(name: str, lengths: Sequence[int], folder: Path) -> list[Finding]:
@@ -76,11 +73,8 @@ def check(name: str, lengths: Sequence[int], folder: Path) -> list[Finding]:
 def _on_engine(built: Built, finding: Finding, lengths: Sequence[int], engine: Engine | None) -> Iterator[Finding]:
     try:
         model = attnviz.load(str(built.folder), engine=engine and engine.value)
-    except AttnvizError as error:
-        yield replace(finding, verdict=Verdict.REFUSED, said=_line(error).replace(str(built.folder), "it"))
-        return
     except Exception as error:
-        yield replace(finding, verdict=Verdict.CRASHED, said=f"{type(error).__name__}: {_line(error)}")
+        yield _refused(built, replace(finding, own=_own(built, lengths[0])), error)
         return
     for length in lengths:
         yield _at_length(built, model, replace(finding, length=length))
@@ -92,68 +86,32 @@ def _at_length(built: Built, model: Model, finding: Finding) -> Finding:
     try:
         reading = model.read(Passage(text=text, target=target if Kind.CROSS in model.card.stacks else None))
         given = model.weights(reading)
-    except AttnvizError as error:
-        return replace(finding, verdict=Verdict.REFUSED, said=_line(error).replace(str(built.folder), "it"))
     except Exception as error:
-        return replace(finding, verdict=Verdict.CRASHED, said=f"{type(error).__name__}: {_line(error)}")
+        return _refused(built, replace(finding, own=_own(built, finding.length)), error)
     finding = replace(finding, engine=given[0].engine.value)
+    ids = reading.target.ids if reading.target else None
     try:
-        own = returned(built, text, reading, torch.float32)
+        own = returned(built, text, ids)
     except Exception as error:
-        return replace(finding, verdict=Verdict.UNCHECKED, said=f"{type(error).__name__}: {_line(error)}")
-    return _compared(given, own, lambda: returned(built, text, reading, torch.float64), finding)
+        return replace(finding, verdict=Verdict.UNCHECKED, said=_named(error))
+    return _compared(given, own, lambda: returned(built, text, ids, torch.float64), finding)
 
 
-def returned(built: Built, text: str, reading: Reading, dtype: torch.dtype) -> dict[str, Layers]:
-    """Return what the model itself gives for the same text, by kind; "" is that of a model with one stack."""
-    whole = built.model.from_pretrained(built.folder, attn_implementation="eager", dtype=dtype).eval()
-    if dtype is torch.float64 and hasattr(whole, "set_experts_implementation"):
-        whole.set_experts_implementation("eager")  # the others know no float64
-    inputs = dict(AutoTokenizer.from_pretrained(built.folder)(text, return_tensors="pt"))
-    inputs.pop("token_type_ids", None)
-    if reading.target is not None:
-        inputs["decoder_input_ids"] = torch.tensor([reading.target.ids])
-    fault: Exception | None = None
-    for network in (whole, *_text_towers(whole)):
-        takes = inspect.signature(network.forward).parameters
-        try:
-            with torch.inference_mode():
-                output = network(
-                    **{key: value for key, value in inputs.items() if key in takes or "kwargs" in takes},
-                    output_attentions=True,
-                    return_dict=True,
-                )
-        except Exception as error:
-            fault = fault or error
-            continue
-        if found := {
-            kind: layers for kind, layers in _named(output, reading) if any(each is not None for each in layers)
-        }:
-            return found
-    raise fault or LookupError("the model returns no attention weights")
+def _refused(built: Built, finding: Finding, error: Exception) -> Finding:
+    if isinstance(error, AttnvizError):
+        return replace(finding, verdict=Verdict.REFUSED, said=_line(error).replace(str(built.folder), "it"))
+    return replace(finding, verdict=Verdict.CRASHED, said=_named(error))
 
 
-def _text_towers(whole: PreTrainedModel) -> Iterator[PreTrainedModel]:
-    """The parts of a model of several that read tokens, the outermost first."""
-    for part in whole.modules():
-        if part is not whole and isinstance(part, PreTrainedModel) and part.main_input_name == "input_ids":
-            yield part
-
-
-def _named(output: Any, reading: Reading) -> Iterator[tuple[str, Layers]]:
-    """The weights in what a model returns, by kind."""
-    if reading.target is None:
-        yield "", _layers(getattr(output, "attentions", None) or getattr(output, "encoder_attentions", None))
-        return
-    for kind in Kind:
-        yield kind.value, _layers(getattr(output, f"{kind.value}_attentions", None))
-
-
-def _layers(attentions: Sequence[Any] | None) -> Layers:
-    return [
-        layer[0].double().numpy() if isinstance(layer, torch.Tensor) and layer.ndim == 4 else None
-        for layer in attentions or ()
-    ]
+def _own(built: Built, length: int) -> str:
+    """What a refused model itself makes of such a text: how many layers of weights it returns, or its error."""
+    ids = [0, *range(9, 9 + length)] if built.translates else None
+    try:
+        own = returned(built, built.text(length), ids)
+    except Exception as error:
+        return _named(error)[:90]
+    counts = (f"{sum(layer is not None for layer in layers)} {kind}".strip() for kind, layers in own.items())
+    return f"returns {', '.join(counts)}"
 
 
 def _compared(
@@ -162,7 +120,7 @@ def _compared(
     """The finding of these records, held to the model's own weights; `exactly` computes those in float64."""
     differences, shown, there, flattest, narrowest = [0.0], 0, 0, 1.0, 10**9
     for record in given:
-        expected = own.get(record.kind.value, own.get(""))
+        expected = own.get(record.kind.value, own.get(ONLY))
         if expected is None:
             return replace(finding, verdict=Verdict.WRONG, said=f"the model returns no {record.kind.value} weights")
         layers = _aligned(record, expected)
@@ -209,7 +167,7 @@ def _aligned(record: Attention, expected: Layers) -> Layers | None:
 def _rounds(given: Sequence[Attention], own: dict[str, Layers], exact: dict[str, Layers]) -> bool:
     """Whether records are about as near to float64 as the model's own float32 weights are."""
     for record in given:
-        kind = record.kind.value if record.kind.value in own else ""
+        kind = record.kind.value if record.kind.value in own else ONLY
         single, double = _aligned(record, own[kind]), _aligned(record, exact[kind])
         theirs = max(float(np.abs(a - b).max()) for a, b in zip(single, double, strict=True))
         ours = max(float(np.abs(a - b).max()) for a, b in zip(record.weights, double, strict=True))
@@ -229,6 +187,10 @@ def _contrast(weights: NDArray[Any]) -> float:
 
 def _shapes(layers: Layers) -> str:
     return ", ".join("-" if layer is None else str(layer.shape) for layer in layers)
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {_line(error)}"
 
 
 def _line(error: Exception) -> str:

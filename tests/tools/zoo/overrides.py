@@ -19,18 +19,20 @@ def _within(part: str, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 CHANGES: dict[str, dict[str, Any]] = {
+    "bamba": {"attn_layer_indices": [1, 2]},
     "chameleon": {"vocabulary_map": _SPECIAL},
     "cohere_compass": {"text_config.rope_parameters": {"full_attention": _ROTATIONS}},
     "cohere_compass_text": {"rope_parameters": {"full_attention": _ROTATIONS}},
-    "dbrx": {"attn_config.rope_theta": 10000.0},
+    "dbrx": {"attn_config.rope_theta": 10000.0, "attn_config.clip_qkv": 8},
     "deepseek_ocr2": {
         "text_config.mlp_layer_types": ["dense", "sparse", "sparse"],
         "text_config.num_experts_per_tok": 2,
     },
+    "deepseek_v4": {"compress_rates.heavily_compressed_attention": 8},
     "diffusion_gemma": _within("text_config", _EXPERTS),
     "diffusion_gemma_text": _EXPERTS,
     "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
-    "dots3_note": _within("text_config", {"head_dim": 32}) | {"vision_config.adapter_input_size": 64},
+    "dots3_note": _within("text_config", {"head_dim": 32}) | {"audio_config.adapter_input_size": 64},
     "dots3_note_text": {"head_dim": 32},
     "emu3": {"vocabulary_map": _SPECIAL},
     "ernie4_5_vl_moe": {"text_config.rope_parameters.mrope_section": [3, 3, 2]},
@@ -38,6 +40,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "falcon_h1": {"mamba_d_head": 32},
     "fun_asr_nano": {"adaptor_config.intermediate_size": 16},
     "granite4_vision": {"deepstack_layer_map": [[0, 0]], "spatial_target_layers": [1, 2], "downsample_rate": "1/2"},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "num_hidden_layers": 4},
     "lfm2_moe": {"layer_types": ["conv", "full_attention", "full_attention"]},
     "mamba2": {"head_dim": 32},
     "molmo2": {"adapter_config.vision_feature_layer": [2, 1]},

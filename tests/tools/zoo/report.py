@@ -14,6 +14,8 @@ _WORST_FIRST = (
     Verdict.EXACT,
     Verdict.UNBUILDABLE,
 )
+_COLUMNS = ["type", "class", "engine", "tokens", "verdict", "largest difference", "contrast", "keys", "layers", "said"]
+_COLUMNS += ["by transformers"]
 _RAW = re.compile(r"\b\w*(Error|Exception)\b: ")
 """What the error of a library looks like in a sentence."""
 
@@ -46,8 +48,7 @@ def table(findings: Sequence[Finding]) -> str:
     """Return a row for each model type, engine and length, the worst first."""
     found = verdicts(findings)
     rows = sorted(findings, key=lambda each: (_WORST_FIRST.index(found[each.name]), each.name, each.engine))
-    head = "| type | class | engine | tokens | verdict | largest difference | contrast | keys | layers | said |"
-    return "\n".join([head, "|---" * 10 + "|", *map(_row, rows)])
+    return "\n".join([f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|", *map(_row, rows)])
 
 
 def _row(finding: Finding) -> str:
@@ -63,5 +64,6 @@ def _row(finding: Finding) -> str:
         *compared,
         finding.layers,
         finding.said.replace("|", "\\|"),
+        finding.own.replace("|", "\\|"),
     ]
     return f"| {' | '.join(cells)} |"

@@ -25,7 +25,9 @@ RULES: tuple[tuple[str, int | None], ...] = (
     ("n_group|topk_group|num_expert_group|shared_experts?$", 1),
     ("experts$", 4),
     ("window_layers|first_k_dense|dense_layers|dense_replace|shared_layers|predict_layers", 1),
-    ("window|chunk|local_attention|top_?k|block_size|attention_span", REACH),
+    ("topk_blocks", 2),
+    ("index_block_size", REACH // 2),
+    ("local_radius|window|chunk|local_attention|top_?k|block_size|attention_span", REACH),
     ("(key_value|kv|key)_(heads|groups)", HEADS // 2),
     ("rope_head_dim|rotary_dim$", HEAD_WIDTH // 2),
     ("qk_head_dim", HEAD_WIDTH * 3 // 2),
@@ -164,7 +166,12 @@ def _agree(small: dict[str, Any], own: Mapping[str, Any]) -> None:
         small[keys] = small[heads]
     if "head_dim" in own and own["head_dim"] is None and heads and isinstance(small.get("hidden_size"), int):
         small["head_dim"] = small["hidden_size"] // small[heads]
-    if "sliding_window" in own and own["sliding_window"] is None and "vocab_size" in own:
+    if "qk_rope_head_dim" in own:  # keys of two parts
+        small["qk_head_dim"] = small["qk_nope_head_dim"] + small["qk_rope_head_dim"]
+        for name in ("qk_rope_head_dim", "qk_head_dim"):
+            if own.get("head_dim") == own.get(name, -1):
+                small["head_dim"] = small[name]
+    if "sliding_window" in own and not own["sliding_window"] and "vocab_size" in own:
         small["sliding_window"] = REACH
     if own.get("use_sliding_window") is False:
         small["use_sliding_window"] = True
