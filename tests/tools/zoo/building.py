@@ -121,7 +121,7 @@ def _randomize(name: str, parameter: torch.Tensor) -> None:
     if parameter.ndim < 2:  # norms, biases
         parameter.normal_(std=1) if "sink" in name else parameter.add_(0.1 * torch.randn_like(parameter))
         return
-    gain = next((gain for pattern, gain in GAINS if re.search(pattern, name)), 0.7)
+    gain = next((gain for pattern, gain in GAINS if re.search(pattern, name, re.IGNORECASE)), 0.7)
     parameter.normal_(std=gain / math.sqrt(1 if "embed" in name else min(parameter.shape[-2:])))
 
 

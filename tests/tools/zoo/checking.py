@@ -34,13 +34,18 @@ class Verdict(Enum):
     UNBUILDABLE = "unbuildable"
 
 
+class MismatchError(Exception):
+    """Weights have no counterpart among the model's own; the message says which."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """What one engine makes of a model type at one length.
 
     `difference` is the largest one, `contrast` how far the rows of the flattest layer are from even weights, in total
     variation, `keys` how many keys the widest row of the narrowest layer has; `layers` is how many were shown of those
-    that the model returns, and `said` what was said where it was refused, or what is wrong.
+    that the model returns, `said` what was said where it was refused, or what is wrong, and `alone` what a model that is
+    refused does in plain transformers.
     """
 
     name: str
@@ -53,7 +58,7 @@ class Finding:
     keys: int = 0
     layers: str = ""
     said: str = ""
-    own: str = ""
+    alone: str = ""
 
 
 def check(name: str, lengths: Sequence[int], folder: Path) -> list[Finding]:
@@ -74,7 +79,7 @@ def _on_engine(built: Built, finding: Finding, lengths: Sequence[int], engine: E
     try:
         model = attnviz.load(str(built.folder), engine=engine and engine.value)
     except Exception as error:
-        yield _refused(built, replace(finding, own=_own(built, lengths[0])), error)
+        yield _refused(built, replace(finding, alone=_alone(built, lengths[0])), error)
         return
     for length in lengths:
         yield _at_length(built, model, replace(finding, length=length))
@@ -87,7 +92,7 @@ def _at_length(built: Built, model: Model, finding: Finding) -> Finding:
         reading = model.read(Passage(text=text, target=target if Kind.CROSS in model.card.stacks else None))
         given = model.weights(reading)
     except Exception as error:
-        return _refused(built, replace(finding, own=_own(built, finding.length)), error)
+        return _refused(built, replace(finding, alone=_alone(built, finding.length)), error)
     finding = replace(finding, engine=given[0].engine.value)
     ids = reading.target.ids if reading.target else None
     try:
@@ -103,7 +108,7 @@ def _refused(built: Built, finding: Finding, error: Exception) -> Finding:
     return replace(finding, verdict=Verdict.CRASHED, said=_named(error))
 
 
-def _own(built: Built, length: int) -> str:
+def _alone(built: Built, length: int) -> str:
     """What a refused model itself makes of such a text: how many layers of weights it returns, or its error."""
     ids = [0, *range(9, 9 + length)] if built.translates else None
     try:
@@ -118,62 +123,60 @@ def _compared(
     given: Sequence[Attention], own: dict[str, Layers], exactly: Callable[[], dict[str, Layers]], finding: Finding
 ) -> Finding:
     """The finding of these records, held to the model's own weights; `exactly` computes those in float64."""
-    differences, shown, there, flattest, narrowest = [0.0], 0, 0, 1.0, 10**9
-    for record in given:
-        expected = own.get(record.kind.value, own.get(ONLY))
-        if expected is None:
-            return replace(finding, verdict=Verdict.WRONG, said=f"the model returns no {record.kind.value} weights")
-        layers = _aligned(record, expected)
-        if layers is None:
-            said = f"{record.kind.value} layers {list(record.layers)}, of {_shapes(expected)}"
-            return replace(finding, verdict=Verdict.WRONG, said=said)
-        if any(layer.shape != shown_.shape for layer, shown_ in zip(layers, record.weights, strict=True)):
-            said = f"{record.kind.value} weights {record.weights.shape[1:]}, not {_shapes(expected)}"
-            return replace(finding, verdict=Verdict.WRONG, said=said)
-        differences += [float(np.abs(a - b).max()) for a, b in zip(layers, record.weights, strict=True)]
-        shown += len(layers)
-        flattest = min(flattest, *map(_contrast, layers))
-        narrowest = min(narrowest, *(int((layer > 0).sum(-1).max()) for layer in layers))
-    there = sum(layer is not None for layers in own.values() for layer in layers)
+    try:
+        pairs = _paired(given, own)
+    except MismatchError as error:
+        return replace(finding, verdict=Verdict.WRONG, said=str(error))
+    returned_layers = [layer for layers in own.values() for layer in layers if layer is not None]
     finding = replace(
         finding,
-        difference=max(differences),
-        contrast=flattest,
-        keys=narrowest,
-        layers=f"{shown}/{there}",
+        difference=_apart(pairs),
+        contrast=min(_contrast(layer) for _, layer in pairs),
+        keys=min(int((layer > 0).sum(-1).max()) for _, layer in pairs),
+        layers=f"{len(pairs)}/{len(returned_layers)}",
     )
     if finding.difference <= EXACT:
         return finding
     try:
-        exact = exactly()
+        exact = _paired(given, exactly())
     except Exception as error:
-        return replace(finding, verdict=Verdict.WRONG, said=f"not comparable in float64: {_line(error)}")
-    if _rounds(given, own, exact):
-        return replace(finding, said="as near to float64 as the model's own")
+        return replace(finding, verdict=Verdict.WRONG, said=f"not comparable in float64: {_named(error)}")
+    rounding = _apart([(single, double) for (_, single), (_, double) in zip(pairs, exact, strict=True)])
+    if _apart(exact) <= max(EXACT, ROUNDING * rounding):
+        return replace(finding, said=f"by rounding: the model's own float32 is {rounding:.1e} from its float64")
     return replace(finding, verdict=Verdict.WRONG, said="other weights")
 
 
-def _aligned(record: Attention, expected: Layers) -> Layers | None:
-    """The model's layers that a record shows: by their number, or one by one if it returns only those that attend."""
-    if len(expected) == len(record.layers) and all(layer is not None for layer in expected):
-        return expected
-    by_number = [expected[layer] if layer < len(expected) else None for layer in record.layers]
-    if all(layer is not None for layer in by_number):
-        return by_number
-    there = [layer for layer in expected if layer is not None]
-    return there if len(there) == len(record.layers) else None
+def _paired(given: Sequence[Attention], own: dict[str, Layers]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """Each layer that is shown, with the model's own: [heads, queries, keys] both.
 
-
-def _rounds(given: Sequence[Attention], own: dict[str, Layers], exact: dict[str, Layers]) -> bool:
-    """Whether records are about as near to float64 as the model's own float32 weights are."""
+    Raises:
+        MismatchError: the model returns no such layers, or of other shapes.
+    """
+    pairs = []
     for record in given:
-        kind = record.kind.value if record.kind.value in own else ONLY
-        single, double = _aligned(record, own[kind]), _aligned(record, exact[kind])
-        theirs = max(float(np.abs(a - b).max()) for a, b in zip(single, double, strict=True))
-        ours = max(float(np.abs(a - b).max()) for a, b in zip(record.weights, double, strict=True))
-        if ours > max(EXACT, ROUNDING * theirs):
-            return False
-    return True
+        expected = own.get(record.kind.value, own.get(ONLY, []))
+        layers = _aligned(record, expected)
+        if layers is None or any(layer.shape != record.weights.shape[1:] for layer in layers):
+            there = ", ".join("-" if layer is None else str(layer.shape) for layer in expected)
+            raise MismatchError(
+                f"{record.kind.value} layers {record.layers} of {record.weights.shape[1:]}, not {there}"
+            )
+        pairs += zip(record.weights, layers, strict=True)
+    return pairs
+
+
+def _aligned(record: Attention, expected: Layers) -> list[NDArray[Any]] | None:
+    """The model's layers that a record shows: by their number, or one by one if it returns only those that attend."""
+    there = [layer for layer in expected if layer is not None]
+    by_number = [expected[layer] for layer in record.layers if layer < len(expected) and expected[layer] is not None]
+    if len(there) == len(record.layers):
+        return there
+    return by_number if len(by_number) == len(record.layers) else None
+
+
+def _apart(pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> float:
+    return max(float(np.abs(one - other).max()) for one, other in pairs)
 
 
 def _contrast(weights: NDArray[Any]) -> float:
@@ -183,10 +186,6 @@ def _contrast(weights: NDArray[Any]) -> float:
     even = np.where(seen, 1 / np.maximum(counts, 1), 0)
     apart = np.abs(weights - even).sum(-1)[counts[..., 0] > 1] / 2
     return float(apart.mean()) if apart.size else 0.0
-
-
-def _shapes(layers: Layers) -> str:
-    return ", ".join("-" if layer is None else str(layer.shape) for layer in layers)
 
 
 def _named(error: Exception) -> str:

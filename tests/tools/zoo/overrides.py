@@ -13,6 +13,9 @@ _INDEXER = {
     "indexer_compress_ratio": 4,
 }
 
+_THREE_AXES = {"rope_parameters.mrope_section": [4, 2, 2]}  # of the halves of rotated heads
+_HALF_ROTATED = {"rope_parameters.mrope_section": [2, 1, 1]}
+
 
 def _within(part: str, settings: dict[str, Any]) -> dict[str, Any]:
     return {f"{part}.{name}": value for name, value in settings.items()}
@@ -60,4 +63,18 @@ CHANGES: dict[str, dict[str, Any]] = {
         "semantic_tokenizer_encoder_config.num_filters": 2,
     },
     "zamba": {"attention_hidden_size": 128, "attention_head_dim": 32},
+    "deepseek_v2": {"num_experts_per_tok": 2},
+    "esmc": {"vocab_size": 128},
+    "glm46v": _within("text_config", _THREE_AXES),
+    "glm4v": _within("text_config", _THREE_AXES),
+    "glm4v_moe": _within("text_config", _HALF_ROTATED),
+    "glm4v_moe_text": _HALF_ROTATED,
+    "glm4v_text": _THREE_AXES,
+    "glm_image": _within("text_config", _THREE_AXES),
+    "glm_image_text": _THREE_AXES,
+    "glm_ocr": _within("text_config", _THREE_AXES),
+    "glm_ocr_text": _THREE_AXES,
+    "glmga": _within("text_config", _THREE_AXES),
+    "gemma4_assistant": _within("text_config", {"hidden_size_per_layer_input": 0}),
+    "fastspeech2_conformer_with_hifigan": _within("model_config", {"vocab_size": 128}),
 }

@@ -64,6 +64,6 @@ def _row(finding: Finding) -> str:
         *compared,
         finding.layers,
         finding.said.replace("|", "\\|"),
-        finding.own.replace("|", "\\|"),
+        finding.alone.replace("|", "\\|"),
     ]
     return f"| {' | '.join(cells)} |"

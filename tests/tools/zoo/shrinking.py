@@ -97,7 +97,9 @@ def _per_layer(
     given = {int(layer): values for layer, values in layers.items()}
     return {
         kept.index(layer): {
-            key: small[key] * value // own[key] if isinstance(value, int) and own.get(key) else value
+            key: max(small[key] * value // own[key], min(value, 1))
+            if isinstance(value, int) and own.get(key)
+            else value
             for key, value in given[layer].items()
         }
         for layer in kept
@@ -176,6 +178,8 @@ def _agree(small: dict[str, Any], own: Mapping[str, Any]) -> None:
     if own.get("use_sliding_window") is False:
         small["use_sliding_window"] = True
         small.pop("layer_types", None)  # which follow from it
+    if "attention_multiplier" in own:
+        small["attention_multiplier"] = HEAD_WIDTH**-0.5
     image, patch = own.get("image_size"), own.get("patch_size")
     if isinstance(image, int) and isinstance(patch, int):
         small["image_size"] = 2 * patch
