@@ -22,6 +22,7 @@ from tests.tools.zoo.shrinking import VOCABULARY, shrink
 
 MOST_PARAMETERS = 30_000_000
 GAINS = (
+    ("xpath", 0.05),  # of which there are many, the same for each token of plain text
     ("embed", 1.0),
     (r"(^|[._])(q|k|qkv|query|key|wqkv|wq|wk|c_attn|query_key_value|in_proj)([._]|$)|[qk]_(a_|b_)?(proj|lin)|qkv", 1.8),
 )
@@ -31,7 +32,8 @@ LETTERS = string.ascii_letters + string.digits
 _SPECIAL = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 
 KINDS = ("SEQ_TO_SEQ_CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "MASKED_LM", "CAUSAL_LM", "MULTIMODAL_LM", "TEXT_ENCODING")
-MAPPINGS = (*(f"MODEL_FOR_{kind}_MAPPING_NAMES" for kind in KINDS), "MODEL_MAPPING_NAMES")
+MAPPINGS = [f"MODEL_FOR_{kind}_MAPPING_NAMES" for kind in KINDS]
+MAPPINGS += ["MODEL_MAPPING_NAMES", "MODEL_FOR_TEXT_TO_WAVEFORM_MAPPING_NAMES"]
 """The tables of classes in which a model type is looked up, the first one first."""
 
 

@@ -44,7 +44,7 @@ class Finding:
 
     `difference` is the largest one, `contrast` how far the rows of the flattest layer are from even weights, in total
     variation, `keys` how many keys the widest row of the narrowest layer has; `layers` is how many were shown of those
-    that the model returns, `said` what was said where it was refused, or what is wrong, and `alone` what a model that is
+    that the model returns, `said` what was said where it was refused, or what is wrong, `alone` what a model that is
     refused does in plain transformers.
     """
 
