@@ -24,9 +24,11 @@ MOST_PARAMETERS = 30_000_000
 GAINS = (
     ("xpath", 0.05),  # of which there are many, the same for each token of plain text
     ("embed", 1.0),
-    (r"(^|[._])(q|k|qkv|query|key|wqkv|wq|wk|c_attn|query_key_value|in_proj)([._]|$)|[qk]_(a_|b_)?(proj|lin)|qkv", 1.8),
+    (r"(^|[._])(q|k|kv|qkv|query|key|wqkv|wq|wk|c_attn|query_key_value|in_proj)([._]|$)|[qk]v?_(a_|b_)?(proj|lin)|qkv", 1.8),
 )
 """How large the outputs of a matrix are, for inputs of size 1, by the first pattern that its name has; else 0.7."""
+
+_NORMS_OF_HEADS = re.compile(r"(^|[._])(q|k|qk|query|key)_?(layer_?)?norm", re.IGNORECASE)
 
 LETTERS = string.ascii_letters + string.digits
 _SPECIAL = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
@@ -121,7 +123,8 @@ def _randomize(name: str, parameter: torch.Tensor) -> None:
     if not parameter.numel():
         return
     if parameter.ndim < 2:  # norms, biases
-        parameter.normal_(std=1) if "sink" in name else parameter.add_(0.1 * torch.randn_like(parameter))
+        parameter.mul_(2 if _NORMS_OF_HEADS.search(name) else 1)
+        parameter.add_(torch.randn_like(parameter), alpha=1 if re.search("sink|temp$", name) else 0.1)
         return
     gain = next((gain for pattern, gain in GAINS if re.search(pattern, name, re.IGNORECASE)), 0.7)
     parameter.normal_(std=gain / math.sqrt(1 if "embed" in name else min(parameter.shape[-2:])))

@@ -89,5 +89,6 @@ CHANGES: dict[str, dict[str, Any]] = {
         "acoustic_tokenizer_encoder_config.num_filters": 2,
         "semantic_tokenizer_encoder_config.num_filters": 2,
     },
+    "vits": {"speaking_rate": 100.0},
     "zamba": {"attention_hidden_size": 128, "attention_head_dim": 32},
 }
