@@ -1,0 +1,47 @@
+"""Checks the weights of a small model of every type that transformers knows: `python -m tests.tools.zoo --help`."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from tests.tools.zoo.building import text_types
+from tests.tools.zoo.checking import Finding, Verdict
+from tests.tools.zoo.processes import check_apart
+from tests.tools.zoo.report import summary, table
+
+
+def main() -> int:
+    """Checks what was asked for; 1 if any weights are wrong."""
+    options = _options()
+    names = options.names or text_types()
+    checked = check_apart(names, options.lengths, options.jobs)
+    findings: list[Finding] = []
+    for found in track(checked, "Checking", len(names), console=Console(stderr=True), transient=True):
+        findings += found
+        if options.output:  # after each, since all of them take long
+            options.output.write_text(f"{summary(findings)}\n\n{table(findings)}\n", encoding="utf-8")
+    print(summary(findings))
+    if not options.output:
+        print(f"\n{table(findings)}")
+    return int(any(finding.verdict in (Verdict.WRONG, Verdict.CRASHED) for finding in findings))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.tools.zoo", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="TYPE", help="only these model types, such as llama")
+    parser.add_argument("--jobs", type=int, default=1, help="how many are checked at a time (%(default)s)")
+    parser.add_argument(
+        "--lengths", type=_lengths, default=(13, 163), metavar="N,N", help="how many tokens texts have (13,163)"
+    )
+    parser.add_argument("-o", "--output", type=Path, help="where to write the table, in Markdown")
+    return parser.parse_args()
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(",")))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
