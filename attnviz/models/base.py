@@ -40,6 +40,7 @@ class Card:
     """What can be said of a model without running it.
 
     `positions` is how many tokens it can read (None without limit), `config` its shape as its own files have it.
+    `notes` is what a user must be told of what was loaded, as sentences.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Card:
     parameters: int
     positions: int | None
     config: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 class Model(ABC):

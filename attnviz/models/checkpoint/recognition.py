@@ -7,9 +7,11 @@ from typing import Any
 
 from attnviz.attention import Kind
 from attnviz.errors import ModelError
+from attnviz.models.adapters import ADAPTER
 from attnviz.models.base import Card, Stack
 from attnviz.models.checkpoint.families import FAMILIES, Family
 from attnviz.models.checkpoint.stored import Stored
+from attnviz.models.checkpoint.understanding import Watched, check_understood
 from attnviz.models.configuration import CONFIG, UnsupportedError, configuration
 from attnviz.reference.layers import ACTIVATIONS
 from attnviz.reference.transformer import Config
@@ -34,15 +36,18 @@ def recognized(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
         UnsupportedError: the reference transformer does not know such a model.
         ModelError: a file is damaged, or does not fit the others.
     """
-    config = configuration(folder)
+    written = configuration(folder)
+    config = Watched(written)
     family = _family(config, folder)
     try:
+        family = family.settled(config)
         shape = family.shape(config)
         limit = family.positions(config, shape)
         if shape.heads % (shape.key_heads or shape.heads):
             raise ValueError(f"{shape.key_heads} heads of keys cannot serve {shape.heads} heads")
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
         raise ModelError(f"{folder / CONFIG} makes no sense: {error}.") from error
+    check_understood(config, family.idle)
     if shape.activation not in ACTIVATIONS:
         raise UnsupportedError(f"The reference engine knows no activation {shape.activation!r}.")
     stored = Stored(family, shape, files)
@@ -52,7 +57,8 @@ def recognized(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
         stacks={Kind.DECODER if shape.causal else Kind.ENCODER: Stack(tuple(range(shape.layers)), shape.heads)},
         parameters=sum(tensor.size for tensor in stored.tensors.values()),
         positions=limit if limit is None else min(limit, stored.positions),
-        config=config,
+        config=written,
+        notes=stored.unread.notes,
     )
     return Recognized(family, shape, stored, card)
 
@@ -67,11 +73,10 @@ def _family(config: Mapping[str, Any], folder: Path) -> Family:
     family = FAMILIES.get(kind)
     if family is None:
         raise UnsupportedError(f"The reference engine knows no {kind} models, only {', '.join(FAMILIES)}.")
-    for key, value in family.supports.items():
-        if config.get(key) not in (None, value):
-            raise UnsupportedError(f"The reference engine knows no {kind} models whose {key} is {config[key]!r}.")
     if config.get("quantization_config") is not None:
         raise UnsupportedError(f"The reference engine reads no quantized weights, such as those in {folder}.")
+    if (folder / ADAPTER).exists():
+        raise UnsupportedError(f"The reference engine reads no adapters, such as {ADAPTER} in {folder}.")
     if not (folder / TOKENIZER).exists():
         raise UnsupportedError(f"The reference engine needs a {TOKENIZER}, and {folder} has none.")
     return family

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from attnviz.errors import ModelError, UsageError
+from attnviz.models.adapters import ADAPTER, Adapter
 from attnviz.models.configuration import CONFIG
 from attnviz.models.hub.cache import find
 from attnviz.models.hub.download import download
-from attnviz.models.hub.folder import WEIGHTS, is_complete
+from attnviz.models.hub.folder import LIKE_WEIGHTS, WEIGHTS, is_complete, matches, some
 from attnviz.models.loading import Loading
 from attnviz.text import visible
 
@@ -43,6 +44,8 @@ def _local(name: str) -> Path | None:
             return None
         if (path / CONFIG).is_file():
             return path
+        if (path / ADAPTER).is_file():
+            raise Adapter.read(path / ADAPTER).alone(name)
         raise ModelError(f"{_what_is_wrong(path)}: give a folder that holds {CONFIG} and {WEIGHTS}.")
     except OSError as error:  # no access, a name too long
         raise ModelError(f"{visible(name)!r} cannot be opened as a folder: {error.strerror}.") from error
@@ -53,7 +56,8 @@ def _local(name: str) -> Path | None:
 def _what_is_wrong(path: Path) -> str:
     shown = repr(visible(str(path)))
     if path.is_dir():
-        return f"The folder {shown} here holds no {CONFIG}"
+        others = sorted(file.name for file in path.iterdir() if matches(file.name, LIKE_WEIGHTS))
+        return f"The folder {shown} here holds no {CONFIG}" + (f", only {some(others)}" if others else "")
     return f"{shown} is a file" if path.exists() else f"There is no folder {shown}"
 
 

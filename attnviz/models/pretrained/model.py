@@ -52,6 +52,7 @@ class PretrainedModel(Model):
             parameters=sum(parameter.numel() for parameter in whole.parameters()),
             positions=positions(self.network),
             config=loaded.config,
+            notes=loaded.notes,
         )
 
     @property

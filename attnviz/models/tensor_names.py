@@ -1,0 +1,114 @@
+"""Names of the tensors in a checkpoint's files: what was put before them, and what those are that a network leaves."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from attnviz.models.hub.folder import some
+
+HARMLESS = re.compile(
+    r"pooler|rotary_emb|(^|\.)(position_ids|token_type_ids|masked_bias|inv_freq|version|_float_tensor)$"
+    r"|(^|\.)(attn|attention)\.bias$"
+)
+"""What no attention weight depends on: what comes after the layers, and masks and positions that are worked out."""
+
+_ATTENDS = re.compile(r"attn|attention|relative|position|rotary|alibi|embed")
+_OTHER_SENSES = re.compile(r"vision|visual|image|video|audio|speech")
+_NUMBERED = re.compile(r"(.*?\.)(\d+)\.(.*)")
+
+_WRAPPERS = r"\b(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."  # torch.compile, FSDP, checkpointing
+_PARALLEL = "module."  # DataParallel and its like
+_KEPT_AS_MODEL = "model."  # what a trainer keeps the whole model as
+_WHOLE = ("model", "lm_head", "bert", "roberta", "distilbert", "electra")  # what a whole model has parts called
+
+
+def wrappings(names: Collection[str]) -> dict[str, str]:
+    """Return what to take out of tensor names that a training program has put there: patterns, each with "" for it.
+
+    `_orig_mod.` is taken out wherever it stands, `module.` and a `model.` that was put before a whole model only where
+    all names begin with it. Nothing is, where two names would become one.
+    """
+    found, bare = [], list(names)
+    patterns = (_WRAPPERS, None), (r"^module\.", _PARALLEL), (r"^model\.", _KEPT_AS_MODEL)
+    for pattern, start in patterns:
+        wrapped = any(re.search(pattern, name) for name in bare)
+        if start is not None:
+            wrapped = bool(bare) and all(name.startswith(start) for name in bare)
+        if start == _KEPT_AS_MODEL:
+            wrapped = wrapped and any(name.split(".")[1] in _WHOLE for name in bare)
+        if wrapped:
+            found.append(pattern)
+            bare = [re.sub(pattern, "", name) for name in bare]
+    return dict.fromkeys(found, "") if len(set(bare)) == len(bare) else {}
+
+
+def unwrapped(name: str, patterns: Mapping[str, str]) -> str:
+    """The name of a tensor without what `wrappings` found."""
+    for pattern, instead in patterns.items():
+        name = re.sub(pattern, instead, name)
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Tensors of a checkpoint that a network does not read, and that attention may be meant to depend on.
+
+    `within` the network something has no place; of more `layers` than it has, the names; `beside` it stands something
+    that speaks of attention or embeddings. `held` and `run` say how many layers there are, and how many of them run.
+    """
+
+    within: tuple[str, ...]
+    layers: tuple[str, ...]
+    beside: tuple[str, ...]
+    held: int = 0
+    run: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of those that change nothing that is shown."""
+        found = []
+        if self.layers:
+            found.append(
+                f"The files hold {self.held} layers, of which config.json asks for {self.run}: the others are not run."
+            )
+        if self.beside:
+            found.append(f"The files also hold {some(self.beside)}, which the network that runs does not read.")
+        return tuple(found)
+
+
+def unread(left: Iterable[str], read: Iterable[str], prefix: str = "") -> Unread:
+    """Sort the names of tensors that are `left` when a network has `read` its own, whose names may have a `prefix`.
+
+    Heads are no part of the network. More layers than it has change nothing in those that it has.
+    """
+    own = {name.removeprefix(prefix) for name in read}
+    roots, counts = {name.partition(".")[0] for name in own}, _layers(own)
+    within, layers, beside = [], [], []
+    held: dict[str, int] = {}
+    for name in sorted(left):
+        bare = name.removeprefix(prefix)
+        if HARMLESS.search(name) or _OTHER_SENSES.search(name):
+            continue
+        if bare == name and bare.partition(".")[0] not in roots:
+            beside += [name] if _attends(name) else []
+        elif (found := _NUMBERED.fullmatch(bare)) and int(found[2]) >= counts.get(found[1], int(found[2]) + 1):
+            layers.append(name)
+            held[found[1]] = max(held.get(found[1], 0), int(found[2]) + 1)
+        else:
+            within.append(name)
+    most = max(held, key=lambda stem: held[stem], default="")
+    return Unread(tuple(within), tuple(layers), tuple(beside), held.get(most, 0), counts.get(most, 0))
+
+
+def _layers(names: Iterable[str]) -> dict[str, int]:
+    """How many layers there are, by what the names of all of them begin with; layers are what attends."""
+    found = [matched.groups() for name in names if (matched := _NUMBERED.fullmatch(name))]
+    counts = {stem: 0 for stem, _, rest in found if _attends(rest)}
+    for stem, number, _ in found:
+        if stem in counts:
+            counts[stem] = max(counts[stem], int(number) + 1)
+    return counts
+
+
+def _attends(name: str) -> bool:
+    return bool(_ATTENDS.search(name))
