@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attnviz.cli.output import complain
+from attnviz.cli.output import Notes
 from attnviz.cli.request import Request
 from attnviz.cli.texts import FAILURES, Source, report
 from attnviz.errors import AttnvizError
@@ -78,10 +78,10 @@ def for_each_result(request: Request, chunks: Iterable[Sequence[Source]], work: 
     Raises:
         AttnvizError: the only text failed.
     """
-    failed = False
+    failed, note = False, Notes()
     for outcome in outcomes(request, chunks):
         if isinstance(outcome, Notice):
-            complain(outcome.text)
+            note(outcome.text)
             continue
         try:
             work(outcome.result())
@@ -98,6 +98,7 @@ def outcomes(request: Request, chunks: Iterable[Sequence[Source]]) -> Iterator[O
         for source in chunk:
             waiting.append(read := _read(request, source))
             if isinstance(read, _Read):
+                yield from (Notice(source, f"Note: {note}") for note in request.model.loaded.card.notes)
                 yield from read.notices()
             if source.saved or sum(one.plan.size for one in waiting if isinstance(one, _Read)) >= AT_ONCE:
                 yield from _computed(request, waiting)

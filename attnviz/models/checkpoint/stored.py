@@ -137,7 +137,8 @@ class Stored(Mapping[str, Array]):
             found = self.tensors[spelled]
             if found.shape != wanted:
                 raise ModelError(
-                    f"The {CONFIG} of {folder} does not fit its weights: {name} has the shape {found.shape}, not {wanted}."
+                    f"The {CONFIG} of {folder} does not fit its weights: {name} has the shape {found.shape}, not "
+                    f"{wanted}."
                 )
             if not found.readable:
                 raise UnsupportedError(
