@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PureWindowsPath
 
 from attnviz.errors import ModelError
+from attnviz.models.adapters import ADAPTER, ADAPTER_WEIGHTS
 from attnviz.text import visible
 
 WEIGHTS = "model.safetensors"
@@ -110,7 +111,8 @@ def is_complete(folder: Path, with_code: bool = False) -> bool:
     except (ModelError, OSError):
         return False
     names = [path.name for path in folder.iterdir()]
-    return any(matches(name, _TOKENIZER) for name in names) and not (with_code and _lacks_code(folder, names))
+    lacks = (with_code and _lacks_code(folder, names)) or (ADAPTER in names and ADAPTER_WEIGHTS not in names)
+    return any(matches(name, _TOKENIZER) for name in names) and not lacks
 
 
 def _lacks_code(folder: Path, names: Iterable[str]) -> bool:
@@ -129,7 +131,7 @@ def no_safetensors(model: str, names: Iterable[str]) -> ModelError:
 
 def _what_to_do(others: Collection[str]) -> str:
     """What to do about weights in files of other kinds or names."""
-    if any(matches(name, ("*.safetensors",)) for name in others):
+    if any(matches(name, ("*.safetensors",)) and "/" not in name for name in others):
         return (
             f"Weights are read from the file of that name, or from those that {INDEX} names: rename the file if it "
             "holds the whole model in the format of transformers."
