@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from attnviz.models.hub.folder import some
+from attnviz.text import visible
 
 HARMLESS = re.compile(
-    r"pooler|rotary_emb|(^|\.)(position_ids|token_type_ids|masked_bias|inv_freq|version|_float_tensor)$"
+    r"pooler|rotary_emb|inv_freq$|relative_position_index$|(^|\.)(position_ids|token_type_ids|masked_bias|version|_float_tensor)$"
     r"|(^|\.)(attn|attention)\.bias$"
 )
 """What no attention weight depends on: what comes after the layers, and masks and positions that are worked out."""
@@ -19,7 +20,18 @@ _NUMBERED = re.compile(r"(.*?\.)(\d+)\.(.*)")
 _WRAPPERS = r"\b(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."  # torch.compile, FSDP, checkpointing
 _PARALLEL = "module."  # DataParallel and its like
 _KEPT_AS_MODEL = "model."  # what a trainer keeps the whole model as
-_WHOLE = ("model", "lm_head", "bert", "roberta", "distilbert", "electra")  # what a whole model has parts called
+_WHOLE = (
+    "model",
+    "transformer",
+    "lm_head",
+    "bert",
+    "roberta",
+    "albert",
+    "distilbert",
+    "electra",
+    "deberta",
+    "gpt_neox",
+)
 
 
 def wrappings(names: Collection[str]) -> dict[str, str]:
@@ -47,6 +59,15 @@ def unwrapped(name: str, patterns: Mapping[str, str]) -> str:
     for pattern, instead in patterns.items():
         name = re.sub(pattern, instead, name)
     return name
+
+
+def otherwise_called(name: str, names: Iterable[str]) -> str:
+    """What to say of a tensor that is missing, where there is one of that name with something before it."""
+    found = next((other for other in sorted(names) if other.endswith(f".{name}")), None)
+    if found is None:
+        return ""
+    before = visible(found.removesuffix(name))
+    return f" There is {visible(found)}: take {before} out of the names of the tensors, if that is all that differs."
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,7 +187,11 @@ def test_a_folder_here_goes_before_the_model_of_that_name_on_the_hub(tmp_path, m
     ("name", "message"),
     [
         ("empty", r"The folder 'empty' here holds no config\.json: give a folder that holds"),
-        ("gguf", r"The folder 'gguf' here holds no config\.json, only tiny\.gguf: give a folder that holds"),
+        (
+            "gguf",
+            r"The folder 'gguf' here holds no config\.json, only tiny\.gguf: give a folder .*\. GGUF files are made",
+        ),
+        ("some.gguf", r"'some\.gguf' is a file: give a folder .*\. GGUF files are made"),
         ("adapter", r"adapter holds only an adapter \(LORA\) of meta-llama/Llama-3, and no model: put adapter_config"),
         ("nameless", r"nameless holds only an adapter \(None\) of a model that it does not name, and no model"),
         ("./nowhere", "There is no folder 'nowhere'"),
@@ -201,7 +205,7 @@ def test_a_folder_here_goes_before_the_model_of_that_name_on_the_hub(tmp_path, m
 )
 def test_a_folder_that_is_no_model_is_said_to_be_so(tmp_path, monkeypatch, name, message):
     (tmp_path / "empty").mkdir()
-    write(tmp_path, {"weights.safetensors": b""})
+    write(tmp_path, {"weights.safetensors": b"", "some.gguf": b""})
     write(tmp_path / "gguf", {"tiny.gguf": b""})
     write(tmp_path / "adapter", ADAPTER)
     write(tmp_path / "nameless", {"adapter_config.json": b"{}"})

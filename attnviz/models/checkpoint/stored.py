@@ -12,7 +12,7 @@ from attnviz.models.checkpoint.families import Family, Module
 from attnviz.models.checkpoint.tensors import Tensor, tensors
 from attnviz.models.configuration import CONFIG, UnsupportedError
 from attnviz.models.hub.folder import some
-from attnviz.models.tensor_names import unread, unwrapped, wrappings
+from attnviz.models.tensor_names import otherwise_called, unread, unwrapped, wrappings
 from attnviz.reference.arrays import Array
 from attnviz.reference.transformer import Config
 
@@ -131,8 +131,10 @@ class Stored(Mapping[str, Array]):
             except KeyError as error:
                 if name not in required:
                     continue
+                missing = error.args[0]
                 raise ModelError(
-                    f"{folder} lacks the tensor {error.args[0]}: a file is missing, or {CONFIG} is another model's."
+                    f"{folder} lacks the tensor {missing}: a file is missing, or {CONFIG} is another model's."
+                    + otherwise_called(missing.removeprefix(self._prefix), self.tensors)
                 ) from None
             found = self.tensors[spelled]
             if found.shape != wanted:

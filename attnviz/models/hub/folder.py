@@ -126,10 +126,10 @@ def no_safetensors(model: str, names: Iterable[str]) -> ModelError:
     """What to say of a model whose weights are in no file that we read, naming those that they are in."""
     others = sorted(name for name in names if matches(name, LIKE_WEIGHTS))
     there = f", only {some(others)}" if others else ""
-    return ModelError(f"{visible(model)} has no {WEIGHTS}{there}. {_what_to_do(others)}")
+    return ModelError(f"{visible(model)} has no {WEIGHTS}{there}. {what_to_do(others)}")
 
 
-def _what_to_do(others: Collection[str]) -> str:
+def what_to_do(others: Collection[str]) -> str:
     """What to do about weights in files of other kinds or names."""
     if any(matches(name, ("*.safetensors",)) and "/" not in name for name in others):
         return (

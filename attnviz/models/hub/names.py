@@ -1,5 +1,6 @@
 """What the name of a model means: a folder here, or a model on the hub."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from attnviz.errors import ModelError, UsageError
@@ -7,7 +8,7 @@ from attnviz.models.adapters import ADAPTER, Adapter
 from attnviz.models.configuration import CONFIG
 from attnviz.models.hub.cache import find
 from attnviz.models.hub.download import download
-from attnviz.models.hub.folder import LIKE_WEIGHTS, WEIGHTS, is_complete, matches, some
+from attnviz.models.hub.folder import LIKE_WEIGHTS, WEIGHTS, is_complete, matches, some, what_to_do
 from attnviz.models.loading import Loading
 from attnviz.text import visible
 
@@ -46,18 +47,20 @@ def _local(name: str) -> Path | None:
             return path
         if (path / ADAPTER).is_file():
             raise Adapter.read(path / ADAPTER).alone(name)
-        raise ModelError(f"{_what_is_wrong(path)}: give a folder that holds {CONFIG} and {WEIGHTS}.")
+        files = [file.name for file in path.iterdir()] if path.is_dir() else [path.name]
+        foreign = sorted(file for file in files if matches(file, LIKE_WEIGHTS) and not file.endswith(".safetensors"))
+        more = f" {what_to_do(foreign)}" if foreign else ""
+        raise ModelError(f"{_what_is_wrong(path, foreign)}: give a folder that holds {CONFIG} and {WEIGHTS}.{more}")
     except OSError as error:  # no access, a name too long
         raise ModelError(f"{visible(name)!r} cannot be opened as a folder: {error.strerror}.") from error
     except RuntimeError as error:
         raise ModelError(f"{visible(name)!r} is in the home folder of nobody here.") from error
 
 
-def _what_is_wrong(path: Path) -> str:
+def _what_is_wrong(path: Path, foreign: Sequence[str]) -> str:
     shown = repr(visible(str(path)))
     if path.is_dir():
-        others = sorted(file.name for file in path.iterdir() if matches(file.name, LIKE_WEIGHTS))
-        return f"The folder {shown} here holds no {CONFIG}" + (f", only {some(others)}" if others else "")
+        return f"The folder {shown} here holds no {CONFIG}" + (f", only {some(foreign)}" if foreign else "")
     return f"{shown} is a file" if path.exists() else f"There is no folder {shown}"
 
 

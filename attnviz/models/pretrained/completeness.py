@@ -9,7 +9,7 @@ from attnviz.errors import ModelError
 from attnviz.models.checkpoint.tensors import Tensor
 from attnviz.models.hub.folder import some
 from attnviz.models.pretrained.own_code import TRUST
-from attnviz.models.tensor_names import HARMLESS, unread
+from attnviz.models.tensor_names import HARMLESS, otherwise_called, unread
 from attnviz.text import visible
 
 
@@ -27,7 +27,9 @@ def check_numbers(name: str, stored: Mapping[str, Tensor], config: Mapping[str, 
         )
 
 
-def is_complete(missing: Collection[str], whole: PreTrainedModel, name: str, runs_own_code: bool) -> bool:
+def is_complete(
+    missing: Collection[str], unexpected: Collection[str], whole: PreTrainedModel, name: str, runs_own_code: bool
+) -> bool:
     """Whether every parameter was there; what only the words to come depend on may be missing.
 
     Raises:
@@ -38,6 +40,7 @@ def is_complete(missing: Collection[str], whole: PreTrainedModel, name: str, run
     if needed:
         why = (
             "its safetensors file is cut short, or its config.json is another model's."
+            + otherwise_called(needed[0].removeprefix(f"{whole.base_model_prefix}."), unexpected)
             if runs_own_code
             else f"it comes with Python code that may do without them. {TRUST}"
         )

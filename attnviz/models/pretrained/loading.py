@@ -78,8 +78,9 @@ def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
         tokenizer = AutoTokenizer.from_pretrained(folder, **where)
     _check_vocabulary(tokenizer, folder, name)
     notes = () if loading.trust_remote_code else note_on_own_code(name, raw)
-    complete = is_complete(info["missing_keys"], whole, name, runs_own_code=not notes)
-    notes += check_unread(info["unexpected_keys"], whole, name)
+    missing, unexpected = info["missing_keys"], info["unexpected_keys"]
+    complete = is_complete(missing, unexpected, whole, name, runs_own_code=not notes)
+    notes += check_unread(unexpected, whole, name)
     if adapted:
         whole = merge_adapter(whole, name, folder)
     network: PreTrainedModel = whole.base_model  # type: ignore[assignment]  # mypy takes it for a parameter

@@ -125,6 +125,7 @@ def test_a_config_of_fewer_layers_gives_the_first_ones_and_says_so(
         ("llama", lambda name: f"model.{name}"),
         ("llama", lambda name: name.replace("layers.2.", "layers.2._fsdp_wrapped_module.")),
         ("gpt2", lambda name: f"_orig_mod.{name}"),
+        ("gpt2", lambda name: f"model.{name}"),
     ],
 )
 def test_what_a_training_program_put_before_names_is_taken_away(
@@ -133,6 +134,13 @@ def test_what_a_training_program_put_before_names_is_taken_away(
     folder = edited(family, renaming(change))
     assert load(folder, engine).card.notes == ()
     assert_array_equal(weights(folder, engine), weights(folder_of(family), engine))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_another_prefix_is_named_together_with_what_to_do(edited: Edited, engine: Engine) -> None:
+    folder = edited("bert", renaming(lambda name: f"backbone.{name}"))
+    with pytest.raises(ModelError, match=r"There is backbone\.embeddings\..*: take backbone\. out of the names"):
+        load(folder, engine)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
