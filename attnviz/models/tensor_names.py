@@ -1,15 +1,15 @@
 """Names of the tensors in a checkpoint's files: what was put before them, and what those are that a network leaves."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from attnviz.models.hub.folder import some
 from attnviz.text import visible
 
 HARMLESS = re.compile(
-    r"pooler|rotary_emb|inv_freq$|relative_position_index$|(^|\.)(position_ids|token_type_ids|masked_bias|version|_float_tensor)$"
-    r"|(^|\.)(attn|attention)\.bias$"
+    r"pooler|rotary_emb|(inv_freq|relative_position_index)$|(^|\.)(attn|attention)\.bias$"
+    r"|(^|\.)(position_ids|token_type_ids|masked_bias|version|_float_tensor)$"
 )
 """What no attention weight depends on: what comes after the layers, and masks and positions that are worked out."""
 
@@ -17,41 +17,34 @@ _ATTENDS = re.compile(r"attn|attention|relative|position|rotary|alibi|embed")
 _OTHER_SENSES = re.compile(r"vision|visual|image|video|audio|speech")
 _NUMBERED = re.compile(r"(.*?\.)(\d+)\.(.*)")
 
-_WRAPPERS = r"\b(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."  # torch.compile, FSDP, checkpointing
-_PARALLEL = "module."  # DataParallel and its like
-_KEPT_AS_MODEL = "model."  # what a trainer keeps the whole model as
-_WHOLE = (
-    "model",
-    "transformer",
-    "lm_head",
-    "bert",
-    "roberta",
-    "albert",
-    "distilbert",
-    "electra",
-    "deberta",
-    "gpt_neox",
-)
+_WHOLE = re.compile(r"model\.(model|transformer|lm_head|(distil|ro|al|de)?bert(a)?|electra)\.")
+
+
+def _kept_as_model(names: Collection[str]) -> bool:
+    """Whether a whole model, head and all, was saved as the `model` of something, such as a trainer."""
+    return all(name.startswith("model.") for name in names) and any(_WHOLE.match(name) for name in names)
+
+
+_PUT_THERE: dict[str, Callable[[Collection[str]], bool]] = {
+    r"\b(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.": lambda names: True,  # torch's own wrappers
+    r"^module\.": lambda names: all(name.startswith("module.") for name in names),  # DataParallel and its like
+    r"^model\.": _kept_as_model,
+}
+"""What training programs put into names, as patterns, and whether that is so where a pattern is found."""
 
 
 def wrappings(names: Collection[str]) -> dict[str, str]:
-    """Return what to take out of tensor names that a training program has put there: patterns, each with "" for it.
+    """Return what to take out of tensor names because training put it there: patterns, each with "" in its place.
 
-    `_orig_mod.` is taken out wherever it stands, `module.` and a `model.` that was put before a whole model only where
-    all names begin with it. Nothing is, where two names would become one.
+    Nothing is taken out where two names would become one.
     """
-    found, bare = [], list(names)
-    patterns = (_WRAPPERS, None), (r"^module\.", _PARALLEL), (r"^model\.", _KEPT_AS_MODEL)
-    for pattern, start in patterns:
-        wrapped = any(re.search(pattern, name) for name in bare)
-        if start is not None:
-            wrapped = bool(bare) and all(name.startswith(start) for name in bare)
-        if start == _KEPT_AS_MODEL:
-            wrapped = wrapped and any(name.split(".")[1] in _WHOLE for name in bare)
-        if wrapped:
-            found.append(pattern)
+    found: dict[str, str] = {}
+    bare = list(names)
+    for pattern, is_so in _PUT_THERE.items():
+        if is_so(bare) and any(re.search(pattern, name) for name in bare):
+            found[pattern] = ""
             bare = [re.sub(pattern, "", name) for name in bare]
-    return dict.fromkeys(found, "") if len(set(bare)) == len(bare) else {}
+    return found if len(set(bare)) == len(bare) else {}
 
 
 def unwrapped(name: str, patterns: Mapping[str, str]) -> str:

@@ -28,9 +28,11 @@ def check_numbers(name: str, stored: Mapping[str, Tensor], config: Mapping[str, 
 
 
 def is_complete(
-    missing: Collection[str], unexpected: Collection[str], whole: PreTrainedModel, name: str, runs_own_code: bool
+    missing: Collection[str], unexpected: Collection[str], whole: PreTrainedModel, name: str, without_code: bool
 ) -> bool:
     """Whether every parameter was there; what only the words to come depend on may be missing.
+
+    `without_code` says that the model comes with code of its own, which did not run.
 
     Raises:
         ModelError: attention depends on one that was not there.
@@ -39,10 +41,10 @@ def is_complete(
     needed = sorted(key for key in missing if not _is_head(key, whole))
     if needed:
         why = (
-            "its safetensors file is cut short, or its config.json is another model's."
+            f"it comes with Python code that may do without them. {TRUST}"
+            if without_code
+            else "its safetensors file is cut short, or its config.json is another model's."
             + otherwise_called(needed[0].removeprefix(f"{whole.base_model_prefix}."), unexpected)
-            if runs_own_code
-            else f"it comes with Python code that may do without them. {TRUST}"
         )
         raise ModelError(f"{name} lacks the weights of {visible(needed[0])} and {len(needed) - 1} others: {why}")
     return not missing

@@ -79,7 +79,7 @@ def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
     _check_vocabulary(tokenizer, folder, name)
     notes = () if loading.trust_remote_code else note_on_own_code(name, raw)
     missing, unexpected = info["missing_keys"], info["unexpected_keys"]
-    complete = is_complete(missing, unexpected, whole, name, runs_own_code=not notes)
+    complete = is_complete(missing, unexpected, whole, name, without_code=bool(notes))
     notes += check_unread(unexpected, whole, name)
     if adapted:
         whole = merge_adapter(whole, name, folder)
