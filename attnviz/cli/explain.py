@@ -9,7 +9,7 @@ import typer
 from attnviz.cli import options
 from attnviz.cli.groups import grouped
 from attnviz.cli.numerics import start_numpy
-from attnviz.cli.output import write_standard_output
+from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.request import Input, ModelChoice
 from attnviz.cli.texts import for_each_text
 from attnviz.cli.toy import ToyChoice
@@ -100,9 +100,13 @@ def explain(
     if toy != ToyChoice():
         raise UsageError("--heads, --mask, --positions and --seed are only for --toy (a head is chosen with --head).")
 
+    say = Notes()
+
     def explain_text(index: int, text: str) -> None:
         if given.window:
             raise UsageError("One head is explained on one reading of the text: leave --window out, or use --truncate.")
+        for note in model.loaded.card.notes:
+            say(f"Note: {note}")
         lesson, place = _of_model(model.loaded, model.loaded.read(given.passage(text)), one, comparisons)
         head = {
             "text": text,

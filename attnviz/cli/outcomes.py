@@ -100,6 +100,7 @@ def outcomes(request: Request, chunks: Iterable[Sequence[Source]]) -> Iterator[O
         for source in chunk:
             waiting.append(read := _read(request, source))
             if isinstance(read, _Read):
+                yield from (Notice(source, f"Note: {note}") for note in request.model.loaded.card.notes)
                 yield from read.notices()
             if source.saved or sum(one.plan.size for one in waiting if isinstance(one, _Read)) >= AT_ONCE:
                 yield from _computed(request, waiting)

@@ -79,7 +79,7 @@ class Card:
     """What can be said of a model without running it.
 
     `positions` is how many tokens it can read (None without limit), `config` its shape as its own files have it,
-    `withheld` what attends too but is not shown.
+    `withheld` what attends too but is not shown. `notes` is what a user must be told of what was loaded, as sentences.
     """
 
     name: str
@@ -89,11 +89,7 @@ class Card:
     positions: int | None
     config: Mapping[str, Any]
     withheld: tuple[Withheld, ...] = ()
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What is to be said wherever its weights are shown."""
-        return tuple(map(str, self.withheld))
+    notes: tuple[str, ...] = ()
 
     @property
     def translates(self) -> bool:
@@ -301,7 +297,7 @@ class Model(ABC):
             engine=self.engine,
             sink=self.sink,
             precision=self.precision,
-            notes=(*self.card.notes, *reading.notes, *(reading.target.notes if reading.target else ())),
+            notes=(*map(str, self.card.withheld), *reading.notes, *(reading.target.notes if reading.target else ())),
         )
 
     def _folds(self, reading: Reading, select: Selection, by: Grouping) -> dict[Where, Collect | Group]:

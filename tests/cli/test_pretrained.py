@@ -195,3 +195,34 @@ class TestFailing:
         (tmp_path / "own.py").write_text("import pathlib\npathlib.Path('ran').touch()\n")
         run("show", TEXT, "--model", str(tmp_path), cwd=tmp_path).failed(1, "--trust-remote-code")
         assert not (tmp_path / "ran").exists()
+
+
+class TestNotes:
+    """What must be said of a model that was loaded: on standard error, once."""
+
+    @pytest.fixture
+    def fewer(self, tiny: Callable[[str], str], tmp_path: Path) -> str:
+        folder = tmp_path / "fewer"
+        folder.mkdir()
+        for path in Path(tiny("bert")).iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+        config = json.loads((folder / "config.json").read_bytes())
+        (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1}))
+        return str(folder)
+
+    SAID = "Note: The files hold 2 layers, of which config.json asks for 1: the others are not run.\n"
+
+    @pytest.mark.parametrize("engine", ["reference", "transformers"])
+    def test_of_several_texts(self, run: Run, fewer: str, engine: str) -> None:
+        done = run("show", TEXT, TARGET, "--model", fewer, "--engine", engine, "--format", "json")
+        assert (done.code, done.err, len(done.records)) == (0, self.SAID, 2)
+
+    def test_of_a_batch_among_processes(self, run: Run, fewer: str, tmp_path: Path) -> None:
+        options = "--model", fewer, "--jobs", "2", "--format", "npz", "-o", "out"
+        done = run("export", *[f"{TEXT} {TARGET}"] * 17, *options, cwd=tmp_path)
+        assert done.code == 0
+        assert done.err.count(self.SAID.strip()) == 1
+
+    def test_of_a_head_that_is_explained(self, run: Run, fewer: str) -> None:
+        done = run("explain", TEXT, TARGET, "--model", fewer, "--layer", "0", "--head", "0")
+        assert (done.code, done.err) == (0, self.SAID)

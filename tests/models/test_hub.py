@@ -18,6 +18,7 @@ import pytest
 
 from attnviz.errors import ModelError
 from attnviz.models.hub import cached, locate, weight_files
+from attnviz.models.hub.folder import no_safetensors
 from attnviz.models.loading import DEFAULT, Loading
 
 NAME = "org/tiny.model-1"
@@ -25,6 +26,10 @@ OLD, NEW = "a" * 40, "b" * 40
 OFFLINE = Loading(offline=True)
 
 MODEL = {"config.json": b"{}", "tokenizer.json": b"{ }", "model.safetensors": b"weights"}
+ADAPTER = {
+    "adapter_config.json": b'{"peft_type": "LORA", "base_model_name_or_path": "meta-llama/Llama-3"}',
+    "adapter_model.safetensors": b"an adapter",
+}
 SHARDS = [f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)]
 
 
@@ -129,6 +134,37 @@ def test_a_folder_without_any_weights_is_said_to_have_none(tmp_path):
         weight_files(write(tmp_path, {"config.json": b"{}"}))
 
 
+@pytest.mark.parametrize("variant", ["fp16", "bf16"])
+def test_a_variant_of_the_weights_is_read_where_there_is_no_other(tmp_path, variant):
+    folder = write(tmp_path / "one", {f"model.{variant}.safetensors": b""})
+    assert weight_files(folder) == [folder / f"model.{variant}.safetensors"]
+    shard = f"model.{variant}-00001-of-00001.safetensors"
+    sharded = write(tmp_path / "shards", {f"model.safetensors.index.{variant}.json": index(shard), shard: b""})
+    assert weight_files(sharded) == [sharded / shard]
+    both = write(tmp_path / "both", MODEL | {f"model.{variant}.safetensors": b""})
+    assert weight_files(both) == [both / "model.safetensors"]
+
+
+def test_of_several_variants_none_is_chosen_without_being_asked(tmp_path):
+    folder = write(tmp_path, {"model.fp16.safetensors": b"", "model.safetensors.index.int8.json": b""})
+    with pytest.raises(ModelError, match=r"several variants .*model\.fp16\.safetensors, .*int8\.json.*: copy one"):
+        weight_files(folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["consolidated.safetensors"], r"only consolidated\.safetensors\. .*rename the file"),
+        (["tiny.Q4_K_M.gguf"], r"only tiny\.Q4_K_M\.gguf\. GGUF files are made .* take the model that they were made"),
+        (["pytorch_model.bin"], r"only pytorch_model\.bin\. .*a pickle could run code: .*save_pretrained"),
+        (["model.pt", "original/model.safetensors"], r"a pickle could run code"),
+    ],
+)
+def test_what_to_do_depends_on_what_is_there(names, message):
+    with pytest.raises(ModelError, match=message):
+        raise no_safetensors("tiny", names)
+
+
 # Names of folders
 
 
@@ -151,6 +187,13 @@ def test_a_folder_here_goes_before_the_model_of_that_name_on_the_hub(tmp_path, m
     ("name", "message"),
     [
         ("empty", r"The folder 'empty' here holds no config\.json: give a folder that holds"),
+        (
+            "gguf",
+            r"The folder 'gguf' here holds no config\.json, only tiny\.gguf: give a folder .*\. GGUF files are made",
+        ),
+        ("some.gguf", r"'some\.gguf' is a file: give a folder .*\. GGUF files are made"),
+        ("adapter", r"adapter holds only an adapter \(LORA\) of meta-llama/Llama-3, and no model: put adapter_config"),
+        ("nameless", r"nameless holds only an adapter \(None\) of a model that it does not name, and no model"),
         ("./nowhere", "There is no folder 'nowhere'"),
         ("../nowhere", "There is no folder '../nowhere'"),
         ("/nowhere/at/all", "There is no folder '/nowhere/at/all'"),
@@ -162,7 +205,10 @@ def test_a_folder_here_goes_before_the_model_of_that_name_on_the_hub(tmp_path, m
 )
 def test_a_folder_that_is_no_model_is_said_to_be_so(tmp_path, monkeypatch, name, message):
     (tmp_path / "empty").mkdir()
-    write(tmp_path, {"weights.safetensors": b""})
+    write(tmp_path, {"weights.safetensors": b"", "some.gguf": b""})
+    write(tmp_path / "gguf", {"tiny.gguf": b""})
+    write(tmp_path / "adapter", ADAPTER)
+    write(tmp_path / "nameless", {"adapter_config.json": b"{}"})
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match=message):
         locate(name, DEFAULT)
@@ -519,6 +565,25 @@ def test_shards_are_fetched_as_their_index_names_them(hub, machine):
     folder = machine.folder()
     assert contents(folder) == SHARDED
     assert hub.fetched[-3:] == SHARDS
+
+
+def test_a_variant_is_fetched_where_there_is_no_other(hub, machine):
+    hub.repositories[NAME].commits[NEW] = without(MODEL, "model.safetensors") | {"model.fp16.safetensors": b"half"}
+    assert contents(machine.folder()) == hub.repositories[NAME].commits[NEW]
+    hub.requests.clear()
+    machine.folder()
+    assert hub.requests == []
+
+
+def test_an_adapter_is_fetched_with_the_model_beside_it(hub, machine):
+    hub.repositories[NAME].commits[NEW] = MODEL | ADAPTER | {"adapter_model.bin": b"a pickle"}
+    assert contents(machine.folder()) == MODEL | ADAPTER
+
+
+def test_an_adapter_without_a_model_says_whose_it_is(hub, machine):
+    hub.repositories[NAME].commits[NEW] = ADAPTER
+    assert f"{NAME} holds only an adapter (LORA) of meta-llama/Llama-3, and no model" in machine.error()
+    assert hub.fetched == ["adapter_config.json"]
 
 
 def test_code_of_the_models_own_is_fetched_only_where_it_is_trusted(hub, machine):

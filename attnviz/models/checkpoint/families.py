@@ -11,6 +11,7 @@ from typing import Any
 
 from attnviz.models.checkpoint.keys import Key, flag, integer, number, table, word
 from attnviz.models.checkpoint.stretching import scaling
+from attnviz.models.configuration import UnsupportedError
 from attnviz.reference.layers import Norm
 from attnviz.reference.transformer import Config, Positions
 
@@ -19,15 +20,22 @@ from attnviz.reference.transformer import Config, Positions
 class Module:
     """What a file calls a part of the model; `{}` stands for the number of the layer.
 
-    A `table` is read by rows. A linear map may be kept `transposed` ([in, out]), and be one `third` of a fused one.
-    What is `optional` not every model of the family has.
+    A `table` is read by rows, and has no bias; any other part has one if `bias` says so, or the key of config.json
+    that it is. A linear map may be kept `transposed` ([in, out]), and be one `third` of a fused one. What is `optional`
+    not every model of the family has.
     """
 
     name: str
     table: bool = False
+    bias: bool | Key = True
     transposed: bool = False
     third: int | None = None
     optional: bool = False
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Which arrays it has, once it is settled whether it has a bias."""
+        return ("weight", "bias") if self.bias and not self.table else ("weight",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +43,9 @@ class Family:
     """How checkpoints of a family are written down.
 
     `prefix` stands before all names in checkpoints of a model with a head. `keys` has, for fields of `Config`, the key
-    in config.json; `fixed` what does not depend on config.json, and `derive` what takes more than a key. `biased` says
-    that no map goes without a bias, `typed` that its tokenizers tell the texts of a pair apart by token types. `limit`
-    is the key of how many positions it has (None: any number). `supports` has the values that other keys must have if
-    they are there and not null.
+    in config.json; `fixed` what does not depend on config.json, and `derive` what takes more than a key. `typed` says
+    that its tokenizers tell the texts of a pair apart by token types. `limit` is the key of how many positions it has
+    (None: any number). `idle` has the values of other keys at which they ask for nothing.
     """
 
     prefix: str
@@ -46,10 +53,9 @@ class Family:
     keys: Mapping[str, Key]
     fixed: Mapping[str, Any]
     derive: Callable[[Mapping[str, Any], Config], Config] = lambda config, shape: shape
-    biased: bool = True
     typed: bool = False
     limit: Key | None = None
-    supports: Mapping[str, Any] = field(default_factory=dict)
+    idle: Mapping[str, Any] = field(default_factory=dict)
 
     def shape(self, config: Mapping[str, Any]) -> Config:
         """The shape of a model, from what its config.json says.
@@ -63,6 +69,18 @@ class Family:
             if not 0 < keyed[name] < _LARGEST:
                 raise ValueError(f"{self.keys[name].names[0]} is {keyed[name]}")
         return self.derive(config, Config(**keyed | dict(self.fixed)))
+
+    def settled(self, config: Mapping[str, Any]) -> "Family":
+        """The same with the biases that the maps of a model have, from what its config.json says.
+
+        Raises:
+            ValueError: config.json makes no sense.
+        """
+        biases = {
+            name: module.bias.of(config) if isinstance(module.bias, Key) else module.bias
+            for name, module in self.modules.items()
+        }
+        return replace(self, modules={name: replace(part, bias=biases[name]) for name, part in self.modules.items()})
 
     def positions(self, config: Mapping[str, Any], shape: Config) -> int | None:
         """How many tokens a model reads, None without limit.
@@ -86,7 +104,9 @@ _EMBEDDINGS = {
     "embedding_norm": Module("embeddings.LayerNorm"),
 }
 _POST_NORM = {"norm_first": False, "norm_embedding": True}
-_NO_DECODER = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute"}
+_IDLE = {"is_encoder_decoder": False, "is_decoder": False, "add_cross_attention": False, "pruned_heads": {}}
+_IDLE_ENCODER = _IDLE | {"is_causal": False, "position_embedding_type": "absolute", "directionality": "bidi"}
+_IDLE_DECODER = _IDLE | {"is_causal": True}
 
 _BERT_MODULES = _EMBEDDINGS | {
     "types": Module("embeddings.token_type_embeddings", table=True),
@@ -121,7 +141,7 @@ _BERT = Family(
     fixed=_POST_NORM,
     typed=True,
     limit=_512,
-    supports=_NO_DECODER,
+    idle=_IDLE_ENCODER,
 )
 _ROBERTA = replace(_BERT, prefix="roberta.", derive=_after_padding, typed=False)
 _ELECTRA = replace(
@@ -151,6 +171,7 @@ _DISTILBERT = Family(
     },
     fixed=_POST_NORM | {"epsilon": 1e-12},
     limit=_512,
+    idle=_IDLE_ENCODER,
 )
 _GPT2 = Family(
     prefix="transformer.",
@@ -176,21 +197,35 @@ _GPT2 = Family(
     },
     fixed={"causal": True},
     limit=integer(1024, "n_positions", "max_position_embeddings"),
-    supports={"add_cross_attention": False, "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False},
+    idle=_IDLE_DECODER | {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False},
 )
-_LLAMA_MODULES = {
-    "embedding": Module("embed_tokens", table=True),
-    "layers.{}.attention_norm": Module("layers.{}.input_layernorm"),
-    "layers.{}.attention.query": Module("layers.{}.self_attn.q_proj"),
-    "layers.{}.attention.key": Module("layers.{}.self_attn.k_proj"),
-    "layers.{}.attention.value": Module("layers.{}.self_attn.v_proj"),
-    "layers.{}.attention.output": Module("layers.{}.self_attn.o_proj"),
-    "layers.{}.feed_forward_norm": Module("layers.{}.post_attention_layernorm"),
-    "layers.{}.feed_forward.gate": Module("layers.{}.mlp.gate_proj"),
-    "layers.{}.feed_forward.up": Module("layers.{}.mlp.up_proj"),
-    "layers.{}.feed_forward.down": Module("layers.{}.mlp.down_proj"),
-    "norm": Module("norm"),
-}
+
+
+def _llama_modules(
+    query: bool | Key = False, output: bool | Key = False, inner: bool | Key = False, *, norm_heads: bool = False
+) -> dict[str, Module]:
+    """The parts of Llama and its like, which differ in what has biases, and in whether heads norm queries and keys."""
+    attention = "layers.{}.self_attn."
+    normed = {
+        "layers.{}.attention.query_norm": Module(f"{attention}q_norm", bias=False),
+        "layers.{}.attention.key_norm": Module(f"{attention}k_norm", bias=False),
+    }
+    return {
+        "embedding": Module("embed_tokens", table=True),
+        "layers.{}.attention_norm": Module("layers.{}.input_layernorm", bias=False),
+        "layers.{}.attention.query": Module(f"{attention}q_proj", bias=query),
+        "layers.{}.attention.key": Module(f"{attention}k_proj", bias=query),
+        "layers.{}.attention.value": Module(f"{attention}v_proj", bias=query),
+        "layers.{}.attention.output": Module(f"{attention}o_proj", bias=output),
+        "layers.{}.feed_forward_norm": Module("layers.{}.post_attention_layernorm", bias=False),
+        "layers.{}.feed_forward.gate": Module("layers.{}.mlp.gate_proj", bias=inner),
+        "layers.{}.feed_forward.up": Module("layers.{}.mlp.up_proj", bias=inner),
+        "layers.{}.feed_forward.down": Module("layers.{}.mlp.down_proj", bias=inner),
+        "norm": Module("norm", bias=False),
+    } | (normed if norm_heads else {})
+
+
+_ATTENTION_BIAS, _MLP_BIAS = flag(False, "attention_bias"), flag(False, "mlp_bias")
 _LLAMA_KEYS = {
     "width": integer(4096, "hidden_size"),
     "layers": integer(32, "num_hidden_layers"),
@@ -219,27 +254,36 @@ def _rotary_with_window(config: Mapping[str, Any], shape: Config) -> Config:
 def _rotary_with_some_windows(config: Mapping[str, Any], shape: Config) -> Config:
     """Qwen: the layers of one type, or else those from a certain one on, have a window if any has."""
     first = integer(28, "max_window_layers").of(config)
-    kinds = config.get("layer_types") or [_SLIDING if i >= first else "" for i in range(shape.layers)]
+    kinds = config.get("layer_types") or [_SLIDING if i >= first else _FULL for i in range(shape.layers)]
     if not isinstance(kinds, list) or len(kinds) != shape.layers:
         raise ValueError(f"layer_types is {kinds!r}, for {shape.layers} layers")
-    window = _WINDOW.of(config) if flag(False, "use_sliding_window").of(config) else None
+    if other := [kind for kind in kinds if kind not in (_SLIDING, _FULL)]:
+        raise UnsupportedError(f"The reference engine knows no layers of the type {other[0]!r}.")
+    given = _WINDOW.of(config)
+    window = given if flag(False, "use_sliding_window").of(config) else None
     return replace(_rotary(config, shape), windows=tuple(window if kind == _SLIDING else None for kind in kinds))
 
 
 _BASE = number(10000.0, "rope_theta")
 _WINDOW = integer(4096, "sliding_window", nullable=True)
-_SLIDING = "sliding_attention"
+_SLIDING, _FULL = "sliding_attention", "full_attention"
 
 _LLAMA = Family(
     prefix="model.",
-    modules=_LLAMA_MODULES,
+    modules=_llama_modules(_ATTENTION_BIAS, _ATTENTION_BIAS, _MLP_BIAS),
     keys=_LLAMA_KEYS,
     fixed=_LLAMA_FIXED,
     derive=partial(_rotary, longest=2048),
-    biased=False,
+    idle=_IDLE_DECODER,
 )
 _QWEN_KEYS = _LLAMA_KEYS | {"key_heads": integer(32, "num_key_value_heads", nullable=True)}
-_QWEN2 = replace(_LLAMA, keys=_QWEN_KEYS, derive=_rotary_with_some_windows)
+_QWEN2 = replace(
+    _LLAMA,
+    modules=_llama_modules(query=True),
+    keys=_QWEN_KEYS,
+    derive=_rotary_with_some_windows,
+    idle=_IDLE_DECODER | {"use_mrope": False},
+)
 
 FAMILIES: dict[str, Family] = {
     "bert": _BERT,
@@ -252,18 +296,14 @@ FAMILIES: dict[str, Family] = {
     "llama": _LLAMA,
     "mistral": replace(
         _LLAMA,
+        modules=_llama_modules(),
         keys=_LLAMA_KEYS | {"key_heads": integer(8, "num_key_value_heads", nullable=True)},
         derive=_rotary_with_window,
-        supports={"layer_types": None},
     ),
     "qwen2": _QWEN2,
     "qwen3": replace(
         _QWEN2,
-        modules=_LLAMA_MODULES
-        | {
-            "layers.{}.attention.query_norm": Module("layers.{}.self_attn.q_norm"),
-            "layers.{}.attention.key_norm": Module("layers.{}.self_attn.k_norm"),
-        },
+        modules=_llama_modules(_ATTENTION_BIAS, _ATTENTION_BIAS, norm_heads=True),
         keys=_QWEN_KEYS | {"head_width": integer(128, "head_dim")},
         fixed=_LLAMA_FIXED | {"norm_heads": True},
     ),

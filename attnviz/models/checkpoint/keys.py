@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from attnviz.models.configuration import UnsupportedError
+
 _LARGEST = 10**8  # no size of a model is larger; keeps a damaged config from filling the memory
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A value of config.json under the first of its `names` that is there, of the type of its `default`.
+    """A value of config.json under one of its `names`, of the type of its `default`.
 
     Where it is `nullable`, it may be null, which is None; a default of None stands for a whole number.
     """
@@ -24,13 +26,16 @@ class Key:
 
         Raises:
             ValueError: it is of another type, or out of all reason; the message names the key.
+            UnsupportedError: two of the names are there, with different values.
         """
-        name = next((name for name in self.names if name in config), None)
-        if name is None:
+        given = {name: config[name] for name in self.names if name in config}
+        if not given:
             return self.default
-        value = config[name]
+        (name, value), *others = given.items()
         if not self._fits(value):
             raise ValueError(f"{name} is {value!r}")
+        if any(other != value for _, other in others):
+            raise UnsupportedError(f"The reference engine cannot tell which of {' and '.join(given)} holds.")
         return value
 
     def _fits(self, value: Any) -> bool:
@@ -71,9 +76,10 @@ def table(config: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
     Raises:
         ValueError: one is no table.
     """
-    for name in names:
-        if found := config.get(name):
-            if not isinstance(found, dict):
-                raise ValueError(f"{name} is {found!r}")
-            return found
-    return {}
+    given = {name: found for name in names if (found := config.get(name))}
+    for name, found in given.items():
+        if not isinstance(found, Mapping):
+            raise ValueError(f"{name} is {found!r}")
+    for found in list(given.values())[1:]:
+        dict(found)  # read, and passed over as transformers does
+    return next(iter(given.values()), {})

@@ -7,9 +7,11 @@ from typing import Any
 
 from attnviz.attention import Kind
 from attnviz.errors import ModelError
+from attnviz.models.adapters import ADAPTER
 from attnviz.models.base import Card, Stack
 from attnviz.models.checkpoint.families import FAMILIES, Family
 from attnviz.models.checkpoint.stored import Stored
+from attnviz.models.checkpoint.understanding import Watched, check_understood
 from attnviz.models.configuration import CONFIG, UnsupportedError, configuration
 from attnviz.reference.layers import ACTIVATIONS
 from attnviz.reference.transformer import Config
@@ -35,16 +37,11 @@ def recognized(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
         ModelError: a file is damaged, or does not fit the others.
     """
     config = configuration(folder)
-    family = _family(config, folder)
+    _check_files(folder)
     try:
-        shape = family.shape(config)
-        limit = family.positions(config, shape)
-        if shape.heads % (shape.key_heads or shape.heads):
-            raise ValueError(f"{shape.key_heads} heads of keys cannot serve {shape.heads} heads")
+        family, shape, limit = described(config)
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
         raise ModelError(f"{folder / CONFIG} makes no sense: {error}.") from error
-    if shape.activation not in ACTIVATIONS:
-        raise UnsupportedError(f"The reference engine knows no activation {shape.activation!r}.")
     stored = Stored(family, shape, files)
     card = Card(
         name=name,
@@ -53,25 +50,41 @@ def recognized(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
         parameters=sum(tensor.size for tensor in stored.tensors.values()),
         positions=limit if limit is None else min(limit, stored.positions),
         config=config,
+        notes=stored.unread.notes,
     )
     return Recognized(family, shape, stored, card)
 
 
-def _family(config: Mapping[str, Any], folder: Path) -> Family:
-    """The family that config.json names, if all that it says of itself is known.
+def described(written: Mapping[str, Any]) -> tuple[Family, Config, int | None]:
+    """The family and the shape of a model, and how many tokens it reads, if all that its config.json says is known.
 
     Raises:
-        UnsupportedError: it is not.
+        UnsupportedError: something of it is not; the message says what.
+        ValueError, TypeError, LookupError, ArithmeticError, AttributeError: it makes no sense.
     """
-    kind = config["model_type"]
-    family = FAMILIES.get(kind)
-    if family is None:
+    kind, config = written["model_type"], Watched(written)
+    if kind not in FAMILIES:
         raise UnsupportedError(f"The reference engine knows no {kind} models, only {', '.join(FAMILIES)}.")
-    for key, value in family.supports.items():
-        if config.get(key) not in (None, value):
-            raise UnsupportedError(f"The reference engine knows no {kind} models whose {key} is {config[key]!r}.")
     if config.get("quantization_config") is not None:
-        raise UnsupportedError(f"The reference engine reads no quantized weights, such as those in {folder}.")
+        raise UnsupportedError("The reference engine reads no quantized weights.")
+    family = FAMILIES[kind].settled(config)
+    shape = family.shape(config)
+    limit = family.positions(config, shape)
+    if shape.heads % (shape.key_heads or shape.heads):
+        raise ValueError(f"{shape.key_heads} heads of keys cannot serve {shape.heads} heads")
+    check_understood(config, family.idle)
+    if shape.activation not in ACTIVATIONS:
+        raise UnsupportedError(f"The reference engine knows no activation {shape.activation!r}.")
+    return family, shape, limit
+
+
+def _check_files(folder: Path) -> None:
+    """Leave to transformers a folder in which something lacks, or stands beside the model and changes it.
+
+    Raises:
+        UnsupportedError: it is one.
+    """
+    if (folder / ADAPTER).exists():
+        raise UnsupportedError(f"The reference engine reads no adapters, such as {ADAPTER} in {folder}.")
     if not (folder / TOKENIZER).exists():
         raise UnsupportedError(f"The reference engine needs a {TOKENIZER}, and {folder} has none.")
-    return family

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from attnviz.errors import ModelError
 from attnviz.models.checkpoint.families import Family, Module
 from attnviz.models.checkpoint.tensors import Tensor, tensors
-from attnviz.models.configuration import CONFIG
+from attnviz.models.configuration import CONFIG, UnsupportedError
+from attnviz.models.hub.folder import some
+from attnviz.models.tensor_names import otherwise_called, unread, unwrapped, wrappings
 from attnviz.reference.arrays import Array
 from attnviz.reference.transformer import Config
 
@@ -28,16 +30,25 @@ class Stored(Mapping[str, Array]):
 
     Raises:
         ModelError: the files cannot be read, are damaged, or hold something else than the shape asks for.
+        UnsupportedError: they hold something in the network that the family does not know, or other numbers than
+            floats.
     """
 
     def __init__(self, family: Family, shape: Config, files: Sequence[Path]) -> None:
         self._family, self._shape = family, shape
-        self.tensors = tensors(files)
+        found = tensors(files)
+        patterns = wrappings(found)
+        self.tensors = {unwrapped(name, patterns): tensor for name, tensor in found.items()}
         self._small = _BYTES * sum(tensor.size for tensor in self.tensors.values()) <= _KEPT
         self._kept: dict[str, Array] = {}
         bare = family.modules["embedding"].name
         self._prefix = "" if f"{bare}.weight" in self.tensors else family.prefix
-        self._check(files[0].parent)
+        read = set(self._check(files[0].parent))
+        self.unread = unread(self.tensors.keys() - read, read, self._prefix)
+        if self.unread.within:
+            raise UnsupportedError(
+                f"The reference engine has no use for {some(self.unread.within)} in {files[0].parent}."
+            )
 
     def __getitem__(self, name: str) -> Array:
         """The array of this name; of a table only the rows that are then asked for."""
@@ -62,20 +73,32 @@ class Stored(Mapping[str, Array]):
         Raises:
             KeyError: the checkpoint has none.
         """
+        return self.tensors[self._spelled(name)]
+
+    def _spelled(self, name: str) -> str:
+        """What the files call the array of this name.
+
+        Raises:
+            KeyError: they have none.
+        """
         module, kind = self._module(name)
         theirs = self._prefix + module.name.format(*_layer_of(name))
         spelled = (f"{theirs}.{kind}", f"{theirs}.{_OLD_SPELLINGS[kind]}")
         for spelling in spelled:
             if spelling in self.tensors:
-                return self.tensors[spelling]
+                return spelling
         raise KeyError(spelled[0])
 
     def __iter__(self) -> Iterator[str]:
         """All names that every model of the family has, whether or not they are in the files."""
         for template, module in self._family.modules.items():
             if not module.optional:
-                kinds = ("weight",) if module.table or not self._family.biased else ("weight", "bias")
-                yield from (f"{part}.{kind}" for part in self._parts(template) for kind in kinds)
+                yield from self._arrays(template)
+
+    def _arrays(self, template: str) -> Iterator[str]:
+        """All names of a part of the model."""
+        kinds = self._family.modules[template].kinds
+        return (f"{part}.{kind}" for part in self._parts(template) for kind in kinds)
 
     def __len__(self) -> int:
         """How many names there are."""
@@ -99,22 +122,31 @@ class Stored(Mapping[str, Array]):
         layers = range(self._shape.layers) if template.startswith(_LAYERS) else (0,)
         return (template.format(layer) for layer in layers)
 
-    def _check(self, folder: Path) -> None:
+    def _check(self, folder: Path) -> Iterator[str]:
+        """The names in the files of all arrays of the model, each checked."""
         required = set(self)
-        parts = [part for template in self._family.modules for part in self._parts(template)]
-        for name in (f"{part}.{kind}" for part in parts for kind in ("weight", "bias")):
+        for name in (name for template in self._family.modules for name in self._arrays(template)):
             try:
-                found, wanted = self.tensor(name).shape, self._expected(name)
+                spelled, wanted = self._spelled(name), self._expected(name)
             except KeyError as error:
                 if name not in required:
                     continue
+                missing = error.args[0]
                 raise ModelError(
-                    f"{folder} lacks the tensor {error.args[0]}: a file is missing, or {CONFIG} is another model's."
+                    f"{folder} lacks the tensor {missing}: a file is missing, or {CONFIG} is another model's."
+                    + otherwise_called(missing.removeprefix(self._prefix), self.tensors)
                 ) from None
-            if found != wanted:
+            found = self.tensors[spelled]
+            if found.shape != wanted:
                 raise ModelError(
-                    f"The {CONFIG} of {folder} does not fit its weights: {name} has the shape {found}, not {wanted}."
+                    f"The {CONFIG} of {folder} does not fit its weights: {name} has the shape {found.shape}, not "
+                    f"{wanted}."
                 )
+            if not found.readable:
+                raise UnsupportedError(
+                    f"The reference engine reads no {found.dtype} numbers, such as those in {folder}."
+                )
+            yield spelled
 
     @property
     def _embedding(self) -> int:

@@ -48,7 +48,8 @@ def scaling(parameters: Mapping[str, Any], config: Mapping[str, Any], longest: i
     """
     longest = integer(longest, "max_position_embeddings").of(config)
     original = integer(None, "original_max_position_embeddings", nullable=True)
-    trained = original.of(config) or original.of(parameters) or longest
+    said = [original.of(where) for where in (config, parameters)]  # in this order, as transformers has it
+    trained = said[0] or said[1] or longest
     kind = word("default", "rope_type", "type").of(parameters)
     share = number(1.0, "partial_rotary_factor")
     partial = share.of(parameters if "partial_rotary_factor" in parameters else config)

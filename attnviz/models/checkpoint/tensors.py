@@ -36,6 +36,11 @@ class Tensor:
         """How many numbers it has."""
         return math.prod(self.shape)
 
+    @property
+    def readable(self) -> bool:
+        """Whether its numbers are of a type that is read here."""
+        return self.dtype in _DTYPES
+
     def read(self) -> NDArray[np.float32]:
         """All of it.
 

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from attnviz.errors import ModelError
+from attnviz.models.adapters import ADAPTER, ADAPTER_WEIGHTS, Adapter
 from attnviz.models.configuration import CONFIG
-from attnviz.models.hub.folder import INDEX, WEIGHTS, matches, no_safetensors, shard_names
+from attnviz.models.hub.folder import INDEX, WEIGHTS, matches, no_safetensors, of_variant, shard_names, variant_among
 from attnviz.models.loading import Loading
 from attnviz.text import visible
 
@@ -23,9 +24,13 @@ def download(name: str, loading: Loading) -> Path:
         ModelError: it cannot be had, or is no model that we read; the message says what to do.
     """
     files = _listing(name, loading.revision)
+    if CONFIG not in files and ADAPTER in files:
+        raise Adapter.read(_fetch(name, ADAPTER, loading.revision)).alone(name)
     if CONFIG not in files:
         raise ModelError(f"{visible(name)} has no {CONFIG} on the hub, so it cannot be run: take another model.")
-    if WEIGHTS not in files and INDEX not in files:
+    chosen = variant_among(name, files)
+    weights, index = (of_variant(file, chosen) for file in (WEIGHTS, INDEX))
+    if weights not in files and index not in files:
         raise no_safetensors(name, files)
     folder = _fetch(name, CONFIG, loading.revision).parent
     commit = folder.name  # from here on, whatever the branch may come to mean meanwhile
@@ -33,7 +38,9 @@ def download(name: str, loading: Loading) -> Path:
     for file in files:
         if "/" not in file and matches(file, wanted):
             _fetch(name, file, commit)
-    for file in [WEIGHTS] if WEIGHTS in files else shard_names(folder):
+    whole = [weights] if weights in files else shard_names(folder / index)
+    adapter = [ADAPTER_WEIGHTS] if {ADAPTER, ADAPTER_WEIGHTS} <= set(files) else []
+    for file in whole + adapter:
         _fetch(name, file, commit)
     return folder
 

@@ -1,19 +1,56 @@
 """What a model's folder must hold for the model to be run."""
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path, PureWindowsPath
 
 from attnviz.errors import ModelError
+from attnviz.models.adapters import ADAPTER, ADAPTER_WEIGHTS
 from attnviz.text import visible
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 
 _TOKENIZER = ("tokenizer*", "vocab*", "*.model", "*.spm", "*.tiktoken")
-_LIKE_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack", "*.gguf", "*.onnx")
+LIKE_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.h5", "*.msgpack", "*.gguf", "*.onnx")
 _FEW = 3
+_OF_VARIANT = re.compile(r"model\.(?:safetensors\.index\.(\w+)\.json|(\w+)\.safetensors)")
+
+
+def variant(folder: Path) -> str | None:
+    """The word in the names of a model's files that says in which variant its weights are, such as `fp16`.
+
+    None where they are in the files without such a word, or in none.
+
+    Raises:
+        ModelError: there are several variants.
+    """
+    return variant_among(str(folder), [path.name for path in folder.iterdir()])
+
+
+def variant_among(model: str, names: Collection[str]) -> str | None:
+    """The same of a model whose files have these names.
+
+    Raises:
+        ModelError: there are several variants.
+    """
+    if WEIGHTS in names or INDEX in names:
+        return None
+    found = {matched[1] or matched[2]: name for name in sorted(names) if (matched := _OF_VARIANT.fullmatch(name))}
+    if len(found) > 1:
+        raise ModelError(
+            f"{visible(model)} holds several variants of its weights, {some(found.values())}, and none is called "
+            f"{WEIGHTS}: copy one of them to that name."
+        )
+    return next(iter(found), None)
+
+
+def of_variant(name: str, variant: str | None) -> str:
+    """What a file of weights is called in a variant: its word stands before the last suffix."""
+    stem, _, suffix = name.rpartition(".")
+    return name if variant is None else f"{stem}.{variant}.{suffix}"
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -21,15 +58,17 @@ def weight_files(folder: Path) -> list[Path]:
 
     Raises:
         ModelError: there are none, one is missing, or the index cannot be read or names something else than files
-            beside it.
+            beside it; or there are several variants of them.
     """
-    if (folder / WEIGHTS).is_file():
-        return [folder / WEIGHTS]
-    if (folder / WEIGHTS).is_symlink():
-        raise ModelError(f"{visible(str(folder / WEIGHTS))} leads to a file that is not there: download it again.")
-    if not (folder / INDEX).is_file():
+    chosen = variant(folder)
+    weights, index = (folder / of_variant(name, chosen) for name in (WEIGHTS, INDEX))
+    if weights.is_file():
+        return [weights]
+    if weights.is_symlink():
+        raise ModelError(f"{visible(str(weights))} leads to a file that is not there: download it again.")
+    if not index.is_file():
         raise no_safetensors(str(folder), [path.name for path in folder.iterdir()])
-    shards = shard_names(folder)
+    shards = shard_names(index)
     if missing := [shard for shard in shards if not (folder / shard).is_file()]:
         raise ModelError(
             f"{visible(str(folder))} lacks {some(missing)} of the {len(shards)} files that hold its weights: "
@@ -38,15 +77,15 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / shard for shard in shards]
 
 
-def shard_names(folder: Path) -> list[str]:
-    """The names of the safetensors files that the index in a folder says hold the weights.
+def shard_names(path: Path) -> list[str]:
+    """The names of the safetensors files that an index says hold the weights.
 
     Raises:
         ModelError: the index is none, or names something else than safetensors files beside it.
     """
-    where = visible(str(folder / INDEX))
+    where = visible(str(path))
     try:
-        index = json.loads((folder / INDEX).read_bytes())
+        index = json.loads(path.read_bytes())
         shards = sorted(set(index["weight_map"].values()))
     except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(f"{where} does not say which files hold the weights: download it again.") from error
@@ -72,7 +111,8 @@ def is_complete(folder: Path, with_code: bool = False) -> bool:
     except (ModelError, OSError):
         return False
     names = [path.name for path in folder.iterdir()]
-    return any(matches(name, _TOKENIZER) for name in names) and not (with_code and _lacks_code(folder, names))
+    lacks = (with_code and _lacks_code(folder, names)) or (ADAPTER in names and ADAPTER_WEIGHTS not in names)
+    return any(matches(name, _TOKENIZER) for name in names) and not lacks
 
 
 def _lacks_code(folder: Path, names: Iterable[str]) -> bool:
@@ -84,11 +124,26 @@ def _lacks_code(folder: Path, names: Iterable[str]) -> bool:
 
 def no_safetensors(model: str, names: Iterable[str]) -> ModelError:
     """What to say of a model whose weights are in no file that we read, naming those that they are in."""
-    others = sorted(name for name in names if matches(name, _LIKE_WEIGHTS))
+    others = sorted(name for name in names if matches(name, LIKE_WEIGHTS))
     there = f", only {some(others)}" if others else ""
-    return ModelError(
-        f"{visible(model)} has no {WEIGHTS}{there}. Weights are read from safetensors alone, because a pickle could "
-        "run code: ask its authors for them, or convert it yourself."
+    return ModelError(f"{visible(model)} has no {WEIGHTS}{there}. {what_to_do(others)}")
+
+
+def what_to_do(others: Collection[str]) -> str:
+    """What to do about weights in files of other kinds or names."""
+    if any(matches(name, ("*.safetensors",)) and "/" not in name for name in others):
+        return (
+            f"Weights are read from the file of that name, or from those that {INDEX} names: rename the file if it "
+            "holds the whole model in the format of transformers."
+        )
+    if any(matches(name, ("*.gguf",)) for name in others):
+        return (
+            "GGUF files are made for llama.cpp out of a model in safetensors files, mostly rounded to a few bits: take "
+            "the model that they were made from."
+        )
+    return (
+        "Weights are read from safetensors alone, because a pickle could run code: ask its authors for them, or "
+        "convert it yourself, which runs it (transformers: AutoModel.from_pretrained(…).save_pretrained(…))."
     )
 
 

@@ -1,12 +1,14 @@
 """What the name of a model means: a folder here, or a model on the hub."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from attnviz.errors import ModelError, UsageError
+from attnviz.models.adapters import ADAPTER, Adapter
 from attnviz.models.configuration import CONFIG
 from attnviz.models.hub.cache import find
 from attnviz.models.hub.download import download
-from attnviz.models.hub.folder import WEIGHTS, is_complete
+from attnviz.models.hub.folder import LIKE_WEIGHTS, WEIGHTS, is_complete, matches, some, what_to_do
 from attnviz.models.loading import Loading
 from attnviz.text import visible
 
@@ -43,17 +45,22 @@ def _local(name: str) -> Path | None:
             return None
         if (path / CONFIG).is_file():
             return path
-        raise ModelError(f"{_what_is_wrong(path)}: give a folder that holds {CONFIG} and {WEIGHTS}.")
+        if (path / ADAPTER).is_file():
+            raise Adapter.read(path / ADAPTER).alone(name)
+        files = [file.name for file in path.iterdir()] if path.is_dir() else [path.name]
+        foreign = sorted(file for file in files if matches(file, LIKE_WEIGHTS) and not file.endswith(".safetensors"))
+        more = f" {what_to_do(foreign)}" if foreign else ""
+        raise ModelError(f"{_what_is_wrong(path, foreign)}: give a folder that holds {CONFIG} and {WEIGHTS}.{more}")
     except OSError as error:  # no access, a name too long
         raise ModelError(f"{visible(name)!r} cannot be opened as a folder: {error.strerror}.") from error
     except RuntimeError as error:
         raise ModelError(f"{visible(name)!r} is in the home folder of nobody here.") from error
 
 
-def _what_is_wrong(path: Path) -> str:
+def _what_is_wrong(path: Path, foreign: Sequence[str]) -> str:
     shown = repr(visible(str(path)))
     if path.is_dir():
-        return f"The folder {shown} here holds no {CONFIG}"
+        return f"The folder {shown} here holds no {CONFIG}" + (f", only {some(foreign)}" if foreign else "")
     return f"{shown} is a file" if path.exists() else f"There is no folder {shown}"
 
 

@@ -20,13 +20,13 @@ from transformers.models.auto.modeling_auto import (
 )
 
 
-def class_for(config: PreTrainedConfig, *, own_code: bool) -> Any:
+def class_for(config: PreTrainedConfig) -> Any:
     """Return the class that computes all the attention of a model, and writes if such a model can.
 
-    It is the one that the config names. One that names no class, one of the model's `own_code` if that may run, or a
-    bare network, around which the files may have what it takes to write, gets what transformers has for its type.
+    It is the one that the config names. One that names no class, or a bare network, around which the files may have
+    what it takes to write, gets what transformers has for its type.
     """
-    named = None if own_code and getattr(config, "auto_map", None) else _named(config)
+    named = _named(config)
     if named is None or (named in _among(MODEL_MAPPING, config) and not hasattr(named, "get_text_features")):
         return _usual(config)
     return named
@@ -59,9 +59,10 @@ def _usual(config: PreTrainedConfig) -> Any:
         return AutoModelForSeq2SeqLM if type(config) in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING else AutoModel
     if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and not _writes(config):
         return AutoModelForImageTextToText
-    writes = _writes(config) or "AutoModelForCausalLM" in getattr(config, "auto_map", {})
     masked = type(config) in MODEL_FOR_MASKED_LM_MAPPING
-    return AutoModelForCausalLM if writes and (not masked or getattr(config, "is_decoder", False)) else AutoModel
+    return (
+        AutoModelForCausalLM if _writes(config) and (not masked or getattr(config, "is_decoder", False)) else AutoModel
+    )
 
 
 def _writes(config: PreTrainedConfig) -> bool:

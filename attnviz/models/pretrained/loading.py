@@ -17,16 +17,20 @@ from transformers import (
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from attnviz.errors import ModelError, UsageError
+from attnviz.models.adapters import check_adapter
+from attnviz.models.checkpoint.tensors import tensors
+from attnviz.models.hub.folder import variant, weight_files
 from attnviz.models.loading import Loading
+from attnviz.models.pretrained.adapters import base_alone, merge_adapter
 from attnviz.models.pretrained.classes import class_for
+from attnviz.models.pretrained.completeness import check_numbers, check_unread, is_complete
 from attnviz.models.pretrained.edge import translated
+from attnviz.models.pretrained.own_code import note_on_own_code, own_class
 from attnviz.models.pretrained.towers import text_part
+from attnviz.models.tensor_names import wrappings
 from attnviz.text import visible
 
 PRECISIONS = ("float32", "bfloat16", "float16")
-
-HARMLESS = ("pooler", "position_ids", "rotary_emb", "masked_bias")
-"""Parameters that no attention weight depends on, so that a checkpoint may lack them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Loaded:
     """A model as its files have it.
 
     `network` computes the attention, `writer` the words that come next, if the checkpoint has all that it takes;
-    `start` is the token that the decoder of an encoder-decoder begins with.
+    `start` is the token that the decoder of an encoder-decoder begins with. `notes` is what a user must be told.
     """
 
     config: dict[str, Any]
@@ -42,6 +46,7 @@ class Loaded:
     writer: PreTrainedModel | None
     start: int | None
     tokenizer: PreTrainedTokenizerBase
+    notes: tuple[str, ...] = ()
 
 
 def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
@@ -52,43 +57,51 @@ def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
         UsageError: there is no such device or dtype.
     """
     raw = _read_config(name, folder, loading)
-    if not any(folder.glob("*.safetensors")):
-        raise ModelError(
-            f"{name} has no weights in a safetensors file, and pickled ones can run code when they are read: "
-            f"choose a model, or a revision of it, that has a safetensors file."
-        )
+    stored, adapted = tensors(weight_files(folder)), check_adapter(name, folder)
+    check_numbers(name, stored, raw)
     where = {
         "local_files_only": loading.offline or not loading.trust_remote_code,
         "trust_remote_code": loading.trust_remote_code,
     }
-    with translated(name, "loaded"):
-        whole, missing = _load_whole(folder, loading, where)
+    with translated(name, "loaded"), base_alone(folder, adapted) as base:
+        whole, info = _load_whole(base, loading, where, wrappings(stored))
     with translated(f"The tokenizer of {name}", "loaded"):
         tokenizer = AutoTokenizer.from_pretrained(folder, **where)
     _check_vocabulary(tokenizer, folder, name)
+    notes = () if loading.trust_remote_code else note_on_own_code(name, raw)
+    missing, unexpected = info["missing_keys"], info["unexpected_keys"]
+    complete = is_complete(missing, unexpected, whole, name, without_code=bool(notes))
+    notes += check_unread(unexpected, whole, name)
+    if adapted:
+        whole = merge_adapter(whole, name, folder)
     network = text_part(whole, name)
     _remember_nothing(network.config)
-    writes = _is_complete(missing, whole, name) and whole.can_generate()
+    writes = complete and whole.can_generate()
     start = _start(whole)
     if writes:
         _write_greedily(whole)
-    return Loaded(raw, network, whole if writes else None, start, tokenizer)
+    return Loaded(raw, network, whole if writes else None, start, tokenizer, notes)
 
 
-def _load_whole(folder: Path, loading: Loading, where: dict[str, bool]) -> tuple[PreTrainedModel, set[str]]:
-    """The network with all that stands around it, and the names of the parameters that the files lack."""
+def _load_whole(
+    folder: Path, loading: Loading, where: dict[str, bool], renaming: dict[str, str]
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """The network with all that stands around it, and which parameters the files lack, and have beside it."""
     device, dtype = _device(loading.device), _dtype(loading.dtype)
     config = AutoConfig.from_pretrained(folder, **where)
-    whole, info = class_for(config, own_code=loading.trust_remote_code).from_pretrained(
+    own = own_class(config) if loading.trust_remote_code else None
+    whole, info = (own or class_for(config)).from_pretrained(
         folder,
         config=config,
         dtype=dtype,
         use_safetensors=True,
         attn_implementation="eager",
         output_loading_info=True,
+        variant=variant(folder),
+        key_mapping=renaming or None,
         **where,
     )
-    return whole.to(device).eval(), info["missing_keys"]
+    return whole.to(device).eval(), info
 
 
 def _read_config(name: str, folder: Path, loading: Loading) -> dict[str, Any]:
@@ -107,29 +120,6 @@ def _read_config(name: str, folder: Path, loading: Loading) -> dict[str, Any]:
             "pass --trust-remote-code."
         )
     return raw
-
-
-def _is_complete(missing: set[str], whole: PreTrainedModel, name: str) -> bool:
-    """Whether every parameter was there; what only the words to come depend on may be missing.
-
-    Raises:
-        ModelError: attention depends on one that was not there.
-    """
-    missing = {key for key in missing if not any(part in key for part in HARMLESS)}
-    needed = sorted(key for key in missing if not _is_head(key, whole))
-    if needed:
-        raise ModelError(
-            f"{name} lacks the weights of {visible(needed[0])} and {len(needed) - 1} others: its safetensors file is "
-            "cut short, or its config.json is another model's."
-        )
-    return not missing
-
-
-def _is_head(key: str, whole: PreTrainedModel) -> bool:
-    """Whether a parameter stands outside the network that computes the attention."""
-    if whole.base_model is not whole:
-        return not key.startswith(f"{whole.base_model_prefix}.")
-    return key.startswith(("lm_head.", "final_logits_bias"))  # T5 and its like have no network within
 
 
 def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, folder: Path, name: str) -> None:

@@ -57,6 +57,7 @@ class PretrainedModel(Model):
             positions=read,
             config=loaded.config,
             withheld=found.withheld,
+            notes=(*loaded.notes, *(f"Of {name}, {one}." for one in found.withheld)),
         )
 
     @property

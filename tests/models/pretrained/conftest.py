@@ -1,5 +1,7 @@
 """Tiny random models of many families, and a tiny tokenizer, in folders as `save_pretrained` leaves them."""
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -336,6 +338,32 @@ def model_of(folder_of: Callable[[str], Path]) -> Callable[[str], Any]:
         return loaded[name]
 
     return model
+
+
+Tensors = dict[str, Any]
+
+
+@pytest.fixture
+def edited(folder_of: Callable[[str], Path], tmp_path: Path) -> Callable[..., Path]:
+    """Copies the folder of a family's model, its tensors, the name of their file, and its config.json changed."""
+
+    def edit(
+        name: str,
+        tensors: Callable[[Tensors], Tensors] = lambda found: found,
+        file: str = "model.safetensors",
+        **config: Any,
+    ) -> Path:
+        from safetensors.torch import load_file, save_file
+
+        folder = Path(shutil.copytree(folder_of(name), tmp_path / f"edited{len(list(tmp_path.iterdir()))}"))
+        found = tensors(load_file(folder / "model.safetensors"))
+        (folder / "model.safetensors").unlink()
+        save_file({key: tensor.contiguous().clone() for key, tensor in found.items()}, folder / file, {"format": "pt"})
+        written = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(written | config))
+        return folder
+
+    return edit
 
 
 @pytest.fixture

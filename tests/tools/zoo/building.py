@@ -24,7 +24,10 @@ MOST_PARAMETERS = 30_000_000
 GAINS = (
     ("xpath", 0.05),  # of which there are many, the same for each token of plain text
     ("embed", 1.0),
-    (r"(^|[._])(q|k|kv|qkv|query|key|wqkv|wq|wk|c_attn|query_key_value|in_proj)([._]|$)|[qk]v?_(a_|b_)?(proj|lin)|qkv", 1.8),
+    (
+        r"(^|[._])(q|k|kv|qkv|query|key|wqkv|wq|wk|c_attn|query_key_value|in_proj)([._]|$)|[qk]v?_(a_|b_)?(proj|lin)|qkv",
+        1.8,
+    ),
 )
 """How large the outputs of a matrix are, for inputs of size 1, by the first pattern that its name has; else 0.7."""
 
