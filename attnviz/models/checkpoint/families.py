@@ -36,9 +36,8 @@ class Family:
 
     `prefix` stands before all names in checkpoints of a model with a head. `keys` has, for fields of `Config`, the key
     in config.json; `fixed` what does not depend on config.json, and `derive` what takes more than a key. `biased` says
-    that no map goes without a bias, `typed` that its tokenizers tell the texts of a pair apart by token types. `limit`
-    is the key of how many positions it has (None: any number). `supports` has the values that other keys must have if
-    they are there and not null.
+    that no map goes without a bias. `limit` is the key of how many positions it has (None: any number). `supports` has
+    the values that other keys must have if they are there and not null.
     """
 
     prefix: str
@@ -47,7 +46,6 @@ class Family:
     fixed: Mapping[str, Any]
     derive: Callable[[Mapping[str, Any], Config], Config] = lambda config, shape: shape
     biased: bool = True
-    typed: bool = False
     limit: Key | None = None
     supports: Mapping[str, Any] = field(default_factory=dict)
 
@@ -119,11 +117,10 @@ _BERT = Family(
     modules=_BERT_MODULES,
     keys=_BERT_KEYS,
     fixed=_POST_NORM,
-    typed=True,
     limit=_512,
     supports=_NO_DECODER,
 )
-_ROBERTA = replace(_BERT, prefix="roberta.", derive=_after_padding, typed=False)
+_ROBERTA = replace(_BERT, prefix="roberta.", derive=_after_padding)
 _ELECTRA = replace(
     _BERT,
     prefix="electra.",

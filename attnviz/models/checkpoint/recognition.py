@@ -14,8 +14,6 @@ from attnviz.models.configuration import CONFIG, UnsupportedError, configuration
 from attnviz.reference.layers import ACTIVATIONS
 from attnviz.reference.transformer import Config
 
-TOKENIZER = "tokenizer.json"
-
 
 @dataclass(frozen=True, slots=True)
 class Recognized:
@@ -28,7 +26,7 @@ class Recognized:
 
 
 def recognized(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
-    """What a folder with config.json and tokenizer.json holds, its weights being in these files.
+    """What a folder with config.json holds, its weights being in these files.
 
     Raises:
         UnsupportedError: the reference transformer does not know such a model.
@@ -72,6 +70,4 @@ def _family(config: Mapping[str, Any], folder: Path) -> Family:
             raise UnsupportedError(f"The reference engine knows no {kind} models whose {key} is {config[key]!r}.")
     if config.get("quantization_config") is not None:
         raise UnsupportedError(f"The reference engine reads no quantized weights, such as those in {folder}.")
-    if not (folder / TOKENIZER).exists():
-        raise UnsupportedError(f"The reference engine needs a {TOKENIZER}, and {folder} has none.")
     return family

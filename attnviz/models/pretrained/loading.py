@@ -13,7 +13,6 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoModelForSeq2SeqLM,
     AutoModelForTextEncoding,
-    AutoTokenizer,
     GenerationConfig,
     PreTrainedConfig,
     PreTrainedModel,
@@ -30,6 +29,7 @@ from transformers.models.auto.modeling_auto import (
 from attnviz.errors import ModelError, UsageError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained.edge import translated
+from attnviz.models.pretrained.tokenizers import load_tokenizer
 from attnviz.text import visible
 
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -72,9 +72,7 @@ def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
     }
     with translated(name, "loaded"):
         whole, missing = _load_whole(folder, loading, where)
-    with translated(f"The tokenizer of {name}", "loaded"):
-        tokenizer = AutoTokenizer.from_pretrained(folder, **where)
-    _check_vocabulary(tokenizer, folder, name)
+    tokenizer = load_tokenizer(name, folder, local=where["local_files_only"], trust=where["trust_remote_code"])
     network: PreTrainedModel = whole.base_model  # type: ignore[assignment]  # mypy takes it for a parameter
     if network.main_input_name != "input_ids":
         raise ModelError(f"{name} reads no text but {network.main_input_name}: choose a text model.")
@@ -155,13 +153,6 @@ def _is_head(key: str, whole: PreTrainedModel) -> bool:
     if whole.base_model is not whole:
         return not key.startswith(f"{whole.base_model_prefix}.")
     return key.startswith(("lm_head.", "final_logits_bias"))  # T5 and its like have no network within
-
-
-def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, folder: Path, name: str) -> None:
-    """Refuses a tokenizer that was made up from nothing because its files are not there."""
-    files = tokenizer.vocab_files_names.values()
-    if files and not any((folder / file).exists() for file in ("tokenizer.json", "tekken.json", *files)):
-        raise ModelError(f"{name} has no tokenizer: none of its files is there ({', '.join(sorted(set(files)))}).")
 
 
 def _write_greedily(whole: PreTrainedModel) -> None:

@@ -19,7 +19,7 @@ from attnviz.models.pretrained.languages import Opening, opening, set_languages
 from attnviz.models.pretrained.loading import load_files
 from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, accepted, unlike_shorter
 from attnviz.models.pretrained.positions import positions, vocabulary
-from attnviz.models.pretrained.reading import encode, encode_target, name_of
+from attnviz.models.pretrained.reading import TransformersReader, encode_target, name_of
 from attnviz.models.pretrained.survey import sum_to_one, survey
 from attnviz.models.pretrained.tracing import traced
 from attnviz.models.pretrained.writing import Writer, written_tokens
@@ -63,8 +63,8 @@ class PretrainedModel(Model):
         """See `Model.read`."""
         self.accept(passage)
         with quiet(), translated("The text", f"read by {self.card.name}"):
-            ids, tokens, types = encode(self.tokenizer, passage.text, passage.pair)
-            reading = Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens), types=self._types(types))
+            reading = TransformersReader(self.tokenizer).read(passage, self.card)
+            reading = replace(reading, types=self._types(reading.types))
             reading = self._fitted(reading, "The text", passage.generate)
             if self.translates:
                 return self._with_target(reading)
@@ -120,11 +120,11 @@ class PretrainedModel(Model):
             )
         return reading
 
-    def _types(self, types: list[int]) -> tuple[int, ...]:
+    def _types(self, types: tuple[int, ...]) -> tuple[int, ...]:
         """The token types, for a model that tells them apart."""
         count = getattr(self.network.config, "type_vocab_size", None)
         fits = count is None or max(types, default=0) < count
-        return tuple(types) if fits and Kind.DECODER not in self.card.stacks else ()
+        return types if fits and Kind.DECODER not in self.card.stacks else ()
 
     def _tensor(self, ids: Sequence[Sequence[int]]) -> Tensor:
         return torch.tensor(ids, device=self.network.device)
