@@ -157,21 +157,23 @@ def llama3() -> Tokenizer:
 
 
 @cache
-def charsmap() -> bytes:
-    """What SentencePiece normalises texts with."""
+def trained() -> bytes:
+    """A SentencePiece model."""
     import sentencepiece
-    from sentencepiece import sentencepiece_model_pb2
 
     written = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(LINES * 20),
-        model_writer=written,
-        vocab_size=60,
-        hard_vocab_limit=False,
-        minloglevel=3,
-    )
+    sizes = {"vocab_size": 60, "hard_vocab_limit": False, "minloglevel": 3}
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(LINES * 20), model_writer=written, **sizes)
+    return written.getvalue()
+
+
+@cache
+def charsmap() -> bytes:
+    """What SentencePiece normalises texts with."""
+    from sentencepiece import sentencepiece_model_pb2
+
     proto = sentencepiece_model_pb2.ModelProto()
-    proto.ParseFromString(written.getvalue())
+    proto.ParseFromString(trained())
     return bytes(proto.normalizer_spec.precompiled_charsmap)
 
 
@@ -228,6 +230,12 @@ ONE_OF_EACH = ("bert", "gpt2", "roberta", "qwen2", "llama", "xlm-roberta", "qwen
 def stored() -> dict[str, Stored]:
     """The files, by what they are for."""
     return STORED
+
+
+@pytest.fixture(scope="session")
+def sentencepiece_model() -> bytes:
+    """A file of SentencePiece."""
+    return trained()
 
 
 @pytest.fixture(scope="session")

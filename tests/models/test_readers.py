@@ -277,6 +277,30 @@ def test_the_files_beside_it_count_as_they_do_in_transformers(
     check_alike(tmp_path, nasty)
 
 
+def test_special_tokens_stored_out_of_order_are_numbered_as_in_transformers(
+    one_of_each: str, stored: dict[str, Any], nasty: Texts, tmp_path: Path
+) -> None:
+    made = stored[one_of_each].tokenizer()
+    made.add_special_tokens(["<new>", "<newer>"])
+    folder = stored[one_of_each].save(tmp_path, made)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    config.pop("added_tokens_decoder", None)
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    written = json.loads((folder / "tokenizer.json").read_text())
+    written["added_tokens"].reverse()
+    (folder / "tokenizer.json").write_text(json.dumps(written))
+    check_alike(folder, [*nasty, ("<new> or <newer>", None)])
+
+
+def test_a_file_for_this_version_of_transformers_is_read_instead(
+    one_of_each: str, stored: dict[str, Any], nasty: Texts, tmp_path: Path
+) -> None:
+    made = stored[one_of_each].tokenizer()
+    made.add_special_tokens(["cat"])
+    made.save(str(tmp_path / "tokenizer.5.0.0.json"))
+    check_alike(stored[one_of_each].save(tmp_path, fast_tokenizer_files=["tokenizer.5.0.0.json"]), nasty)
+
+
 NAMES = [None, "PreTrainedTokenizerFast", "PreTrainedTokenizer", "TokenizersBackend", "BertTokenizer", "T5Tokenizer"]
 NAMES += ["BertTokenizerFast", "ElectraTokenizer", "DistilBertTokenizerFast", "GPT2Tokenizer", "RobertaTokenizerFast"]
 NAMES += ["LlamaTokenizer", "LlamaTokenizerFast", "XLMRobertaTokenizer", "CamembertTokenizerFast", "Qwen2TokenizerFast"]
@@ -327,6 +351,29 @@ def test_a_vocabulary_without_a_tokenizer_json_is_read(stored: dict[str, Any], n
     (tmp_path / "tokenizer.json").unlink()
     (tmp_path / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.__getitem__)))
     assert isinstance(check_alike(tmp_path, nasty), TransformersReader)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "kind", "name"),
+    [
+        ("llama", "LlamaTokenizer", "tokenizer.model"),
+        ("mistral", "LlamaTokenizer", "tokenizer.model"),
+        ("xlm-roberta", "XLMRobertaTokenizer", "sentencepiece.bpe.model"),
+        ("camembert", "CamembertTokenizer", "sentencepiece.bpe.model"),
+        ("t5", "T5Tokenizer", "spiece.model"),
+        ("deberta-v2", "DebertaV2Tokenizer", "spm.model"),
+    ],
+)
+def test_a_sentencepiece_model_alone_is_read(
+    model_type: str, kind: str, name: str, sentencepiece_model: bytes, nasty: Texts, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind}))
+    (tmp_path / name).write_bytes(sentencepiece_model)
+    reader = check_alike(tmp_path, nasty)
+    assert reader is not None
+    tokens = reader.read(Passage(text="the cat"), CARD).tokens
+    assert "".join(token.text for token in tokens if not token.special).replace("␣", "") == "thecat"
 
 
 def test_without_any_tokenizer_it_is_said_that_there_is_none(stored: dict[str, Any], tmp_path: Path) -> None:
