@@ -30,7 +30,7 @@ class Reader(Protocol):
         """
 
 
-def stored_tokenizer(path: Path) -> "Tokenizer":
+def read_tokenizer(path: Path) -> "Tokenizer":
     """Return the tokenizer in a tokenizer.json.
 
     Raises:
@@ -64,7 +64,7 @@ class TextReader:
             ModelError: the file is no tokenizer.
         """
         source = self._source
-        tokenizer = stored_tokenizer(source) if isinstance(source, Path) else source
+        tokenizer = read_tokenizer(source) if isinstance(source, Path) else source
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = self._literal

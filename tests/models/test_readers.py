@@ -14,8 +14,8 @@ from transformers import AutoTokenizer
 from attnviz.errors import AttnvizError, ModelError, TextError
 from attnviz.models.base import Card
 from attnviz.models.checkpoint.families import FAMILIES
-from attnviz.models.checkpoint.readers import choose_reader
-from attnviz.models.checkpoint.tokenizer_class import tokenizer_class
+from attnviz.models.checkpoint.readers import choose_reader, find_reasons
+from attnviz.models.checkpoint.tokenizer_class import find_class
 from attnviz.models.checkpoint.tokenizer_pipeline import KNOWN
 from attnviz.models.configuration import configuration
 from attnviz.models.pretrained.edge import quiet
@@ -79,7 +79,7 @@ def test_every_class_of_the_table_is_held_to_transformers(stored: dict[str, Any]
     for number, files in enumerate(stored.values()):
         (folder := tmp_path / str(number)).mkdir()
         files.save(folder)
-        held.add(tokenizer_class(folder, configuration(folder), {"tokenizer_class": files.kind}))
+        held.add(find_class(folder, configuration(folder), {"tokenizer_class": files.kind}))
     assert held == set(KNOWN)
 
 
@@ -321,7 +321,7 @@ def test_a_class_that_is_taken_without_asking_is_the_one_that_transformers_takes
             config |= {"tokenizer_class": name} if where == "config.json" and name else {}
             (tmp_path / "tokenizer_config.json").write_text(json.dumps(given))
             (tmp_path / "config.json").write_text(json.dumps(config))
-            taken = tokenizer_class(tmp_path, config, given)
+            taken = find_class(tmp_path, config, given)
             try:
                 expected = type(theirs(tmp_path)).__name__
             except Exception:  # as of a class that cannot be made from such a vocabulary
@@ -389,3 +389,34 @@ def test_a_damaged_file_is_refused(name: str, stored: dict[str, Any], tmp_path: 
     (tmp_path / name).write_text('{"')
     with pytest.raises(ModelError, match="not valid JSON"):
         reader_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("of", "change", "config", "why"),
+    [
+        ("gpt2", normalizers.NFC, {}, "GPT2Tokenizer builds another normalizer"),
+        ("llama", normalizers.Lowercase, {}, "LlamaTokenizer builds another normalizer"),
+        ("bert", None, {"do_lower_case": False}, "BertTokenizer builds another normalizer"),
+        ("roberta", None, {"add_prefix_space": True}, "RobertaTokenizer builds another pre_tokenizer"),
+        ("bert", None, {"mask_token": "cat"}, "'cat' is no special token in tokenizer.json"),
+        (
+            "llama 2",
+            None,
+            {"added_tokens_decoder": {"1": {"content": "<new>"}}},
+            "added_tokens_decoder has other tokens",
+        ),
+        ("llama 3", None, {"fix_mistral_regex": True}, "tokenizer_config.json sets fix_mistral_regex"),
+    ],
+)
+def test_why_a_tokenizer_json_may_not_say_all_is_known(
+    of: str, change: Callable[[], Any] | None, config: dict[str, Any], why: str, stored: dict[str, Any], tmp_path: Path
+) -> None:
+    made = stored[of].tokenizer()
+    if change is not None:
+        made.normalizer = change()
+    folder = stored[of].save(tmp_path, made, **config)
+    given = json.loads((folder / "tokenizer_config.json").read_text())
+    kind = find_class(folder, configuration(folder), given)
+    assert kind is not None
+    assert why in next(find_reasons(folder, given, made, kind))
+    assert isinstance(reader_of(folder), TransformersReader)

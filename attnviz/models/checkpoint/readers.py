@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import AddedToken, Tokenizer
 
 from attnviz.errors import ModelError
-from attnviz.models.checkpoint.tokenizer_class import AS_STORED, TOKENIZER, tokenizer_class
-from attnviz.models.checkpoint.tokenizer_pipeline import KNOWN, Settings, content, differences
+from attnviz.models.checkpoint.tokenizer_class import AS_STORED, TOKENIZER, find_class
+from attnviz.models.checkpoint.tokenizer_pipeline import KNOWN, Settings, find_differences, read_content
 from attnviz.models.configuration import json_object
-from attnviz.models.tokenization import Reader, TextReader, stored_tokenizer
+from attnviz.models.tokenization import Reader, TextReader, read_tokenizer
 
 if TYPE_CHECKING:
     from attnviz.models.pretrained.reading import TransformersReader
@@ -48,14 +48,14 @@ def choose_reader(name: str, folder: Path, model: Mapping[str, Any]) -> Reader:
         ModelError: There is no tokenizer, or one of its files is damaged.
     """
     given = _json(folder / TOKENIZER_CONFIG)
-    kind = tokenizer_class(folder, model, given)
+    kind = find_class(folder, model, given)
     if kind not in KNOWN or not (folder / TOKENIZER).exists():
         return _transformers(name, folder, kind)
     try:
-        tokenizer = stored_tokenizer(folder / TOKENIZER)
+        tokenizer = read_tokenizer(folder / TOKENIZER)
     except ModelError:  # though a class that takes only the vocabulary may read it
         return _transformers(name, folder, kind)
-    if next(reasons(folder, given, tokenizer, kind), None):
+    if next(find_reasons(folder, given, tokenizer, kind), None):
         return _transformers(name, folder, kind)
     typed = "token_type_ids" in given["model_input_names"] if "model_input_names" in given else KNOWN[kind].typed
     return TextReader(tokenizer, literal=given.get("split_special_tokens", False), typed=typed)
@@ -71,8 +71,8 @@ def _transformers(name: str, folder: Path, kind: str | None) -> "TransformersRea
         return TransformersReader(load_tokenizer(name, folder, kind))
 
 
-def reasons(folder: Path, given: Settings, tokenizer: Tokenizer, kind: str) -> Iterator[str]:
-    """Why a class of tokenizers may cut texts otherwise than the tokenizer.json that it is made from.
+def find_reasons(folder: Path, given: Settings, tokenizer: Tokenizer, kind: str) -> Iterator[str]:
+    """Yield why a class of tokenizers may cut texts otherwise than the tokenizer.json that it is made from.
 
     Args:
         folder: Where the files are.
@@ -90,7 +90,7 @@ def reasons(folder: Path, given: Settings, tokenizer: Tokenizer, kind: str) -> I
     try:
         yield from _other_tokens(folder, settings, tokenizer, rebuilt=kind != AS_STORED, bare=known.bare)
         yield from (
-            f"{kind} builds another {part}" for part in differences(tokenizer, known.builds(settings, tokenizer))
+            f"{kind} builds another {part}" for part in find_differences(tokenizer, known.builds(settings, tokenizer))
         )
     except Exception as error:  # of what settings make no sense, transformers is to say so
         yield f"{TOKENIZER_CONFIG} makes no sense: {error}"
@@ -105,7 +105,7 @@ def _names_tokens(key: str, value: Any) -> bool:
 
 
 def _odd_values(given: Settings) -> Iterator[str]:
-    """Keys that are read here and have a value that they are not read with."""
+    """Yield what is said with a value that it is not read with here."""
     if not isinstance(given.get("split_special_tokens", False), bool):
         yield "split_special_tokens is neither true nor false"
     if not isinstance(given.get("model_input_names", []), list):
@@ -115,7 +115,7 @@ def _odd_values(given: Settings) -> Iterator[str]:
 def _other_tokens(
     folder: Path, settings: Settings, tokenizer: Tokenizer, *, rebuilt: bool, bare: bool
 ) -> Iterator[str]:
-    """Why a class may know other special tokens than those that a tokenizer.json adds to its vocabulary.
+    """Yield why a class may know other special tokens than those that a tokenizer.json adds to its vocabulary.
 
     A class that is `rebuilt` knows only those that it is told, and numbers them anew where they are not in the
     vocabulary of the model.
@@ -143,7 +143,7 @@ def _flags(token: AddedToken) -> Any:
 
 
 def _named(settings: Settings, tokenizer: Tokenizer) -> Iterator[str]:
-    """The special tokens that the settings name, and the one that pads."""
+    """Yield the special tokens that the settings name, and the one that pads."""
     for key, value in settings.items():
         if _names_tokens(key, value):
             tokens: Collection[Any] = (value,)
@@ -151,6 +151,6 @@ def _named(settings: Settings, tokenizer: Tokenizer) -> Iterator[str]:
                 tokens = value.values()
             elif isinstance(value, list):
                 tokens = value
-            yield from (content(token) for token in tokens if token is not None)
+            yield from (read_content(token) for token in tokens if token is not None)
     if tokenizer.padding:
         yield tokenizer.padding["pad_token"]

@@ -35,7 +35,7 @@ _SPECIFIC = {name: name for name in (*_OF_MODEL.values(), "DistilBertTokenizer",
 _SPECIFIC["ElectraTokenizer"] = "BertTokenizer"
 
 
-def tokenizer_class(folder: Path, model: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
+def find_class(folder: Path, model: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
     """Return the name of the class that AutoTokenizer takes, or None where only it can tell.
 
     Args:

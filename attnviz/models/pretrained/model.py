@@ -37,6 +37,7 @@ class PretrainedModel(Model):
     def __init__(self, name: str, folder: Path, loading: Loading) -> None:
         loaded = load_files(name, folder, loading)
         self.network, self.tokenizer = loaded.network, loaded.tokenizer
+        self._reader = TransformersReader(self.tokenizer)
         self._writer = Writer(name, loaded.writer)
         self._start = loaded.start
         set_languages(self.tokenizer, loading.source_language, loading.target_language, name)
@@ -63,7 +64,7 @@ class PretrainedModel(Model):
         """See `Model.read`."""
         self.accept(passage)
         with quiet(), translated("The text", f"read by {self.card.name}"):
-            reading = TransformersReader(self.tokenizer).read(passage, self.card)
+            reading = self._reader.read(passage, self.card)
             reading = replace(reading, types=self._types(reading.types))
             reading = self._fitted(reading, "The text", passage.generate)
             if self.translates:
