@@ -1,11 +1,12 @@
 """The engine that runs a pretrained model: the one that was asked for, else the one that is faster for each text."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from attnviz.attention import Attention, Engine, Kind, Selection
-from attnviz.models.base import ALL, Each, Model
+from attnviz.attention import Attention, Axes, Engine, Kind, Selection
+from attnviz.models.base import ALL, Each, Model, Wanted
 from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.hub import weight_files
@@ -67,11 +68,11 @@ class Automatic(Model):
         self, readings: Sequence[Reading], select: Selection = ALL, by: Grouping = By.TOKEN
     ) -> list[list[Attention]]:
         """See `Model.weights_of`."""
-        return self._faster(readings).weights_of(readings, select, by)
+        return self._runner(readings).weights_of(readings, select, by)
 
     def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
         """See `Model.run`."""
-        self._faster(readings).run(readings, select, each)
+        self._runner(readings).run(readings, select, each)
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Model.trace`; the reference transformer shows all of it."""
@@ -81,6 +82,14 @@ class Automatic(Model):
         """See `Model.without`."""
         return self._reference.without(positions=positions, mask=mask)
 
-    def _faster(self, readings: Sequence[Reading]) -> Model:
+    def _axes(self, reading: Reading, select: Selection, wanted: Wanted) -> Axes:
+        return replace(super()._axes(reading, select, wanted), engine=self._engine([reading]))
+
+    def _runner(self, readings: Sequence[Reading]) -> Model:
+        return self._transformers if self._engine(readings) is Engine.TRANSFORMERS else self._reference
+
+    def _engine(self, readings: Sequence[Reading]) -> Engine:
+        """What runs these: transformers if it is loaded anyway, since it has written some of it, or is the faster."""
+        written = any(reading.written_from is not None for reading in readings)
         work = self.card.parameters * max(len(reading.ids) for reading in readings)
-        return self._reference if work < MUCH_WORK else self._transformers
+        return Engine.TRANSFORMERS if written or work >= MUCH_WORK else Engine.REFERENCE

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attnviz.errors import ModelError
 from attnviz.models.base import Card
@@ -16,15 +16,45 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 
+class Reader(Protocol):
+    """What cuts texts into tokens."""
+
+    def read(self, passage: Passage, card: Card) -> Reading:
+        """Return the ids and tokens of a text, or of the two of a pair, special tokens included, not cut yet.
+
+        Token types are left out by tokenizers that give none.
+
+        Raises:
+            TextError: a text is empty, not valid Unicode, or too long and not to be cut.
+            ModelError: the tokenizer fails.
+        """
+
+
+def read_tokenizer(path: Path) -> "Tokenizer":
+    """Return the tokenizer in a tokenizer.json.
+
+    Raises:
+        ModelError: the file is no tokenizer.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing more special
+        raise ModelError(f"{path} cannot be read as a tokenizer: {error}.") from error
+
+
 class TextReader:
-    """A tokenizer.json, read when the first text comes.
+    """A tokenizer, or a tokenizer.json that is read when the first text comes.
 
     Where a text names a special token, such as `[MASK]`, that token is meant, unless `literal` says that it is text.
+    Token types are given if it is `typed`.
     """
 
-    def __init__(self, path: Path, *, literal: bool = False) -> None:
-        self._path = path
+    def __init__(self, source: "Path | Tokenizer", *, literal: bool = False, typed: bool = False) -> None:
+        self._source = source
         self._literal = literal
+        self._typed = typed
 
     @cached_property
     def tokenizer(self) -> "Tokenizer":
@@ -33,29 +63,21 @@ class TextReader:
         Raises:
             ModelError: the file is no tokenizer.
         """
-        from tokenizers import Tokenizer
-
-        try:
-            tokenizer = Tokenizer.from_file(str(self._path))
-        except Exception as error:  # the library raises nothing more special
-            raise ModelError(f"{self._path} cannot be read as a tokenizer: {error}.") from error
+        source = self._source
+        tokenizer = read_tokenizer(source) if isinstance(source, Path) else source
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = self._literal
         return tokenizer
 
     def read(self, passage: Passage, card: Card) -> Reading:
-        """The ids and tokens of a text, or of the two of a pair, special tokens included, not cut yet.
-
-        Raises:
-            TextError: a text is empty, not valid Unicode, or too long and not to be cut.
-            ModelError: the tokenizer fails.
-        """
+        """See `Reader.read`."""
         read = segments(passage.text, passage.pair)
         encoding = self._encoding([segment.text for segment in read], card)
         check_length(len(encoding), passage, card)
         tokens = tuple(_tokens(encoding, read))
-        return Reading(passage=passage, ids=tuple(encoding.ids), tokens=tokens, types=tuple(encoding.type_ids))
+        types = tuple(encoding.type_ids) if self._typed else ()
+        return Reading(passage=passage, ids=tuple(encoding.ids), tokens=tokens, types=types)
 
     def written(self, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
         """The text that a model has written, without the blank before it, and its tokens; see `written_tokens`."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import torch
 import transformers
 from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
-from attnviz.attention import Attention, Kind, Selection
+from attnviz.attention import Attention, Engine, Kind, Selection
 from attnviz.errors import ModelError, RecordError, TextError, UsageError
 from attnviz.models.checkpoint.families import FAMILIES
 from attnviz.models.checkpoint.model import CheckpointModel
@@ -131,6 +132,10 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
+ENCODERS = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra")
+AS_STORED = {"tokenizer_class": "PreTrainedTokenizerFast"}
+
+
 def tokenizer(*, special: bool) -> Tokenizer:
     """Words as tokens; `[CLS] … [SEP]` around, a pair as BERT has it, and truncation and padding stored with it."""
     names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
@@ -143,6 +148,15 @@ def tokenizer(*, special: bool) -> Tokenizer:
         )
     made.enable_truncation(5)
     made.enable_padding(length=23)
+    return made
+
+
+def byte_level() -> Tokenizer:
+    """Words as tokens for Qwen 2, whose tokenizer class is always its own."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(special_tokens=["<|endoftext|>"], min_frequency=1, show_progress=False)
+    made.train_from_iterator([" ".join(WORDS)], trainer)
     return made
 
 
@@ -162,13 +176,15 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 def save(folder: Path, kind: str, settings: dict[str, Any], cls: str = "AutoModel") -> Path:
     torch.manual_seed(3)
-    config = transformers.AutoConfig.for_model(kind, vocab_size=len(WORDS) + 5, **settings)
+    read_by = byte_level() if kind == "qwen2" else tokenizer(special=kind in ENCODERS)
+    config = transformers.AutoConfig.for_model(kind, vocab_size=read_by.get_vocab_size(), **settings)
     model = getattr(transformers, cls).from_config(config)
     with torch.no_grad():
         for name, parameter in model.named_parameters():  # the usual initial values let no head look anywhere
             parameter.normal_(mean=float(parameter.ndim == 1 and name.endswith("weight")), std=0.35)
     model.save_pretrained(folder)
-    tokenizer(special=kind not in ("gpt2", "llama", "mistral", "qwen2", "qwen3")).save(str(folder / "tokenizer.json"))
+    read_by.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(AS_STORED))
     return folder
 
 
@@ -201,9 +217,6 @@ def test_the_weights_are_those_of_transformers(saved: Callable[[str], Path], cas
     assert attention.kind is (Kind.DECODER if causal else Kind.ENCODER)
 
 
-PAIR_TYPES = {"bert": True, "electra": True, "roberta with a head": False, "roberta": False, "distilbert": False}
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_explained_of_a_head_is_what_the_model_computes(saved: Callable[[str], Path], case: str) -> None:
     folder = saved(case)
@@ -219,29 +232,35 @@ def test_what_is_explained_of_a_head_is_what_the_model_computes(saved: Callable[
     assert normed or told["general_minus_dot"] < 1e-4 * np.abs(told["scores"]).max()
 
 
+TYPED = {"tokenizer_class": "TokenizersBackend", "model_input_names": ["input_ids", "token_type_ids"]}
+
+
 @pytest.mark.parametrize(
-    ("written", "typed"),
+    ("case", "written"),
     [
-        (None, None),
-        ({}, None),
-        ({"tokenizer_class": "PreTrainedTokenizerFast"}, False),
-        ({"tokenizer_class": "TokenizersBackend", "model_input_names": ["input_ids", "token_type_ids"]}, True),
-        ({"model_input_names": ["input_ids", "attention_mask"]}, False),
+        *product(
+            ["bert", "electra", "distilbert"],
+            [None, {}, AS_STORED, TYPED, {"model_input_names": ["input_ids", "attention_mask"]}],
+        ),
+        *product(["roberta", "roberta with a head"], [AS_STORED, TYPED]),
     ],
 )
-@pytest.mark.parametrize("case", PAIR_TYPES)
 def test_a_pair_is_read_with_token_types_where_the_tokenizer_gives_them(
-    saved: Callable[[str], Path], tmp_path: Path, case: str, written: dict[str, Any] | None, typed: bool | None
+    saved: Callable[[str], Path], tmp_path: Path, case: str, written: dict[str, Any] | None
 ) -> None:
     folder = copied(saved(case), tmp_path)
+    (folder / "tokenizer_config.json").unlink()
     if written is not None:
         (folder / "tokenizer_config.json").write_text(json.dumps(written))
-    reading = load(folder).read(passage(pair="the dog saw it"))
-    given = PAIR_TYPES[case] if typed is None else typed and case not in ("roberta", "distilbert")  # these know none
-    types = (0,) * 13 + (1,) * 5 if given else None
+    texts = TEXT, "the dog saw it"
+    given = transformers.AutoTokenizer.from_pretrained(folder)(*texts)
+    knows_two = getattr(transformers.AutoConfig.from_pretrained(folder), "type_vocab_size", 0) > 1
+    types = tuple(given["token_type_ids"]) if "token_type_ids" in given and knows_two else None
+    reading = load(folder).read(passage(*texts))
+    assert reading.ids == tuple(given["input_ids"])
     assert reading.types == (types or ())
-    assert_allclose(attend(folder, pair="the dog saw it").weights, theirs(folder, reading.ids, types), atol=1e-5)
-    assert [token.segment for token in reading.tokens if not token.special] == [0] * 11 + [1] * 4
+    assert_allclose(attend(folder, pair=texts[1]).weights, theirs(folder, reading.ids, types), atol=1e-5)
+    assert {token.segment for token in reading.tokens if not token.special} == {0, 1}
 
 
 @pytest.mark.parametrize("case", ["bert", "gpt2", "mistral", "qwen3 with windows"])
@@ -331,7 +350,8 @@ def test_windows_begin_at_a_layer_where_no_types_are_written(saved: Callable[[st
 def test_shards_are_read_as_one_checkpoint(saved: Callable[[str], Path], tmp_path: Path, case: str) -> None:
     model = transformers.AutoModel.from_pretrained(saved(case))
     model.save_pretrained(tmp_path, max_shard_size="8KB")
-    (tmp_path / "tokenizer.json").write_bytes((saved(case) / "tokenizer.json").read_bytes())
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((saved(case) / name).read_bytes())
     assert len(list(tmp_path.glob("*.safetensors"))) > 2
     assert_array_equal(attend(tmp_path).weights, attend(saved(case)).weights)
 
@@ -458,11 +478,25 @@ def test_what_the_reference_does_not_know_is_left_to_transformers(
         load(folder)
 
 
-def test_without_a_fast_tokenizer_it_is_left_to_transformers(saved: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_tokenizer_that_transformers_changes_is_read_by_it_and_run_here(
+    saved: Callable[[str], Path], tmp_path: Path
+) -> None:
     folder = copied(saved("bert"), tmp_path)
-    (folder / "tokenizer.json").unlink()
-    with pytest.raises(UnsupportedError, match=r"tokenizer\.json"):
-        load(folder)
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    ids = tuple(transformers.AutoTokenizer.from_pretrained(folder)("The CAT saw")["input_ids"])
+    assert load(folder).read(passage("The CAT saw")).ids == ids
+    attention = attend(folder, "The CAT saw")
+    assert_allclose(attention.weights, theirs(folder, ids), atol=1e-5)
+    assert attention.engine is Engine.REFERENCE
+
+
+def test_a_text_of_which_a_tokenizer_makes_more_than_the_model_has_is_refused(
+    saved: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = copied(saved("bert"), tmp_path)
+    (folder / "tokenizer_config.json").write_text(json.dumps(AS_STORED | {"mask_token": "<new>"}))
+    with pytest.raises(ModelError, match="more than 19 tokens"):
+        attend(folder, "the <new> dog")
 
 
 @pytest.mark.parametrize("changes", [{"quantization_config": None}, {"position_embedding_type": None}])
@@ -550,62 +584,6 @@ def test_weights_that_are_no_numbers_give_no_picture(saved: Callable[[str], Path
         attend(folder)
 
 
-UNTYPED = {"tokenizer_class": "PreTrainedTokenizerFast"}
-
-
-@pytest.mark.parametrize(
-    ("part", "written"),
-    [
-        (normalizers.BertNormalizer(lowercase=True), {"do_lower_case": False}),
-        (normalizers.BertNormalizer(lowercase=False), {"tokenizer_class": "BertTokenizer"}),
-        (normalizers.BertNormalizer(lowercase=True), {"strip_accents": False}),
-        (normalizers.BertNormalizer(lowercase=True), {"tokenize_chinese_chars": False}),
-        (None, UNTYPED | {"added_tokens_decoder": {"99": {"content": "<new>"}}}),
-        (pre_tokenizers.ByteLevel(add_prefix_space=False), UNTYPED | {"add_prefix_space": True}),
-        (
-            pre_tokenizers.Sequence([pre_tokenizers.Digits(), pre_tokenizers.ByteLevel(add_prefix_space=True)]),
-            UNTYPED | {"add_prefix_space": False},
-        ),
-    ],
-)
-def test_a_tokenizer_that_transformers_would_change_is_left_to_it(
-    saved: Callable[[str], Path], tmp_path: Path, part: Any, written: dict[str, Any]
-) -> None:
-    folder = copied(saved("bert"), tmp_path)
-    made = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    if isinstance(part, normalizers.Normalizer):
-        made.normalizer = part
-    elif part is not None:
-        made.pre_tokenizer = part
-    made.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(json.dumps(written))
-    with pytest.raises(UnsupportedError, match=r"tokenizer\.json"):
-        load(folder)
-    (folder / "tokenizer_config.json").unlink()
-    assert load(folder).read(passage("the cat")).ids
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        {"do_lower_case": True, "strip_accents": None, "tokenizer_class": "BertTokenizer"},
-        UNTYPED | {"do_lower_case": False},
-        {"added_tokens_decoder": {"4": {"content": "[MASK]"}}},
-        {"model_input_names": 5, "added_tokens_decoder": [], "add_prefix_space": None},
-        {"add_prefix_space": True},  # which has a meaning only for tokenizers that read bytes
-    ],
-)
-def test_a_tokenizer_config_that_changes_nothing_is_no_matter(
-    saved: Callable[[str], Path], tmp_path: Path, written: dict[str, Any]
-) -> None:
-    folder = copied(saved("bert"), tmp_path)
-    made = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    made.normalizer = normalizers.BertNormalizer(lowercase=True)
-    made.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(json.dumps(written))
-    assert_array_equal(attend(folder).weights, attend(saved("bert")).weights)
-
-
 @pytest.mark.parametrize("config", [b"{", b"[]", b"{}", b'{"model_type": 3}', b"\xff\xfe"])
 def test_a_config_that_cannot_be_read_is_refused(saved: Callable[[str], Path], tmp_path: Path, config: bytes) -> None:
     folder = copied(saved("bert"), tmp_path)
@@ -656,7 +634,7 @@ def copied(
     kept = load_file(folder / "model.safetensors")
     changed = {k: v.contiguous() for name, tensor in kept.items() for k, v in change(name, tensor).items()}
     save_file(changed, to / "model.safetensors", {"format": "pt"})
-    for name in ("config.json", "tokenizer.json"):
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
         (to / name).write_bytes((folder / name).read_bytes())
     return to
 

@@ -57,6 +57,15 @@ def test_a_short_text_is_read_by_the_reference_and_one_that_is_much_work_by_tran
     assert attend(both, "five words and even more", by=By.WORD).engine is Engine.TRANSFORMERS
 
 
+def test_axes_name_the_engine_that_runs_the_text_before_it_does(
+    both: Automatic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic, "MUCH_WORK", both.card.parameters * 7)
+    for text, engine in (("four words and more", Engine.REFERENCE), ("five words and even more", Engine.TRANSFORMERS)):
+        (axes,) = both.axes(both.read(Passage(text=text)), Selection())
+        assert axes.engine is engine
+
+
 def test_transformers_is_not_loaded_for_a_text_that_is_not_worth_it() -> None:
     def fail() -> Model:
         raise AssertionError("loaded")

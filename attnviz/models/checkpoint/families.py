@@ -43,9 +43,9 @@ class Family:
     """How checkpoints of a family are written down.
 
     `prefix` stands before all names in checkpoints of a model with a head. `keys` has, for fields of `Config`, the key
-    in config.json; `fixed` what does not depend on config.json, and `derive` what takes more than a key. `typed` says
-    that its tokenizers tell the texts of a pair apart by token types. `limit` is the key of how many positions it has
-    (None: any number). `idle` has the values of other keys at which they ask for nothing.
+    in config.json; `fixed` what does not depend on config.json, and `derive` what takes more than a key. `limit` is
+    the key of how many positions it has (None: any number). `idle` has the values of other keys at which they ask for
+    nothing.
     """
 
     prefix: str
@@ -53,7 +53,6 @@ class Family:
     keys: Mapping[str, Key]
     fixed: Mapping[str, Any]
     derive: Callable[[Mapping[str, Any], Config], Config] = lambda config, shape: shape
-    typed: bool = False
     limit: Key | None = None
     idle: Mapping[str, Any] = field(default_factory=dict)
 
@@ -139,11 +138,10 @@ _BERT = Family(
     modules=_BERT_MODULES,
     keys=_BERT_KEYS,
     fixed=_POST_NORM,
-    typed=True,
     limit=_512,
     idle=_IDLE_ENCODER,
 )
-_ROBERTA = replace(_BERT, prefix="roberta.", derive=_after_padding, typed=False)
+_ROBERTA = replace(_BERT, prefix="roberta.", derive=_after_padding)
 _ELECTRA = replace(
     _BERT,
     prefix="electra.",

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from attnviz.errors import ModelError, UsageError
-from attnviz.models.checkpoint.recognition import TOKENIZER, recognized
-from attnviz.models.checkpoint.tokenizer_config import TokenizerConfig
+from attnviz.models.checkpoint.readers import choose_reader
+from attnviz.models.checkpoint.recognition import recognized
 from attnviz.models.lengths import fitted
 from attnviz.models.on_reference import ReferenceModel
 from attnviz.models.reading import Passage, Reading
-from attnviz.models.tokenization import TextReader
+from attnviz.models.tokenization import Reader
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 
 
 class CheckpointModel(ReferenceModel):
-    """A checkpoint in a folder: config.json, tokenizer.json, and its weights in safetensors files.
+    """A checkpoint in a folder: config.json, a tokenizer, and its weights in safetensors files.
 
     Raises:
         UnsupportedError: the reference transformer does not know such a model.
@@ -29,16 +29,22 @@ class CheckpointModel(ReferenceModel):
     def __init__(self, name: str, folder: Path, files: Sequence[Path]) -> None:
         known = recognized(name, folder, files)
         self.card, self.shape, self._stored = known.card, known.shape, known.stored
-        self._reader = TextReader(folder / TOKENIZER)
-        config = TokenizerConfig(folder)
-        config.check_overrules(self._reader.tokenizer)
+        self._folder = folder
         self._has_types = "types" in known.family.modules
-        self._typed = self._has_types and config.gives_types(otherwise=known.family.typed)
 
     @cached_property
     def parameters(self) -> Parameters:
         """See `ReferenceModel.parameters`; each is read from its file when it is used, as `Stored` has it."""
         return Parameters(self._stored)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """What cuts texts into tokens.
+
+        Raises:
+            ModelError: there is no tokenizer, or it is damaged.
+        """
+        return choose_reader(self.card.name, self._folder, self.card.config)
 
     def read(self, passage: Passage) -> Reading:
         """See `Model.read`."""
@@ -46,11 +52,11 @@ class CheckpointModel(ReferenceModel):
         if passage.generate:
             name = self.card.name
             raise UsageError(f"The reference engine writes nothing: let transformers continue what {name} reads.")
-        reading = self._reader.read(passage, self.card)
+        reading = self.reader.read(passage, self.card)
         known = self._rows("embedding")
         if max(reading.ids) >= known:
             raise ModelError(f"The tokenizer of {self.card.name} is not its own: it has more than {known:,} tokens.")
-        typed = self._typed and max(reading.types) < self._rows("types")
+        typed = self._has_types and max(reading.types, default=0) < self._rows("types")
         return fitted(reading if typed else replace(reading, types=()), self.card)
 
     def types(self, readings: Sequence[Reading]) -> Array | None:

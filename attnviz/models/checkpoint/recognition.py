@@ -16,8 +16,6 @@ from attnviz.models.configuration import CONFIG, UnsupportedError, configuration
 from attnviz.reference.layers import ACTIVATIONS
 from attnviz.reference.transformer import Config
 
-TOKENIZER = "tokenizer.json"
-
 
 @dataclass(frozen=True, slots=True)
 class Recognized:
@@ -30,7 +28,7 @@ class Recognized:
 
 
 def recognized(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
-    """What a folder with config.json and tokenizer.json holds, its weights being in these files.
+    """What a folder with config.json holds, its weights being in these files.
 
     Raises:
         UnsupportedError: the reference transformer does not know such a model.
@@ -86,5 +84,3 @@ def _check_files(folder: Path) -> None:
     """
     if (folder / ADAPTER).exists():
         raise UnsupportedError(f"The reference engine reads no adapters, such as {ADAPTER} in {folder}.")
-    if not (folder / TOKENIZER).exists():
-        raise UnsupportedError(f"The reference engine needs a {TOKENIZER}, and {folder} has none.")

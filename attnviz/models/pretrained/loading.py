@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from transformers import (
     AutoConfig,
-    AutoTokenizer,
     GenerationConfig,
     PreTrainedConfig,
     PreTrainedModel,
@@ -26,6 +25,7 @@ from attnviz.models.pretrained.classes import class_for
 from attnviz.models.pretrained.completeness import check_numbers, check_unread, is_complete
 from attnviz.models.pretrained.edge import translated
 from attnviz.models.pretrained.own_code import note_on_own_code, own_class
+from attnviz.models.pretrained.tokenizers import load_tokenizer
 from attnviz.models.pretrained.towers import text_part
 from attnviz.models.tensor_names import wrappings
 from attnviz.text import visible
@@ -65,9 +65,7 @@ def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
     }
     with translated(name, "loaded"), base_alone(folder, adapted) as base:
         whole, info = _load_whole(base, loading, where, wrappings(stored))
-    with translated(f"The tokenizer of {name}", "loaded"):
-        tokenizer = AutoTokenizer.from_pretrained(folder, **where)
-    _check_vocabulary(tokenizer, folder, name)
+    tokenizer = load_tokenizer(name, folder, local=where["local_files_only"], trust=where["trust_remote_code"])
     notes = () if loading.trust_remote_code else note_on_own_code(name, raw)
     missing, unexpected = info["missing_keys"], info["unexpected_keys"]
     complete = is_complete(missing, unexpected, whole, name, without_code=bool(notes))
@@ -120,13 +118,6 @@ def _read_config(name: str, folder: Path, loading: Loading) -> dict[str, Any]:
             "pass --trust-remote-code."
         )
     return raw
-
-
-def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, folder: Path, name: str) -> None:
-    """Refuses a tokenizer that was made up from nothing because its files are not there."""
-    files = tokenizer.vocab_files_names.values()
-    if files and not any((folder / file).exists() for file in ("tokenizer.json", "tekken.json", *files)):
-        raise ModelError(f"{name} has no tokenizer: none of its files is there ({', '.join(sorted(set(files)))}).")
 
 
 def _write_greedily(whole: PreTrainedModel) -> None:

@@ -20,7 +20,7 @@ from attnviz.models.pretrained.languages import Opening, opening, set_languages
 from attnviz.models.pretrained.loading import load_files
 from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, accepted, decodes, unlike_shorter
 from attnviz.models.pretrained.positions import positions, vocabulary
-from attnviz.models.pretrained.reading import encode, encode_target, name_of
+from attnviz.models.pretrained.reading import TransformersReader, encode_target, name_of
 from attnviz.models.pretrained.survey import sum_to_one, survey, trial_inputs
 from attnviz.models.pretrained.towers import told_what_it_reads
 from attnviz.models.pretrained.tracing import traced
@@ -39,6 +39,7 @@ class PretrainedModel(Model):
     def __init__(self, name: str, folder: Path, loading: Loading) -> None:
         loaded = load_files(name, folder, loading)
         self.network, self.tokenizer = loaded.network, loaded.tokenizer
+        self._reader = TransformersReader(self.tokenizer)
         self._writer = Writer(name, loaded.writer)
         self._start = loaded.start
         set_languages(self.tokenizer, loading.source_language, loading.target_language, name)
@@ -69,8 +70,8 @@ class PretrainedModel(Model):
         """See `Model.read`."""
         self.accept(passage)
         with quiet(), self._as_it_was(), translated("The text", f"read by {self.card.name}"):
-            ids, tokens, types = encode(self.tokenizer, passage.text, passage.pair)
-            reading = Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens), types=self._types(types))
+            reading = self._reader.read(passage, self.card)
+            reading = replace(reading, types=self._types(reading.types))
             reading = self._fitted(reading, "The text", passage.generate)
             if self.translates:
                 return self._with_target(reading)
@@ -130,11 +131,11 @@ class PretrainedModel(Model):
             )
         return reading
 
-    def _types(self, types: list[int]) -> tuple[int, ...]:
+    def _types(self, types: tuple[int, ...]) -> tuple[int, ...]:
         """The token types, for a model that tells them apart."""
         count = getattr(self.network.config, "type_vocab_size", None)
         fits = count is None or max(types, default=0) < count
-        return tuple(types) if fits and not self.card.only_decodes else ()
+        return types if fits and not self.card.only_decodes else ()
 
     def _tensor(self, ids: Sequence[Sequence[int]]) -> Tensor:
         return torch.tensor(ids, device=self.network.device)

@@ -6,7 +6,11 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from attnviz.models.base import Card
+from attnviz.models.lengths import check_length
+from attnviz.models.pretrained.edge import quiet, translated
 from attnviz.models.pretrained.languages import known_languages
+from attnviz.models.reading import Passage, Reading
 from attnviz.models.tokenization import segments, token_at
 from attnviz.text import Segment, Span, Token, checked, spans_of_pieces, special_token
 
@@ -15,6 +19,20 @@ _MARKERS = re.compile(r"^(##|▁|Ġ)|(</w>|@@)$")
 
 Encoded = tuple[list[int], list[Token], list[int]]
 """Ids, tokens and token types."""
+
+
+class TransformersReader:
+    """A tokenizer of transformers."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+
+    def read(self, passage: Passage, card: Card) -> Reading:
+        """See `Reader.read`."""
+        with quiet(), translated("The text", f"read by {card.name}"):
+            ids, tokens, types = encode(self._tokenizer, passage.text, passage.pair)
+        check_length(len(ids), passage, card)
+        return Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens), types=tuple(types))
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str, pair: str | None = None) -> Encoded:

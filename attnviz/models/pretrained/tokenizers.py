@@ -1,0 +1,41 @@
+"""The tokenizer that transformers makes of the files in a folder."""
+
+from pathlib import Path
+
+import transformers
+from transformers import PreTrainedTokenizerBase
+
+from attnviz.errors import ModelError
+from attnviz.models.pretrained.edge import translated
+
+
+def load_tokenizer(
+    name: str, folder: Path, kind: str | None = None, *, local: bool = True, trust: bool = False
+) -> PreTrainedTokenizerBase:
+    """Return what AutoTokenizer makes of a folder, of the class `kind` where that is known.
+
+    Args:
+        name: What to call the model.
+        folder: Where its files are.
+        kind: The class that AutoTokenizer takes, if that is known: to take it at once needs no import of torch.
+        local: Whether only files that are here may be read.
+        trust: Whether code that comes with the model may run.
+
+    Raises:
+        ModelError: There is no tokenizer, or one of its files is damaged.
+    """
+    with translated(f"The tokenizer of {name}", "loaded"):
+        maker = getattr(transformers, kind or "AutoTokenizer")
+        # a folder is one wherever it is named from: AutoTokenizer takes some relative paths for names on the hub
+        tokenizer: PreTrainedTokenizerBase = maker.from_pretrained(
+            folder.absolute(), local_files_only=local, trust_remote_code=trust
+        )
+    _check_vocabulary(tokenizer, folder, name)
+    return tokenizer
+
+
+def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, folder: Path, name: str) -> None:
+    """Refuses a tokenizer that was made up from nothing because its files are not there."""
+    files = tokenizer.vocab_files_names.values()
+    if files and not any((folder / file).exists() for file in ("tokenizer.json", "tekken.json", *files)):
+        raise ModelError(f"{name} has no tokenizer: none of its files is there ({', '.join(sorted(set(files)))}).")
