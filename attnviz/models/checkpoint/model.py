@@ -29,7 +29,7 @@ class CheckpointModel(ReferenceModel):
     def __init__(self, name: str, folder: Path, files: Sequence[Path]) -> None:
         known = recognized(name, folder, files)
         self.card, self.shape, self._stored = known.card, known.shape, known.stored
-        self._reader = TextReader(folder / TOKENIZER)
+        self._folder, self._reader = folder, TextReader(folder / TOKENIZER)
         config = TokenizerConfig(folder)
         config.check_overrules(self._reader.tokenizer)
         self._has_types = "types" in known.family.modules
@@ -46,12 +46,21 @@ class CheckpointModel(ReferenceModel):
         if passage.generate:
             name = self.card.name
             raise UsageError(f"The reference engine writes nothing: let transformers continue what {name} reads.")
-        reading = self._reader.read(passage, self.card)
+        reading = self._prompted(passage) if passage.chat or passage.bos else self._reader.read(passage, self.card)
         known = self._rows("embedding")
         if max(reading.ids) >= known:
             raise ModelError(f"The tokenizer of {self.card.name} is not its own: it has more than {known:,} tokens.")
         typed = self._typed and max(reading.types) < self._rows("types")
         return fitted(reading if typed else replace(reading, types=()), self.card)
+
+    def _prompted(self, passage: Passage) -> Reading:
+        """What is read of a chat, or with a begin token: transformers knows what the files say of these."""
+        from attnviz.models.pretrained import prompts  # transformers
+
+        name = self.card.name
+        tokenizer = prompts.load_tokenizer(name, self._folder)
+        reading = self._reader.read(prompts.prompted(passage, tokenizer, name), self.card)
+        return reading.begun(prompts.begin_token(tokenizer, name)) if passage.bos else reading
 
     def types(self, readings: Sequence[Reading]) -> Array | None:
         """See `ReferenceModel.types`; all are the first if the tokenizer gives none."""
