@@ -84,6 +84,5 @@ def _doubled(tokens: Sequence[Token]) -> Iterator[str]:
     for end, (outer, inner) in (("beginning", tokens[:2]), ("end", tokens[:-3:-1])) if len(tokens) > 1 else ():
         if outer.added and inner.special and not inner.added and outer.id == inner.id:
             yield (
-                f"{outer.text} stands twice at the {end}, written in the text and added by the tokenizer "
-                "(--no-added-tokens adds none)"
+                f"{outer.text} stands twice at the {end}: in the text, and added to it (--no-added-tokens adds none)"
             )

@@ -81,17 +81,30 @@ def _of_slow(
 
 
 def _spans(tokenizer: PreTrainedTokenizerBase, text: str, ids: Sequence[int]) -> list[Span]:
-    """Where the pieces of a text stand in it; special tokens that are written there are passed over."""
+    """Where the pieces of a text stand in it, those between two special tokens that are written there by themselves."""
     known = vocabulary_of(tokenizer)
-    for name in {known.name_of(id_) for id_ in ids if id_ in known.special}:
-        text = text.replace(name, " " * len(name))
     spells_bytes = tokenizer.tokenize(_OF_TWO_BYTES) == [chr(byte) for byte in _OF_TWO_BYTES.encode()]
-    return spans_of_pieces(text, ["" if id_ in known.special else _piece(tokenizer, id_, spells_bytes) for id_ in ids])
+    pieces = ["" if id_ in known.special else _piece(tokenizer, id_, spells_bytes) for id_ in ids]
+    spans: list[Span] = []
+    start = 0
+    for index, id_ in enumerate(ids):
+        name = known.name_of(id_)
+        if id_ in known.special and (begin := text.find(name, start)) >= 0:
+            spans += _moved(spans_of_pieces(text[start:begin], pieces[len(spans) : index]), start)
+            start = begin + len(name)
+            spans.append((begin, start))
+    return spans + _moved(spans_of_pieces(text[start:], pieces[len(spans) :]), start)
+
+
+def _moved(spans: Sequence[Span], by: int) -> list[Span]:
+    return [(start + by, end + by) for start, end in spans]
 
 
 def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     """What a tokenizer calls its ids; special are those of languages too."""
     unknown = unknown_id(tokenizer.backend_tokenizer) if tokenizer.is_fast else tokenizer.unk_token_id
+    if unknown in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id):  # a name for want of one
+        unknown = None
     return Vocabulary(partial(name_of, tokenizer), special_ids(tokenizer) - {unknown}, unknown)
 
 
