@@ -16,6 +16,8 @@ from attnviz.text import Token, checked, visible
 
 Message = dict[str, Any]
 
+_LONGEST = 300  # characters of what an error says
+
 
 def load_tokenizer(name: str, folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder, as transformers knows it.
@@ -48,7 +50,7 @@ def messages(text: str) -> list[Message]:
         TextError: the text is empty, or a list of what are no messages.
     """
     try:
-        found = json.loads(checked(text, "The message")) if text.lstrip().startswith("[") else None
+        found = json.loads(checked(text))
     except (ValueError, RecursionError):  # a text may well begin with a bracket
         found = None
     if not (isinstance(found, list) and found and all(isinstance(message, dict) for message in found)):
@@ -64,7 +66,7 @@ def messages(text: str) -> list[Message]:
 
 
 def _rendered(tokenizer: PreTrainedTokenizerBase, said: Sequence[Message], name: str) -> str:
-    from jinja2 import TemplateError, TemplateSyntaxError
+    from jinja2 import TemplateSyntaxError
 
     if not getattr(tokenizer, "chat_template", None):
         raise UsageError(
@@ -73,14 +75,15 @@ def _rendered(tokenizer: PreTrainedTokenizerBase, said: Sequence[Message], name:
     try:
         text = tokenizer.apply_chat_template(list(said), tokenize=False, add_generation_prompt=True)
     except TemplateSyntaxError as error:
-        raise ModelError(f"The chat template of {name} is malformed: {visible(str(error.message))}.") from error
-    except TemplateError as error:  # a template says so itself, or does what no template may
-        reason = visible(str(error.message)).rstrip(".")
-        raise TextError(f"The chat template of {name} does not take these messages: {reason}.") from error
-    except Exception as error:  # templates are programs
-        reason = visible(f"{type(error).__name__}: {error}".splitlines()[0])
-        raise ModelError(f"The chat template of {name} fails: {reason}.") from error
+        raise ModelError(f"The chat template of {name} is malformed: {_reason(error)}.") from error
+    except Exception as error:  # a template is a program: it may refuse messages, fail, or do what it must not
+        raise TextError(f"The chat template of {name} does not take these messages: {_reason(error)}.") from error
     return str(text)
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, in one line."""
+    return visible(str(error).strip().partition("\n")[0][:_LONGEST].rstrip(".") or type(error).__name__)
 
 
 def begin_token(tokenizer: PreTrainedTokenizerBase, name: str) -> Token:
