@@ -213,6 +213,8 @@ def _characters(piece: _Piece, since: int) -> str:
     token, (start, stop) = piece.token, piece.reach or (since, since)
     if token.source is None or token.word is None:
         return token.text[since - start :]
+    if piece.reach == token.span:
+        return token.source.text[since:stop]
     own = range(*(token.span or (0, 0)))
     there = ((index, token.source.text[index]) for index in range(since, stop))
     return "".join(char for index, char in there if index in own or char.isprintable() or char in JOINERS)

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from unicodedata import category, normalize
 
 from attnviz.errors import TextError
-from attnviz.text.groups import By, Groups, grouped
+from attnviz.text.groups import By, grouped
 from attnviz.text.safety import visible
 from attnviz.text.tokens import Token
 
@@ -84,7 +85,13 @@ def not_found(tokens: Sequence[Token], wanted: str) -> TextError:
 def _named(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
     """Every place of a word or of several in a row; if there is none, of a token, by its text or its name."""
     groups, name = grouped(tokens, By.WORD), folded(wanted)
-    found = [_occurrence(tokens, groups, *ends) for ends in _stretches(groups.tokens, name)]
+    members: list[list[int]] = [[] for _ in groups.tokens]
+    for index, group in enumerate(groups.index):
+        members[group].append(index)
+    found = []
+    for first, last in _stretches(groups.tokens, name):
+        whole = [own for own in members[first : last + 1] if first == last or not tokens[own[0]].special]
+        found.append(Occurrence(_shown(groups.tokens[first], groups.tokens[last]), tuple(sorted(chain(*whole)))))
     return found or [
         Occurrence(token.text, (index,))
         for index, token in enumerate(tokens)
@@ -108,18 +115,14 @@ def _stretches(words: Sequence[Token], name: str) -> Iterator[tuple[int, int]]:
                     break
 
 
-def _occurrence(tokens: Sequence[Token], groups: Groups, first: int, last: int) -> Occurrence:
-    ends = groups.tokens[first], groups.tokens[last]
-    if first == last:
-        return Occurrence(ends[0].text, tuple(i for i, group in enumerate(groups.index) if group == first))
-    inside = (i for i, group in enumerate(groups.index) if first <= group <= last and not tokens[i].special)
-    return Occurrence(visible(" ".join(_stretch(*ends).split())), tuple(inside))
+def _shown(first: Token, last: Token) -> str:
+    """What a word shows, or the text from one word to another."""
+    return first.text if first is last else visible(" ".join(_stretch(first, last).split()))
 
 
-def _names(token: Token) -> tuple[str, ...]:
+def _names(token: Token) -> tuple[str, str]:
     """What a token, or a word, may be called: as it is shown, and as it stands in its text."""
-    shown = folded(token.text)
-    return (shown,) if token.text.isascii() else (shown, folded(_stretch(token, token)))
+    return folded(token.text), folded(_stretch(token, token))
 
 
 def _stretch(first: Token, last: Token) -> str:

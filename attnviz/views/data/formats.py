@@ -119,10 +119,10 @@ def _tokens(axis: str, tokens: Sequence["Token"]) -> dict[str, Any]:
     rare: dict[str, list[Any]] = {
         "ids": [token.id for token in tokens],
         "pieces": [token.piece for token in tokens],
-        "unknown": [token.unknown or None for token in tokens],
+        "unknown": [token.unknown for token in tokens],
         "windows": [token.window for token in tokens],
     }
-    fields |= {name: entries for name, entries in rare.items() if any(entry is not None for entry in entries)}
+    fields |= {name: entries for name, entries in rare.items() if not {None, False}.issuperset(entries)}
     return {f"{axis}_{name}": entries for name, entries in fields.items()}
 
 

@@ -89,7 +89,7 @@ def tokens_of(fields: Fields, axis: str, names: Sequence[str], side: Side, *, co
     predicts = column("predicts", or_none(text)) or blank
     windows = column("windows", or_none(place)) or blank
     ids, pieces = column("ids", or_none(place)) or blank, column("pieces", or_none(text)) or blank
-    unknown = column("unknown", or_none(flag)) or blank
+    unknown = column("unknown", flag) or blank
     tokens = []
     for index, where in enumerate(zip(positions, spans or blank, numbers, strict=True)):
         try:
