@@ -172,6 +172,13 @@ def test_a_special_token_that_is_both_written_and_added_is_said(text, warnings, 
     assert [warning.partition(":")[0] for warning in found] == warnings
 
 
+def test_a_tokenizer_that_adds_the_same_token_twice_means_it(tmp_path):
+    tokenizer = with_special_tokens(word_piece())
+    special = [("[CLS]", tokenizer.token_to_id("[CLS]"))]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] [CLS] $A", special_tokens=special)
+    assert read(tokenizer, tmp_path, text="cat").warnings == ()
+
+
 def test_no_tokens_are_added_to_a_text_if_so_asked(tmp_path):
     tokenizer = with_special_tokens(word_piece())
     reading = read(tokenizer, tmp_path, text="[CLS] cat", added_tokens=False)
