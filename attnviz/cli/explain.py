@@ -107,9 +107,12 @@ def explain(
             raise UsageError("One head is explained on one reading of the text: leave --window out, or use --truncate.")
         for note in model.loaded.card.notes:
             say(f"Note: {note}")
-        lesson, place = _of_model(model.loaded, model.loaded.read(given.passage(text)), one, comparisons)
+        reading = model.loaded.read(given.passage(text))
+        for warning in reading.warnings:
+            say(f"Note: {warning}.")
+        lesson, place = _of_model(model.loaded, reading, one, comparisons)
         head = {
-            "text": text,
+            "text": reading.passage.text,
             "model": lesson.subject,
             "kind": place.kind.value,
             "layer": place.layer,
@@ -174,7 +177,7 @@ def _of_model(model: "Model", reading: "Reading", one: OneHead, comparisons: Com
     place, note = _chosen(model, reading, one)
     _, keys = reading.axes(place.kind)
     lesson = explained(model, reading, place, comparisons.what_if([token.special for token in keys]))
-    return replace(lesson, notes=(*lesson.notes, *note)), place
+    return replace(lesson, notes=(*reading.warnings, *lesson.notes, *note)), place
 
 
 def _chosen(model: "Model", reading: "Reading", one: OneHead) -> tuple["Place", Sequence[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from attnviz.errors import ModelError, UsageError
-from attnviz.models.checkpoint.readers import choose_reader
+from attnviz.models.checkpoint.readers import choose_reader, with_transformers
 from attnviz.models.checkpoint.recognition import recognized
 from attnviz.models.lengths import fitted
 from attnviz.models.on_reference import ReferenceModel
@@ -46,13 +46,19 @@ class CheckpointModel(ReferenceModel):
         """
         return choose_reader(self.card.name, self._folder, self.card.config)
 
+    @cached_property
+    def _full_reader(self) -> Reader:
+        """The tokenizer of transformers, which knows of templates for chats, and of the token that begins texts."""
+        return with_transformers(self.card.name, self._folder)
+
     def read(self, passage: Passage) -> Reading:
         """See `Model.read`."""
         self.accept(passage)
         if passage.generate:
             name = self.card.name
             raise UsageError(f"The reference engine writes nothing: let transformers continue what {name} reads.")
-        reading = self.reader.read(passage, self.card)
+        reader = self._full_reader if passage.chat or passage.bos else self.reader
+        reading = reader.read(passage, self.card)
         known = self._rows("embedding")
         if max(reading.ids) >= known:
             raise ModelError(f"The tokenizer of {self.card.name} is not its own: it has more than {known:,} tokens.")

@@ -17,7 +17,7 @@ from attnviz.models.configuration import json_object
 from attnviz.models.tokenization import Reader, TextReader, read_tokenizer
 
 if TYPE_CHECKING:
-    from attnviz.models.pretrained.reading import TransformersReader
+    from attnviz.models.pretrained.tokenizers import TransformersReader
 
 TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS = "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"
 
@@ -50,23 +50,27 @@ def choose_reader(name: str, folder: Path, model: Mapping[str, Any]) -> Reader:
     given = _json(folder / TOKENIZER_CONFIG)
     kind = find_class(folder, model, given)
     if kind not in KNOWN or not (folder / TOKENIZER).exists():
-        return _transformers(name, folder, kind)
+        return with_transformers(name, folder, kind)
     try:
         tokenizer = read_tokenizer(folder / TOKENIZER)
     except ModelError:  # though a class that takes only the vocabulary may read it
-        return _transformers(name, folder, kind)
+        return with_transformers(name, folder, kind)
     if next(find_reasons(folder, given, tokenizer, kind), None):
-        return _transformers(name, folder, kind)
+        return with_transformers(name, folder, kind)
     typed = "token_type_ids" in given["model_input_names"] if "model_input_names" in given else KNOWN[kind].typed
     return TextReader(tokenizer, literal=given.get("split_special_tokens", False), typed=typed)
 
 
-def _transformers(name: str, folder: Path, kind: str | None) -> "TransformersReader":
+def with_transformers(name: str, folder: Path, kind: str | None = None) -> "TransformersReader":
+    """Return the tokenizer of transformers, of the class `kind` where that is known.
+
+    Raises:
+        ModelError: There is no tokenizer, or one of its files is damaged.
+    """
     from attnviz.models.pretrained.edge import quiet
 
     with quiet():
-        from attnviz.models.pretrained.reading import TransformersReader
-        from attnviz.models.pretrained.tokenizers import load_tokenizer
+        from attnviz.models.pretrained.tokenizers import TransformersReader, load_tokenizer
 
         return TransformersReader(load_tokenizer(name, folder, kind))
 

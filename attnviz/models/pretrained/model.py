@@ -20,14 +20,15 @@ from attnviz.models.pretrained.languages import Opening, opening, set_languages
 from attnviz.models.pretrained.loading import load_files
 from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, accepted, decodes, unlike_shorter
 from attnviz.models.pretrained.positions import positions, vocabulary
-from attnviz.models.pretrained.reading import TransformersReader, encode_target, name_of
+from attnviz.models.pretrained.reading import encode_target, vocabulary_of
 from attnviz.models.pretrained.survey import sum_to_one, survey, trial_inputs
+from attnviz.models.pretrained.tokenizers import TransformersReader
 from attnviz.models.pretrained.towers import told_what_it_reads
 from attnviz.models.pretrained.tracing import traced
 from attnviz.models.pretrained.writing import Writer, written_tokens
 from attnviz.models.reading import Passage, Reading, rows_among
 from attnviz.reference.trace import Trace
-from attnviz.text import Token, special_token
+from attnviz.text import Token
 
 
 class PretrainedModel(Model):
@@ -181,7 +182,7 @@ class PretrainedModel(Model):
             ids, tokens = encode_target(self.tokenizer, passage.target)
         else:
             ids, tokens, passage = self._translated(reading, begin)
-        start = special_token(name_of(self.tokenizer, begin.start), 0)
+        start = vocabulary_of(self.tokenizer).added(begin.start, 0)
         tokens = [start, *(replace(token, position=position) for position, token in enumerate(tokens, 1))]
         ids = [begin.start, *ids]
         target = self._fitted(Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens)), "The target")

@@ -1,4 +1,4 @@
-"""The tokenizer that transformers makes of the files in a folder."""
+"""The tokenizer that transformers makes of the files in a folder, and what it reads."""
 
 from pathlib import Path
 
@@ -6,7 +6,31 @@ import transformers
 from transformers import PreTrainedTokenizerBase
 
 from attnviz.errors import ModelError
-from attnviz.models.pretrained.edge import translated
+from attnviz.models.base import Card
+from attnviz.models.lengths import check_length
+from attnviz.models.pretrained.edge import quiet, translated
+from attnviz.models.pretrained.prompts import begin_token, prompted
+from attnviz.models.pretrained.reading import encode
+from attnviz.models.reading import Passage, Reading
+from attnviz.models.vocabulary import warn_doubled
+
+
+class TransformersReader:
+    """A tokenizer of transformers."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+
+    def read(self, passage: Passage, card: Card) -> Reading:
+        """See `Reader.read`; a chat is read as the text that the model's template makes of it."""
+        with quiet(), translated("The text", f"read by {card.name}"):
+            passage = prompted(passage, self._tokenizer, card.name)
+            ids, tokens, types = encode(self._tokenizer, passage.text, passage.pair, added=passage.added_tokens)
+            check_length(len(ids), passage, card)
+            reading = Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens), types=tuple(types))
+            if passage.bos:
+                reading = reading.begun(begin_token(self._tokenizer, card.name))
+        return warn_doubled(reading)
 
 
 def load_tokenizer(
