@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -107,7 +107,6 @@ class TestRoundTrip:
             assert ours.key_tokens == theirs.key_tokens
             assert_array_equal(ours.weights, theirs.weights)
 
-    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
     @given(
         text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40),
         by=st.sampled_from([*By, Bins(1), Bins(3)]),
@@ -354,7 +353,6 @@ class TestMalformed:
         with pytest.raises(RecordError, match="is no"):
             from_json({"query_tokens": ["a"], "key_tokens": ["a"], "weights": weights})
 
-    @settings(deadline=None, max_examples=100)
     @given(st.data())
     def test_whatever_stands_anywhere_it_is_read_or_refused_in_a_sentence(self, data: st.DataObject) -> None:
         whole = json.loads(FILES["json"].encode(RESULTS["a translation"]))
@@ -472,7 +470,6 @@ class TestMalformedArchives:
         with pytest.raises(RecordError, match=r"shape \(999, 999\), and \(3, 3\) query and key tokens"):
             READERS["npz"](packed)
 
-    @settings(deadline=None, max_examples=200)
     @given(st.integers(0, len(SAVED) - 1), st.binary(min_size=1, max_size=4))
     def test_bytes_that_are_broken_anywhere_are_refused_in_a_sentence_or_do_no_harm(self, at: int, new: bytes) -> None:
         broken = SAVED[:at] + new + SAVED[at + len(new) :]
