@@ -1,14 +1,60 @@
+"""What all tests share: surroundings that are the same on every machine, and arrays of both libraries."""
+
 import os
+import shutil
+import signal
+import tempfile
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side already; more threads would wait for each other
-settings.register_profile("tests", deadline=None)
-settings.load_profile("tests")
+_KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONHASHSEED", "VIRTUAL_ENV", "SYSTEMROOT", "USER", "LOGNAME")
+_KEPT_IF_IT_BEGINS_SO = ("LD_", "DYLD_", "TMP", "TEMP", "PYTEST", "HYPOTHESIS", "COV", "OMP_", "OPENBLAS_", "MKL_")
+"""What says where the programs and libraries of a machine are, how they compute, and how tests are run."""
+
+_IGNORED_IN_BACKGROUND = signal.SIGINT, signal.SIGHUP, signal.SIGQUIT
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the surroundings, once: the processes that share the tests inherit them, as do the commands under test."""
+    if hasattr(config, "workerinput"):
+        return
+    home = tempfile.mkdtemp(prefix="attnviz-tests-")
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    kept = {n: value for n, value in os.environ.items() if n in _KEPT or n.startswith(_KEPT_IF_IT_BEGINS_SO)}
+    os.environ.clear()
+    os.environ.update(kept)
+    os.environ.update(HOME=home, TZ="UTC", LC_ALL="C.UTF-8", CUDA_VISIBLE_DEVICES="")
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # tests run side by side already; more threads would wait for each other
+    time.tzset()
+    os.umask(0o022)
+    for number in _IGNORED_IN_BACKGROUND:  # what a shell starts with & or nohup would never be interrupted
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    _forget_fonts()
+
+
+def _forget_fonts() -> None:
+    """Lets matplotlib know of no fonts but its own, whatever is installed."""
+    import matplotlib
+    from matplotlib.font_manager import FontManager, fontManager, json_dump
+
+    own = Path(matplotlib.get_data_path())
+    fontManager.ttflist = [entry for entry in fontManager.ttflist if own in Path(entry.fname).parents]
+    json_dump(fontManager, Path(matplotlib.get_cachedir()) / f"fontlist-v{FontManager.__version__}.json")
+
+
+_PLAIN = settings(settings.get_profile("default"), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("tests", _PLAIN)  # however slow the machine is
+settings.register_profile("thorough", _PLAIN, max_examples=10 * _PLAIN.max_examples)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
 
 
 @pytest.fixture(scope="session", params=["numpy", "torch"])

@@ -3,6 +3,7 @@
 import io
 import math
 import multiprocessing
+import time
 import tracemalloc
 from dataclasses import replace
 from typing import Any
@@ -14,10 +15,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from attnviz.analysis.cost import count, layer_types
-from attnviz.analysis.measurement import experiments, exponent, measure
+from attnviz.analysis.measurement import experiments, exponent, measure, process
 from attnviz.analysis.measurement.memory import peak_of
 from attnviz.analysis.measurement.methods import ATTENDING, METHODS, SCORING
-from attnviz.analysis.measurement.process import received, taken
+from attnviz.analysis.measurement.process import measured, received, taken
 from attnviz.attention import Kind
 from attnviz.errors import AttnvizError
 from attnviz.reference.costs import Counts, Experiment, Point, Series, additive, multi_head
@@ -157,30 +158,34 @@ class TestExponent:
         assert math.copysign(1, found) == 1
 
 
+SLACK = 4 * MEGABYTE
+"""By how much a peak may be off: what is resident is counted a core at a time, and other pages come and go."""
+
+
 class TestPeakOfMemory:
     def test_it_is_that_of_the_largest_array_though_that_is_gone(self) -> None:
         def work() -> float:
             return float(np.ones(64 * MEGABYTE // 8).sum())
 
-        assert peak_of(work) == pytest.approx(64 * MEGABYTE, rel=0.05)
+        assert peak_of(work) == pytest.approx(64 * MEGABYTE, abs=SLACK)
 
     def test_it_is_that_of_torch_too(self) -> None:
         import torch
 
         torch.ones(1).sum()
-        assert peak_of(lambda: torch.ones(64 * MEGABYTE // 4)) == pytest.approx(64 * MEGABYTE, rel=0.05)
+        assert peak_of(lambda: torch.ones(64 * MEGABYTE // 4)) == pytest.approx(64 * MEGABYTE, abs=SLACK)
 
     def test_a_smaller_one_after_a_larger_is_seen(self) -> None:
-        peak_of(lambda: np.ones(64 * MEGABYTE // 8))
-        assert peak_of(lambda: np.ones(16 * MEGABYTE // 8)) == pytest.approx(16 * MEGABYTE, rel=0.05)
+        peak_of(lambda: np.ones(128 * MEGABYTE // 8))
+        assert peak_of(lambda: np.ones(48 * MEGABYTE // 8)) == pytest.approx(48 * MEGABYTE, abs=SLACK)
 
     def test_memory_that_was_used_before_counts_again(self) -> None:
-        for _ in range(4):  # freed memory is kept for the next that asks for as much
-            assert peak_of(lambda: np.ones(4 * MEGABYTE // 8)) == pytest.approx(4 * MEGABYTE, rel=0.05)
+        for _ in range(4):  # freed memory is kept for the next that asks for as much, unless that is 32 MB or more
+            assert peak_of(lambda: np.ones(24 * MEGABYTE // 8)) == pytest.approx(24 * MEGABYTE, abs=SLACK)
 
     def test_doing_nothing_takes_next_to_nothing(self) -> None:
         peak_of(lambda: None)
-        assert (peak_of(lambda: None) or 0) < MEGABYTE / 4
+        assert (peak_of(lambda: None) or 0) < SLACK
 
 
 class TestMethods:
@@ -210,13 +215,27 @@ class TestMeasuring:
         assert multiprocessing.active_children() == []
 
     def test_large_arrays_are_seen_whole(self) -> None:
-        work = METHODS["naive"](1024, 64)
+        work = METHODS["naive"](2048, 64)
         tracemalloc.start()  # which sees NumPy's arrays
         work()
         _, expected = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        _, (_, memory) = taken("naive", [(1024, 64)])
-        assert memory == pytest.approx(expected, rel=0.05)
+        _, (_, memory) = taken("naive", [(2048, 64)])
+        assert memory == pytest.approx(expected, abs=SLACK)
+        assert expected > 8 * SLACK
+
+    def test_time_in_which_others_have_the_processor_is_not_counted(self) -> None:
+        seconds, _ = measured(lambda: time.sleep(0.1))
+        assert seconds < 0.05
+
+    def test_of_several_runs_the_one_counts_that_was_least_disturbed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        runs, clock = iter([99.0, 3.0, 2.0, 7.0, 1.0]), [0.0]  # neither the first nor the last, for memory, is timed
+
+        def work() -> None:
+            clock[0] += next(runs)
+
+        monkeypatch.setattr(process, "process_time", lambda: clock[0])
+        assert measured(work)[0] == 2.0
 
     def test_a_process_that_was_ended_is_said_to_lack_memory(self) -> None:
         ours, theirs = multiprocessing.Pipe(duplex=False)
@@ -245,12 +264,12 @@ class TestMeasuring:
 
     def test_memory_below_the_noise_is_not_fitted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def found(method: str, sizes: Any) -> Any:
-            yield 0.0, 20_000  # so that the noise is 160,000 bytes
-            yield from ((n * 1e-3, 159_000 if n < 100 else 2000 * n) for n, _ in sizes)
+            yield 0.0, 40_000  # so that the noise is 320,000 bytes
+            yield from ((n * 1e-3, 319_000 if n < 100 else 4000 * n) for n, _ in sizes)
 
         monkeypatch.setattr(experiments, "taken", found)
         series = next(measure(800)).series[0]  # 50, 100, 200, 400, 800
-        assert series.noise == 160_000
+        assert series.noise == 320_000
         assert [series.drowned(point) for point in series.points] == [True, False, False, False, False]
         assert series.memory_exponent == pytest.approx(1)
         assert series.time_exponent == pytest.approx(1)

@@ -161,13 +161,13 @@ class LayerType:
     path: int
 
 
-HOW = "one head, one thread, float32; median time of several runs; peak memory of the process beyond the inputs"
+HOW = "one head, one thread, float32; least CPU time of several runs; peak memory of the process beyond the inputs"
 """What is measured, for tables and pictures to say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What one size took: the median time in `seconds`, and the peak of `memory` in bytes where it can be known."""
+    """What one size took: the least CPU time in `seconds`, and the peak of `memory` in bytes where it can be known."""
 
     size: int
     seconds: float

@@ -23,14 +23,12 @@ import attnviz
 from attnviz.attention import Attention
 
 COMMAND = (sys.executable, "-m", "attnviz")
-_DECIDED_OUTSIDE = "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "ATTNVIZ_MODEL", "PYTHONIOENCODING", "MPLBACKEND"
-_PATIENCE = 120  # seconds after which a command hangs for good
+_PATIENCE = 600  # seconds after which a command hangs for good
 
 
 def surroundings(changes: dict[str, str | None]) -> dict[str, str]:
-    """The environment of a UTF-8 user with a colour terminal, with changes; None removes a variable."""
-    plain = {name: value for name, value in os.environ.items() if name not in _DECIDED_OUTSIDE}
-    wanted = plain | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"} | changes
+    """The environment of a user with a colour terminal, with changes; None removes a variable."""
+    wanted = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **changes}
     return {name: value for name, value in wanted.items() if value is not None}
 
 

@@ -226,7 +226,7 @@ class TestKilled:
             workers = started(process)
             time.sleep(chance.uniform(0, 0.3))
             os.kill(process.pid if whom == "parent" else workers[0], signal.SIGKILL)
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=600)
             assert (process.returncode, said) == (-signal.SIGKILL, b"") or b"was killed (signal 9)" in said
             assert gone(workers)
         assert run(*export, tmp_path / "out").code == 0
@@ -252,7 +252,7 @@ class TestKilled:
         assert process.stdout.readline()
         workers = children(process.pid)
         os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
         assert (process.returncode, said) == (130, b"")
         assert gone(workers)
         assert not [name for name in contents(tmp_path / "out") if name.endswith(".part")]
@@ -263,7 +263,7 @@ class TestKilled:
     ) -> None:
         process = start("export", "--file", str(lines), "-o", str(tmp_path / "out"), *AS_DATA, "--jobs", "2")
         os.kill(started(process, 1)[0], signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
         assert (process.returncode, said) == (0, b"")
 
     @pytest.mark.parametrize("whom", ["parent", "worker"])
@@ -274,7 +274,7 @@ class TestKilled:
         workers = started(process)
         time.sleep(0.5)  # so that they are asleep
         os.kill(process.pid if whom == "parent" else workers[0], signal.SIGKILL)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
         assert process.returncode
         assert whom == "parent" or b"ProcessError: One of the processes of --jobs was killed (signal 9)" in said
         assert gone(workers)
@@ -298,7 +298,7 @@ def test_a_disk_that_runs_full_ends_the_run_and_leaves_whole_files_and_lines_onl
     full = start(
         *export, str(tmp_path / "full"), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     )
-    _, said = full.communicate(timeout=60)
+    _, said = full.communicate(timeout=600)
     assert full.returncode == 1
     assert re.fullmatch(rb"Error: \S*000001-word\S* cannot be written: File too large\.\n", said)
     assert [entry["text"] for entry in entries(tmp_path / "full")] == ["the cat"]
@@ -354,7 +354,7 @@ def children(pid: int) -> list[int]:
 
 def started(process: "subprocess.Popen[bytes]", count: int = 2) -> list[int]:
     """Its workers, once there are so many."""
-    for _ in range(600):
+    for _ in range(30_000):
         with contextlib.suppress(OSError):
             if len(found := children(process.pid)) == count:
                 return found
@@ -364,7 +364,7 @@ def started(process: "subprocess.Popen[bytes]", count: int = 2) -> list[int]:
 
 def gone(pids: list[int]) -> bool:
     """Whether processes end, within some patience."""
-    for _ in range(600):
+    for _ in range(30_000):
         if not any(alive(pid) for pid in pids):
             return True
         time.sleep(0.02)

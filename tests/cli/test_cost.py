@@ -190,7 +190,7 @@ class TestMeasuring:
             capture_output=True,
             encoding="utf-8",
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-            timeout=120,
+            timeout=600,
         )
         assert done.returncode == 1
         assert done.stderr.splitlines() == [done.stderr.strip()]

@@ -26,7 +26,7 @@ PRINTING = [
 def through_shell(redirection: str, *args: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[bytes]":
     """Runs the command with its streams as a shell makes them."""
     script = f'"$0" -m attnviz "$@" {redirection}'
-    return subprocess.run(["bash", "-c", script, sys.executable, *args], capture_output=True, cwd=cwd, timeout=120)
+    return subprocess.run(["bash", "-c", script, sys.executable, *args], capture_output=True, cwd=cwd, timeout=600)
 
 
 @pytest.mark.parametrize("args", PRINTING, ids=" ".join)

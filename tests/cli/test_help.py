@@ -121,7 +121,7 @@ class TestCompletion:
 
     def asked(self, **env: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-c", self.SCRIPT], capture_output=True, env=os.environ | env, check=True, timeout=120
+            [sys.executable, "-c", self.SCRIPT], capture_output=True, env=os.environ | env, check=True, timeout=600
         )
         return done.stdout.decode()
 

@@ -63,7 +63,7 @@ class TestFile:
         path = written(tmp_path / "lines.txt", b"\n".join([b"a" * 1_500_000] * 7))
         assert [len(chunk) for chunk in chunks(sources([], path))] == [3, 3, 1]
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
     @given(st.lists(st.sampled_from([b"\n", b"\r\n", b" ", b"\xe3\x80\x80", b"x", b"\xff", b"y" * 70_000])))
     def test_its_lines_and_their_numbers_are_those_of_python(self, tmp_path: Path, parts: list[bytes]) -> None:
         data = b"".join(parts)

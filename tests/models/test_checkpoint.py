@@ -134,6 +134,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
 
 ENCODERS = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra")
 AS_STORED = {"tokenizer_class": "PreTrainedTokenizerFast"}
+LLAMAS = "llama", "mistral", "qwen2", "qwen3"
 
 
 def tokenizer(*, special: bool) -> Tokenizer:
@@ -179,9 +180,10 @@ def save(folder: Path, kind: str, settings: dict[str, Any], cls: str = "AutoMode
     read_by = byte_level() if kind == "qwen2" else tokenizer(special=kind in ENCODERS)
     config = transformers.AutoConfig.for_model(kind, vocab_size=read_by.get_vocab_size(), **settings)
     model = getattr(transformers, cls).from_config(config)
+    spread = 0.2 if kind in LLAMAS else 0.35  # the usual values let no head look anywhere, larger ones magnify rounding
     with torch.no_grad():
-        for name, parameter in model.named_parameters():  # the usual initial values let no head look anywhere
-            parameter.normal_(mean=float(parameter.ndim == 1 and name.endswith("weight")), std=0.35)
+        for name, parameter in model.named_parameters():
+            parameter.normal_(mean=float(parameter.ndim == 1 and name.endswith("weight")), std=spread)
     model.save_pretrained(folder)
     read_by.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps(AS_STORED))
@@ -193,8 +195,11 @@ def load(folder: Path) -> CheckpointModel:
 
 
 def theirs(folder: Path, ids: tuple[int, ...], types: tuple[int, ...] | None = None) -> np.ndarray:
-    """What transformers computes with its own eager attention: [layers, heads, queries, keys]."""
-    model = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
+    """What transformers computes with its own eager attention, in float64: [layers, heads, queries, keys].
+
+    Two results in float32, each 6e-6 away from this, may be farther apart than 1e-5 though neither is wrong.
+    """
+    model = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager", dtype=torch.float64).eval()
     given = {"token_type_ids": torch.tensor([types])} if types is not None else {}
     with torch.no_grad():
         attentions = model(torch.tensor([ids]), output_attentions=True, **given).attentions

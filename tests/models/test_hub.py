@@ -509,8 +509,7 @@ class Machine:
 
     def __init__(self, home: Path, hub: Hub) -> None:
         self.cache = home / "hub"
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS"))}
-        self.environment = inherited | {
+        self.environment = os.environ | {
             "HF_HOME": str(home),
             "HF_ENDPOINT": hub.url,
             "HF_HUB_ETAG_TIMEOUT": "2",
@@ -527,14 +526,14 @@ class Machine:
     def folder(self, name: str = NAME, **loading: object) -> Path:
         """Where the model is; nothing but that is said."""
         process = self.start(name, **loading)
-        out, said = process.communicate(timeout=60)
+        out, said = process.communicate(timeout=600)
         assert (process.returncode, said) == (0, "")
         return Path(out.removesuffix("\n"))
 
     def error(self, name: str = NAME, before: str = "", /, **loading: object) -> str:
         """The message of the error that it ends in, after whatever the hub's client had to say of its tries."""
         process = self.start(name, before, **loading)
-        out, said = process.communicate(timeout=60)
+        out, said = process.communicate(timeout=600)
         assert (process.returncode, out) == (1, "")
         last = said.splitlines()[-1]
         assert "Traceback" not in said
@@ -628,7 +627,7 @@ def test_progress_is_shown_on_a_terminal_beside_what_is_printed(machine):
     termios.tcsetwinsize(inside, (23, 101))
     process = machine.start(stderr=inside)
     os.close(inside)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=600)
     assert Path(out.strip()).name == NEW
     assert b"model.safetensors" in os.read(terminal, 100_000)
     os.close(terminal)
@@ -763,9 +762,9 @@ def test_an_interrupt_ends_a_download_at_once(hub, machine):
     hub.answers[WEIGHTS] = trickle
     machine.environment["HF_HUB_DOWNLOAD_TIMEOUT"] = "1000"
     process = machine.start()
-    assert begun.wait(60)
+    assert begun.wait(600)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert said.endswith("KeyboardInterrupt\n")
     hub.answers.clear()
     assert contents(machine.folder()).keys() == WANTED

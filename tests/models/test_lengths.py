@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -100,7 +100,6 @@ class TestWindows:
     def test_a_text_that_one_window_holds_is_read_whole(self) -> None:
         assert self.windows(5, 7, 3).windows == ()
 
-    @settings(max_examples=60)
     @given(st.integers(3, 23), st.integers(1, 17), st.integers(1, 60), st.booleans(), st.booleans())
     def test_each_token_is_a_query_of_one_window_that_holds_it(
         self, size: int, stride: int, words: int, causal: bool, around: bool

@@ -12,7 +12,7 @@ _WIDTH = 64  # numbers in a query, a key and a value
 _WIDEST = 256
 _DOUBLINGS = 4
 _SCORED, _SCORED_WIDE = 8, 16  # how much shorter texts are for additive scores, which hold N×N×d numbers
-_LEAST_NOISE = 2**17  # bytes; a peak is uncertain by a few pages that were free or were not
+_LEAST_NOISE = 2**18  # bytes; what is resident is counted a core at a time, 32 pages of each may be unknown
 _FAR_ABOVE = 8  # how many times what doing nothing seems to take
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from statistics import median
-from time import perf_counter
+from time import process_time
 
 from attnviz.analysis.measurement.memory import peak_of
 from attnviz.analysis.measurement.methods import METHODS, Work
@@ -18,7 +17,7 @@ Size = tuple[int, int]
 """How many tokens there are, and how wide their vectors."""
 
 Taken = tuple[float, int | None]
-"""The median time in seconds, and the peak of memory in bytes, if it can be known."""
+"""The least CPU time of a run in seconds, and the peak of memory in bytes, if it can be known."""
 
 _LEAST, _MOST, _ENOUGH = 3, 15, 0.3  # runs, runs, and seconds after which no more runs are timed
 _IDLE = 5  # how often doing nothing is measured
@@ -72,7 +71,7 @@ def _work(pipe: Connection, method: str, sizes: Sequence[Size]) -> None:
         _nothing()  # what is needed the first time is not what it takes
         pipe.send((0.0, _noise()))
         for size in sizes:
-            pipe.send(_measured(METHODS[method](*size)))
+            pipe.send(measured(METHODS[method](*size)))
     except MemoryError:
         pipe.send(_TOO_LITTLE)
     except (ImportError, OSError, RuntimeError) as error:  # torch, which may lack a kernel, or memory
@@ -89,18 +88,21 @@ def _nothing() -> None:
     return None
 
 
-def _measured(work: Work) -> Taken:
-    """The first run is not timed: it loads what is loaded late."""
+def measured(work: Work) -> Taken:
+    """Return what a work takes, but for its first run, which loads what is loaded late.
+
+    A clock on the wall would count what the machine does for others in between. Others also empty its caches, which
+    makes a run longer and never shorter: the shortest one is what the work takes.
+    """
     work()
-    times = list(_times(work))
-    return median(times), peak_of(work)
+    return min(_times(work)), peak_of(work)
 
 
 def _times(work: Callable[[], object]) -> Iterator[float]:
-    """How many seconds each run takes, until there are enough."""
+    """How many seconds of CPU time each run takes, until there are enough."""
     total, runs = 0.0, 0
     while runs < _LEAST or (runs < _MOST and total < _ENOUGH):
-        start = perf_counter()
+        start = process_time()
         work()
-        runs, total = runs + 1, total + (last := perf_counter() - start)
+        runs, total = runs + 1, total + (last := process_time() - start)
         yield last

@@ -1,4 +1,4 @@
-"""Arrays of an NPZ archive from anywhere: none is a pickle, and none is unpacked that is longer than it may be."""
+"""Arrays of an NPZ archive from anywhere: none is lost, none a pickle, none unpacked that is longer than it may be."""
 
 import io
 from collections.abc import Iterator
@@ -24,19 +24,47 @@ _MOST_TEXT = 2**26
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
+_END, _END_BYTES = b"PK\5\6", 22
+"""How the record begins that ends a ZIP archive, and how long it is but for a comment."""
+
+_COUNT = slice(10, 12)
+"""Where in it stands how many files there are."""
+
+_TOO_MANY = 0xFFFF
+"""What stands there if that has no room."""
+
+
 class Archive:
     """The arrays of an NPZ archive, each read when it is asked for.
 
+    Its bytes are what it says they are, from the first to the last: as many arrays as it counts, each where it is said
+    to be, with the name that it bears itself.
+
     Raises:
-        RecordError: it is no archive.
+        RecordError: it is no archive, or not a whole one.
     """
 
     def __init__(self, data: bytes) -> None:
         try:
             self._zip = ZipFile(io.BytesIO(data))
+            self._check(data)
         except Exception as error:  # zipfile raises a dozen kinds for an archive that is broken
             raise RecordError(f"This is no whole NPZ archive: {error}. Write it with numpy.savez.") from error
         self.names = frozenset(name.removesuffix(_SUFFIX) for name in self._zip.namelist())
+
+    def _check(self, data: bytes) -> None:
+        """Raise ValueError or BadZipFile if there are other files than the archive counts, or bytes beside them."""
+        files, comment = self._zip.infolist(), self._zip.comment
+        end = data.rfind(_END)
+        counted = int.from_bytes(data[end:][_COUNT], "little")
+        if counted not in (len(files), _TOO_MANY):
+            raise ValueError(f"it counts {counted} arrays, and lists {len(files)}")
+        if len({file.filename for file in files}) < len(files):
+            raise ValueError("it has two arrays of one name")
+        if len(data) != end + _END_BYTES + len(comment) or min((file.header_offset for file in files), default=0):
+            raise ValueError("something stands before or behind it")
+        for file in files:
+            self._zip.open(file).close()  # compares the name with the one that stands before its bytes
 
     def array(self, name: str) -> NDArray[Any]:
         """One of the arrays.

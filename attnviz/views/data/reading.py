@@ -1,6 +1,7 @@
 """Results read back from data, ours or another program's: the inverse of `formats`."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -24,12 +25,40 @@ def from_npz(data: bytes) -> Result:
     """The result in an NPZ archive such as `to_npz` writes; of its arrays only weights and tokens are needed.
 
     Raises:
-        RecordError: it is no such archive, or breaks a promise; the message says which record, and where.
+        RecordError: it is no such archive, does not hold what it says that it holds, or breaks a promise; the message
+            says which record, and where.
     """
     archive = Archive(data)
     values = _object(archive.entries(RECORD)) if RECORD in archive.names else {"attention": _kinds_in(archive)}
     records = values.get("attention")
-    return result_of({**values, "attention": _with_arrays(records, archive) if isinstance(records, list) else records})
+    if isinstance(records, list) and all(isinstance(record, dict) for record in records):
+        names = list(_names(records, archive))
+        _check_contents(names, archive)
+        records = [record | _arrays(named, archive) for record, named in zip(records, names, strict=True)]
+        values = {**values, "attention": records}
+    return result_of(values)
+
+
+Names = Mapping[str, str]
+"""What the arrays of a record are called, by what they are."""
+
+_NAME = re.compile(rf"(({'|'.join(kind.value for kind in Kind)})_(\d+_)?)?({'|'.join(ARRAYS)})")
+"""The names that an array of a record may have."""
+
+
+def _check_contents(named: list[Names], archive: Archive) -> None:
+    """Raise RecordError if an array is not there that the array `record` promises, or one is that no record takes.
+
+    Who wrote that array wrote all others for each of its records, and nothing else. Other programs may leave arrays
+    out, and keep some of their own.
+    """
+    whole = RECORD in archive.names
+    taken = {name for names in named for name in names.values()}
+    unsaid = archive.names - {RECORD} - taken if whole else set(filter(_NAME.fullmatch, archive.names)) - taken
+    if unsaid:
+        raise RecordError(f"The archive holds {', '.join(sorted(unsaid))}, which it has no record for: save it again.")
+    if whole and (lost := taken - archive.names):
+        raise RecordError(f"The archive lacks {', '.join(sorted(lost))}, which it says it holds: save it again.")
 
 
 def _object(data: Any) -> Mapping[str, Any]:
@@ -46,37 +75,37 @@ def _object(data: Any) -> Mapping[str, Any]:
 
 def _kinds_in(archive: Archive) -> list[dict[str, str]]:
     """Records without anything but their kinds, if the names of the arrays say these."""
-    found = (kind.value for kind in Kind for _ in range(_records_of(kind, archive)))
-    return [{"kind": kind} for kind in found] or [{}]
+    return [{"kind": kind.value} for kind in Kind for _ in range(_records_of(kind, archive))] or [{}]
 
 
 def _records_of(kind: Kind, archive: Archive) -> int:
     """Return how many records of a kind there are, by the names of their arrays."""
-    if f"{kind.value}_weights" in archive.names:
+    if archive.names & {*_named(f"{kind.value}_").values()}:
         return 1
-    return next(number for number in count() if f"{kind.value}_{number}_weights" not in archive.names)
+    return next(number for number in count() if not archive.names & {*_named(f"{kind.value}_{number}_").values()})
 
 
-def _with_arrays(records: list[Any], archive: Archive) -> list[Any]:
-    """The records, each with its arrays, whose names begin with its kind."""
-    kinds = [record.get("kind") if isinstance(record, dict) else None for record in records]
-    return [
-        {**record, **_arrays(record, prefix, archive)} if isinstance(record, dict) else record
-        for record, prefix in zip(records, prefixes(kinds), strict=True)
-    ]
+def _named(prefix: str) -> Names:
+    return {name: prefix + name for name in ARRAYS}
 
 
-def _arrays(record: Mapping[str, Any], prefix: str, archive: Archive) -> dict[str, Any]:
-    usual = (prefix, f"{record.get('kind')}_", "")  # a single record may be named for its kind, or not
-    prefix = next((each for each in usual if f"{each}weights" in archive.names), "")
-    there = [name for name in ARRAYS if prefix + name in archive.names]
-    arrays = {name: archive.entries(prefix + name) for name in there if name != "weights"}
+def _names(records: list[Any], archive: Archive) -> Iterator[Names]:
+    """What the arrays of each record are called; those of a single one may be named for its kind, or not."""
+    for record, prefix in zip(records, prefixes([record.get("kind") for record in records]), strict=True):
+        usual = [_named(each) for each in (f"{record.get('kind')}_", prefix, "")]
+        yield next((names for names in usual if archive.names & {*names.values()}), usual[-1])
+
+
+def _arrays(names: Names, archive: Archive) -> dict[str, Any]:
+    """The arrays of a record, as far as they are there."""
+    there = {part: name for part, name in names.items() if name in archive.names}
+    arrays = {part: archive.entries(name) for part, name in there.items() if part != "weights"}
     if "weights" in there:
-        shape = archive.shape(f"{prefix}weights")
+        shape = archive.shape(there["weights"])
         named = tuple(_count(arrays.get(axis)) for axis in ("query_tokens", "key_tokens"))
         if shape[-2:] != named and None not in named:  # known before anything is unpacked
             raise RecordError(f"The weights have the shape {shape}, and {named} query and key tokens are named.")
-        arrays["weights"] = archive.array(f"{prefix}weights")
+        arrays["weights"] = archive.array(there["weights"])
     return arrays
 
 

@@ -77,10 +77,6 @@ class TestPrecision:
 
     @pytest.mark.parametrize("loading", [Loading(dtype="int3"), Loading(device="abacus"), Loading(device="cuda")])
     def test_what_is_not_there_cannot_be_asked_for(self, loading: Loading, folder_of: Folders) -> None:
-        import torch
-
-        if loading.device == "cuda" and torch.cuda.is_available():
-            pytest.skip("there is a CUDA device")
         with pytest.raises(UsageError, match="There is no"):
             load("bert", folder_of("bert"), loading)
 
