@@ -24,7 +24,10 @@ MOST_PARAMETERS = 30_000_000
 GAINS = (
     ("xpath", 0.05),  # of which there are many, the same for each token of plain text
     ("embed", 1.0),
-    (r"(^|[._])(q|k|kv|qkv|query|key|wqkv|wq|wk|c_attn|query_key_value|in_proj)([._]|$)|[qk]v?_(a_|b_)?(proj|lin)|qkv", 1.8),
+    (
+        r"(^|[._])(q|k|kv|qkv|query|key|wqkv|wq|wk|c_attn|query_key_value|in_proj)([._]|$)|[qk]v?_(a_|b_)?(proj|lin)|qkv",
+        1.8,
+    ),
 )
 """How large the outputs of a matrix are, for inputs of size 1, by the first pattern that its name has; else 0.7."""
 
@@ -115,7 +118,8 @@ def _name_start(network: Any) -> None:
     """Says what token a decoder begins with, where the default config of its type does not."""
     config = network.config
     if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
-        config.decoder_start_token_id = 0
+        start = getattr(config, "bos_token_id", None)
+        config.decoder_start_token_id = 0 if start is None else start
 
 
 def _randomize(name: str, parameter: torch.Tensor) -> None:
