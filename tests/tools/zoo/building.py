@@ -118,7 +118,8 @@ def _name_start(network: Any) -> None:
     """Says what token a decoder begins with, where the default config of its type does not."""
     config = network.config
     if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
-        config.decoder_start_token_id = 0
+        start = getattr(config, "bos_token_id", None)
+        config.decoder_start_token_id = 0 if start is None else start
 
 
 def _randomize(name: str, parameter: torch.Tensor) -> None:

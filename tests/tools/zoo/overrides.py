@@ -5,6 +5,7 @@ from typing import Any
 _ROTATIONS = {"rope_type": "default", "rope_theta": 10000.0}
 _EXPERTS = {"num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 64}
 _SPECIAL = {"<image>": 90, "<racm3:break>": 91, "<eoss>": 92, "<|extra_200|>": 93}
+_VISION = {"vision_start_token_id": 110, "vision_end_token_id": 111, "vision_token_id": 112}
 _INDEXER = {
     "indexer_n_heads": 4,
     "indexer_kv_heads": 1,
@@ -42,9 +43,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "emu3": {"vocabulary_map": _SPECIAL},
     "ernie4_5_vl_moe": {"text_config.rope_parameters.mrope_section": [3, 3, 2]},
     "esm": {"vocab_size": 128, "pad_token_id": 0, "mask_token_id": 99},
-    "esmc": {"vocab_size": 128},
     "falcon_h1": {"mamba_d_head": 32},
-    "fastspeech2_conformer_with_hifigan": _within("model_config", {"vocab_size": 128}),
+    "fastspeech2_conformer": {"speaking_speed": 1e-6},
+    "fastspeech2_conformer_with_hifigan": {"model_config.speaking_speed": 1e-6, "vocoder_config.model_in_dim": 80},
     "fun_asr_nano": {"adaptor_config.intermediate_size": 16},
     "gemma4_assistant": _within("text_config", {"hidden_size_per_layer_input": 0}),
     "glm46v": _within("text_config", _THREE_AXES),
@@ -75,10 +76,12 @@ CHANGES: dict[str, dict[str, Any]] = {
     "nemotron_h": {"layers_block_type": ["linear_attention", "full_attention", "moe", "full_attention", "mlp"]},
     "paddleocr_vl": _within("text_config", _THREE_AXES),
     "perceiver": {"num_latents": 16, "d_latents": 64, "num_self_attends_per_block": 2},
+    "qwen2_5_omni_thinker": _VISION | _within("text_config", _THREE_AXES),
     "qwen2_5_vl": _within("text_config", _THREE_AXES),
     "qwen2_5_vl_text": _THREE_AXES,
     "qwen2_vl": _within("text_config", _THREE_AXES),
     "qwen2_vl_text": _THREE_AXES,
+    "qwen3_omni_moe_thinker": _VISION,
     "qwen4_exp": _within("text_config", _INDEXER),
     "qwen4_exp_text": _INDEXER,
     "reformer": {"axial_pos_embds_dim": [32, 32], "axial_pos_shape": [16, 16]},
@@ -89,6 +92,6 @@ CHANGES: dict[str, dict[str, Any]] = {
         "acoustic_tokenizer_encoder_config.num_filters": 2,
         "semantic_tokenizer_encoder_config.num_filters": 2,
     },
-    "vits": {"speaking_rate": 100.0},
+    "vits": {"speaking_rate": 1e6},
     "zamba": {"attention_hidden_size": 128, "attention_head_dim": 32},
 }

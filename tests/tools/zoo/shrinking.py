@@ -9,6 +9,7 @@ LAYERS, HEADS, WIDTH, HEAD_WIDTH = 3, 4, 64, 16
 """Three layers tell the first, the last and one between apart; the widths are what heads and rotations divide."""
 
 VOCABULARY = 128
+"""How many tokens a model knows: more than there are letters."""
 
 POSITIONS, REACH = 256, 16
 """How many tokens a model reads, and how far its windows, chunks and budgets of keys go."""
@@ -123,6 +124,8 @@ def _shrunk(key: str, value: Any, depth: int, kept: Sequence[int], ids: dict[int
 def _small_number(key: str, value: int) -> int:
     if _POSITIONS.search(key):
         return POSITIONS if value > 1 else value
+    if key == "vocab_size":
+        return VOCABULARY
     most = next((most for pattern, most in RULES if re.search(pattern, key)), None)
     return value if most is None else min(value, most)
 
@@ -168,7 +171,7 @@ def _agree(small: dict[str, Any], own: Mapping[str, Any]) -> None:
         small[keys] = small[heads]
     if "head_dim" in own and own["head_dim"] is None and heads and isinstance(small.get("hidden_size"), int):
         small["head_dim"] = small["hidden_size"] // small[heads]
-    if "qk_rope_head_dim" in own:  # keys of two parts
+    if "qk_nope_head_dim" in own:  # keys of two parts
         small["qk_head_dim"] = small["qk_nope_head_dim"] + small["qk_rope_head_dim"]
         for name in ("qk_rope_head_dim", "qk_head_dim"):
             if own.get("head_dim") == own.get(name, -1):
