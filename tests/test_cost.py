@@ -18,7 +18,6 @@ from attnviz.analysis.measurement import experiments, exponent, measure
 from attnviz.analysis.measurement.memory import peak_of
 from attnviz.analysis.measurement.methods import ATTENDING, METHODS, SCORING
 from attnviz.analysis.measurement.process import received, taken
-from attnviz.attention import Kind
 from attnviz.errors import AttnvizError
 from attnviz.reference.costs import Counts, Experiment, Point, Series, additive, multi_head
 from attnviz.reference.scores import SCORES, Sizes
@@ -27,6 +26,7 @@ from attnviz.views.image.cost import picture
 from attnviz.views.image.pictures import render
 from attnviz.views.terminal import cost as terminal_cost
 from attnviz.views.terminal.cost import scaled
+from attnviz.vocabulary import Kind
 
 GPT3 = multi_head(12_288, 96, 96)
 MEGABYTE = 2**20

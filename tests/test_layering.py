@@ -14,16 +14,17 @@ EDGE = "edge"  # attnviz/__init__.py and attnviz/__main__.py
 
 ARROWS = {
     "errors": "",
-    "reference": "errors",
-    "text": "errors",
-    "attention": "errors text",
-    "folds": "errors text attention",
-    "models": "errors text attention folds reference",
-    "analysis": "errors text attention folds reference",
-    "views": "errors text attention reference",
-    "training": "errors text attention reference models",
-    "cli": f"errors text attention folds reference models analysis views training {EDGE}",
-    EDGE: "attention models cli",
+    "vocabulary": "",
+    "text": "errors vocabulary",
+    "records": "errors vocabulary text",
+    "reference": "errors vocabulary text records",
+    "measures": "errors vocabulary text records",
+    "models": "errors vocabulary text records reference measures",
+    "analysis": "errors vocabulary text records reference measures",
+    "views": "errors vocabulary text records reference measures",
+    "training": "errors vocabulary text records reference measures models",
+    "cli": f"errors vocabulary text records reference measures models analysis views training {EDGE}",
+    EDGE: "vocabulary records models cli",
 }
 """Each room, and the rooms that it may import."""
 
@@ -87,7 +88,7 @@ def test_every_import_follows_an_arrow_of_the_table() -> None:
     [
         ("import attnviz.views.image.pictures", {"views"}),
         ("from attnviz.models import registry", {"models"}),
-        ("from attnviz import text, folds", {"text", "folds"}),
+        ("from attnviz import text, measures", {"text", "measures"}),
         ("from attnviz import load", {EDGE}),
         ("import attnviz", {EDGE}),
         ("from ..views import image", {"views"}),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from attnviz.cli.request import rows_of, words_of
 from attnviz.views.data.formats import FILES, Result
-from attnviz.views.layouts import IMAGE_FORMATS, Layout
+from attnviz.vocabulary import IMAGE_FORMATS, Layout
 
 if TYPE_CHECKING:
-    from attnviz.attention import Attention
+    from attnviz.records import Attention
     from attnviz.views.image.pictures import Picture
     from attnviz.views.image.style import Style
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt, prod
 
-from attnviz.attention import Axes
 from attnviz.errors import TextError
+from attnviz.records import Axes
 from attnviz.text import Bins, By, Grouping, grouped
 from attnviz.views.names import scaled
 

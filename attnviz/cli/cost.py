@@ -16,9 +16,9 @@ from attnviz.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from attnviz.attention import Kind
     from attnviz.models.dimensions import Size
     from attnviz.reference.costs import Cost, Experiment, LayerType
+    from attnviz.vocabulary import Kind
 
 _FORMATS = _TABLE, _JSON = "table", "json"
 _USUAL_TOKENS = 1024

@@ -11,7 +11,7 @@ import typer
 from attnviz.cli import options
 from attnviz.cli.output import write_file
 from attnviz.errors import UsageError
-from attnviz.views.layouts import IMAGE_FORMATS
+from attnviz.vocabulary import IMAGE_FORMATS
 
 if TYPE_CHECKING:
     from attnviz.models.dimensions import Size
@@ -95,9 +95,9 @@ class Shape:
         Raises:
             UsageError: the numbers do not make a shape.
         """
-        from attnviz.attention import Kind
         from attnviz.models.dimensions import Size
         from attnviz.reference.costs import multi_head
+        from attnviz.vocabulary import Kind
 
         if self.d_model is None or self.heads is None or self.layers is None:
             raise UsageError("A shape takes --d-model, --heads and --layers: give all three.")

@@ -17,10 +17,10 @@ from attnviz.cli.what_if import Comparisons
 from attnviz.errors import TextError, UsageError
 
 if TYPE_CHECKING:
-    from attnviz.attention import Axes, Selection
     from attnviz.models.base import Model
     from attnviz.models.explaining import Place
     from attnviz.models.reading import Reading
+    from attnviz.records import Axes, Selection
     from attnviz.reference.lesson import Lesson
 
 _FORMATS = "text", "json"
@@ -54,7 +54,8 @@ class OneHead:
     @property
     def selection(self) -> "Selection":
         """What may be chosen from."""
-        from attnviz.attention import Kind, Selection
+        from attnviz.records import Selection
+        from attnviz.vocabulary import Kind
 
         return Selection(
             kinds=(Kind(self.kind),) if self.kind else None,
@@ -180,9 +181,10 @@ def _chosen(model: "Model", reading: "Reading", one: OneHead) -> tuple["Place", 
         UsageError: the model has no such kind, layer or head.
         TextError: no query is called so.
     """
-    from attnviz.analysis.links import telling
-    from attnviz.attention import Kind, Word
+    from attnviz.measures.links import telling
     from attnviz.models.explaining import Place
+    from attnviz.records import Word
+    from attnviz.vocabulary import Kind
 
     select = one.selection
     if select.kinds is None and Kind.CROSS in model.card.stacks:

@@ -17,7 +17,7 @@ from attnviz.cli.sinks import OneFile, StandardOutput
 from attnviz.cli.texts import chunks
 from attnviz.errors import UsageError
 from attnviz.views.data.formats import FILES, Result
-from attnviz.views.layouts import IMAGE_FORMATS, Layout, Orientation
+from attnviz.vocabulary import IMAGE_FORMATS, Layout, Orientation
 
 if TYPE_CHECKING:
     from attnviz.views.image.style import Style

@@ -11,9 +11,9 @@ from attnviz.errors import AttnvizError
 from attnviz.views.data.formats import Result
 
 if TYPE_CHECKING:
-    from attnviz.attention import Attention
     from attnviz.cli.budget import Plan
     from attnviz.models.reading import Reading
+    from attnviz.records import Attention
 
 AT_ONCE = 2**24
 """How many weights the results may have that wait for each other."""

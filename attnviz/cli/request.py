@@ -11,10 +11,10 @@ from attnviz.cli.texts import STANDARD_INPUT, Source, names_saved, sources
 from attnviz.errors import RecordError, UsageError
 
 if TYPE_CHECKING:
-    from attnviz.attention import Attention, Axes, Selection, Word
     from attnviz.cli.budget import Plan
     from attnviz.models.base import Model
     from attnviz.models.reading import Passage, Reading
+    from attnviz.records import Attention, Axes, Selection, Word
     from attnviz.text import Grouping
     from attnviz.views.data.formats import Result
 
@@ -129,7 +129,8 @@ class Wanted:
     @cached_property
     def selection(self) -> "Selection":
         """The kinds, layers, heads and rows, each given any number of times."""
-        from attnviz.attention import Kind, Selection
+        from attnviz.records import Selection
+        from attnviz.vocabulary import Kind
 
         kinds = tuple(Kind(kind) for kind in self.kind or ()) or None
         return Selection(kinds, _together(self.layer), _together(self.head), tuple(self.rows or ()) or None)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from attnviz.attention import Attention, Selection
 from attnviz.cli.texts import Source
 from attnviz.errors import RecordError
-from attnviz.folds import group
-from attnviz.text import By, Grouping, grouped
+from attnviz.measures.reducers import group
+from attnviz.records import Attention, Selection
+from attnviz.text import By, Grouping
 from attnviz.views.data.formats import Result
 from attnviz.views.data.reading import READERS
 
@@ -51,5 +51,4 @@ def _between(attention: Attention, by: Grouping) -> Attention:
         return attention
     if attention.by is not By.TOKEN:
         raise RecordError(f"The weights are between groups already ({attention.by.value}): leave --by out.")
-    queries, keys = (grouped(tokens, by) for tokens in (attention.query_tokens, attention.key_tokens))
-    return group(attention, queries, keys)
+    return group(attention, by)

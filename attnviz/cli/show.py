@@ -13,12 +13,12 @@ from attnviz.cli.output import write_standard_output
 from attnviz.cli.request import Input, ModelChoice, Request, Wanted, rows_of, words_of
 from attnviz.cli.texts import chunks
 from attnviz.views.data.formats import STREAMS, Result
-from attnviz.views.layouts import Orientation
+from attnviz.vocabulary import Orientation
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from attnviz.attention import Attention, Link, Word
+    from attnviz.records import Attention, Link, Word
 
 _TABLE = "table"
 _FORMATS = (_TABLE, *STREAMS)
@@ -139,8 +139,8 @@ class _Tables:
             yield WordInHeads(attention, word, self.top)
 
     def _heads(self, attention: "Attention") -> Iterator["RenderableType"]:
-        from attnviz.analysis.links import telling
-        from attnviz.analysis.places import habits
+        from attnviz.measures.habits import habits
+        from attnviz.measures.links import telling
         from attnviz.views.terminal.overview import Overview
 
         several = len(attention.layers) * len(attention.heads) > 1
@@ -160,7 +160,7 @@ class _Tables:
 
     def _weights(self, attention: "Attention", reason: "Link | None") -> Iterator["RenderableType"]:
         """The weights of a record's one head, and its strongest links."""
-        from attnviz.analysis.links import strongest
+        from attnviz.measures.links import strongest
         from attnviz.views.terminal.matrix import Matrix
         from attnviz.views.terminal.titles import axes_title, head_title, links_in_words
 

@@ -3,14 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from attnviz.attention import Attention, Axes, Engine, Kind, Selection
 from attnviz.errors import UsageError
-from attnviz.folds import Block, Collect, Group
+from attnviz.measures.reducers import Block, Collect, Make, OfRows, Reducer, Result, between
 from attnviz.models.reading import Passage, Reading, Window
+from attnviz.records import Attention, Axes, Selection
 from attnviz.reference.trace import Trace
-from attnviz.text import By, Grouping, grouped
+from attnviz.text import By, Grouping
+from attnviz.vocabulary import Engine, Kind
 
 ALL = Selection()
 
@@ -132,22 +134,40 @@ class Model(ABC):
         self, readings: Sequence[Reading], select: Selection = ALL, by: Grouping = By.TOKEN
     ) -> list[list[Attention]]:
         """The same for several readings of one `size`, which are run together."""
-        folds = [self._folds(reading, select, by) for reading in readings]
+        select.check(by)
+        return self.reduce(readings, select, Collect if by is By.TOKEN else partial(between, by=by))
+
+    def reduce(self, readings: Sequence[Reading], select: Selection, make: Make[Result]) -> list[list[Result]]:
+        """Run readings of one `size` together, and return what a reducer made for each and each kind comes to.
+
+        Raises:
+            UsageError: the model has no such layer, head or kind.
+            TextError: the text has none of the rows.
+        """
+        reducers = [self._reducers(reading, select, make) for reading in readings]
         parts = [(text, part) for text, reading in enumerate(readings) for part in reading.parts]
         at_once = max(self.tokens_at_once // max(len(parts[0][1].reading.ids), 1), 1)
         for first in range(0, len(parts), at_once):
-            self._fold(parts[first : first + at_once], select, folds)
-        return [[fold.result() for fold in own.values()] for own in folds]
+            self._feed(parts[first : first + at_once], select, reducers)
+        return [[reducer.result() for reducer in own.values()] for own in reducers]
 
-    def _fold(
-        self, parts: Sequence[tuple[int, Window]], select: Selection, folds: Sequence[Mapping[Kind, Collect | Group]]
+    def _reducers(self, reading: Reading, select: Selection, make: Make[Result]) -> dict[Kind, Reducer[Result]]:
+        """Make a reducer for each kind of which the text has such rows."""
+        reducers = {axes.kind: make(axes) for axes in self.axes(reading, select)}
+        if select.rows is None:
+            return reducers
+        rows = {kind: select.rows_of(reading.axes(kind)[0]) for kind in reducers}
+        return {kind: OfRows(reducer, rows[kind]) for kind, reducer in reducers.items()}
+
+    def _feed(
+        self, parts: Sequence[tuple[int, Window]], select: Selection, reducers: Sequence[Mapping[Kind, Reducer[Any]]]
     ) -> None:
-        """Runs parts of readings, whose numbers are given, and folds what comes of them."""
+        """Run parts of readings, whose numbers are given, and let the reducers consume the blocks."""
 
         def update(block: Block) -> None:
             text, part = parts[block.text]
-            if (fold := folds[text].get(block.kind)) is not None:  # a text has none where it lacks the rows
-                fold.update(part.placed(block, text))
+            if (reducer := reducers[text].get(block.kind)) is not None:  # a text has none where it lacks the rows
+                reducer.update(part.placed(block, text))
 
         wanted = select if parts[0][1].own is None else replace(select, rows=None)  # rows are counted in the whole
         self.run([part.reading for _, part in parts], wanted, update)
@@ -216,16 +236,3 @@ class Model(ABC):
             precision=self.precision,
             notes=reading.notes if reading.target is None else (*reading.notes, *reading.target.notes),
         )
-
-    def _folds(self, reading: Reading, select: Selection, by: Grouping) -> dict[Kind, Collect | Group]:
-        """For each kind the fold that keeps every weight of the wanted rows, or the weights between groups."""
-        select.check(by)
-        folds: dict[Kind, Collect | Group] = {}
-        for axes in self.axes(reading, select):
-            if by is By.TOKEN:
-                rows = None if select.rows is None else select.rows_of(reading.axes(axes.kind)[0])
-                folds[axes.kind] = Collect(axes, rows)
-            else:
-                queries, keys = (grouped(tokens, by) for tokens in (axes.query_tokens, axes.key_tokens))
-                folds[axes.kind] = Group(axes, queries, keys)
-        return folds

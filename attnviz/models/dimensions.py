@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnviz.attention import Kind
 from attnviz.errors import ModelError, UsageError
 from attnviz.models import builtin, hub
 from attnviz.models.checkpoint.families import FAMILIES
@@ -17,6 +16,7 @@ from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.registry import ALIASES, MINILM, minilm
 from attnviz.reference.costs import Dimensions, additive, multi_head
 from attnviz.text import visible
+from attnviz.vocabulary import Kind
 
 _LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"
 _HEADS = "num_attention_heads", "n_head", "n_heads", "num_heads"

@@ -4,11 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attnviz.attention import Engine, Kind, Selection
 from attnviz.models.base import Model
 from attnviz.models.reading import Reading
+from attnviz.records import Selection
 from attnviz.reference.lesson import Lesson, Variant, WhatIf, comparisons, head_steps
 from attnviz.reference.lesson.numbers import Reals
+from attnviz.vocabulary import Engine, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,11 @@ from itertools import pairwise, takewhile
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.attention import Kind
 from attnviz.errors import TextError, UsageError
 from attnviz.models.base import Card
 from attnviz.models.reading import Overlong, Passage, Reading, Window, Windows
 from attnviz.text import Token
+from attnviz.vocabulary import Kind
 
 
 def fitted(reading: Reading, card: Card, what: str = "The text", more: int = 0) -> Reading:

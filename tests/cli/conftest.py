@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import attnviz
-from attnviz.attention import Attention
+from attnviz.records import Attention
 
 COMMAND = (sys.executable, "-m", "attnviz")
 _DECIDED_OUTSIDE = "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "ATTNVIZ_MODEL", "PYTHONIOENCODING", "MPLBACKEND"

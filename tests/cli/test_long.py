@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from attnviz.attention import Attention
 from attnviz.cli.artifacts import Maker
 from attnviz.cli.batch.making import Making, Portion, Said
 from attnviz.cli.outcomes import Notice, outcomes
 from attnviz.cli.request import Input, ModelChoice, Request, Wanted
 from attnviz.cli.texts import Source
+from attnviz.records import Attention
 from attnviz.text import Bins, grouped
-from attnviz.views.layouts import Layout
+from attnviz.vocabulary import Layout
 from tests.cli.conftest import Run
 
 SENTENCE = "The animal didn't cross the street because it was too tired"

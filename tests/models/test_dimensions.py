@@ -11,13 +11,13 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from attnviz.analysis.cost import count
-from attnviz.attention import Kind
 from attnviz.errors import ModelError, UsageError
 from attnviz.models import builtin
 from attnviz.models.dimensions import Held, Size, size_of
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained.edge import quiet
 from attnviz.reference.costs import Counts, additive, multi_head
+from attnviz.vocabulary import Kind
 
 USUAL = {
     "vocab_size": 11,

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from attnviz.attention import Attention, Kind
+from attnviz.records import Attention
 from attnviz.text import Token
 from attnviz.views.data.formats import FILES, STREAMS, Result
+from attnviz.vocabulary import Kind
 
 LAYERS, HEADS, QUERIES, KEYS = (4, 1), (0, 7, 5), 5, 7  # of each axis a different prime
 COLUMNS = ["text_index", "kind", "layer", "head", "query", "query_token", "key", "key_token", "weight"]

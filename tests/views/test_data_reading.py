@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from attnviz.attention import Attention, Engine, Kind
 from attnviz.errors import RecordError
-from attnviz.folds import group
+from attnviz.measures.reducers import group
+from attnviz.records import Attention
 from attnviz.text import Bins, By, Grouping, Segment, Token, grouped, predicting, special_token
 from attnviz.views.data.formats import FILES, Result
 from attnviz.views.data.reading import READERS
+from attnviz.vocabulary import Engine, Kind
 
 LAYERS, HEADS = (4, 1), (0, 7, 5)
 FORMS = sorted(READERS)
@@ -51,7 +52,7 @@ def record(kind: Kind, queries: list[Token], keys: list[Token], **changes: Any) 
 
 
 def between(attention: Attention, by: Grouping) -> Attention:
-    return group(attention, grouped(attention.query_tokens, by), grouped(attention.key_tokens, by))
+    return group(attention, by)
 
 
 TEXT = "Mr. \U0001f468\u200d\U0001f469\u200d\U0001f467 didn't go.\tIt \u65e5\u672c\x85 \x1b[31m slept; cafe\u0301!"

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from attnviz.attention import Kind
 from attnviz.models.base import Card, Stack
 from attnviz.reference.arrays import Array
 from attnviz.reference.transformer import Config, Positions
+from attnviz.vocabulary import Kind
 
 FOLDER = Path(__file__).parent.parent / "data"
 WEIGHTS, TOKENIZER, CARD = "model.safetensors", "tokenizer.json", "card.json"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnviz.attention import Kind
 from attnviz.errors import ModelError
 from attnviz.models.base import Card, Stack
 from attnviz.models.checkpoint.families import FAMILIES, Family
@@ -13,6 +12,7 @@ from attnviz.models.checkpoint.stored import Stored
 from attnviz.models.configuration import CONFIG, UnsupportedError, configuration
 from attnviz.reference.layers import ACTIVATIONS
 from attnviz.reference.transformer import Config
+from attnviz.vocabulary import Kind
 
 TOKENIZER = "tokenizer.json"
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from attnviz.attention import Kind
 from attnviz.reference.costs import BYTES, Cost, Counts
+from attnviz.vocabulary import Kind
 
 _SHAPE = "width", "layers", "heads", "key_heads", "value_width"
 

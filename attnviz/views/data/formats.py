@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from attnviz.attention import Attention
+    from attnviz.records import Attention
     from attnviz.text import Token
 
 _CSV_COLUMNS = "text_index", "kind", "layer", "head", "query", "query_token", "key", "key_token", "weight"

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attnviz.attention import Kind
 from attnviz.errors import RecordError
 from attnviz.views.data.archive import Archive
 from attnviz.views.data.formats import ARRAYS, RECORD, Result
 from attnviz.views.data.records import result_of
+from attnviz.vocabulary import Kind
 
 
 def from_json(data: bytes) -> Result:

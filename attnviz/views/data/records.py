@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.attention import AVERAGE, PRECISIONS, Attention, Axes, Engine, Kind
 from attnviz.errors import RecordError
+from attnviz.records import Attention, Axes
 from attnviz.text import By, visible
 from attnviz.views.data.fields import Fields, axis_index, fields, flag, grouped_by, member, one_of, text
 from attnviz.views.data.formats import Result
 from attnviz.views.data.numbers import length, numbers
 from attnviz.views.data.texts import Names, Passages, tokens_of
+from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
 
 _HOW_TO_MEND = (
     'No weight is negative and each row sums to 1: say "sink": true if the rest of a row lies elsewhere, '

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from attnviz.attention import Kind
 from attnviz.text import Segment, Span, Token, spans_of_pieces, visible
 from attnviz.views.data.fields import Fields, Parse, Value, or_none, place, span, text
+from attnviz.vocabulary import Kind
 
 
 class Names(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.attention import Attention, Link, Weights, Word
-from attnviz.folds import group
+from attnviz.measures.reducers import group
+from attnviz.records import Attention, Link, Weights, Word
 from attnviz.text import By, Token, grouped
 
 
@@ -49,7 +49,7 @@ def _beyond_habit(words: Attention) -> NDArray[np.floating]:
 
 
 def _words(attention: Attention) -> Attention:
-    return group(attention, grouped(attention.query_tokens, By.WORD), grouped(attention.key_tokens, By.WORD))
+    return group(attention, By.WORD)
 
 
 def _content(words: Attention) -> NDArray[np.bool_]:

@@ -1,14 +1,15 @@
-"""Folds: what is kept of the blocks of query rows that a model yields, so that no N×N matrix is held unasked."""
+"""Reducers: what is kept of the blocks of query rows that a model yields, so that no N×N matrix is held unasked."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.attention import Attention, Axes, Kind
-from attnviz.text import Groups
+from attnviz.records import Attention, Axes
+from attnviz.text import Grouping, Groups, grouped
+from attnviz.vocabulary import Kind
 
 Result = TypeVar("Result", covariant=True)
 
@@ -61,54 +62,59 @@ class Block:
         return cls(kind, layer, heads, *there, weights, text)
 
 
-class Fold(Protocol[Result]):
-    """A small state that blocks are folded into, in any order, here or elsewhere."""
+class Reducer(Protocol[Result]):
+    """Consume the blocks of one text and one kind of attention, and give one record.
+
+    Blocks come layer after layer; the rows of a layer come in any order, each once.
+    """
 
     def update(self, block: Block) -> None:
-        """Takes in one block."""
-
-    def merge(self, other: Self) -> None:
-        """Takes in what another fold of the same axes has seen."""
+        """Take in one block, whose rows and keys are indices of the axes that the reducer was made for."""
 
     def result(self) -> Result:
-        """What has been kept."""
+        """Return the record of all blocks."""
+
+
+Make = Callable[[Axes], Reducer[Result]]
+"""What makes a reducer for the axes of a text."""
+
+
+class OfRows(Generic[Result]):
+    """Pass on to a reducer only those rows of a text that its axes hold, by their place among these."""
+
+    def __init__(self, reducer: Reducer[Result], rows: Sequence[int]) -> None:
+        self._reducer, self._rows = reducer, np.asarray(rows)
+        self.result = reducer.result
+
+    def update(self, block: Block) -> None:
+        """Take in the rows of a block that are wanted, if there are any."""
+        _, here, rows = np.intersect1d(block.rows, self._rows, assume_unique=True, return_indices=True)
+        if len(rows):
+            self._reducer.update(replace(block, rows=rows, weights=block.weights[:, here]))
 
 
 class Collect:
-    """The fold that keeps every weight of the rows that it is for: a dense `Attention`.
+    """The reducer that keeps every weight: a dense `Attention`."""
 
-    `rows` are the indices that the axes' queries have in the blocks, in ascending order; all of them if left out.
-    """
-
-    def __init__(self, axes: Axes, rows: Sequence[int] | None = None) -> None:
+    def __init__(self, axes: Axes) -> None:
         self.axes = axes
         self.weights = np.zeros(axes.shape, np.float32)
-        self._rows = None if rows is None else np.asarray(rows)
 
     def update(self, block: Block) -> None:
-        """Puts those rows of a block that are wanted in their place."""
+        """Put the rows of a block in their place."""
         layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, queries, keys]
-        weights, rows = block.weights, block.rows
-        if self._rows is not None:
-            _, here, rows = np.intersect1d(rows, self._rows, assume_unique=True, return_indices=True)
-            weights = weights[:, here]
-        if len(rows):
-            place = _crossing(rows, block.keys)
-            for head, own in zip(block.heads, _on_host(weights), strict=True):
-                layer[self.axes.heads.index(head)][place] = own
-
-    def merge(self, other: Self) -> None:
-        """Adds what another has collected; no two may have seen the same rows."""
-        self.weights += other.weights
+        place = _crossing(block.rows, block.keys)
+        for head, own in zip(block.heads, on_host(block.weights), strict=True):
+            layer[self.axes.heads.index(head)][place] = own
 
     def result(self) -> Attention:
-        """The record of all blocks."""
+        """Return the record of all blocks."""
         self.weights.flags.writeable = False  # the record has it from now on
         return self.axes.filled(self.weights)
 
 
 class Group:
-    """The fold that keeps weights between groups of tokens: an `Attention` whose tokens are the groups.
+    """The reducer that keeps weights between groups of tokens: an `Attention` whose tokens are the groups.
 
     Attention to a group is the sum over its keys, attention from a group the mean over its queries, so rows still sum
     to 1 (Clark et al. 2019, "What Does BERT Look At?", section 4.1).
@@ -131,23 +137,24 @@ class Group:
         shares = np.where(index == np.arange(len(groups))[:, None], self._shares[groups, None], 0)  # [groups, rows]
         means = _product(shares, block.weights)  # [heads, groups of these rows, keys]
         sums = _summed(means, self._to[np.asarray(block.keys)], len(self.axes.key_tokens))
-        layer[np.ix_(np.asarray(heads), groups)] += _on_host(sums)
-
-    def merge(self, other: Self) -> None:
-        """Adds what another has seen of other rows."""
-        self.weights += other.weights
+        layer[np.ix_(np.asarray(heads), groups)] += on_host(sums)
 
     def result(self) -> Attention:
         """The record between groups."""
         return self.axes.filled(self.weights)
 
 
-def group(attention: Attention, queries: Groups, keys: Groups) -> Attention:
-    """A record that is already there, its tokens grouped as `Group` does it."""
-    fold = Group(attention, queries, keys)
+def between(axes: Axes, by: Grouping) -> Group:
+    """Return the reducer that keeps weights between groups of the tokens of these axes."""
+    return Group(axes, grouped(axes.query_tokens, by), grouped(axes.key_tokens, by))
+
+
+def group(attention: Attention, by: Grouping) -> Attention:
+    """Return a record that is already there with its tokens grouped, as `Group` does it."""
+    reducer = between(attention, by)
     for layer, weights in zip(attention.layers, attention.weights, strict=True):
-        fold.update(Block.starting(attention.kind, layer, attention.heads, 0, weights))
-    return fold.result()
+        reducer.update(Block.starting(attention.kind, layer, attention.heads, 0, weights))
+    return reducer.result()
 
 
 def _crossing(rows: Indices, keys: Indices) -> Any:
@@ -157,7 +164,7 @@ def _crossing(rows: Indices, keys: Indices) -> Any:
     return np.ix_(rows, keys)
 
 
-def _on_host(weights: Any) -> NDArray[Any]:
+def on_host(weights: Any) -> NDArray[Any]:
     """The numbers as a NumPy array; torch has dtypes, devices and gradients that NumPy has not."""
     return np.asarray(weights.detach().float().cpu() if _is_of_torch(weights) else weights)
 

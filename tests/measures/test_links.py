@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from attnviz.analysis.links import strongest, telling
-from attnviz.analysis.places import habits
-from attnviz.attention import Attention, Kind, Link, Place
+from attnviz.measures.habits import habits
+from attnviz.measures.links import strongest, telling
+from attnviz.records import Attention, Link
 from attnviz.text import Token
+from attnviz.vocabulary import Kind, Place
 
 WORDS = ["[CLS]", "the", "cat", "saw", "it", ".", "[SEP]"]
 THE, CAT, SAW, IT, STOP, SEP = 1, 2, 3, 4, 5, 6

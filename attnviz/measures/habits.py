@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.attention import Attention, Place, Weights
+from attnviz.records import Attention, Weights
+from attnviz.vocabulary import Place
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from attnviz.attention import AVERAGE, Attention, Axes, Kind, Selection, Word, ranges
 from attnviz.errors import RecordError, UsageError
+from attnviz.records import Attention, Axes, Selection, Word, ranges
 from attnviz.text import Token
+from attnviz.vocabulary import AVERAGE, Kind
 
 LAYERS, HEADS, QUERIES, KEYS = (4, 1), (0, 7, 5), 5, 7  # of each axis a different prime
 
