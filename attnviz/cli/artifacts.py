@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from attnviz.cli.request import rows_of, words_of
-from attnviz.views.data.formats import FILES, Result
+from attnviz.formats.writing import FILES, Result
 from attnviz.vocabulary import IMAGE_FORMATS, Layout
 
 if TYPE_CHECKING:

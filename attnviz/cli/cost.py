@@ -16,8 +16,8 @@ from attnviz.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from attnviz.models.dimensions import Size
-    from attnviz.reference.costs import Cost, Experiment, LayerType
+    from attnviz.costs.counts import Cost, Experiment, LayerType
+    from attnviz.costs.dimensions import Size
     from attnviz.vocabulary import Kind
 
 _FORMATS = _TABLE, _JSON = "table", "json"
@@ -95,7 +95,7 @@ class _Counted:
 
         Other kinds of layers stand beside the first that attends to itself.
         """
-        from attnviz.analysis.cost import count, layer_types
+        from attnviz.costs.counts import count, layer_types
 
         tokens = tokens or min(_USUAL_TOKENS, size.positions or _USUAL_TOKENS)
         costs = {kind: count(dimensions, tokens) for kind, dimensions in size.stacks.items()}
@@ -104,7 +104,7 @@ class _Counted:
 
     def fields(self) -> dict[str, Any]:
         """All the numbers, by name."""
-        from attnviz.views.data.cost import counted_fields
+        from attnviz.costs.data import counted_fields
 
         return {
             "model": self.size.name,

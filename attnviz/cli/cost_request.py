@@ -14,8 +14,8 @@ from attnviz.errors import UsageError
 from attnviz.vocabulary import IMAGE_FORMATS
 
 if TYPE_CHECKING:
-    from attnviz.models.dimensions import Size
-    from attnviz.reference.costs import Experiment
+    from attnviz.costs.counts import Experiment
+    from attnviz.costs.dimensions import Size
 
 LONGEST = 8192
 
@@ -66,7 +66,7 @@ class ModelName:
 
     def size(self) -> "Size":
         """How large its attention is."""
-        from attnviz.models.dimensions import size_of
+        from attnviz.costs.dimensions import size_of
         from attnviz.models.loading import Loading
 
         return size_of(self.model, Loading(revision=self.revision, offline=self.offline))
@@ -95,8 +95,8 @@ class Shape:
         Raises:
             UsageError: the numbers do not make a shape.
         """
-        from attnviz.models.dimensions import Size
-        from attnviz.reference.costs import multi_head
+        from attnviz.costs.counts import multi_head
+        from attnviz.costs.dimensions import Size
         from attnviz.vocabulary import Kind
 
         if self.d_model is None or self.heads is None or self.layers is None:
@@ -142,7 +142,7 @@ class Measuring:
             return
         from rich.console import Console
 
-        from attnviz.analysis.measurement import measure
+        from attnviz.costs.measurement import measure
 
         status = Console(stderr=True).status("measuring")
         found = measure(self.longest or LONGEST, lambda doing: status.update(f"measuring {doing}"))

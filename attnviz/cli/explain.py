@@ -17,11 +17,11 @@ from attnviz.cli.what_if import Comparisons
 from attnviz.errors import TextError, UsageError
 
 if TYPE_CHECKING:
+    from attnviz.lessons import Lesson
+    from attnviz.lessons.explaining import Place
     from attnviz.models.base import Model
-    from attnviz.models.explaining import Place
     from attnviz.models.reading import Reading
     from attnviz.records import Axes, Selection
-    from attnviz.reference.lesson import Lesson
 
 _FORMATS = "text", "json"
 
@@ -122,7 +122,7 @@ _Writer = Callable[["Lesson", dict[str, Any]], None]
 
 
 def _to_pipe(lesson: "Lesson", head: dict[str, Any]) -> None:
-    from attnviz.views.data.lesson import lesson_json
+    from attnviz.lessons.data import lesson_json
 
     write_standard_output(lesson_json(lesson, head))
 
@@ -152,7 +152,7 @@ def _check_toy(given: Input, one: OneHead) -> None:
 
 
 def _of_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> "Lesson":
-    from attnviz.reference.lesson.toy import toy_lesson
+    from attnviz.lessons.toy import toy_lesson
     from attnviz.reference.scores import initial
 
     made = toy.made(one.token, one.head or 0)
@@ -166,7 +166,7 @@ def _of_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> "Lesson":
 
 
 def _of_model(model: "Model", reading: "Reading", one: OneHead, comparisons: Comparisons) -> tuple["Lesson", "Place"]:
-    from attnviz.models.explaining import explained
+    from attnviz.lessons.explaining import explained
 
     place, note = _chosen(model, reading, one)
     _, keys = reading.axes(place.kind)
@@ -181,8 +181,8 @@ def _chosen(model: "Model", reading: "Reading", one: OneHead) -> tuple["Place", 
         UsageError: the model has no such kind, layer or head.
         TextError: no query is called so.
     """
+    from attnviz.lessons.explaining import Place
     from attnviz.measures.links import telling
-    from attnviz.models.explaining import Place
     from attnviz.records import Word
     from attnviz.vocabulary import Kind
 

@@ -16,7 +16,7 @@ from attnviz.cli.request import Input, ModelChoice, Request, Wanted
 from attnviz.cli.sinks import OneFile, StandardOutput
 from attnviz.cli.texts import chunks
 from attnviz.errors import UsageError
-from attnviz.views.data.formats import FILES, Result
+from attnviz.formats.writing import FILES, Result
 from attnviz.vocabulary import IMAGE_FORMATS, Layout, Orientation
 
 if TYPE_CHECKING:

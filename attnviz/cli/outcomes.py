@@ -8,7 +8,7 @@ from attnviz.cli.output import complain
 from attnviz.cli.request import Request
 from attnviz.cli.texts import FAILURES, Source, report
 from attnviz.errors import AttnvizError
-from attnviz.views.data.formats import Result
+from attnviz.formats.writing import Result
 
 if TYPE_CHECKING:
     from attnviz.cli.budget import Plan

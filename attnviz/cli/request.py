@@ -12,11 +12,11 @@ from attnviz.errors import RecordError, UsageError
 
 if TYPE_CHECKING:
     from attnviz.cli.budget import Plan
+    from attnviz.formats.writing import Result
     from attnviz.models.base import Model
     from attnviz.models.reading import Passage, Reading
     from attnviz.records import Attention, Axes, Selection, Word
     from attnviz.text import Grouping
-    from attnviz.views.data.formats import Result
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from attnviz.cli.texts import Source
 from attnviz.errors import RecordError
+from attnviz.formats.reading import READERS
+from attnviz.formats.writing import Result
 from attnviz.measures.reducers import group
 from attnviz.records import Attention, Selection
 from attnviz.text import By, Grouping
-from attnviz.views.data.formats import Result
-from attnviz.views.data.reading import READERS
 
 
 def saved_result(source: Source, saved: str) -> Result:

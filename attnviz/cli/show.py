@@ -12,7 +12,7 @@ from attnviz.cli.outcomes import for_each_result
 from attnviz.cli.output import write_standard_output
 from attnviz.cli.request import Input, ModelChoice, Request, Wanted, rows_of, words_of
 from attnviz.cli.texts import chunks
-from attnviz.views.data.formats import STREAMS, Result
+from attnviz.formats.writing import STREAMS, Result
 from attnviz.vocabulary import Orientation
 
 if TYPE_CHECKING:

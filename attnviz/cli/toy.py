@@ -11,7 +11,7 @@ from attnviz.cli import options
 from attnviz.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from attnviz.reference.lesson.toy import Toy
+    from attnviz.lessons.toy import Toy
 
 MASKS = "none", "causal", "window", "prefix"
 POSITIONS = "none", "sinusoidal", "rotary", "alibi"
@@ -52,7 +52,7 @@ class ToyChoice:
             UsageError: there is no such vector, or the heads do not fit the width.
             InputError: the file cannot be read as vectors.
         """
-        from attnviz.reference.lesson.toy import NAMES, VECTORS, Toy
+        from attnviz.lessons.toy import NAMES, VECTORS, Toy
 
         names, vectors = read_vectors(self.vectors) if self.vectors else (NAMES, VECTORS)
         return Toy(

@@ -10,7 +10,7 @@ from attnviz.errors import UsageError
 from attnviz.reference.scores import SCORES
 
 if TYPE_CHECKING:
-    from attnviz.reference.lesson import WhatIf
+    from attnviz.lessons import WhatIf
 
 _SHUFFLED = 1  # the seed of the other order
 
@@ -49,7 +49,7 @@ class Comparisons:
 
     def what_if(self, special: list[bool], **drawn: Any) -> "WhatIf":
         """All of it, for tokens some of which are special and stay where they are."""
-        from attnviz.reference.lesson import WhatIf
+        from attnviz.lessons import WhatIf
 
         return WhatIf(
             scores=self.score_names(),

@@ -11,7 +11,7 @@ VALUES = st.lists(st.floats(-50, 50), min_size=2, max_size=23)
 
 
 def table(
-    value: float, layers: tuple[int, ...] = (0, 3), heads: tuple[int, ...] = (1, 2, 4), **named: str
+    value: float, layers: tuple[int, ...] = (0, 3), heads: tuple[int, ...] = (1, 2, 4), **said: str
 ) -> HeadTable:
     values = np.full((len(layers), len(heads)), value)
     return HeadTable(

@@ -15,14 +15,14 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from attnviz.errors import ModelError, RecordError, TextError, UsageError
+from attnviz.lessons import WhatIf
+from attnviz.lessons.explaining import Place, explained
 from attnviz.models.checkpoint.families import FAMILIES
 from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.models.configuration import UnsupportedError
-from attnviz.models.explaining import Place, explained
 from attnviz.models.reading import Passage
 from attnviz.records import Attention, Selection
 from attnviz.reference import heads
-from attnviz.reference.lesson import WhatIf
 from attnviz.reference.parameters import Parameters
 from attnviz.vocabulary import Kind
 

@@ -15,7 +15,7 @@ from attnviz.models.pretrained.capture import Capture, own_attention
 from attnviz.models.pretrained.masks import widened
 from attnviz.models.pretrained.places import Inputs, Piece, Place, Take, Way, check_lengths, unlike_shorter
 from attnviz.models.pretrained.survey import EXACT
-from attnviz.reference.lesson.numbers import Numbers
+from attnviz.reference.numbers import Numbers
 from attnviz.reference.trace import Trace
 
 HIDDEN = -5e3

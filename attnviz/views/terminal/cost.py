@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.reference.costs import BYTES, HOW, SCORE, Cost, Counts, Dimensions, Experiment, LayerType, Point, Series
+from attnviz.costs.counts import BYTES, HOW, SCORE, Cost, Counts, Dimensions, Experiment, LayerType, Point, Series
 from attnviz.text import visible
 from attnviz.views.names import scaled
 from attnviz.vocabulary import Kind
