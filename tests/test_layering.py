@@ -30,7 +30,8 @@ ARROWS = {
     "costs": _MODELS,
     "training": _MODELS,
     "views": f"{_RECORDS} measures lessons costs",
-    "cli": f"{_MODELS} lessons costs views training {EDGE}",
+    "pipeline": f"{_MODELS} lessons costs views {EDGE}",
+    "cli": f"{_MODELS} lessons costs views pipeline {EDGE}",
     EDGE: "vocabulary records models cli",
 }
 """Each room, and the rooms that it may import."""

@@ -2,18 +2,18 @@
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from attnviz.cli import options
 from attnviz.cli.output import write_standard_output
+from attnviz.cli.terminal import terminal
 from attnviz.errors import ModelError
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from attnviz.models.catalogue import Entry
+from attnviz.models.catalogue import Entry, catalogue
+from attnviz.text import visible
 
 _FORMATS = _TABLE, _JSON = "table", "json"
 
@@ -44,8 +44,6 @@ def models(
     if form == _JSON:
         write_standard_output((json.dumps([_fields(entry) for entry in found]) + "\n").encode())
     else:
-        from attnviz.cli.terminal import terminal
-
         terminal(color, width).print(_table(found))
     if failure:
         raise failure
@@ -53,8 +51,6 @@ def models(
 
 def _found() -> tuple[list["Entry"], ModelError | None]:
     """What there is, and what kept the rest from being listed."""
-    from attnviz.models.catalogue import catalogue
-
     found: list[Entry] = []
     try:
         found.extend(catalogue())
@@ -76,11 +72,6 @@ def _fields(entry: "Entry") -> dict[str, object]:
 
 
 def _table(entries: Sequence["Entry"]) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    from attnviz.text import visible
-
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("name", overflow="fold")
     for name in ("layers", "heads", "size"):

@@ -21,7 +21,6 @@ _DEVICES = AUTO, "cpu", "cuda"
 _DTYPES = "float32", "bfloat16", "float16", AUTO
 _GROUPINGS = "token", "word", "sentence", "segment", "bins:N"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-MEMORY = 10**9
 
 
 def one_of(names: Iterable[str]) -> Callable[[str], str]:

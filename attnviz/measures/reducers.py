@@ -1,14 +1,15 @@
 """Reducers: what is kept of the blocks of query rows that a model yields, so that no N×N matrix is held unasked."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attnviz.errors import RecordError
 from attnviz.records import Attention, Axes
-from attnviz.text import Grouping, Groups, grouped
+from attnviz.text import By, Grouping, Groups, grouped
 from attnviz.vocabulary import Kind
 
 Result = TypeVar("Result", covariant=True)
@@ -144,17 +145,35 @@ class Group:
         return self.axes.filled(self.weights)
 
 
-def between(axes: Axes, by: Grouping) -> Group:
-    """Return the reducer that keeps weights between groups of the tokens of these axes."""
+def keep(axes: Axes, by: Grouping) -> Collect | Group:
+    """Return the reducer that keeps the weights on these axes between what they are to be grouped by.
+
+    Raises:
+        RecordError: they are between other groups already.
+    """
+    if axes.by == by:
+        return Collect(axes)
+    if axes.by is not By.TOKEN:
+        raise RecordError(f"The weights are between groups already ({axes.by.value}): leave --by out.")
     return Group(axes, grouped(axes.query_tokens, by), grouped(axes.key_tokens, by))
 
 
-def group(attention: Attention, by: Grouping) -> Attention:
-    """Return a record that is already there with its tokens grouped, as `Group` does it."""
-    reducer = between(attention, by)
+def blocks_of(attention: Attention) -> Iterator[Block]:
+    """Return the weights of a record that is there already, a layer at a time."""
     for layer, weights in zip(attention.layers, attention.weights, strict=True):
-        reducer.update(Block.starting(attention.kind, layer, attention.heads, 0, weights))
+        yield Block.starting(attention.kind, layer, attention.heads, 0, weights)
+
+
+def reduced(attention: Attention, reducer: Reducer[Result]) -> Result:
+    """Return what a reducer makes of a record that is there already."""
+    for block in blocks_of(attention):
+        reducer.update(block)
     return reducer.result()
+
+
+def group(attention: Attention, by: Grouping) -> Attention:
+    """Return a record that is there already with its tokens grouped, as `Group` does it."""
+    return reduced(attention, keep(attention, by))
 
 
 def _crossing(rows: Indices, keys: Indices) -> Any:

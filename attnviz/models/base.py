@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from attnviz.errors import UsageError
-from attnviz.measures.reducers import Block, Collect, Make, OfRows, Reducer, Result, between
+from attnviz.measures.reducers import Block, Make, OfRows, Reducer, Result, keep
 from attnviz.models.reading import Passage, Reading, Window
 from attnviz.records import Attention, Axes, Selection
 from attnviz.reference.trace import Trace
@@ -135,7 +135,7 @@ class Model(ABC):
     ) -> list[list[Attention]]:
         """The same for several readings of one `size`, which are run together."""
         select.check(by)
-        return self.reduce(readings, select, Collect if by is By.TOKEN else partial(between, by=by))
+        return self.reduce(readings, select, partial(keep, by=by))
 
     def reduce(self, readings: Sequence[Reading], select: Selection, make: Make[Result]) -> list[list[Result]]:
         """Run readings of one `size` together, and return what a reducer made for each and each kind comes to.

@@ -10,9 +10,7 @@ from attnviz.vocabulary import Kind
 VALUES = st.lists(st.floats(-50, 50), min_size=2, max_size=23)
 
 
-def table(
-    value: float, layers: tuple[int, ...] = (0, 3), heads: tuple[int, ...] = (1, 2, 4), **said: str
-) -> HeadTable:
+def table(value: float, layers: tuple[int, ...] = (0, 3), heads: tuple[int, ...] = (1, 2, 4), **said: str) -> HeadTable:
     values = np.full((len(layers), len(heads)), value)
     return HeadTable(
         model=said.get("model", "some model"),

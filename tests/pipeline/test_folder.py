@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnviz.cli.artifacts import Artifact, file_name, slug, unlike
-from attnviz.cli.batch.folder import MANIFEST, Folder
-from attnviz.cli.batch.manifest import Entry, Manifest, entries
 from attnviz.errors import InputError, OutputError
+from attnviz.pipeline.artifacts import Artifact, file_name, slug, unlike
+from attnviz.pipeline.folder import MANIFEST, Folder
+from attnviz.pipeline.manifest import Entry, Manifest, entries
 
 
 def entry(index: int, text: str, *names: str, file: str | None = "lines.txt", **other: Any) -> Entry:

@@ -9,6 +9,9 @@ from attnviz.records import Axes
 from attnviz.text import Bins, By, Grouping, grouped
 from attnviz.views.names import scaled
 
+MEMORY = 10**9
+"""How many bytes the weights of a text may take, unless told otherwise."""
+
 _BYTES = 4  # of a weight
 _MOST_BINS = 256  # a picture of so many still has a pixel or more for each, in a grid of heads
 
@@ -22,16 +25,17 @@ class Plan:
     note: str | None = None
 
 
-def planned(wanted: Sequence[Axes], asked: Grouping | None, memory: int, *, groupable: bool) -> Plan:
-    """What is kept of weights on these axes: those between tokens unless something else was asked for.
+def plan(wanted: Sequence[Axes], asked: Grouping | None, memory: int, *, groupable: bool) -> Plan:
+    """Decide what is kept of weights on these axes: all of them, unless they are to be grouped.
 
-    If nothing was, and they would take more than so many bytes of `memory`, those between stretches of the text, if
-    they are `groupable`.
+    If nothing was asked for, and they would take more than so many bytes of `memory`, those between stretches of the
+    text are kept, if they are `groupable`.
 
     Raises:
         TextError: what was asked for would take more.
     """
-    by = asked or By.TOKEN
+    held = wanted[0].by if wanted else By.TOKEN
+    by, groupable = asked or held, groupable and held is By.TOKEN
     size = _size(wanted, by, memory)
     if size * _BYTES <= memory:
         return Plan(by, size)
@@ -56,7 +60,7 @@ def _bins_for(wanted: Sequence[Axes], memory: int) -> Bins:
 def _size(wanted: Sequence[Axes], by: Grouping, memory: int) -> int:
     """How many weights there are between tokens, or groups; the groups are counted only where that matters."""
     size = sum(prod(axes.shape) for axes in wanted)
-    if by is By.TOKEN or size * _BYTES <= memory:
+    if size * _BYTES <= memory or all(axes.by == by for axes in wanted):
         return size
     return sum(
         prod(axes.shape[:2]) * len(grouped(axes.query_tokens, by).tokens) * len(grouped(axes.key_tokens, by).tokens)

@@ -8,7 +8,7 @@ import pytest
 TASKS = Path("/proc/self/task")
 SCRIPT = """
 import os
-from attnviz.cli.numerics import start_numpy
+from attnviz.pipeline.numerics import start_numpy
 start_numpy()
 import numpy
 numpy.ones((512, 512)) @ numpy.ones((512, 512))

@@ -6,10 +6,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from attnviz.cli.artifacts import Artifact
-from attnviz.cli.batch.manifest import Entry, Manifest, entries
-from attnviz.cli.output import is_part, write_file
 from attnviz.errors import InputError, OutputError
+from attnviz.pipeline.artifacts import Artifact
+from attnviz.pipeline.files import is_part, write_file
+from attnviz.pipeline.manifest import Entry, Manifest, entries
 
 MANIFEST = "manifest.jsonl"
 

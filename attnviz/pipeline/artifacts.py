@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from attnviz.cli.request import rows_of, words_of
 from attnviz.formats.writing import FILES, Result
+from attnviz.measures.words import rows_of, words_of
 from attnviz.vocabulary import IMAGE_FORMATS, Layout
 
 if TYPE_CHECKING:

@@ -1,16 +1,13 @@
 """Where texts come from, and records in their place: the arguments, a file, or standard input."""
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
-from typing import cast
 
-from attnviz.cli.lines import LONGEST_RECORD, LONGEST_TEXT, lines_of
-from attnviz.cli.output import complain
-from attnviz.errors import HOW_TO_CUT, AttnvizError, InputError, RecordError, TextError, UsageError
+from attnviz.errors import HOW_TO_CUT, InputError, RecordError, TextError, UsageError
+from attnviz.pipeline.lines import LONGEST_RECORD, LONGEST_TEXT, lines_of
 
 STANDARD_INPUT = "-"
 
@@ -37,7 +34,8 @@ _ZIP = b"PK\x03\x04"  # how an NPZ archive begins, and no text
 class Source:
     """One text, not decoded yet, and its number; `place` says where it stands, None if it is the only one.
 
-    Or the record that was `saved` of one, in that format. `more` says that the next one, if any, is there already.
+    Or the record that was `saved` of one, in that format. `more` says that the next one, if any, is there already;
+    `due` that something is to be made of it, and not only beside it.
     """
 
     raw: bytes
@@ -46,6 +44,7 @@ class Source:
     saved: str | None = None
     more: bool = True
     index: int = 0
+    due: bool = True
 
     def text(self) -> str:
         """The text itself.
@@ -74,8 +73,13 @@ class Source:
         return self.raw
 
 
-def sources(texts: Sequence[str], file: Path | None) -> Iterator[Source]:
-    """The texts and saved records that were asked for, in order.
+def sources(
+    texts: Sequence[str], file: Path | None, standard_input: BufferedReader | None, note: Callable[[str], None]
+) -> Iterator[Source]:
+    """Return the texts and saved records that were asked for, in order.
+
+    Standard input is read where it is named, or where nothing else is; None stands for one that nobody has piped
+    anything into. `note` is told of what may not have been meant.
 
     Raises:
         UsageError: no text was given, or both texts and a file.
@@ -86,9 +90,9 @@ def sources(texts: Sequence[str], file: Path | None) -> Iterator[Source]:
     if file and str(file) != STANDARD_INPUT:
         found = _of_file(file)
     elif file or not texts or list(texts) == [STANDARD_INPUT]:
-        found = _of_standard_input(asked_for=bool(file or texts))
+        found = _of_standard_input(standard_input)
     else:
-        found = _of_arguments(texts)
+        found = _of_arguments(texts, note)
     return (replace(source, index=index) for index, source in enumerate(found))
 
 
@@ -104,13 +108,13 @@ def _like_saved(argument: str) -> bool:
     return Path(argument).suffix.lower() in _SAVED
 
 
-def _of_arguments(texts: Sequence[str]) -> Iterator[Source]:
+def _of_arguments(texts: Sequence[str], note: Callable[[str], None]) -> Iterator[Source]:
     for number, text in enumerate(texts, 1):
         if names_saved(text):
             yield from _of_saved(Path(text))
         else:
             if _like_saved(text) and not re.search(r"\s", text):
-                complain(f"Note: {text} is read as a text, because there is no such file.")
+                note(f"Note: {text} is read as a text, because there is no such file.")
             raw = text.encode("utf-8", "surrogateescape")  # how Python keeps arguments that are not UTF-8
             yield Source(raw, f"text {number}" if len(texts) > 1 else None)
 
@@ -143,11 +147,11 @@ def _of_file(file: Path) -> Iterator[Source]:
         raise InputError(f"{file} cannot be read: {error.strerror}.") from error
 
 
-def _of_standard_input(asked_for: bool) -> Iterator[Source]:
-    if sys.stdin is None or (sys.stdin.isatty() and not asked_for):
+def _of_standard_input(stream: BufferedReader | None) -> Iterator[Source]:
+    if stream is None:
         raise UsageError('There is no text. Give one, as in: attnviz show "The big fluffy dog", or pipe lines in.')
     try:
-        yield from _of_stream(cast(BufferedReader, sys.stdin.buffer), None)
+        yield from _of_stream(stream, None)
     except OSError as error:
         raise InputError(f"Standard input cannot be read: {error.strerror}.") from error
 
@@ -177,33 +181,6 @@ def _is_record(line: bytes) -> bool:
         return "attention" in orjson.loads(line)
     except ValueError:
         return True
-
-
-def for_each_text(found: Iterable[Source], work: Callable[[int, str], None]) -> bool:
-    """Does the work for each text, with its index; whether all were done. One that fails is reported and passed over.
-
-    Raises:
-        TextError: the only text failed.
-    """
-    failed = False
-    for source in found:
-        try:
-            work(source.index, source.text())
-        except FAILURES as error:
-            report(source, error)
-            failed = True
-    return not failed
-
-
-def report(source: Source, error: AttnvizError) -> None:
-    """Says what is wrong with one of several texts.
-
-    Raises:
-        AttnvizError: it is the only one.
-    """
-    if source.place is None:
-        raise error
-    complain(f"Error in {source.place}: {error}")
 
 
 def chunks(found: Iterable[Source]) -> Iterator[Sequence[Source]]:

@@ -9,8 +9,8 @@ from multiprocessing.connection import Connection, wait
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from attnviz.cli.numerics import start_numpy
 from attnviz.errors import AttnvizError, ProcessError
+from attnviz.pipeline.numerics import start_numpy
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

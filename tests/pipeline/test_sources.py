@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attnviz.cli.lines import LONGEST_TEXT, lines_of
-from attnviz.cli.texts import Source, chunks, sources
+from attnviz.pipeline.lines import LONGEST_TEXT, lines_of
+from attnviz.pipeline.sources import Source, chunks, sources
 
 
 @pytest.fixture

@@ -1,22 +1,29 @@
 """How far a run has come: a bar for whoever watches, and a line in the end."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from attnviz.cli.output import complain
+from attnviz.cli.outcomes import report
+from attnviz.cli.output import Notes, complain, give_up_output, write_standard_output
 from attnviz.cli.request import Input
-from attnviz.cli.texts import STANDARD_INPUT, names_saved
+from attnviz.errors import AttnvizError
+from attnviz.pipeline.sources import STANDARD_INPUT, names_saved
 
 
 class Tally:
-    """Counts what becomes of the texts for a folder; with a bar where there are several and a terminal shows it."""
+    """Counts and says what becomes of the texts for a folder; with a bar where a terminal shows it to somebody.
+
+    See `pipeline.batch.Watcher`.
+    """
 
     def __init__(self, given: Input, folder: Path) -> None:
         self.done = self.skipped = self.failed = 0
         self.watched = not given.single and sys.stderr is not None and sys.stderr.isatty()
         self._folder = folder
+        self.say = Notes()
         self._bar = _Bar(_count(given)) if self.watched else None
         self._shown = ExitStack()
 
@@ -36,12 +43,28 @@ class Tally:
         if self._bar:
             self._bar.shorten(count)
 
-    def advance(self, *, failed: bool = False) -> None:
-        """One more is done, or has failed."""
-        if failed:
-            self.failed += 1
-        else:
-            self.done += 1
+    def finish(self, paths: Sequence[Path]) -> None:
+        """Prints where the files of a text are, unless that would run into the bar."""
+        if not (self.watched and sys.stdout.isatty()):
+            try:
+                lines = "".join(f"{path}\n" for path in paths)
+                write_standard_output(lines.encode("utf-8", "surrogateescape"))
+            except BrokenPipeError:  # whoever read the names has gone; the files are still wanted
+                give_up_output()
+        self.done += 1
+        self._advance()
+
+    def fail(self, place: str | None, error: AttnvizError) -> None:
+        """Says why a text has no files.
+
+        Raises:
+            AttnvizError: it is the only one.
+        """
+        report(place, error)
+        self.failed += 1
+        self._advance()
+
+    def _advance(self) -> None:
         if self._bar:
             self._bar.advance()
 
