@@ -2,7 +2,8 @@
 
 import gc
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from attnviz import __version__
+from attnviz.cli.environment import Environment
 from attnviz.cli.groups import GroupedHelp
 from attnviz.cli.options import Debug, wants_traceback
 from attnviz.cli.output import complain, give_up_output
@@ -21,6 +23,7 @@ _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 COMMANDS: Mapping[str, str] = {
     "show": "Show what the heads of a model look at.",
     "export": "Save attention as pictures or as data.",
+    "heads": "Give numbers for each head, over one text or many.",
     "explain": "Explain one head for one token, step by step.",
     "cost": "Count what attention costs, and measure it.",
     "models": "List the models that can be loaded here without the network.",
@@ -41,6 +44,7 @@ class Edge(TyperGroup):
             return None
         start_numpy()
         module = import_module(f"attnviz.cli.{cmd_name}")
+        gc.freeze()  # what is loaded by now stays to the end
         alone = typer.Typer(
             rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, context_settings=_SETTINGS
         )
@@ -107,11 +111,19 @@ def attnviz(
     """See what a transformer's attention heads look at."""
 
 
+def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
+    """Run a command, and return its exit code; the arguments and surroundings of the process where none are given."""
+    with environment.entered() if environment else nullcontext():
+        try:
+            app(arguments, prog_name="attnviz")
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else 0
+        except OSError as error:  # --help and --version write before there is a command to invoke
+            return _explain(error)
+    return 0
+
+
 def run() -> None:
     """The console script."""
-    gc.freeze()  # what is loaded by now stays to the end; not looking through it again is felt
-    gc.set_threshold(100_000)  # nor through what NumPy and the model bring: importing makes much and drops little
-    try:
-        app()
-    except OSError as error:  # --help and --version write before there is a command to invoke
-        sys.exit(_explain(error))
+    gc.set_threshold(100_000)  # importing makes much and drops little; looking through it again is felt
+    sys.exit(main())

@@ -19,7 +19,7 @@ from attnviz.errors import UsageError
 from attnviz.formats.writing import FILES, Result
 from attnviz.pipeline.artifacts import Maker
 from attnviz.pipeline.batch import Batch, Making
-from attnviz.pipeline.results import Outcome, results
+from attnviz.pipeline.outcomes import Outcome, Weights, outcomes
 from attnviz.pipeline.sources import STANDARD_INPUT, chunks
 from attnviz.text import visible
 from attnviz.vocabulary import IMAGE_FORMATS, Layout, Orientation
@@ -58,7 +58,6 @@ _Log = Annotated[
 ]
 _Title = Annotated[str | None, typer.Option(help="A title of your own; '' for none.")]
 _Annotate = Annotated[bool, typer.Option("--annotate", help="Numbers in the cells, where there is room.")]
-_Jobs = Annotated[int, typer.Option(min=1, help="How many processes share the work, each with the whole model.")]
 _Force = Annotated[bool, typer.Option("--force", help="Do anew what is done already.")]
 
 
@@ -97,7 +96,7 @@ class Sharing:
 
     HEADING: ClassVar = "Many texts, into a folder"
 
-    jobs: _Jobs = 1
+    jobs: options.Jobs = 1
     force: _Force = False
 
 
@@ -127,7 +126,7 @@ def export(
     maker = Maker(formats, Layout(looks.layout), wanted.token, looks.style() if drawn else None)
     job = job_of(given, model, wanted)
     if sink:
-        done = _export_one(results(job, chunks(given.sources())), maker, sink)
+        done = _export_one(outcomes(Weights(job), chunks(given.sources())), maker, sink)
     else:
         changed = _changed(given, model, wanted, looks) | {"format": formats}
         file = None if given.file is None or str(given.file) == STANDARD_INPUT else str(given.file)

@@ -249,6 +249,7 @@ Transpose = Annotated[
         help="Draw keys down and queries across, so that columns sum to 1; data and --token stay as they are.",
     ),
 ]
+Jobs = Annotated[int, typer.Option(min=1, help="How many processes share the work, each with the whole model.")]
 Color = Annotated[str, typer.Option(parser=one_of(_COLORS), metavar=choices(_COLORS), help="Whether to use colour.")]
 Width = Annotated[int | None, typer.Option(min=20, help="Columns to use, if not the terminal's.")]
 Debug = Annotated[

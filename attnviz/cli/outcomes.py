@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from attnviz.cli.output import complain
 from attnviz.errors import AttnvizError
-from attnviz.pipeline.results import Note, Outcome
+from attnviz.pipeline.outcomes import Note, Outcome
 from attnviz.pipeline.sources import FAILURES, Source
 
 Found = TypeVar("Found")

@@ -1,7 +1,7 @@
 """What every command that looks at attention is asked for: texts, a model, and which of its weights in which form."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 from attnviz.cli import options
@@ -87,14 +87,28 @@ class ModelChoice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """Which weights, between what, and in which form."""
+class HeadChoice:
+    """Which heads."""
 
-    HEADING: ClassVar = "Which weights"
+    HEADING: ClassVar = "Which heads"
 
     kind: options.Kinds = None
     layer: options.Layers = None
     head: options.Heads = None
+
+    @property
+    def selection(self) -> Selection:
+        """The kinds, layers and heads, each given any number of times."""
+        kinds = tuple(Kind(kind) for kind in self.kind or ()) or None
+        return Selection(kinds, _together(self.layer), _together(self.head))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted(HeadChoice):
+    """Which weights, between what, and in which form."""
+
+    HEADING: ClassVar = "Which weights"
+
     token: options.TokenName = None
     rows: options.Rows = None
     by: options.GroupedBy = None
@@ -104,9 +118,8 @@ class Wanted:
 
     @property
     def selection(self) -> Selection:
-        """The kinds, layers, heads and rows, each given any number of times."""
-        kinds = tuple(Kind(kind) for kind in self.kind or ()) or None
-        return Selection(kinds, _together(self.layer), _together(self.head), tuple(self.rows or ()) or None)
+        """The same, with the rows."""
+        return replace(super().selection, rows=tuple(self.rows or ()) or None)
 
     @property
     def grouping(self) -> Grouping | None:

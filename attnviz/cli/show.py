@@ -18,7 +18,7 @@ from attnviz.formats.writing import STREAMS, Result
 from attnviz.measures.habits import habits
 from attnviz.measures.links import strongest, telling
 from attnviz.measures.words import rows_of, words_of
-from attnviz.pipeline.results import results
+from attnviz.pipeline.outcomes import Weights, outcomes
 from attnviz.pipeline.sources import chunks
 from attnviz.records import Attention, Link, Word
 from attnviz.text import visible
@@ -70,7 +70,8 @@ def show(
         write = _to_terminal(tables, color, width, headed=not given.single)
     else:
         write = _to_pipe(form, wanted.token)
-    if not for_each(results(job_of(given, model, wanted), chunks(given.sources())), write):
+    task = Weights(job_of(given, model, wanted))
+    if not for_each(outcomes(task, chunks(given.sources())), write):
         raise typer.Exit(1)
 
 

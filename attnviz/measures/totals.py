@@ -9,6 +9,8 @@ import numpy as np
 from attnviz.records import Column, HeadTable
 from attnviz.vocabulary import Kind
 
+_KINDS = list(Kind)
+
 _ONE = 2**40
 """The value 1 in fixed point. Sums of such integers are exact, so that they can be added up in any order."""
 
@@ -95,7 +97,7 @@ class Total:
 
 @dataclass(slots=True)
 class Totals:
-    """The totals of each model and kind of attention, in the order in which they came up."""
+    """The totals of each model and kind of attention."""
 
     each: dict[tuple[str, Kind], Total] = field(default_factory=dict)
 
@@ -109,5 +111,6 @@ class Totals:
             self.each.setdefault(key, Total()).merge(total)
 
     def tables(self) -> Iterator[HeadTable]:
-        """Return a table for each model and kind."""
-        return (total.table(model, kind) for (model, kind), total in self.each.items())
+        """Return a table for each model and kind, in the order of their names."""
+        for model, kind in sorted(self.each, key=lambda key: (key[0], _KINDS.index(key[1]))):
+            yield self.each[model, kind].table(model, kind)

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,12 +13,9 @@ from attnviz.pipeline.artifacts import Artifact, Maker
 from attnviz.pipeline.folder import Folder
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.manifest import BEGINNING, Entry
+from attnviz.pipeline.outcomes import Note, Outcome, Weights, outcomes
 from attnviz.pipeline.processes import in_processes
-from attnviz.pipeline.results import Note, Outcome, results
-from attnviz.pipeline.sources import FAILURES, Source
-
-AT_A_TIME = 8
-"""How many texts a process is given at a time: some that may be equally long, but few enough to share them out."""
+from attnviz.pipeline.sources import FAILURES, Source, portions
 
 
 class Watcher(Protocol):
@@ -63,7 +59,7 @@ class Making:
     def __call__(self, portion: Sequence[Source]) -> Iterator[Outcome[Files]]:
         """Return what becomes of each text that is due, in order, after the notes on it."""
         due = {source.index for source in portion if source.due}
-        for outcome in results(self.job, [portion]):
+        for outcome in outcomes(Weights(self.job), [portion]):
             if outcome.index in due:
                 yield Outcome(outcome.index, outcome.place, self._made(outcome.found))
 
@@ -182,17 +178,3 @@ class _Run:
             return False
         self.folder.keep(replace(former, source=entry.source, file=entry.file))
         return True
-
-
-def portions(sources: Iterable[Source]) -> Iterator[list[Source]]:
-    """Return the texts, some at a time: as many as a process is given, or as are there without waiting."""
-    left = iter(sources)
-    while portion := list(_until_one_waits(islice(left, AT_A_TIME))):
-        yield portion
-
-
-def _until_one_waits(sources: Iterable[Source]) -> Iterator[Source]:
-    for source in sources:
-        yield source
-        if not source.more:
-            return

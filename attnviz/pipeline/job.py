@@ -1,6 +1,5 @@
 """A job: what is done with each text, by which model, and what is kept of the weights in which form."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,9 +11,9 @@ from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.reading import Passage, Reading
 from attnviz.models.registry import load, locate
 from attnviz.models.saved import SavedModel
-from attnviz.pipeline.budget import MEMORY, Plan, plan
+from attnviz.pipeline.budget import MEMORY
 from attnviz.pipeline.sources import Source
-from attnviz.records import Attention, Axes, Selection
+from attnviz.records import Attention, Selection
 from attnviz.text import Grouping
 
 _BARE = Passage(text="")
@@ -74,14 +73,6 @@ class Job:
             return self.loaded, self.loaded.read(replace(self.passage, text=source.text()))
         model = SavedModel(READERS[source.saved](source.record()))
         return model, model.reading
-
-    def plan(self, axes: Sequence[Axes]) -> Plan:
-        """Decide between what the weights on these axes are kept.
-
-        Raises:
-            TextError: they would take more memory than they may.
-        """
-        return plan(axes, self.by, self.memory, groupable=self.select.rows is None)
 
     def formed(self, found: list[Attention]) -> list[Attention]:
         """Return the records in the form that was asked for."""

@@ -1,5 +1,6 @@
 """Lines of a file or a pipe, as they come; of one that is too long to be read, hardly anything is kept."""
 
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -38,11 +39,19 @@ class Line:
 
 def lines_of(stream: BufferedReader) -> Iterator[Line]:
     """The lines of a stream that are not blank; of a pipe, each as soon as it is there."""
-    waits = not stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    waits = _waits(stream)
     for ended in _ended(stream):
         lines = [line for line in ended if not line.blank]
         for index, line in enumerate(lines, 1):
             yield replace(line, more=index < len(lines)) if waits else line
+
+
+def _waits(stream: BufferedReader) -> bool:
+    """Whether what a stream has not given yet may be long in coming: neither in a file nor in memory."""
+    try:
+        return not stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except io.UnsupportedOperation:
+        return False
 
 
 def _ended(stream: BufferedReader) -> Iterator[list[Line]]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 
 from attnviz.errors import HOW_TO_CUT, InputError, RecordError, TextError, UsageError
@@ -13,6 +14,9 @@ STANDARD_INPUT = "-"
 
 FAILURES = TextError, RecordError
 """What may be wrong with one text, or record, that is no reason not to do the others."""
+
+AT_A_TIME = 8
+"""How many texts a process is given at a time: some that may be equally long, but few enough to share them out."""
 
 _TOGETHER = 64
 """How many texts are handed over together at most."""
@@ -74,7 +78,10 @@ class Source:
 
 
 def sources(
-    texts: Sequence[str], file: Path | None, standard_input: BufferedReader | None, note: Callable[[str], None]
+    texts: Sequence[str],
+    file: Path | None = None,
+    standard_input: BufferedReader | None = None,
+    note: Callable[[str], None] = lambda note: None,
 ) -> Iterator[Source]:
     """Return the texts and saved records that were asked for, in order.
 
@@ -194,3 +201,19 @@ def chunks(found: Iterable[Source]) -> Iterator[Sequence[Source]]:
             chunk = []
     if chunk:
         yield chunk
+
+
+def portions(sources: Iterable[Source], *, whole: bool = False) -> Iterator[list[Source]]:
+    """Return the texts, some at a time: as many as a process is given, or unless `whole`, as are there already."""
+    left = iter(sources)
+    while some := islice(left, AT_A_TIME):
+        if not (portion := list(some if whole else _until_one_waits(some))):
+            return
+        yield portion
+
+
+def _until_one_waits(sources: Iterable[Source]) -> Iterator[Source]:
+    for source in sources:
+        yield source
+        if not source.more:
+            return

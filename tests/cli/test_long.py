@@ -13,7 +13,7 @@ from attnviz.models.base import Model
 from attnviz.pipeline.artifacts import Maker
 from attnviz.pipeline.batch import Making
 from attnviz.pipeline.job import Job
-from attnviz.pipeline.results import Note, results
+from attnviz.pipeline.outcomes import Note, Weights, outcomes
 from attnviz.pipeline.sources import Source
 from attnviz.records import Attention
 from attnviz.text import Bins, grouped
@@ -100,7 +100,7 @@ class TestMemory:
     def test_it_is_said_before_anything_is_computed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Model, "weights_of", lambda *given: pytest.fail("computed before it was said"))
         job, source = Job(memory=7_000_000), Source(LONG[:1500].encode())
-        assert isinstance(next(results(job, [[source]])).found, Note)
+        assert isinstance(next(outcomes(Weights(job), [[source]])).found, Note)
         making = Making(job, Maker(("npz",), Layout.GRID, None, None))
         assert isinstance(next(making([source])).found, Note)
 

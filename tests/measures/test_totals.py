@@ -73,14 +73,14 @@ def test_a_head_that_some_texts_lack_counts_the_others() -> None:
     assert found.columns["entropy"].means.tolist() == [[1, 2, 3]] * 2
 
 
-def test_models_and_kinds_are_kept_apart_in_the_order_in_which_they_come() -> None:
+def test_models_and_kinds_are_kept_apart_and_come_in_the_order_of_their_names() -> None:
     totals, other = Totals(), Totals()
     totals.add(table(1.0, model="b"))
     other.add(table(2.0, model="a"))
     other.add(table(5.0, model="b", kind="cross"))
     totals.merge(other)
     assert [(each.model, each.kind) for each in totals.tables()] == [
-        ("b", Kind.ENCODER),
         ("a", Kind.ENCODER),
+        ("b", Kind.ENCODER),
         ("b", Kind.CROSS),
     ]
