@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import attnviz
 from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models import builtin
-from attnviz.models.builtin import BuiltinEncoder
+from attnviz.models.builtin.encoder import BuiltinEncoder
 from attnviz.models.reading import Passage
 from attnviz.records import Attention, Selection
 from attnviz.reference.parameters import Parameters

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from rich.progress import Progress
 
-from attnviz.models.builtin import BuiltinEncoder, folders
+from attnviz.models.builtin import folders
+from attnviz.models.builtin.encoder import BuiltinEncoder
 from attnviz.records import Attention
 from attnviz.reference.parameters import Parameters
 from attnviz.text import Segment, special_token
