@@ -12,7 +12,7 @@ from attnviz.formats.fields import Fields, axis_index, fields, flag, grouped_by,
 from attnviz.formats.numbers import length, numbers
 from attnviz.formats.texts import Names, Passages, tokens_of
 from attnviz.formats.writing import Result
-from attnviz.records import Attention, Axes
+from attnviz.records import Attention, Axes, likely_kind
 from attnviz.text import By, visible
 from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
 
@@ -78,7 +78,7 @@ class _Record:
         heads = _indices(own, "heads", nested[0] if length(nested) else None)
         axes = {"layers": layers, "heads": heads, "query_tokens": names.queries, "key_tokens": names.keys}
         weights = numbers(own, nested, [(len(entries), name) for name, entries in axes.items()])
-        return cls(own, told or _likely(names, weights), layers, heads, names, weights)
+        return cls(own, told or likely_kind(names.queries, names.keys, weights), layers, heads, names, weights)
 
     def attention(self, whole: Fields, passages: Passages) -> Attention:
         """The record itself; what is said of the whole result holds for it.
@@ -119,14 +119,6 @@ def _indices(own: Fields, axis: str, nested: Any) -> tuple[int, ...]:
             f'"{axis}" are {", ".join(map(str, told))}: give each its own number, or {AVERAGE} to an average.'
         )
     return told
-
-
-def _likely(names: Names, weights: NDArray[Any]) -> Kind:
-    """The kind that weights are, if nobody says so."""
-    if names.queries != names.keys:
-        return Kind.CROSS
-    looks_ahead = np.triu(weights, 1).any()
-    return Kind.ENCODER if looks_ahead or len(names.keys) == 1 else Kind.DECODER
 
 
 def _precision(weights: NDArray[Any]) -> str:

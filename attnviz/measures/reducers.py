@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
-from attnviz.records import Attention, Axes
+from attnviz.records import Attention, Axes, is_of_torch, on_host
 from attnviz.text import By, Grouping, Groups, grouped
 from attnviz.vocabulary import Kind
 
@@ -183,18 +183,9 @@ def _crossing(rows: Indices, keys: Indices) -> Any:
     return np.ix_(rows, keys)
 
 
-def on_host(weights: Any) -> NDArray[Any]:
-    """The numbers as a NumPy array; torch has dtypes, devices and gradients that NumPy has not."""
-    return np.asarray(weights.detach().float().cpu() if _is_of_torch(weights) else weights)
-
-
-def _is_of_torch(array: Any) -> bool:
-    return hasattr(array, "detach")
-
-
 def _product(shares: NDArray[np.float32], weights: Any) -> Any:
     """Matrices [groups, rows] and [heads, rows, keys] multiplied where the weights are: [heads, groups, keys]."""
-    if not _is_of_torch(weights):
+    if not is_of_torch(weights):
         return shares @ weights
     import torch
 
@@ -204,7 +195,7 @@ def _product(shares: NDArray[np.float32], weights: Any) -> Any:
 
 def _summed(values: Any, index: NDArray[np.intp], count: int) -> Any:
     """The sums of those values on the last axis that have the same index, from 0 to `count` - 1, where they are."""
-    if not _is_of_torch(values):
+    if not is_of_torch(values):
         order = np.argsort(index, kind="stable")
         there, starts = np.unique(index[order], return_index=True)
         sums = np.zeros((*values.shape[:-1], count), np.float32)

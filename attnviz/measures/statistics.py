@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import UsageError
-from attnviz.measures.reducers import Block, on_host
-from attnviz.records import Axes, Column, HeadTable
+from attnviz.measures.reducers import Block
+from attnviz.records import Axes, Column, HeadTable, on_host
 
 Reals = NDArray[np.float64]
 

@@ -1,6 +1,6 @@
 """Records: all that views know of attention. Numbers for each query and key, and numbers for each head."""
 
-from attnviz.records.matrices import Attention, Axes, HeadMatrix, Link, Weights, Word
+from attnviz.records.matrices import Attention, Axes, HeadMatrix, Link, Weights, Word, is_of_torch, likely_kind, on_host
 from attnviz.records.selection import Selection, ranges
 from attnviz.records.tables import Column, HeadTable
 
@@ -14,5 +14,8 @@ __all__ = [
     "Selection",
     "Weights",
     "Word",
+    "is_of_torch",
+    "likely_kind",
+    "on_host",
     "ranges",
 ]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from attnviz.errors import RecordError, UsageError
 from attnviz.records.selection import ranges
-from attnviz.text import By, Grouping, Occurrence, Token, occurrences
+from attnviz.text import By, Grouping, Occurrence, Token, occurrences, tokens_named
 from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
 
 Weights = NDArray[np.float32]
@@ -198,6 +198,46 @@ class Attention(HeadMatrix):
                 f"{sums[layer, head, query]:.6g}, smallest {self.weights[layer, head, query].min(initial=0):.6g}."
             )
 
+    @classmethod
+    def from_array(
+        cls,
+        weights: Any,
+        tokens: Sequence[str],
+        keys: Sequence[str] | None = None,
+        *,
+        kind: Kind | None = None,
+        model: str = "unknown model",
+        sink: bool = False,
+    ) -> Self:
+        """Return the record of weights that were computed elsewhere, of any array library.
+
+        They are [queries, keys], [heads, queries, keys] or [layers, heads, queries, keys], or a tuple that has
+        [1, heads, queries, keys] for each layer, as transformers returns it. `tokens` are the names of the queries, and
+        of the keys too unless `keys` names these. Where no `kind` is told, it is cross if `keys` are given, decoder if
+        no query looks at a later key, and else encoder.
+
+        Raises:
+            RecordError: shapes that do not fit, or rows that are no distributions.
+
+        Example:
+            >>> Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            Attention(unknown model, decoder, 1 layers × 1 heads, 2 queries × 2 keys)
+        """
+        array = _by_layer(weights)
+        kind = kind or likely_kind(tuple(tokens), tuple(tokens if keys is None else keys), array)
+        layers, heads = (tuple(range(count)) for count in array.shape[:2])
+        return cls(
+            kind=kind,
+            layers=layers,
+            heads=heads,
+            query_tokens=tokens_named(tokens, segment=int(kind.crosses)),
+            key_tokens=tokens_named(tokens if keys is None else keys),
+            model=model,
+            engine=Engine.UNKNOWN,
+            sink=sink,
+            weights=array,
+        )
+
     def without_special(self) -> "Attention":
         """Special tokens dropped from both axes and each row divided by what is left of it, so that it sums to 1.
 
@@ -220,6 +260,41 @@ class Attention(HeadMatrix):
             sink=self.sink or not left.all(),
             notes=(*self.notes, "special tokens dropped, rows renormalised"),
         )
+
+
+def likely_kind(queries: Sequence[str], keys: Sequence[str], weights: NDArray[Any]) -> Kind:
+    """Return the kind that weights [..., queries, keys] are, if nobody says so."""
+    if queries != keys:
+        return Kind.CROSS
+    looks_ahead = np.triu(weights, 1).any()
+    return Kind.ENCODER if looks_ahead or len(keys) == 1 else Kind.DECODER
+
+
+def on_host(weights: Any) -> NDArray[Any]:
+    """Return the numbers as a NumPy array; torch has dtypes, devices and gradients that NumPy has not."""
+    return np.asarray(weights.detach().float().cpu() if is_of_torch(weights) else weights)
+
+
+def is_of_torch(array: Any) -> bool:
+    """Whether an array is a tensor of torch, which is not imported for the question."""
+    return hasattr(array, "detach")
+
+
+def _by_layer(weights: Any) -> NDArray[Any]:
+    """Return weights as [layers, heads, queries, keys].
+
+    Raises:
+        RecordError: they have other axes.
+    """
+    if isinstance(weights, tuple):
+        layers = [on_host(layer) for layer in weights]
+        if {layer.shape[:1] for layer in layers} != {(1,)} or len({layer.shape for layer in layers}) > 1:
+            raise RecordError("A tuple has [1, heads, queries, keys] for each layer: take one text, and equal layers.")
+        return np.concatenate(layers)
+    array = on_host(weights)
+    if not 2 <= array.ndim <= 4:
+        raise RecordError(f"Weights have 2 to 4 axes, [layers, heads, queries, keys], not the shape {array.shape}.")
+    return array.reshape((1,) * (4 - array.ndim) + array.shape)
 
 
 def _places(wanted: Sequence[int], held: Sequence[int], axis: str) -> list[int]:
