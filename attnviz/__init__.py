@@ -29,9 +29,9 @@ def load(
         ModelError: there is no such model, or it cannot be loaded; the message says what to do.
         UsageError: it cannot be loaded in the way that was asked for.
     """
-    from attnviz.attention import Engine  # NumPy and what lies under it: not for `attnviz --help`
     from attnviz.models.loading import Loading
     from attnviz.models.registry import load as load_model
+    from attnviz.vocabulary import Engine  # NumPy and what lies under it: not for `attnviz --help`
 
     loading = Loading(
         engine=None if engine is None else Engine(engine),

@@ -12,18 +12,27 @@ import attnviz
 PACKAGE = Path(attnviz.__file__).parent
 EDGE = "edge"  # attnviz/__init__.py and attnviz/__main__.py
 
+_TEXT = "errors vocabulary text"
+_RECORDS = f"{_TEXT} records"
+_NUMBERS = f"{_RECORDS} formats reference measures"
+_MODELS = f"{_NUMBERS} models"
+
 ARROWS = {
     "errors": "",
-    "reference": "errors",
-    "text": "errors",
-    "attention": "errors text",
-    "folds": "errors text attention",
-    "models": "errors text attention folds reference",
-    "analysis": "errors text attention folds reference",
-    "views": "errors text attention reference",
-    "training": "errors text attention reference models",
-    "cli": f"errors text attention folds reference models analysis views training {EDGE}",
-    EDGE: "attention models cli",
+    "vocabulary": "",
+    "text": "errors vocabulary",
+    "records": _TEXT,
+    "formats": _RECORDS,
+    "reference": _RECORDS,
+    "measures": _RECORDS,
+    "models": _NUMBERS,
+    "lessons": _MODELS,
+    "costs": _MODELS,
+    "training": _MODELS,
+    "views": f"{_RECORDS} measures lessons costs",
+    "pipeline": f"{_MODELS} lessons costs views {EDGE}",
+    "cli": f"{_MODELS} lessons costs views pipeline {EDGE}",
+    EDGE: "vocabulary records models cli",
 }
 """Each room, and the rooms that it may import."""
 
@@ -87,7 +96,7 @@ def test_every_import_follows_an_arrow_of_the_table() -> None:
     [
         ("import attnviz.views.image.pictures", {"views"}),
         ("from attnviz.models import registry", {"models"}),
-        ("from attnviz import text, folds", {"text", "folds"}),
+        ("from attnviz import text, measures", {"text", "measures"}),
         ("from attnviz import load", {EDGE}),
         ("import attnviz", {EDGE}),
         ("from ..views import image", {"views"}),
@@ -95,7 +104,7 @@ def test_every_import_follows_an_arrow_of_the_table() -> None:
         ("from . import base\nfrom .base import Card", {"models"}),
         ("def late():\n    from attnviz.training import corpus", {"training"}),
         ("if TYPE_CHECKING:\n    from attnviz.cli.app import run", {"cli"}),
-        ("importlib.import_module('attnviz.analysis.flow')", {"analysis"}),
+        ("importlib.import_module('attnviz.measures.flow')", {"measures"}),
         ("import numpy, attnvizard\nfrom numpy import linalg", set()),
     ],
 )

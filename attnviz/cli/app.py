@@ -2,25 +2,59 @@
 
 import gc
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from attnviz import __version__
-from attnviz.cli.cost import cost
-from attnviz.cli.explain import explain
-from attnviz.cli.export import export
+from attnviz.cli.environment import Environment
 from attnviz.cli.groups import GroupedHelp
-from attnviz.cli.models import models
 from attnviz.cli.options import Debug, wants_traceback
 from attnviz.cli.output import complain, give_up_output
-from attnviz.cli.show import show
 from attnviz.errors import AttnvizError, OutputError
+from attnviz.pipeline.numerics import start_numpy
+
+_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+COMMANDS: Mapping[str, str] = {
+    "show": "Show what the heads of a model look at.",
+    "export": "Save attention as pictures or as data.",
+    "heads": "Give numbers for each head, over one text or many.",
+    "explain": "Explain one head for one token, step by step.",
+    "cost": "Count what attention costs, and measure it.",
+    "models": "List the models that can be loaded here without the network.",
+}
+"""What each command does. It is the function of that name, in the module of that name, imported when it is called."""
 
 
 class Edge(TyperGroup):
     """Runs a command and says in one sentence, on standard error, what went wrong."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands, without importing them."""
+        return [*COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, imported with all that it needs; None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        start_numpy()
+        module = import_module(f"attnviz.cli.{cmd_name}")
+        gc.freeze()  # what is loaded by now stays to the end
+        alone = typer.Typer(
+            rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, context_settings=_SETTINGS
+        )
+        alone.command(cmd_name, cls=GroupedHelp)(getattr(module, cmd_name))
+        return typer.main.get_command(alone)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write what there is to choose from."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; whatever a user can cause ends here, with its exit code."""
@@ -57,13 +91,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,  # rich's own help takes longer to import than everything else that --help needs
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_SETTINGS,
 )
-app.command(cls=GroupedHelp)(show)
-app.command(cls=GroupedHelp)(export)
-app.command(cls=GroupedHelp)(explain)
-app.command(cls=GroupedHelp)(cost)
-app.command()(models)
 
 
 def _version(wanted: bool) -> None:
@@ -82,11 +111,19 @@ def attnviz(
     """See what a transformer's attention heads look at."""
 
 
+def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
+    """Run a command, and return its exit code; the arguments and surroundings of the process where none are given."""
+    with environment.entered() if environment else nullcontext():
+        try:
+            app(arguments, prog_name="attnviz")
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else 0
+        except OSError as error:  # --help and --version write before there is a command to invoke
+            return _explain(error)
+    return 0
+
+
 def run() -> None:
     """The console script."""
-    gc.freeze()  # what is loaded by now stays to the end; not looking through it again is felt
-    gc.set_threshold(100_000)  # nor through what NumPy and the model bring: importing makes much and drops little
-    try:
-        app()
-    except OSError as error:  # --help and --version write before there is a command to invoke
-        sys.exit(_explain(error))
+    gc.set_threshold(100_000)  # importing makes much and drops little; looking through it again is felt
+    sys.exit(main())

@@ -3,22 +3,23 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 
 from attnviz.cli import options
 from attnviz.cli.cost_request import NUMBER, Measuring, ModelName, Shape, positive
 from attnviz.cli.groups import grouped
 from attnviz.cli.output import write_standard_output
+from attnviz.cli.terminal import terminal
+from attnviz.costs.counts import Cost, Experiment, LayerType, count, layer_types
+from attnviz.costs.data import counted_fields
+from attnviz.costs.dimensions import Size
 from attnviz.errors import UsageError
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from attnviz.attention import Kind
-    from attnviz.models.dimensions import Size
-    from attnviz.reference.costs import Cost, Experiment, LayerType
+from attnviz.views.terminal import cost as view
+from attnviz.views.terminal.cost import how_measured, measured
+from attnviz.vocabulary import Kind
 
 _FORMATS = _TABLE, _JSON = "table", "json"
 _USUAL_TOKENS = 1024
@@ -90,13 +91,11 @@ class _Counted:
     layer_types: "tuple[LayerType, ...]"
 
     @classmethod
-    def of(cls, size: "Size", tokens: int | None) -> "_Counted":
+    def of(cls, size: Size, tokens: int | None) -> "_Counted":
         """Counts for so many tokens, or for the usual number of them, or as many as the model reads if those are fewer.
 
         Other kinds of layers stand beside the first that attends to itself.
         """
-        from attnviz.analysis.cost import count, layer_types
-
         tokens = tokens or min(_USUAL_TOKENS, size.positions or _USUAL_TOKENS)
         costs = {kind: count(dimensions, tokens) for kind, dimensions in size.stacks.items()}
         itself = next((cost for kind, cost in costs.items() if not kind.crosses), None)
@@ -104,8 +103,6 @@ class _Counted:
 
     def fields(self) -> dict[str, Any]:
         """All the numbers, by name."""
-        from attnviz.views.data.cost import counted_fields
-
         return {
             "model": self.size.name,
             "positions": self.size.positions,
@@ -115,10 +112,8 @@ class _Counted:
             "layer_types": [asdict(each) for each in self.layer_types],
         }
 
-    def tables(self) -> Iterator["RenderableType"]:
+    def tables(self) -> Iterator[RenderableType]:
         """The same, to be read."""
-        from attnviz.views.terminal import cost as view
-
         yield view.name(self.size.name, self.size.positions)
         if self.size.positions and self.tokens > self.size.positions:
             yield f"Counted as if it could read {self.tokens:,}."
@@ -136,12 +131,9 @@ class _Counted:
             yield from view.beside_others(self.tokens, self.layer_types)
 
 
-def _print(counted: _Counted, measuring: Measuring, color: str, width: int | None) -> list["Experiment"]:
+def _print(counted: _Counted, measuring: Measuring, color: str, width: int | None) -> list[Experiment]:
     """Tables of what was counted at once, then those of each experiment when it is done."""
-    from attnviz.cli.terminal import terminal
-    from attnviz.views.terminal.cost import how_measured, measured
-
-    screen, done = terminal(color, width), list["Experiment"]()
+    screen, done = terminal(color, width), list[Experiment]()
     for table in counted.tables():
         screen.print(table)
     if measuring.measure:

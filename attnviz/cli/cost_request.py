@@ -4,18 +4,19 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import typer
+from rich.console import Console
 
 from attnviz.cli import options
-from attnviz.cli.output import write_file
+from attnviz.costs.counts import Experiment, multi_head
+from attnviz.costs.dimensions import Size, size_of
+from attnviz.costs.measurement import measure
 from attnviz.errors import UsageError
-from attnviz.views.layouts import IMAGE_FORMATS
-
-if TYPE_CHECKING:
-    from attnviz.models.dimensions import Size
-    from attnviz.reference.costs import Experiment
+from attnviz.models.loading import Loading
+from attnviz.pipeline.files import write_file
+from attnviz.vocabulary import IMAGE_FORMATS, Kind
 
 LONGEST = 8192
 
@@ -64,11 +65,8 @@ class ModelName:
     revision: options.Revision = None
     offline: options.Offline = False
 
-    def size(self) -> "Size":
+    def size(self) -> Size:
         """How large its attention is."""
-        from attnviz.models.dimensions import size_of
-        from attnviz.models.loading import Loading
-
         return size_of(self.model, Loading(revision=self.revision, offline=self.offline))
 
 
@@ -89,16 +87,12 @@ class Shape:
         """Whether any of it was given."""
         return any(value is not None for value in asdict(self).values())
 
-    def size(self) -> "Size":
+    def size(self) -> Size:
         """How large a decoder of this shape is.
 
         Raises:
             UsageError: the numbers do not make a shape.
         """
-        from attnviz.attention import Kind
-        from attnviz.models.dimensions import Size
-        from attnviz.reference.costs import multi_head
-
         if self.d_model is None or self.heads is None or self.layers is None:
             raise UsageError("A shape takes --d-model, --heads and --layers: give all three.")
         try:
@@ -136,14 +130,10 @@ class Measuring:
         if self.output and self.picture_format not in IMAGE_FORMATS:
             raise UsageError(f"{self.output} names no picture: let it end in {', '.join(IMAGE_FORMATS)}.")
 
-    def experiments(self) -> Iterator["Experiment"]:
+    def experiments(self) -> Iterator[Experiment]:
         """The experiments, one by one; a terminal is told on standard error what is being measured."""
         if not self.measure:
             return
-        from rich.console import Console
-
-        from attnviz.analysis.measurement import measure
-
         status = Console(stderr=True).status("measuring")
         found = measure(self.longest or LONGEST, lambda doing: status.update(f"measuring {doing}"))
         while True:
@@ -153,7 +143,7 @@ class Measuring:
                 return
             yield experiment
 
-    def save(self, experiments: Sequence["Experiment"]) -> None:
+    def save(self, experiments: Sequence[Experiment]) -> None:
         """Writes the picture, if one is wanted.
 
         Raises:

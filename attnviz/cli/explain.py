@@ -2,26 +2,32 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from attnviz.cli import options
 from attnviz.cli.groups import grouped
-from attnviz.cli.numerics import start_numpy
+from attnviz.cli.outcomes import for_each_text
 from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.request import Input, ModelChoice
-from attnviz.cli.texts import for_each_text
+from attnviz.cli.terminal import terminal
 from attnviz.cli.toy import ToyChoice
 from attnviz.cli.what_if import Comparisons
 from attnviz.errors import TextError, UsageError
-
-if TYPE_CHECKING:
-    from attnviz.attention import Axes, Selection
-    from attnviz.models.base import Model
-    from attnviz.models.explaining import Place
-    from attnviz.models.reading import Reading
-    from attnviz.reference.lesson import Lesson
+from attnviz.lessons import Lesson
+from attnviz.lessons.data import lesson_json
+from attnviz.lessons.explaining import Place, explained
+from attnviz.lessons.toy import toy_lesson
+from attnviz.measures.links import telling
+from attnviz.models.base import Model
+from attnviz.models.reading import Reading
+from attnviz.pipeline.job import Job
+from attnviz.records import Axes, Selection, Word
+from attnviz.reference.scores import initial
+from attnviz.text import not_found, occurrences
+from attnviz.views.terminal.lesson import LessonSteps
+from attnviz.vocabulary import Kind
 
 _FORMATS = "text", "json"
 
@@ -52,10 +58,8 @@ class OneHead:
     head: _Number = None
 
     @property
-    def selection(self) -> "Selection":
+    def selection(self) -> Selection:
         """What may be chosen from."""
-        from attnviz.attention import Kind, Selection
-
         return Selection(
             kinds=(Kind(self.kind),) if self.kind else None,
             layers=None if self.layer is None else (self.layer,),
@@ -91,7 +95,6 @@ def explain(
     attnviz explain "The dog saw a cat" --model builtin/decoder --no-mask
     attnviz explain "Mary lost her keys" --format json | jq .arrays.weights
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    start_numpy()
     write = _to_pipe if form == "json" else _to_terminal(color, width)
     if toy.wanted:
         _check_toy(given, one)
@@ -100,17 +103,17 @@ def explain(
     if toy != ToyChoice():
         raise UsageError("--heads, --mask, --positions and --seed are only for --toy (a head is chosen with --head).")
 
-    say = Notes()
+    job, say = Job(model=model.model, loading=model.loading), Notes()
 
-    def explain_text(index: int, text: str) -> None:
+    def explain_text(text: str) -> None:
         if given.window:
             raise UsageError("One head is explained on one reading of the text: leave --window out, or use --truncate.")
-        for note in model.loaded.card.notes:
+        for note in job.loaded.card.notes:
             say(f"Note: {note}")
-        reading = model.loaded.read(given.passage(text))
+        reading = job.loaded.read(given.passage(text))
         for warning in reading.warnings:
             say(f"Note: {warning}.")
-        lesson, place = _of_model(model.loaded, reading, one, comparisons)
+        lesson, place = _of_model(job.loaded, reading, one, comparisons)
         head = {
             "text": reading.passage.text,
             "model": lesson.subject,
@@ -124,22 +127,17 @@ def explain(
         raise typer.Exit(1)
 
 
-_Writer = Callable[["Lesson", dict[str, Any]], None]
+_Writer = Callable[[Lesson, dict[str, Any]], None]
 
 
-def _to_pipe(lesson: "Lesson", head: dict[str, Any]) -> None:
-    from attnviz.views.data.lesson import lesson_json
-
+def _to_pipe(lesson: Lesson, head: dict[str, Any]) -> None:
     write_standard_output(lesson_json(lesson, head))
 
 
 def _to_terminal(color: str, width: int | None) -> _Writer:
-    from attnviz.cli.terminal import terminal
-    from attnviz.views.terminal.lesson import LessonSteps
-
     screen = terminal(color, width)
 
-    def write(lesson: "Lesson", head: dict[str, Any]) -> None:
+    def write(lesson: Lesson, head: dict[str, Any]) -> None:
         screen.print(LessonSteps(lesson, head))
 
     return write
@@ -157,10 +155,7 @@ def _check_toy(given: Input, one: OneHead) -> None:
         raise UsageError("--toy has neither layers nor kinds of attention: leave --layer and --kind out.")
 
 
-def _of_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> "Lesson":
-    from attnviz.reference.lesson.toy import toy_lesson
-    from attnviz.reference.scores import initial
-
+def _of_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> Lesson:
     made = toy.made(one.token, one.head or 0)
     depth, count = made.width // made.heads, len(made.names)
     drawn = {
@@ -171,26 +166,20 @@ def _of_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> "Lesson":
     return toy_lesson(made, comparisons.what_if([False] * count, drawn=drawn))
 
 
-def _of_model(model: "Model", reading: "Reading", one: OneHead, comparisons: Comparisons) -> tuple["Lesson", "Place"]:
-    from attnviz.models.explaining import explained
-
+def _of_model(model: Model, reading: Reading, one: OneHead, comparisons: Comparisons) -> tuple[Lesson, Place]:
     place, note = _chosen(model, reading, one)
     _, keys = reading.axes(place.kind)
     lesson = explained(model, reading, place, comparisons.what_if([token.special for token in keys]))
     return replace(lesson, notes=(*reading.warnings, *lesson.notes, *note)), place
 
 
-def _chosen(model: "Model", reading: "Reading", one: OneHead) -> tuple["Place", Sequence[str]]:
+def _chosen(model: Model, reading: Reading, one: OneHead) -> tuple[Place, Sequence[str]]:
     """The head and the query that were asked for, what was left open being what tells most; and what to say of it.
 
     Raises:
         UsageError: the model has no such kind, layer or head.
         TextError: no query is called so.
     """
-    from attnviz.analysis.links import telling
-    from attnviz.attention import Kind, Word
-    from attnviz.models.explaining import Place
-
     select = one.selection
     if select.kinds is None and Kind.CROSS in model.card.stacks:
         select = replace(select, kinds=(Kind.CROSS,))
@@ -209,14 +198,12 @@ def _chosen(model: "Model", reading: "Reading", one: OneHead) -> tuple["Place", 
     return Place(kind=axes.kind, layer=layer, head=head, query=query), note
 
 
-def _query(axes: "Axes", wanted: str) -> tuple[int, Sequence[str]]:
+def _query(axes: Axes, wanted: str) -> tuple[int, Sequence[str]]:
     """The index of a query by its word or position; what to say if there was more than one to choose from.
 
     Raises:
         TextError: none is called so.
     """
-    from attnviz.text import not_found, occurrences
-
     found = occurrences(axes.query_tokens, wanted)
     if not found:
         error = not_found(axes.query_tokens, wanted)

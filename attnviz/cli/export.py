@@ -1,25 +1,30 @@
 """`attnviz export`: attention saved as pictures or as data."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from attnviz.cli import options
-from attnviz.cli.artifacts import Maker
 from attnviz.cli.groups import grouped
-from attnviz.cli.outcomes import for_each_result
+from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, complain
-from attnviz.cli.request import Input, ModelChoice, Request, Wanted
+from attnviz.cli.progress import Tally
+from attnviz.cli.request import Input, ModelChoice, Wanted, job_of
 from attnviz.cli.sinks import OneFile, StandardOutput
-from attnviz.cli.texts import chunks
 from attnviz.errors import UsageError
-from attnviz.views.data.formats import FILES, Result
-from attnviz.views.layouts import IMAGE_FORMATS, Layout, Orientation
+from attnviz.formats.writing import FILES, Result
+from attnviz.pipeline.artifacts import Maker
+from attnviz.pipeline.batch import Batch, Making
+from attnviz.pipeline.outcomes import Outcome, Weights, outcomes
+from attnviz.pipeline.sources import STANDARD_INPUT, chunks
+from attnviz.text import visible
+from attnviz.vocabulary import IMAGE_FORMATS, Layout, Orientation
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # matplotlib, which data does without
     from attnviz.views.image.style import Style
 
 _FORMATS = (*IMAGE_FORMATS, *FILES)
@@ -53,7 +58,6 @@ _Log = Annotated[
 ]
 _Title = Annotated[str | None, typer.Option(help="A title of your own; '' for none.")]
 _Annotate = Annotated[bool, typer.Option("--annotate", help="Numbers in the cells, where there is room.")]
-_Jobs = Annotated[int, typer.Option(min=1, help="How many processes share the work, each with the whole model.")]
 _Force = Annotated[bool, typer.Option("--force", help="Do anew what is done already.")]
 
 
@@ -73,7 +77,6 @@ class Looks:
 
     def style(self) -> "Style":
         """The same, checked; imports matplotlib."""
-        from attnviz.text import visible
         from attnviz.views.image.style import DEFAULT_COLOURS, Style
 
         os.environ.pop("MPLBACKEND", None)  # no window is opened; a name that is unknown here would stop the import
@@ -93,7 +96,7 @@ class Sharing:
 
     HEADING: ClassVar = "Many texts, into a folder"
 
-    jobs: _Jobs = 1
+    jobs: options.Jobs = 1
     force: _Force = False
 
 
@@ -120,25 +123,39 @@ def export(
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     formats, sink = _destination(output, tuple(dict.fromkeys(forms or ())))
     drawn = set(formats) & set(IMAGE_FORMATS)
-    request = Request(given, model, wanted)
     maker = Maker(formats, Layout(looks.layout), wanted.token, looks.style() if drawn else None)
-    done = _export_one(request, maker, sink) if sink else _export_batch(request, maker, looks, sharing, output)
+    job = job_of(given, model, wanted)
+    if sink:
+        done = _export_one(outcomes(Weights(job), chunks(given.sources())), maker, sink)
+    else:
+        changed = _changed(given, model, wanted, looks) | {"format": formats}
+        file = None if given.file is None or str(given.file) == STANDARD_INPUT else str(given.file)
+        batch = Batch(Making(job, maker), changed, file, sharing.jobs, sharing.force)
+        with Tally(given, output) as tally:
+            batch.export(given.sources(), output, tally)
+        done = not tally.failed
     if not done:
         raise typer.Exit(1)
 
 
-def _export_batch(request: Request, maker: Maker, looks: Looks, sharing: Sharing, folder: Path) -> bool:
-    """Makes the files of all texts; whether no text failed."""
-    from attnviz.cli.batch.making import Making  # what a batch needs is not for `attnviz --help`
-    from attnviz.cli.batch.run import Batch
-    from attnviz.cli.batch.settings import Settings, chosen
-
-    given, model = request.given, request.model
-    settings = Settings(model, chosen(given, model, request.wanted, looks) | {"format": maker.formats})
-    return Batch(given, settings, Making(request, maker), sharing.jobs, anew=sharing.force).export(folder)
+_WITHOUT_EFFECT = "texts", "file", "offline"  # on the files of a text
 
 
-def _export_one(request: Request, maker: Maker, sink: OneFile) -> bool:
+def _changed(*groups: Any) -> dict[str, Any]:
+    """The options in these dataclasses that are not as they would be if left out, by name."""
+    return {
+        field.name: value
+        for group in groups
+        for field in fields(group)
+        if field.name not in _WITHOUT_EFFECT and (value := getattr(group, field.name)) != _default(field)
+    }
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _export_one(found: Iterable[Outcome[Result]], maker: Maker, sink: OneFile) -> bool:
     """Makes the one file that there is to be; whether no text failed."""
     note = Notes()
 
@@ -146,7 +163,7 @@ def _export_one(request: Request, maker: Maker, sink: OneFile) -> bool:
         for artifact in maker.artifacts(result, note):
             sink.add(artifact)
 
-    done = for_each_result(request, chunks(request.given.sources()), save)
+    done = for_each(found, save)
     sink.finish()
     return done
 

@@ -2,19 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from attnviz.cli import options
 from attnviz.cli.output import write_standard_output
+from attnviz.cli.terminal import terminal
 from attnviz.errors import ModelError
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from attnviz.models.base import Stack
-    from attnviz.models.catalogue import Entry
+from attnviz.models.base import Stack
+from attnviz.models.catalogue import Entry, catalogue
+from attnviz.text import visible
 
 _FORMATS = _TABLE, _JSON = "table", "json"
 
@@ -45,17 +45,13 @@ def models(
     if form == _JSON:
         write_standard_output((json.dumps([_fields(entry) for entry in found]) + "\n").encode())
     else:
-        from attnviz.cli.terminal import terminal
-
         terminal(color, width).print(_table(found))
     if failure:
         raise failure
 
 
-def _found() -> tuple[list["Entry"], ModelError | None]:
+def _found() -> tuple[list[Entry], ModelError | None]:
     """What there is, and what kept the rest from being listed."""
-    from attnviz.models.catalogue import catalogue
-
     found: list[Entry] = []
     try:
         found.extend(catalogue())
@@ -64,7 +60,7 @@ def _found() -> tuple[list["Entry"], ModelError | None]:
     return found, None
 
 
-def _fields(entry: "Entry") -> dict[str, object]:
+def _fields(entry: Entry) -> dict[str, object]:
     return {
         "name": entry.name,
         "purpose": entry.purpose,
@@ -76,18 +72,13 @@ def _fields(entry: "Entry") -> dict[str, object]:
     }
 
 
-def _of_stack(stack: "Stack") -> dict[str, object]:
+def _of_stack(stack: Stack) -> dict[str, object]:
     """How many layers and heads there are, and where these differ, how many each layer has."""
     differing = {"heads_by_layer": stack.counts} if stack.fewer else {}
     return {"layers": len(stack.layers), "heads": stack.heads, **differing}
 
 
-def _table(entries: Sequence["Entry"]) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    from attnviz.text import visible
-
+def _table(entries: Sequence[Entry]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("name", overflow="fold")
     for name in ("layers", "heads", "size"):

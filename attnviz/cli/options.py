@@ -21,7 +21,6 @@ _DEVICES = AUTO, "cpu", "cuda"
 _DTYPES = "float32", "bfloat16", "float16", AUTO
 _GROUPINGS = "token", "word", "sentence", "segment", "bins:N"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-MEMORY = 10**9
 
 
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
@@ -260,6 +259,7 @@ Transpose = Annotated[
         help="Draw keys down and queries across, so that columns sum to 1; data and --token stay as they are.",
     ),
 ]
+Jobs = Annotated[int, typer.Option(min=1, help="How many processes share the work, each with the whole model.")]
 Color = Annotated[str, typer.Option(parser=one_of(_COLORS), metavar=choices(_COLORS), help="Whether to use colour.")]
 Width = Annotated[int | None, typer.Option(min=20, help="Columns to use, if not the terminal's.")]
 Debug = Annotated[

@@ -2,23 +2,32 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import RenderableType
+from rich.text import Text
 
 from attnviz.cli import options
 from attnviz.cli.groups import grouped
-from attnviz.cli.outcomes import for_each_result
+from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import write_standard_output
-from attnviz.cli.request import Input, ModelChoice, Request, Wanted, rows_of, words_of
-from attnviz.cli.texts import chunks
-from attnviz.views.data.formats import STREAMS, Result
-from attnviz.views.layouts import Orientation
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from attnviz.attention import Attention, Link, Word
+from attnviz.cli.request import Input, ModelChoice, Wanted, job_of
+from attnviz.cli.terminal import terminal
+from attnviz.formats.writing import STREAMS, Result
+from attnviz.measures.habits import habits
+from attnviz.measures.links import strongest, telling
+from attnviz.measures.words import rows_of, words_of
+from attnviz.pipeline.outcomes import Weights, outcomes
+from attnviz.pipeline.sources import chunks
+from attnviz.records import Attention, Link, Word
+from attnviz.text import visible
+from attnviz.views.terminal.cells import shortened
+from attnviz.views.terminal.matrix import Matrix
+from attnviz.views.terminal.overview import Overview
+from attnviz.views.terminal.titles import axes_title, head_title, links_in_words, summary, word_title
+from attnviz.views.terminal.word import WordInHeads
+from attnviz.vocabulary import Orientation
 
 _TABLE = "table"
 _FORMATS = (_TABLE, *STREAMS)
@@ -55,14 +64,14 @@ def show(
     attnviz show "Mary lost her keys" --token her
     attnviz show --file lines.txt --format json | jq '.attention[0].key_tokens'
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    request = Request(given, model, wanted)
     if form == _TABLE:
         named = bool(wanted.layer and wanted.head)
         tables = _Tables(every or named, wanted.token, top, Orientation(transpose))
         write = _to_terminal(tables, color, width, headed=not given.single)
     else:
         write = _to_pipe(form, wanted.token)
-    if not for_each_result(request, chunks(given.sources()), write):
+    task = Weights(job_of(given, model, wanted))
+    if not for_each(outcomes(task, chunks(given.sources())), write):
         raise typer.Exit(1)
 
 
@@ -80,12 +89,6 @@ def _to_pipe(form: str, token: str | None) -> _Writer:
 
 def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: bool) -> _Writer:
     """Tables, under the text itself where there may be several, and under what the model wrote."""
-    from rich.text import Text
-
-    from attnviz.cli.terminal import terminal
-    from attnviz.text import visible
-    from attnviz.views.terminal.cells import shortened
-
     screen = terminal(colour, width)
 
     def write(result: Result) -> None:
@@ -115,10 +118,8 @@ class _Tables:
     top: int
     orientation: Orientation
 
-    def of(self, found: Sequence["Attention"]) -> Iterator["RenderableType"]:
+    def of(self, found: Sequence[Attention]) -> Iterator[RenderableType]:
         """For each kind what ran, then one word in all heads, or all heads at a glance and the weights of some."""
-        from attnviz.views.terminal.titles import summary
-
         tables = (
             [(attention, self._words(attention, words)) for attention, words in words_of(found, self.token)]
             if self.token
@@ -129,19 +130,14 @@ class _Tables:
             yield from shown
             yield ""
 
-    def _words(self, attention: "Attention", words: Sequence["Word"]) -> Iterator["RenderableType"]:
-        from attnviz.views.terminal.titles import word_title
-        from attnviz.views.terminal.word import WordInHeads
+    def _words(self, attention: Attention, words: Sequence[Word]) -> Iterator[RenderableType]:
 
         for word in words:
             yield ""
             yield word_title(word, attention)
             yield WordInHeads(attention, word, self.top)
 
-    def _heads(self, attention: "Attention") -> Iterator["RenderableType"]:
-        from attnviz.analysis.links import telling
-        from attnviz.analysis.places import habits
-        from attnviz.views.terminal.overview import Overview
+    def _heads(self, attention: Attention) -> Iterator[RenderableType]:
 
         several = len(attention.layers) * len(attention.heads) > 1
         link = telling(attention) if several else None
@@ -158,12 +154,8 @@ class _Tables:
         else:
             yield from self._weights(attention.select(attention.layers[:1], attention.heads[:1]), None)
 
-    def _weights(self, attention: "Attention", reason: "Link | None") -> Iterator["RenderableType"]:
+    def _weights(self, attention: Attention, reason: Link | None) -> Iterator[RenderableType]:
         """The weights of a record's one head, and its strongest links."""
-        from attnviz.analysis.links import strongest
-        from attnviz.views.terminal.matrix import Matrix
-        from attnviz.views.terminal.titles import axes_title, head_title, links_in_words
-
         yield ""
         yield head_title(attention.layers[0], attention.heads[0], reason)
         yield axes_title(attention, self.orientation)

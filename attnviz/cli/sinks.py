@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from attnviz.cli.artifacts import Artifact
-from attnviz.cli.output import write_file, write_standard_output
+from attnviz.cli.output import write_standard_output
 from attnviz.errors import InputError, UsageError
+from attnviz.pipeline.artifacts import Artifact
+from attnviz.pipeline.files import write_file
 
 _TEXT_FORMATS = "json", "csv", "svg"
 

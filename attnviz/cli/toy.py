@@ -3,15 +3,15 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
+import numpy as np
 import typer
 
 from attnviz.cli import options
 from attnviz.errors import InputError, UsageError
-
-if TYPE_CHECKING:
-    from attnviz.reference.lesson.toy import Toy
+from attnviz.lessons.toy import NAMES, VECTORS, Toy
+from attnviz.text import visible
 
 MASKS = "none", "causal", "window", "prefix"
 POSITIONS = "none", "sinusoidal", "rotary", "alibi"
@@ -45,15 +45,13 @@ class ToyChoice:
         """Whether a toy was asked for."""
         return self.toy or self.vectors is not None
 
-    def made(self, token: str | None, head: int) -> "Toy":
+    def made(self, token: str | None, head: int) -> Toy:
         """The toy, one head of it, and one of its vectors, by name or number, as the one that asks.
 
         Raises:
             UsageError: there is no such vector, or the heads do not fit the width.
             InputError: the file cannot be read as vectors.
         """
-        from attnviz.reference.lesson.toy import NAMES, VECTORS, Toy
-
         names, vectors = read_vectors(self.vectors) if self.vectors else (NAMES, VECTORS)
         return Toy(
             vectors=vectors,
@@ -83,10 +81,6 @@ def read_vectors(path: Path) -> tuple[tuple[str, ...], Any]:
     Raises:
         InputError: it cannot be read, holds no numbers, or rows of several lengths.
     """
-    import numpy as np
-
-    from attnviz.text import visible
-
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             rows = [row for row in csv.reader(lines) if any(cell.strip() for cell in row)]

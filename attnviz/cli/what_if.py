@@ -1,16 +1,15 @@
 """What `attnviz explain` compares a head with."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from random import Random
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from attnviz.cli import options
 from attnviz.errors import UsageError
+from attnviz.lessons import WhatIf
 from attnviz.reference.scores import SCORES
-
-if TYPE_CHECKING:
-    from attnviz.reference.lesson import WhatIf
 
 _SHUFFLED = 1  # the seed of the other order
 
@@ -47,10 +46,8 @@ class Comparisons:
             options.one_of(SCORES)(name)
         return names
 
-    def what_if(self, special: list[bool], **drawn: Any) -> "WhatIf":
+    def what_if(self, special: list[bool], **drawn: Any) -> WhatIf:
         """All of it, for tokens some of which are special and stay where they are."""
-        from attnviz.reference.lesson import WhatIf
-
         return WhatIf(
             scores=self.score_names(),
             no_scale=self.no_scale,
@@ -68,8 +65,6 @@ def _shuffled(special: list[bool]) -> tuple[int, ...]:
     Raises:
         UsageError: there are no two that can change places.
     """
-    from random import Random
-
     places = [index for index, stays in enumerate(special) if not stays]
     if len(places) < 2:
         raise UsageError("--permute needs two tokens that can change places: give a longer text.")

@@ -5,15 +5,16 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from attnviz.attention import Attention, Axes, Engine, Kind, Selection
-from attnviz.models.base import ALL, Each, Model, Wanted
+from attnviz.measures.reducers import Make, Result
+from attnviz.models.base import Each, Model, Wanted
 from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.hub import weight_files
 from attnviz.models.loading import Loading
 from attnviz.models.reading import Passage, Reading
+from attnviz.records import Axes, Selection
 from attnviz.reference.trace import Trace
-from attnviz.text import By, Grouping
+from attnviz.vocabulary import Engine, Kind
 
 MUCH_WORK = 2e11
 """From how many parameters times tokens on transformers is faster, though it must be imported and loaded first.
@@ -64,11 +65,9 @@ class Automatic(Model):
         writes = passage.generate and self._reference.kind is Kind.DECODER
         return (self._transformers if writes else self._reference).read(passage)
 
-    def weights_of(
-        self, readings: Sequence[Reading], select: Selection = ALL, by: Grouping = By.TOKEN
-    ) -> list[list[Attention]]:
-        """See `Model.weights_of`."""
-        return self._runner(readings).weights_of(readings, select, by)
+    def reduce(self, readings: Sequence[Reading], select: Selection, make: Make[Result]) -> list[list[Result]]:
+        """See `Model.reduce`."""
+        return self._runner(readings).reduce(readings, select, make)
 
     def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
         """See `Model.run`."""

@@ -3,14 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from attnviz.attention import Attention, Axes, Engine, Kind, LayerGroup, Selection, ranges
 from attnviz.errors import UsageError
-from attnviz.folds import Block, Collect, Group
+from attnviz.measures.reducers import Block, Make, OfRows, Reducer, Result, keep
 from attnviz.models.reading import Passage, Reading, Window
+from attnviz.records import Attention, Axes, LayerGroup, Selection, ranges
 from attnviz.reference.trace import Trace
-from attnviz.text import By, Grouping, grouped
+from attnviz.text import By, Grouping
+from attnviz.vocabulary import Engine, Kind
 
 ALL = Selection()
 
@@ -209,24 +211,43 @@ class Model(ABC):
         self, readings: Sequence[Reading], select: Selection = ALL, by: Grouping = By.TOKEN
     ) -> list[list[Attention]]:
         """The same for several readings of one `size`, which are run together."""
-        folds = [self._folds(reading, select, by) for reading in readings]
+        select.check(by)
+        return self.reduce(readings, select, partial(keep, by=by))
+
+    def reduce(self, readings: Sequence[Reading], select: Selection, make: Make[Result]) -> list[list[Result]]:
+        """Run readings of one `size` together, and return for each what the reducers of its records come to.
+
+        Raises:
+            UsageError: the model has no such layer, head or kind.
+            TextError: the text has none of the rows.
+        """
+        reducers = [self._reducers(reading, select, make) for reading in readings]
         parts = [(text, part) for text, reading in enumerate(readings) for part in reading.parts]
         at_once = max(self.tokens_at_once // max(len(parts[0][1].reading.ids), 1), 1)
         for first in range(0, len(parts), at_once):
-            self._fold(parts[first : first + at_once], select, folds)
-        return [[fold.result() for fold in dict.fromkeys(own.values())] for own in folds]
+            self._feed(parts[first : first + at_once], select, reducers)
+        return [[reducer.result() for reducer in dict.fromkeys(own.values())] for own in reducers]
 
-    def _fold(
-        self, parts: Sequence[tuple[int, Window]], select: Selection, folds: Sequence[Mapping[Where, Collect | Group]]
+    def _reducers(self, reading: Reading, select: Selection, make: Make[Result]) -> dict[Where, Reducer[Result]]:
+        """Make a reducer for each record, and return it for each of the layers that the record is to hold."""
+        reducers: dict[Where, Reducer[Result]] = {}
+        for axes in self.axes(reading, select):
+            reducer = make(axes)
+            if select.rows is not None:
+                reducer = OfRows(reducer, select.rows_of(reading.axes(axes.kind)[0]))
+            reducers |= {(axes.kind, layer): reducer for layer in axes.layers}
+        return reducers
+
+    def _feed(
+        self, parts: Sequence[tuple[int, Window]], select: Selection, reducers: Sequence[Mapping[Where, Reducer[Any]]]
     ) -> None:
-        """Runs parts of readings, whose numbers are given, and folds what comes of them."""
+        """Run parts of readings, whose numbers are given, and let the reducers consume the blocks."""
 
         def update(block: Block) -> None:
             text, part = parts[block.text]
-            if (
-                fold := folds[text].get((block.kind, block.layer))
-            ) is not None:  # a text has none where it lacks the rows
-                fold.update(part.placed(block, text))
+            reducer = reducers[text].get((block.kind, block.layer))
+            if reducer is not None:  # a text has none where it lacks the rows
+                reducer.update(part.placed(block, text))
 
         wanted = select if parts[0][1].own is None else replace(select, rows=None)  # rows are counted in the whole
         self.run([part.reading for _, part in parts], wanted, update)
@@ -311,17 +332,3 @@ class Model(ABC):
                 *(reading.target.notes if reading.target else ()),
             ),
         )
-
-    def _folds(self, reading: Reading, select: Selection, by: Grouping) -> dict[Where, Collect | Group]:
-        """For each layer the fold of its record: it keeps every weight of the wanted rows, or those between groups."""
-        select.check(by)
-        folds: dict[Where, Collect | Group] = {}
-        for axes in self.axes(reading, select):
-            if by is By.TOKEN:
-                rows = None if select.rows is None else select.rows_of(reading.axes(axes.kind)[0])
-                fold: Collect | Group = Collect(axes, rows)
-            else:
-                queries, keys = (grouped(tokens, by) for tokens in (axes.query_tokens, axes.key_tokens))
-                fold = Group(axes, queries, keys)
-            folds |= {(axes.kind, layer): fold for layer in axes.layers}
-        return folds

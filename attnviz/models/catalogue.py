@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnviz.attention import Engine, Kind
 from attnviz.errors import ModelError
 from attnviz.models import builtin, hub
 from attnviz.models.base import Card, Stack
 from attnviz.models.checkpoint.recognition import recognized
 from attnviz.models.configuration import UnsupportedError, configuration, heads_by_layer
 from attnviz.models.registry import MINILM, minilm
+from attnviz.vocabulary import Engine, Kind
 
 _MOST = 10_000  # layers or heads; a config that says more is damaged
 _LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from attnviz.attention import Engine
+from attnviz.vocabulary import Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

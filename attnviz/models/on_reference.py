@@ -8,15 +8,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from attnviz.attention import Kind, Selection
-from attnviz.folds import Block, stretches
+from attnviz.measures.reducers import Block, stretches
 from attnviz.models.base import Each, Model, Wanted
 from attnviz.models.reading import Reading, rows_among
+from attnviz.records import Selection
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
 from attnviz.reference.tracing import Notes, traced
 from attnviz.reference.transformer import Config, Positions, WatchLayers, show_layer, transformer, unwatched
+from attnviz.vocabulary import Kind
 
 
 class ReferenceModel(Model):

@@ -7,10 +7,11 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.attention import Kind, Selection
 from attnviz.errors import UsageError
-from attnviz.folds import Block
+from attnviz.measures.reducers import Block
+from attnviz.records import Selection
 from attnviz.text import Token, predicting
+from attnviz.vocabulary import Kind
 
 
 class Overlong(Enum):

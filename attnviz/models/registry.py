@@ -3,12 +3,12 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from attnviz.attention import Engine
 from attnviz.errors import ModelError, UsageError
 from attnviz.models import builtin
 from attnviz.models.base import Model
 from attnviz.models.loading import DEFAULT, Loading
 from attnviz.text import visible
+from attnviz.vocabulary import Engine
 
 ALIASES = {"builtin": "builtin/encoder"}
 MINILM = "minilm"

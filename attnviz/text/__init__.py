@@ -5,7 +5,7 @@ from attnviz.text.boundaries import Span, covering, sentence_spans, word_spans
 from attnviz.text.groups import Bins, By, Grouping, Groups, grouped, grouping
 from attnviz.text.safety import checked, visible
 from attnviz.text.search import Occurrence, find, not_found, occurrences, rows_named, unnamed
-from attnviz.text.tokens import Segment, Token, predicting, special_token
+from attnviz.text.tokens import Segment, Token, predicting, special_token, tokens_named
 
 __all__ = [
     "Bins",
@@ -28,6 +28,7 @@ __all__ = [
     "sentence_spans",
     "spans_of_pieces",
     "special_token",
+    "tokens_named",
     "unnamed",
     "visible",
     "word_spans",

@@ -95,3 +95,12 @@ def predicting(tokens: Sequence[Token], since: int = 0) -> tuple[Token, ...]:
 def special_token(text: str, position: int) -> Token:
     """A token that stands for nothing in the input, such as `[CLS]`."""
     return Token(visible(text), position, special=True)
+
+
+def tokens_named(names: Sequence[str], segment: int = 0) -> tuple[Token, ...]:
+    """Return tokens of these names, as they would be of a text in which they stand with blanks between."""
+    text, start, tokens = Segment(" ".join(names), segment), 0, list[Token]()
+    for position, name in enumerate(names):
+        tokens.append(text.token((start, start + len(name)), position))
+        start += len(name) + 1
+    return tuple(tokens)

@@ -1,6 +1,7 @@
 """How a weight and the number of a layer or head are written, in tables and pictures alike."""
 
-from attnviz.attention import AVERAGE, Attention
+from attnviz.records import Attention
+from attnviz.vocabulary import AVERAGE
 
 _PREFIXES = "", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q"
 

@@ -20,7 +20,9 @@ from typing import Any
 import pytest
 
 import attnviz
-from attnviz.attention import Attention
+from attnviz.cli.app import main
+from attnviz.cli.environment import Environment
+from attnviz.records import Attention
 
 COMMAND = (sys.executable, "-m", "attnviz")
 _PATIENCE = 600  # seconds after which a command hangs for good
@@ -84,6 +86,21 @@ def run() -> Run:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def run_here() -> Run:
+    """Runs `attnviz` in this process, its streams being bytes in memory."""
+
+    def run_here(*args: str | Path, stdin: bytes = b"", **env: str | None) -> Ran:
+        given = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)), "utf-8")
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
+        code = main(list(map(str, args)), Environment(given, out, err, surroundings(env)))
+        for stream in (out, err):
+            stream.flush()
+        return Ran(code, out.buffer.getvalue(), err.buffer.getvalue())
+
+    return run_here
 
 
 @pytest.fixture

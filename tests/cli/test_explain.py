@@ -14,7 +14,7 @@ from rich.cells import cell_len
 
 import attnviz
 from attnviz.cli import toy
-from attnviz.reference.lesson.toy import MASKS, POSITIONS
+from attnviz.lessons.toy import MASKS, POSITIONS
 
 Run = Callable[..., Any]
 

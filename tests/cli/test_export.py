@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from attnviz.attention import Attention
+from attnviz.records import Attention
 
 TEXT = "the cat sat"
 Run = Callable[..., Any]

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from attnviz.attention import Attention
-from attnviz.cli.artifacts import Maker
-from attnviz.cli.batch.making import Making, Portion, Said
-from attnviz.cli.outcomes import Notice, outcomes
-from attnviz.cli.request import Input, ModelChoice, Request, Wanted
-from attnviz.cli.texts import Source
+from attnviz.models.base import Model
+from attnviz.pipeline.artifacts import Maker
+from attnviz.pipeline.batch import Making
+from attnviz.pipeline.job import Job
+from attnviz.pipeline.outcomes import Note, Weights, outcomes
+from attnviz.pipeline.sources import Source
+from attnviz.records import Attention
 from attnviz.text import Bins, grouped
-from attnviz.views.layouts import Layout
+from attnviz.vocabulary import Layout
 from tests.cli.conftest import Run
 
 SENTENCE = "The animal didn't cross the street because it was too tired"
@@ -97,11 +98,11 @@ class TestMemory:
         assert re.search(r"24 heads for (\d+) queries and \1 keys would take [\d.]+ MB.*--memory allows 7 MB", ran.err)
 
     def test_it_is_said_before_anything_is_computed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Request, "weights", lambda self, readings, by: pytest.fail("computed before it was said"))
-        request, source = Request(Input(), ModelChoice(), Wanted(memory=7_000_000)), Source(LONG[:1500].encode())
-        assert isinstance(next(outcomes(request, [[source]])), Notice)
-        making = Making(request, Maker(("npz",), Layout.GRID, None, None))
-        assert isinstance(next(making(Portion([source], frozenset({0})))), Said)
+        monkeypatch.setattr(Model, "weights_of", lambda *given: pytest.fail("computed before it was said"))
+        job, source = Job(memory=7_000_000), Source(LONG[:1500].encode())
+        assert isinstance(next(outcomes(Weights(job), [[source]])).found, Note)
+        making = Making(job, Maker(("npz",), Layout.GRID, None, None))
+        assert isinstance(next(making([source])).found, Note)
 
     @pytest.mark.parametrize("asked", [["--by", "token"], ["--rows", "0-400"], ["--by", "bins:300"]])
     def test_what_was_asked_for_and_does_not_fit_is_refused(self, run: Run, asked: list[str]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from attnviz.attention import Attention
+from attnviz.records import Attention
 
 TEXT = "The animal didn't cross the street, because it was too tired."
 COLUMNS = "text_index,kind,layer,head,query,query_token,key,key_token,weight"

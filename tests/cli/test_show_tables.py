@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from attnviz.attention import Attention
+from attnviz.records import Attention
 
 TEXT = "The animal didn't cross the street because it was too tired"
 ONE_HEAD = "--layer", "1", "--head", "2"

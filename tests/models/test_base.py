@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from attnviz.attention import Kind, Selection
 from attnviz.errors import UsageError
-from attnviz.folds import Block
+from attnviz.measures.reducers import Block
 from attnviz.models.base import Card, Each, Model, Stack
 from attnviz.models.reading import Passage, Reading
+from attnviz.records import Selection
 from attnviz.text import By, Segment, Token, special_token
+from attnviz.vocabulary import Kind
 
 HEADS = 3
 

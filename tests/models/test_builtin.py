@@ -8,17 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import attnviz
-from attnviz.attention import Attention, Kind, Selection
 from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models import builtin
-from attnviz.models.builtin import BuiltinEncoder
+from attnviz.models.builtin.encoder import BuiltinEncoder
 from attnviz.models.reading import Passage
+from attnviz.records import Attention, Selection
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import transformer
 from attnviz.text import visible
 from attnviz.training.corpus import Split, examples
 from attnviz.training.encoder.card import findings
 from attnviz.training.encoder.evaluation import evaluate
+from attnviz.vocabulary import Kind
 
 FOLDER = builtin.folders()["builtin/encoder"]
 SENTENCE = "The animal didn't cross the street because it was too {}"

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import attnviz
-from attnviz.attention import Kind, Selection
 from attnviz.errors import TextError, UsageError
 from attnviz.models import builtin
 from attnviz.models.builtin.decoder import BuiltinDecoder
 from attnviz.models.builtin.writing import greedy
 from attnviz.models.reading import Passage
+from attnviz.records import Selection
 from attnviz.reference.transformer import transformer
 from attnviz.text import visible
 from attnviz.training.corpus import Split, examples
@@ -23,6 +23,7 @@ from attnviz.training.corpus.lexicon import lexicon
 from attnviz.training.decoder import EVALUATED_TEXTS
 from attnviz.training.decoder.card import findings
 from attnviz.training.decoder.evaluation import evaluate
+from attnviz.vocabulary import Kind
 
 FOLDER = builtin.folders()["builtin/decoder"]
 MODEL = BuiltinDecoder(FOLDER)

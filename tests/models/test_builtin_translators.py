@@ -6,14 +6,15 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from attnviz.attention import Attention, Kind, Selection
 from attnviz.errors import TextError, UsageError
 from attnviz.models import builtin
 from attnviz.models.builtin.encoder_decoder import END, START, EncoderDecoder
 from attnviz.models.reading import Passage
+from attnviz.records import Attention, Selection
 from attnviz.reference.parameters import Parameters
 from attnviz.training.corpus import Split
 from attnviz.training.corpus.french import Pair, pairs
+from attnviz.vocabulary import Kind
 
 NAMES = ("translator", "bahdanau")
 MEASURED = 150  # held-out pairs; the card has more

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from attnviz.attention import Engine, Kind
 from attnviz.errors import ModelError
 from attnviz.models import registry
 from attnviz.models.base import Stack
 from attnviz.models.catalogue import Entry, catalogue
+from attnviz.vocabulary import Engine, Kind
 
 SIZES = {"num_hidden_layers": 3, "num_attention_heads": 5}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

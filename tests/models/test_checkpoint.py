@@ -15,16 +15,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
-from attnviz.attention import Attention, Engine, Kind, Selection
 from attnviz.errors import ModelError, RecordError, TextError, UsageError
+from attnviz.lessons import WhatIf
+from attnviz.lessons.explaining import Place, explained
 from attnviz.models.checkpoint.families import FAMILIES
 from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.models.configuration import UnsupportedError
-from attnviz.models.explaining import Place, explained
 from attnviz.models.reading import Passage
+from attnviz.records import Attention, Selection
 from attnviz.reference import heads
-from attnviz.reference.lesson import WhatIf
 from attnviz.reference.parameters import Parameters
+from attnviz.vocabulary import Engine, Kind
 
 LAYERS, HEADS, DEPTH, INNER, POSITIONS = 3, 5, 6, 37, 41
 WORDS = ["the", "animal", "didn't", "cross", "street", "because", "it", "was", "too", "tired", "a", "dog", "saw", "cat"]

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import attnviz
-from attnviz.attention import Attention, Kind, Selection
 from attnviz.errors import TextError, UsageError
 from attnviz.models.base import Card, Model, Stack
 from attnviz.models.lengths import cut, fitted
 from attnviz.models.reading import Overlong, Passage, Reading, Windows
+from attnviz.records import Attention, Selection
 from attnviz.text import Bins, Segment, Token, special_token
+from attnviz.vocabulary import Kind
 
 WORDS = ["the", "big", "old", "dog", "saw", "a", "small", "cat", "near", "her", "house", "when", "it", "was", "late"]
 

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 import attnviz
-from attnviz.attention import Attention, Engine, Kind, Selection
 from attnviz.errors import ModelError, UsageError
-from attnviz.folds import Block
+from attnviz.measures.reducers import Block
 from attnviz.models import automatic, registry
 from attnviz.models.automatic import Automatic
 from attnviz.models.base import Each, Model
 from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.models.reading import Passage, Reading
+from attnviz.records import Attention, Selection
 from attnviz.text import By
+from attnviz.vocabulary import Engine, Kind
 
 
 class Elsewhere(Model):

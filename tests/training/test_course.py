@@ -30,7 +30,7 @@ def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_course_writes_a_model_that_can_be_loaded(name: str, tmp_path: Path) -> None:
     course, folder = COURSES[name], tmp_path / name
     train_into(folder, course, replace(course.recipe, steps=1), Progress(disable=True))
-    model = builtin.MODELS[name](folder)
+    model = builtin.load(folder)
     assert model.card.name == f"builtin/{name}"
     for attention in model.attend("The dog saw the red car", **({"target": "Le chien"} if name in TRANSLATORS else {})):
         assert attention.weights.size

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from rich.progress import Progress
 
-from attnviz.attention import Attention, Kind
-from attnviz.models.builtin import BuiltinEncoder, folders
+from attnviz.models.builtin import folders
+from attnviz.models.builtin.encoder import BuiltinEncoder
+from attnviz.records import Attention
 from attnviz.reference.parameters import Parameters
 from attnviz.text import Segment, special_token
 from attnviz.training.corpus import Example, Link, Relation, Split, examples
@@ -15,6 +16,7 @@ from attnviz.training.encoder.objectives import naming_scores
 from attnviz.training.encoder.roles import RoleTally
 from attnviz.training.fitting import Recipe
 from attnviz.training.tokenizer import CLS, MASK, PAD, SEP, SPECIAL, learn_tokenizer
+from attnviz.vocabulary import Kind
 
 TOKENIZER = BuiltinEncoder(folders()["builtin/encoder"]).tokenizer
 

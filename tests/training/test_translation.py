@@ -6,10 +6,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from rich.progress import Progress
 from tokenizers import Tokenizer
 
-from attnviz.attention import Attention, Kind
 from attnviz.models import builtin
 from attnviz.models.builtin.encoder_decoder import END, START
 from attnviz.models.reading import Passage
+from attnviz.records import Attention
 from attnviz.reference.parameters import Parameters
 from attnviz.text import Segment, special_token
 from attnviz.training.corpus import Split
@@ -21,6 +21,7 @@ from attnviz.training.translation.batches import IGNORED, alike, batches, encode
 from attnviz.training.translation.evaluation import translated
 from attnviz.training.translation.learning import Design
 from attnviz.training.translation.roles import CONTENT, FUNCTION, READ, RoleTally
+from attnviz.vocabulary import Kind
 
 DESIGNS = pytest.mark.parametrize("design", [transformer.DESIGN, recurrent.DESIGN], ids=["transformer", "recurrent"])
 CAR = Pair(

@@ -10,12 +10,12 @@ from matplotlib.image import BboxImage
 from matplotlib.text import Text
 from PIL import Image
 
-from attnviz.attention import Attention, Kind
 from attnviz.errors import UsageError
+from attnviz.records import Attention
 from attnviz.text import Bins, Token, special_token
 from attnviz.views.image.pictures import LAYOUTS, render, token_picture
 from attnviz.views.image.style import Style
-from attnviz.views.layouts import IMAGE_FORMATS, Layout, Orientation
+from attnviz.vocabulary import IMAGE_FORMATS, Kind, Layout, Orientation
 
 LAYERS, HEADS, QUERIES, KEYS = 2, 3, 5, 7
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from attnviz.views.layouts import Orientation
+from attnviz.vocabulary import Orientation
 
 LAYERS, HEADS, QUERIES, KEYS = 2, 3, 5, 7
 

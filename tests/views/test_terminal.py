@@ -9,15 +9,15 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from attnviz.attention import AVERAGE, Attention, Engine, Kind, Link, Place, Word
+from attnviz.records import Attention, Link, Word
 from attnviz.text import By, Token
-from attnviz.views.layouts import Orientation
 from attnviz.views.names import decimals
 from attnviz.views.terminal.cells import shortened
 from attnviz.views.terminal.matrix import Matrix
 from attnviz.views.terminal.overview import Overview
 from attnviz.views.terminal.titles import axes_title, head_title, links_in_words, summary, word_title
 from attnviz.views.terminal.word import WordInHeads
+from attnviz.vocabulary import AVERAGE, Engine, Kind, Orientation, Place
 
 WIDTHS = 20, 30, 60, 80, 200
 SENTENCE = [

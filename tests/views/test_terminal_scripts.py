@@ -12,15 +12,15 @@ import regex
 from rich.console import Console
 from rich.text import Text
 
-from attnviz.attention import Attention, Kind, Link, Word
+from attnviz.records import Attention, Link, Word
 from attnviz.text import Token
 from attnviz.text.graphemes import graphemes, letters
-from attnviz.views.layouts import Orientation
 from attnviz.views.terminal.cells import shortened, widest
 from attnviz.views.terminal.columns import KeptColumns
 from attnviz.views.terminal.matrix import Matrix
 from attnviz.views.terminal.titles import links_in_words, word_title
 from attnviz.views.terminal.word import WordInHeads
+from attnviz.vocabulary import Kind, Orientation
 
 FARMER, FAMILY = "👩🏽\u200d🌾", "👨\u200d👩\u200d👧"
 TOKENS = {

@@ -5,16 +5,17 @@ from functools import partial
 
 import numpy as np
 
-from attnviz.attention import Kind, Selection
 from attnviz.models.base import Each
 from attnviz.models.builtin.encoder_decoder import EncoderDecoder, targets_of
 from attnviz.models.on_reference import ids_of, watching
 from attnviz.models.reading import Reading
+from attnviz.records import Selection
 from attnviz.reference import recurrent
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Note, Trace, silent
 from attnviz.reference.transformer import WatchLayers, unwatched
+from attnviz.vocabulary import Kind
 
 
 class RecurrentNetwork:

@@ -8,22 +8,27 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from attnviz.attention import Kind
 from attnviz.models.base import Card, Stack
 from attnviz.reference.arrays import Array
 from attnviz.reference.transformer import Config, Positions
+from attnviz.vocabulary import Kind
 
 FOLDER = Path(__file__).parent.parent / "data"
 WEIGHTS, TOKENIZER, CARD = "model.safetensors", "tokenizer.json", "card.json"
 
 
-NAMES = "encoder", "decoder", "translator", "bahdanau"
-"""What the folders are called, the simplest model first."""
+MODELS = {
+    "encoder": "BuiltinEncoder",
+    "decoder": "BuiltinDecoder",
+    "translator": "BuiltinTranslator",
+    "bahdanau": "BuiltinBahdanau",
+}
+"""The folders, the simplest model first, and the class that runs each, in the module of the same name."""
 
 
 def folders() -> dict[str, Path]:
     """Where each built-in model's files are, by its name."""
-    return {f"builtin/{name}": FOLDER / name for name in NAMES if (FOLDER / name / CARD).exists()}
+    return {f"builtin/{name}": FOLDER / name for name in MODELS if (FOLDER / name / CARD).exists()}
 
 
 def read_card(folder: Path) -> Card:

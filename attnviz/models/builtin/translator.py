@@ -8,12 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from attnviz.attention import Kind, Selection
 from attnviz.models.base import Each
 from attnviz.models.builtin.encoder_decoder import EncoderDecoder, targets_of
 from attnviz.models.builtin.folder import read_shape
 from attnviz.models.on_reference import bare, ids_of, watching
 from attnviz.models.reading import Reading
+from attnviz.records import Selection
 from attnviz.reference.arrays import Array
 from attnviz.reference.layers import linear
 from attnviz.reference.masks import Mask, padding
@@ -21,6 +21,7 @@ from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Note, Trace, silent
 from attnviz.reference.tracing import Notes, traced
 from attnviz.reference.transformer import Config, WatchLayers, transformer, unwatched
+from attnviz.vocabulary import Kind
 
 
 @dataclass(frozen=True, slots=True)

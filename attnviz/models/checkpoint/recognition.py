@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnviz.attention import Kind
 from attnviz.errors import ModelError
 from attnviz.models.adapters import ADAPTER
 from attnviz.models.base import Card, Stack
@@ -15,6 +14,7 @@ from attnviz.models.checkpoint.understanding import Watched, check_understood
 from attnviz.models.configuration import CONFIG, UnsupportedError, configuration
 from attnviz.reference.layers import ACTIVATIONS
 from attnviz.reference.transformer import Config
+from attnviz.vocabulary import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import Module
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from attnviz.folds import stretches
+from attnviz.measures.reducers import stretches
 from attnviz.models.pretrained.masks import LazyMask, mask_rows, seen_by, widened
 from attnviz.models.pretrained.passes import in_few_passes
 from attnviz.models.pretrained.places import Piece

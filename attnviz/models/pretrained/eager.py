@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import Module
 from transformers import PreTrainedModel
 
-from attnviz.attention import Kind
 from attnviz.models.pretrained.attending import rows_at_once
 from attnviz.models.pretrained.places import (
     Call,
@@ -24,6 +23,7 @@ from attnviz.models.pretrained.places import (
     in_turn,
     unlike_shorter,
 )
+from attnviz.vocabulary import Kind
 
 OUTPUTS = {"encoder_attentions": Kind.ENCODER, "decoder_attentions": Kind.DECODER, "cross_attentions": Kind.CROSS}
 """What encoder-decoders call their weights."""

@@ -8,9 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from attnviz.attention import Engine, Kind, Selection
 from attnviz.errors import ModelError, TextError
-from attnviz.folds import Block
+from attnviz.measures.reducers import Block
 from attnviz.models.base import Card, Each, Model
 from attnviz.models.lengths import fitted
 from attnviz.models.loading import Loading
@@ -27,8 +26,10 @@ from attnviz.models.pretrained.towers import told_what_it_reads
 from attnviz.models.pretrained.tracing import traced
 from attnviz.models.pretrained.writing import Writer, written_tokens
 from attnviz.models.reading import Passage, Reading, rows_among
+from attnviz.records import Selection
 from attnviz.reference.trace import Trace
 from attnviz.text import Token
+from attnviz.vocabulary import Engine, Kind
 
 
 class PretrainedModel(Model):

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import Module
 from transformers import PreTrainedModel
 
-from attnviz.attention import Kind
 from attnviz.errors import HOW_TO_CUT, TextError
-from attnviz.folds import stretches
+from attnviz.measures.reducers import stretches
+from attnviz.vocabulary import Kind
 
 Inputs = Mapping[str, Tensor]
 """What a model is called with, by the names of its parameters."""

@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import Module
 from transformers import PreTrainedModel
 
-from attnviz.attention import Kind
 from attnviz.errors import ModelError
 from attnviz.models.base import Stack, Withheld
 from attnviz.models.pretrained.attending import Attending
@@ -35,6 +34,7 @@ from attnviz.models.pretrained.places import (
     places_of,
 )
 from attnviz.models.pretrained.positions import vocabulary
+from attnviz.vocabulary import Kind
 
 TOKENS, TARGET_TOKENS = 7, 5
 """How many tokens the model is tried on; none of them many, so that it takes no time, and not the same number."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attnviz.models.builtin import BuiltinEncoder
+from attnviz.models.builtin.encoder import BuiltinEncoder
 from attnviz.training.course import Course, Json
 from attnviz.training.encoder.card import findings, findings_in_words, prose
 from attnviz.training.encoder.evaluation import evaluate

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.models.builtin import BuiltinEncoder
+from attnviz.models.builtin.encoder import BuiltinEncoder
 from attnviz.reference.masks import padding
 from attnviz.reference.transformer import transformer
 from attnviz.training.corpus import Example, Split, examples

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.attention import Attention
+from attnviz.records import Attention
 from attnviz.text import By, Groups, grouped
 from attnviz.training.corpus import Example, Relation
 

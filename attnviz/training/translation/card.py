@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from attnviz.attention import Kind
 from attnviz.training.course import Json, table
 from attnviz.training.encoder.roles import share_at, strongest, telling
 from attnviz.training.translation.evaluation import EXAMPLES, Figures
 from attnviz.training.translation.roles import CONTENT
+from attnviz.vocabulary import Kind
 
 _ABOUT = """\
 # {name}

@@ -6,7 +6,6 @@ from itertools import islice
 
 import numpy as np
 
-from attnviz.attention import Kind
 from attnviz.models.builtin.encoder_decoder import END, START, EncoderDecoder
 from attnviz.models.reading import Passage
 from attnviz.training.corpus import Split
@@ -14,6 +13,7 @@ from attnviz.training.corpus.french import Pair, pairs
 from attnviz.training.encoder.roles import Shares
 from attnviz.training.translation.batches import Integers, alike, encoded, padded
 from attnviz.training.translation.roles import CONTENT, RoleTally
+from attnviz.vocabulary import Kind
 
 EXAMPLES = ("The red car.", "Two small dogs.", "The big dog sees the white cat.")
 _SEED = 2

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.attention import Attention, Kind
+from attnviz.records import Attention
 from attnviz.text import By, Groups, Token, grouped
 from attnviz.training.corpus.french import Pair
 from attnviz.training.encoder.roles import POSITIONS, Shares
+from attnviz.vocabulary import Kind
 
 CONTENT, FUNCTION, READ = "aligned content word", "aligned function word", "word just translated"
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from attnviz.attention import Weights
+from attnviz.records import Weights
 from attnviz.views.image.fonts import Fonts
 from attnviz.views.image.labels import LINE, wrapped
 from attnviz.views.image.text import SHARE, text_width

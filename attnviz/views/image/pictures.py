@@ -13,7 +13,7 @@ from unicodedata import category
 
 import numpy as np
 
-from attnviz.attention import Attention, Weights, Word
+from attnviz.records import Attention, Weights, Word
 from attnviz.text import Bins, Token
 from attnviz.views.image.fonts import FONT, fonts_for
 from attnviz.views.image.labels import Label, ellipsised, token_labels
@@ -21,8 +21,8 @@ from attnviz.views.image.png import png
 from attnviz.views.image.sheet import GAP, NUMBER_ROOM, Panel, Sheet, draw
 from attnviz.views.image.style import Style
 from attnviz.views.image.words import axes_caption, grid_caption, heading, indexed, places, remarks, stem
-from attnviz.views.layouts import Layout
 from attnviz.views.names import head_name, index_name
+from attnviz.vocabulary import Layout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

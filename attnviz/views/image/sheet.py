@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnviz.attention import Weights
+from attnviz.records import Weights
 from attnviz.views.image.fonts import Fonts
 from attnviz.views.image.labels import LINE, Label, thinned
 from attnviz.views.image.page import INK, MUTED, Page

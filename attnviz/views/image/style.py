@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnviz.attention import Weights
 from attnviz.errors import UsageError
+from attnviz.records import Weights
 from attnviz.text import Bins, Grouping
-from attnviz.views.layouts import Orientation
+from attnviz.vocabulary import Orientation
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap, Normalize

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median_high
 
-from attnviz.attention import AVERAGE, Attention, Kind, ranges
+from attnviz.records import Attention, ranges
 from attnviz.text import Bins, By
 from attnviz.views.image.labels import ellipsised
 from attnviz.views.image.style import Style
 from attnviz.views.names import caveats
+from attnviz.vocabulary import AVERAGE, Kind
 
 _TOKENS_LISTED = 20  # a caption lists the tokens if there are no more than this
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len, get_character_cell_size
 from rich.text import Text
 
-from attnviz.attention import Weights
+from attnviz.records import Weights
 from attnviz.text import Token
 from attnviz.text.graphemes import graphemes
 from attnviz.views.names import decimals

@@ -6,10 +6,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.attention import Kind
-from attnviz.reference.costs import BYTES, HOW, SCORE, Cost, Counts, Dimensions, Experiment, LayerType, Point, Series
+from attnviz.costs.counts import BYTES, HOW, SCORE, Cost, Counts, Dimensions, Experiment, LayerType, Point, Series
 from attnviz.text import visible
 from attnviz.views.names import scaled
+from attnviz.vocabulary import Kind
 
 _UNITS_OF_TIME = (1.0, "s"), (1e-3, "ms"), (1e-6, "µs")
 _TOGETHER = "together"

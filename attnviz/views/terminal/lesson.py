@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from attnviz.reference.lesson import Lesson, Step
+from attnviz.lessons import Lesson, Step
 from attnviz.text import visible
 from attnviz.views.terminal.cells import shortened
 from attnviz.views.terminal.numbers import Lines, wrapped

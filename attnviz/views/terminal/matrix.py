@@ -8,10 +8,9 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from attnviz.attention import Weights
+from attnviz.records import Weights
 from attnviz.text import Token
 from attnviz.text.graphemes import graphemes, letters
-from attnviz.views.layouts import Orientation
 from attnviz.views.terminal.cells import (
     TOKEN_WIDTH,
     WEIGHT_WIDTH,
@@ -23,6 +22,7 @@ from attnviz.views.terminal.cells import (
     token_style,
     widest,
 )
+from attnviz.vocabulary import Orientation
 
 _MOST_PAGES = 3  # beyond that, flipping back and forth tells less than the strongest weights of each row
 _HEADER_HEIGHT = 12

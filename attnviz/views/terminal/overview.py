@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from attnviz.attention import Place, Weights
+from attnviz.records import Weights
 from attnviz.views.names import index_name
+from attnviz.vocabulary import Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from attnviz.reference.lesson import Axis, Lesson, Quantity
+from attnviz.lessons import Axis, Lesson, Quantity
 from attnviz.text import visible
 from attnviz.views.terminal.cells import shortened
 from attnviz.views.terminal.numbers import Column, Lines, are_weights, facts, table, wrapped

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 
 from rich.text import Text
 
-from attnviz.attention import AVERAGE, Attention, Link, Word
-from attnviz.views.layouts import Orientation
+from attnviz.records import Attention, Link, Word
 from attnviz.views.names import caveats
 from attnviz.views.terminal.cells import ellipsised, isolated
+from attnviz.vocabulary import AVERAGE, Orientation
 
 _USUAL = "float32"
 _LONGEST = 60  # columns of a word, or of a whole sentence

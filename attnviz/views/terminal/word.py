@@ -7,7 +7,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.attention import Attention, Weights, Word
+from attnviz.records import Attention, Weights, Word
 from attnviz.text import Token
 from attnviz.views.names import head_name
 from attnviz.views.terminal.cells import strongest_tokens

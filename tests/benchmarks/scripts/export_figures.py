@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from attnviz.attention import Attention, Kind
+from attnviz.records import Attention
 from attnviz.text import special_token
 from attnviz.views.image.pictures import LAYOUTS, render
 from attnviz.views.image.style import Style
-from attnviz.views.layouts import Layout
+from attnviz.vocabulary import Kind, Layout
 from tests.benchmarks.scripts.example import heads
 
 lines, folder = map(Path, sys.argv[1:])

@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Sequence
 
-from attnviz.attention import Kind, Selection
 from attnviz.cli.app import app
-from attnviz.folds import Block
+from attnviz.measures.reducers import Block
 from attnviz.models import registry
 from attnviz.models.base import Card, Each, Model, Stack
 from attnviz.models.reading import Passage, Reading
+from attnviz.records import Selection
 from attnviz.text import Segment, spans_of_pieces, special_token
+from attnviz.vocabulary import Kind
 from tests.benchmarks.scripts.example import HEADS, LAYERS, SENTENCE, TOKENS, weights
 
 

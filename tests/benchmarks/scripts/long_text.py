@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attnviz.attention import Selection
+from attnviz.records import Selection
 from attnviz.text import Bins
 
 _BINS = Bins(256)

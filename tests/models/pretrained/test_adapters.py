@@ -13,13 +13,13 @@ import torch
 from numpy.testing import assert_allclose
 
 from attnviz import load as load_by_name
-from attnviz.attention import Engine
 from attnviz.errors import ModelError
 from attnviz.models import automatic
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.reading import Passage
+from attnviz.vocabulary import Engine
 
 TEXT = "the animal did not cross the street"
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {

@@ -8,13 +8,13 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from attnviz.attention import Engine
 from attnviz.errors import ModelError
 from attnviz.models import automatic
 from attnviz.models.base import Model
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.loading import Loading
 from attnviz.models.reading import Passage
+from attnviz.vocabulary import Engine
 
 Edited = Callable[..., Path]
 Tensors = dict[str, torch.Tensor]

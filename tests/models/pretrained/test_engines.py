@@ -8,7 +8,6 @@ import pytest
 from numpy.testing import assert_allclose
 from tokenizers import Tokenizer, normalizers
 
-from attnviz.attention import Engine
 from attnviz.models import automatic
 from attnviz.models.automatic import Automatic
 from attnviz.models.checkpoint.model import CheckpointModel
@@ -16,6 +15,7 @@ from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.reading import Passage
+from attnviz.vocabulary import Engine
 
 BOTH = ["bert", "roberta", "electra", "distilbert", "gpt2", "llama", "mistral", "qwen2", "qwen3"]
 TEXT = "the animal did not cross the street because it was too tired"

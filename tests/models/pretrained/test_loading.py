@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from numpy.testing import assert_allclose
 
-from attnviz.attention import Engine, Kind
 from attnviz.errors import ModelError, UsageError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
+from attnviz.vocabulary import Engine, Kind
 
 Folders = Callable[[str], Path]
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from attnviz.attention import Engine
 from attnviz.errors import ModelError
 from attnviz.models import automatic
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.loading import Loading
+from attnviz.vocabulary import Engine
 
 Edited = Callable[..., Path]
 TEXT = "the animal did not cross the street"

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from attnviz.attention import Kind, Selection
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.reading import Passage, Reading
+from attnviz.records import Selection
+from attnviz.vocabulary import Kind
 
 TEXT = "the animal did not cross the street because it was too tired"
 TARGET = "it was too wide because the street"

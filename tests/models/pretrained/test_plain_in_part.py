@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from attnviz.attention import Kind, Selection
 from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.reading import Passage
+from attnviz.records import Selection
+from attnviz.vocabulary import Kind
 
 TEXT = "the animal did not cross the street because it was too tired"
 LONG = " ".join([TEXT] * 3)

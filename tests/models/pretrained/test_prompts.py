@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from attnviz.attention import Engine
 from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models.automatic import load
 from attnviz.models.lengths import cut
@@ -15,6 +14,7 @@ from attnviz.models.loading import Loading
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.reading import Passage
 from attnviz.text import By, grouped
+from attnviz.vocabulary import Engine
 
 TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}<turn>{{ message.role }}\n{{ message.content }}</turn>{% endfor %}"

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from attnviz.attention import Kind, Selection
 from attnviz.errors import TextError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.survey import TOKENS
 from attnviz.models.reading import Passage
+from attnviz.records import Selection
+from attnviz.vocabulary import Kind
 
 TEXT = "the animal did not cross the street because it was too tired"
 

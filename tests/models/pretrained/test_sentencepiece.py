@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from attnviz.attention import Kind
 from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.reading import Passage
 from attnviz.text import By
+from attnviz.vocabulary import Kind
 
 LINES = {
     "source": ["The animal didn't cross the street because it was too tired.", "the cat sat on the mat"],

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from attnviz.attention import Kind
 from attnviz.errors import ModelError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.reading import Passage
+from attnviz.vocabulary import Kind
 
 TEXT = "the animal did not cross the street"
 LONG = " ".join([TEXT] * 3)

@@ -12,14 +12,15 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from attnviz.attention import Kind, Selection
 from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.pretrained.tracing import meeting_of
 from attnviz.models.reading import Passage, Reading
+from attnviz.records import Selection
 from attnviz.reference.trace import Trace
+from attnviz.vocabulary import Kind
 
 TEXT = "the animal did not cross the street because it was too tired"
 TARGET = "it was too wide because the street"

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from attnviz.attention import Kind, Selection
 from attnviz.errors import UsageError
+from attnviz.formats.reading import from_json, from_npz
+from attnviz.formats.writing import Result, to_json, to_npz
 from attnviz.models.base import Model
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
-from attnviz.views.data.formats import Result, to_json, to_npz
-from attnviz.views.data.reading import from_json, from_npz
+from attnviz.records import Selection
+from attnviz.vocabulary import Kind
 
 TEXT = "the animal did not cross the street because it was too tired"
 LAGUNA: dict[str, Any] = {

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from attnviz.attention import Kind, Selection
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.reading import Passage, Reading
+from attnviz.records import Selection
+from attnviz.vocabulary import Kind
 
 TEXT = "the animal did not cross the street because it was too tired"
 TARGET = "it was too wide because the street"

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from attnviz.attention import Kind
 from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.pretrained.writing import written_tokens
 from attnviz.models.reading import Passage
+from attnviz.vocabulary import Kind
 
 TEXT = "the animal did not cross"
 

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 import attnviz
-from attnviz.attention import Attention, Engine, Kind
 from attnviz.errors import AttnvizError
 from attnviz.models.base import Model
 from attnviz.models.reading import Passage
+from attnviz.records import Attention
+from attnviz.vocabulary import Engine, Kind
 from tests.tools.zoo.building import Built, UnbuildableError, build
 from tests.tools.zoo.oracle import ONLY, Layers, returned
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoTokenizer, PreTrainedModel
 
-from attnviz.attention import Kind
+from attnviz.vocabulary import Kind
 from tests.tools.zoo.building import Built
 
 Layers = list[NDArray[Any] | None]

@@ -1,1 +1,0 @@
-"""Analyses: attention in, numbers out."""

@@ -1,0 +1,82 @@
+"""`attnviz heads`: numbers for each head, over one text or many."""
+
+from typing import Annotated
+
+import typer
+
+from attnviz.cli import options
+from attnviz.cli.groups import grouped
+from attnviz.cli.outcomes import report
+from attnviz.cli.output import Notes, write_standard_output
+from attnviz.cli.request import HeadChoice, Input, ModelChoice
+from attnviz.cli.terminal import terminal
+from attnviz.errors import AttnvizError, InputError
+from attnviz.formats.tables import table_json, table_rows
+from attnviz.measures.statistics import STATISTICS
+from attnviz.pipeline.counting import total
+from attnviz.pipeline.job import Job
+from attnviz.pipeline.outcomes import HeadNumbers
+from attnviz.views.terminal.heads import head_numbers
+
+_FORMATS = _TABLE, _JSON, *_ROWS = "table", "json", "csv", "tsv"
+_DELIMITERS = dict(zip(_ROWS, ",\t", strict=True))
+
+_Statistics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stat",
+        parser=options.one_of(STATISTICS),
+        metavar=options.choices(STATISTICS),
+        help="Only this number; give it again for another.",
+    ),
+]
+
+
+@grouped
+def heads(
+    given: Input,
+    model: ModelChoice,
+    wanted: HeadChoice,
+    stat: _Statistics = None,
+    jobs: options.Jobs = 1,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", parser=options.one_of(_FORMATS), metavar=options.choices(_FORMATS), help="A table, or data."
+        ),
+    ] = _TABLE,
+    color: options.Color = options.AUTO,
+    width: options.Width = None,
+    debug: options.Debug = False,
+) -> None:
+    """Give numbers for each head, over one text or many.
+
+    A number over several texts is the mean of each text's number; data has its standard error too.
+
+    \b
+    attnviz heads "The animal didn't cross the street because it was too tired"
+    attnviz heads --file sample_inputs/batch.txt --stat entropy --stat previous --jobs 2
+    attnviz heads --file sample_inputs/batch.txt --format json | jq '.heads[0].entropy'
+    """  # noqa: D301 - a lone \b keeps the lines below it as they are
+    job = Job(model=model.model, loading=model.loading, passage=given.passage(""), select=wanted.selection)
+    failed = False
+
+    def fail(place: str | None, error: AttnvizError) -> None:
+        nonlocal failed
+        report(place, error)
+        failed = True
+
+    tables = list(total(HeadNumbers(job, stat or ()), given.sources(), jobs, Notes(), fail).tables())
+    if not tables:
+        raise InputError("There are no numbers: no text could be read.")
+    if form == _JSON:
+        write_standard_output(b"".join(map(table_json, tables)))
+    elif form in _DELIMITERS:
+        write_standard_output(table_rows(tables, _DELIMITERS[form]))
+    else:
+        screen = terminal(color, width)
+        for table in tables:
+            for part in (*head_numbers(table), ""):
+                screen.print(part)
+    if failed:
+        raise typer.Exit(1)

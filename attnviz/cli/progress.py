@@ -1,0 +1,100 @@
+"""How far a run has come: a bar for whoever watches, and a line in the end."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from attnviz.cli.outcomes import report
+from attnviz.cli.output import Notes, complain, give_up_output, write_standard_output
+from attnviz.cli.request import Input
+from attnviz.errors import AttnvizError
+from attnviz.pipeline.sources import STANDARD_INPUT, names_saved
+
+
+class Tally:
+    """Counts and says what becomes of the texts for a folder; with a bar where a terminal shows it to somebody.
+
+    See `pipeline.batch.Watcher`.
+    """
+
+    def __init__(self, given: Input, folder: Path) -> None:
+        self.done = self.skipped = self.failed = 0
+        self.watched = not given.single and sys.stderr is not None and sys.stderr.isatty()
+        self._folder = folder
+        self.say = Notes()
+        self._bar = _Bar(_count(given)) if self.watched else None
+        self._shown = ExitStack()
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._shown.enter_context(self._bar.progress)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self._shown.close()
+        if kind is None and (self.watched or self.skipped):
+            complain(f"{self._folder}: {self.done:,} done, {self.skipped:,} skipped, {self.failed:,} failed.")
+
+    def skip(self, count: int) -> None:
+        """So many texts are done already."""
+        self.skipped += count
+        if self._bar:
+            self._bar.shorten(count)
+
+    def finish(self, paths: Sequence[Path]) -> None:
+        """Prints where the files of a text are, unless that would run into the bar."""
+        if not (self.watched and sys.stdout.isatty()):
+            try:
+                lines = "".join(f"{path}\n" for path in paths)
+                write_standard_output(lines.encode("utf-8", "surrogateescape"))
+            except BrokenPipeError:  # whoever read the names has gone; the files are still wanted
+                give_up_output()
+        self.done += 1
+        self._advance()
+
+    def fail(self, place: str | None, error: AttnvizError) -> None:
+        """Says why a text has no files.
+
+        Raises:
+            AttnvizError: it is the only one.
+        """
+        report(place, error)
+        self.failed += 1
+        self._advance()
+
+    def _advance(self) -> None:
+        if self._bar:
+            self._bar.advance()
+
+
+class _Bar:
+    """A bar on standard error: how many of how many, how fast, and how long it will take."""
+
+    def __init__(self, total: int | None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        rate = TextColumn("{task.fields[rate]}")
+        columns = BarColumn(), MofNCompleteColumn(), TextColumn("texts"), rate, TimeRemainingColumn()
+        self.progress = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+        self._task = self.progress.add_task("", total=total, rate="")
+
+    def advance(self) -> None:
+        """One text more."""
+        speed = self.progress.tasks[self._task].speed
+        self.progress.update(self._task, advance=1, rate=f"{speed:,.1f}/s" if speed else "")
+
+    def shorten(self, count: int) -> None:
+        """So many fewer in all."""
+        total = self.progress.tasks[self._task].total
+        self.progress.update(self._task, total=None if total is None else total - count)
+
+
+def _count(given: Input) -> int | None:
+    """How many texts there are, if that can be known beforehand."""
+    if given.file is not None:
+        return sum(1 for _ in given.sources()) if given.file.is_file() else None
+    texts = given.texts or ()
+    return None if not texts or STANDARD_INPUT in texts or any(map(names_saved, texts)) else len(texts)

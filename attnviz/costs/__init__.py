@@ -1,0 +1,1 @@
+"""What attention costs, counted from sizes and measured here."""

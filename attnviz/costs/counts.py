@@ -1,0 +1,268 @@
+"""What attention costs: how large it is, what is counted of it, what is measured of it.
+
+A multiplication and the addition that follows it are two operations. Softmax, biases, norms and positions are left out:
+they are small beside what is counted.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from attnviz.reference.scores import SCORES, Sizes
+
+BYTES = {"float16": 2, "float32": 4}
+"""How many bytes a number takes."""
+
+SCORE = "score"
+"""The map of a learned score function: to one number, from what it has made of a query and a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A learned linear map of one head, from `inputs` to `outputs` numbers; a layer has it for so many `heads`."""
+
+    inputs: int
+    outputs: int
+    heads: int
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers a head learns, without biases."""
+        return self.inputs * self.outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dimensions:
+    """How large the attention of a stack of layers is.
+
+    Vectors of `width` numbers become the queries of `heads` heads, which share `key_heads` heads of keys and values of
+    `value_width` numbers. `maps` are the learned ones, by name; a score of one query and one key takes so many
+    `score_operations`. Where layers share their maps, only `distinct_layers` have some of their own.
+    """
+
+    width: int
+    layers: int
+    heads: int
+    key_heads: int
+    value_width: int
+    maps: Mapping[str, Map]
+    score_operations: int
+    distinct_layers: int
+
+    @property
+    def projections(self) -> list[Map]:
+        """The maps that are applied to each token, and not to each pair."""
+        return [each for name, each in self.maps.items() if name != SCORE]
+
+    @property
+    def cached(self) -> int:
+        """How many numbers of keys and values a layer keeps of a token."""
+        return (self.maps["key"].outputs + self.value_width) * self.key_heads
+
+
+def multi_head(
+    width: int,
+    layers: int,
+    heads: int,
+    *,
+    key_heads: int | None = None,
+    head_width: int | None = None,
+    context_width: int | None = None,
+    distinct_layers: int | None = None,
+) -> Dimensions:
+    """Scaled dot-product attention of several heads (Vaswani et al. 2017, 3.2.2).
+
+    With fewer `key_heads`, groups of heads share keys and values (Ainslie et al. 2023). A head is width / heads wide
+    unless `head_width` says otherwise; keys and values are made from vectors of `context_width`, if not of `width`.
+
+    Raises:
+        ValueError: heads of this number cannot be.
+    """
+    key_heads, context_width = key_heads or heads, context_width or width
+    if heads % key_heads:
+        raise ValueError(f"{heads:,} heads cannot share {key_heads:,} heads of keys and values evenly")
+    if head_width is None and width % heads:
+        raise ValueError(f"a width of {width:,} cannot be split among {heads:,} heads")
+    head_width = head_width or width // heads
+    one_pair = Sizes(queries=1, keys=1, query_width=head_width, key_width=head_width)
+    return Dimensions(
+        width=width,
+        layers=layers,
+        heads=heads,
+        key_heads=key_heads,
+        value_width=head_width,
+        maps={
+            "query": Map(width, head_width, heads),
+            "key": Map(context_width, head_width, key_heads),
+            "value": Map(context_width, head_width, key_heads),
+            "output": Map(head_width, width, heads),  # a head's slice of W_O
+        },
+        score_operations=SCORES["scaled-dot"].operations(one_pair),
+        distinct_layers=distinct_layers or layers,
+    )
+
+
+def additive(width: int, key_width: int, inner: int) -> Dimensions:
+    """The one head of a recurrent network: v·tanh(W_q q + W_k k) scores states as they are (Bahdanau et al. 2015).
+
+    Queries of `width` numbers and keys of `key_width` meet in `inner` numbers; what is averaged are the states that
+    the keys are made from.
+    """
+    return Dimensions(
+        width=width,
+        layers=1,
+        heads=1,
+        key_heads=1,
+        value_width=key_width,
+        maps={"query": Map(width, inner, 1), "key": Map(key_width, inner, 1), SCORE: Map(inner, 1, 1)},
+        score_operations=4 * inner,  # a sum, a tanh, and a product with v, as `SCORES` counts them
+        distinct_layers=1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Something counted for one head, for a layer, and for all layers."""
+
+    head: int
+    layer: int
+    model: int
+
+    @classmethod
+    def together(cls, parts: Iterable["Counts"]) -> "Counts":
+        """The sum of several."""
+        each = list(parts)
+        return cls(*(sum(getattr(part, field) for part in each) for field in ("head", "layer", "model")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What the attention of a stack of layers costs, when so many `tokens` look at as many.
+
+    `parameters` are counted by map, without biases; `operations` by what is done; `weights` are the numbers of all N×N
+    weights, `cache` those of the keys and values of one token in all layers.
+    """
+
+    tokens: int
+    dimensions: Dimensions
+    parameters: Mapping[str, Counts]
+    operations: Mapping[str, Counts]
+    weights: Counts
+    cache: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerType:
+    """A kind of layer that takes a text to as many vectors (Vaswani et al. 2017, table 1).
+
+    `operations` are counted, and grow as `order` says. `steps` must wait for each other; `path` is how many layers or
+    steps lie at most between two tokens.
+    """
+
+    name: str
+    order: str
+    operations: int
+    steps: int
+    path: int
+
+
+HOW = "one head, one thread, float32; least CPU time of several runs; peak memory of the process beyond the inputs"
+"""What is measured, for tables and pictures to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What one size took: the least CPU time in `seconds`, and the peak of `memory` in bytes where it can be known."""
+
+    size: int
+    seconds: float
+    memory: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """What a method took at growing sizes, and the exponents with which that grew; None where nothing can be fitted.
+
+    Memory below the `noise`, in bytes, is not in the fit.
+    """
+
+    method: str
+    points: tuple[Point, ...]
+    noise: int
+    time_exponent: float | None
+    memory_exponent: float | None
+
+    def drowned(self, point: Point) -> bool:
+        """Whether the memory of a point cannot be told from noise."""
+        return point.memory is not None and point.memory < self.noise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """Methods that do the same at growing sizes of one `variable`, everything else being `fixed`."""
+
+    title: str
+    variable: str
+    fixed: str
+    series: tuple[Series, ...]
+
+
+_KERNEL = 3
+"""How many neighbouring vectors a convolution reads."""
+
+
+def count(dimensions: Dimensions, tokens: int) -> Cost:
+    """What it costs when `tokens` queries look at as many keys."""
+    pairs, heads, layers = tokens * tokens, dimensions.heads, dimensions.layers
+    return Cost(
+        tokens=tokens,
+        dimensions=dimensions,
+        parameters={
+            name: _counts(each.parameters, each.heads, dimensions.distinct_layers)
+            for name, each in dimensions.maps.items()
+        },
+        operations={
+            "projections": Counts.together(_projection(each, tokens, layers) for each in dimensions.projections),
+            "scores": _counts(pairs * dimensions.score_operations, heads, layers),
+            "weighted sum": _counts(2 * pairs * dimensions.value_width, heads, layers),
+        },
+        weights=_counts(pairs, heads, layers),
+        cache=dimensions.cached * layers,
+    )
+
+
+def _counts(head: int, heads: int, layers: int) -> Counts:
+    """What a head has or does, then all of a layer, then all of all layers."""
+    return Counts(head, head * heads, head * heads * layers)
+
+
+def _projection(each: Map, tokens: int, layers: int) -> Counts:
+    return _counts(2 * tokens * each.parameters, each.heads, layers)
+
+
+def layer_types(cost: Cost) -> tuple[LayerType, ...]:
+    """A layer of self-attention beside layers of other kinds that are as wide (Vaswani et al. 2017, table 1).
+
+    The recurrent one is Elman's (1990), the convolution dilated: what is next to each other in one layer is
+    `_KERNEL` times as far apart in the next (van den Oord et al. 2016).
+    """
+    tokens, square = cost.tokens, 2 * cost.tokens * cost.dimensions.width**2  # operations of one map for all tokens
+    attention = Counts.together(cost.operations.values()).layer
+    return (
+        LayerType(name="self-attention", order="N²·d + N·d²", operations=attention, steps=1, path=1),
+        LayerType(name="recurrent", order="N·d²", operations=2 * square, steps=tokens, path=tokens),
+        LayerType(
+            name="dilated convolution",
+            order=f"{_KERNEL}·N·d²",
+            operations=_KERNEL * square,
+            steps=1,
+            path=_dilated_layers(tokens),
+        ),
+    )
+
+
+def _dilated_layers(tokens: int) -> int:
+    """How many dilated convolutions it takes until the last token knows of the first: log_k N, rounded up."""
+    layers, reach = 0, 1
+    while reach < tokens:
+        layers, reach = layers + 1, reach * _KERNEL
+    return max(layers, 1)

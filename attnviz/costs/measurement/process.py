@@ -1,0 +1,108 @@
+"""One method measured at growing sizes, in a process of its own that has done nothing else."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from time import process_time
+
+from attnviz.costs.measurement.memory import peak_of
+from attnviz.costs.measurement.methods import METHODS, Work
+from attnviz.errors import AttnvizError
+from attnviz.text import visible
+
+Size = tuple[int, int]
+"""How many tokens there are, and how wide their vectors."""
+
+Taken = tuple[float, int | None]
+"""The least CPU time of a run in seconds, and the peak of memory in bytes, if it can be known."""
+
+_LEAST, _MOST, _ENOUGH = 3, 15, 0.3  # runs, runs, and seconds after which no more runs are timed
+_IDLE = 5  # how often doing nothing is measured
+_THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
+_TOO_LITTLE = "there is too little memory, so give a smaller --longest"
+_PATIENCE = 5.0  # seconds that a process gets to end by itself
+
+
+def taken(method: str, sizes: Sequence[Size]) -> Iterator[Taken]:
+    """What a method takes at each size, as soon as it is known; first what doing nothing takes.
+
+    Raises:
+        AttnvizError: there is too little memory, or a library does not run here.
+    """
+    context = get_context("spawn")  # a fork would bring along what this process holds
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(theirs, method, sizes), daemon=True)
+    with closing(ours):
+        process.start()
+        theirs.close()  # else the end of the process would not be seen
+        try:
+            for tokens, width in ((0, 0), *sizes):
+                yield received(ours, f"{method} at N = {tokens:,} and d = {width:,}")
+            process.join(_PATIENCE)
+        finally:
+            process.kill()
+            process.join()
+
+
+def received(pipe: Connection, what: str) -> Taken:
+    """What comes next.
+
+    Raises:
+        AttnvizError: nothing does, since there is too little memory, or a library does not run here.
+    """
+    found: Taken | str
+    try:
+        found = pipe.recv()
+    except EOFError:  # ended by the system, as it does where it is short of memory
+        found = _TOO_LITTLE
+    if isinstance(found, str):
+        raise AttnvizError(f"{what} cannot be measured: {found}.")
+    return found
+
+
+def _work(pipe: Connection, method: str, sizes: Sequence[Size]) -> None:
+    """What the process does; it leaves it to the one that started it what becomes of an interrupt."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(dict.fromkeys(_THREADS, "1"))  # before NumPy and torch read it
+    try:
+        _nothing()  # what is needed the first time is not what it takes
+        pipe.send((0.0, _noise()))
+        for size in sizes:
+            pipe.send(measured(METHODS[method](*size)))
+    except MemoryError:
+        pipe.send(_TOO_LITTLE)
+    except (ImportError, OSError, RuntimeError) as error:  # torch, which may lack a kernel, or memory
+        pipe.send(visible(str(error).partition("\n")[0]) or type(error).__name__)
+
+
+def _noise() -> int | None:
+    """The most memory that doing nothing seems to take."""
+    found = [peak_of(_nothing) for _ in range(_IDLE)]
+    return max((peak for peak in found if peak is not None), default=None)
+
+
+def _nothing() -> None:
+    return None
+
+
+def measured(work: Work) -> Taken:
+    """Return what a work takes, but for its first run, which loads what is loaded late.
+
+    A clock on the wall would count what the machine does for others in between. Others also empty its caches, which
+    makes a run longer and never shorter: the shortest one is what the work takes.
+    """
+    work()
+    return min(_times(work)), peak_of(work)
+
+
+def _times(work: Callable[[], object]) -> Iterator[float]:
+    """How many seconds of CPU time each run takes, until there are enough."""
+    total, runs = 0.0, 0
+    while runs < _LEAST or (runs < _MOST and total < _ENOUGH):
+        start = process_time()
+        work()
+        runs, total = runs + 1, total + (last := process_time() - start)
+        yield last

@@ -1,0 +1,1 @@
+"""Records as other programs write and read them: JSON, CSV, NPZ."""

@@ -1,0 +1,118 @@
+"""Results read back from data, ours or another program's: the inverse of `formats`."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from typing import Any
+
+from attnviz.errors import RecordError
+from attnviz.formats.archive import Archive
+from attnviz.formats.records import result_of
+from attnviz.formats.writing import ARRAYS, RECORD, Result, prefixes
+from attnviz.vocabulary import Kind
+
+
+def from_json(data: bytes) -> Result:
+    """The result in a JSON object such as `to_json` writes; of each of its records only weights and tokens are needed.
+
+    Raises:
+        RecordError: it is no such object, or breaks a promise; the message says which record, and where.
+    """
+    return result_of(_object(data))
+
+
+def from_npz(data: bytes) -> Result:
+    """The result in an NPZ archive such as `to_npz` writes; of its arrays only weights and tokens are needed.
+
+    Raises:
+        RecordError: it is no such archive, does not hold what it says that it holds, or breaks a promise; the message
+            says which record, and where.
+    """
+    archive = Archive(data)
+    values = _object(archive.entries(RECORD)) if RECORD in archive.names else {"attention": _kinds_in(archive)}
+    records = values.get("attention")
+    if isinstance(records, list) and all(isinstance(record, dict) for record in records):
+        names = list(_names(records, archive))
+        _check_contents(names, archive)
+        records = [record | _arrays(named, archive) for record, named in zip(records, names, strict=True)]
+        values = {**values, "attention": records}
+    return result_of(values)
+
+
+Names = Mapping[str, str]
+"""What the arrays of a record are called, by what they are."""
+
+_NAME = re.compile(rf"(({'|'.join(kind.value for kind in Kind)})_(\d+_)?)?({'|'.join(ARRAYS)})")
+"""The names that an array of a record may have."""
+
+
+def _check_contents(named: list[Names], archive: Archive) -> None:
+    """Raise RecordError if an array is not there that the array `record` promises, or one is that no record takes.
+
+    Who wrote that array wrote all others for each of its records, and nothing else. Other programs may leave arrays
+    out, and keep some of their own.
+    """
+    whole = RECORD in archive.names
+    taken = {name for names in named for name in names.values()}
+    unsaid = archive.names - {RECORD} - taken if whole else set(filter(_NAME.fullmatch, archive.names)) - taken
+    if unsaid:
+        raise RecordError(f"The archive holds {', '.join(sorted(unsaid))}, which it has no record for: save it again.")
+    if whole and (lost := taken - archive.names):
+        raise RecordError(f"The archive lacks {', '.join(sorted(lost))}, which it says it holds: save it again.")
+
+
+def _object(data: Any) -> Mapping[str, Any]:
+    import orjson
+
+    try:
+        values = orjson.loads(data)
+    except ValueError as error:
+        raise RecordError(f"This is no whole JSON object (in which no NaN or Infinity may stand): {error}.") from error
+    if not isinstance(values, dict):
+        raise RecordError('This is no JSON object such as {"text": …, "attention": […]}.')
+    return values
+
+
+def _kinds_in(archive: Archive) -> list[dict[str, str]]:
+    """Records without anything but their kinds, if the names of the arrays say these."""
+    return [{"kind": kind.value} for kind in Kind for _ in range(_records_of(kind, archive))] or [{}]
+
+
+def _records_of(kind: Kind, archive: Archive) -> int:
+    """Return how many records of a kind there are, by the names of their arrays."""
+    if archive.names & {*_named(f"{kind.value}_").values()}:
+        return 1
+    return next(number for number in count() if not archive.names & {*_named(f"{kind.value}_{number}_").values()})
+
+
+def _named(prefix: str) -> Names:
+    return {name: prefix + name for name in ARRAYS}
+
+
+def _names(records: list[Any], archive: Archive) -> Iterator[Names]:
+    """What the arrays of each record are called; those of a single one may be named for its kind, or not."""
+    for record, prefix in zip(records, prefixes([record.get("kind") for record in records]), strict=True):
+        usual = [_named(each) for each in (f"{record.get('kind')}_", prefix, "")]
+        yield next((names for names in usual if archive.names & {*names.values()}), usual[-1])
+
+
+def _arrays(names: Names, archive: Archive) -> dict[str, Any]:
+    """The arrays of a record, as far as they are there."""
+    there = {part: name for part, name in names.items() if name in archive.names}
+    arrays = {part: archive.entries(name) for part, name in there.items() if part != "weights"}
+    if "weights" in there:
+        shape = archive.shape(there["weights"])
+        named = tuple(_count(arrays.get(axis)) for axis in ("query_tokens", "key_tokens"))
+        if shape[-2:] != named and None not in named:  # known before anything is unpacked
+            raise RecordError(f"The weights have the shape {shape}, and {named} query and key tokens are named.")
+        arrays["weights"] = archive.array(there["weights"])
+    return arrays
+
+
+def _count(names: Any) -> int | None:
+    """How many names there are, if it is names that these are."""
+    return len(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+
+
+READERS: dict[str, Callable[[bytes], Result]] = {"json": from_json, "npz": from_npz}
+"""What reads each of the formats that come back, by name, which is also the suffix."""

@@ -1,0 +1,55 @@
+"""Head tables as data for other programs: a line of JSON each, or rows of CSV and TSV."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from attnviz.formats.json_line import json_line
+from attnviz.records import HeadTable
+
+
+def table_json(table: HeadTable) -> bytes:
+    """Return one line: the model, the kind, how many texts, a record for each head, and what each number means.
+
+    A number stands under its name, how many texts have it under the name with `_n`, and its standard error over texts
+    under the name with `_se`. Null stands for what is undefined.
+    """
+    return json_line(
+        {
+            "model": table.model,
+            "kind": table.kind.value,
+            "texts": table.texts,
+            "heads": list(_heads(table)),
+            "definitions": {name: column.definition for name, column in table.columns.items()},
+        }
+    )
+
+
+def table_rows(tables: Iterable[HeadTable], delimiter: str) -> bytes:
+    """Return a header and a row for each head, fields separated by a delimiter; what is undefined is empty."""
+    file = io.StringIO()
+    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    for number, table in enumerate(tables):
+        for row, head in enumerate(_heads(table)):
+            if not (number or row):
+                writer.writerow(["kind", *head])
+            writer.writerow([table.kind.value, *("" if value is None else value for value in head.values())])
+    return file.getvalue().encode()
+
+
+def _heads(table: HeadTable) -> Iterator[dict[str, Any]]:
+    """Return for each head its layer, its number and its numbers, by name."""
+    for row, layer in enumerate(table.layers):
+        for place, head in enumerate(table.heads):
+            fields: dict[str, Any] = {"layer": layer, "head": head}
+            for name, column in table.columns.items():
+                fields[name] = _defined(column.means[row, place])
+                fields[f"{name}_n"] = int(column.counts[row, place])
+                fields[f"{name}_se"] = _defined(column.errors[row, place])
+            yield fields
+
+
+def _defined(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None

@@ -1,0 +1,86 @@
+"""A walk through one head of a model, for one query of what it has read."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from attnviz.lessons import Lesson, Variant, WhatIf, comparisons, head_steps
+from attnviz.models.base import Model
+from attnviz.models.reading import Reading
+from attnviz.records import Selection
+from attnviz.reference.numbers import Reals
+from attnviz.vocabulary import Engine, Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One head of one kind of attention, and the index of the query among those of this kind."""
+
+    kind: Kind
+    layer: int
+    head: int
+    query: int
+
+    @property
+    def select(self) -> Selection:
+        """What to ask a model for to get that head alone."""
+        return Selection((self.kind,), (self.layer,), (self.head,))
+
+
+def explained(model: Model, reading: Reading, place: Place, what_if: WhatIf) -> Lesson:
+    """The steps from the token to the residual stream, as far as the model shows them, and the comparisons.
+
+    Raises:
+        UsageError: the model shows nothing but its weights, or cannot do without what a comparison leaves out.
+    """
+    queries, keys = reading.axes(place.kind)
+    names = tuple(token.label for token in keys)
+    trace = model.trace(reading, place.kind, place.layer, place.query)
+    steps = (
+        *head_steps(trace, place.layer, place.head, names),
+        *comparisons(trace, place.head, what_if, lambda variant: _again(model, reading, place, variant)),
+    )
+    return Lesson(
+        subject=model.card.name,
+        query=queries[place.query].label,
+        position=place.query,
+        predicts=queries[place.query].predicts,
+        keys=names,
+        steps=steps,
+        notes=_NOTHING_BESIDE if model.engine is Engine.TRANSFORMERS else (),
+    )
+
+
+_NOTHING_BESIDE = (
+    "This model runs through transformers: queries, keys and values are shown as they meet, but not what they are made "
+    "from, nor what becomes of the result.",
+)
+
+
+def _again(model: Model, reading: Reading, place: Place, variant: Variant) -> Reals:
+    """The weights of the query when the model is run in another way: [keys], in the order in which they were read."""
+    if not (variant.positions and variant.mask):
+        model = model.without(positions=not variant.positions, mask=not variant.mask)
+    if variant.order is None:
+        return _row(model, reading, place)
+    order = list(variant.order)
+    weights = _row(model, *_moved(reading, place, order))
+    put_back = np.empty_like(weights)
+    put_back[order] = weights
+    return put_back
+
+
+def _moved(reading: Reading, place: Place, order: list[int]) -> tuple[Reading, Place]:
+    """The same reading with the tokens in another order that are keys, and where the query has got to."""
+    if place.kind.crosses:
+        return reading.permuted(order), place
+    place = replace(place, query=order.index(place.query))
+    if place.kind is Kind.DECODER and reading.target:
+        return replace(reading, target=reading.target.permuted(order)), place
+    return reading.permuted(order), place
+
+
+def _row(model: Model, reading: Reading, place: Place) -> Reals:
+    (attention,) = model.weights(reading, place.select)
+    row: Reals = attention.weights[0, 0, place.query]
+    return row

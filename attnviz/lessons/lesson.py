@@ -1,0 +1,83 @@
+"""What an explanation is made of: steps, each with a formula, a reason, and the arrays that it computes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from attnviz.reference.arrays import Array
+from attnviz.reference.numbers import entropy
+
+
+class Axis(Enum):
+    """What an axis of a quantity runs over."""
+
+    KEYS = "keys"
+    HEADS = "heads"
+    DIMENSIONS = "dimensions"
+    TOP_KEYS = "top keys"
+    TILES = "tiles"
+    PARTS = "parts"
+
+
+DIMENSIONS = (Axis.DIMENSIONS,)
+BY_KEY = (Axis.KEYS,)
+TOP_BY_DIMENSION = Axis.TOP_KEYS, Axis.DIMENSIONS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantity:
+    """An array by its name (unique in a lesson), in words for a reader, with what its axes run over.
+
+    `rows` names the entries of the first axis where they are neither keys nor heads. What is not `shown` is data only.
+    """
+
+    name: str
+    words: str
+    array: Array
+    axes: tuple[Axis, ...] = ()
+    rows: tuple[str, ...] = ()
+    shown: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One step: its title, its formula on one line, a sentence or two on why, and what comes out."""
+
+    title: str
+    formula: str
+    why: str
+    quantities: tuple[Quantity, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Lesson:
+    """A walk through one head for one query, from top to bottom.
+
+    `subject` says whose head it is, `keys` names the tokens that can be looked at and `query` the one that looks, at
+    `position` among the queries; `predicts` is what a decoder says next there. `notes` says what could not be shown.
+    """
+
+    subject: str
+    query: str
+    position: int
+    predicts: str | None = None
+    keys: tuple[str, ...]
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...] = ()
+
+    def quantities(self) -> Iterator[Quantity]:
+        """The quantities of all steps."""
+        for step in self.steps:
+            yield from step.quantities
+
+
+def side_by_side(name: str, words: str, weights: Mapping[str, Array]) -> Iterator[Quantity]:
+    """Several rows of weights [keys] next to each other, by what they are called, and what each comes to."""
+    rows = tuple(weights)
+    together = np.array(list(weights.values()))
+    yield Quantity(name, words, together, (Axis.PARTS, Axis.KEYS), rows)
+    yield Quantity(f"{name}_sums", "their sums", together.sum(-1), (Axis.PARTS,), rows)
+    entropies = np.array([entropy(row) for row in together])
+    yield Quantity(f"{name}_entropies", "their entropies in bits", entropies, (Axis.PARTS,), rows)

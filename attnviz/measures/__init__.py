@@ -1,0 +1,1 @@
+"""Measures: attention in, numbers out; reducers, statistics, totals, links."""

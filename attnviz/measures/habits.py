@@ -1,0 +1,48 @@
+"""Where each head's weight goes, and how concentrated it is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.records import Attention, Weights
+from attnviz.vocabulary import Place
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Habits:
+    """What each head does on the whole: means over the queries that are not special tokens, if there are such.
+
+    `shares` [places, layers, heads] is the weight that goes to each place (Clark et al. 2019, section 3), in the order
+    of `Place`; `concentration` [layers, heads] is the largest weight in a row.
+    """
+
+    shares: Weights
+    concentration: Weights
+
+    @property
+    def main(self) -> list[list[Place]]:
+        """Where most of each head's weight goes, [layers][heads]."""
+        order = list(Place)
+        return [[order[place] for place in layer] for layer in self.shares.argmax(0)]
+
+
+def habits(attention: Attention) -> Habits:
+    """Where each head of a record looks, and how concentrated it is."""
+    every = range(len(attention.query_tokens))
+    queries = [i for i in every if not attention.query_tokens[i].special] or list(every)
+    rows = attention.weights[:, :, queries]  # [layers, heads, queries, keys]
+    places = _places(attention)[queries]  # [queries, keys]
+    shares = [(rows * (places == place)).sum(-1).mean(-1) for place in range(len(Place))]
+    return Habits(np.stack(shares), rows.max(-1).mean(-1))
+
+
+def _places(attention: Attention) -> NDArray[np.int64]:
+    """What each key is to each query, by its index in `Place`: [queries, keys]."""
+    order = list(Place)
+    places = np.full(attention.shape[2:], order.index(Place.OTHER))
+    if (distances := attention.distances()) is not None:
+        for distance, place in ((-1, Place.PREVIOUS), (1, Place.NEXT), (0, Place.SAME)):
+            places[distances == distance] = order.index(place)
+    places[:, [token.special for token in attention.key_tokens]] = order.index(Place.SPECIAL)
+    return places

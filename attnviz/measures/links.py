@@ -1,0 +1,89 @@
+"""Links between words: the strongest ones, and the one that tells most."""
+
+import unicodedata
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.measures.reducers import group
+from attnviz.records import Attention, Link, Weights, Word
+from attnviz.text import By, Token, grouped
+
+
+def strongest(attention: Attention, top: int) -> list[Link]:
+    """The `top` links of largest weight between two different words that are not special tokens."""
+    words = _words(attention)
+    return list(_largest(words, np.where(_content(words), words.weights, 0), top))
+
+
+def telling(attention: Attention, word: Word | None = None) -> Link | None:
+    """The link that tells most of what the heads are for, or None where no two words are linked.
+
+    The two words are those whose links, over all heads together, most exceed habit; the head is that of the largest.
+    If a `word` is given, only its own links count.
+    """
+    words = _words(attention)
+    value = _beyond_habit(words)
+    if word:
+        number = grouped(attention.query_tokens, By.WORD).index
+        value[:, :, list(set(number) - {number[query] for query in word.queries})] = 0
+    together = value.sum((0, 1))  # [queries, keys]
+    return next(_largest(words, np.where(together == together.max(), value, 0), 1), None)
+
+
+def _beyond_habit(words: Attention) -> NDArray[np.floating]:
+    """How much each link between two different words says, 0 for special tokens and punctuation: as the weights.
+
+    A link counts for as much as its weight exceeds what habit explains: the mean weight at the same distance (a
+    positional pattern) and the mean weight of the same key (a token that everything looks at). It counts for more the
+    further apart its words are, (1 - 1/distance), since neighbours look at each other in most heads.
+    """
+    distance = words.distances()
+    habit: NDArray[np.floating] = words.weights.mean(-2, keepdims=True)
+    reach: NDArray[np.float64] | float = 1.0
+    if distance is not None:
+        habit = np.maximum(habit, _diagonal_means(words.weights, distance))
+        reach = 1 - 1 / np.maximum(np.abs(distance), 1)
+    return np.where(_content(words), np.maximum(words.weights - habit, 0) * reach, 0)
+
+
+def _words(attention: Attention) -> Attention:
+    return group(attention, By.WORD)
+
+
+def _content(words: Attention) -> NDArray[np.bool_]:
+    """True between two different words, neither a special token, nor blank, nor punctuation: [queries, keys]."""
+    queries = np.array([_is_content(token) for token in words.query_tokens])
+    keys = np.array([_is_content(token) for token in words.key_tokens])
+    both: NDArray[np.bool_] = queries[:, None] & keys[None, :]
+    distance = words.distances()
+    return both if distance is None else np.logical_and(both, distance != 0)
+
+
+def _is_content(token: Token) -> bool:
+    if token.special or token.word is None:  # no word at all: blanks
+        return False
+    return any(unicodedata.category(char)[0] != "P" for char in token.text)
+
+
+def _diagonal_means(weights: Weights, distance: NDArray[np.int64]) -> NDArray[np.float64]:
+    """For each link the mean weight of all links of the same distance, in the same head: as `weights`."""
+    index = (distance - distance.min()).ravel()
+    flat = weights.reshape(-1, index.size)  # [layers · heads, queries · keys]
+    counts = np.bincount(index)
+    means = np.stack([np.bincount(index, row) / np.maximum(counts, 1) for row in flat])  # [layers · heads, distances]
+    return means[:, index].reshape(weights.shape)
+
+
+def _largest(words: Attention, value: NDArray[np.floating], top: int) -> Iterator[Link]:
+    """The links of largest positive value, largest first."""
+    flat = -value.ravel()
+    least = np.partition(flat, min(top, flat.size) - 1)[min(top, flat.size) - 1]  # sorting all of them would be slow
+    candidates = np.flatnonzero(flat <= least)
+    for place in candidates[np.argsort(flat[candidates], kind="stable")][:top]:
+        layer, head, query, key = np.unravel_index(place, value.shape)
+        if value[layer, head, query, key] > 0:
+            weight = float(words.weights[layer, head, query, key])
+            tokens = words.query_tokens[query], words.key_tokens[key]
+            yield Link(words.layers[layer], words.heads[head], *tokens, weight)

@@ -1,0 +1,207 @@
+"""Reducers: what is kept of the blocks of query rows that a model yields, so that no N×N matrix is held unasked."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.errors import RecordError
+from attnviz.records import Attention, Axes, is_of_torch, on_host
+from attnviz.text import By, Grouping, Groups, grouped
+from attnviz.vocabulary import Kind
+
+Result = TypeVar("Result", covariant=True)
+
+Indices = range | NDArray[np.intp]
+"""Which tokens of a sequence: those next to each other, or any."""
+
+
+def stretches(indices: Iterable[int]) -> list[range]:
+    """Indices as ranges of neighbours, in order: 7, 1, 2, 3 -> 1 to 3, 7."""
+    found: list[range] = []
+    for index in sorted(indices):
+        if found and index == found[-1].stop:
+            found[-1] = range(found[-1].start, index + 1)
+        else:
+            found.append(range(index, index + 1))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some query rows of some heads of one layer: `weights` [heads, rows, keys] of any array library, on any device.
+
+    `rows` and `keys` are the indices of its queries and keys; the other keys have no weight. `text` is the number of
+    the text among those that a model reads together.
+    """
+
+    kind: Kind
+    layer: int
+    heads: tuple[int, ...]
+    rows: Indices
+    keys: Indices
+    weights: Any
+    text: int = 0
+
+    @classmethod
+    def starting(
+        cls,
+        kind: Kind,
+        layer: int,
+        heads: tuple[int, ...],
+        first_row: int,
+        weights: Any,
+        text: int = 0,
+        *,
+        first_key: int = 0,
+    ) -> Self:
+        """The block of neighbouring rows and keys that starts with these."""
+        _, rows, keys = weights.shape
+        there = range(first_row, first_row + rows), range(first_key, first_key + keys)
+        return cls(kind, layer, heads, *there, weights, text)
+
+
+class Reducer(Protocol[Result]):
+    """Consume the blocks of one text and one kind of attention, and give one record.
+
+    Blocks come layer after layer; the rows of a layer come in any order, each once.
+    """
+
+    def update(self, block: Block) -> None:
+        """Take in one block, whose rows and keys are indices of the axes that the reducer was made for."""
+
+    def result(self) -> Result:
+        """Return the record of all blocks."""
+
+
+Make = Callable[[Axes], Reducer[Result]]
+"""What makes a reducer for the axes of a text."""
+
+
+class OfRows(Generic[Result]):
+    """Pass on to a reducer only those rows of a text that its axes hold, by their place among these."""
+
+    def __init__(self, reducer: Reducer[Result], rows: Sequence[int]) -> None:
+        self._reducer, self._rows = reducer, np.asarray(rows)
+        self.result = reducer.result
+
+    def update(self, block: Block) -> None:
+        """Take in the rows of a block that are wanted, if there are any."""
+        _, here, rows = np.intersect1d(block.rows, self._rows, assume_unique=True, return_indices=True)
+        if len(rows):
+            self._reducer.update(replace(block, rows=rows, weights=block.weights[:, here]))
+
+
+class Collect:
+    """The reducer that keeps every weight: a dense `Attention`."""
+
+    def __init__(self, axes: Axes) -> None:
+        self.axes = axes
+        self.weights = np.zeros(axes.shape, np.float32)
+
+    def update(self, block: Block) -> None:
+        """Put the rows of a block in their place."""
+        layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, queries, keys]
+        place = _crossing(block.rows, block.keys)
+        for head, own in zip(block.heads, on_host(block.weights), strict=True):
+            layer[self.axes.heads.index(head)][place] = own
+
+    def result(self) -> Attention:
+        """Return the record of all blocks."""
+        self.weights.flags.writeable = False  # the record has it from now on
+        return self.axes.filled(self.weights)
+
+
+class Group:
+    """The reducer that keeps weights between groups of tokens: an `Attention` whose tokens are the groups.
+
+    Attention to a group is the sum over its keys, attention from a group the mean over its queries, so rows still sum
+    to 1 (Clark et al. 2019, "What Does BERT Look At?", section 4.1).
+    """
+
+    def __init__(self, axes: Axes, queries: Groups, keys: Groups) -> None:
+        self.axes = replace(axes.of_tokens(queries.tokens, keys.tokens), by=queries.by)
+        self.weights = np.zeros(self.axes.shape, np.float32)
+        self._from, self._to = np.asarray(queries.index), np.asarray(keys.index)
+        self._shares = (1 / np.bincount(queries.index)).astype(np.float32)  # [groups]: of each query in its group
+
+    def update(self, block: Block) -> None:
+        """Adds the rows of a block to the groups that they belong to.
+
+        Rows first: that leaves few of them, and is a product of matrices, the fastest pass over weights that there is.
+        """
+        layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, groups, groups]
+        heads = [self.axes.heads.index(head) for head in block.heads]
+        groups, index = np.unique(self._from[np.asarray(block.rows)], return_inverse=True)
+        shares = np.where(index == np.arange(len(groups))[:, None], self._shares[groups, None], 0)  # [groups, rows]
+        means = _product(shares, block.weights)  # [heads, groups of these rows, keys]
+        sums = _summed(means, self._to[np.asarray(block.keys)], len(self.axes.key_tokens))
+        layer[np.ix_(np.asarray(heads), groups)] += on_host(sums)
+
+    def result(self) -> Attention:
+        """The record between groups."""
+        return self.axes.filled(self.weights)
+
+
+def keep(axes: Axes, by: Grouping) -> Collect | Group:
+    """Return the reducer that keeps the weights on these axes between what they are to be grouped by.
+
+    Raises:
+        RecordError: they are between other groups already.
+    """
+    if axes.by == by:
+        return Collect(axes)
+    if axes.by is not By.TOKEN:
+        raise RecordError(f"The weights are between groups already ({axes.by.value}): leave --by out.")
+    return Group(axes, grouped(axes.query_tokens, by), grouped(axes.key_tokens, by))
+
+
+def blocks_of(attention: Attention) -> Iterator[Block]:
+    """Return the weights of a record that is there already, a layer at a time."""
+    for layer, weights in zip(attention.layers, attention.weights, strict=True):
+        yield Block.starting(attention.kind, layer, attention.heads, 0, weights)
+
+
+def reduced(attention: Attention, reducer: Reducer[Result]) -> Result:
+    """Return what a reducer makes of a record that is there already."""
+    for block in blocks_of(attention):
+        reducer.update(block)
+    return reducer.result()
+
+
+def group(attention: Attention, by: Grouping) -> Attention:
+    """Return a record that is there already with its tokens grouped, as `Group` does it."""
+    return reduced(attention, keep(attention, by))
+
+
+def _crossing(rows: Indices, keys: Indices) -> Any:
+    """The index of what stands in these rows and keys of a matrix; slices where that can be, which are far faster."""
+    if isinstance(rows, range) or isinstance(keys, range):
+        return tuple(slice(one.start, one.stop) if isinstance(one, range) else one for one in (rows, keys))
+    return np.ix_(rows, keys)
+
+
+def _product(shares: NDArray[np.float32], weights: Any) -> Any:
+    """Matrices [groups, rows] and [heads, rows, keys] multiplied where the weights are: [heads, groups, keys]."""
+    if not is_of_torch(weights):
+        return shares @ weights
+    import torch
+
+    there = torch.as_tensor(shares, device=weights.device)
+    return there.expand(len(weights), -1, -1).bmm(weights.detach().float())
+
+
+def _summed(values: Any, index: NDArray[np.intp], count: int) -> Any:
+    """The sums of those values on the last axis that have the same index, from 0 to `count` - 1, where they are."""
+    if not is_of_torch(values):
+        order = np.argsort(index, kind="stable")
+        there, starts = np.unique(index[order], return_index=True)
+        sums = np.zeros((*values.shape[:-1], count), np.float32)
+        sums[..., there] = np.add.reduceat(values[..., order], starts, -1)
+        return sums
+    import torch
+
+    zeros = values.new_zeros((*values.shape[:-1], count))
+    return zeros.index_add_(-1, torch.as_tensor(index, device=values.device), values)

@@ -1,0 +1,145 @@
+"""Statistics: a number for each head of a text, from its attention weights, a block of rows at a time."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.errors import UsageError
+from attnviz.measures.reducers import Block
+from attnviz.records import Axes, Column, HeadTable, on_host
+
+Reals = NDArray[np.float64]
+
+_SMOOTHING = 1e-4
+"""The share of a row that Clark et al. spread evenly over its keys before they take the entropy."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Some query rows of the heads of a layer, as a statistic sees them.
+
+    `weights` is [heads, rows, keys]; `all_keys` counts the keys of the text, those that no row of the block sees
+    included; `distances` [rows, keys] says how many tokens each key stands after its query, None between two sequences.
+    """
+
+    weights: Reals
+    all_keys: int
+    distances: NDArray[np.int64] | None
+
+    def at_distance(self, distance: int) -> Reals:
+        """Return the weight of the key that stands so far after each query: [heads, rows], 0 where there is none."""
+        assert self.distances is not None  # such a statistic is not asked for between two sequences
+        there = self.distances == distance  # [rows, keys]
+        found: Reals = np.where(there, self.weights, 0).sum(-1)
+        return found
+
+    @property
+    def entropy(self) -> Reals:
+        """Return the entropy of each smoothed row in nats: [heads, rows]."""
+        least = _SMOOTHING / self.all_keys  # what is left of a weight of 0
+        smooth = self.weights * (1 - _SMOOTHING) + least
+        unseen = self.all_keys - self.weights.shape[-1]
+        entropy: Reals = -(smooth * np.log(smooth)).sum(-1) - unseen * least * np.log(least)
+        return entropy
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A number for each head: the mean over all queries of a text of what `of_rows` gives for each, [heads, rows].
+
+    Between two sequences, where no key stands before or after a query, one that `takes_order` is undefined.
+    """
+
+    name: str
+    definition: str
+    source: str
+    of_rows: Callable[[Rows], Reals]
+    takes_order: bool = False
+
+    def is_defined(self, axes: Axes) -> bool:
+        """Return whether a text with these axes has such a number."""
+        return not (self.takes_order and axes.kind.crosses)
+
+
+_CLARK = "Clark et al. 2019, What Does BERT Look At?"
+
+
+def _share(name: str, distance: int, key: str) -> Statistic:
+    definition = f"mean weight of {key}, over all queries; a query that has no such key counts as 0"
+    return Statistic(name, definition, f"{_CLARK}, section 3.1", lambda rows: rows.at_distance(distance), True)
+
+
+STATISTICS: Mapping[str, Statistic] = {
+    statistic.name: statistic
+    for statistic in (
+        Statistic(
+            "entropy",
+            "mean entropy of a row in nats, each weight a first made 0.9999 a + 0.0001 / keys",
+            f"{_CLARK}, section 3.3",
+            lambda rows: rows.entropy,
+        ),
+        Statistic(
+            "normalized_entropy",
+            "entropy divided by the logarithm of the number of keys: 0 looks at one key, 1 at all alike",
+            "ours",
+            lambda rows: rows.entropy / np.log(rows.all_keys) if rows.all_keys > 1 else 0 * rows.entropy,
+        ),
+        _share("previous", -1, "the key before the query"),
+        _share("next", 1, "the key after the query"),
+        _share("same", 0, "the query's own token"),
+    )
+}
+"""The statistics that can be computed for each head, by name."""
+
+
+def statistics_named(names: Sequence[str]) -> list[Statistic]:
+    """Return the statistics of these names, each once, in this order; all of them where none is named.
+
+    Raises:
+        UsageError: there is no such statistic.
+    """
+    for name in names:
+        if name not in STATISTICS:
+            raise UsageError(f"There is no statistic {name!r}: choose {', '.join(STATISTICS)}.")
+    return [STATISTICS[name] for name in dict.fromkeys(names)] or list(STATISTICS.values())
+
+
+class Statistics:
+    """The reducer that computes statistics of one text: a `HeadTable`. It holds a few numbers for each head."""
+
+    def __init__(self, axes: Axes, wanted: Sequence[Statistic]) -> None:
+        self._axes, self._wanted = axes, wanted
+        self._ranks = axes.ranks()
+        self._sums = {statistic.name: np.full(axes.shape[:2], np.nan) for statistic in wanted}  # [layers, heads]
+        self._defined = [statistic for statistic in wanted if statistic.is_defined(axes)]
+        for statistic in self._defined:
+            self._sums[statistic.name][:] = 0
+
+    def update(self, block: Block) -> None:
+        """Add the rows of a block."""
+        layer = self._axes.layers.index(block.layer)
+        heads = [self._axes.heads.index(head) for head in block.heads]
+        rows = Rows(on_host(block.weights).astype(float), self._axes.shape[-1], self._distances(block))
+        for statistic in self._defined:
+            self._sums[statistic.name][layer, heads] += statistic.of_rows(rows).sum(-1)
+
+    def result(self) -> HeadTable:
+        """Return the table of this one text."""
+        axes, queries = self._axes, len(self._axes.query_tokens)
+        columns = {
+            each.name: Column.of_one_text(self._sums[each.name] / queries, f"{each.definition} ({each.source})")
+            for each in self._wanted
+        }
+        return HeadTable(
+            model=axes.model, kind=axes.kind, layers=axes.layers, heads=axes.heads, texts=1, columns=columns
+        )
+
+    def _distances(self, block: Block) -> NDArray[np.int64] | None:
+        """Return how many tokens each key of a block stands after each query: [rows, keys]."""
+        if self._ranks is None:
+            return None
+        queries, keys = self._ranks
+        distances: NDArray[np.int64] = keys[np.asarray(block.keys)] - queries[np.asarray(block.rows)][:, None]
+        return distances

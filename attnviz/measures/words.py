@@ -1,0 +1,31 @@
+"""One word among the tokens of records: where it stands, and its rows."""
+
+from collections.abc import Sequence
+
+from attnviz.records import Attention, Word
+from attnviz.text import not_found
+
+
+def words_of(found: Sequence[Attention], token: str) -> list[tuple[Attention, list[Word]]]:
+    """Where a word stands in each record that has it.
+
+    Raises:
+        TextError: none has.
+    """
+    placed = [(attention, words) for attention in found if (words := attention.words(token))]
+    if not placed:
+        tokens = {token: None for attention in found for token in (*attention.key_tokens, *attention.query_tokens)}
+        raise not_found(list(tokens), token)
+    return placed
+
+
+def rows_of(found: Sequence[Attention], token: str | None) -> Sequence[Attention]:
+    """Only what one word looks at, the rows of all its occurrences among the queries, if one is named.
+
+    Raises:
+        TextError: there is no such word.
+    """
+    if not token:
+        return found
+    placed = [(attention, [i for word in words for i in word.queries]) for attention, words in words_of(found, token)]
+    return [attention.rows(rows) for attention, rows in placed if rows]

@@ -1,0 +1,138 @@
+"""What files a result becomes: their names and their bytes."""
+
+import unicodedata
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from attnviz.formats.writing import FILES, Result
+from attnviz.measures.words import rows_of, words_of
+from attnviz.vocabulary import IMAGE_FORMATS, Layout
+
+if TYPE_CHECKING:
+    from attnviz.records import Attention
+    from attnviz.views.image.pictures import Picture
+    from attnviz.views.image.style import Style
+
+_SLUG_BYTES = 48
+_NAME_BYTES = 180  # some file systems allow 255 for a name and its suffix, some encrypted ones 143 characters of ASCII
+_DIGITS = {"token": 5, "layer": 3, "head": 3}
+_WORD = r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*"
+_LIST = rf"{_WORD}(?:,{_WORD})*"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file to be: its name without the suffix, its format, its bytes."""
+
+    name: str
+    format: str
+    data: bytes
+
+    @property
+    def file_name(self) -> str:
+        """The whole name."""
+        return f"{self.name}.{self.format}"
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Turns results into files of the wanted formats, of one word only if `token` names it."""
+
+    formats: Sequence[str]
+    layout: Layout
+    token: str | None
+    style: "Style | None"
+
+    def artifacts(self, result: Result, note: Callable[[str], None]) -> Iterator[Artifact]:
+        """The files of a result, each made when it is asked for; `note` is told what they do not show.
+
+        Raises:
+            TextError: there is no such word.
+        """
+        stem = f"{result.index:06}-{slug(result.text)}"
+        yield from self._pictures(result, stem, note)
+        for form in self.formats:
+            if form in FILES:
+                kept = replace(result, attention=rows_of(result.attention, self.token))
+                yield Artifact(stem, form, FILES[form].header + FILES[form].encode(kept))
+
+    def _pictures(self, result: Result, stem: str, note: Callable[[str], None]) -> Iterator[Artifact]:
+        images = [form for form in self.formats if form in IMAGE_FORMATS]
+        if not images or self.style is None:
+            return
+        from attnviz.views.image.pictures import render
+
+        taken: set[str] = set()
+        for attention, picture in self._drawn(result.attention, self.style):
+            for each in picture.notes:
+                note(f"Note: {each}")
+            name = unlike(taken, file_name(stem, attention.kind.value, picture.name, *map(slug, attention.notes)))
+            taken.add(name)
+            for form in images:
+                yield Artifact(name, form, render(picture.figure, form))
+
+    def _drawn(self, found: Sequence["Attention"], style: "Style") -> Iterator[tuple["Attention", "Picture"]]:
+        from attnviz.views.image.pictures import LAYOUTS, token_picture
+
+        if self.token is None:
+            for attention in found:
+                yield from ((attention, picture) for picture in LAYOUTS[self.layout](attention, style))
+        else:
+            for attention, words in words_of(found, self.token):
+                yield from ((attention, token_picture(attention, word, style)) for word in words)
+
+
+def slug(text: str) -> str:
+    """A text in letters and digits of its own script, in lower case, short enough for every system.
+
+    Of a long text it is the beginning; a checksum follows that tells it from others that begin like it.
+    """
+    whole = "-".join(_words(text[: 2 * _SLUG_BYTES].replace("'", "")))
+    if whole and len(text) <= 2 * _SLUG_BYTES and len(whole.encode()) <= _SLUG_BYTES:
+        return whole
+    return f"{_cut(whole, _SLUG_BYTES) or 'text'}-{zlib.crc32(text.encode('utf-8', 'surrogatepass')):08x}"
+
+
+def file_name(stem: str, *parts: str) -> str:
+    """A name, without a suffix, that begins with a stem and says some other things, as far as there is room.
+
+    File systems differ in what they allow, and in whether they tell apart `É`, `é` and `e` with an accent after it. So
+    names are in normalization form C (Unicode Standard Annex 15), in lower case, and have nothing but letters, digits,
+    `-` and `,` in them; one that would be too long ends with a checksum of all of it.
+    """
+    whole = "-".join((stem, *(_sortable(word) for part in parts for word in _words(part, lists=True))))
+    if len(whole.encode()) <= _NAME_BYTES:
+        return whole
+    return f"{_cut(whole, _NAME_BYTES)}-{zlib.crc32(whole.encode()):08x}"
+
+
+def unlike(taken: set[str], name: str) -> str:
+    """The name itself, or with a number after it if it is taken."""
+    numbered, number = name, 1
+    while numbered in taken:
+        number += 1
+        numbered = f"{name}-{number}"
+    return numbered
+
+
+def _sortable(word: str) -> str:
+    """A word; if it numbers a token, layer or head, with zeros before the number, so that names sort by it."""
+    axis = word.rstrip("0123456789")
+    return axis + word[len(axis) :].zfill(_DIGITS[axis]) if axis in _DIGITS and axis != word else word
+
+
+def _words(text: str, *, lists: bool = False) -> list[str]:
+    """What stands between blanks and marks, without regard to case; `lists` such as `0,2` are words too."""
+    import regex  # unlike re, it knows the marks that belong to letters
+
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    known = "".join(char if char.isprintable() else " " for char in folded)  # regex may know a later Unicode
+    found: list[str] = regex.findall(_LIST if lists else _WORD, known)
+    return found
+
+
+def _cut(name: str, size: int) -> str:
+    """As much of a name as takes so many bytes, with whole characters and no dash in the end."""
+    return name.encode()[:size].decode(errors="ignore").strip("-")

@@ -1,0 +1,54 @@
+"""Numbers for each head over many texts, by one process or several; the texts are gone when they are counted."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from attnviz.errors import AttnvizError
+from attnviz.measures.totals import Totals
+from attnviz.pipeline.outcomes import HeadNumbers, Note, Outcome, outcomes
+from attnviz.pipeline.processes import in_processes
+from attnviz.pipeline.sources import Source, portions
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """Add up the numbers of the texts of a portion, in whichever process."""
+
+    task: HeadNumbers
+
+    def __call__(self, portion: Sequence[Source]) -> Iterator[Outcome[Totals]]:
+        """Return the error of each text that fails, and the totals of the others."""
+        totals = Totals()
+        for outcome in outcomes(self.task, [portion]):
+            if isinstance(outcome.found, AttnvizError | Note):
+                yield Outcome(outcome.index, outcome.place, outcome.found)
+            else:
+                for table in outcome.found:
+                    totals.add(table)
+        yield Outcome(portion[0].index, None, totals)
+
+
+def total(
+    task: HeadNumbers,
+    sources: Iterable[Source],
+    jobs: int,
+    say: Callable[[str], None],
+    fail: Callable[[str | None, AttnvizError], None],
+) -> Totals:
+    """Return the totals of all texts; `say` is told of notes on them, `fail` of each that fails, by its place.
+
+    Raises:
+        ProcessError: a process has ended before its work was done.
+    """
+    found = Totals()
+    # portions are the same whoever works on them: which texts are run together can show in the last digits
+    work, parts = Counting(task), portions(sources, whole=True)
+    ends = in_processes(work, parts, jobs) if jobs > 1 else (end for part in parts for end in work(part))
+    for outcome in ends:
+        if isinstance(outcome.found, AttnvizError):
+            fail(outcome.place, outcome.found)
+        elif isinstance(outcome.found, Note):
+            say(outcome.found)
+        else:
+            found.merge(outcome.found)
+    return found

@@ -1,0 +1,84 @@
+"""A job: what is done with each text, by which model, and what is kept of the weights in which form."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from attnviz.errors import UsageError
+from attnviz.formats.reading import READERS
+from attnviz.models.base import ALL, Model
+from attnviz.models.fingerprint import fingerprint
+from attnviz.models.loading import DEFAULT, Loading
+from attnviz.models.reading import Passage, Reading
+from attnviz.models.registry import load, locate
+from attnviz.models.saved import SavedModel
+from attnviz.pipeline.budget import MEMORY
+from attnviz.pipeline.sources import Source
+from attnviz.records import Attention, Selection, mean_of
+from attnviz.text import Grouping
+
+_BARE = Passage(text="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is done with each text.
+
+    `passage` is what is read along with it. The selected weights are kept between what `by` says, or if nothing is said
+    between tokens, or stretches of the text where that would take more than `memory` bytes.
+    """
+
+    model: str = "builtin"
+    loading: Loading = DEFAULT
+    passage: Passage = _BARE
+    select: Selection = ALL
+    by: Grouping | None = None
+    memory: int = MEMORY
+    mean: bool = False
+    no_special: bool = False
+
+    @cached_property
+    def loaded(self) -> Model:
+        """The model itself, loaded when the first text comes."""
+        return load(self.model, self.loading)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What changes when the model's files do.
+
+        Raises:
+            ModelError: there is no such model.
+        """
+        return fingerprint(locate(self.model, self.loading))
+
+    def check(self, source: Source) -> None:
+        """Refuse what is asked for of a text, and not of what is saved.
+
+        Raises:
+            UsageError: what is saved is to be read along with something.
+        """
+        if source.saved and self.passage != _BARE:
+            raise UsageError(
+                f"{source.place} holds saved weights, which no model reads: leave --pair, --target, --truncate, "
+                "--window, --no-added-tokens, --bos, --generate and --max-new-tokens out."
+            )
+
+    def open(self, source: Source) -> tuple[Model, Reading]:
+        """Read a text, and return it with the model that does; what is saved is a model of its own.
+
+        Raises:
+            TextError: the model cannot read it.
+            RecordError: what is saved cannot be read, or breaks a promise.
+        """
+        if source.saved is None:
+            return self.loaded, self.loaded.read(replace(self.passage, text=source.text()))
+        model = SavedModel(READERS[source.saved](source.record()))
+        return model, model.reading
+
+    def formed(self, found: list[Attention]) -> list[Attention]:
+        """Return the records in the form that was asked for."""
+        if self.no_special:
+            found = [attention.without_special() for attention in found]
+        if not self.mean:
+            return found
+        kinds = dict.fromkeys(attention.kind for attention in found)
+        return [mean_of([attention for attention in found if attention.kind is kind]) for kind in kinds]

@@ -1,0 +1,219 @@
+"""Where texts come from, and records in their place: the arguments, a file, or standard input."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from io import BufferedReader
+from itertools import islice
+from pathlib import Path
+
+from attnviz.errors import HOW_TO_CUT, InputError, RecordError, TextError, UsageError
+from attnviz.pipeline.lines import LONGEST_RECORD, LONGEST_TEXT, lines_of
+
+STANDARD_INPUT = "-"
+
+FAILURES = TextError, RecordError
+"""What may be wrong with one text, or record, that is no reason not to do the others."""
+
+AT_A_TIME = 8
+"""How many texts a process is given at a time: some that may be equally long, but few enough to share them out."""
+
+_TOGETHER = 64
+"""How many texts are handed over together at most."""
+
+_BYTES_TOGETHER = 2**22
+"""How many bytes they have, unless one has more: saved records are long."""
+
+_SAVED = {".npz": "npz", ".json": "json", ".jsonl": "json"}
+"""What a file holds that is read in place of a text and a model, by its suffix; see `READERS`."""
+
+_KEY = re.compile(rb'"attention"\s*:')
+_BEGINNING = 256  # bytes of a stream by which it is known
+_SPREAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]\s*\n\s*[\"\[{]")
+"""How JSON begins that is spread over several lines."""
+_ZIP = b"PK\x03\x04"  # how an NPZ archive begins, and no text
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One text, not decoded yet, and its number; `place` says where it stands, None if it is the only one.
+
+    Or the record that was `saved` of one, in that format. `more` says that the next one, if any, is there already;
+    `due` that something is to be made of it, and not only beside it.
+    """
+
+    raw: bytes
+    place: str | None = None
+    whole: bool = True
+    saved: str | None = None
+    more: bool = True
+    index: int = 0
+    due: bool = True
+
+    def text(self) -> str:
+        """The text itself.
+
+        Raises:
+            TextError: it is not valid UTF-8, too long to have been read whole, or no text but a saved record.
+        """
+        if self.saved:
+            raise TextError("This is a saved record: give the text itself, for it takes a model to do this.")
+        if not self.whole or len(self.raw) > LONGEST_TEXT:
+            raise TextError(f"The line is longer than {LONGEST_TEXT:,} bytes. {HOW_TO_CUT}")
+        try:
+            return self.raw.decode()
+        except UnicodeDecodeError as error:
+            byte = f"byte {error.start + 1} (0x{self.raw[error.start]:02x})"
+            raise TextError(f"The text is not valid UTF-8 at {byte}. Save it as UTF-8 and try again.") from None
+
+    def record(self) -> bytes:
+        """The saved record, as it was read.
+
+        Raises:
+            RecordError: it is too long to have been read whole.
+        """
+        if not self.whole:
+            raise RecordError(f"The line is longer than {LONGEST_RECORD:,} bytes: save so much as npz.")
+        return self.raw
+
+
+def sources(
+    texts: Sequence[str],
+    file: Path | None = None,
+    standard_input: BufferedReader | None = None,
+    note: Callable[[str], None] = lambda note: None,
+) -> Iterator[Source]:
+    """Return the texts and saved records that were asked for, in order.
+
+    Standard input is read where it is named, or where nothing else is; None stands for one that nobody has piped
+    anything into. `note` is told of what may not have been meant.
+
+    Raises:
+        UsageError: no text was given, or both texts and a file.
+        InputError: the file cannot be read.
+    """
+    if file and texts:
+        raise UsageError("Texts and --file were given: give one or the other.")
+    if file and str(file) != STANDARD_INPUT:
+        found = _of_file(file)
+    elif file or not texts or list(texts) == [STANDARD_INPUT]:
+        found = _of_standard_input(standard_input)
+    else:
+        found = _of_arguments(texts, note)
+    return (replace(source, index=index) for index, source in enumerate(found))
+
+
+def names_saved(argument: str) -> bool:
+    """Whether an argument is no text, but names a file that holds saved records."""
+    try:
+        return _like_saved(argument) and Path(argument).is_file()
+    except OSError:  # longer than any name
+        return False
+
+
+def _like_saved(argument: str) -> bool:
+    return Path(argument).suffix.lower() in _SAVED
+
+
+def _of_arguments(texts: Sequence[str], note: Callable[[str], None]) -> Iterator[Source]:
+    for number, text in enumerate(texts, 1):
+        if names_saved(text):
+            yield from _of_saved(Path(text))
+        else:
+            if _like_saved(text) and not re.search(r"\s", text):
+                note(f"Note: {text} is read as a text, because there is no such file.")
+            raw = text.encode("utf-8", "surrogateescape")  # how Python keeps arguments that are not UTF-8
+            yield Source(raw, f"text {number}" if len(texts) > 1 else None)
+
+
+def _of_saved(path: Path) -> Iterator[Source]:
+    """The records of a file; JSON is one a line, or one that is spread over many."""
+    saved = _SAVED[path.suffix.lower()]
+    try:
+        with path.open("rb") as file:
+            if saved == "npz" or (path.suffix.lower() == ".json" and _is_spread(file)):
+                yield Source(file.read(), str(path), saved=saved)
+                return
+            for line in lines_of(file):
+                yield Source(line.raw, f"line {line.number} of {path}", line.whole, saved)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _is_spread(file: BufferedReader) -> bool:
+    first = file.readline(LONGEST_RECORD)
+    file.seek(0)
+    return not first.rstrip().endswith(b"}")
+
+
+def _of_file(file: Path) -> Iterator[Source]:
+    try:
+        with file.open("rb") as stream:
+            yield from _of_stream(stream, str(file))
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _of_standard_input(stream: BufferedReader | None) -> Iterator[Source]:
+    if stream is None:
+        raise UsageError('There is no text. Give one, as in: attnviz show "The big fluffy dog", or pipe lines in.')
+    try:
+        yield from _of_stream(stream, None)
+    except OSError as error:
+        raise InputError(f"Standard input cannot be read: {error.strerror}.") from error
+
+
+def _of_stream(stream: BufferedReader, name: str | None) -> Iterator[Source]:
+    """What the lines of a stream hold, or the archive that it is."""
+    if stream.peek(_BEGINNING).startswith(_ZIP):
+        yield Source(stream.read(), name or "standard input", saved="npz")
+        return
+    if _SPREAD.match(stream.peek(_BEGINNING)):
+        yield Source(stream.read(LONGEST_RECORD), name or "standard input", saved="json")
+        return
+    for line in lines_of(stream):
+        place = f"line {line.number} of {name}" if name else f"line {line.number}"
+        yield Source(line.raw, place, line.whole, "json" if _is_record(line.raw) else None, line.more)
+
+
+def _is_record(line: bytes) -> bool:
+    """Whether a line is a JSON object that has "attention", or one that is broken: texts do not begin like that."""
+    if not line[:99].lstrip().startswith(b"{") or not _KEY.search(line):
+        return False
+    if len(line) > LONGEST_TEXT:
+        return True
+    import orjson
+
+    try:
+        return "attention" in orjson.loads(line)
+    except ValueError:
+        return True
+
+
+def chunks(found: Iterable[Source]) -> Iterator[Sequence[Source]]:
+    """Those that are there together, so that none waits for one that has yet to come."""
+    chunk: list[Source] = []
+    for source in found:
+        chunk.append(source)
+        full = len(chunk) == _TOGETHER or sum(len(one.raw) for one in chunk) >= _BYTES_TOGETHER
+        if full or not source.more:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def portions(sources: Iterable[Source], *, whole: bool = False) -> Iterator[list[Source]]:
+    """Return the texts, some at a time: as many as a process is given, or unless `whole`, as are there already."""
+    left = iter(sources)
+    while some := islice(left, AT_A_TIME):
+        if not (portion := list(some if whole else _until_one_waits(some))):
+            return
+        yield portion
+
+
+def _until_one_waits(sources: Iterable[Source]) -> Iterator[Source]:
+    for source in sources:
+        yield source
+        if not source.more:
+            return

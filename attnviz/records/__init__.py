@@ -1,0 +1,34 @@
+"""Records: all that views know of attention. Numbers for each query and key, and numbers for each head."""
+
+from attnviz.records.matrices import (
+    Attention,
+    Axes,
+    HeadMatrix,
+    Link,
+    Weights,
+    Word,
+    is_of_torch,
+    likely_kind,
+    mean_of,
+    on_host,
+)
+from attnviz.records.selection import LayerGroup, Selection, ranges
+from attnviz.records.tables import Column, HeadTable
+
+__all__ = [
+    "Attention",
+    "Axes",
+    "Column",
+    "HeadMatrix",
+    "HeadTable",
+    "LayerGroup",
+    "Link",
+    "Selection",
+    "Weights",
+    "Word",
+    "is_of_torch",
+    "likely_kind",
+    "mean_of",
+    "on_host",
+    "ranges",
+]

@@ -1,0 +1,136 @@
+"""A selection: which kinds, layers, heads and rows of attention are wanted."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from attnviz.errors import UsageError
+from attnviz.text import By, Grouping, Token, not_found, rows_named, unnamed
+from attnviz.vocabulary import AVERAGE, Kind
+
+LayerGroup = tuple[tuple[int, ...], tuple[int, ...]]
+"""Layers that have the same heads, and these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which kinds, layers, heads and query rows are wanted, 0-based; None stands for all of them.
+
+    Rows are named: by position (`3`), range (`3-9`), or the word that stands there.
+    """
+
+    kinds: tuple[Kind, ...] | None = None
+    layers: tuple[int, ...] | None = None
+    heads: tuple[int, ...] | None = None
+    rows: tuple[str, ...] | None = None
+
+    def check(self, by: Grouping) -> None:
+        """Refuses what cannot be had together.
+
+        Raises:
+            UsageError: single rows are wanted, and groups of tokens.
+        """
+        if self.rows is not None and by is not By.TOKEN:
+            raise UsageError("Single rows are shown with all their keys: group tokens, or choose rows, but not both.")
+
+    def kinds_of(self, there: Sequence[Kind], model: str) -> tuple[Kind, ...]:
+        """The wanted kinds of a model that has these.
+
+        Raises:
+            UsageError: it has not one of them.
+        """
+        for kind in self.kinds or ():
+            if kind not in there:
+                listed = ", ".join(kind.value for kind in there)
+                raise UsageError(f"{model} has no {kind.value} attention, only: {listed}.")
+        return self.kinds or tuple(there)
+
+    def layers_of(self, there: Sequence[int], model: str) -> tuple[int, ...]:
+        """The wanted layers of a model in which these attend.
+
+        Raises:
+            UsageError: one does not.
+        """
+        return _among(self.layers, there, "layer", model)
+
+    def heads_of(self, there: Sequence[int], model: str) -> tuple[int, ...]:
+        """The wanted heads of a model that has these in a layer.
+
+        Raises:
+            UsageError: it has not one of them.
+        """
+        return _among(self.heads, there, "head", model)
+
+    def groups_of(self, there: Sequence[LayerGroup], model: str) -> list[LayerGroup]:
+        """Return the wanted layers and heads of a model that has these: groups of layers that have the same heads.
+
+        Groups of which nothing is wanted are left out. So are, where no layers are named, those that lack the heads.
+
+        Raises:
+            UsageError: there is no such layer or head, or a layer that is named lacks one.
+        """
+        layers, heads = (_merged([group[axis] for group in there]) for axis in (0, 1))
+        layers, heads = self.layers_of(layers, model), self.heads_of(heads, model)
+        found = [_both(group, layers, heads) for group in there]
+        for (own, kept), (_, all_heads) in zip(found, there, strict=True):
+            if own and self.layers is not None and self.heads is not None and len(kept) < len(heads):
+                missing = next(head for head in heads if head not in kept)
+                having = ranges(sorted(layer for group, others in there if missing in others for layer in group))
+                raise UsageError(
+                    f"There is no head {missing} in layer {own[0]} of {model}, which has heads {_listed(all_heads)}: "
+                    f"layers {having} have it."
+                )
+        return [(own, kept) for own, kept in found if own and kept] if len(there) > 1 else found
+
+    def rows_of(self, queries: Sequence[Token]) -> tuple[int, ...]:
+        """The indices of the wanted rows, in order; none if this text has none of them."""
+        return tuple(range(len(queries))) if self.rows is None else rows_named(queries, self.rows)
+
+    def check_rows(self, there: Sequence[Sequence[Token]]) -> None:
+        """Whether each of the rows is wanted of one of these sequences of queries at least.
+
+        Raises:
+            TextError: one stands for no token in any of them.
+        """
+        if (missing := unnamed(there, self.rows or ())) is not None:
+            raise not_found(list(dict.fromkeys(token for queries in there for token in queries)), missing)
+
+
+def _merged(indices: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return all indices of some groups, in the order of the group if there is but one."""
+    return indices[0] if len(indices) == 1 else tuple(sorted({index for each in indices for index in each}))
+
+
+def _both(group: LayerGroup, layers: Sequence[int], heads: Sequence[int]) -> LayerGroup:
+    """Return what a group has of these layers and heads, in their order."""
+    own, kept = (
+        [index for index in wanted if index in has] for wanted, has in zip((layers, heads), group, strict=True)
+    )
+    return tuple(own), tuple(kept)
+
+
+def _among(wanted: tuple[int, ...] | None, there: Sequence[int], axis: str, model: str) -> tuple[int, ...]:
+    if wanted is None:
+        return tuple(there)
+    for index in wanted:
+        if index not in there:
+            only = f"only {axis} {there[0]}" if there[0] != AVERAGE else f"only the average of its {axis}s"
+            has = f"{axis}s {_listed(there)}" if len(there) > 1 else only
+            raise UsageError(f"There is no {axis} {index}: {model} has {has}.")
+    return tuple(dict.fromkeys(wanted))
+
+
+def _listed(indices: Sequence[int]) -> str:
+    """What there is: `0 to 11`, or `4,12` where some are left out."""
+    first, last = indices[0], indices[-1]
+    return f"{first} to {last}" if len(indices) == last - first + 1 else ranges(indices)
+
+
+def ranges(indices: Iterable[int]) -> str:
+    """Indices as people write them: `0-3,5`."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][-1] + 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -1,0 +1,60 @@
+"""Numbers for each head: what statistics of one text, or of many, come to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.errors import RecordError
+from attnviz.vocabulary import Kind
+
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """A number for each layer and head, [layers, heads]: its mean over texts, NaN where no text has one.
+
+    `counts` says how many texts have it, `errors` is the standard error of the mean (NaN for fewer than two texts).
+    """
+
+    means: Reals
+    counts: NDArray[np.int64]
+    errors: Reals
+    definition: str
+
+    @classmethod
+    def of_one_text(cls, values: Reals, definition: str) -> Self:
+        """Return the column of the values of a single text, NaN where it has none."""
+        return cls(values, np.isfinite(values).astype(np.int64), np.full(values.shape, np.nan), definition)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class HeadTable:
+    """Named numbers for each head of one kind of attention, over so many texts.
+
+    Raises:
+        RecordError: a column has another shape than [layers, heads].
+    """
+
+    model: str
+    kind: Kind
+    layers: tuple[int, ...]
+    heads: tuple[int, ...]
+    texts: int
+    columns: Mapping[str, Column]
+
+    def __post_init__(self) -> None:
+        shape = len(self.layers), len(self.heads)
+        for name, column in self.columns.items():
+            if {column.means.shape, column.counts.shape, column.errors.shape} != {shape}:
+                raise RecordError(f"The column {name} has the shape {column.means.shape}, but the axes name {shape}.")
+            for array in (column.means, column.counts, column.errors):
+                array.flags.writeable = False
+
+    def __repr__(self) -> str:
+        """Return what the table is of, without its numbers."""
+        size = f"{len(self.layers)} layers × {len(self.heads)} heads, {self.texts} texts"
+        return f"HeadTable({self.model}, {self.kind.value}, {size}: {', '.join(self.columns)})"

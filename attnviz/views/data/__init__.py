@@ -1,1 +1,0 @@
-"""Attention as data for other programs, and back."""

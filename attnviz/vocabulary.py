@@ -1,0 +1,78 @@
+"""The words that options, data formats and records share; nothing heavy is imported, so that commands can list them."""
+
+from enum import Enum
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+AVERAGE = -1
+"""The index of a layer or head that is the average of several."""
+
+PRECISIONS = "float64", "float32", "float16", "bfloat16"
+"""The dtypes in which weights are computed."""
+
+IMAGE_FORMATS = "png", "svg", "pdf"
+
+_Either = TypeVar("_Either")
+
+
+class Kind(Enum):
+    """Which tokens look at which: encoder and decoder tokens at their own kind, or decoder tokens at the encoder's."""
+
+    ENCODER = "encoder"
+    DECODER = "decoder"
+    CROSS = "cross"
+
+    @property
+    def crosses(self) -> bool:
+        """Whether queries and keys are two different sequences, whose positions have nothing to do with each other."""
+        return self is Kind.CROSS
+
+
+class Engine(Enum):
+    """What computes the weights: the reference transformer, the transformers library, or what nobody has said."""
+
+    REFERENCE = "reference"
+    TRANSFORMERS = "transformers"
+    UNKNOWN = "unknown"
+
+
+class Place(Enum):
+    """Which token a key is to the query that looks at it."""
+
+    PREVIOUS = "previous"
+    NEXT = "next"
+    SAME = "same"
+    SPECIAL = "special"
+    OTHER = "other"
+
+
+class Layout(Enum):
+    """How the heads of a record are spread over pictures."""
+
+    HEAD = "head"
+    LAYER = "layer"
+    GRID = "grid"
+
+
+class Orientation(Enum):
+    """Which way the weights of a head are drawn; the value says whether that is the transpose of how they are held."""
+
+    QUERIES_DOWN = False
+    KEYS_DOWN = True
+
+    def turned(self, weights: "NDArray[np.float32]") -> "NDArray[np.float32]":
+        """Return the weights as they are drawn: [..., queries, keys] -> [..., rows, columns]."""
+        return weights.swapaxes(-2, -1) if self is Orientation.KEYS_DOWN else weights
+
+    def axes(self, queries: _Either, keys: _Either) -> tuple[_Either, _Either]:
+        """Return what belongs to the queries and what to the keys, as what belongs to the rows and to the columns."""
+        return (keys, queries) if self is Orientation.KEYS_DOWN else (queries, keys)
+
+    def in_words(self, *, sink: bool) -> str:
+        """Say what goes down, what across, and what sums to 1, or less if there is a `sink` that is not drawn."""
+        down, across = self.axes("queries", "keys")
+        line_of_a_query, _ = self.axes("rows", "columns")
+        return f"{down} down, {across} across; {line_of_a_query} sum to {'at most 1' if sink else '1'}"

@@ -1,0 +1,115 @@
+import json
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import attnviz
+from tests.cli.conftest import Run
+
+TEXTS = "The dog barked because it was hungry", "Mary lost her keys", "An old man saw the boat"
+
+
+def entropy(text: str, model: str = "builtin") -> np.ndarray:
+    """Clark's entropy of each head of a text, [layers, heads], from the weights themselves."""
+    (attention,) = attnviz.load(model).attend(text)
+    weights = attention.weights.astype(float)
+    return scipy.stats.entropy(0.9999 * weights + 0.0001 / weights.shape[-1], axis=-1).mean(-1)
+
+
+def by_head(record: dict, name: str) -> np.ndarray:
+    return np.array([head[name] for head in record["heads"]]).reshape(4, 6)
+
+
+def test_a_number_is_the_mean_of_those_of_the_texts_with_its_standard_error(run_here: Run) -> None:
+    (record,) = run_here("heads", *TEXTS, "--stat", "entropy", "--format", "json").records
+    expected = np.array([entropy(text) for text in TEXTS])
+    assert (record["model"], record["kind"], record["texts"]) == ("builtin/encoder", "encoder", 3)
+    np.testing.assert_allclose(by_head(record, "entropy"), expected.mean(0), atol=1e-6)
+    np.testing.assert_allclose(by_head(record, "entropy_se"), expected.std(0, ddof=1) / 3**0.5, atol=1e-6)
+    assert (by_head(record, "entropy_n") == 3).all()
+    assert "Clark et al. 2019" in record["definitions"]["entropy"]
+    assert [(head["layer"], head["head"]) for head in record["heads"]] == list(product(range(4), range(6)))
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "table"])
+def test_any_number_of_processes_gives_the_same_bytes(run_here: Run, tmp_path: Path, form: str) -> None:
+    (tmp_path / "lines.txt").write_text("\n".join(TEXTS * 7))
+    ran = [run_here("heads", "--file", tmp_path / "lines.txt", "--jobs", jobs, "--format", form) for jobs in "127"]
+    assert [each.code for each in ran] == [0, 0, 0]
+    assert ran[0].stdout == ran[1].stdout == ran[2].stdout != b""
+
+
+def test_saved_weights_have_the_numbers_of_the_texts_that_they_are_of(run_here: Run, tmp_path: Path) -> None:
+    (tmp_path / "saved.jsonl").write_bytes(run_here("show", *TEXTS, "--format", "json").stdout)
+    assert (
+        run_here("heads", tmp_path / "saved.jsonl", "--format", "csv").stdout
+        == run_here("heads", *TEXTS, "--format", "csv").stdout
+    )
+
+
+def test_rows_have_the_kind_the_layer_the_head_and_the_numbers(run_here: Run) -> None:
+    ran = run_here(
+        "heads", TEXTS[0], "--stat", "next", "--stat", "entropy", "--layer", "2,1", "--head", "5", "--format", "tsv"
+    )
+    header, *rows = ran.out.splitlines()
+    assert header.split("\t") == [
+        "kind",
+        "layer",
+        "head",
+        "next",
+        "next_n",
+        "next_se",
+        "entropy",
+        "entropy_n",
+        "entropy_se",
+    ]
+    assert [row.split("\t")[:3] for row in rows] == [["encoder", "1", "5"], ["encoder", "2", "5"]]
+    assert {row.split("\t")[5] for row in rows} == {""}  # of one text there is no standard error
+
+
+def test_what_is_undefined_is_null_and_empty(run_here: Run) -> None:
+    asked = "heads", "the dog", "--model", "builtin/translator", "--kind", "cross", "--stat", "previous"
+    (record,) = run_here(*asked, "--format", "json").records
+    assert {(head["previous"], head["previous_n"]) for head in record["heads"]} == {(None, 0)}
+    assert all(row["previous"] == "" for row in run_here(*asked, "--format", "csv").rows())
+    assert "–" in run_here(*asked).out
+
+
+def test_models_and_kinds_among_saved_weights_have_a_line_each(run_here: Run, tmp_path: Path) -> None:
+    lines = run_here("show", "the dog", "--model", "builtin/translator", "--format", "json").stdout
+    (tmp_path / "both.jsonl").write_bytes(lines + run_here("show", "the dog", "--format", "json").stdout)
+    records = run_here("heads", tmp_path / "both.jsonl", "--format", "json").records
+    assert [(each["model"], each["kind"]) for each in records] == [
+        ("builtin/encoder", "encoder"),
+        ("builtin/translator", "encoder"),
+        ("builtin/translator", "decoder"),
+        ("builtin/translator", "cross"),
+    ]
+
+
+def test_a_text_that_fails_is_reported_and_the_others_are_counted(run_here: Run) -> None:
+    ran = run_here("heads", "--format", "json", stdin=b"the cat sat\n\xff\xfe\nthe dog\n")
+    assert ran.code == 1
+    assert "line 2" in ran.err
+    assert ran.records[0]["texts"] == 2
+
+
+def test_where_no_text_can_be_read_there_are_no_numbers(run_here: Run) -> None:
+    run_here("heads", stdin=b"\xff\n\xfe\n").failed(1, "no text could be read")
+
+
+def test_an_unknown_statistic_is_refused_with_those_that_there_are(run_here: Run) -> None:
+    run_here("heads", "the dog", "--stat", "sharpness").failed(2, "sharpness", "entropy")
+
+
+def test_the_table_fits_a_narrow_terminal(run_here: Run) -> None:
+    ran = run_here("heads", TEXTS[0], "--layer", "0", "--width", "60")
+    assert max(map(len, ran.out.splitlines())) <= 60
+    assert ran.out.count("\nL0 H") == 6
+
+
+def test_json_is_one_object_a_line(run_here: Run) -> None:
+    assert all(json.loads(line) for line in run_here("heads", TEXTS[0], "--format", "json").stdout.splitlines())

@@ -1,0 +1,420 @@
+"""What attention costs: counted against closed forms and PyTorch, fitted to known powers, measured at tiny sizes."""
+
+import io
+import math
+import multiprocessing
+import time
+import tracemalloc
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from attnviz.costs.counts import Counts, Experiment, Point, Series, additive, count, layer_types, multi_head
+from attnviz.costs.data import counted_fields
+from attnviz.costs.measurement import experiments, exponent, measure
+from attnviz.costs.measurement.memory import peak_of
+from attnviz.costs.measurement.methods import ATTENDING, METHODS, SCORING
+from attnviz.costs.measurement.process import received, taken
+from attnviz.errors import AttnvizError
+from attnviz.reference.scores import SCORES, Sizes
+from attnviz.views.image.cost import picture
+from attnviz.views.image.pictures import render
+from attnviz.views.terminal import cost as terminal_cost
+from attnviz.views.terminal.cost import scaled
+from attnviz.vocabulary import Kind
+
+GPT3 = multi_head(12_288, 96, 96)
+MEGABYTE = 2**20
+
+
+def together(parts: Any) -> Counts:
+    return Counts.together(parts.values())
+
+
+class TestParameters:
+    def test_those_of_gpt3(self) -> None:
+        counted = count(GPT3, 1).parameters
+        assert counted["query"].head == 1_572_864 == 12_288 * 128
+        assert together(counted) == Counts(6_291_456, 96 * 6_291_456, 57_982_058_496)
+
+    def test_those_of_pytorchs_multihead_attention_are_as_many(self) -> None:
+        from torch.nn import MultiheadAttention
+
+        theirs = MultiheadAttention(35, 7, bias=False, kdim=11, vdim=11)
+        ours = count(multi_head(35, 3, 7, context_width=11), 1).parameters
+        assert together(ours).layer == sum(parameter.numel() for parameter in theirs.parameters())
+
+    @pytest.mark.parametrize(("key_heads", "shared"), [(6, 1), (3, 2), (2, 3), (1, 6)])
+    def test_maps_of_keys_and_values_are_counted_once_for_the_heads_that_share_them(
+        self, key_heads: int, shared: int
+    ) -> None:
+        counted = count(multi_head(13, 5, 6, key_heads=key_heads, head_width=7), 1).parameters
+        assert {each.head for each in counted.values()} == {13 * 7}
+        assert counted["query"] == counted["output"] == Counts(91, 6 * 91, 5 * 6 * 91)
+        assert counted["key"] == counted["value"] == Counts(91, 6 * 91 // shared, 5 * 6 * 91 // shared)
+
+    def test_layers_that_share_their_maps_have_them_once_but_compute_each(self) -> None:
+        counted = count(multi_head(14, 5, 7, distinct_layers=1), 3)
+        assert together(counted.parameters).model == together(counted.parameters).layer == 4 * 14 * 14
+        assert together(counted.operations).model == 5 * together(counted.operations).layer
+
+    def test_those_of_additive_scores_are_as_many_as_the_arrays_that_the_score_function_learns(self) -> None:
+        sizes = Sizes(queries=1, keys=1, query_width=11, key_width=22)
+        counted = count(additive(width=11, key_width=22, inner=11), 1).parameters
+        assert together(counted).model == SCORES["additive"].parameters(sizes)
+
+    @pytest.mark.parametrize(
+        ("shape", "wrong"),
+        [((10, 1, 3), "a width of 10 cannot be split among 3 heads"), ((12, 1, 6), "cannot share 5 heads")],
+    )
+    def test_heads_that_cannot_be_are_refused(self, shape: tuple[int, int, int], wrong: str) -> None:
+        with pytest.raises(ValueError, match=wrong):
+            multi_head(*shape, key_heads=5 if "share" in wrong else None)
+
+
+class TestOperations:
+    def test_each_part_is_what_one_counts_by_hand(self) -> None:
+        counted = count(multi_head(13, 5, 6, key_heads=2, head_width=7), 11).operations
+        assert counted["projections"].layer == 2 * 11 * 13 * 7 * (6 + 2 + 2 + 6)
+        assert counted["scores"].layer == 6 * 11 * 11 * (2 * 7 + 1)  # a product of 7 numbers, and the scale
+        assert counted["weighted sum"].layer == 6 * 11 * 11 * 2 * 7
+        assert all(each.model == 5 * each.layer for each in counted.values())
+
+    def test_additive_scores_and_their_projections_take_what_the_score_function_says(self) -> None:
+        counted = count(additive(width=11, key_width=22, inner=11), 7).operations
+        sizes = Sizes(queries=7, keys=7, query_width=11, key_width=22)
+        assert counted["projections"].head + counted["scores"].head == SCORES["additive"].operations(sizes)
+        assert counted["weighted sum"].head == 2 * 7 * 7 * 22
+
+    @given(tokens=st.integers(1, 10_000), times=st.integers(2, 10))
+    def test_projections_grow_with_the_text_and_all_else_with_its_square(self, tokens: int, times: int) -> None:
+        once, more = count(GPT3, tokens).operations, count(GPT3, times * tokens).operations
+        assert more["projections"].model == times * once["projections"].model
+        for name in ("scores", "weighted sum"):
+            assert more[name].model == times**2 * once[name].model
+
+
+class TestMemory:
+    def test_the_weights_are_a_square_for_each_head(self) -> None:
+        assert count(multi_head(35, 5, 7), 11).weights == Counts(121, 7 * 121, 5 * 7 * 121)
+
+    def test_the_cache_has_the_keys_and_values_of_a_token_as_an_array_would(self) -> None:
+        keys = values = np.zeros((5, 2, 7), np.float16)  # [layers, key heads, head width]
+        cost = count(multi_head(13, 5, 6, key_heads=2, head_width=7), 11)
+        assert counted_fields(Kind.DECODER, cost)["cache_bytes"]["float16"] == {
+            "token": keys.nbytes + values.nbytes,
+            "tokens": 11 * (keys.nbytes + values.nbytes),
+        }
+
+    def test_an_encoder_keeps_nothing(self) -> None:
+        assert counted_fields(Kind.ENCODER, count(multi_head(35, 5, 7), 11))["cache_bytes"] is None
+
+    def test_a_recurrent_networks_cache_has_its_states_and_what_is_made_of_them(self) -> None:
+        assert count(additive(width=11, key_width=22, inner=13), 7).cache == 13 + 22
+
+
+class TestLayersOfOtherKinds:
+    def test_a_recurrent_one_takes_a_step_a_token_where_attention_takes_one(self) -> None:
+        attention, recurrent, _ = layer_types(count(GPT3, 101))
+        assert (attention.steps, attention.path) == (1, 1)
+        assert (recurrent.steps, recurrent.path) == (101, 101)
+
+    def test_a_recurrent_one_has_the_operations_of_two_maps_and_attention_those_of_its_layer(self) -> None:
+        cost = count(multi_head(35, 5, 7), 11)
+        attention, recurrent, convolution = layer_types(cost)
+        assert attention.operations == together(cost.operations).layer
+        assert recurrent.operations == 2 * 2 * 11 * 35 * 35
+        assert convolution.operations == 3 * 2 * 11 * 35 * 35
+
+    @pytest.mark.parametrize(("tokens", "layers"), [(1, 1), (3, 1), (4, 2), (9, 2), (10, 3), (243, 5), (244, 6)])
+    def test_dilated_convolutions_reach_a_power_of_three(self, tokens: int, layers: int) -> None:
+        assert layer_types(count(GPT3, tokens))[2].path == layers
+
+
+class TestExponent:
+    @given(power=st.floats(-3, 3), factor=st.floats(1e-6, 1e6))
+    def test_a_power_is_found_whatever_stands_before_it(self, power: float, factor: float) -> None:
+        sizes = [16, 32, 80, 500]
+        assert exponent(sizes, [factor * size**power for size in sizes]) == pytest.approx(power, abs=1e-5)
+
+    def test_points_beside_the_line_are_fitted_as_numpy_does(self) -> None:
+        sizes, values = [64, 128, 256, 512, 1024], [0.3, 1.4, 3.9, 19.0, 61.0]
+        expected, _ = np.polyfit(np.log(sizes), np.log(values), 1)
+        assert exponent(sizes, values) == pytest.approx(expected, abs=1e-6)
+
+    def test_nothing_is_fitted_to_two_points_or_to_none(self) -> None:
+        assert exponent([1, 2], [1, 4]) is None
+        assert exponent([], []) is None
+
+    def test_what_does_not_grow_has_no_sign(self) -> None:
+        found = exponent([16, 32, 64], [2.1, 2.1, 2.1])
+        assert found == 0.0
+        assert math.copysign(1, found) == 1
+
+
+SLACK = 4 * MEGABYTE
+"""By how much a peak may be off: what is resident is counted a core at a time, and other pages come and go."""
+
+
+class TestPeakOfMemory:
+    def test_it_is_that_of_the_largest_array_though_that_is_gone(self) -> None:
+        def work() -> float:
+            return float(np.ones(64 * MEGABYTE // 8).sum())
+
+        assert peak_of(work) == pytest.approx(64 * MEGABYTE, abs=SLACK)
+
+    def test_it_is_that_of_torch_too(self) -> None:
+        import torch
+
+        torch.ones(1).sum()
+        assert peak_of(lambda: torch.ones(64 * MEGABYTE // 4)) == pytest.approx(64 * MEGABYTE, abs=SLACK)
+
+    def test_a_smaller_one_after_a_larger_is_seen(self) -> None:
+        peak_of(lambda: np.ones(128 * MEGABYTE // 8))
+        assert peak_of(lambda: np.ones(48 * MEGABYTE // 8)) == pytest.approx(48 * MEGABYTE, abs=SLACK)
+
+    def test_memory_that_was_used_before_counts_again(self) -> None:
+        for _ in range(4):  # freed memory is kept for the next that asks for as much, unless that is 32 MB or more
+            assert peak_of(lambda: np.ones(24 * MEGABYTE // 8)) == pytest.approx(24 * MEGABYTE, abs=SLACK)
+
+    def test_doing_nothing_takes_next_to_nothing(self) -> None:
+        peak_of(lambda: None)
+        assert (peak_of(lambda: None) or 0) < SLACK
+
+
+class TestMethods:
+    def test_all_ways_to_attend_attend_alike(self) -> None:
+        results = [np.asarray(prepare(67, 13)()).squeeze() for prepare in ATTENDING.values()]
+        for result in results[1:]:
+            np.testing.assert_allclose(result, results[0], atol=1e-5)
+
+    @pytest.mark.parametrize("method", SCORING)
+    def test_a_way_to_score_scores_each_pair(self, method: str) -> None:
+        assert np.shape(METHODS[method](17, 13)()) == (17, 17)
+
+
+class TestMeasuring:
+    def test_each_size_is_timed_in_a_process_of_its_own_after_doing_nothing(self) -> None:
+        (nothing, _), *found = taken("naive", [(17, 7), (29, 7)])
+        assert nothing == 0
+        assert len(found) == 2
+        assert all(seconds > 0 for seconds, _ in found)
+        assert multiprocessing.active_children() == []
+
+    def test_the_process_ends_with_whoever_asked_for_it(self) -> None:
+        found = taken("naive", [(4096, 64)])
+        next(found)
+        assert len(multiprocessing.active_children()) == 1
+        found.close()
+        assert multiprocessing.active_children() == []
+
+    def test_large_arrays_are_seen_whole(self) -> None:
+        work = METHODS["naive"](2048, 64)
+        tracemalloc.start()  # which sees NumPy's arrays
+        work()
+        _, expected = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        _, (_, memory) = taken("naive", [(2048, 64)])
+        assert memory == pytest.approx(expected, abs=SLACK)
+        assert expected > 8 * SLACK
+
+    def test_time_in_which_others_have_the_processor_is_not_counted(self) -> None:
+        seconds, _ = measured(lambda: time.sleep(0.1))
+        assert seconds < 0.05
+
+    def test_of_several_runs_the_one_counts_that_was_least_disturbed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        runs, clock = iter([99.0, 3.0, 2.0, 7.0, 1.0]), [0.0]  # neither the first nor the last, for memory, is timed
+
+        def work() -> None:
+            clock[0] += next(runs)
+
+        monkeypatch.setattr(process, "process_time", lambda: clock[0])
+        assert measured(work)[0] == 2.0
+
+    def test_a_process_that_was_ended_is_said_to_lack_memory(self) -> None:
+        ours, theirs = multiprocessing.Pipe(duplex=False)
+        theirs.close()
+        with ours, pytest.raises(AttnvizError, match=r"naive at N = 3 .*too little memory.*--longest"):
+            received(ours, "naive at N = 3")
+
+    def test_what_a_library_says_is_passed_on(self) -> None:
+        ours, theirs = multiprocessing.Pipe(duplex=False)
+        theirs.send("no such kernel")
+        with ours, theirs, pytest.raises(AttnvizError, match=r"^It cannot be measured: no such kernel\.$"):
+            received(ours, "It")
+
+    def test_three_experiments_double_their_sizes_up_to_the_longest(self) -> None:
+        said: list[str] = []
+        attention, by_tokens, by_width = measure(128, said.append)
+        assert [series.method for series in attention.series] == list(ATTENDING)
+        assert [series.method for series in by_tokens.series] == [series.method for series in by_width.series]
+        assert [sizes_of(each) for each in (attention, by_tokens, by_width)] == [
+            [8, 16, 32, 64, 128],
+            [1, 2, 4, 8, 16],
+            [16, 32, 64, 128, 256],
+        ]
+        assert [each.variable for each in (attention, by_tokens, by_width)] == ["N", "N", "d"]
+        assert len(said) == 7
+
+    def test_memory_below_the_noise_is_not_fitted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def found(method: str, sizes: Any) -> Any:
+            yield 0.0, 40_000  # so that the noise is 320,000 bytes
+            yield from ((n * 1e-3, 319_000 if n < 100 else 4000 * n) for n, _ in sizes)
+
+        monkeypatch.setattr(experiments, "taken", found)
+        series = next(measure(800)).series[0]  # 50, 100, 200, 400, 800
+        assert series.noise == 320_000
+        assert [series.drowned(point) for point in series.points] == [True, False, False, False, False]
+        assert series.memory_exponent == pytest.approx(1)
+        assert series.time_exponent == pytest.approx(1)
+
+    def test_where_memory_cannot_be_known_only_time_is_fitted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        unknown = [(0.0, None), *((1e-3 * 4**n, None) for n in range(5))]
+        monkeypatch.setattr(experiments, "taken", lambda method, sizes: iter(unknown))
+        series = next(measure(800)).series[0]
+        assert (series.time_exponent, series.memory_exponent) == (pytest.approx(2), None)
+
+
+def sizes_of(experiment: Experiment) -> list[int]:
+    (sizes,) = {tuple(point.size for point in series.points) for series in experiment.series}
+    return list(sizes)
+
+
+def shown(*renderables: Any, width: int = 60) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False, markup=False)
+    for renderable in renderables:
+        console.print(renderable)
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+
+class TestTables:
+    @pytest.mark.parametrize(
+        ("number", "text"),
+        [
+            (0, "0"),
+            (7, "7"),
+            (999, "999"),
+            (999.6, "1 k"),
+            (1024, "1.02 k"),
+            (57_982_058_496, "58 G"),
+            (1e33, "1e+03 Q"),
+        ],
+    )
+    def test_a_count_has_three_digits_and_a_prefix(self, number: float, text: str) -> None:
+        assert scaled(number) == text
+
+    def test_a_unit_stands_behind_the_prefix(self) -> None:
+        assert (scaled(12, "B"), scaled(4_194_304, "B")) == ("12 B", "4.19 MB")
+
+    def test_parameters_of_gpt3(self) -> None:
+        assert shown(*terminal_cost.parameters(count(GPT3, 1))).splitlines() == [
+            "Parameters     a head      a layer       96 layers",
+            "query       1,572,864  150,994,944  14,495,514,624",
+            "key         1,572,864  150,994,944  14,495,514,624",
+            "value       1,572,864  150,994,944  14,495,514,624",
+            "output      1,572,864  150,994,944  14,495,514,624",
+            "together    6,291,456  603,979,776  57,982,058,496",
+        ]
+
+    def test_shared_heads_and_layers_are_said(self) -> None:
+        cost = count(multi_head(12, 5, 6, key_heads=2, distinct_layers=1), 7)
+        text = shown(terminal_cost.heading(Kind.DECODER, cost.dimensions), *terminal_cost.parameters(cost), width=200)
+        assert "decoder · 5 layers × 6 heads of 2 · 2 of keys and values · width 12" in text
+        assert "Groups of 3 heads share" in text
+        assert "1 of 5 have their own" in text
+
+    def test_memory_has_a_cache_unless_it_is_an_encoders(self) -> None:
+        cost = count(multi_head(35, 5, 7), 11)
+        assert "cache" not in shown(*terminal_cost.memory(Kind.ENCODER, cost))
+        for kind in (Kind.DECODER, Kind.CROSS):
+            text = shown(*terminal_cost.memory(kind, cost))
+            assert "key/value cache, a token" in text
+            assert "  700 B   1.4 kB" in text  # 2 · 5 layers · 35 numbers, of 2 and of 4 bytes
+
+    @pytest.mark.parametrize(
+        ("matrices", "biases", "said"),
+        [
+            (4 * 35 * 35, 0, "These maps have no biases."),
+            (4 * 35 * 35, 1260, "Biases come on top: 1,260 in the model."),
+            (5 * 35 * 35, 0, "Its files hold 6,125 numbers in matrices of attention, where 4,900 were counted"),
+        ],
+    )
+    def test_what_the_files_hold_beside_is_said(self, matrices: int, biases: int, said: str) -> None:
+        cost = count(multi_head(35, 1, 7), 11)
+        assert said in shown(terminal_cost.beside_counted([cost], matrices, biases), width=200)
+
+    def test_the_vector_of_additive_scores_is_no_matrix(self) -> None:
+        cost = count(additive(width=11, key_width=22, inner=13), 7)
+        assert "hold" not in shown(terminal_cost.beside_counted([cost], 13 * 33, 0), width=200)
+
+    def test_what_was_measured(self) -> None:
+        lines = shown(*terminal_cost.measured(MEASURED)).splitlines()
+        assert lines[:11] == [
+            "Attention, d = 64: time",
+            "             naive  tiled",
+            "N = 512    1.96 ms    2 s",
+            "N = 1,024  12.3 µs    3 s",
+            "grows as    N^2.00      –",
+            "",
+            "Attention, d = 64: peak memory",
+            "            naive    tiled",
+            "N = 512    3.1 MB   12 kB*",
+            "N = 1,024       –     1 MB",
+            "grows as   N^1.96  N^-0.01",
+        ]
+        assert "* less than 65.5 kB cannot be told from noise" in " ".join(lines)
+
+
+MEASURED = Experiment(
+    title="Attention",
+    variable="N",
+    fixed="d = 64",
+    series=(
+        Series(
+            method="naive",
+            points=(Point(512, 1.96e-3, 3_100_000), Point(1024, 12.3e-6, None)),
+            noise=65_536,
+            time_exponent=2.0,
+            memory_exponent=1.96,
+        ),
+        Series(
+            method="tiled",
+            points=(Point(512, 2.0, 12_000), Point(1024, 3.0, 1_000_000)),
+            noise=65_536,
+            time_exponent=None,
+            memory_exponent=-0.012,
+        ),
+    ),
+)
+
+
+class TestPicture:
+    def test_a_column_an_experiment_has_time_above_memory_on_logarithmic_axes(self) -> None:
+        figure = picture([MEASURED, replace(MEASURED, variable="d")])
+        assert len(figure.axes) == 4
+        assert {(axes.get_xscale(), axes.get_yscale()) for axes in figure.axes} == {("log", "log")}
+        assert [axes.get_ylabel() for axes in figure.axes] == ["time in seconds", "", "peak memory in bytes", ""]
+
+    def test_lines_have_the_points_that_are_above_the_noise_and_the_legend_names_their_exponents(self) -> None:
+        time, memory = picture([MEASURED]).axes
+        assert [list(line.get_ydata()) for line in time.lines] == [[1.96e-3, 12.3e-6], [2.0, 3.0]]
+        assert [list(line.get_ydata()) for line in memory.lines] == [[3_100_000], [1_000_000]]
+        legend = memory.get_legend()
+        assert legend is not None
+        assert [text.get_text() for text in legend.get_texts()] == ["naive ∝ $N^{1.96}$", "tiled ∝ $N^{-0.01}$"]
+        assert "tiled" in [line.get_label() for line in time.lines]
+
+    @pytest.mark.parametrize(("form", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+    def test_it_can_be_saved_in_each_format(self, form: str, start: bytes) -> None:
+        assert render(picture([MEASURED]), form).startswith(start)
+
+    def test_nothing_known_of_memory_leaves_its_axes_empty(self) -> None:
+        unknown = tuple(replace(point, memory=None) for point in MEASURED.series[0].points)
+        series = replace(MEASURED.series[0], points=unknown, memory_exponent=None)
+        assert render(picture([replace(MEASURED, series=(series,))]), "png")

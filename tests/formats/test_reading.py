@@ -1,0 +1,538 @@
+import contextlib
+import io
+import json
+import struct
+import zipfile
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from attnviz.errors import RecordError
+from attnviz.formats.reading import READERS
+from attnviz.formats.writing import FILES, Result
+from attnviz.measures.reducers import group
+from attnviz.records import Attention
+from attnviz.text import Bins, By, Grouping, Segment, Token, grouped, predicting, special_token
+from attnviz.vocabulary import Engine, Kind
+
+LAYERS, HEADS = (4, 1), (0, 7, 5)
+FORMS = sorted(READERS)
+AXES = "query", "key"
+
+
+def drawn(*shape: int, seed: int = 5) -> np.ndarray:
+    weights = np.random.default_rng(seed).random(shape, np.float32) ** 8
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def cut(text: str, number: int = 0, first: int = 0) -> list[Token]:
+    """The tokens of a text: stretches of three characters, whatever these are."""
+    segment = Segment(text, number)
+    starts = range(0, len(text), 3)
+    return [segment.token((start, min(start + 3, len(text))), first + i) for i, start in enumerate(starts)]
+
+
+def record(kind: Kind, queries: list[Token], keys: list[Token], **changes: Any) -> Attention:
+    named: dict[str, Any] = {
+        "kind": kind,
+        "layers": LAYERS,
+        "heads": HEADS,
+        "query_tokens": tuple(queries),
+        "key_tokens": tuple(keys),
+        "model": "some/model",
+        "weights": drawn(len(LAYERS), len(HEADS), len(queries), len(keys)),
+    }
+    return Attention(**named | changes)
+
+
+def between(attention: Attention, by: Grouping) -> Attention:
+    return group(attention, by)
+
+
+TEXT = "Mr. \U0001f468\u200d\U0001f469\u200d\U0001f467 didn't go.\tIt \u65e5\u672c\x85 \x1b[31m slept; cafe\u0301!"
+SECOND = "Encore \u05e9\u05dc\u05d5\u05dd une fois."
+SOURCE = [special_token("[CLS]", 0), *cut(TEXT, first=1), special_token("[SEP]", 99)]
+PAIR = [*SOURCE, *cut(SECOND, 1, first=100), special_token("[SEP]", 120)]
+TARGET = [special_token("<s>", 0), *cut(SECOND, 1, first=1)]
+CONTINUED = list(predicting([*cut(TEXT), *cut(SECOND, 1, first=50)], 20))
+ENCODER = record(Kind.ENCODER, SOURCE, SOURCE, notes=("a note",))
+TRANSLATION = [
+    record(Kind.ENCODER, SOURCE, SOURCE),
+    record(Kind.DECODER, list(predicting(TARGET)), list(predicting(TARGET))),
+    record(Kind.CROSS, list(predicting(TARGET)), SOURCE, sink=True, weights=drawn(2, 3, len(TARGET), len(SOURCE)) / 2),
+]
+
+RESULTS = {
+    "an encoder": Result(0, TEXT, [ENCODER]),
+    "a pair": Result(0, TEXT, [record(Kind.ENCODER, PAIR, PAIR)], pair=SECOND),
+    "a translation": Result(0, TEXT, TRANSLATION, target=SECOND, written=True, ended=False),
+    "cross-attention alone": Result(0, TEXT, TRANSLATION[2:], target=SECOND),
+    "a decoder's share": Result(0, TEXT, TRANSLATION[1:2], target=SECOND),
+    "a continued text": Result(0, TEXT, [record(Kind.DECODER, CONTINUED, CONTINUED)], target=SECOND, written=True),
+    "an average": Result(0, TEXT, [ENCODER.mean()]),
+    "no special tokens": Result(0, TEXT, [ENCODER.without_special()]),
+    "some rows": Result(0, TEXT, [ENCODER.rows([2, 3, 7])]),
+    "some heads": Result(0, TEXT, [ENCODER.select([1], [5, 0])]),
+    "words": Result(0, TEXT, [between(ENCODER, By.WORD)]),
+    "sentences": Result(0, TEXT, [between(ENCODER, By.SENTENCE)]),
+    "segments of a pair": Result(0, TEXT, [between(record(Kind.ENCODER, PAIR, PAIR), By.SEGMENT)], pair=SECOND),
+    "bins": Result(0, TEXT, [between(ENCODER, Bins(5))]),
+    "bins of a translation": Result(0, TEXT, [between(one, Bins(3)) for one in TRANSLATION], target=SECOND),
+    "windows": Result(
+        0, TEXT, [record(Kind.ENCODER, SOURCE, [replace(one, window=one.position // 5) for one in SOURCE])]
+    ),
+    "half precision": Result(
+        0, TEXT, [record(Kind.ENCODER, SOURCE, SOURCE, precision="float16", engine=Engine.TRANSFORMERS)]
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+class TestRoundTrip:
+    @pytest.mark.parametrize("name", RESULTS)
+    def test_what_was_saved_comes_back_with_its_words_and_sentences(self, form: str, name: str) -> None:
+        saved = RESULTS[name]
+        data = FILES[form].encode(saved)
+        read = READERS[form](data)
+        assert FILES[form].encode(read) == data
+        assert replace(read, attention=()) == replace(saved, attention=())
+        for ours, theirs in zip(read.attention, saved.attention, strict=True):
+            assert ours.query_tokens == theirs.query_tokens
+            assert ours.key_tokens == theirs.key_tokens
+            assert_array_equal(ours.weights, theirs.weights)
+
+    @given(
+        text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40),
+        by=st.sampled_from([*By, Bins(1), Bins(3)]),
+    )
+    def test_so_does_any_text(self, form: str, text: str, by: Grouping) -> None:
+        tokens = [special_token("[CLS]", 0), *cut(text, first=1)]
+        saved = Result(0, text, [between(record(Kind.DECODER, tokens, tokens), by)])
+        read = READERS[form](FILES[form].encode(saved))
+        assert read.text == text
+        assert read.attention[0].query_tokens == saved.attention[0].query_tokens
+        assert FILES[form].encode(read) == FILES[form].encode(saved)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_ids_names_and_what_is_unknown_come_back(form: str) -> None:
+    known = [replace(token, id=7 * i, piece=f"▁{i}", unknown=i == 2) for i, token in enumerate(SOURCE)]
+    result = Result(0, TEXT, [record(Kind.ENCODER, known, known)])
+    (attention,) = READERS[form](FILES[form].encode(result)).attention
+    assert attention.query_tokens == attention.key_tokens == tuple(known)
+
+
+def test_ids_and_names_are_not_made_up() -> None:
+    (saved,) = json.loads(FILES["json"].encode(Result(0, TEXT, [record(Kind.ENCODER, SOURCE, SOURCE)])))["attention"]
+    assert not {f"{axis}_{name}" for axis in AXES for name in ("ids", "pieces", "unknown")} & set(saved)
+
+
+def test_one_format_reads_what_another_has_written_of_the_same() -> None:
+    for saved in RESULTS.values():
+        back = READERS["npz"](FILES["npz"].encode(READERS["json"](FILES["json"].encode(saved))))
+        assert FILES["json"].encode(back) == FILES["json"].encode(saved)
+
+
+NAMES = ["the", "cat", "sat"]
+
+
+def foreign(**changes: Any) -> dict[str, Any]:
+    """The least that a record has to say."""
+    return {"query_tokens": NAMES, "key_tokens": NAMES, "weights": drawn(2, 5, 3, 3).tolist()} | changes
+
+
+def from_json(*records: Any, **beside: Any) -> Result:
+    return READERS["json"](json.dumps({"attention": list(records), **beside}).encode())
+
+
+def from_npz(**arrays: Any) -> Result:
+    file = io.BytesIO()
+    np.savez(file, **{name: np.asarray(array) for name, array in arrays.items()})
+    return READERS["npz"](file.getvalue())
+
+
+@pytest.mark.parametrize("read", [from_npz, lambda **own: from_json(own)], ids=["npz", "json"])
+class TestOtherPrograms:
+    def test_weights_and_tokens_are_enough(self, read: Callable[..., Result]) -> None:
+        result = read(**foreign())
+        (made,) = result.attention
+        assert (result.text, result.pair, result.target) == ("the cat sat", None, None)
+        assert (made.layers, made.heads) == ((0, 1), (0, 1, 2, 3, 4))
+        assert (
+            made.query_tokens
+            == made.key_tokens
+            == tuple(Token(name, i, (4 * i, 4 * i + 3), word=i, sentence=0) for i, name in enumerate(NAMES))
+        )
+        assert (made.engine, made.precision, made.sink, made.by) == (Engine.UNKNOWN, "float32", False, By.TOKEN)
+        assert_allclose(made.weights, drawn(2, 5, 3, 3), atol=1e-7)
+
+    def test_each_token_is_a_word_of_its_own_whatever_it_holds(self, read: Callable[..., Result]) -> None:
+        names = ["[CLS]", "##ing", "New York", " ", "...", ""]
+        (made,) = read(query_tokens=names, key_tokens=names, weights=drawn(1, 1, 6, 6).tolist()).attention
+        assert grouped(made.key_tokens, By.WORD).index == (0, 1, 2, 3, 4, 5)
+
+    def test_the_kind_is_decoder_if_nothing_looks_ahead_and_cross_between_different_tokens(
+        self, read: Callable[..., Result]
+    ) -> None:
+        causal = np.tril(np.ones((2, 5, 3, 3))) / np.arange(1, 4)[:, None]
+        across = foreign(query_tokens=["le", "chat"], weights=drawn(2, 5, 2, 3).tolist())
+        assert read(**foreign()).attention[0].kind is Kind.ENCODER
+        assert read(**foreign(weights=causal.tolist())).attention[0].kind is Kind.DECODER
+        crossing = read(**across)
+        assert crossing.attention[0].kind is Kind.CROSS
+        assert (crossing.text, crossing.target) == ("the cat sat", "le chat")
+        assert crossing.attention[0].query_tokens[1] == Token("chat", 1, (3, 7), word=1, sentence=0, segment=1)
+
+    def test_the_layers_and_heads_that_are_named_are_kept(self, read: Callable[..., Result]) -> None:
+        (made,) = read(**foreign(layers=[9, 3], heads=[4, 0, 2, 8, 6])).attention
+        assert (made.layers, made.heads) == ((9, 3), (4, 0, 2, 8, 6))
+
+    def test_what_a_terminal_would_obey_is_made_visible(self, read: Callable[..., Result]) -> None:
+        (made,) = read(**foreign(key_tokens=["\x1b[31m", "\x9b", "x"])).attention
+        assert [token.text for token in made.key_tokens] == ["\u241b[31m", "<U+009B>", "x"]
+
+
+class TestOtherJson:
+    def test_spans_that_are_not_told_are_found_in_the_text(self) -> None:
+        names = ["[CLS]", "play", "ing", "now"]
+        own = {"query_tokens": names, "key_tokens": names, "weights": drawn(1, 1, 4, 4).tolist()}
+        (made,) = from_json(own, text="Playing now").attention
+        assert [token.span for token in made.key_tokens] == [None, (0, 4), (4, 7), (8, 11)]
+        assert grouped(made.key_tokens, By.WORD).index == (0, 1, 1, 2)
+
+    def test_queries_that_are_only_some_of_the_tokens_are_not_looked_for(self) -> None:
+        (made,) = from_json(foreign(kind="encoder", query_tokens=["the"], weights=drawn(2, 5, 1, 3).tolist())).attention
+        assert (made.query_tokens[0].span, made.key_tokens[0].span) == (None, (0, 3))
+
+    def test_tokens_whose_span_is_null_are_special(self) -> None:
+        (made,) = from_json(foreign(key_spans=[None, [4, 7], [8, 11]])).attention
+        assert [token.special for token in made.key_tokens] == [True, False, False]
+
+    def test_several_kinds_are_those_of_a_translation(self) -> None:
+        own = foreign(kind="encoder")
+        across = foreign(kind="cross", query_tokens=["le", "chat"], weights=drawn(2, 5, 2, 3).tolist())
+        result = from_json(own, across, text="The cat sat", model="m\x07")
+        assert [made.kind for made in result.attention] == [Kind.ENCODER, Kind.CROSS]
+        assert {made.model for made in result.attention} == {"m\u2407"}
+        assert (result.text, result.target) == ("The cat sat", "le chat")
+
+    def test_numbers_that_are_rounded_pass_if_it_is_said(self) -> None:
+        rounded = np.round(drawn(2, 5, 3, 3), 3).tolist()
+        with pytest.raises(RecordError, match='"precision": "float16"'):
+            from_json(foreign(weights=rounded))
+        assert from_json(foreign(weights=rounded, precision="float16")).attention[0].precision == "float16"
+
+    def test_rows_that_sum_to_less_pass_if_it_is_said(self) -> None:
+        half = (drawn(2, 5, 3, 3) / 2).tolist()
+        with pytest.raises(RecordError, match='"sink": true'):
+            from_json(foreign(weights=half))
+        assert from_json(foreign(weights=half, sink=True)).attention[0].sink
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_may_have_any_precision_and_order(dtype: str, order: Any) -> None:
+    (made,) = from_npz(**foreign(weights=np.asarray(drawn(2, 5, 3, 3), dtype, order=order))).attention
+    assert made.precision == ("float16" if dtype == "float16" else "float32")
+    assert_allclose(made.weights, drawn(2, 5, 3, 3), atol=1e-3)
+
+
+def test_arrays_of_several_kinds_are_read_by_their_prefixes() -> None:
+    crossing = {f"cross_{name}": value for name, value in foreign().items()}
+    kinds = [made.kind for made in from_npz(**crossing, **{f"encoder_{n}": v for n, v in foreign().items()}).attention]
+    assert kinds == [Kind.ENCODER, Kind.CROSS]
+
+
+def nested(weights: Any, place: tuple[int, ...], value: Any) -> Any:
+    """Weights with another value in one place."""
+    changed = deepcopy(weights)
+    inner = changed
+    for index in place[:-1]:
+        inner = inner[index]
+    inner[place[-1]] = value
+    return changed
+
+
+WEIGHTS = drawn(2, 5, 3, 3).tolist()
+KINDS = foreign(kind="encoder"), foreign(kind="decoder")
+
+
+class TestMalformed:
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            (
+                {"weights": nested(WEIGHTS, (1, 2, 0), [0.5, 0.5])},
+                r'"weights"\[1\]\[2\]\[0\] holds 2 key_tokens where 3',
+            ),
+            ({"weights": nested(WEIGHTS, (0, 4), [[1, 0, 0]])}, r'"weights"\[0\]\[4\] holds 1 query_tokens where 3'),
+            ({"weights": WEIGHTS[0]}, r'"weights"\[0\]\[0\]\[0\] is no list'),
+            ({"weights": [WEIGHTS]}, r'"weights"\[0\]\[0\] holds 5 query_tokens where 3'),
+            ({"weights": nested(WEIGHTS, (1, 2, 0, 1), None)}, r'"weights"\[1\]\[2\]\[0\]\[1\] is no number'),
+            ({"weights": nested(WEIGHTS, (1, 2, 0, 1), "0.5")}, r'"weights"\[1\]\[2\]\[0\]\[1\] is no number'),
+            ({"weights": nested(WEIGHTS, (1, 2, 0, 1), {})}, r'"weights"\[1\]\[2\]\[0\]\[1\] is no number'),
+            (
+                {"weights": nested(WEIGHTS, (1, 2, 0), [-0.5, 1, 0.5])},
+                "layer 1 head 2, row 0 .the. sums to 1, smallest -0.5",
+            ),
+            ({"weights": nested(WEIGHTS, (1, 2, 2), [0.5, 0, 0])}, "layer 1 head 2, row 2 .sat. sums to 0.5"),
+            ({"weights": nested(WEIGHTS, (1, 2, 2), [2**70, 0, 0])}, "layer 1 head 2, row 2 .sat. sums to"),
+            ({"weights": []}, "empty"),
+            ({"weights": [[]]}, "empty"),
+            ({"weights": 7}, "no list"),
+            ({"weights": "x"}, "no list"),
+            ({"weights": None}, '"weights" is missing'),
+            ({"key_tokens": None}, '"key_tokens" is missing'),
+            ({"key_tokens": ["the", "cat"]}, "holds 3 key_tokens where 2"),
+            ({"query_tokens": []}, "holds 3 query_tokens where 0"),
+            ({"key_tokens": "the"}, '"key_tokens" is not a list'),
+            ({"key_tokens": ["the", "cat", 3]}, r'"key_tokens"\[2\] is not a text'),
+            ({"layers": [0]}, "holds 2 layers where 1"),
+            ({"layers": [4, 4]}, '"layers" are 4, 4'),
+            ({"layers": [4, -1]}, '"layers" are 4, -1'),
+            ({"layers": [0, -2]}, r'"layers"\[1\] is not a whole number'),
+            ({"heads": [0, 1, 2, 3, True]}, r'"heads"\[4\] is not a whole number'),
+            ({"heads": [0, 1, 2, 3, 10**30]}, r'"heads"\[4\] is not a whole number'),
+            ({"kind": "self"}, '"kind" is not one of encoder, decoder, cross'),
+            ({"kind": ["encoder"]}, '"kind" is not one of'),
+            ({"by": "paragraph"}, '"by" is not token, word'),
+            ({"by": "bins:" + "9" * 5000}, '"by" is not token, word'),
+            ({"by": "bins:0"}, '"by" is not token, word'),
+            ({"precision": "int8"}, '"precision" is not one of float64'),
+            ({"sink": 1}, '"sink" is not true or false'),
+            ({"notes": "a note"}, '"notes" is not a list'),
+            ({"key_spans": [[0, 3], [4, 7]]}, '"key_spans" has 2 entries for 3 tokens'),
+            ({"key_spans": [[0, 3], [4, 7], [8, 12]]}, "key 2 .sat. has the span .8, 12., beyond the 11 characters"),
+            ({"key_spans": [[0, 3], [7, 4], [8, 11]]}, r'"key_spans"\[1\] is not .start, end.'),
+            ({"key_spans": [[0, 3], [4], [8, 11]]}, r'"key_spans"\[1\] is not'),
+            ({"kind": "cross", "key_segments": [0, 0, 1]}, "key 2 .sat. is of text 1, which is not there"),
+            ({"key_segments": [0, 0, 7]}, "key 2 .sat. is of text 7, which is not there"),
+            ({"query_positions": [0, 1, -1]}, r'"query_positions"\[2\] is not a whole number'),
+            ({"query_predicts": [0, None, None]}, r'"query_predicts"\[0\] is not a text'),
+            ({"query_windows": [0, 1, 1.5]}, r'"query_windows"\[2\] is not a whole number'),
+        ],
+    )
+    def test_the_record_and_the_place_are_named(self, changes: dict[str, Any], said: str) -> None:
+        with pytest.raises(RecordError, match=said) as raised:
+            from_json(KINDS[0], foreign(kind="decoder") | changes)
+        assert str(raised.value).startswith("record 2 (") or changes.get("kind")
+        assert "\n" not in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("records", "beside", "said"),
+        [
+            ([], {}, '"attention" is empty'),
+            ([foreign(), foreign()], {}, '"attention" is encoder, encoder'),
+            ([3], {}, r'"attention"\[0\] is not an object'),
+            (KINDS, {"text": 3}, '"text" is not a text'),
+            (KINDS, {"target": ["x"]}, '"target" is not a text'),
+            (KINDS, {"engine": "mine"}, '"engine" is not one of'),
+            (KINDS, {"written": "yes"}, '"written" is not true or false'),
+        ],
+    )
+    def test_so_is_what_is_wrong_with_all_of_it(self, records: Any, beside: dict[str, Any], said: str) -> None:
+        with pytest.raises(RecordError, match=said):
+            from_json(*records, **beside)
+
+    @pytest.mark.parametrize(
+        ("data", "said"),
+        [
+            (b"", "no whole JSON object"),
+            (b"[1]", "no JSON object"),
+            (b'{"attention": [{"kind', "no whole JSON object"),
+            (b'{"attention": [NaN]}', "no NaN or Infinity may stand"),
+            (b'{"attention": ' + b"[" * 5000, "depth limit"),
+            (b'{"attention": null}', '"attention" is missing'),
+            (b'{"attention": {}}', '"attention" is not a list'),
+            (b'{"text": "caf\xe9"}', "no whole JSON object"),
+            (b'{"text": "\\ud800"}', "no whole JSON object"),
+        ],
+    )
+    def test_what_is_no_such_json_is_said_to_be_none(self, data: bytes, said: str) -> None:
+        with pytest.raises(RecordError, match=said):
+            READERS["json"](data)
+
+    @pytest.mark.parametrize("depth", [3, 70, 900])
+    def test_weights_nested_too_deep_are_no_numbers(self, depth: int) -> None:
+        weights: Any = 1.0
+        for _ in range(depth):
+            weights = [weights]
+        with pytest.raises(RecordError, match="is no"):
+            from_json({"query_tokens": ["a"], "key_tokens": ["a"], "weights": weights})
+
+    @given(st.data())
+    def test_whatever_stands_anywhere_it_is_read_or_refused_in_a_sentence(self, data: st.DataObject) -> None:
+        whole = json.loads(FILES["json"].encode(RESULTS["a translation"]))
+        inner: Any = whole
+        while True:
+            key = data.draw(st.sampled_from(range(len(inner)) if isinstance(inner, list) else sorted(inner)))
+            if not isinstance(inner[key], list | dict) or not inner[key] or data.draw(st.booleans()):
+                break
+            inner = inner[key]
+        leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+        inner[key] = data.draw(st.recursive(leaves, lambda own: st.lists(own) | st.dictionaries(st.text(), own)))
+        try:
+            READERS["json"](json.dumps(whole).encode(errors="replace"))
+        except RecordError as error:
+            assert str(error)
+
+
+SAVED = FILES["npz"].encode(RESULTS["a translation"])
+
+
+def rewritten(name: str, data: bytes, **options: Any) -> bytes:
+    """The archive of a foreign record, with other bytes for one array."""
+    file = io.BytesIO()
+    np.savez(file, **{key: np.asarray(value) for key, value in foreign().items() if key != name})
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(f"{name}.npy", data, **options)
+    return file.getvalue()
+
+
+def npy(array: Any, **options: Any) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.asarray(array), **options)
+    return file.getvalue()
+
+
+def claiming(*shape: int) -> bytes:
+    """An array whose header promises more than follows."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+
+
+class TestMalformedArchives:
+    @pytest.mark.parametrize(
+        ("data", "said"),
+        [
+            (b"", "no whole NPZ archive"),
+            (b"PK\x03\x04", "no whole NPZ archive"),
+            (SAVED[:-30], "no whole NPZ archive"),
+            (SAVED[: len(SAVED) // 2], "no whole NPZ archive"),
+            (rewritten("weights", npy(np.array([{}, 1]), allow_pickle=True)), "pickled objects"),
+            (rewritten("weights", claiming(10**6, 10**6, 10**6, 1)), "claims 4,000,000,000,000,000,000 bytes"),
+            (rewritten("weights", claiming(-1, 5)), '"weights" cannot be read'),
+            (rewritten("weights", b""), '"weights" cannot be read'),
+            (rewritten("weights", b"cos\nsystem\n(S'true'\ntR."), '"weights" cannot be read'),
+            (rewritten("weights", npy(WEIGHTS)[:-8]), "claims 720 bytes"),
+            (rewritten("weights", npy(np.zeros((2, 5, 3, 3), complex))), "no number"),
+            (rewritten("weights", npy(np.zeros((2, 5, 3, 3), "datetime64[s]"))), "no number"),
+            (rewritten("weights", npy(np.full((2, 5, 3, 3), np.nan))), "row 0 .the. sums to nan"),
+            (rewritten("weights", npy(np.full((2, 5, 3, 3), -np.inf))), "row 0 .the. sums to -inf"),
+            (rewritten("weights", npy(drawn(5, 3, 3))), r'"weights"\[0\]\[0\]\[0\] is no list'),
+            (rewritten("key_tokens", npy(np.array([0x110000] * 3, np.uint32).view("<U1"))), "not valid Unicode"),
+            (rewritten("key_tokens", npy(np.array([0xD800] * 3, np.uint32).view("<U1"))), "not valid Unicode"),
+            (rewritten("key_tokens", npy([[1, 2, 3]])), r'"key_tokens"\[0\] is not a text'),
+            (rewritten("key_tokens", npy("the")), '"key_tokens" is not a list'),
+            (rewritten("layers", npy([0.5, 1.5])), r'"layers"\[0\] is not a whole number'),
+            (rewritten("record", npy("{}")), '"attention" is missing'),
+            (rewritten("record", npy("[]")), "no JSON object"),
+            (rewritten("record", npy(3)), "no whole JSON object"),
+            (rewritten("record", npy('{"attention": [{"kind": "cross"}, 7]}')), r'"attention"\[1\] is not an object'),
+        ],
+    )
+    def test_the_array_is_named(self, data: bytes, said: str) -> None:
+        with pytest.raises(RecordError, match=said) as raised:
+            READERS["npz"](data)
+        assert "\n" not in str(raised.value)
+
+    def test_a_broken_list_of_its_arrays_never_hides_some(self) -> None:
+        """Byte by byte: a length that swallows the next arrays, a name that no record asks for, an end elsewhere."""
+        tokens = cut("a b")
+        kinds = [record(kind, tokens, tokens, weights=np.ones((2, 3, 1, 1), np.float32)) for kind in Kind]
+        whole = FILES["npz"].encode(Result(0, "a b", kinds, target="a b"))
+        expected = FILES["json"].encode(READERS["npz"](whole))
+        for at in range(whole.index(b"PK\1\2"), len(whole)):
+            broken = whole[:at] + (b"@" if whole[at] != ord("@") else b"A") + whole[at + 1 :]
+            with contextlib.suppress(RecordError):
+                assert FILES["json"].encode(READERS["npz"](broken)) == expected, at
+
+    @pytest.mark.parametrize("data", [SAVED + SAVED, b" " + SAVED, SAVED + b" ", SAVED + SAVED[:99]])
+    def test_nothing_stands_before_or_behind_it_that_would_not_be_shown(self, data: bytes) -> None:
+        with pytest.raises(RecordError, match="no whole NPZ archive"):
+            READERS["npz"](data)
+
+    @pytest.mark.filterwarnings("ignore:Duplicate name")
+    def test_no_two_arrays_have_one_name(self) -> None:
+        file = io.BytesIO(SAVED)
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr("cross_heads.npy", npy([0, 1, 2]))
+        with pytest.raises(RecordError, match="two arrays of one name"):
+            READERS["npz"](file.getvalue())
+
+    def test_an_archive_without_weights_says_what_is_missing(self) -> None:
+        with pytest.raises(RecordError, match='"weights" is missing'):
+            from_npz(query_tokens=NAMES, key_tokens=NAMES)
+
+    def test_an_array_that_is_packed_tight_is_not_unpacked_beyond_what_may_be(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("attnviz.formats.archive.MOST_BYTES", 719)
+        with pytest.raises(RecordError, match="has 720 bytes, too many to be read"):
+            READERS["npz"](rewritten("weights", npy(WEIGHTS), compress_type=zipfile.ZIP_DEFLATED))
+
+    def test_weights_that_are_not_as_many_as_the_tokens_are_not_unpacked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("attnviz.formats.archive.MOST_BYTES", 0)
+        packed = rewritten("weights", npy(np.eye(999, dtype=np.float32)), compress_type=zipfile.ZIP_DEFLATED)
+        with pytest.raises(RecordError, match=r"shape \(999, 999\), and \(3, 3\) query and key tokens"):
+            READERS["npz"](packed)
+
+    @given(st.integers(0, len(SAVED) - 1), st.binary(min_size=1, max_size=4))
+    def test_bytes_that_are_broken_anywhere_are_refused_in_a_sentence_or_do_no_harm(self, at: int, new: bytes) -> None:
+        broken = SAVED[:at] + new + SAVED[at + len(new) :]
+        assume(broken != SAVED)
+        try:
+            read = READERS["npz"](broken)
+        except RecordError as error:
+            assert str(error)
+        else:
+            assert FILES["npz"].encode(read) == SAVED
+
+
+def changed(without: str = "", **more: Any) -> bytes:
+    """A saved translation without one of its arrays, and with others."""
+    with np.load(io.BytesIO(SAVED), allow_pickle=False) as arrays:
+        kept = {name: array for name, array in arrays.items() if name != without} | more
+    file = io.BytesIO()
+    np.savez(file, **kept)
+    return file.getvalue()
+
+
+class TestContents:
+    @pytest.mark.parametrize("part", ["weights", "layers", "heads", "query_tokens", "key_tokens"])
+    @pytest.mark.parametrize("kind", ["encoder", "decoder", "cross"])
+    def test_an_archive_that_lacks_what_it_says_it_holds_is_refused(self, kind: str, part: str) -> None:
+        with pytest.raises(RecordError, match=f"lacks {kind}_{part}, which it says it holds"):
+            READERS["npz"](changed(f"{kind}_{part}"))
+
+    def test_so_is_one_that_lacks_a_whole_record(self) -> None:
+        record = json.dumps({"attention": [{"kind": "encoder"}, {"kind": "cross"}]})
+        with pytest.raises(RecordError, match="lacks heads, key_tokens, layers, query_tokens, weights, which it says"):
+            from_npz(**{f"encoder_{n}": v for n, v in foreign(layers=[0, 1], heads=[*range(5)]).items()}, record=record)
+
+    @pytest.mark.parametrize("name", ["weights", "encoder_spans", "anything"])
+    def test_and_one_that_holds_what_it_does_not_say(self, name: str) -> None:
+        with pytest.raises(RecordError, match=f"holds {name}, which it has no record for"):
+            READERS["npz"](changed(**{name: np.eye(3)}))
+
+    def test_what_another_program_keeps_beside_is_no_matter(self) -> None:
+        (made,) = from_npz(**foreign(), loss=0.5, encoder_loss=[1, 2]).attention
+        assert made.shape == (2, 5, 3, 3)
+
+    @pytest.mark.parametrize(
+        ("more", "said"),
+        [
+            ({"layers": [3, 4]}, "holds layers, which it has no record for"),
+            ({"decoder_layers": [3, 4]}, r'record 2 \(decoder\): "query_tokens" is missing'),
+        ],
+    )
+    def test_nor_is_an_array_of_a_record_passed_over_that_is_not_there(self, more: dict[str, Any], said: str) -> None:
+        with pytest.raises(RecordError, match=said):
+            from_npz(**{f"encoder_{name}": value for name, value in foreign().items()}, **more)

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnviz.measures.totals import Moments, Totals
+from attnviz.records import Column, HeadTable
+from attnviz.vocabulary import Kind
+
+VALUES = st.lists(st.floats(-50, 50), min_size=2, max_size=23)
+
+
+def table(value: float, layers: tuple[int, ...] = (0, 3), heads: tuple[int, ...] = (1, 2, 4), **said: str) -> HeadTable:
+    values = np.full((len(layers), len(heads)), value)
+    return HeadTable(
+        model=said.get("model", "some model"),
+        kind=Kind(said.get("kind", "encoder")),
+        layers=layers,
+        heads=heads,
+        texts=1,
+        columns={"entropy": Column.of_one_text(values, "a definition")},
+    )
+
+
+def moments(values: list[float]) -> Moments:
+    found = Moments()
+    for value in values:
+        found.add(value)
+    return found
+
+
+@given(VALUES)
+def test_means_and_standard_errors_are_those_of_statistics(values: list[float]) -> None:
+    found = moments(values)
+    assert found.mean == pytest.approx(np.mean(values), abs=1e-9)
+    assert found.error == pytest.approx(np.std(values, ddof=1) / np.sqrt(len(values)), abs=1e-9)
+
+
+@given(VALUES, st.randoms(), st.integers(0, 23))
+def test_any_order_and_any_shares_give_the_same_sums_to_the_last_bit(values: list[float], chance, cut: int) -> None:
+    shuffled = values.copy()
+    chance.shuffle(shuffled)
+    share, other = moments(shuffled[:cut]), moments(shuffled[cut:])
+    other.merge(share)
+    assert other == moments(values)
+
+
+def test_of_no_value_there_is_no_mean_and_of_one_no_error() -> None:
+    assert np.isnan(Moments().mean)
+    assert moments([0.25]).mean == 0.25
+    assert np.isnan(moments([0.25]).error)
+
+
+def test_a_total_counts_the_texts_that_have_a_value() -> None:
+    totals = Totals()
+    for value in (1.0, np.nan, 3.0):
+        totals.add(table(value))
+    (found,) = totals.tables()
+    column = found.columns["entropy"]
+    assert (found.texts, found.layers, found.heads) == (3, (0, 3), (1, 2, 4))
+    assert (column.counts == 2).all()
+    assert (column.means == 2).all()
+    assert column.errors == pytest.approx(1)
+
+
+def test_a_head_that_some_texts_lack_counts_the_others() -> None:
+    totals = Totals()
+    totals.add(table(1.0, heads=(1, 2)))
+    totals.add(table(3.0, heads=(2, 4)))
+    (found,) = totals.tables()
+    assert found.heads == (1, 2, 4)
+    assert found.columns["entropy"].counts.tolist() == [[1, 2, 1]] * 2
+    assert found.columns["entropy"].means.tolist() == [[1, 2, 3]] * 2
+
+
+def test_models_and_kinds_are_kept_apart_and_come_in_the_order_of_their_names() -> None:
+    totals, other = Totals(), Totals()
+    totals.add(table(1.0, model="b"))
+    other.add(table(2.0, model="a"))
+    other.add(table(5.0, model="b", kind="cross"))
+    totals.merge(other)
+    assert [(each.model, each.kind) for each in totals.tables()] == [
+        ("a", Kind.ENCODER),
+        ("b", Kind.ENCODER),
+        ("b", Kind.CROSS),
+    ]

@@ -1,0 +1,305 @@
+import json
+import os
+import resource
+import unicodedata
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnviz.errors import InputError, OutputError
+from attnviz.pipeline.artifacts import Artifact, file_name, slug, unlike
+from attnviz.pipeline.folder import MANIFEST, Folder
+from attnviz.pipeline.manifest import Entry, Manifest, entries
+
+
+def entry(index: int, text: str, *names: str, file: str | None = "lines.txt", **other: Any) -> Entry:
+    """What was done for a line of a file: each of its files has as many bytes as its text."""
+    fields = {"source": f"line {index + 1}", "model": "m", "engine": "reference", "options": {}, "hash": text}
+    return Entry(index=index, text=text, file=file, files=dict.fromkeys(names, len(text)), **fields | other)
+
+
+def exported(folder: Path, *wanted: Entry) -> None:
+    """Puts into a folder what is not there."""
+    with Folder(folder) as opened:
+        for one in wanted:
+            if opened.find(one) is None:
+                opened.add(one, [Artifact(*name.split("."), one.text.encode()) for name in one.files])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def listed(folder: Path) -> list[str]:
+    return [json.loads(line)["text"] for line in (folder / MANIFEST).read_bytes().splitlines()]
+
+
+FORMER = (
+    entry(0, "one", "000000-one.npz"),
+    entry(1, "two", "000001-two.npz", "000001-two.csv"),
+    entry(2, "3", "000002-3.npz"),
+)
+LATTER = entry(0, "one", "000000-one.npz"), entry(1, "II", "000001-ii.npz"), entry(2, "4", "000002-3.npz")
+
+
+class TestFolder:
+    def test_what_a_text_had_before_is_replaced_and_of_the_rest_nothing_is_touched(self, tmp_path: Path) -> None:
+        exported(tmp_path, *FORMER)
+        (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+        exported(tmp_path, *LATTER)
+        assert set(contents(tmp_path)) == {"000000-one.npz", "000001-ii.npz", "000002-3.npz", "notes.txt", MANIFEST}
+        assert contents(tmp_path)["000002-3.npz"] == b"4"
+        assert listed(tmp_path) == ["one", "II", "4"]
+
+    def test_stopped_before_any_step_and_run_again_it_ends_as_if_it_had_never_been_stopped(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        exported(tmp_path / "undisturbed", *FORMER)
+        exported(tmp_path / "undisturbed", *LATTER)
+        for steps in count():
+            folder = tmp_path / str(steps)
+            exported(folder, *FORMER)
+            stopped = killed(monkeypatch, steps, folder, *LATTER)
+            exported(folder, *LATTER)
+            assert contents(folder) == contents(tmp_path / "undisturbed"), steps
+            if not stopped:
+                break
+        assert steps > 10
+
+    def test_a_manifest_cut_anywhere_loses_no_more_than_its_last_line(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        exported(tmp_path, *FORMER)
+        whole = contents(tmp_path)
+        for size in range(0, len(whole[MANIFEST]), 7):
+            (tmp_path / MANIFEST).write_bytes(whole[MANIFEST][:size])
+            exported(tmp_path)
+            assert len(listed(tmp_path)) == whole[MANIFEST][:size].count(b"\n")
+            (tmp_path / MANIFEST).write_bytes(whole[MANIFEST][:size])
+            killed(monkeypatch, 10, tmp_path, *FORMER)
+            exported(tmp_path, *FORMER)
+            assert contents(tmp_path) == whole
+
+    def test_texts_done_in_any_order_are_listed_in_theirs(self, tmp_path: Path) -> None:
+        exported(tmp_path, *reversed(FORMER))
+        assert listed(tmp_path) == ["one", "two", "3"]
+
+    def test_a_file_belongs_to_the_text_that_it_was_written_for_last(self, tmp_path: Path) -> None:
+        mine = entry(0, "mine", "000000-a.npz", "000000-a.csv", file="mine.txt")
+        exported(tmp_path, mine)
+        exported(tmp_path, entry(0, "theirs", "000000-a.npz", file="theirs.txt"))
+        first, second = (json.loads(line) for line in (tmp_path / MANIFEST).read_bytes().splitlines())
+        assert (first["text"], first["files"], first["hash"]) == ("mine", ["000000-a.csv"], None)
+        assert (second["text"], second["files"]) == ("theirs", ["000000-a.npz"])
+        with Folder(tmp_path) as folder:
+            assert folder.find(mine) is None
+
+    def test_a_file_that_was_given_up_and_written_again_stays(self, tmp_path: Path) -> None:
+        former, latter = entry(0, "a", "000000-a.npz"), entry(0, "b", "000000-b.npz")
+        again = entry(0, "a", "000000-a.npz", hash="other", options={"mean": True})
+        exported(tmp_path, former, latter, again)
+        (tmp_path / MANIFEST).write_bytes(b"".join(one.line() for one in (former, latter, again)))
+        exported(tmp_path)
+        assert set(contents(tmp_path)) == {"000000-a.npz", "000000-b.npz", MANIFEST}
+
+    def test_texts_that_are_no_lines_of_a_file_replace_nothing(self, tmp_path: Path) -> None:
+        exported(tmp_path, entry(0, "a", "000000-a.npz", file=None))
+        exported(tmp_path, entry(0, "b", "000000-b.npz", file=None))
+        assert set(contents(tmp_path)) == {"000000-a.npz", "000000-b.npz", MANIFEST}
+
+    def test_other_options_make_files_beside_those_that_are_there(self, tmp_path: Path) -> None:
+        exported(tmp_path, entry(0, "a", "000000-a.npz"))
+        exported(tmp_path, entry(0, "a", "000000-a.csv", hash="other", options={"format": ["csv"]}))
+        assert set(contents(tmp_path)) == {"000000-a.npz", "000000-a.csv", MANIFEST}
+
+    @pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_bytes(b"longer")], ids=["gone", "changed"])
+    def test_a_text_is_not_done_if_its_file_is_not_as_it_was(
+        self, tmp_path: Path, change: Callable[[Path], Any]
+    ) -> None:
+        exported(tmp_path, *FORMER)
+        change(tmp_path / "000001-two.csv")
+        with Folder(tmp_path) as folder:
+            assert [one.text for one in FORMER if folder.find(one)] == ["one", "3"]
+
+    def test_nothing_is_made_where_nothing_is_written(self, tmp_path: Path) -> None:
+        with Folder(tmp_path / "new"):
+            pass
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_line_that_the_disk_has_no_room_for_leaves_nothing_of_it(self, tmp_path: Path) -> None:
+        exported(tmp_path, *FORMER)
+        before = (tmp_path / MANIFEST).read_bytes()
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, hard))
+        try:
+            with pytest.raises(OutputError, match="cannot be written"):
+                exported(tmp_path, *LATTER)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert (tmp_path / MANIFEST).read_bytes() == before
+        exported(tmp_path, *LATTER)
+
+    def test_it_is_for_one_run_at_a_time(self, tmp_path: Path) -> None:
+        exported(tmp_path, *FORMER)
+        with Folder(tmp_path), pytest.raises(OutputError, match="Another run"):
+            exported(tmp_path, *LATTER)
+        exported(tmp_path, *LATTER)
+
+
+class TestManifestsOfOthers:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"{}",
+            b"no JSON",
+            b"\xff",
+            b"[" * 100_000,
+            json.dumps({"audio_filepath": "1.wav", "text": "hello"}).encode(),
+            entry(0, "a").line().replace(b'"files": []', b'"files": ["000000-a"]').strip(),
+            *(entry(0, "a", name).line().strip() for name in ("../000000-a", "000000-a/../../b", "/etc/passwd", "x")),
+        ],
+    )
+    def test_a_line_that_is_none_of_ours_is_refused_and_nothing_touched(self, tmp_path: Path, line: bytes) -> None:
+        exported(tmp_path, *FORMER)
+        with (tmp_path / MANIFEST).open("ab") as file:
+            file.write(line + b"\n")
+        before = contents(tmp_path)
+        with pytest.raises(InputError, match="Line 4 is not of attnviz's making"):
+            exported(tmp_path, *LATTER)
+        assert contents(tmp_path) == before
+
+
+NAMES = "000000-a", "000001-b", "000002-c", "000003-d"
+
+
+def drawn(index: int, text: str, file: str | None) -> Entry:
+    """An entry whose files follow from its hash, and may be those of another text."""
+    chosen = zlib.crc32(repr(entry(index, text).hash).encode()) % 15 + 1
+    return entry(index, text, *(name for bit, name in enumerate(NAMES) if chosen >> bit & 1), file=file)
+
+
+ENTRIES = st.builds(drawn, st.integers(0, 3), st.text(max_size=4), st.sampled_from([None, "a.txt", "b.txt"]))
+
+
+class TestManifest:
+    @given(st.lists(ENTRIES))
+    def test_each_file_belongs_to_one_text_and_what_nobody_owns_is_given_up(self, taken: list[Entry]) -> None:
+        manifest, there = Manifest(), set[str]()
+        for one in taken:
+            given_up = manifest.take(one)
+            there = (there | set(one.files)) - given_up
+            assert not given_up & set(one.files)
+        owners: dict[str, set[str | None]] = {}
+        for one in entries(manifest.lines()):
+            for name in one.files:
+                owners.setdefault(name, set()).add(one.hash)
+        assert owners.keys() == there
+        assert all(len(hashes) == 1 for hashes in owners.values())
+
+    def test_the_same_text_in_two_inputs_has_one_file_that_each_may_give_up(self) -> None:
+        manifest = Manifest()
+        in_one, in_other = (entry(0, "same", "000000-same", file=name) for name in ("a.txt", "b.txt"))
+        assert manifest.take(in_one) == manifest.take(in_other) == set()
+        assert manifest.take(entry(0, "new", "000000-new", file="b.txt")) == set()
+        assert manifest.find(in_one) == in_one
+        assert manifest.take(entry(0, "new too", "000000-new-too", file="a.txt")) == {"000000-same"}
+
+    @given(st.lists(ENTRIES))
+    def test_read_again_it_is_the_same(self, taken: list[Entry]) -> None:
+        manifest, again = Manifest(), Manifest()
+        for one in taken:
+            manifest.take(one)
+        for one in entries(manifest.lines()):
+            assert again.take(one) == set()
+        assert again.lines() == manifest.lines()
+
+    def test_what_is_no_unicode_comes_back(self) -> None:
+        odd = entry(0, "a", file="caf\udce9.txt", options={"title": "\ud800"})
+        assert list(entries(replace(odd, error="e").line())) == [replace(odd, error="e")]
+
+
+PARTS = st.text(max_size=80) | st.from_regex(r"(layers?|heads?|token)[0-9]{1,4}", fullmatch=True)
+
+
+class TestNames:
+    @given(st.lists(st.tuples(st.integers(0, 3), st.text(max_size=99), st.lists(PARTS, max_size=5)), max_size=9))
+    def test_none_is_like_another_or_more_than_a_file_system_takes(self, texts: list[Any]) -> None:
+        taken: set[str] = set()
+        for index, text, parts in texts:
+            taken.add(unlike(taken, file_name(f"{index:06}-{slug(text)}", *parts)))
+        assert len(taken) == len(texts)
+        assert len({caseless(name) for name in taken}) == len(texts)
+        for name in taken:
+            assert unicodedata.is_normalized("NFC", name)
+            assert len(f"{name}.json".encode()) < 200
+            assert not set(name) & set('/\\:*?"<>|\0 .')
+            assert name.isprintable()
+
+    def test_they_sort_as_what_they_name(self) -> None:
+        ordered = [
+            file_name(f"{index:06}-a", "encoder", f"layer{layer}-head{head}")
+            for index in (2, 10)
+            for layer in (2, 10)
+            for head in (9, 11, 100)
+        ]
+        assert ordered == sorted(ordered)
+        assert ordered[0] == "000002-a-encoder-layer002-head009"
+
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            ("The dog's bone", "the-dogs-bone"),
+            ("\u0939\u093f\u0928\u094d\u0926\u0940", "\u0939\u093f\u0928\u094d\u0926\u0940"),
+            ("STRASSE stra\u00dfe", "strasse-strasse"),
+            ("\u65e5\u672c\u8a9e", "\u65e5\u672c\u8a9e"),
+            ("e\u0301t\u00e9", "\u00e9t\u00e9"),
+            ("\U0001f600 ...", "text-862a297d"),  # CRC-32 of its bytes
+        ],
+    )
+    def test_a_text_is_named_in_its_own_script(self, text: str, name: str) -> None:
+        assert slug(text) == name
+
+    def test_long_texts_that_begin_alike_have_names_of_their_own(self) -> None:
+        one, other = (slug("the same words again and again " * 3 + end) for end in ("one", "two"))
+        assert one[:40] == other[:40]
+        assert one != other
+
+
+def caseless(name: str) -> str:
+    """A name as a file system sees it that tells neither case nor normalization forms apart."""
+    return unicodedata.normalize("NFD", name).upper()
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed(monkeypatch: pytest.MonkeyPatch, steps: int, folder: Path, *wanted: Entry) -> bool:
+    """Exports in a process that is killed after so many things were done to files; whether it was."""
+    with monkeypatch.context() as patch, suppress(Killed):
+        patch.setattr(os, "getpid", lambda: 4_000_000)
+        left = count(steps, -1)
+        for name in ("open", "replace", "unlink"):
+            patch.setattr(Path, name, mortal(getattr(Path, name), left))
+        exported(folder, *wanted)
+        return False
+    return True
+
+
+def mortal(original: Callable[..., Any], left: Iterator[int]) -> Callable[..., Any]:
+    """Does the same as long as something is left, and nothing ever after."""
+
+    def call(*args: Any, **options: Any) -> Any:
+        if next(left) <= 0:
+            raise Killed
+        return original(*args, **options)
+
+    return call
