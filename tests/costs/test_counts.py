@@ -16,10 +16,10 @@ from rich.console import Console
 
 from attnviz.costs.counts import Counts, Experiment, Point, Series, additive, count, layer_types, multi_head
 from attnviz.costs.data import counted_fields
-from attnviz.costs.measurement import experiments, exponent, measure
+from attnviz.costs.measurement import experiments, exponent, measure, process
 from attnviz.costs.measurement.memory import peak_of
 from attnviz.costs.measurement.methods import ATTENDING, METHODS, SCORING
-from attnviz.costs.measurement.process import received, taken
+from attnviz.costs.measurement.process import measured, received, taken
 from attnviz.errors import AttnvizError
 from attnviz.reference.scores import SCORES, Sizes
 from attnviz.views.image.cost import picture
