@@ -94,15 +94,19 @@ class Card:
     notes: tuple[str, ...] = ()
 
     @property
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of attention that there are, whether they are shown or not."""
+        return frozenset((*self.stacks, *(one.kind for one in self.withheld)))
+
+    @property
     def translates(self) -> bool:
         """Whether there is a decoder that looks at what an encoder has made, and of which something can be shown."""
-        withheld = {one.kind for one in self.withheld}
-        return Kind.CROSS in self.stacks or (Kind.CROSS in withheld and Kind.DECODER in self.stacks)
+        return Kind.CROSS in self.kinds and self.stacks.keys() != {Kind.ENCODER}
 
     @property
     def only_decodes(self) -> bool:
         """Whether every token looks only at those before it."""
-        return {*self.stacks, *(one.kind for one in self.withheld)} == {Kind.DECODER}
+        return self.kinds == {Kind.DECODER}
 
     def check(self, select: Selection) -> None:
         """Refuse what is withheld, where it is asked for by name.

@@ -18,9 +18,10 @@ from attnviz.models.pretrained.edge import quiet, translated
 from attnviz.models.pretrained.languages import Opening, opening, set_languages
 from attnviz.models.pretrained.loading import load_files
 from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, accepted, decodes, unlike_shorter
+from attnviz.models.pretrained.plain import sum_to_one
 from attnviz.models.pretrained.positions import positions, vocabulary
 from attnviz.models.pretrained.reading import encode_target, vocabulary_of
-from attnviz.models.pretrained.survey import sum_to_one, survey, trial_inputs
+from attnviz.models.pretrained.survey import survey, trial_inputs
 from attnviz.models.pretrained.tokenizers import TransformersReader
 from attnviz.models.pretrained.towers import told_what_it_reads
 from attnviz.models.pretrained.tracing import traced
@@ -137,7 +138,7 @@ class PretrainedModel(Model):
         """The token types, for a model that tells them apart."""
         count = getattr(self.network.config, "type_vocab_size", None)
         fits = count is None or max(types, default=0) < count
-        return types if fits and not self.card.only_decodes else ()
+        return types if fits and Kind.DECODER not in self.card.kinds else ()
 
     def _tensor(self, ids: Sequence[Sequence[int]]) -> Tensor:
         return torch.tensor(ids, device=self.network.device)

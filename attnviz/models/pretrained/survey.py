@@ -7,14 +7,12 @@ is taken only where it gives the same, run in blocks of a few rows.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 from transformers import PreTrainedModel
 
-from attnviz.errors import ModelError
 from attnviz.models.base import Stack, Withheld
 from attnviz.models.pretrained.attending import Attending
 from attnviz.models.pretrained.capture import Capture, own_attention, recorded
@@ -33,6 +31,7 @@ from attnviz.models.pretrained.places import (
     lengths,
     places_of,
 )
+from attnviz.models.pretrained.plain import find_changing, find_faults, find_faults_of_longer, keep_plain, withhold
 from attnviz.models.pretrained.positions import vocabulary
 from attnviz.vocabulary import Kind
 
@@ -44,9 +43,6 @@ LONGER = 139
 
 ROWS = 3
 """How many query rows there are in a block while it is tried."""
-
-TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
-"""How far row sums may be from 1, in each precision."""
 
 HIGH = 30.0
 """How high the highest score is when it is tried whether scores are capped."""
@@ -87,17 +83,17 @@ def survey(network: PreTrainedModel, name: str) -> Survey:
             returns = returned(network, inputs)
         sink = any("sink" in parameter for parameter, _ in network.named_parameters())
         changed = set(network.modules()) - parts
-        faults = _faults(returns, inputs, sink, name)
-        if faults:  # then other layers may be plain only as long as texts are short
-            faults |= _faults_of_longer(network, sink, name)
+        wrong = find_faults(returns, inputs, sink, name)
+        if wrong:  # then other layers may be plain only as long as texts are short
+            wrong |= find_faults_of_longer(network, trial_inputs(network, LONGER), sink, name)
         if changed:
-            faults |= _changing(returns, changed, network, name)
-        own, withheld = _plain(returns, faults, name), _withheld(faults)
+            wrong |= find_changing(returns, changed, network, name)
+        own = keep_plain(returns, wrong, name)
         way = _captured(network, inputs, own) or _hooked(network, inputs, own, seen)
         way = way or Returned(network, tuple(Place(kind, number) for kind, layers in own.items() for number in layers))
         stacks = _stacks(own, way.places)
         together = _reads_together(way, inputs, stacks)
-    return Survey(stacks, sink, way, together, withheld, changes=bool(changed))
+    return Survey(stacks, sink, way, together, withhold(wrong), changes=bool(changed))
 
 
 def trial_inputs(network: PreTrainedModel, tokens: int = TOKENS) -> Inputs:
@@ -120,100 +116,6 @@ def _common_vocabulary(network: PreTrainedModel) -> int:
     decoder = getattr(network.config, "decoder", network.config).get_text_config()
     sizes = (vocabulary(network), getattr(decoder, "vocab_size", None))
     return min((size for size in sizes if size is not None), default=128)
-
-
-def _faults(returns: Mapping[Kind, Mapping[int, Any]], inputs: Inputs, sink: bool, name: str) -> dict[Place, str]:
-    """Return what is wrong with those of the weights that a model returns that are no plain ones.
-
-    Raises:
-        ModelError: some are no numbers.
-    """
-    faults: dict[Place, str] = {}
-    for kind, layers in returns.items():
-        queries, keys = lengths(kind, inputs)
-        for number, weights in layers.items():
-            fault = _fault(weights, queries, keys, sink)
-            if fault and isinstance(weights, Tensor) and not weights.isfinite().all():
-                raise _cannot_be_shown(name, Place(kind, number), fault)
-            if fault:
-                faults[Place(kind, number)] = fault
-    return faults
-
-
-def _faults_of_longer(network: PreTrainedModel, sink: bool, name: str) -> dict[Place, str]:
-    """Return what is wrong with the weights of a longer text, if the model reads one."""
-    try:
-        inputs = trial_inputs(network, LONGER)
-        return _faults(returned(network, inputs), inputs, sink, name)
-    except Exception:  # there are no positions for so many, or no numbers come of them
-        return {}
-
-
-def _changing(
-    returns: Mapping[Kind, Mapping[int, Any]], changed: set[Module], network: PreTrainedModel, name: str
-) -> dict[Place, str]:
-    """Return what is wrong with the encoder of a model that has become another by reading a short text.
-
-    Raises:
-        ModelError: more than its encoder has.
-    """
-    if Kind.CROSS not in returns or not changed <= set(network.get_encoder().modules()):
-        raise ModelError(f"{name} attends in another way to long texts than to short ones: choose another model.")
-    return {Place(Kind.ENCODER, number): "is of another form for longer texts" for number in returns[Kind.ENCODER]}
-
-
-def _plain(
-    returns: Mapping[Kind, Mapping[int, Any]], faults: Mapping[Place, str], name: str
-) -> dict[Kind, dict[int, Tensor]]:
-    """Return those weights with which nothing is wrong.
-
-    Raises:
-        ModelError: there are none.
-    """
-    if not returns:
-        raise ModelError(f"{name} computes no attention weights, so there is nothing to show: choose another model.")
-    own = {
-        kind: {number: weights for number, weights in layers.items() if Place(kind, number) not in faults}
-        for kind, layers in returns.items()
-    }
-    if not any(own.values()):
-        raise _cannot_be_shown(name, *next(iter(faults.items())))
-    return {kind: layers for kind, layers in own.items() if layers}
-
-
-def _cannot_be_shown(name: str, place: Place, fault: str) -> ModelError:
-    return ModelError(
-        f"{name} computes no attention weights that could be shown: what it returns for {place.kind.value} layer "
-        f"{place.layer} {fault}. Choose another model."
-    )
-
-
-def _withheld(faults: Mapping[Place, str]) -> tuple[Withheld, ...]:
-    """Return what is wrong with the layers of each kind, said once for all of them."""
-    found = []
-    for kind in dict.fromkeys(place.kind for place in faults):
-        layers = tuple(place.layer for place in faults if place.kind is kind)
-        found.append(Withheld(kind, layers, faults[Place(kind, layers[0])]))
-    return tuple(found)
-
-
-def _fault(weights: Any, queries: int, keys: int, sink: bool) -> str | None:
-    """What is wrong with these weights, if anything is."""
-    if not isinstance(weights, Tensor) or weights.ndim != 4 or weights.shape[2:] != (queries, keys):
-        shape = list(weights.shape) if isinstance(weights, Tensor) else "of several tensors"
-        return f"has the shape {shape} for {queries} queries and {keys} keys"
-    if not weights.isfinite().all() or weights.min() < 0:
-        return "holds numbers below 0, or none at all"
-    sums = weights.float().sum(-1)
-    if not sum_to_one(sums, weights.dtype, sink):
-        return f"sums not to 1 in each row but to {sums.min():.3g} to {sums.max():.3g}"
-    return None
-
-
-def sum_to_one(sums: Tensor, dtype: torch.dtype, sink: bool) -> bool:
-    """Whether these sums of rows of weights that were computed in a dtype are 1, or less if there is a sink."""
-    tolerance = TOLERANCE[dtype]
-    return bool((sums <= 1 + tolerance).all() and (sink or (sums >= 1 - tolerance).all()))
 
 
 def _stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[Place]) -> dict[Kind, Stack]:

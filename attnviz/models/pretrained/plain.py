@@ -1,0 +1,111 @@
+"""Which of the weights that a model returns are plain ones, queries by keys in rows that sum to 1, and which not."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+from transformers import PreTrainedModel
+
+from attnviz.errors import ModelError
+from attnviz.models.base import Withheld
+from attnviz.models.pretrained.eager import returned
+from attnviz.models.pretrained.places import Inputs, Place, lengths
+from attnviz.vocabulary import Kind
+
+TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+"""How far row sums may be from 1, in each precision."""
+
+
+def find_faults(returns: Mapping[Kind, Mapping[int, Any]], inputs: Inputs, sink: bool, name: str) -> dict[Place, str]:
+    """Return what is wrong with those of the weights that a model returns that are no plain ones.
+
+    Raises:
+        ModelError: some are no numbers.
+    """
+    faults: dict[Place, str] = {}
+    for kind, layers in returns.items():
+        queries, keys = lengths(kind, inputs)
+        for number, weights in layers.items():
+            fault = _fault(weights, queries, keys, sink)
+            if fault and isinstance(weights, Tensor) and not weights.isfinite().all():
+                raise _cannot_be_shown(name, Place(kind, number), fault)
+            if fault:
+                faults[Place(kind, number)] = fault
+    return faults
+
+
+def find_faults_of_longer(network: PreTrainedModel, inputs: Inputs, sink: bool, name: str) -> dict[Place, str]:
+    """Return what is wrong with the weights of a longer text, if the model reads one."""
+    try:
+        return find_faults(returned(network, inputs), inputs, sink, name)
+    except Exception:  # there are no positions for so many, or no numbers come of them
+        return {}
+
+
+def find_changing(
+    returns: Mapping[Kind, Mapping[int, Any]], changed: set[Module], network: PreTrainedModel, name: str
+) -> dict[Place, str]:
+    """Return what is wrong with the encoder of a model that has become another by reading a short text.
+
+    Raises:
+        ModelError: more than its encoder has.
+    """
+    if Kind.CROSS not in returns or not changed <= set(network.get_encoder().modules()):
+        raise ModelError(f"{name} attends in another way to long texts than to short ones: choose another model.")
+    return {Place(Kind.ENCODER, number): "is of another form for longer texts" for number in returns[Kind.ENCODER]}
+
+
+def keep_plain(
+    returns: Mapping[Kind, Mapping[int, Any]], faults: Mapping[Place, str], name: str
+) -> dict[Kind, dict[int, Tensor]]:
+    """Return those weights with which nothing is wrong.
+
+    Raises:
+        ModelError: there are none.
+    """
+    if not returns:
+        raise ModelError(f"{name} computes no attention weights, so there is nothing to show: choose another model.")
+    own = {
+        kind: {number: weights for number, weights in layers.items() if Place(kind, number) not in faults}
+        for kind, layers in returns.items()
+    }
+    if not any(own.values()):
+        raise _cannot_be_shown(name, *next(iter(faults.items())))
+    return {kind: layers for kind, layers in own.items() if layers}
+
+
+def _cannot_be_shown(name: str, place: Place, fault: str) -> ModelError:
+    return ModelError(
+        f"{name} computes no attention weights that could be shown: what it returns for {place.kind.value} layer "
+        f"{place.layer} {fault}. Choose another model."
+    )
+
+
+def withhold(faults: Mapping[Place, str]) -> tuple[Withheld, ...]:
+    """Return what is wrong with the layers of each kind, said once for all of them."""
+    found = []
+    for kind in dict.fromkeys(place.kind for place in faults):
+        layers = tuple(place.layer for place in faults if place.kind is kind)
+        found.append(Withheld(kind, layers, faults[Place(kind, layers[0])]))
+    return tuple(found)
+
+
+def _fault(weights: Any, queries: int, keys: int, sink: bool) -> str | None:
+    """What is wrong with these weights, if anything is."""
+    if not isinstance(weights, Tensor) or weights.ndim != 4 or weights.shape[2:] != (queries, keys):
+        shape = list(weights.shape) if isinstance(weights, Tensor) else "of several tensors"
+        return f"has the shape {shape} for {queries} queries and {keys} keys"
+    if not weights.isfinite().all() or weights.min() < 0:
+        return "holds numbers below 0, or none at all"
+    sums = weights.float().sum(-1)
+    if not sum_to_one(sums, weights.dtype, sink):
+        return f"sums not to 1 in each row but to {sums.min():.3g} to {sums.max():.3g}"
+    return None
+
+
+def sum_to_one(sums: Tensor, dtype: torch.dtype, sink: bool) -> bool:
+    """Whether these sums of rows of weights that were computed in a dtype are 1, or less if there is a sink."""
+    tolerance = TOLERANCE[dtype]
+    return bool((sums <= 1 + tolerance).all() and (sink or (sums >= 1 - tolerance).all()))
