@@ -161,7 +161,7 @@ class Axes:
             return None
         tokens = (*self.query_tokens, *self.key_tokens)
         # positions of groups leave some out, and special tokens round windows stand between neighbours
-        counted = sorted({token.position for token in tokens if not (token.special and token.window is not None)})
+        counted = sorted({token.position for token in tokens if not (token.added and token.window is not None)})
         ranks = np.searchsorted(counted, [token.position for token in tokens])
         count = len(self.query_tokens)
         distances: NDArray[np.int64] = ranks[None, count:] - ranks[:count, None]

@@ -68,6 +68,37 @@ def test_an_unknown_piece_gets_what_lies_between_its_neighbours(text: str, piece
     assert stretches(text, pieces) == found
 
 
+@given(st.text())
+def test_a_byte_has_the_span_of_the_character_that_it_is_part_of(text: str) -> None:
+    data = [bytes([byte]) for byte in text.encode()]
+    whose = [offset for offset, char in enumerate(text) for _ in char.encode()]
+    assert spans_of_pieces(text, data) == [(offset, offset + 1) for offset in whose]
+
+
+def test_bytes_stand_between_pieces_as_the_characters_that_they_make() -> None:
+    assert spans_of_pieces("Café 東x", ["cafe", b"\xe6", b"\x9d", b"\xb1", "x"]) == [
+        (0, 4),
+        *[(5, 6)] * 3,
+        (6, 7),
+    ]
+    assert spans_of_pieces("é!", [b"\xc3", b"\xff", "!"]) == [(0, 1), (0, 1), (1, 2)]  # no character: unknown
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces", "found"),
+    [
+        ("⌘ ⌥ x", [None, "", None, "", "x"], ["⌘", "", "⌥", "", "x"]),
+        ("⌘⌥ x", ["", None, None, "", "x"], ["", "⌘⌥", "⌘⌥", "", "x"]),
+        ("a ⌘ ⌥ ⌦ b", ["a", None, "", None, "b"], ["a", "⌘", "", "⌥ ⌦", "b"]),
+    ],
+    ids=["a word each", "at the start", "more words than blanks"],
+)
+def test_a_blank_piece_stands_for_nothing_even_between_unknown_ones(
+    text: str, pieces: Pieces, found: list[str]
+) -> None:
+    assert stretches(text, pieces) == found
+
+
 @pytest.mark.parametrize(
     ("text", "pieces", "spans"),
     [

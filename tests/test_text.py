@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from attnviz.errors import TextError
 from attnviz.text import (
+    Bins,
     By,
     Groups,
     Occurrence,
@@ -346,6 +347,47 @@ class TestFind:
     def test_case_is_folded_in_every_script(self, word: str, wanted: str) -> None:
         assert find(read(word), wanted) == [Occurrence(word, (1,))]
 
+    @pytest.mark.parametrize("form", ["NFC", "NFD"])
+    @pytest.mark.parametrize("written", ["NFC", "NFD"])
+    @pytest.mark.parametrize("word", ["Café", "한국어", "ÎLE", "שָׁלוֹם", "مُحَمَّد", "हिन्दी"])
+    def test_composed_and_decomposed_characters_are_the_same(self, word: str, written: str, form: str) -> None:
+        there = unicodedata.normalize(written, word)
+        wanted = unicodedata.normalize(form, word.lower())
+        assert find(read(f"a| {there}"), wanted) == [Occurrence(there, (2,))]
+
+    def test_what_joins_or_parts_characters_need_not_be_typed(self) -> None:
+        assert find(read("می\u200cخواهم"), "میخواهم") == [Occurrence("می\u200cخواهم", (1,))]
+        assert find(tokens_of("co\u00adoperate", (0, 2), (3, 10)), "cooperate") == [Occurrence("cooperate", (0, 1))]
+
+    @pytest.mark.parametrize(
+        ("wanted", "found"),
+        [
+            ("capital of france", [("capital of France", (2, 3, 4, 5))]),
+            ("  Capital   of ", [("capital of", (2, 3, 4))]),
+            ("of France.", [("of France.", (4, 5, 6))]),
+            ("the capital", [("The capital", (1, 2, 3)), ("the capital", (7, 8))]),
+        ],
+    )
+    def test_several_words_in_a_row_are_found_together(
+        self, wanted: str, found: list[tuple[str, tuple[int, ...]]]
+    ) -> None:
+        tokens = read("The| capi|tal| of|  France|.| the| capital")
+        assert find(tokens, wanted) == [Occurrence(*occurrence) for occurrence in found]
+
+    @pytest.mark.parametrize("wanted", ["capital France", "capitalof", "of Fran", "tal of", "France The"])
+    def test_what_does_not_stand_there_in_a_row_is_not_found(self, wanted: str) -> None:
+        with pytest.raises(TextError):
+            find(read("The| capi|tal| of| France", "The"), wanted)
+
+    def test_words_of_a_script_without_blanks_are_found_together(self) -> None:
+        assert find(read("我|爱|北京|天安门"), "北京天安门") == [Occurrence("北京天安门", (3, 4))]
+        assert find(read("ดี|ครับ"), "ดีครับ") == [Occurrence("ดีครับ", (1, 2))]
+
+    def test_a_token_is_found_by_its_name_in_the_vocabulary_where_nothing_is_called_so(self) -> None:
+        tokens = [Token("zebra", 0, (0, 5), piece="[UNK]", unknown=True), Token("s", 1, (5, 6), piece="##s")]
+        assert find(tokens, "##S") == [Occurrence("s", (1,))]
+        assert find(tokens, "[unk]") == [Occurrence("zebra", (0,))]
+
     def test_a_position_is_the_one_in_the_whole_sequence(self) -> None:
         rows = read("one| two| three")[2:4]
         assert find(rows, "3") == [Occurrence("three", (1,))]
@@ -459,6 +501,31 @@ class TestGrouped:
 
     def test_what_a_tokenizer_drops_within_a_word_leaves_no_blank(self) -> None:
         assert grouped(tokens_of("co\u00adoperate", (0, 2), (3, 10)), By.WORD).tokens[0].text == "cooperate"
+
+    @pytest.mark.parametrize(
+        ("text", "spans", "words"),
+        [
+            ("हिन्दी है", [(0, 1), (1, 2), (2, 3), (4, 5), (5, 6), (7, 8)], ["हिन्दी", "है"]),
+            ("Cafe\u0301 x", [(0, 4), (6, 7)], ["Cafe\u0301", "x"]),
+            ("שָׁלוֹם", [(0, 1), (3, 4), (4, 5), (6, 7)], ["שָׁלוֹם"]),
+            ("a \u0640م\u0640!", [(0, 1), (3, 4), (5, 6)], ["a", "\u0640م\u0640", "!"]),
+        ],
+        ids=["Hindi", "decomposed", "pointed Hebrew", "letters at the edges"],
+    )
+    def test_a_word_shows_what_a_tokenizer_has_dropped_of_it(
+        self, text: str, spans: list[tuple[int, int]], words: list[str]
+    ) -> None:
+        tokens = tokens_of(text, *spans)
+        groups = grouped(tokens, By.WORD).tokens
+        assert [group.text for group in groups] == words
+        assert [text[slice(*group.span)] for group in groups if group.span] == words
+        assert [group.text for group in grouped(tokens, By.SENTENCE).tokens] == [text]
+
+    def test_what_another_token_stands_for_is_not_shown_twice(self) -> None:
+        thai = tokens_of("ครับ", (0, 2), (2, 4))  # the first covers a word, and the letter that begins the next
+        assert [group.text for group in grouped(thai, By.WORD).tokens] == ["คร", "ับ"]
+        cut = grouped(tokens_of("unbelievable", (0, 2), (2, 7), (7, 12)), Bins(2)).tokens
+        assert [group.text for group in cut] == ["unbelie", "vable"]
 
     def test_tokens_of_nothing_do_not_show_between_others(self) -> None:
         assert grouped(tokens_of("I am", (0, 0), (0, 1), (2, 2), (2, 4)), By.SEGMENT).tokens == (

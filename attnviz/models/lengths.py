@@ -55,20 +55,20 @@ def check_length(tokens: int, passage: Passage, card: Card, what: str = "The tex
 
 
 def cut(reading: Reading, room: int, what: str = "The text") -> Reading:
-    """The beginning of a reading, special tokens kept; of a pair, the longer text loses tokens first.
+    """The beginning of a reading, added special tokens kept; of a pair, the longer text loses tokens first.
 
     Raises:
         TextError: there is room for special tokens only.
     """
-    special = sum(token.special for token in reading.tokens)
-    left = _shares(Counter(token.segment for token in reading.tokens if not token.special), room - special)
+    added = sum(token.added for token in reading.tokens)
+    left = _shares(Counter(token.segment for token in reading.tokens if not token.added), room - added)
     if min(left.values(), default=0) < 1:
         raise TextError(f"There is no room for a text in {room} tokens: leave out what is read along with it.")
     indices = []
     for index, token in enumerate(reading.tokens):
-        if not token.special:
+        if not token.added:
             left[token.segment] -= 1
-        if token.special or left[token.segment] >= 0:
+        if token.added or left[token.segment] >= 0:
             indices.append(index)
     note = f"{what.removeprefix('The ')} cut to {len(indices):,} of {len(reading.tokens):,} tokens"
     tokens = tuple(replace(reading.tokens[index], position=place) for place, index in enumerate(indices))
@@ -97,7 +97,7 @@ def _taken(reading: Reading, indices: Iterable[int]) -> Reading:
 
 def _in_windows(reading: Reading, card: Card, windows: Windows, more: int) -> Reading:
     """A reading in windows, if it is longer than one. Special tokens that stand round the text stand round each."""
-    before, after = (_special(tokens) for tokens in (reading.tokens, reading.tokens[::-1]))
+    before, after = (_added(tokens) for tokens in (reading.tokens, reading.tokens[::-1]))
     end = len(reading.tokens) - after
     inner = windows.size - before - after  # tokens of the text in a window
     _check(reading, card, windows, inner, more)
@@ -113,9 +113,9 @@ def _in_windows(reading: Reading, card: Card, windows: Windows, more: int) -> Re
     return _joined(reading, indices, owned)
 
 
-def _special(tokens: Sequence[Token]) -> int:
-    """How many special tokens there are before the first other."""
-    return sum(1 for _ in takewhile(lambda token: token.special, tokens))
+def _added(tokens: Sequence[Token]) -> int:
+    """How many tokens there are before the first of the text."""
+    return sum(1 for _ in takewhile(lambda token: token.added, tokens))
 
 
 def _check(reading: Reading, card: Card, windows: Windows, inner: int, more: int) -> None:

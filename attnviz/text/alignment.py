@@ -1,9 +1,11 @@
 """Where the pieces of a text stand in it, for tokenizers that do not say."""
 
+import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import and_, not_
 from unicodedata import category, normalize
 
 from attnviz.text.boundaries import Span, trimmed
@@ -14,33 +16,62 @@ _REACH = 3
 _UNSEEN = ("Mn", "Mc", "Me", "Cc", "Cf")  # marks, control and format characters
 
 
-def spans_of_pieces(text: str, pieces: Sequence[str | None]) -> list[Span]:
+def spans_of_pieces(text: str, pieces: Sequence[str | bytes | None]) -> list[Span]:
     """The span of each piece, in their order; neither starts nor ends ever decrease.
 
-    Pieces may differ from the text in case, accents, blanks and compatibility forms. An unknown piece (None) gets what
-    lies between its neighbours; one that is blank, or cannot be found, an empty span.
+    Pieces may differ from the text in case, accents, blanks and compatibility forms. Bytes, of UTF-8, have the span of
+    the character that they are part of. An unknown piece (None) gets what lies between its neighbours; one that is
+    blank, or cannot be found, an empty span.
     """
     walk = _Walk(text)
     spans: list[Span] = []
     lost: list[str | None] = []  # the pieces since the last one found
-    for piece in pieces:
+    letters = list(_letters(pieces))
+    for piece, _ in letters:
         end = walk.end
-        span = walk.to(piece, lost) if piece and not piece.isspace() else None
+        span = walk.to(piece, lost) if piece else None
         if span is None:
             lost.append(piece)
         else:
-            spans += [*_in_gap(lost, trimmed(text, (end, span[0]))), span]
+            spans += [*_in_gap(text, lost, trimmed(text, (end, span[0]))), span]
             lost.clear()
-    spans += _in_gap(lost, trimmed(text, (walk.end, len(text))))
-    return list(accumulate(spans, _not_before))
+    spans += _in_gap(text, lost, trimmed(text, (walk.end, len(text))))
+    ordered = accumulate(spans, _not_before)
+    return [span for span, (_, count) in zip(ordered, letters, strict=True) for _ in range(count)]
 
 
-def _in_gap(lost: Sequence[str | None], gap: Span) -> list[Span]:
-    """Where pieces that were not found stand: the unknown ones share the gap, with what is between them."""
-    start, end = gap
-    places = range(len(lost))
-    unknown = [place for place in places if lost[place] is None] or [len(lost)]
-    return [(start if place <= unknown[-1] else end, end if place >= unknown[0] else start) for place in places]
+def _letters(pieces: Sequence[str | bytes | None]) -> Iterator[tuple[str | None, int]]:
+    """The pieces, each with how many they are: of bytes, the characters that they make together; None where none."""
+    for in_bytes, run in groupby(pieces, lambda piece: isinstance(piece, bytes)):
+        if not in_bytes:
+            yield from ((piece, 1) for piece in run if not isinstance(piece, bytes))
+            continue
+        data = b"".join(piece for piece in run if isinstance(piece, bytes))
+        for char in data.decode(errors="surrogateescape"):
+            broken = "\udc80" <= char <= "\udcff"
+            yield (None, 1) if broken else (char, len(char.encode()))
+
+
+def _in_gap(text: str, lost: Sequence[str | None], gap: Span) -> Iterator[Span]:
+    """Where pieces that were not found stand: the unknown ones share the gap, a word each where blanks part them."""
+    unknown = [place for place, piece in enumerate(lost) if piece is None] or [len(lost)]
+    first, last = unknown[0], unknown[-1] + 1
+    blank = [piece is not None and not piece.strip() for piece in lost]
+    runs = list(accumulate(map(and_, blank[first:last], [False, *map(not_, blank[first:last])])))  # blanks so far
+    words = _parts(text, gap, 1 + max(runs, default=0))
+    yield from [(gap[0], gap[0])] * first
+    for is_blank, run in zip(blank[first:last], runs, strict=True):
+        start, end = words[run]
+        yield (start, start if is_blank else end)
+    yield from [(gap[1], gap[1])] * (len(lost) - last)
+
+
+def _parts(text: str, gap: Span, count: int) -> list[Span]:
+    """So many stretches of a gap, each but the last one word of it; empty ones in the end where it has fewer."""
+    words = [match.span() for match in re.compile(r"\S+").finditer(text, *gap)]
+    if len(words) >= count:
+        return [*words[: count - 1], (words[count - 1][0], gap[1])]
+    return [*words, *[(gap[1], gap[1])] * (count - len(words))]
 
 
 def _not_before(previous: Span, span: Span) -> Span:
@@ -62,7 +93,9 @@ class _Walk:
         self.end = self.place = 0
 
     def to(self, piece: str, lost: Sequence[str | None]) -> Span | None:
-        """Where the next piece is, beyond those lost; None if it is not near."""
+        """Where the next piece is, beyond those lost; None if it is not near, or blank and not the very next."""
+        if piece.isspace():
+            return None if lost else self._exactly(piece)
         while self.text[self.end : self.end + 1].isspace():
             self.end += 1
         if None not in lost:

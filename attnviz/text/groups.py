@@ -8,6 +8,7 @@ from itertools import groupby
 
 from attnviz.errors import UsageError
 from attnviz.text.bins import bins_of
+from attnviz.text.boundaries import Span, covering
 from attnviz.text.safety import JOINERS, visible
 from attnviz.text.tokens import Token, predicting
 
@@ -89,19 +90,25 @@ _EDGE = 10
 
 _BINS = "bins:"
 
-_JOINERS = {visible(joiner): joiner for joiner in JOINERS}
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A token, and the stretch that it `reaches` over: its own, and what beside it in its word no token stands for."""
+
+    token: Token
+    reach: Span | None
 
 
 def grouped(tokens: Sequence[Token], by: Grouping) -> Groups:
     """The pieces of each word, sentence or segment together; special tokens, and blanks between, each on their own.
 
-    A group shows the whole of its text, with single blanks; its position is that of its first token. Of a bin, which is
-    longer, the text shows the beginning and the end.
+    A group shows the whole of its text, with single blanks, and so the marks too that a tokenizer has dropped; its
+    position is that of its first token. Of a bin, which is longer, the text shows the beginning and the end.
     """
     keys = _keys(tokens, by)
-    members: dict[object, list[Token]] = {}
-    for token, key in zip(tokens, keys, strict=True):
-        members.setdefault(key, []).append(token)
+    members: dict[object, list[_Piece]] = {}
+    for piece, key in zip(_pieces(tokens, whole=by is not By.TOKEN), keys, strict=True):
+        members.setdefault(key, []).append(piece)
     number = {key: index for index, key in enumerate(members)}
     groups = tuple(map(_stretch if isinstance(by, Bins) else _merged, members.values()))
     predicted = [index for index, group in enumerate(groups) if group.predicts]
@@ -118,21 +125,51 @@ def _key(token: Token, by: By) -> object:
     return token.position if part is None else (token.segment, part)
 
 
-def _merged(pieces: Sequence[Token]) -> Token:
-    seen = [piece for piece in pieces if piece.word is not None] or pieces  # blanks are seen by the gap they leave
-    spans = [piece.span for piece in seen if piece.span]
-    if len(pieces) == 1 or not spans:
-        return pieces[0]
+def _pieces(tokens: Sequence[Token], *, whole: bool) -> list[_Piece]:
+    """The tokens; if they are to make `whole` words, each with what of its word no token stands for."""
+    reaches = [token.span for token in tokens]
+    placed = [index for index, span in enumerate(reaches) if whole and span]
+    for last, index, following in zip([None, *placed], placed, [*placed[1:], None], strict=False):
+        before, after = (None if i is None else tokens[i] for i in (last, following))
+        reaches[index] = _reach(tokens[index], before, after)
+    return [_Piece(token, reach) for token, reach in zip(tokens, reaches, strict=True)]
+
+
+def _reach(token: Token, before: Token | None, after: Token | None) -> Span | None:
+    """The span of a token, widened up to its neighbours, but not beyond its word."""
+    if token.source is None or token.span is None or token.word is None:
+        return token.span
+    (start, end), words = token.span, token.source.words
+    begin, stop = words[token.word][0], words[covering(words, end - 1) or token.word][1]
+    if before and before.span and before.segment == token.segment:
+        begin = start if before.word == token.word else max(begin, before.span[1])
+    if after and after.span and after.segment == token.segment:
+        stop = min(stop, after.span[0])
+    return min(start, begin), max(end, stop)
+
+
+def _merged(pieces: Sequence[_Piece]) -> Token:
+    first = pieces[0].token
+    seen = [
+        piece for piece in pieces if piece.token.word is not None
+    ] or pieces  # blanks are seen by the gap they leave
+    spans = [piece.reach for piece in seen if piece.reach]
+    alone = len(pieces) == 1
+    if not spans or (alone and spans[0] == first.span):
+        return first
     return replace(
-        seen[0],
+        seen[0].token,
         text=visible("".join(_running(seen))),
-        position=pieces[0].position,
+        position=first.position,
         span=(spans[0][0], max(end for _, end in spans)),
-        predicts=pieces[-1].predicts,
+        predicts=pieces[-1].token.predicts,
+        id=first.id if alone else None,
+        piece=first.piece if alone else None,
+        unknown=all(piece.token.unknown for piece in seen),
     )
 
 
-def _stretch(pieces: Sequence[Token]) -> Token:
+def _stretch(pieces: Sequence[_Piece]) -> Token:
     """A bin, which shows how it begins and how it ends: words of about `_EDGE` characters on either side."""
     whole = _merged(pieces)
     begins, ends = _edge(pieces), _edge(pieces[::-1])[::-1]
@@ -141,38 +178,43 @@ def _stretch(pieces: Sequence[Token]) -> Token:
     return replace(whole, text=f"{_said(begins)} … {_said(ends)}")
 
 
-def _said(pieces: Sequence[Token]) -> str:
+def _said(pieces: Sequence[_Piece]) -> str:
     """The text of these pieces, special tokens among them."""
-    runs = groupby(pieces, lambda piece: piece.special)
-    return " ".join(_merged(list(run)).text if not special else " ".join(t.text for t in run) for special, run in runs)
+    runs = [(special, list(run)) for special, run in groupby(pieces, lambda piece: piece.token.special)]
+    return " ".join(
+        " ".join(piece.token.text for piece in run) if special else _merged(run).text for special, run in runs
+    )
 
 
-def _edge(pieces: Sequence[Token]) -> list[Token]:
-    """The first of these tokens up to the end of a word, as many as make `_EDGE` characters."""
-    taken: list[Token] = []
+def _edge(pieces: Sequence[_Piece]) -> list[_Piece]:
+    """The first of these pieces up to the end of a word, as many as make `_EDGE` characters."""
+    taken: list[_Piece] = []
     for piece in pieces:
-        same_word = taken and piece.word is not None and piece.word == taken[-1].word
-        if taken and not same_word and sum(len(one.text) for one in (*taken, piece)) > _EDGE:
+        same_word = taken and piece.token.word is not None and piece.token.word == taken[-1].token.word
+        if taken and not same_word and sum(len(one.token.text) for one in (*taken, piece)) > _EDGE:
             break
         taken.append(piece)
     return taken
 
 
-def _running(pieces: Sequence[Token]) -> Iterator[str]:
+def _running(pieces: Sequence[_Piece]) -> Iterator[str]:
     """What pieces show one after the other, a blank where they leave a gap between words."""
-    end, word = (pieces[0].span or (0, 0))[0], None
+    end, word = (pieces[0].reach or (0, 0))[0], None
     for piece in pieces:
-        start, stop = piece.span or (end, end)
-        if start > end and (word is None or piece.word != word):
+        start, stop = piece.reach or (end, end)
+        if start > end and (word is None or piece.token.word != word):
             yield " "
-        yield from _characters(piece)[max(0, end - start) :]  # bytes of one character share its span: it shows once
-        end, word = max(end, stop), piece.word
+        yield _characters(piece, max(end, start))  # bytes of one character share its span: it shows once
+        end, word = max(end, stop), piece.token.word
 
 
-def _characters(token: Token) -> list[str]:
-    """What a token shows for each character of its span; joiners as such, for now they stand between others."""
-    start, end = token.span or (0, 0)
-    shown = re.findall(r"<U\+[0-9A-F]{4,6}>|.", token.text, re.DOTALL)
-    if len(shown) != end - start:  # what looks like a picture is the text itself
-        return list(token.text)
-    return [_JOINERS.get(char, char) for char in shown]
+def _characters(piece: _Piece, since: int) -> str:
+    """What a piece shows of its text from a character on; of what no token stands for, only what can be seen."""
+    token, (start, stop) = piece.token, piece.reach or (since, since)
+    if token.source is None or token.word is None:
+        return token.text[since - start :]
+    if piece.reach == token.span:
+        return token.source.text[since:stop]
+    own = range(*(token.span or (0, 0)))
+    there = ((index, token.source.text[index]) for index in range(since, stop))
+    return "".join(char for index, char in there if index in own or char.isprintable() or char in JOINERS)

@@ -1,8 +1,10 @@
 """Words and tokens by name."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from unicodedata import category, normalize
 
 from attnviz.errors import TextError
 from attnviz.text.groups import By, grouped
@@ -19,9 +21,12 @@ class Occurrence:
 
 
 def occurrences(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
-    """The token at a position, if a number is given; else every place of a word, or of a token, whatever its case."""
+    """The token at a position, if a number is given; else every place of a word, of several in a row, or of a token.
+
+    Case, and whether characters are composed (NFC) or not (NFD), make no difference.
+    """
     found = [Occurrence(t.text, (i,)) for i, t in enumerate(tokens) if str(t.position) == wanted]
-    return found or _named(tokens, wanted.casefold())
+    return found or _named(tokens, wanted)
 
 
 def find(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
@@ -72,16 +77,68 @@ _RANGE = re.compile(r"\d{1,9}(-\d{1,9})?", re.ASCII)
 
 def not_found(tokens: Sequence[Token], wanted: str) -> TextError:
     """What to say where nothing is found: which tokens there are."""
-    there = ", ".join(f"{token.position} {token.text}" for token in tokens[:40])
+    there = ", ".join(f"{token.position} {token.label}" for token in tokens[:40])
     more = ", …" if len(tokens) > 40 else ""
     return TextError(f"There is no token {visible(wanted)!r} in this text. Its tokens are: {there}{more}.")
 
 
 def _named(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
-    groups = grouped(tokens, By.WORD)
-    found = [
-        Occurrence(group.text, tuple(i for i, of in enumerate(groups.index) if of == g))
-        for g, group in enumerate(groups.tokens)
-        if group.text.casefold() == wanted
+    """Every place of a word or of several in a row; if there is none, of a token, by its text or its name."""
+    groups, name = grouped(tokens, By.WORD), folded(wanted)
+    members: list[list[int]] = [[] for _ in groups.tokens]
+    for index, group in enumerate(groups.index):
+        members[group].append(index)
+    found = []
+    for first, last in _stretches(groups.tokens, name):
+        whole = [own for own in members[first : last + 1] if first == last or not tokens[own[0]].special]
+        found.append(Occurrence(_shown(groups.tokens[first], groups.tokens[last]), tuple(sorted(chain(*whole)))))
+    return found or [
+        Occurrence(token.text, (index,))
+        for index, token in enumerate(tokens)
+        if name in (*_names(token), folded(token.piece or token.text))
     ]
-    return found or [Occurrence(t.text, (i,)) for i, t in enumerate(tokens) if t.text.casefold() == wanted]
+
+
+def _stretches(words: Sequence[Token], name: str) -> Iterator[tuple[int, int]]:
+    """The first and the last word of each stretch of a text that reads like this."""
+    for first, word in enumerate(words):
+        if name in _names(word):
+            yield first, first
+        elif word.word is not None and name.startswith(folded(_stretch(word, word))):
+            for last in range(first + 1, len(words)):
+                if words[last].word is None:
+                    continue
+                said = folded(_stretch(word, words[last])) if words[last].segment == word.segment else ""
+                if said == name:
+                    yield first, last
+                if not said or said == name or not name.startswith(said):
+                    break
+
+
+def _shown(first: Token, last: Token) -> str:
+    """What a word shows, or the text from one word to another."""
+    return first.text if first is last else visible(" ".join(_stretch(first, last).split()))
+
+
+def _names(token: Token) -> tuple[str, str]:
+    """What a token, or a word, may be called: as it is shown, and as it stands in its text."""
+    return folded(token.text), folded(_stretch(token, token))
+
+
+def _stretch(first: Token, last: Token) -> str:
+    """The text from one word to another of the same text, as it is."""
+    if first.source is None or first.span is None or last.span is None:
+        return first.text if first is last else ""
+    return first.source.text[first.span[0] : last.span[1]]
+
+
+def folded(text: str) -> str:
+    """A text as it is compared: without case, in one composition, and without what joins or parts characters.
+
+    Case is folded as Unicode has it for canonical caseless matching (The Unicode Standard, section 3.13, D145).
+    """
+    text = " ".join(text.split())
+    if text.isascii():
+        return text.casefold()
+    seen = "".join(char for char in text if category(char) != "Cf")
+    return normalize("NFD", normalize("NFD", seen or text).casefold())

@@ -1,7 +1,7 @@
 """What a model reads, position by position: tokens, and the texts that they are cut from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from attnviz.text.boundaries import Span, covering, sentence_spans, trimmed, word_spans
@@ -16,7 +16,9 @@ class Token:
     group; `span` the characters of its segment that it stands for (None for special tokens); `word` and `sentence` the
     index of those that it belongs to, or begins with (None for blanks between them); `segment` the number of the text
     that it stands in, of those that a model reads; `predicts` what a decoder that reads it is to give next; `window`
-    the number of the window that it was read in, where a long text is read in several.
+    the number of the window that it was read in, where a long text is read in several. `id` is its number in the
+    model's vocabulary and `piece` its name there, as it is; `unknown` says that the vocabulary has nothing for its
+    text. A group of several tokens has neither. `source` is the text that it stands in, where that is known.
     """
 
     text: str
@@ -28,6 +30,23 @@ class Token:
     segment: int = 0
     predicts: str | None = None
     window: int | None = None
+    id: int | None = None
+    piece: str | None = None
+    unknown: bool = False
+    source: "Segment | None" = field(default=None, repr=False, compare=False)
+
+    @property
+    def label(self) -> str:
+        """What to display; of an unknown token its text, after what the model reads in place of it."""
+        return f"{visible(self.piece or _UNKNOWN)} {self.text}" if self.unknown else self.text
+
+    @property
+    def added(self) -> bool:
+        """Whether it is a special token that stands nowhere in a text."""
+        return self.special and self.source is None
+
+
+_UNKNOWN = "[UNK]"
 
 
 @dataclass(frozen=True)
@@ -58,12 +77,17 @@ class Segment:
         else:
             start, end = span
             shown, word = "".join(map(picture, self.text[start:end] or " ")), None
-        return Token(shown, position, (start, end), False, word, covering(self.sentences, start), self.number)
+        sentence = covering(self.sentences, start)
+        return Token(shown, position, (start, end), False, word, sentence, self.number, source=self)
+
+    def special_token(self, text: str, position: int) -> Token:
+        """A special token, such as `[MASK]`, that stands in it."""
+        return replace(special_token(text, position), segment=self.number, source=self)
 
 
 def predicting(tokens: Sequence[Token], since: int = 0) -> tuple[Token, ...]:
     """The tokens, each from `since` on knowing the one after it."""
-    after = [token.text for token in tokens[since + 1 :]]
+    after = [token.label for token in tokens[since + 1 :]]
     told = (replace(token, predicts=text) for token, text in zip(tokens[since:], after, strict=False))
     return (*tokens[:since], *told, *tokens[max(since, len(tokens) - 1) :])
 
