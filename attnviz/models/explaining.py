@@ -33,7 +33,7 @@ def explained(model: Model, reading: Reading, place: Place, what_if: WhatIf) -> 
         UsageError: the model shows nothing but its weights, or cannot do without what a comparison leaves out.
     """
     queries, keys = reading.axes(place.kind)
-    names = tuple(token.text for token in keys)
+    names = tuple(token.label for token in keys)
     trace = model.trace(reading, place.kind, place.layer, place.query)
     steps = (
         *head_steps(trace, place.layer, place.head, names),
@@ -41,7 +41,7 @@ def explained(model: Model, reading: Reading, place: Place, what_if: WhatIf) -> 
     )
     return Lesson(
         subject=model.card.name,
-        query=queries[place.query].text,
+        query=queries[place.query].label,
         position=place.query,
         predicts=queries[place.query].predicts,
         keys=names,

@@ -1,7 +1,7 @@
 """From texts to ids and tokens, with a tokenizer of the tokenizers library."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,8 @@ from attnviz.errors import ModelError
 from attnviz.models.base import Card
 from attnviz.models.lengths import check_length
 from attnviz.models.reading import Passage, Reading
-from attnviz.text import Segment, Span, Token, checked, special_token
+from attnviz.models.vocabulary import Place, Vocabulary, unknown_id, warn_doubled
+from attnviz.text import Segment, Token, checked
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -52,15 +53,23 @@ class TextReader:
             ModelError: the tokenizer fails.
         """
         read = segments(passage.text, passage.pair)
-        encoding = self._encoding([segment.text for segment in read], card)
+        encoding = self._encoding([segment.text for segment in read], card, added=passage.added_tokens)
         check_length(len(encoding), passage, card)
-        tokens = tuple(_tokens(encoding, read))
-        return Reading(passage=passage, ids=tuple(encoding.ids), tokens=tokens, types=tuple(encoding.type_ids))
+        tokens = tuple(self.vocabulary.tokens(encoding.ids, places_of(encoding), read))
+        reading = Reading(passage=passage, ids=tuple(encoding.ids), tokens=tokens, types=tuple(encoding.type_ids))
+        return warn_doubled(reading)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What it calls its ids."""
+        added = self.tokenizer.get_added_tokens_decoder()
+        special = {id_ for id_, token in added.items() if token.special}
+        return Vocabulary(self.name_of, special, unknown_id(self.tokenizer))
 
     def written(self, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
         """The text that a model has written, without the blank before it, and its tokens; see `written_tokens`."""
         special = self.tokenizer.get_added_tokens_decoder()
-        return written_tokens(Spelling(self._decoded, self.name_of, special), ids, first)
+        return written_tokens(Spelling(self._decoded, self.name_of, special, self.vocabulary.unknown), ids, first)
 
     def _decoded(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids))).lstrip()
@@ -69,10 +78,10 @@ class TextReader:
         """What the vocabulary calls an id."""
         return self.tokenizer.id_to_token(id_) or f"<{id_}>"
 
-    def _encoding(self, texts: list[str], card: Card) -> "Encoding":
+    def _encoding(self, texts: list[str], card: Card, *, added: bool) -> "Encoding":
         first, second = texts[0], texts[1] if len(texts) > 1 else None
         try:
-            return self.tokenizer.encode(first, second)
+            return self.tokenizer.encode(first, second, add_special_tokens=added)
         except Exception as error:  # as of one that knows no token for what it does not know
             raise ModelError(f"The tokenizer of {card.name} cannot read this text: {error}.") from error
 
@@ -84,6 +93,7 @@ class Spelling:
     decode: Callable[[Sequence[int]], str]
     name_of: Callable[[int], str]
     special: Collection[int]
+    unknown: int | None = None
 
     def text(self, ids: Sequence[int]) -> str:
         """The text that ids spell."""
@@ -96,31 +106,24 @@ def written_tokens(spelling: Spelling, ids: Sequence[int], first: int) -> tuple[
     A token stands for what decoding it adds to the text; tokens that only together make a character share it, but one
     without which the text is the same, such as a blank that begins it, has no share.
     """
-    text = spelling.text(ids)
+    text, vocabulary = spelling.text(ids), Vocabulary(spelling.name_of, spelling.special, spelling.unknown)
     segment = Segment(text, 1)
     ends = [_agreement(spelling.text(ids[: count + 1]), text) for count in range(len(ids))]
     tokens: list[Token] = []
     for index, id_ in enumerate(ids):
-        name = spelling.name_of(id_)
         if id_ in spelling.special:
-            tokens.append(special_token(name, first + index))
+            tokens.append(vocabulary.added(id_, first + index))
             continue
         start = max(ends[:index], default=0)
         needed = spelling.text([*ids[:index], *ids[index + 1 :]]) != text
         end = next((end for end in ends[index:] if end > start), start) if needed else max(ends[index], start)
-        tokens.append(token_at(segment, (start, end), first + index, name))
+        tokens.append(vocabulary.token(id_, segment, (start, end), first + index))
     return text, tokens
 
 
 def _agreement(start: str, text: str) -> int:
     """With how many same characters two texts begin."""
     return next((i for i, (a, b) in enumerate(zip(start, text, strict=False)) if a != b), min(len(start), len(text)))
-
-
-def token_at(segment: Segment, span: Span, position: int, name: str) -> Token:
-    """The token that stands for a stretch of text, shown by its name in the vocabulary where it stands for none."""
-    token = segment.token(span, position)
-    return token if token.text else replace(token, text=special_token(name, position).text)
 
 
 def segments(text: str, pair: str | None) -> list[Segment]:
@@ -133,7 +136,7 @@ def segments(text: str, pair: str | None) -> list[Segment]:
     return [first] if pair is None else [first, Segment(checked(pair, "The second text"), 1)]
 
 
-def _tokens(encoding: "Encoding", segments: list[Segment]) -> Iterator[Token]:
-    parts = zip(encoding.tokens, encoding.offsets, encoding.sequence_ids, strict=True)
-    for position, (name, span, number) in enumerate(parts):
-        yield special_token(name, position) if number is None else segments[number].token(span, position)
+def places_of(encoding: "Encoding") -> list[Place | None]:
+    """Where each token stands, as the tokenizer says itself; None for those that it has added."""
+    parts = zip(encoding.sequence_ids, encoding.offsets, strict=True)
+    return [None if number is None else (number, span) for number, span in parts]

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from attnviz.errors import ModelError, TextError
 from attnviz.models.base import Card
@@ -41,6 +42,15 @@ def llama() -> Tokenizer:
     return made
 
 
+def with_blank_before(tokenizer: Tokenizer) -> Tokenizer:
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    return tokenizer
+
+
+def fused() -> Tokenizer:
+    return Tokenizer(models.BPE({"<unk>": 0, "c": 1}, [], unk_token="<unk>", fuse_unk=True))
+
+
 def word_piece() -> Tokenizer:
     names = ["[UNK]", "un", "##seen", "##ab", "cat", "##s"]
     made = Tokenizer(models.WordPiece({name: index for index, name in enumerate(names)}, unk_token="[UNK]"))
@@ -53,7 +63,7 @@ def shown(tokenizer: Tokenizer, text: str, folder: Path) -> list[str]:
     return [token.text for token in read(tokenizer, folder, text=text).tokens]
 
 
-def read(tokenizer: Tokenizer, folder: Path, **passage: str):
+def read(tokenizer: Tokenizer, folder: Path, **passage: Any):
     tokenizer.save(str(folder / "tokenizer.json"))
     return TextReader(folder / "tokenizer.json").read(Passage(**passage), CARD)
 
@@ -80,6 +90,100 @@ def test_tokens_show_the_text_that_they_cover(tokenizer, text, expected, tmp_pat
 def test_a_word_in_bytes_is_whole_again_as_a_group(tmp_path):
     tokens = read(byte_level(), tmp_path, text="naïve 🙂 cat").tokens
     assert [group.text for group in grouped(tokens, By.WORD).tokens if group.word is not None] == ["naïve", "🙂", "cat"]
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "text", "expected"),
+    [
+        (sentence_piece("▁The", "▁", "c", "at"), "cat", [("␣", (0, 0)), ("c", (0, 1)), ("at", (1, 3))]),
+        (
+            sentence_piece("▁The", "▁", "c", "at"),
+            "The cat",
+            [("The", (0, 3)), ("␣", (3, 4)), ("c", (4, 5)), ("at", (5, 7))],
+        ),
+        (sentence_piece("▁", "▁▁", "c"), "▁c", [("▁", (0, 1)), ("c", (1, 2))]),
+        (llama(), "é", [("␣", (0, 0)), ("é", (0, 1)), ("é", (0, 1))]),
+        (with_blank_before(byte_level()), "a b", [("␣", (0, 0)), ("a", (0, 1)), ("␣", (1, 2)), ("b", (2, 3))]),
+    ],
+    ids=["at the start", "between", "written", "before bytes", "byte level"],
+)
+def test_a_piece_that_is_only_a_blank_claims_no_letter(tokenizer, text, expected, tmp_path):
+    tokens = read(tokenizer, tmp_path, text=text).tokens
+    assert [(token.text, token.span) for token in tokens] == expected
+
+
+def with_special_tokens(tokenizer: Tokenizer) -> Tokenizer:
+    """`[CLS]` before a text and `[SEP]` after it."""
+    tokenizer.add_special_tokens(["[CLS]", "[SEP]", "[UNK]"])
+    special = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=special)
+    return tokenizer
+
+
+def test_a_special_token_is_special_wherever_it_comes_from(tmp_path):
+    reading = read(with_special_tokens(word_piece()), tmp_path, text="cat [SEP] cat 東 [UNK]")
+    shown = [(token.text, token.span, token.special, token.added) for token in reading.tokens]
+    assert shown == [
+        ("[CLS]", None, True, True),
+        ("cat", (0, 3), False, False),
+        ("[SEP]", None, True, False),
+        ("cat", (10, 13), False, False),
+        ("東", (14, 15), False, False),
+        ("[UNK]", None, True, False),
+        ("[SEP]", None, True, True),
+    ]
+    assert reading.warnings == ()
+
+
+def test_a_token_knows_its_id_its_name_and_whether_it_is_unknown(tmp_path):
+    tokenizer = with_special_tokens(word_piece())
+    reading = read(tokenizer, tmp_path, text="unseen 東")
+    assert tuple(token.id for token in reading.tokens) == reading.ids
+    assert [token.piece for token in reading.tokens] == ["[CLS]", "un", "##seen", "[UNK]", "[SEP]"]
+    assert [token.unknown for token in reading.tokens] == [False, False, False, True, False]
+    assert reading.tokens[3].label == "[UNK] 東"
+    word = grouped(reading.tokens, By.WORD).tokens[1]
+    assert (word.text, word.id, word.piece, word.unknown) == ("unseen", None, None, False)
+
+
+@pytest.mark.parametrize(
+    "tokenizer", [sentence_piece("▁c"), word_piece(), fused()], ids=["Unigram", "WordPiece", "BPE"]
+)
+def test_what_a_vocabulary_lacks_is_unknown_in_every_kind_of_model(tokenizer, tmp_path):
+    tokens = read(tokenizer, tmp_path, text="東").tokens
+    assert [token.text for token in tokens if token.unknown] == ["東"]
+
+
+def test_bytes_are_never_unknown(tmp_path):
+    assert not any(token.unknown for token in read(llama(), tmp_path, text="東").tokens)
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        ("[CLS] cat", ["[CLS] stands twice at the beginning"]),
+        (" [CLS] cat [SEP]", ["[CLS] stands twice at the beginning", "[SEP] stands twice at the end"]),
+        ("cat [CLS] cat", []),
+        ("[SEP] cat", []),
+    ],
+)
+def test_a_special_token_that_is_both_written_and_added_is_said(text, warnings, tmp_path):
+    found = read(with_special_tokens(word_piece()), tmp_path, text=text).warnings
+    assert [warning.partition(":")[0] for warning in found] == warnings
+
+
+def test_a_tokenizer_that_adds_the_same_token_twice_means_it(tmp_path):
+    tokenizer = with_special_tokens(word_piece())
+    special = [("[CLS]", tokenizer.token_to_id("[CLS]"))]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] [CLS] $A", special_tokens=special)
+    assert read(tokenizer, tmp_path, text="cat").warnings == ()
+
+
+def test_no_tokens_are_added_to_a_text_if_so_asked(tmp_path):
+    tokenizer = with_special_tokens(word_piece())
+    reading = read(tokenizer, tmp_path, text="[CLS] cat", added_tokens=False)
+    assert [(token.text, token.special) for token in reading.tokens] == [("[CLS]", True), ("cat", False)]
+    assert reading.warnings == ()
 
 
 def test_the_second_of_two_texts_has_spans_and_words_of_its_own(tmp_path):

@@ -120,6 +120,19 @@ class TestRoundTrip:
         assert FILES[form].encode(read) == FILES[form].encode(saved)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_ids_names_and_what_is_unknown_come_back(form: str) -> None:
+    known = [replace(token, id=7 * i, piece=f"▁{i}", unknown=i == 2) for i, token in enumerate(SOURCE)]
+    result = Result(0, TEXT, [record(Kind.ENCODER, known, known)])
+    (attention,) = READERS[form](FILES[form].encode(result)).attention
+    assert attention.query_tokens == attention.key_tokens == tuple(known)
+
+
+def test_ids_and_names_are_not_made_up() -> None:
+    (saved,) = json.loads(FILES["json"].encode(Result(0, TEXT, [record(Kind.ENCODER, SOURCE, SOURCE)])))["attention"]
+    assert not {f"{axis}_{name}" for axis in AXES for name in ("ids", "pieces", "unknown")} & set(saved)
+
+
 def test_one_format_reads_what_another_has_written_of_the_same() -> None:
     for saved in RESULTS.values():
         back = READERS["npz"](FILES["npz"].encode(READERS["json"](FILES["json"].encode(saved))))

@@ -16,7 +16,6 @@ from attnviz.reference.arrays import Array
 from attnviz.reference.layers import linear
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import transformer
-from attnviz.text import special_token
 
 START = 0
 """The id that stands before every text, so that its first word is foretold from something."""
@@ -34,6 +33,8 @@ def next_scores(vectors: Array, parameters: Parameters) -> Array:
 class BuiltinDecoder(PackagedModel, ReferenceModel):
     """A causal language model of ours."""
 
+    begins = True
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.shape = read_shape(self.card.config)
@@ -41,10 +42,9 @@ class BuiltinDecoder(PackagedModel, ReferenceModel):
     def read(self, passage: Passage) -> Reading:
         """See `Model.read`."""
         self.accept(passage)
-        pieces = self._reader.read(passage, self.card)
-        start = special_token(self._reader.name_of(START), 0)
-        tokens = (start, *(replace(token, position=token.position + 1) for token in pieces.tokens))
-        reading = Reading(passage=passage, ids=(START, *pieces.ids), tokens=tokens)
+        reading = replace(self._reader.read(passage, self.card), types=())
+        if passage.added_tokens or passage.bos:
+            reading = reading.begun(self._reader.vocabulary.added(START, 0))
         reading = fitted(reading, self.card, more=passage.generate)
         return self._continued(reading) if passage.generate else reading
 

@@ -16,7 +16,7 @@ from attnviz.models.reading import Passage, Reading
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import WatchLayers, unwatched
-from attnviz.text import Segment, Token, checked, special_token
+from attnviz.text import Segment, Token, checked
 
 START, END = range(2)
 """The ids of what a target begins with, and of what both texts end with; the decoder does not read the end."""
@@ -54,16 +54,20 @@ class EncoderDecoder(PackagedModel):
             raise UsageError(f"{self.card.name} translates one text: give it no second one, and none to continue.")
         self.accept(passage)
         source = self._reader.read(passage, self.card)
-        tokens = (*source.tokens, self._special(END, len(source.tokens)))
-        reading = fitted(Reading(passage=passage, ids=(*source.ids, END), tokens=tokens), self.card)
+        reading = Reading(passage=passage, ids=source.ids, tokens=source.tokens)
+        if passage.added_tokens:
+            end = self._reader.vocabulary.added(END, len(source.tokens))
+            reading = replace(reading, ids=(*source.ids, END), tokens=(*source.tokens, end))
+        reading = fitted(reading, self.card)
         target = self._written(reading) if passage.target is None else self._given(passage, passage.target)
         return replace(reading, passage=target.passage, target=target)
 
     def _given(self, passage: Passage, target: str) -> Reading:
         """What the decoder reads of a target, the end of which it is to find itself."""
         segment = Segment(checked(target, "The target"), 1)
-        pieces = self.tokenizer.encode(target)
-        tokens = [segment.token(span, position) for position, span in enumerate(pieces.offsets, 1)]
+        pieces, known = self.tokenizer.encode(target), self._reader.vocabulary
+        parts = enumerate(zip(pieces.ids, pieces.offsets, strict=True), 1)
+        tokens = [known.token(id_, segment, span, position) for position, (id_, span) in parts]
         return self._started(passage, pieces.ids, tokens)
 
     def _written(self, reading: Reading) -> Reading:
@@ -85,11 +89,8 @@ class EncoderDecoder(PackagedModel):
 
     def _started(self, passage: Passage, ids: Sequence[int], tokens: Sequence[Token]) -> Reading:
         """What the decoder reads: a start, then the pieces of the target."""
-        reading = Reading(passage=passage, ids=(START, *ids), tokens=(self._special(START, 0), *tokens))
-        return fitted(reading, self.card, "The target")
-
-    def _special(self, id_: int, position: int) -> Token:
-        return special_token(str(self.tokenizer.id_to_token(id_)), position)
+        start = self._reader.vocabulary.added(START, 0)
+        return fitted(Reading(passage=passage, ids=(START, *ids), tokens=(start, *tokens)), self.card, "The target")
 
 
 def targets_of(readings: Sequence[Reading]) -> Array:

@@ -4,8 +4,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attnviz.errors import UsageError
 from attnviz.models.base import Model
 from attnviz.models.builtin.folder import TOKENIZER, read_card, read_weights
+from attnviz.models.reading import Passage
 from attnviz.models.tokenization import TextReader
 from attnviz.reference.parameters import Parameters
 
@@ -14,12 +16,22 @@ if TYPE_CHECKING:
 
 
 class PackagedModel(Model):
-    """A model of ours, in a folder."""
+    """A model of ours, in a folder; `begins` says that it has a token that begins texts."""
+
+    begins = False
 
     def __init__(self, folder: Path) -> None:
         self.card = read_card(folder)
         self._folder = folder
         self._reader = TextReader(folder / TOKENIZER, literal=True)
+
+    def accept(self, passage: Passage) -> None:
+        """See `Model.accept`."""
+        super().accept(passage)
+        if passage.chat:
+            raise UsageError(f"{self.card.name} has no chat template: leave --chat out, or choose a chat model.")
+        if passage.bos and not self.begins:
+            raise UsageError(f"{self.card.name} has no token that begins a text: leave --bos out.")
 
     @cached_property
     def parameters(self) -> Parameters:

@@ -1,30 +1,38 @@
 """From text to ids and tokens, with whatever tokenizer a model comes with."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from attnviz.models.pretrained.languages import known_languages
-from attnviz.models.tokenization import segments, token_at
-from attnviz.text import Segment, Span, Token, checked, spans_of_pieces, special_token
+from attnviz.models.tokenization import places_of, segments
+from attnviz.models.vocabulary import Place, Vocabulary, unknown_id
+from attnviz.text import Segment, Span, Token, checked, spans_of_pieces
 
-_MARKERS = re.compile(r"^(##|▁|Ġ)|(</w>|@@)$")
+_MARKERS = re.compile(r"^(##|▁+|Ġ+)|(</w>|@@)$")
 """What pieces of words are told apart by, in the vocabularies of tokenizers."""
+
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+"""What a vocabulary calls a byte."""
+
+_OF_TWO_BYTES = "é"
 
 Encoded = tuple[list[int], list[Token], list[int]]
 """Ids, tokens and token types."""
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, text: str, pair: str | None = None) -> Encoded:
-    """The ids, tokens and token types of a text or a pair, special tokens included.
+def encode(tokenizer: PreTrainedTokenizerBase, text: str, pair: str | None = None, *, added: bool = True) -> Encoded:
+    """The ids, tokens and token types of a text or a pair, with the special tokens that are `added` to it, or without.
 
     Raises:
         TextError: a text is empty or not valid Unicode.
     """
     read = segments(text, pair)
-    return _encode(tokenizer, read, tokenizer(*(segment.text for segment in read), **_ASK))
+    encoding = tokenizer(*(segment.text for segment in read), add_special_tokens=added, **_ASK)
+    return _encode(tokenizer, read, encoding, lambda: [tokenizer(one.text, **_BARE)["input_ids"] for one in read])
 
 
 def encode_target(tokenizer: PreTrainedTokenizerBase, target: str) -> tuple[list[int], list[Token]]:
@@ -34,62 +42,89 @@ def encode_target(tokenizer: PreTrainedTokenizerBase, target: str) -> tuple[list
         TextError: the text is empty or not valid Unicode.
     """
     encoding = tokenizer(text_target=checked(target, "The target"), **_ASK)
-    ids, tokens, _ = _encode(tokenizer, [Segment(target, 1)], encoding)
+    segment = Segment(target, 1)
+    ids, tokens, _ = _encode(
+        tokenizer, [segment], encoding, lambda: [tokenizer(text_target=target, **_BARE)["input_ids"]]
+    )
     while tokens and tokens[-1].special:
         tokens.pop()
     return ids[: len(tokens)], tokens
 
 
-_ASK: dict[str, Any] = {"return_special_tokens_mask": True, "return_attention_mask": False, "verbose": False}
+_ASK: dict[str, Any] = {"return_attention_mask": False, "verbose": False}
+_BARE: dict[str, Any] = _ASK | {"add_special_tokens": False}
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, segments: Sequence[Segment], encoding: Any) -> Encoded:
+def _encode(
+    tokenizer: PreTrainedTokenizerBase, segments: Sequence[Segment], encoding: Any, bare: Callable[[], list[list[int]]]
+) -> Encoded:
     ids = list(encoding["input_ids"])
-    names = tokenizer.convert_ids_to_tokens(ids)
-    places = _of_fast(encoding) if tokenizer.is_fast else _of_slow(tokenizer, segments, ids)
-    tokens = [
-        special_token(name, position) if place is None else token_at(segments[place[0]], place[1], position, name)
-        for position, (name, place) in enumerate(zip(names, places, strict=True))
-    ]
-    return ids, tokens, list(encoding.get("token_type_ids", ()))
+    places = places_of(encoding.encodings[0]) if tokenizer.is_fast else _of_slow(tokenizer, segments, ids, bare())
+    return ids, vocabulary_of(tokenizer).tokens(ids, places, segments), list(encoding.get("token_type_ids", ()))
 
 
-Place = tuple[int, Span]
-"""Which of the segments, and a stretch of it."""
+def _of_slow(
+    tokenizer: PreTrainedTokenizerBase, segments: Sequence[Segment], ids: list[int], bare: Sequence[list[int]]
+) -> list[Place | None]:
+    """Where each token stands, found by looking for its piece in the text; None for those that have been added.
+
+    `bare` are the ids of each text without such.
+    """
+    places: list[Place | None] = [None] * len(ids)
+    start = 0
+    for number, (segment, own) in enumerate(zip(segments, bare, strict=True)):
+        start = next((i for i in range(start, len(ids)) if ids[i : i + len(own)] == own), start)
+        spans = _spans(tokenizer, segment.text, ids[start : start + len(own)])
+        places[start : start + len(own)] = [(number, span) for span in spans]
+        start += len(own)
+    return places
 
 
-def _of_fast(encoding: Any) -> list[Place | None]:
-    """Where each token stands, as the tokenizer says itself; None for special tokens."""
-    fast = encoding.encodings[0]
-    special = zip(fast.special_tokens_mask, fast.sequence_ids, fast.offsets, strict=True)
-    return [None if is_special or number is None else (number, span) for is_special, number, span in special]
+def _spans(tokenizer: PreTrainedTokenizerBase, text: str, ids: Sequence[int]) -> list[Span]:
+    """Where the pieces of a text stand in it, those between two special tokens that are written there by themselves."""
+    known = vocabulary_of(tokenizer)
+    spells_bytes = tokenizer.tokenize(_OF_TWO_BYTES) == [chr(byte) for byte in _OF_TWO_BYTES.encode()]
+    pieces = ["" if id_ in known.special else _piece(tokenizer, id_, spells_bytes) for id_ in ids]
+    spans: list[Span] = []
+    start = 0
+    for index, id_ in enumerate(ids):
+        name = known.name_of(id_)
+        if id_ in known.special and (begin := text.find(name, start)) >= 0:
+            spans += _moved(spans_of_pieces(text[start:begin], pieces[len(spans) : index]), start)
+            start = begin + len(name)
+            spans.append((begin, start))
+    return spans + _moved(spans_of_pieces(text[start:], pieces[len(spans) :]), start)
 
 
-def _of_slow(tokenizer: PreTrainedTokenizerBase, segments: Sequence[Segment], ids: list[int]) -> list[Place | None]:
-    """Where each token stands, found by looking for its piece in the text; None for special tokens."""
-    special = special_ids(tokenizer)
-    left = [id_ for id_ in ids if id_ not in special]
-    places: list[Place] = []
-    for number, segment in enumerate(segments):
-        count = len(tokenizer(segment.text, add_special_tokens=False)["input_ids"])
-        own, left = (left[:count], left[count:]) if segment is not segments[-1] else (left, [])
-        pieces = [_piece(tokenizer, id_) for id_ in own]
-        places += [(number, span) for span in spans_of_pieces(segment.text, pieces)]
-    there = iter(places)
-    return [None if id_ in special else next(there) for id_ in ids]
+def _moved(spans: Sequence[Span], by: int) -> list[Span]:
+    return [(start + by, end + by) for start, end in spans]
+
+
+def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
+    """What a tokenizer calls its ids; special are those of languages too."""
+    unknown = unknown_id(tokenizer.backend_tokenizer) if tokenizer.is_fast else tokenizer.unk_token_id
+    if unknown in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id):  # a name for want of one
+        unknown = None
+    return Vocabulary(partial(name_of, tokenizer), special_ids(tokenizer) - {unknown}, unknown)
 
 
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """The ids that stand for nothing in a text: special tokens, those of languages too, but not the unknown one."""
-    return {*tokenizer.all_special_ids, *known_languages(tokenizer).values()} - {tokenizer.unk_token_id}
+    """The ids of special tokens, those of languages too."""
+    added = (id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special)
+    return {*tokenizer.all_special_ids, *added, *known_languages(tokenizer).values()}
 
 
-def _piece(tokenizer: PreTrainedTokenizerBase, id_: int) -> str | None:
-    """The characters that a piece of a vocabulary stands for; None if nobody knows."""
+def _piece(tokenizer: PreTrainedTokenizerBase, id_: int, spells_bytes: bool) -> str | bytes | None:
+    """What a piece of a vocabulary stands for: characters, or bytes of one; None if nobody knows."""
     if id_ == tokenizer.unk_token_id:
         return None
-    piece = _MARKERS.sub("", name_of(tokenizer, id_))
-    return piece if not piece or tokenizer.decode([id_]) else None  # ByT5 has a piece for each byte of a character
+    name = name_of(tokenizer, id_)
+    if spells_bytes and len(name) == 1:
+        return bytes([ord(name)])
+    if byte := _BYTE.fullmatch(name):
+        return bytes.fromhex(byte[1])
+    piece = _MARKERS.sub("", name)
+    return piece if not piece or tokenizer.decode([id_]) else None
 
 
 def name_of(tokenizer: PreTrainedTokenizerBase, id_: int) -> str:

@@ -11,7 +11,7 @@ from attnviz.errors import ModelError
 from attnviz.models import tokenization
 from attnviz.models.pretrained.capture import implementation
 from attnviz.models.pretrained.places import Inputs
-from attnviz.models.pretrained.reading import name_of, special_ids
+from attnviz.models.pretrained.reading import vocabulary_of
 from attnviz.models.tokenization import Spelling
 from attnviz.text import Token
 
@@ -56,5 +56,6 @@ class Writer:
 def written_tokens(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
     """The text that a model has written, and its tokens, the first of which stands at the position `first`."""
     decode = partial(tokenizer.decode, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    spelling = Spelling(lambda ids: str(decode(list(ids))), partial(name_of, tokenizer), special_ids(tokenizer))
+    known = vocabulary_of(tokenizer)
+    spelling = Spelling(lambda ids: str(decode(list(ids))), known.name_of, known.special, known.unknown)
     return tokenization.written_tokens(spelling, ids, first)

@@ -108,16 +108,21 @@ def _record(attention: "Attention") -> dict[str, Any]:
 
 
 def _tokens(axis: str, tokens: Sequence["Token"]) -> dict[str, Any]:
-    """What the tokens of an axis are, and if they were read in windows, in which."""
-    windows = [token.window for token in tokens]
-    fields = {
+    """What the tokens of an axis are; of what only some have, such as an id, nothing if none has it."""
+    fields: dict[str, list[Any]] = {
         "tokens": [token.text for token in tokens],
         "positions": [token.position for token in tokens],
         "spans": [token.span for token in tokens],
         "segments": [None if token.special else token.segment for token in tokens],
         "predicts": [token.predicts for token in tokens],
-        **({} if set(windows) <= {None} else {"windows": windows}),
     }
+    rare: dict[str, list[Any]] = {
+        "ids": [token.id for token in tokens],
+        "pieces": [token.piece for token in tokens],
+        "unknown": [token.unknown for token in tokens],
+        "windows": [token.window for token in tokens],
+    }
+    fields |= {name: entries for name, entries in rare.items() if not {None, False}.issuperset(entries)}
     return {f"{axis}_{name}": entries for name, entries in fields.items()}
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from attnviz.attention import Kind
 from attnviz.text import Segment, Span, Token, spans_of_pieces, visible
-from attnviz.views.data.fields import Fields, Parse, Value, or_none, place, span, text
+from attnviz.views.data.fields import Fields, Parse, Value, flag, or_none, place, span, text
 
 
 class Names(NamedTuple):
@@ -88,15 +88,17 @@ def tokens_of(fields: Fields, axis: str, names: Sequence[str], side: Side, *, co
     positions = column("positions", place) or range(len(names))
     predicts = column("predicts", or_none(text)) or blank
     windows = column("windows", or_none(place)) or blank
+    ids, pieces = column("ids", or_none(place)) or blank, column("pieces", or_none(text)) or blank
+    unknown = column("unknown", flag) or blank
     tokens = []
     for index, where in enumerate(zip(positions, spans or blank, numbers, strict=True)):
         try:
             placed = _placed(*where, side.segments)
         except ValueError as error:
             raise fields.wrong(f"The {axis} {index} ({names[index]}) {error}.") from None
+        told = replace(placed, text=visible(names[index]), special=special[index], window=windows[index])
         said = None if predicts[index] is None else visible(str(predicts[index]))
-        shown = visible(names[index])
-        tokens.append(replace(placed, text=shown, special=special[index], predicts=said, window=windows[index]))
+        tokens.append(replace(told, predicts=said, id=ids[index], piece=pieces[index], unknown=bool(unknown[index])))
     return tuple(tokens)
 
 

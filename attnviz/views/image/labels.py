@@ -31,8 +31,8 @@ def token_labels(tokens: Sequence[Token], by: Grouping, pooled: int = 1) -> list
     That of a bin says at which token it begins.
     """
     if not isinstance(by, Bins):
-        return [Label(ellipsised(t.text), (i + 0.5) / pooled, t.special) for i, t in enumerate(tokens)]
-    stretches = (ellipsised(f"{t.position:,} {t.text}", longest=_LONGEST_STRETCH) for t in tokens)
+        return [Label(ellipsised(t.label), (i + 0.5) / pooled, t.special) for i, t in enumerate(tokens)]
+    stretches = (ellipsised(f"{t.position:,} {t.label}", longest=_LONGEST_STRETCH) for t in tokens)
     return [Label(text, (i + 0.5) / pooled, tokens[i].special) for i, text in enumerate(stretches)]
 
 

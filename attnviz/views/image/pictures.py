@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 import numpy as np
 
@@ -204,7 +205,7 @@ def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
         remarks=remarks(attention, (named,), (1, pool), style),
     )
     position = attention.pieces(word)[0].position
-    letters = "".join(char for char in word.text if char.isalnum())[:24]
+    letters = "".join(char for char in word.text if category(char)[0] in "LMN")[:24]
     where = stem(places(attention.layers, attention.heads))
     return _picture("-".join(filter(None, (f"token{position}", letters, where))), sheet, style.suiting(attention.by))
 

@@ -53,7 +53,7 @@ def grid_caption(attention: Attention, style: Style) -> str:
     caption = f"Within each head: {style.orientation.in_words(sink=attention.sink)}."
     if max(len(queries), len(keys)) > _TOKENS_LISTED:
         return caption
-    listed = [" ".join(ellipsised(token.text) for token in tokens) for tokens in (queries, keys)]
+    listed = [" ".join(ellipsised(token.label) for token in tokens) for tokens in (queries, keys)]
     tokens = f"Tokens: {listed[0]}" if queries == keys else f"Queries: {listed[0]}. Keys: {listed[1]}"
     return f"{caption} {tokens}"
 

@@ -105,7 +105,7 @@ def strongest_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: 
     width = max(min(max(TOKEN_WIDTH, room // 8), room - 2 - WEIGHT_WIDTH), 1)  # the first of them always fits
     for index in (-weights).argsort(kind="stable")[:top]:
         token = tokens[index]
-        entry = Text.assemble((f"  {shortened(token.text, width)}", token_style(token)), shaded(weights[index]))
+        entry = Text.assemble((f"  {shortened(token.label, width)}", token_style(token)), shaded(weights[index]))
         if line.cell_len + entry.cell_len > room or (line and weights[index] < _TOO_SMALL):
             break
         line += entry

@@ -83,7 +83,7 @@ class Matrix:
         """What each row has most to do with."""
         to_do, _ = self.orientation.axes("looks at", "looked at by")
         yield Text(" " * _margin(labels) + shortened(f"  {to_do}", room), style="dim")
-        named = [replace(token, text=_in_words(token, max(room, TOKEN_WIDTH))) for token in columns]
+        named = [replace(token, text=_in_words(token, max(room, TOKEN_WIDTH)), unknown=False) for token in columns]
         for beginning, row in zip(_aligned(labels), cells, strict=True):
             yield beginning + strongest_tokens(row, named, self.top, room)
 
@@ -123,13 +123,13 @@ def _label(token: Token, digits: int, width: int) -> Text:
 
 def _name(token: Token, width: int) -> Text:
     """A token, and what it predicts if it does, either of them shortened to so many columns."""
-    name = Text.assemble((shortened(token.text, width), token_style(token)))
+    name = Text.assemble((shortened(token.label, width), token_style(token)))
     return name if token.predicts is None else name.append(f" → {shortened(token.predicts, width)}", style="dim")
 
 
 def _in_words(token: Token, width: int) -> str:
     """The same as a text that is still to be fitted to its place."""
-    parts = (token.text, token.predicts)
+    parts = (token.label, token.predicts)
     return " → ".join(ellipsised(part, width) for part in parts if part is not None)
 
 

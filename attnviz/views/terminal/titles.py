@@ -49,7 +49,8 @@ def word_title(word: Word, attention: Attention) -> Text:
     first, last = pieces[0].position, pieces[-1].position
     place = f"token {first}" if first == last else f"tokens {first}-{last}"
     says = f" → {isolated(pieces[-1].predicts)}" if word.queries and pieces[-1].predicts else ""
-    return Text(isolated(word.text), style="bold").append(f"{says} ({place})", style="not bold dim")
+    name = pieces[0].label if len(pieces) == 1 and pieces[0].unknown else word.text
+    return Text(isolated(name), style="bold").append(f"{says} ({place})", style="not bold dim")
 
 
 def links_in_words(links: Iterable[Link], *, telling: bool = False) -> Iterator[Text]:
@@ -65,5 +66,5 @@ def links_in_words(links: Iterable[Link], *, telling: bool = False) -> Iterator[
 
 def _in_words(link: Link) -> str:
     says = f" (→ {isolated(link.query.predicts)})" if link.query.predicts else ""
-    query, key = (isolated(ellipsised(token.text, _LONGEST)) for token in (link.query, link.key))
+    query, key = (isolated(ellipsised(token.label, _LONGEST)) for token in (link.query, link.key))
     return f"{query}{says} → {key} {link.weight:.2f}"

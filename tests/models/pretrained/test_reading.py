@@ -29,6 +29,16 @@ class TestTexts:
     def test_an_unknown_word_is_shown_as_it_stands_in_the_text(self, model_of: Models) -> None:
         assert shown(model_of("bert").read(Passage(text="the zebra")).tokens) == ["[CLS]", "the", "zebra", "[SEP]"]
 
+    def test_it_is_said_to_be_unknown(self, model_of: Models) -> None:
+        tokens = model_of("bert").read(Passage(text="the zebra")).tokens
+        assert [token.unknown for token in tokens] == [False, False, True, False]
+        assert [token.label for token in tokens] == ["[CLS]", "the", "[UNK] zebra", "[SEP]"]
+        assert [(token.id, token.piece) for token in tokens][1:3] == [(4, "the"), (1, "[UNK]")]
+
+    def test_a_special_token_that_is_written_is_special(self, model_of: Models) -> None:
+        (attention,) = model_of("bert").attend("the [SEP] animal [UNK] it")
+        assert shown(attention.without_special().key_tokens) == ["the", "animal", "it"]
+
     def test_a_pair_has_segments_and_token_types(self, model_of: Models) -> None:
         reading = model_of("bert").read(Passage(text="the animal", pair="it was"))
         assert shown(reading.tokens) == ["[CLS]", "the", "animal", "[SEP]", "it", "was", "[SEP]"]
@@ -86,6 +96,36 @@ class TestTexts:
             load("small", tmp_path, Loading()).read(Passage(text="a b c d e f g h"))
 
 
+PIECES = ["▁The", "▁cat", "▁sa", "t", "▁", "o", "n", "▁the", "Q", "u", "a"]
+
+
+class TestSentencePieces:
+    """Fast tokenizers that say of a lone blank that it stands for the letter after it."""
+
+    @pytest.mark.parametrize(
+        ("name", "first", "text", "expected"),
+        [
+            ("T5Tokenizer", ["<pad>", "</s>", "<unk>"], "The cat sat on the", "The|cat|sa|t|␣|o|n|the"),
+            ("XLMRobertaTokenizer", ["<s>", "<pad>", "</s>", "<unk>"], "Qua on", "␣|Q|u|a|␣|o|n"),
+            ("MBartTokenizer", ["<s>", "<pad>", "</s>", "<unk>"], "Qua on", "␣|Q|u|a|␣|o|n"),
+        ],
+    )
+    def test_a_lone_blank_shows_as_one_and_stands_for_nothing(
+        self, name: str, first: list[str], text: str, expected: str
+    ) -> None:
+        import transformers
+
+        from attnviz.models.pretrained.reading import encode
+
+        with quiet():
+            tokenizer = getattr(transformers, name)(vocab=[(piece, -1.0) for piece in [*first, *PIECES, "<mask>"]])
+            ids, tokens, _ = encode(tokenizer, text)
+        own = [token for token in tokens if not token.special]
+        assert [token.text for token in own] == expected.split("|")
+        assert all(token.span[0] == token.span[1] and token.word is None for token in own if token.piece == "▁")
+        assert [token.id for token in tokens] == ids
+
+
 class TestWhatAModelDoesNotTake:
     def test_a_decoder_reads_no_pair(self, model_of: Models) -> None:
         with pytest.raises(UsageError, match="no second text"):
@@ -131,6 +171,28 @@ class TestSlowTokenizers:
     def test_the_bytes_of_a_character_share_its_span(self, model: Any) -> None:
         reading = model.read(Passage(text="aüb", target="ab"))
         assert [token.span for token in reading.tokens] == [(0, 1), (1, 2), (1, 2), (2, 3), None]
+
+    def test_special_tokens_that_are_written_in_a_text_are_passed_over(self, model: Any) -> None:
+        reading = model.read(Passage(text="ü </s> é", target="ab"))
+        assert [(token.text, token.span, token.added) for token in reading.tokens] == [
+            *[("ü", (0, 1), False)] * 2,
+            ("</s>", None, False),
+            *[("é", (7, 8), False)] * 2,
+            ("</s>", None, True),
+        ]
+
+    @pytest.mark.parametrize("name", ["ByT5Tokenizer", "PerceiverTokenizer", "CanineTokenizer"])
+    def test_every_byte_or_character_of_any_text_has_its_own_span(self, name: str) -> None:
+        import transformers
+
+        from attnviz.models.pretrained.reading import encode
+
+        text = "हि 🙂\n東 e\u0301"
+        size = 1 if name == "CanineTokenizer" else None
+        with quiet():
+            _, tokens, _ = encode(getattr(transformers, name)(), text)
+        expected = [(i, i + 1) for i, char in enumerate(text) for _ in range(size or len(char.encode()))]
+        assert [token.span for token in tokens if not token.special] == expected
 
     def test_pieces_that_carry_on_a_word_are_told_by_their_marks(self, tmp_path: Path, model_of: Models) -> None:
         from transformers import CTRLTokenizer

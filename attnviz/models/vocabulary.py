@@ -1,0 +1,88 @@
+"""What the ids of a tokenizer are called, and the tokens that they make of a text."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from attnviz.models.reading import Reading
+from attnviz.text import Segment, Span, Token, special_token
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Place = tuple[int, Span]
+"""Which of the texts, and a stretch of it."""
+
+_BLANK = frozenset("▁ĠĊĉč")
+"""What vocabularies write for a blank, a line feed, a tab and a carriage return."""
+
+_OF_NO_VOCABULARY = "\U0010ffff"  # never a character
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What a tokenizer calls an id, which ids are `special` tokens, and which one stands for what it does not know."""
+
+    name_of: Callable[[int], str]
+    special: Collection[int]
+    unknown: int | None = None
+
+    def tokens(self, ids: Sequence[int], places: Sequence[Place | None], segments: Sequence[Segment]) -> list[Token]:
+        """The token of each id, which stands at a place in one of the texts, or has been added to them (None)."""
+        return [
+            self.added(id_, position) if place is None else self.token(id_, segments[place[0]], place[1], position)
+            for position, (id_, place) in enumerate(zip(ids, places, strict=True))
+        ]
+
+    def added(self, id_: int, position: int) -> Token:
+        """A special token that stands in no text."""
+        name = self.name_of(id_)
+        return replace(special_token(name, position), id=id_, piece=name)
+
+    def token(self, id_: int, segment: Segment, span: Span, position: int) -> Token:
+        """The token of an id that stands for a stretch of a text; special ones may be written there too."""
+        name = self.name_of(id_)
+        span = _own(segment.text, span, name)
+        written = id_ != self.unknown or segment.text[slice(*span)].strip() == name
+        if written and (id_ in self.special or id_ == self.unknown):
+            token = segment.special_token(name, position)
+        else:
+            token = replace(segment.token(span, position), unknown=id_ == self.unknown)
+        return replace(token, id=id_, piece=name)
+
+
+def _own(text: str, span: Span, name: str) -> Span:
+    """The stretch that a token stands for; a piece that is only a blank claims the letter after it in some tokenizers.
+
+    Where a tokenizer puts a blank before a text that begins with none, it stands for nothing.
+    """
+    start, end = span
+    claimed = text[start:end]
+    if not (_BLANK.issuperset(name) or name == "</w>") or name in claimed:
+        return span
+    return start, start + len(claimed) - len(claimed.lstrip())
+
+
+def unknown_id(tokenizer: "Tokenizer") -> int | None:
+    """The id of what a tokenizer of the tokenizers library does not know; None if there is nothing that it cannot cut.
+
+    Not all of its models say so: this is how each of them cuts a character that no vocabulary has.
+    """
+    try:
+        cut = tokenizer.model.tokenize(_OF_NO_VOCABULARY)
+    except Exception:  # the library raises nothing more special; such a tokenizer fails on what it does not know
+        return None
+    return cut[0].id if len(cut) == 1 else None
+
+
+def warn_doubled(reading: Reading) -> Reading:
+    """The reading with a warning if a special token is written where the tokenizer adds the same one."""
+    return replace(reading, warnings=(*reading.warnings, *_doubled(reading.tokens)))
+
+
+def _doubled(tokens: Sequence[Token]) -> Iterator[str]:
+    for end, (outer, inner) in (("beginning", tokens[:2]), ("end", tokens[:-3:-1])) if len(tokens) > 1 else ():
+        if outer.added and inner.special and not inner.added and outer.id == inner.id:
+            yield (
+                f"{outer.text} stands twice at the {end}: in the text, and added to it (--no-added-tokens adds none)"
+            )
