@@ -9,7 +9,7 @@ import typer
 from attnviz.cli import options
 from attnviz.cli.groups import grouped
 from attnviz.cli.numerics import start_numpy
-from attnviz.cli.output import write_standard_output
+from attnviz.cli.output import complain, write_standard_output
 from attnviz.cli.request import Input, ModelChoice
 from attnviz.cli.texts import for_each_text
 from attnviz.cli.toy import ToyChoice
@@ -103,9 +103,12 @@ def explain(
     def explain_text(index: int, text: str) -> None:
         if given.window:
             raise UsageError("One head is explained on one reading of the text: leave --window out, or use --truncate.")
-        lesson, place = _of_model(model.loaded, model.loaded.read(given.passage(text)), one, comparisons)
+        reading = model.loaded.read(given.passage(text))
+        for warning in reading.warnings:
+            complain(f"Note: {warning}.")
+        lesson, place = _of_model(model.loaded, reading, one, comparisons)
         head = {
-            "text": text,
+            "text": reading.passage.text,
             "model": lesson.subject,
             "kind": place.kind.value,
             "layer": place.layer,
@@ -170,7 +173,7 @@ def _of_model(model: "Model", reading: "Reading", one: OneHead, comparisons: Com
     place, note = _chosen(model, reading, one)
     _, keys = reading.axes(place.kind)
     lesson = explained(model, reading, place, comparisons.what_if([token.special for token in keys]))
-    return replace(lesson, notes=(*lesson.notes, *note)), place
+    return replace(lesson, notes=(*reading.warnings, *lesson.notes, *note)), place
 
 
 def _chosen(model: "Model", reading: "Reading", one: OneHead) -> tuple["Place", Sequence[str]]:

@@ -129,6 +129,16 @@ Window = Annotated[
         help="Read a long text in overlapping windows of so many tokens, one every so many.",
     ),
 ]
+Chat = Annotated[
+    bool,
+    typer.Option("--chat", help="Put a text, or a JSON list of messages, into the model's chat template."),
+]
+NoAddedTokens = Annotated[
+    bool, typer.Option("--no-added-tokens", help="Read the text without the special tokens that the tokenizer adds.")
+]
+Begin = Annotated[
+    bool, typer.Option("--bos", help="Let the text begin with the token that begins texts, if it does not yet.")
+]
 Generate = Annotated[int, typer.Option(min=0, help="Let a decoder continue the text by so many tokens.")]
 MostNewTokens = Annotated[
     int,

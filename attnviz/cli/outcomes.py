@@ -50,7 +50,6 @@ class _Read:
     """A source whose text has been read, and what is to be kept of its weights."""
 
     source: Source
-    text: str
     reading: "Reading"
     plan: "Plan"
 
@@ -62,14 +61,15 @@ class _Read:
     def outcome(self, found: Sequence["Attention"]) -> Outcome:
         """What came of it: its records."""
         read, index = self.reading.passage, self.source.index
-        result = Result(index, self.text, found, read.pair, read.target, written=read.written, ended=read.ended)
+        result = Result(index, read.text, found, read.pair, read.target, written=read.written, ended=read.ended)
         return Outcome(self.source, result)
 
     def notices(self) -> Iterator[Notice]:
-        """What is to be said of the plan, if anything is."""
-        if self.plan.note:
-            of = f" on {self.source.place}" if self.source.place else ""
-            yield Notice(self.source, f"Note{of}: {self.plan.note}")
+        """What is to be said of the text and of the plan, if anything is."""
+        of = f" on {self.source.place}" if self.source.place else ""
+        warnings = (f"{warning}." for warning in self.reading.warnings)
+        for note in (*warnings, *([self.plan.note] if self.plan.note else [])):
+            yield Notice(self.source, f"Note{of}: {note}")
 
 
 def for_each_result(request: Request, chunks: Iterable[Sequence[Source]], work: Callable[[Result], None]) -> bool:
@@ -109,12 +109,11 @@ def _read(request: Request, source: Source) -> _Read | Outcome:
     try:
         if source.saved:
             return Outcome(source, request.saved(source, source.saved))
-        text = source.text()
-        reading = request.read(text)
+        reading = request.read(source.text())
         plan = request.plan(reading)
     except FAILURES as error:
         return Outcome(source, error)
-    return _Read(source, text, reading, plan)
+    return _Read(source, reading, plan)
 
 
 def _computed(request: Request, waiting: Sequence[_Read | Outcome]) -> Iterator[Outcome]:

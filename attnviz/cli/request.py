@@ -31,6 +31,9 @@ class Input:
     target: options.Target = None
     truncate: options.Truncate = False
     window: options.Window = None
+    chat: options.Chat = False
+    no_added_tokens: options.NoAddedTokens = False
+    bos: options.Begin = False
     generate: options.Generate = 0
     max_new_tokens: options.MostNewTokens = 64
 
@@ -46,8 +49,9 @@ class Input:
         return replace(self, texts=None, file=None) == Input()
 
     def sources(self) -> Iterator[Source]:
-        """The texts, in order; see `texts.sources`."""
-        return sources(self.texts or (), self.file)
+        """The texts, in order; see `texts.sources`. Of a chat, JSON is the text."""
+        found = sources(self.texts or (), self.file)
+        return (replace(source, saved=None) for source in found) if self.chat else found
 
     def passage(self, text: str) -> "Passage":
         """One of them, with what is read along.
@@ -68,6 +72,9 @@ class Input:
             generate=self.generate,
             max_new_tokens=self.max_new_tokens,
             overlong=Windows(*self.window) if self.window else overlong,
+            chat=self.chat,
+            added_tokens=not self.no_added_tokens,
+            bos=self.bos,
         )
 
 
@@ -198,7 +205,7 @@ class Request:
         if not self.given.bare:
             raise UsageError(
                 f"{source.place} holds saved weights, which no model reads: leave --pair, --target, --truncate, "
-                "--window, --generate and --max-new-tokens out."
+                "--window, --no-added-tokens, --bos, --generate and --max-new-tokens out."
             )
         result = saved_result(source, form)
         try:

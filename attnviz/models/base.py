@@ -90,6 +90,8 @@ class Model(ABC):
             raise UsageError(f"{name} does not continue a text: {instead}.")
         if passage.pair is not None and only_decodes:
             raise UsageError(f"{name} takes no second text: it is a decoder. Put both into one text.")
+        if passage.chat and passage.pair is not None:
+            raise UsageError("A chat is one text: leave --pair out, or --chat.")
 
     @abstractmethod
     def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
@@ -106,17 +108,22 @@ class Model(ABC):
         target: str | None = None,
         *,
         generate: int = 0,
+        chat: bool = False,
+        added_tokens: bool = True,
+        bos: bool = False,
         select: Selection = ALL,
         by: Grouping = By.TOKEN,
     ) -> list[Attention]:
-        """The attention weights of a text, one record a kind.
+        """The attention weights of a text, one record a kind; for what may be asked of the text, see `Passage`.
 
         Raises:
             UsageError: the model takes no second text, no target, or has no such layer, head or kind.
             TextError: as in `read`.
         """
-        reading = self.read(Passage(text=text, pair=pair, target=target, generate=generate))
-        return self.weights(reading, select, by)
+        passage = Passage(
+            text=text, pair=pair, target=target, generate=generate, chat=chat, added_tokens=added_tokens, bos=bos
+        )
+        return self.weights(self.read(passage), select, by)
 
     def weights(self, reading: Reading, select: Selection = ALL, by: Grouping = By.TOKEN) -> list[Attention]:
         """The attention weights of what was read, one record a kind, between tokens or groups of them.
@@ -214,7 +221,7 @@ class Model(ABC):
             engine=self.engine,
             sink=self.sink,
             precision=self.precision,
-            notes=reading.notes if reading.target is None else (*reading.notes, *reading.target.notes),
+            notes=(*reading.warnings, *reading.notes, *(reading.target.notes if reading.target else ())),
         )
 
     def _folds(self, reading: Reading, select: Selection, by: Grouping) -> dict[Kind, Collect | Group]:

@@ -46,6 +46,10 @@ class Passage:
     is none it writes one, of at most `max_new_tokens`. `written` says that the model wrote the target: such a
     translation, or what a decoder continued the text with; `ended` that it came to an end with it by itself. `overlong`
     says what becomes of a text that is longer than the model's positions.
+
+    `chat` says that the text is what a user says, or a JSON list of messages, and is put into the model's chat
+    template; `added_tokens` that the tokenizer adds its special tokens to it, and `bos` that it is to begin with the
+    token that begins texts, even if the tokenizer does not add it.
     """
 
     text: str
@@ -56,6 +60,9 @@ class Passage:
     written: bool = False
     ended: bool = True
     overlong: Overlong | Windows = Overlong.REFUSED
+    chat: bool = False
+    added_tokens: bool = True
+    bos: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +71,8 @@ class Reading:
 
     `types` tells the two texts of a pair apart (token type ids), for models that ask for it. `target` is what the
     decoder of an encoder-decoder reads; `written_from` the index of the first token that a decoder has added. `notes`
-    says what was done to the text. If it is read in `windows`, its tokens are those of all of them, each once.
+    says what was done to the text, `warnings` what about it may not be meant. If it is read in `windows`, its tokens
+    are those of all of them, each once.
     """
 
     passage: Passage
@@ -74,6 +82,7 @@ class Reading:
     target: "Reading | None" = None
     written_from: int | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     windows: "tuple[Window, ...]" = ()
 
     @property
@@ -94,6 +103,14 @@ class Reading:
             tokens=tuple(self.tokens[i] for i in order),
             types=tuple(self.types[i] for i in order) if self.types else (),
         )
+
+    def begun(self, begin: Token) -> "Reading":
+        """The same with a special token before it, unless it begins with that already."""
+        if begin.id is None or self.ids[:1] == (begin.id,):
+            return self
+        moved = (replace(token, position=token.position + 1) for token in self.tokens)
+        types = (self.types[0], *self.types) if self.types else ()
+        return replace(self, ids=(begin.id, *self.ids), tokens=(begin, *moved), types=types)
 
     def axes(self, kind: Kind) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
         """The tokens that are queries and those that are keys in one kind of attention.

@@ -195,3 +195,58 @@ class TestFailing:
         (tmp_path / "own.py").write_text("import pathlib\npathlib.Path('ran').touch()\n")
         run("show", TEXT, "--model", str(tmp_path), cwd=tmp_path).failed(1, "--trust-remote-code")
         assert not (tmp_path / "ran").exists()
+
+
+class TestPrompts:
+    @pytest.fixture
+    def chat(self, tiny: Callable[[str], str], tmp_path: Path) -> str:
+        for file in Path(tiny("t5")).iterdir():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+        template = "{% for message in messages %}{{ message.content }} [SEP] {% endfor %}it was"
+        (tmp_path / "chat_template.jinja").write_text(template)
+        return str(tmp_path)
+
+    def test_a_chat_is_read_as_the_template_makes_it_and_spans_are_of_that(self, run: Run, chat: str) -> None:
+        found = record(run, "the animal", "--chat", "--model", chat, "--target", TARGET)
+        assert found["text"] == "the animal [SEP] it was"
+        encoder = found["attention"][0]
+        assert encoder["key_tokens"] == ["the", "animal", "[SEP]", "it", "was"]
+        assert encoder["key_spans"] == [[0, 3], [4, 10], None, [17, 19], [20, 23]]
+        assert encoder["key_pieces"] == encoder["key_tokens"]
+
+    @pytest.mark.parametrize("name", ["said.json", "said.jsonl"])
+    def test_a_file_of_messages_is_a_chat(self, run: Run, chat: str, name: str) -> None:
+        said = [{"role": "system", "content": "it was"}, {"role": "user", "content": "too tired"}]
+        file = Path(chat) / name
+        file.write_text(json.dumps(said, indent=1 if name == "said.json" else None))
+        found = record(run, str(file), "--chat", "--model", chat, "--target", TARGET)
+        assert found["text"] == "it was [SEP] too tired [SEP] it was"
+
+    def test_a_special_token_that_is_both_written_and_added_is_said(self, run: Run, tiny: Callable[[str], str]) -> None:
+        done = run("show", "the animal [SEP]", "--model", tiny("bert"), "--format", "json")
+        said = "[SEP] stands twice at the end: in the text, and added to it (--no-added-tokens adds none)"
+        assert (done.code, done.err) == (0, f"Note: {said}.\n")
+        assert done.records[0]["attention"][0]["notes"] == [said]
+        alone = record(run, "the animal [SEP]", "--model", tiny("bert"), "--no-added-tokens")
+        assert alone["attention"][0]["key_tokens"] == ["the", "animal", "[SEP]"]
+
+    def test_special_tokens_that_are_written_are_dropped_and_never_linked(
+        self, run: Run, tiny: Callable[[str], str]
+    ) -> None:
+        text = "the [SEP] animal [PAD] it"
+        found = record(run, text, "--model", tiny("bert"), "--no-special", "--by", "word")
+        assert found["attention"][0]["key_tokens"] == ["the", "animal", "it"]
+        links = run("show", text, "--model", tiny("bert"), "--layer", "0", "--head", "0", "--top", "99").out
+        listed = links.partition("Strongest links")[2]
+        assert "→" in listed
+        assert "[" not in listed
+
+    def test_other_ways_to_read_a_text_are_other_work(
+        self, run: Run, tiny: Callable[[str], str], tmp_path: Path
+    ) -> None:
+        hashes = []
+        for options in ([], ["--no-added-tokens"], []):
+            run("export", TEXT, "--model", tiny("bert"), "--format", "json", "-o", str(tmp_path / "made"), *options)
+            (line,) = (tmp_path / "made" / "manifest.jsonl").read_text().splitlines()
+            hashes.append(json.loads(line)["hash"])
+        assert hashes[0] == hashes[2] != hashes[1]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from attnviz.models.tokenization import TextReader
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 
 class CheckpointModel(ReferenceModel):
     """A checkpoint in a folder: config.json, tokenizer.json, and its weights in safetensors files.
@@ -29,7 +33,7 @@ class CheckpointModel(ReferenceModel):
     def __init__(self, name: str, folder: Path, files: Sequence[Path]) -> None:
         known = recognized(name, folder, files)
         self.card, self.shape, self._stored = known.card, known.shape, known.stored
-        self._reader = TextReader(folder / TOKENIZER)
+        self._folder, self._reader = folder, TextReader(folder / TOKENIZER)
         config = TokenizerConfig(folder)
         config.check_overrules(self._reader.tokenizer)
         self._has_types = "types" in known.family.modules
@@ -46,12 +50,26 @@ class CheckpointModel(ReferenceModel):
         if passage.generate:
             name = self.card.name
             raise UsageError(f"The reference engine writes nothing: let transformers continue what {name} reads.")
-        reading = self._reader.read(passage, self.card)
+        reading = self._prompted(passage) if passage.chat or passage.bos else self._reader.read(passage, self.card)
         known = self._rows("embedding")
         if max(reading.ids) >= known:
             raise ModelError(f"The tokenizer of {self.card.name} is not its own: it has more than {known:,} tokens.")
         typed = self._typed and max(reading.types) < self._rows("types")
         return fitted(reading if typed else replace(reading, types=()), self.card)
+
+    def _prompted(self, passage: Passage) -> Reading:
+        """What is read of a chat, or with a begin token: transformers knows what the files say of these."""
+        from attnviz.models.pretrained import prompts  # transformers
+
+        name, tokenizer = self.card.name, self._tokenizer
+        reading = self._reader.read(prompts.prompted(passage, tokenizer, name), self.card)
+        return reading.begun(prompts.begin_token(tokenizer, name)) if passage.bos else reading
+
+    @cached_property
+    def _tokenizer(self) -> "PreTrainedTokenizerBase":
+        from attnviz.models.pretrained import prompts  # transformers
+
+        return prompts.load_tokenizer(self.card.name, self._folder)
 
     def types(self, readings: Sequence[Reading]) -> Array | None:
         """See `ReferenceModel.types`; all are the first if the tokenizer gives none."""

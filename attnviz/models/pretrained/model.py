@@ -19,13 +19,15 @@ from attnviz.models.pretrained.languages import Opening, opening, set_languages
 from attnviz.models.pretrained.loading import load_files
 from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, accepted, unlike_shorter
 from attnviz.models.pretrained.positions import positions, vocabulary
-from attnviz.models.pretrained.reading import encode, encode_target, name_of
+from attnviz.models.pretrained.prompts import begin_token, prompted
+from attnviz.models.pretrained.reading import encode, encode_target, vocabulary_of
 from attnviz.models.pretrained.survey import sum_to_one, survey
 from attnviz.models.pretrained.tracing import traced
 from attnviz.models.pretrained.writing import Writer, written_tokens
 from attnviz.models.reading import Passage, Reading, rows_among
+from attnviz.models.vocabulary import warn_doubled
 from attnviz.reference.trace import Trace
-from attnviz.text import Token, special_token
+from attnviz.text import Token
 
 
 class PretrainedModel(Model):
@@ -63,9 +65,12 @@ class PretrainedModel(Model):
         """See `Model.read`."""
         self.accept(passage)
         with quiet(), translated("The text", f"read by {self.card.name}"):
-            ids, tokens, types = encode(self.tokenizer, passage.text, passage.pair)
+            passage = prompted(passage, self.tokenizer, self.card.name)
+            ids, tokens, types = encode(self.tokenizer, passage.text, passage.pair, added=passage.added_tokens)
             reading = Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens), types=self._types(types))
-            reading = self._fitted(reading, "The text", passage.generate)
+            if passage.bos:
+                reading = reading.begun(begin_token(self.tokenizer, self.card.name))
+            reading = self._fitted(warn_doubled(reading), "The text", passage.generate)
             if self.translates:
                 return self._with_target(reading)
             return self._continued(reading) if passage.generate else reading
@@ -168,7 +173,7 @@ class PretrainedModel(Model):
             ids, tokens = encode_target(self.tokenizer, passage.target)
         else:
             ids, tokens, passage = self._translated(reading, begin)
-        start = special_token(name_of(self.tokenizer, begin.start), 0)
+        start = vocabulary_of(self.tokenizer).added(begin.start, 0)
         tokens = [start, *(replace(token, position=position) for position, token in enumerate(tokens, 1))]
         ids = [begin.start, *ids]
         target = self._fitted(Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens)), "The target")

@@ -1,0 +1,97 @@
+"""What a model's own files say of how a text is given to it: its chat template, the token that begins texts."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from attnviz.errors import ModelError, TextError, UsageError
+from attnviz.models.pretrained.edge import quiet, translated
+from attnviz.models.pretrained.reading import vocabulary_of
+from attnviz.models.reading import Passage
+from attnviz.text import Token, checked, visible
+
+Message = dict[str, Any]
+
+_LONGEST = 300  # characters of what an error says
+
+
+def load_tokenizer(name: str, folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder, as transformers knows it.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    with quiet(), translated(f"The tokenizer of {name}", "loaded"):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return tokenizer
+
+
+def prompted(passage: Passage, tokenizer: PreTrainedTokenizerBase, name: str) -> Passage:
+    """The passage; a chat as the text that the model's template makes of it, to which no tokens are added any more.
+
+    Raises:
+        UsageError: the model has no template.
+        TextError: its messages are malformed, or the template refuses them.
+        ModelError: the template is malformed.
+    """
+    if not passage.chat:
+        return passage
+    return replace(passage, text=_rendered(tokenizer, messages(passage.text), name), added_tokens=False)
+
+
+def messages(text: str) -> list[Message]:
+    """The messages that a text holds as a JSON list, or the one that it is.
+
+    Raises:
+        TextError: the text is empty, or a list of what are no messages.
+    """
+    try:
+        found = json.loads(checked(text))
+    except (ValueError, RecursionError):  # a text may well begin with a bracket
+        found = None
+    if not (isinstance(found, list) and found and all(isinstance(message, dict) for message in found)):
+        return [{"role": "user", "content": text}]
+    for number, message in enumerate(found, 1):
+        for key in ("role", "content"):
+            if not isinstance(message.get(key), str):
+                raise TextError(
+                    f'Message {number} of the chat has no text as its "{key}": give a JSON list of '
+                    '{"role": "user", "content": "…"}.'
+                )
+    return found
+
+
+def _rendered(tokenizer: PreTrainedTokenizerBase, said: Sequence[Message], name: str) -> str:
+    from jinja2 import TemplateSyntaxError
+
+    if not getattr(tokenizer, "chat_template", None):
+        raise UsageError(
+            f"{name} has no chat template: leave --chat out, or type the text as the model was trained to read it."
+        )
+    try:
+        text = tokenizer.apply_chat_template(list(said), tokenize=False, add_generation_prompt=True)
+    except TemplateSyntaxError as error:
+        raise ModelError(f"The chat template of {name} is malformed: {_reason(error)}.") from error
+    except Exception as error:  # a template is a program: it may refuse messages, fail, or do what it must not
+        raise TextError(f"The chat template of {name} does not take these messages: {_reason(error)}.") from error
+    return str(text)
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, in one line."""
+    return visible(str(error).strip().partition("\n")[0][:_LONGEST].rstrip(".") or type(error).__name__)
+
+
+def begin_token(tokenizer: PreTrainedTokenizerBase, name: str) -> Token:
+    """The token that begins a text.
+
+    Raises:
+        UsageError: the model has none.
+    """
+    if tokenizer.bos_token_id is None:
+        raise UsageError(f"{name} has no token that begins a text: leave --bos out.")
+    return vocabulary_of(tokenizer).added(tokenizer.bos_token_id, 0)
