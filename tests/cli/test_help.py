@@ -132,7 +132,11 @@ class TestCompletion:
 
     @pytest.mark.parametrize(
         ("line", "offered"),
-        [("attnviz ", set(COMMANDS)), ("attnviz show --no", {"--no-special"}), ("attnviz mo", {"models"})],
+        [
+            ("attnviz ", set(COMMANDS)),
+            ("attnviz show --no", {"--no-added-tokens", "--no-special"}),
+            ("attnviz mo", {"models"}),
+        ],
     )
     def test_what_can_come_next_is_offered(self, line: str, offered: set[str]) -> None:
         place = str(line.count(" "))
