@@ -200,5 +200,5 @@ def test_a_sink_is_one_score_more_that_belongs_to_no_key(array: Callable[..., An
     scores, sink = random_vectors((QUERIES, KEYS), (QUERIES,))
     allowed = np.tri(QUERIES, KEYS, 1, dtype=bool)
     weights = np.asarray(weights_of(array(scores), array(allowed), array(sink)))
-    with_sink = torch.from_numpy(np.column_stack((np.where(allowed, scores, -np.inf), sink)))
-    assert_allclose(weights, torch.softmax(with_sink, -1)[:, :-1], atol=1e-6)
+    with_sink = torch.from_numpy(np.concatenate((np.where(allowed, scores, -np.inf), sink[..., None]), -1))
+    assert_allclose(weights, torch.softmax(with_sink, -1)[..., :-1], atol=1e-6)

@@ -151,13 +151,14 @@ def _factor(depth: int, products: Reals, gained: Reals, given: Reals, sizes: Rea
 
 def _lifted(added: Reals, visible: NDArray[np.bool_], keys: int) -> Reals:
     """What is added to scores, less what is added to every visible key of a head alike (and to its sinks)."""
-    seen = np.where(visible[:, :keys], added[:, :keys], np.nan)
-    lowest, highest = np.nanmin(seen, axis=1), np.nanmax(seen, axis=1)
-    return added - np.where(lowest == highest, lowest, 0)[:, None]
+    own, seen = added[:, :keys], visible[:, :keys]
+    lowest = np.min(own, axis=1, keepdims=True, where=seen, initial=np.inf)
+    highest = np.max(own, axis=1, keepdims=True, where=seen, initial=-np.inf)
+    return added - np.where(lowest == highest, lowest, 0)
 
 
 def _mean(numbers: Reals, where: NDArray[np.bool_]) -> Reals:
-    mean: Reals = np.mean(numbers, axis=1, keepdims=True, where=where)
+    mean: Reals = np.sum(numbers, axis=1, keepdims=True, where=where) / np.maximum(where.sum(1, keepdims=True), 1)
     return mean
 
 

@@ -49,7 +49,7 @@ def traced(name: str, way: Way, inputs: Inputs, place: Place, heads: int, query:
     check_lengths(place, inputs, call.lengths)
     met = meeting_of(call, query)
     weights = torch.from_numpy(met.weights)[None, :, None]
-    check(place, Piece(tuple(range(heads)), range(query, query + 1), range(weights.shape[-1]), weights))
+    check(place, Piece(tuple(range(len(met.weights))), range(query, query + 1), range(weights.shape[-1]), weights))
     if (trace := met.explanation() or met.plain()) is None:
         raise _refused(name, place, "what it puts out is not its values mixed by the weights that it returns")
     return trace
@@ -119,12 +119,11 @@ def _of_own_code(
     around, weights = Around(number), []
 
     def take(_: Place, piece: Piece) -> None:
+        check(place, piece)
         if not (around.softmax and _is_made(piece, around.softmax)):
             raise unlike_shorter()
         if query in piece.rows:
-            row = replace(piece, rows=range(query, query + 1), weights=piece.weights[:, :, [query - piece.rows.start]])
-            check(place, row)
-            weights.append(row.weights[0, :, 0])
+            weights.append(piece.weights[0, :, query - piece.rows.start])
 
     with Watching(around.see):
         way.run(inputs, {place: part}, take)
@@ -171,20 +170,19 @@ def _explained(
 def _softmax_of(way: Hooked | Returned, place: Place, heads: int) -> int | None:
     """The number of the softmax in a run that makes the weights of a place, found on a few tokens; None without one."""
     inputs, made = trial_inputs(way.network), list[Softmax]()
-    numbers: set[int] = set()
+    matching: list[set[int]] = []
 
     def see(step: Softmax | Product) -> None:
         if isinstance(step, Softmax):
             made.append(step)
 
     def take(_: Place, piece: Piece) -> None:
-        there = {number for number, softmax in enumerate(made) if _is_made(piece, softmax)}
-        numbers.intersection_update(there) if numbers else numbers.update(there)
+        matching.append({number for number, softmax in enumerate(made) if _is_made(piece, softmax)})
 
     part = Part(tuple(range(heads)), (range(lengths(place.kind, inputs)[0]),))
     with Watching(see):
         way.run(inputs, {place: part}, take)
-    return max(numbers, default=None)
+    return max(set.intersection(*matching), default=None)
 
 
 def _is_made(piece: Piece, softmax: Softmax) -> bool:

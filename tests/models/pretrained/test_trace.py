@@ -342,3 +342,11 @@ def test_weights_that_are_no_numbers_are_not_taken_for_an_attention_of_another_k
     model.network.encoder.layer[0].attention.self.key.bias.data[0] = torch.nan
     with pytest.raises(ModelError, match="do not sum to 1: try --dtype float32"):
         model.trace(reading, Kind.ENCODER, 0, QUERY)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_query_that_sees_nothing_is_shown_with_the_weights_that_the_model_gives_it(dtype: torch.dtype) -> None:
+    mask = torch.full((1, 1, 7, 11), torch.finfo(dtype).min, dtype=dtype)
+    met = meeting_of(call_of(Attention(), mask), QUERY)
+    assert met.explanation() is None
+    assert_allclose(met.plain().weights, met.weights)
