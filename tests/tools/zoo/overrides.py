@@ -2,7 +2,11 @@
 
 from typing import Any
 
+_SLIDING = {"layer_types": ["full_attention", "sliding_attention", "sliding_attention"]}
+_SPARSE = {"layer_types": ["full_attention", "minimax_m3_sparse", "minimax_m3_sparse"]}
+_SHORT_CONVOLUTIONS = {"layer_types": ["conv", "full_attention", "full_attention"]}
 _ROTATIONS = {"rope_type": "default", "rope_theta": 10000.0}
+_COMPASS = _SLIDING | {"rope_parameters": dict.fromkeys(["full_attention", "sliding_attention"], _ROTATIONS)}
 _EXPERTS = {"num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 64}
 _SPECIAL = {"<image>": 90, "<racm3:break>": 91, "<eoss>": 92, "<|extra_200|>": 93}
 _VISION = {"vision_start_token_id": 110, "vision_end_token_id": 111, "vision_token_id": 112}
@@ -26,8 +30,8 @@ def _within(part: str, settings: dict[str, Any]) -> dict[str, Any]:
 CHANGES: dict[str, dict[str, Any]] = {
     "bamba": {"attn_layer_indices": [1, 2]},
     "chameleon": {"vocabulary_map": _SPECIAL},
-    "cohere_compass": {"text_config.rope_parameters": {"full_attention": _ROTATIONS}},
-    "cohere_compass_text": {"rope_parameters": {"full_attention": _ROTATIONS}},
+    "cohere_compass": _within("text_config", _COMPASS),
+    "cohere_compass_text": _COMPASS,
     "dbrx": {"attn_config.rope_theta": 10000.0, "attn_config.clip_qkv": 8},
     "deepseek_ocr2": {
         "text_config.mlp_layer_types": ["dense", "sparse", "sparse"],
@@ -37,7 +41,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "deepseek_v4": {"compress_rates.heavily_compressed_attention": 8},
     "diffusion_gemma": _within("text_config", _EXPERTS),
     "diffusion_gemma_text": _EXPERTS,
-    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
+    "dots1": _SLIDING | {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
     "dots3_note": _within("text_config", {"head_dim": 32}) | {"audio_config.adapter_input_size": 64},
     "dots3_note_text": {"head_dim": 32},
     "emu3": {"vocabulary_map": _SPECIAL},
@@ -63,11 +67,17 @@ CHANGES: dict[str, dict[str, Any]] = {
     "hunyuan_vl": _within("text_config", _FOUR_AXES),
     "hunyuan_vl_text": _FOUR_AXES,
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "num_hidden_layers": 4},
+    "laguna": _SLIDING | {"num_attention_heads_per_layer": [4, 2, 2]},
     "layoutlmv3": {"coordinate_size": 12, "shape_size": 8},
-    "lfm2_moe": {"layer_types": ["conv", "full_attention", "full_attention"]},
+    "lfm2": _SHORT_CONVOLUTIONS,
+    "lfm2_moe": _SHORT_CONVOLUTIONS,
+    "lfm2_vl": _within("text_config", _SHORT_CONVOLUTIONS),
     "lilt": {"hidden_size": 96},
     "mamba2": {"head_dim": 32},
     "markuplm": {"max_xpath_tag_unit_embeddings": 256, "max_xpath_subs_unit_embeddings": 1024},
+    "mellum": _SLIDING,
+    "minimax_m3_vl": _within("text_config", _SPARSE),
+    "minimax_m3_vl_text": _SPARSE,
     "mllama": {"text_config.cross_attention_layers": [1]},
     "mobilebert": {"intra_bottleneck_size": 64},
     "molmo2": {"adapter_config.vision_feature_layer": [2, 1]},
@@ -85,6 +95,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "qwen4_exp": _within("text_config", _INDEXER),
     "qwen4_exp_text": _INDEXER,
     "reformer": {"axial_pos_embds_dim": [32, 32], "axial_pos_shape": [16, 16]},
+    "step3p7": _within(
+        "text_config", {"layer_types": ["full_attention", *["sliding_attention"] * 3], "num_sliding_attention_heads": 2}
+    ),
     "t5gemma2_encoder": {"text_config.dropout_rate": 0.0},
     "vibevoice": {"audio_config.num_filters": 2, "semantic_model_config.num_filters": 2},
     "vibevoice_asr": {
@@ -94,4 +107,5 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "vits": {"speaking_rate": 1e6},
     "zamba": {"attention_hidden_size": 128, "attention_head_dim": 32},
+    "zaya": {"layer_types": ["hybrid", "hybrid_sliding", "hybrid_sliding"]},
 }
