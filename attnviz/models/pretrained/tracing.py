@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from attnviz.errors import UsageError
 from attnviz.models.pretrained.attending import Attending
-from attnviz.models.pretrained.capture import Capture, own_attention
+from attnviz.models.pretrained.capture import Capture
 from attnviz.models.pretrained.masks import widened
 from attnviz.models.pretrained.places import Inputs, Piece, Place, Take, Way, check_lengths, unlike_shorter
 from attnviz.models.pretrained.survey import EXACT
@@ -60,8 +60,8 @@ def trace_of(call: Attending, query: int) -> tuple[Trace, Tensor]:
     The function is run in float32 whatever the precision of the model, so that rounding hides no difference.
     """
     cut, seen = call.of_rows(range(query, query + 1))
-    row = _in_float32(cut)
-    output, weights = row.by(own_attention(row.module))  # [1, 1, heads, d], [1, heads, 1, keys]
+    row = cut.in_float32()
+    output, weights = row.by(row.own)  # [1, 1, heads, d], [1, heads, 1, keys]
     assert weights is not None  # an eager function that gives none has not passed the survey
     unseen = seen.start, call.key.shape[2] - seen.stop  # before and after
     added = pad(_added(row), unseen, value=-torch.inf)  # [heads, keys]
@@ -86,10 +86,6 @@ def explains(trace: Trace, weights: Tensor) -> bool:
         heads = [Numbers.of(trace, head) for head in range(len(weights))]
         mixed = _close([head.mixed for head in heads], trace.mixed, EXACT * np.abs(trace.values).max())
         return mixed and _close([head.weights for head in heads], _array(weights), EXACT)
-
-
-def _in_float32(call: Attending) -> Attending:
-    return replace(call, query=call.query.float(), key=call.key.float(), value=call.value.float())
 
 
 def _added(row: Attending) -> Tensor:
