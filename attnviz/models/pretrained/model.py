@@ -20,7 +20,8 @@ from attnviz.models.pretrained.loading import load_files
 from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, accepted, unlike_shorter
 from attnviz.models.pretrained.positions import positions, vocabulary
 from attnviz.models.pretrained.reading import encode, encode_target, name_of
-from attnviz.models.pretrained.survey import sum_to_one, survey
+from attnviz.models.pretrained.remembering import survey_once
+from attnviz.models.pretrained.survey import no_numbers, sum_to_one
 from attnviz.models.pretrained.tracing import traced
 from attnviz.models.pretrained.writing import Writer, written_tokens
 from attnviz.models.reading import Passage, Reading, rows_among
@@ -42,7 +43,7 @@ class PretrainedModel(Model):
         set_languages(self.tokenizer, loading.source_language, loading.target_language, name)
         self.precision = str(self.network.dtype).removeprefix("torch.")
         with torch.inference_mode(), translated(name, "run"):
-            found = survey(self.network, name)
+            found = survey_once(self.network, name, folder)
         self.sink, self.way, self._together = found.sink, found.way, found.together
         whole = loaded.writer or self.network
         self.card = Card(
@@ -141,7 +142,10 @@ class PretrainedModel(Model):
 
     def _check_rows(self, place: Place, piece: Piece) -> None:
         """Whether these rows are attention weights, which the ones tried at first were."""
-        if not sum_to_one(piece.weights.sum(-1, dtype=torch.float32), piece.weights.dtype, self.sink):
+        sums, dtype = piece.weights.sum(-1, dtype=torch.float32), piece.weights.dtype
+        if not sum_to_one(sums, dtype, self.sink):
+            if dtype is torch.float16 and not sums.isfinite().all():
+                raise no_numbers(f"{place.kind.value} weights of layer {place.layer}", self.card.name, dtype)
             raise ModelError(
                 f"The {place.kind.value} weights that {self.card.name} computes in layer {place.layer} for tokens "
                 f"{piece.rows.start} to {piece.rows.stop - 1} do not sum to 1: try --dtype float32."

@@ -117,7 +117,7 @@ def _check(own: Mapping[Kind, Mapping[int, Any]], inputs: Inputs, sink: bool, na
         queries, keys = lengths(kind, inputs)
         for number, weights in layers.items():
             if isinstance(weights, Tensor) and not weights.isfinite().all():
-                raise no_numbers(f"the weights of layer {number}", name, weights.dtype)
+                raise no_numbers(f"weights of layer {number}", name, weights.dtype)
             if fault := _fault(weights, queries, keys, sink):
                 raise ModelError(
                     f"{name} computes no attention weights that could be shown: what it returns for {kind.value} layer "
@@ -139,12 +139,10 @@ def _fault(weights: Any, queries: int, keys: int, sink: bool) -> str | None:
 
 
 def no_numbers(what: str, name: str, dtype: torch.dtype) -> ModelError:
-    """What is to be said where weights, or what they are computed from, are infinite or no numbers at all."""
+    """What is to be said where a model computes weights that are infinite, or no numbers at all."""
     if dtype is torch.float16:
-        return ModelError(
-            f"{name} overflows in float16: {what} are not finite. Use --dtype bfloat16 or --dtype float32."
-        )
-    return ModelError(f"{what} that {name} computes are not finite: its files may be damaged. Download them again.")
+        return ModelError(f"{name} overflows in float16 ({what}): use --dtype bfloat16 or --dtype float32.")
+    return ModelError(f"{name} computes {what} that are no finite numbers: its files may be damaged.")
 
 
 def sum_to_one(sums: Tensor, dtype: torch.dtype, sink: bool) -> bool:
