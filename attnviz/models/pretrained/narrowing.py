@@ -7,22 +7,23 @@ from typing import Any
 from torch.nn import Module
 from transformers import PreTrainedConfig
 
-FEW = 3
-"""How many tokens there are in a window, a chunk, a block or a budget that is narrowed."""
+NARROW = {
+    **dict.fromkeys(("sliding_window", "sliding_window_size", "local_attention", "attention_chunk_size"), 3),
+    **dict.fromkeys(("index_topk", "index_block_size", "block_size"), 2),
+    **dict.fromkeys(("index_topk_blocks", "topk_blocks"), 1),
+}
+"""What configs and modules call a window, the keys chosen from all, a block of keys, and the blocks chosen from all.
 
-_WIDTHS = (
-    *("sliding_window", "sliding_window_size", "local_attention", "attention_chunk_size"),
-    *("index_topk", "index_block_size", "index_topk_blocks", "block_size", "topk_blocks"),
-)
-"""What configs and modules call the number of neighbouring keys that a query sees, or of those chosen from all keys."""
+Beside each stands how wide it is when it is narrowed.
+"""
 
 
 @contextmanager
 def narrowed(network: Module) -> Iterator[None]:
     """Let a network attend to a few tokens as it does to many: its windows and budgets end before they do."""
-    wide = [(fields, name, fields[name]) for fields in _fields(network) for name in _WIDTHS if _is_wide(fields, name)]
+    wide = [(fields, name, fields[name]) for fields in _fields(network) for name in NARROW if _is_wide(fields, name)]
     for fields, name, _ in wide:
-        fields[name] = FEW
+        fields[name] = NARROW[name]
     try:
         yield
     finally:
@@ -39,4 +40,4 @@ def _fields(network: Module) -> list[dict[str, Any]]:
 
 def _is_wide(fields: dict[str, Any], name: str) -> bool:
     width = fields.get(name)
-    return isinstance(width, int) and width > FEW
+    return isinstance(width, int) and width > NARROW[name]

@@ -26,7 +26,7 @@ from attnviz.models.pretrained.passes import in_few_passes
 from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, Way, accepted, in_turn, lengths, places_of
 from attnviz.models.pretrained.positions import vocabulary
 
-TOKENS, TARGET_TOKENS = 7, 5
+TOKENS, TARGET_TOKENS = 5, 4
 """How many tokens the model is tried on; none of them many, so that it takes no time, and not the same number."""
 
 ROWS = 3

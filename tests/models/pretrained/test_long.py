@@ -156,6 +156,23 @@ def test_together_with_another_text(long: Long) -> None:
     assert_allclose(found.weights, own, atol=1e-5)
 
 
+def test_a_few_tokens_are_tried_in_narrower_windows(long: Long, monkeypatch: pytest.MonkeyPatch) -> None:
+    from attnviz.models.pretrained import survey
+
+    model, reading, own = long
+    check, shown = survey._check, list[int]()
+
+    def watched(weights: Any, *rest: Any) -> None:
+        shown.extend(int((layer > 0).sum(-1).max()) for layers in weights.values() for layer in layers.values())
+        check(weights, *rest)
+
+    monkeypatch.setattr(survey, "_check", watched)
+    assert survey.survey(model.network, "again").way == model.way
+    assert max(shown) < survey.TOKENS
+    (found,) = model.weights(reading, Selection(layers=(1,)))
+    assert_allclose(found.weights[0], own[1], atol=1e-5)
+
+
 class TestOptions:
     """What an attention function is given beside queries, keys, values and mask."""
 

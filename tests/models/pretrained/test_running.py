@@ -12,7 +12,6 @@ from attnviz.attention import Kind, Selection
 from attnviz.errors import ModelError, TextError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
-from attnviz.models.pretrained import survey as surveying
 from attnviz.models.pretrained.survey import TOKENS, survey
 from attnviz.models.reading import Passage
 
@@ -117,26 +116,6 @@ def test_a_large_model_is_tried_in_a_few_runs(family: str, times: int, model_of:
     survey(network, family)
     hook.remove()
     assert len(runs) == times
-
-
-@pytest.mark.parametrize("family", ["mistral", "gemma3", "modernbert"])
-def test_it_is_tried_in_windows_that_end_before_its_few_tokens_do(
-    family: str, tmp_path: Path, make: Callable[..., None], families: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    check, shown = surveying._check, list[int]()
-
-    def watched(own: Any, *rest: Any) -> None:
-        shown.extend(int((layer > 0).sum(-1).max()) for layers in own.values() for layer in layers.values())
-        check(own, *rest)
-
-    monkeypatch.setattr(surveying, "_check", watched)
-    wide = {"sliding_window": 50, "local_attention": 50}
-    sizes = families[family].sizes | {name: wide[name] for name in wide if name in families[family].sizes}
-    make(tmp_path, families[family].model, families[family].config, sizes, "$A")
-    model = load(family, tmp_path, Loading())
-    assert min(shown) < TOKENS
-    (attention,) = model.attend("a b c d e f g h a b")
-    assert (attention.weights > 0).sum(-1).max() == 10
 
 
 def test_a_model_that_cannot_be_tried_in_narrow_windows_is_tried_as_it_is(
