@@ -70,10 +70,12 @@ def survey(network: PreTrainedModel, name: str) -> Survey:
     parts, found = set(network.modules()), None
     with suppress(Exception), narrowed(network):
         found = _survey(network, name)
-    found = found or _survey(network, name)
-    if set(network.modules()) != parts:  # BigBird, which from now on would look at long texts as it does at short ones
-        raise ModelError(f"{name} attends in another way to long texts than to short ones: choose another model.")
-    return found
+    if not found and set(network.modules()) == parts:
+        found = _survey(network, name)
+    if found and set(network.modules()) == parts:
+        return found
+    # BigBird, which from now on would look at long texts as it does at short ones
+    raise ModelError(f"{name} attends in another way to long texts than to short ones: choose another model.")
 
 
 def _survey(network: PreTrainedModel, name: str) -> Survey:

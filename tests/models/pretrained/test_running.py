@@ -161,6 +161,15 @@ class TestOverflow:
             model.attend("the animal")
 
 
+def test_a_model_that_turns_into_another_one_for_a_short_text_is_refused(
+    tmp_path: Path, make: Callable[..., None], families: dict[str, Any]
+) -> None:
+    sizes = families["bert"].sizes | {"block_size": 8, "num_random_blocks": 1}
+    make(tmp_path, "BigBirdModel", "BigBirdConfig", sizes, "$A")
+    with pytest.raises(ModelError, match="in another way to long texts than to short ones"):
+        load("bigbird", tmp_path, Loading())
+
+
 def test_a_text_of_one_token_is_read_as_any_other(folder_of: Callable[[str], Path], tmp_path: Path) -> None:
     for path in folder_of("xlnet").iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
