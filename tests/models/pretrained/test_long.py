@@ -160,13 +160,14 @@ def test_a_few_tokens_are_tried_in_narrower_windows(long: Long, monkeypatch: pyt
     from attnviz.models.pretrained import survey
 
     model, reading, own = long
-    check, shown = survey._check, list[int]()
+    returned, shown = survey.returned, list[int]()
 
-    def watched(weights: Any, *rest: Any) -> None:
-        shown.extend(int((layer > 0).sum(-1).max()) for layers in weights.values() for layer in layers.values())
-        check(weights, *rest)
+    def watched(*given: Any) -> Any:
+        own = returned(*given)
+        shown.extend(int((layer > 0).sum(-1).max()) for layers in own.values() for layer in layers.values())
+        return own
 
-    monkeypatch.setattr(survey, "_check", watched)
+    monkeypatch.setattr(survey, "returned", watched)
     assert survey.survey(model.network, "again").way == model.way
     assert max(shown) < survey.TOKENS
     (found,) = model.weights(reading, Selection(layers=(1,)))

@@ -42,13 +42,13 @@ def folder(folder_of: Callable[[str], Path], tmp_path: Path) -> Path:
 
 def test_whatever_a_survey_finds_is_found_again(any_family: str, model_of: Callable[[str], Any]) -> None:
     from attnviz.models.pretrained.remembering import _decoded, _encoded
-    from attnviz.models.pretrained.survey import Survey
+    from attnviz.models.pretrained.survey import survey
 
-    model = model_of(any_family)
-    found = Survey(model.card.stacks, model.sink, model.way, model._together)
-    names = {module: name for name, module in model.network.named_modules()}
+    network = model_of(any_family).network
+    found = survey(network, any_family)
+    names = {module: name for name, module in network.named_modules()}
     text = json.dumps(_encoded(found, names))
-    assert _decoded(json.loads(text), dict(model.network.named_modules())) == found
+    assert _decoded(json.loads(text), dict(network.named_modules())) == found
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt-j", "xlnet", "t5"])
