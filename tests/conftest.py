@@ -57,6 +57,14 @@ settings.register_profile("thorough", _PLAIN, max_examples=10 * _PLAIN.max_examp
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keeps what tests remember of models apart from what the user does; fonts are found once for both."""
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("MPLCONFIGDIR", str(usual / "matplotlib"))
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session", params=["numpy", "torch"])
 def array(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Makes an array of the library under test, from anything that NumPy reads."""

@@ -8,12 +8,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import Module
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from attnviz.measures.reducers import stretches
-from attnviz.models.pretrained.masks import LazyMask, mask_rows, seen_by, widened
+from attnviz.models.pretrained.masks import LazyMask, Recipe, mask_rows, seen_by, widened
 from attnviz.models.pretrained.passes import in_few_passes
 from attnviz.models.pretrained.places import Piece
 
@@ -28,6 +29,18 @@ ROWS_WORTH = 128
 
 Attention = Callable[..., Any]
 """An attention function as transformers calls it."""
+
+READ = frozenset({"scaling", "dropout", "softcap", "position_bias"})
+"""The options that eager attention functions read, and that can be cut to some rows, keys and heads as these are."""
+
+UNREAD = frozenset(
+    {
+        *("sliding_window", "is_causal", "s_aux", "deterministic", "position_ids"),  # for fused attention
+        *("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k"),
+        *("token_type_ids", "use_cache", "output_attentions", "output_hidden_states", "output_router_logits"),
+    }
+)
+"""The options that they are handed with what all parts of a model are handed, and do not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +66,8 @@ class Made:
 class Attending:
     """What attention is called with: `query` [texts, heads, queries, d], `key` and `value` [texts, groups, keys, d].
 
-    The `mask` may be that of the last keys only, where those before them are seen by every query.
+    The `mask` may be that of the last keys only, where those before them are seen by every query. `own` is the eager
+    attention function that the module would call, were it not for ours.
     """
 
     module: Module
@@ -62,6 +76,12 @@ class Attending:
     value: Tensor
     mask: Tensor | None
     options: dict[str, Any]
+    own: Attention
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of the options that say anything."""
+        return frozenset(name for name, option in self.options.items() if option is not None and option is not False)
 
     @property
     def lengths(self) -> tuple[int, int]:
@@ -102,10 +122,18 @@ class Attending:
 
     def fused(self, heads: Sequence[range]) -> Tensor:
         """The output alone, by fused attention, without any matrix of weights."""
-        mask = None if isinstance(self.mask, LazyMask) and self.mask.recipe.is_causal else self.mask
-        if mask is None and not any(map(self._spans_rows, self.options.values())):
-            return sdpa_attention_forward(self.module, self.query, self.key, self.value, None, **self.options)[0]
-        return self.output(sdpa_attention_forward, heads)
+        causal = isinstance(self.mask, LazyMask) and self.mask.recipe.is_causal
+        at_once = (causal or self.mask is None) and not any(map(self._spans_rows, self.options.values()))
+        options = self.options | {"is_causal": causal and at_once}  # whatever the module says of itself
+        if at_once:
+            return sdpa_attention_forward(self.module, self.query, self.key, self.value, None, **options)[0]
+        return replace(self, options=options).output(sdpa_attention_forward, heads)
+
+    def in_float32(self) -> "Attending":
+        """The same in float32, in which rounding hides no difference."""
+        options = {name: _in_float32(option) for name, option in self.options.items()}
+        query, key, value = self.query.float(), self.key.float(), self.value.float()
+        return replace(self, query=query, key=key, value=value, mask=_in_float32(self.mask), options=options)
 
     def mixing_nothing(self) -> "Attending":
         """The same with values of no width, so that nothing is computed from the weights."""
@@ -176,3 +204,9 @@ def rows_at_once(heads: int, keys: int, seen: int) -> int:
 
 def _cut(indices: range) -> slice:
     return slice(indices.start, indices.stop)
+
+
+def _in_float32(given: Any) -> Any:
+    if isinstance(given, LazyMask):
+        return LazyMask(Recipe(**given.recipe.arguments | {"dtype": torch.float32}))
+    return given.float() if isinstance(given, Tensor) and given.is_floating_point() else given

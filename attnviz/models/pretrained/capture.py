@@ -1,26 +1,21 @@
 """Weights from models that dispatch through the attention interface of transformers, a block of query rows at a time.
 
-Such a model calls an attention function that is registered by name. Ours calls the model's own eager function, or a
-faster one that does the same, on some query rows, with the mask cut to the same rows and the keys to those that these
-can see. Where all of a layer is wanted, the outputs, put together, are its output, so that nothing is computed twice;
-where little is, that little is computed apart, and the output by fused attention, if anything comes after it.
+Ours takes the place of such a model's eager attention function. It calls that one, or a faster one that does the same,
+on some query rows, with the mask cut to the same rows and the keys to those that these can see. Where all of a layer is
+wanted, the outputs, put together, are its output, so that nothing is computed twice; where little is, that little is
+computed apart, and the output by fused attention, if anything comes after it.
 """
 
-import inspect
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from torch import Tensor
-from torch.nn import Module
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers import PreTrainedModel
 
-from attnviz.models.pretrained.attending import Attending, Attention, Made
-from attnviz.models.pretrained.masks import lazy_mask
+from attnviz.models.pretrained.attending import UNREAD, Attending, Attention, Made
+from attnviz.models.pretrained.dispatch import EAGER, Attend, attending_by
 from attnviz.models.pretrained.passes import in_few_passes
 from attnviz.models.pretrained.places import (
     Call,
@@ -33,29 +28,26 @@ from attnviz.models.pretrained.places import (
     Visit,
     check_lengths,
     in_turn,
+    unlike_shorter,
 )
-
-NAME = "attnviz"
-"""The name under which transformers knows our attention function."""
 
 LITTLE = 0.5
 """Up to this share of a layer's weights is computed apart from its output, which fused attention is faster at."""
-
-Attend = Callable[[Attending], tuple[Tensor | None, None]]
-_attend: ContextVar[Attend] = ContextVar("attend")
 
 
 @dataclass(frozen=True)
 class Capture:
     """A model whose attention is ours while it runs.
 
-    `calls` are those of its attention function, in order. `fuses` says that what is not wanted may be computed without
-    weights, `slices` that its own function can be called for some heads only, and without values, and `plain` that this
-    function does nothing that `in_few_passes` does not.
+    `calls` are those of its attention function, in order, and `options` the names of what this is given beside queries,
+    keys, values and mask. `fuses` says that what is not wanted may be computed without weights, `slices` that its own
+    function can be called for some heads only, and without values, and `plain` that this function does nothing that
+    `in_few_passes` does not.
     """
 
     network: PreTrainedModel
     calls: Sequence[Call]
+    options: frozenset[str]
     fuses: bool
     slices: bool
     plain: bool
@@ -78,7 +70,7 @@ class Capture:
             visit.leave(place)
             return output, None
 
-        _run(self.network, inputs, attend)
+        self._run(inputs, attend)
 
     def call(self, inputs: Inputs, wanted: Place) -> Attending | None:
         """What a layer calls its attention function with, nothing after that being run; None if it does not call it."""
@@ -91,8 +83,23 @@ class Capture:
             found.append(call)
             raise Finished
 
-        _run(self.network, inputs, attend)
+        self._run(inputs, attend)
         return found[0] if found else None
+
+    def _run(self, inputs: Inputs, attend: Attend) -> None:
+        """Runs the model with this attention function.
+
+        Raises:
+            TextError: it gives the function an option that it did not give for a few tokens.
+        """
+
+        def attend_as_known(call: Attending) -> tuple[Tensor | None, None]:
+            if not call.given <= self.options | UNREAD:
+                raise unlike_shorter()
+            return attend(call)
+
+        with suppress(Finished), attending_by(attend_as_known):
+            self.network(**inputs)
 
     def _wanted(self, call: Attending, part: Part, take: Callable[[Piece], None], *, needed: bool) -> Tensor | None:
         """Hands over a part of a layer's weights; the layer's output, if that is needed."""
@@ -114,7 +121,7 @@ class Capture:
         return call.fused(heads) if self.fuses else call.output(self._attention(call), heads)
 
     def _attention(self, call: Attending) -> Attention:
-        return in_few_passes if self.plain else own_attention(call.module)
+        return in_few_passes if self.plain else call.own
 
     def _apart(self, call: Attending, wanted: Sequence[int] | None = None) -> list[range]:
         """The heads to be computed at a time for the sake of those wanted, or of all."""
@@ -129,32 +136,14 @@ def recorded(network: PreTrainedModel, inputs: Inputs, rows: int) -> list[tuple[
     def attend(call: Attending) -> tuple[Tensor, None]:
         _, heads, queries, _ = call.query.shape
         weights = call.query.new_zeros(*call.query.shape[:3], call.key.shape[2])
-        blocks = call.blocks(own_attention(call.module), [range(heads)], in_turn(range(queries), rows))
+        blocks = call.blocks(call.own, [range(heads)], in_turn(range(queries), rows))
         output = call.assembled(blocks, lambda made: made.piece(made.heads).put_into(weights))
         calls.append((call, weights))
         return output, None
 
-    _run(network, inputs, attend)
+    with attending_by(attend):
+        network(**inputs)
     return calls
-
-
-def own_attention(module: Module) -> Attention:
-    """The eager attention function that a module would call, were it not for ours.
-
-    Raises:
-        LookupError: none is to be found.
-    """
-    for owner in type(module).__mro__:
-        forward = vars(owner).get("forward")
-        if forward is None:
-            continue
-        names = [*inspect.unwrap(forward).__code__.co_names, "eager_attention_forward"]
-        known = vars(sys.modules[owner.__module__])
-        for name in names:
-            if name.endswith("eager_attention_forward") and name in known:
-                function: Attention = known[name]
-                return function
-    raise LookupError(f"{type(module).__name__} has no eager attention function.")
 
 
 @contextmanager
@@ -164,24 +153,4 @@ def implementation(network: PreTrainedModel, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        network.set_attn_implementation("eager")
-
-
-def _run(network: PreTrainedModel, inputs: Inputs, attend: Attend) -> None:
-    AttentionInterface.register(NAME, _attention)
-    AttentionMaskInterface.register(NAME, lazy_mask)
-    token = _attend.set(attend)
-    try:
-        with implementation(network, NAME):
-            network(**inputs)
-    except Finished:
-        pass
-    finally:
-        _attend.reset(token)
-
-
-def _attention(
-    module: Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None = None, **options: Any
-) -> tuple[Tensor | None, None]:
-    """The attention function that transformers calls."""
-    return _attend.get()(Attending(module, query, key, value, attention_mask, options))
+        network.set_attn_implementation(EAGER)

@@ -18,10 +18,11 @@ from attnviz.models.pretrained.edge import quiet, translated
 from attnviz.models.pretrained.languages import Opening, opening, set_languages
 from attnviz.models.pretrained.loading import load_files
 from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, accepted, decodes, unlike_shorter
-from attnviz.models.pretrained.plain import sum_to_one
+from attnviz.models.pretrained.plain import no_numbers, sum_to_one
 from attnviz.models.pretrained.positions import positions, vocabulary
 from attnviz.models.pretrained.reading import encode_target, vocabulary_of
-from attnviz.models.pretrained.survey import survey, trial_inputs
+from attnviz.models.pretrained.remembering import survey_once
+from attnviz.models.pretrained.survey import trial_inputs
 from attnviz.models.pretrained.tokenizers import TransformersReader
 from attnviz.models.pretrained.towers import told_what_it_reads
 from attnviz.models.pretrained.tracing import traced
@@ -48,7 +49,7 @@ class PretrainedModel(Model):
         set_languages(self.tokenizer, loading.source_language, loading.target_language, name)
         self.precision = str(self.network.dtype).removeprefix("torch.")
         with torch.inference_mode(), told_what_it_reads(self.network, name):
-            found = survey(self.network, name)
+            found = survey_once(self.network, name, folder)
             read = positions(self.network, trial_inputs(self.network))
         self.sink, self.way, self._together = found.sink, found.way, found.together
         self._changes = found.changes
@@ -157,7 +158,10 @@ class PretrainedModel(Model):
 
     def _check_rows(self, place: Place, piece: Piece) -> None:
         """Whether these rows are attention weights, which the ones tried at first were."""
-        if not sum_to_one(piece.weights.sum(-1, dtype=torch.float32), piece.weights.dtype, self.sink):
+        sums, dtype = piece.weights.sum(-1, dtype=torch.float32), piece.weights.dtype
+        if not sum_to_one(sums, dtype, self.sink):
+            if dtype is torch.float16 and not sums.isfinite().all():
+                raise no_numbers(f"{place.kind.value} weights of layer {place.layer}", self.card.name, dtype)
             raise ModelError(
                 f"The {place.kind.value} weights that {self.card.name} computes in layer {place.layer} for tokens "
                 f"{piece.rows.start} to {piece.rows.stop - 1} do not sum to 1: try --dtype float32."

@@ -28,10 +28,9 @@ def find_faults(returns: Mapping[Kind, Mapping[int, Any]], inputs: Inputs, sink:
     for kind, layers in returns.items():
         queries, keys = lengths(kind, inputs)
         for number, weights in layers.items():
-            fault = _fault(weights, queries, keys, sink)
-            if fault and isinstance(weights, Tensor) and not weights.isfinite().all():
-                raise _cannot_be_shown(name, Place(kind, number), fault)
-            if fault:
+            if isinstance(weights, Tensor) and not weights.isfinite().all():
+                raise no_numbers(f"weights of layer {number}", name, weights.dtype)
+            if fault := _fault(weights, queries, keys, sink):
                 faults[Place(kind, number)] = fault
     return faults
 
@@ -97,12 +96,19 @@ def _fault(weights: Any, queries: int, keys: int, sink: bool) -> str | None:
     if not isinstance(weights, Tensor) or weights.ndim != 4 or weights.shape[2:] != (queries, keys):
         shape = list(weights.shape) if isinstance(weights, Tensor) else "of several tensors"
         return f"has the shape {shape} for {queries} queries and {keys} keys"
-    if not weights.isfinite().all() or weights.min() < 0:
-        return "holds numbers below 0, or none at all"
+    if weights.min() < 0:
+        return "holds numbers below 0"
     sums = weights.float().sum(-1)
     if not sum_to_one(sums, weights.dtype, sink):
         return f"sums not to 1 in each row but to {sums.min():.3g} to {sums.max():.3g}"
     return None
+
+
+def no_numbers(what: str, name: str, dtype: torch.dtype) -> ModelError:
+    """What is to be said where a model computes weights that are infinite, or no numbers at all."""
+    if dtype is torch.float16:
+        return ModelError(f"{name} overflows in float16 ({what}): use --dtype bfloat16 or --dtype float32.")
+    return ModelError(f"{name} computes {what} that are no finite numbers: its files may be damaged.")
 
 
 def sum_to_one(sums: Tensor, dtype: torch.dtype, sink: bool) -> bool:

@@ -1,12 +1,13 @@
 """What attends in a model and how its weights can be had, found out by running it on a few tokens.
 
 What the model itself returns as its attention weights (`output_attentions`) is the measure: another way to get at them
-is taken only where it gives the same, run in blocks of a few rows.
+is taken only where it gives the same, run in blocks of a few rows. Running a large model takes time, so it is run as
+few times as can be: once for the measure, and once more for a way that is right, on two texts at once.
 """
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import product
 
 import torch
 from torch import Tensor
@@ -14,10 +15,11 @@ from torch.nn import Module
 from transformers import PreTrainedModel
 
 from attnviz.models.base import Stack, Withheld
-from attnviz.models.pretrained.attending import Attending
-from attnviz.models.pretrained.capture import Capture, own_attention, recorded
+from attnviz.models.pretrained.attending import READ, UNREAD, Attending
+from attnviz.models.pretrained.capture import Capture, recorded
 from attnviz.models.pretrained.changes import unchanged
 from attnviz.models.pretrained.eager import Hooked, Returned, returned, watched
+from attnviz.models.pretrained.narrowing import narrowed
 from attnviz.models.pretrained.passes import in_few_passes
 from attnviz.models.pretrained.places import (
     Inputs,
@@ -35,7 +37,7 @@ from attnviz.models.pretrained.plain import find_changing, find_faults, find_fau
 from attnviz.models.pretrained.positions import vocabulary
 from attnviz.vocabulary import Kind
 
-TOKENS, TARGET_TOKENS = 7, 5
+TOKENS, TARGET_TOKENS = 5, 4
 """How many tokens the model is tried on; none of them many, so that it takes no time, and not the same number."""
 
 LONGER = 139
@@ -52,6 +54,9 @@ EXACT, ROUGH = 1e-4, 1e-2
 
 Weights = Mapping[Place, Tensor]
 """Weights [texts, heads, queries, keys] of layers that attend."""
+
+Found = tuple[Way, bool]
+"""A way to get at the weights, and whether texts may be read together on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +76,18 @@ class Survey:
 
 
 def survey(network: PreTrainedModel, name: str) -> Survey:
-    """Tries a model on a few tokens.
+    """Try a model on a few tokens, in windows of even fewer if it can be run so.
 
     Raises:
         ModelError: it computes no attention, or what it returns are no plain attention weights.
     """
-    inputs = trial_inputs(network)
-    parts = set(network.modules())
+    with suppress(Exception), narrowed(network):
+        return _survey(network, name)
+    return _survey(network, name)
+
+
+def _survey(network: PreTrainedModel, name: str) -> Survey:
+    inputs, parts = trial_inputs(network), set(network.modules())
     with unchanged(network):
         with watched(network) as seen:
             returns = returned(network, inputs)
@@ -89,11 +99,12 @@ def survey(network: PreTrainedModel, name: str) -> Survey:
         if changed:
             wrong |= find_changing(returns, changed, network, name)
         own = keep_plain(returns, wrong, name)
-        way = _captured(network, inputs, own) or _hooked(network, inputs, own, seen)
-        way = way or Returned(network, tuple(Place(kind, number) for kind, layers in own.items() for number in layers))
-        stacks = _stacks(own, way.places)
-        together = _reads_together(way, inputs, stacks)
-    return Survey(stacks, sink, way, together, withhold(wrong), changes=bool(changed))
+        way, together = (
+            _captured(network, inputs, own, sink)
+            or _hooked(network, inputs, own, seen)
+            or _returned(network, inputs, own)
+        )
+    return Survey(_stacks(own, way.places), sink, way, together, withhold(wrong), changes=bool(changed))
 
 
 def trial_inputs(network: PreTrainedModel, tokens: int = TOKENS) -> Inputs:
@@ -127,39 +138,78 @@ def _stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[Place])
     return stacks
 
 
-def _captured(network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mapping[int, Tensor]]) -> Way | None:
+def _captured(
+    network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mapping[int, Tensor]], sink: bool
+) -> Found | None:
     """The model with our attention function in it, if it then gives its own weights."""
-    try:
-        calls = recorded(network, inputs, ROWS)
-    except Exception:  # whatever a model does that ours has not foreseen, there is another way
-        return None
-    matched = _matched([weights for _, weights in calls], own)
-    if matched is None:
-        return None
-    located = places_of([(call.module, place) for (call, _), place in zip(calls, matched, strict=True)], network)
-    expected = {place: weights for (_, place), (_, weights) in zip(located, calls, strict=True) if place is not None}
+    for together in (True, False):
+        try:
+            calls = recorded(network, _doubled(inputs) if together else inputs, ROWS)
+        except Exception:  # whatever a model does that ours has not foreseen, there is another way
+            continue
+        if not calls or not all(call.given <= READ | UNREAD for call, _ in calls):
+            return None
+        places = _matched([weights[:1] for _, weights in calls], own)
+        if places is not None:
+            return _capture(network, calls, places, sink), together
+    return None
+
+
+def _capture(
+    network: PreTrainedModel, calls: list[tuple[Attending, Tensor]], places: list[Place | None], sink: bool
+) -> Capture:
+    """The model with our attention function in it, as fast as what this was called with shows that it may be."""
+    made = [call for call, _ in calls]
     fusing = all(part._supports_sdpa for part in network.modules() if isinstance(part, PreTrainedModel))
-    plain = all(_is_plain(call) for call, _ in calls)
-    ways = (
-        Capture(network, located, fuses=fuses, slices=slices, plain=plain)
-        for fuses, slices in product((True, False), repeat=2)
-        if fusing or not fuses
+    return Capture(
+        network,
+        calls=places_of([(call.module, place) for call, place in zip(made, places, strict=True)], network),
+        options=frozenset[str]().union(*(call.given for call in made)),
+        fuses=fusing and not sink and all(map(_fuses, made)),
+        slices=all(_slices(call, weights) for call, weights in calls),
+        plain=not sink and all(map(_is_plain, made)),
     )
-    return next((way for way in ways if _agrees(way, inputs, _last(expected))), None)
 
 
 def _is_plain(call: Attending) -> bool:
-    """Whether a module's own function makes the same as `in_few_passes`, even of high scores, which some models cap."""
-    whole, _ = call.of_rows(range(call.query.shape[2]))
-    highest = (call.query @ call.key.repeat_interleave(call.sharing, 1).mT).abs().max()
-    loud = replace(whole, query=call.query * (HIGH * call.query.shape[-1] ** 0.5 / highest))
-    try:
-        own, ours = loud.by(own_attention(call.module)), loud.by(in_few_passes)
-    except Exception:  # it wants its queries and keys in another form
+    """Whether a module's own function makes the same as `in_few_passes`, and is given no more than that reads."""
+    if not call.given <= UNREAD | {"scaling", "dropout"}:
         return False
-    return all(
-        theirs is not None and mine is not None and _same(theirs, mine) for theirs, mine in zip(own, ours, strict=True)
-    )
+    with suppress(Exception):  # it wants its queries and keys in another form
+        whole, _ = _loud(call).of_rows(range(call.query.shape[2]))
+        own, ours = whole.by(call.own), whole.by(in_few_passes)
+        return all(
+            theirs is not None and mine is not None and _same(theirs, mine)
+            for theirs, mine in zip(own, ours, strict=True)
+        )
+    return False
+
+
+def _fuses(call: Attending) -> bool:
+    """Whether fused attention makes the same as a module's own function."""
+    with suppress(Exception):  # it knows no such options
+        loud = _loud(call)
+        whole, _ = loud.of_rows(range(call.query.shape[2]))
+        return _same(whole.by(call.own)[0], loud.fused([range(call.query.shape[1])]))
+    return False
+
+
+def _slices(call: Attending, weights: Tensor) -> bool:
+    """Whether a module's own function gives these weights for its last heads alone, and without values."""
+    _, heads, queries, _ = call.query.shape
+    last = range(heads - call.sharing, heads)
+    with suppress(Exception):  # it has something for each head elsewhere
+        whole, keys = call.of_rows(range(queries))
+        _, some = whole.of_heads(last).mixing_nothing().by(call.own)
+        return some is not None and _same(weights[:, last.start :, :, keys.start : keys.stop], some)
+    return False
+
+
+def _loud(call: Attending) -> Attending:
+    """The same in float32 with high scores, so that it shows if they are capped."""
+    call = call.in_float32()
+    highest = (call.query @ call.key.repeat_interleave(call.sharing, 1).mT).abs().max()
+    return replace(call, query=call.query * (HIGH * call.query.shape[-1] ** 0.5 / highest))
 
 
 def _matched(calls: list[Tensor], own: Mapping[Kind, Mapping[int, Tensor]]) -> list[Place | None] | None:
@@ -177,7 +227,7 @@ def _hooked(
     inputs: Inputs,
     own: Mapping[Kind, Mapping[int, Tensor]],
     seen: list[tuple[Module, int, Tensor]],
-) -> Way | None:
+) -> Found | None:
     """The model with hooks on the modules that first returned each of its weights, if it can do without them."""
     places = {id(weights): Place(kind, number) for kind, layers in own.items() for number, weights in layers.items()}
     sources: dict[int, tuple[Module, int, Tensor]] = {}
@@ -188,48 +238,39 @@ def _hooked(
         return None
     calls = places_of([(module, places[key]) for key, (module, _, _) in sources.items()], network)
     expected = {place: sources[key][2] for key, (_, place) in zip(sources, calls, strict=True) if place}
-    way = Hooked(network, calls, {module: index for module, index, _ in sources.values()})
-    return way if _agrees(way, inputs, expected) else None
+    return _agreeing(Hooked(network, calls, {module: index for module, index, _ in sources.values()}), inputs, expected)
 
 
-def _last(expected: Weights) -> Weights:
-    """The last layer of each kind, whose weights depend on all layers before."""
-    last = {place.kind: place for place in expected}.values()
-    return {place: expected[place] for place in last}
+def _returned(network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mapping[int, Tensor]]) -> Found:
+    """The model as it is, all its weights being returned at its end."""
+    expected = {Place(kind, number): weights for kind, layers in own.items() for number, weights in layers.items()}
+    way = Returned(network, tuple(expected))
+    return _agreeing(way, inputs, expected) or (way, False)
+
+
+def _agreeing(way: Way, inputs: Inputs, expected: Weights) -> Found | None:
+    """The way, if it yields these weights of a text: also together with another one, or only alone."""
+    for together in (True, False):
+        with suppress(Exception):  # a model that reads one text at a time, or does more with weights taken from it
+            if _agrees(way, _doubled(inputs) if together else inputs, expected):
+                return way, together
+    return None
 
 
 def _agrees(way: Way, inputs: Inputs, expected: Weights) -> bool:
-    """Whether a way yields these weights, where all heads are wanted and where only the last one is."""
-    for heads in (slice(None), slice(-1, None)):
-        wanted = {place: _part(range(own.shape[1])[heads], own.shape[2]) for place, own in expected.items()}
-        try:
-            got = _gathered(way, inputs, wanted)
-        except Exception:  # such as a model that does something with its weights after they have been taken from it
-            return False
-        if not all(_same(weights[:, heads], got[place][:, heads]) for place, weights in expected.items()):
-            return False
-    return True
+    """Whether a way yields these weights of the first text."""
+    got = _gathered(way, inputs, {place: _part(*own.shape[1:3]) for place, own in expected.items()})
+    return all(_same(weights, got[place][:1]) for place, weights in expected.items())
 
 
-def _reads_together(way: Way, inputs: Inputs, stacks: Mapping[Kind, Stack]) -> bool:
-    """Whether each of two texts that are read together gets the weights that it gets alone, in the last layers."""
-    wanted = {
-        Place(kind, layers[-1]): _part(range(len(heads)), lengths(kind, inputs)[0])
-        for kind, stack in stacks.items()
-        for layers, heads in stack.groups
-    }
-    other = {name: values.flip(1) for name, values in inputs.items()}
-    try:
-        alone = [_gathered(way, one, wanted) for one in (inputs, other)]
-        both = _gathered(way, {name: torch.cat([inputs[name], other[name]]) for name in inputs}, wanted)
-    except Exception:  # a model that reads one text at a time
-        return False
-    return all(_same(torch.cat([one[place] for one in alone]), both[place]) for place in wanted)
+def _doubled(inputs: Inputs) -> Inputs:
+    """A second text after the first, of the same tokens backwards."""
+    return {name: torch.cat([values, values.flip(1)]) for name, values in inputs.items()}
 
 
-def _part(heads: range, queries: int) -> Part:
-    """All rows of some heads, a few at a time."""
-    return Part(tuple(heads), tuple(in_turn(range(queries), ROWS)))
+def _part(heads: int, queries: int) -> Part:
+    """All rows of so many heads, a few at a time."""
+    return Part(tuple(range(heads)), tuple(in_turn(range(queries), ROWS)))
 
 
 def _gathered(way: Way, inputs: Inputs, wanted: Mapping[Place, Part]) -> dict[Place, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attnviz.errors import UsageError
 from attnviz.models.pretrained.attending import Attending
-from attnviz.models.pretrained.capture import Capture, own_attention
+from attnviz.models.pretrained.capture import Capture
 from attnviz.models.pretrained.eager import Hooked, Returned
 from attnviz.models.pretrained.meeting import Meeting
 from attnviz.models.pretrained.places import (
@@ -61,7 +61,7 @@ def meeting_of(call: Attending, query: int) -> Meeting:
     The function is run in float32 whatever the precision of the model, so that rounding hides no difference.
     """
     cut, seen = call.of_rows(range(query, query + 1))
-    row = replace(cut, query=cut.query.float(), key=cut.key.float(), value=cut.value.float())
+    row = cut.in_float32()
     scores, output, weights = _run(row)
     unasked, _, _ = _run(replace(row, query=torch.zeros_like(row.query)))
     before, after = seen.start, call.key.shape[2] - seen.stop  # keys that no row sees
@@ -97,7 +97,7 @@ def _run(row: Attending) -> tuple[Tensor | None, Tensor, Tensor]:
             given.append(step.given)
 
     with Watching(see):
-        output, weights = row.by(own_attention(row.module))
+        output, weights = row.by(row.own)
     assert weights is not None  # an eager function that gives none has not passed the survey
     _, heads, _, keys = weights.shape
     fits = given and given[-1].numel() == heads * given[-1].shape[-1] and given[-1].shape[-1] >= keys

@@ -170,6 +170,18 @@ def test_a_cap_that_no_score_of_a_few_tokens_comes_near_is_found_out(
     assert not load("gemma2", tmp_path, Loading()).way.plain
 
 
+def test_sinks_that_take_nothing_from_a_few_tokens_are_not_forgotten(
+    folder_of: Callable[[str], Path],
+) -> None:
+    from attnviz.models.pretrained.survey import survey
+
+    network = load("gpt-oss", folder_of("gpt-oss"), Loading()).network
+    for layer in network.layers:
+        layer.self_attn.sinks.data.fill_(-50)
+    way = survey(network, "gpt-oss").way
+    assert (way.plain, way.fuses) == (False, False)
+
+
 def test_of_a_late_layer_only_the_wanted_head_and_rows_are_computed(model_of: Models, calls: list[Any]) -> None:
     model = model_of("bert")
     calls.clear()

@@ -1,5 +1,6 @@
 import gc
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from attnviz.errors import TextError
+from attnviz.errors import ModelError, TextError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
-from attnviz.models.pretrained.survey import TOKENS
+from attnviz.models.pretrained.survey import TOKENS, survey
 from attnviz.models.reading import Passage
 from attnviz.records import Selection
 from attnviz.vocabulary import Kind
@@ -107,6 +108,67 @@ def test_a_model_that_attends_to_long_texts_in_another_way_shows_only_short_ones
     assert reformer.attend("a " * 7)[0].shape == (2, 3, 7, 7)
     with pytest.raises(TextError, match="in another way"):
         reformer.attend("a " * 16)
+
+
+@pytest.mark.parametrize(("family", "times"), [("llama", 2), ("t5", 2), ("gpt-j", 3), ("xlnet", 3)])
+def test_a_large_model_is_tried_in_a_few_runs(family: str, times: int, model_of: Models) -> None:
+    network, runs = model_of(family).network, list[int]()
+    hook = network.register_forward_pre_hook(lambda *_: runs.append(1))
+    survey(network, family)
+    hook.remove()
+    assert len(runs) == times
+
+
+def test_a_model_that_cannot_be_tried_in_narrow_windows_is_tried_as_it_is(
+    model_of: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = model_of("mistral").network
+
+    def fussy(*_: Any) -> None:
+        if network.config.sliding_window < 5:
+            raise ValueError("windows must have 5 tokens")
+
+    hook = network.register_forward_pre_hook(fussy)
+    assert survey(network, "mistral").way == model_of("mistral").way
+    hook.remove()
+    assert network.config.sliding_window == 5
+
+
+class TestOverflow:
+    """Numbers that are too large for float16."""
+
+    @pytest.mark.parametrize("family", ["llama", "bert", "gpt-j"])
+    def test_it_is_said_what_to_do(self, family: str, tmp_path: Path, folder_of: Callable[[str], Path]) -> None:
+        from safetensors.torch import load_file, save_file
+
+        shutil.copytree(folder_of(family), tmp_path, dirs_exist_ok=True)
+        tensors = load_file(tmp_path / "model.safetensors")
+        name = next(name for name in tensors if name.endswith(("q_proj.weight", "query.weight")))
+        save_file({**tensors, name: tensors[name] * 1e5}, tmp_path / "model.safetensors", {"format": "pt"})
+        with pytest.raises(ModelError) as refused:
+            load(family, tmp_path, Loading(dtype="float16"))
+        said = str(refused.value)
+        assert "overflows in float16" in said
+        assert "--dtype bfloat16 or --dtype float32" in said
+        assert not {"encoder", "decoder"} & set(said.split())
+        assert load(family, tmp_path, Loading(dtype="bfloat16")).attend("the animal")
+
+    def test_a_text_that_overflows_says_so_too(self, folder_of: Callable[[str], Path]) -> None:
+        model = load("llama", folder_of("llama"), Loading(dtype="float16"))
+        model.network.layers[0].self_attn.q_proj.weight.data *= 1e5
+        with pytest.raises(
+            ModelError, match=r"overflows in float16 \(decoder weights of layer 0\): use --dtype bfloat16"
+        ):
+            model.attend("the animal")
+
+
+def test_a_model_that_turns_into_another_one_for_a_short_text_is_refused(
+    tmp_path: Path, make: Callable[..., None], families: dict[str, Any]
+) -> None:
+    sizes = families["bert"].sizes | {"block_size": 8, "num_random_blocks": 1}
+    make(tmp_path, "BigBirdModel", "BigBirdConfig", sizes, "$A")
+    with pytest.raises(ModelError, match="in another way to long texts than to short ones"):
+        load("bigbird", tmp_path, Loading())
 
 
 def test_a_text_of_one_token_is_read_as_any_other(folder_of: Callable[[str], Path], tmp_path: Path) -> None:

@@ -233,16 +233,13 @@ def eager_attention_forward(
 
 
 class Attention(nn.Module):
-    """Attends by the function above, as layers of the library attend by those of their modules."""
+    """What the function above finds its parameters in."""
 
     def __init__(
         self, share: float = 1, strength: float = 1, bend: Callable[[Any], Any] = lambda scores: scores
     ) -> None:
         super().__init__()
         self.share, self.strength, self.bend = share, strength, bend
-
-    def forward(self, *args: Any) -> Any:
-        return eager_attention_forward(self, *args)
 
 
 def call_of(module: Attention, mask: torch.Tensor) -> Any:
@@ -251,7 +248,7 @@ def call_of(module: Attention, mask: torch.Tensor) -> Any:
 
     draw = torch.Generator().manual_seed(7)
     query, key, value = (torch.randn(1, 3, count, 5, generator=draw) for count in (7, 11, 11))
-    return Attending(module, query, key, value, mask, {})
+    return Attending(module, query, key, value, mask, {}, eager_attention_forward)
 
 
 @pytest.mark.parametrize("hidden", [-torch.inf, torch.finfo(torch.float32).min, -1e9, -1e4])

@@ -1,0 +1,149 @@
+"""What was found out about a model, kept in the user's cache, so that it need not be tried again whenever it is loaded.
+
+It holds for the same files, versions, device and precision. What cannot be read back is as if it were not there.
+"""
+
+import hashlib
+import inspect
+import json
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+import transformers
+from torch.nn import Module
+from transformers import PreTrainedModel
+
+from attnviz.models.base import Stack, Withheld
+from attnviz.models.pretrained.capture import Capture
+from attnviz.models.pretrained.eager import Hooked, Returned
+from attnviz.models.pretrained.places import Place
+from attnviz.models.pretrained.survey import Survey, survey
+from attnviz.vocabulary import Kind
+
+LARGEST = 2**22
+"""No file of more bytes is read: what is known of a model takes a few thousand."""
+
+_RECORDS = {record.__name__: record for record in (Survey, Stack, Withheld, Place, Capture, Hooked, Returned)}
+_COLLECTIONS = {collection.__name__: collection for collection in (tuple, list, frozenset)}
+
+
+def survey_once(network: PreTrainedModel, name: str, folder: Path) -> Survey:
+    """Return what is known of the model in this folder; if nothing is, try it, and keep what is found out.
+
+    Raises:
+        ModelError: as in `survey`; no refusal is kept.
+    """
+    path = _path(network, folder)
+    found = None if path is None else _recalled(path, network)
+    if found is None:
+        found = survey(network, name)
+        if path is not None:
+            _keep(found, path, network)
+    return found
+
+
+def _path(network: PreTrainedModel, folder: Path) -> Path | None:
+    """The file for all that a survey depends on; None for a model that comes with code of its own, or without a cache.
+
+    The weights are part of it: they decide whether numbers overflow, and which of two kinds of attention is which.
+    """
+    if not type(network).__module__.startswith("transformers."):
+        return None
+    with suppress(OSError, RuntimeError):  # the latter where a user has no home
+        files = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+        source = inspect.getsourcefile(type(network))
+        code = [*sorted(Path(__file__).parent.glob("*.py")), *([] if source is None else [Path(source)])]
+        key = [
+            str(folder.resolve()),
+            [[name, status.st_size, status.st_mtime_ns] for name, status in files],
+            [hashlib.file_digest(path.open("rb"), "blake2b").hexdigest() for path in (folder / "config.json", *code)],
+            [transformers.__version__, torch.__version__, sys.version],
+            [type(network).__qualname__, str(network.dtype), network.device.type],
+        ]
+        return _cache() / f"{_digest(key)}.json"
+    return None
+
+
+def _cache() -> Path:
+    """Where programs of this user keep what they could find out again."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    if sys.platform == "win32":
+        home = home or os.environ.get("LOCALAPPDATA", "")
+    usual = "Library/Caches" if sys.platform == "darwin" else ".cache"
+    return (Path(home) if Path(home).is_absolute() else Path.home() / usual) / "attnviz" / "surveys"
+
+
+def _recalled(path: Path, network: PreTrainedModel) -> Survey | None:
+    """What a file holds; None if it is not there, not this user's, damaged, or of another model."""
+    with suppress(Exception):  # whatever may be in such a file
+        if _is_ours(path.lstat()):
+            kept = json.loads(path.read_bytes())
+            found = _decoded(kept["survey"], dict(network.named_modules()))
+            if kept["digest"] == _digest([path.name, kept["survey"]]) and isinstance(found, Survey):
+                return found
+    return None
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    """Whether this is a file, not too large, that nobody but this user can have written."""
+    mine = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+    return mine and stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST
+
+
+def _keep(found: Survey, path: Path, network: PreTrainedModel) -> None:
+    """Write a survey into a file, all of it or nothing; a cache that cannot be written to is left alone."""
+    encoded = _encoded(found, {module: name for name, module in network.named_modules()})
+    text = json.dumps({"digest": _digest([path.name, encoded]), "survey": encoded})
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=path.parent) as folder:
+            part = Path(folder) / path.name
+            part.touch(mode=0o600)
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value).encode(), digest_size=20).hexdigest()
+
+
+def _encoded(value: Any, names: Mapping[Module, str]) -> Any:
+    """A value as JSON: a number, a text or nothing as it is, all else by the name of its type; modules by their own."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case Kind():
+            return {"Kind": value.value}
+        case Module():
+            return {"Module": names[value]}
+        case dict():
+            return {"dict": [[_encoded(each, names) for each in item] for item in value.items()]}
+        case tuple() | list():
+            return {type(value).__name__: [_encoded(each, names) for each in value]}
+        case frozenset():
+            return {"frozenset": sorted(value)}
+    return {type(value).__name__: {each.name: _encoded(getattr(value, each.name), names) for each in fields(value)}}
+
+
+def _decoded(value: Any, modules: Mapping[str, Module]) -> Any:
+    """What `_encoded` has made JSON of."""
+    if not isinstance(value, dict):
+        return value
+    ((name, held),) = value.items()
+    if name == "Kind":
+        return Kind(held)
+    if name == "Module":
+        return modules[held]
+    if name == "dict":
+        return {_decoded(key, modules): _decoded(each, modules) for key, each in held}
+    if name in _COLLECTIONS:
+        return _COLLECTIONS[name](_decoded(each, modules) for each in held)
+    return _RECORDS[name](**{field: _decoded(each, modules) for field, each in held.items()})
