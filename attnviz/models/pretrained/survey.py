@@ -26,8 +26,11 @@ from attnviz.models.pretrained.passes import in_few_passes
 from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, Way, accepted, in_turn, lengths, places_of
 from attnviz.models.pretrained.positions import vocabulary
 
-TOKENS, TARGET_TOKENS = 5, 4
-"""How many tokens the model is tried on; none of them many, so that it takes no time, and not the same number."""
+TOKENS, TARGET_TOKENS = 6, 4
+"""How many tokens the model is tried on; none of them many, so that it takes no time, and not the same number.
+
+Nor is it odd, as is the number of keys in a window around a query (Longformer), whose weights would look like all.
+"""
 
 ROWS = 3
 """How many query rows there are in a block while it is tried."""
