@@ -37,8 +37,11 @@ from attnviz.models.pretrained.plain import find_changing, find_faults, find_fau
 from attnviz.models.pretrained.positions import vocabulary
 from attnviz.vocabulary import Kind
 
-TOKENS, TARGET_TOKENS = 5, 4
-"""How many tokens the model is tried on; none of them many, so that it takes no time, and not the same number."""
+TOKENS, TARGET_TOKENS = 6, 4
+"""How many tokens the model is tried on; none of them many, so that it takes no time, and not the same number.
+
+Nor is it odd, as is the number of keys in a window around a query (Longformer), whose weights would look like all.
+"""
 
 LONGER = 139
 """How many tokens are read where it is asked which layers attend in another way to longer texts."""
