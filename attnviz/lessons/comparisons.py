@@ -150,7 +150,9 @@ _PARTS_BY_KEY = Axis.PARTS, Axis.KEYS
 def _online(numbers: Numbers, tile: int) -> Step:
     """FlashAttention's way to the same weights: the keys come in tiles, and only two numbers are kept of them."""
     running = Running.before(numbers.query[None], numbers.values)
+    why_sink = ""
     if numbers.sink is not None:  # a score like any other, but with nothing to take
+        why_sink = " The score of the sink is counted before the first tile."
         running = running.after(numbers.sink[None, None], np.zeros_like(numbers.values[:1]))
     kept: list[Running] = []
     ends = [min(first + tile, len(numbers.keys)) for first in range(0, len(numbers.keys), tile)]
@@ -164,7 +166,8 @@ def _online(numbers: Numbers, tile: int) -> Step:
         "m ← max(m, s_j),  l ← l·exp(m_old − m) + Σ exp(s_j − m)",
         f"Softmax seems to need all scores at once. It does not: {tile} keys at a time, it is enough to keep the "
         "largest score so far and the sum of exponentials; when a larger one comes, the old sum is shrunk. From "
-        "log(sum) at the end any tile's weights can be had again, so nobody ever holds all of them (Dao et al. 2022).",
+        "log(sum) at the end any tile's weights can be had again, so nobody ever holds all of them (Dao et al. 2022)."
+        + why_sink,
         (
             Quantity("running_maximum", "largest score", np.array([k.maximum[0] for k in kept]), (Axis.TILES,), rows),
             Quantity("running_sum", "sum of exponentials", np.array([k.total[0] for k in kept]), (Axis.TILES,), rows),

@@ -187,12 +187,14 @@ def test_half_precision_is_explained_as_exactly(folder_of: Callable[[str], Path]
     assert_allclose(softmax_of(trace), softmax_of(whole), atol=0.05)
 
 
-@pytest.mark.parametrize("family", DOES_MORE)
-def test_half_precision_hides_nothing_that_is_done_beside(family: str, folder_of: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize(("family", "change"), [("gemma2", 1e-3), ("t5gemma", 1e-6)])  # by caps at 0.3 and at 50
+def test_half_precision_hides_nothing_that_is_done_beside(
+    family: str, change: float, folder_of: Callable[[str], Path]
+) -> None:
     half = load("half", folder_of(family), Loading(dtype="bfloat16"))
     trace = half.trace(read(half), Kind.DECODER, 0, QUERY)
     assert trace.weights is not None
-    assert np.abs(trace.weights - softmax_of(trace)).max() > 1e-6
+    assert np.abs(trace.weights - softmax_of(trace)).max() > change
     assert_allclose(
         trace.mixed,
         np.einsum("hk,hkd->hd", trace.weights, np.repeat(trace.values, len(trace.query) // len(trace.values), 0)),
