@@ -107,5 +107,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "vits": {"speaking_rate": 1e6},
     "zamba": {"attention_hidden_size": 128, "attention_head_dim": 32},
+    "zamba2": {"attention_hidden_size": 128, "attention_head_dim": 32},
     "zaya": {"layer_types": ["hybrid", "hybrid_sliding", "hybrid_sliding"]},
 }

@@ -32,7 +32,7 @@ RULES: tuple[tuple[str, int | None], ...] = (
     ("(key_value|kv|key)_(heads|groups)", HEADS // 2),
     ("rope_head_dim|rotary_dim$", HEAD_WIDTH // 2),
     ("qk_head_dim", HEAD_WIDTH * 3 // 2),
-    ("mamba_(d_head|head_dim)", HEAD_WIDTH * 2),
+    ("mamba_(d_head|head_?dim)", HEAD_WIDTH * 2),
     ("mamba_d_ssm", WIDTH * 2),
     ("query_pre_attn_scalar|head_dim|head_width|^d_kv$|dim_head|d_head|rank$|_rank_", HEAD_WIDTH),
     ("heads?$|heads_", HEADS),
@@ -173,9 +173,8 @@ def _agree(small: dict[str, Any], own: Mapping[str, Any]) -> None:
         small["head_dim"] = small["hidden_size"] // small[heads]
     if "qk_nope_head_dim" in own:  # keys of two parts
         small["qk_head_dim"] = small["qk_nope_head_dim"] + small["qk_rope_head_dim"]
-        for name in ("qk_rope_head_dim", "qk_head_dim"):
-            if own.get("head_dim") == own.get(name, -1):
-                small["head_dim"] = small[name]
+        if own.get("head_dim") == own["qk_rope_head_dim"]:
+            small["head_dim"] = small["qk_rope_head_dim"]
     if "sliding_window" in own and not own["sliding_window"] and "vocab_size" in own:
         small["sliding_window"] = REACH
     if own.get("use_sliding_window") is False:
