@@ -64,7 +64,7 @@ def _path(network: PreTrainedModel, folder: Path) -> Path | None:
         key = [
             str(folder.resolve()),
             [[name, status.st_size, status.st_mtime_ns] for name, status in files],
-            [hashlib.file_digest(path.open("rb"), "blake2b").hexdigest() for path in (folder / "config.json", *code)],
+            [hashlib.blake2b(path.read_bytes()).hexdigest() for path in (folder / "config.json", *code)],
             [transformers.__version__, torch.__version__, sys.version],
             [type(network).__qualname__, str(network.dtype), network.device.type],
         ]
