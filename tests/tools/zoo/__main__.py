@@ -30,7 +30,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.tools.zoo", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="TYPE", help="only these model types, such as llama")
+    parser.add_argument("names", nargs="*", metavar="TYPE", help="only these types, such as llama or t5:T5EncoderModel")
     parser.add_argument("--jobs", type=int, default=1, help="how many are checked at a time (%(default)s)")
     parser.add_argument(
         "--lengths", type=_lengths, default=(13, 163), metavar="N,N", help="how many tokens texts have (13,163)"
