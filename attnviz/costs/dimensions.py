@@ -174,9 +174,15 @@ def _keys(config: Mapping[str, Any], side: Kind | None) -> Mapping[str, Key]:
     if side is None:
         return _KEYS
     return _KEYS | {
-        "layers": integer(None, f"{side.value}_layers", f"num_{side.value}_layers", *_LAYERS),
-        "heads": integer(None, f"{side.value}_attention_heads", f"num_{side.value}_attention_heads", *_HEADS),
+        "layers": integer(None, *_of_side(config, side, "layers", _LAYERS)),
+        "heads": integer(None, *_of_side(config, side, "attention_heads", _HEADS)),
     }
+
+
+def _of_side(config: Mapping[str, Any], side: Kind, what: str, usual: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of what one side has: those of its own if config.json has one of these, else the usual ones."""
+    own = f"{side.value}_{what}", f"num_{side.value}_{what}"
+    return own if any(name in config for name in own) else usual
 
 
 def _positions(config: Mapping[str, Any]) -> int | None:

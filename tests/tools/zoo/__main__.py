@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from tests.tools.zoo.building import text_types
 from tests.tools.zoo.checking import Finding, Verdict
@@ -30,13 +31,16 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.tools.zoo", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="TYPE", help="only these model types, such as llama")
+    parser.add_argument("names", nargs="*", metavar="TYPE", help="only these types, such as llama or t5:T5EncoderModel")
     parser.add_argument("--jobs", type=int, default=1, help="how many are checked at a time (%(default)s)")
     parser.add_argument(
         "--lengths", type=_lengths, default=(13, 163), metavar="N,N", help="how many tokens texts have (13,163)"
     )
     parser.add_argument("-o", "--output", type=Path, help="where to write the table, in Markdown")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if unknown := [name for name in options.names if name.partition(":")[0] not in CONFIG_MAPPING_NAMES]:
+        parser.error(f"transformers knows no {', '.join(unknown)}")
+    return options
 
 
 def _lengths(text: str) -> tuple[int, ...]:

@@ -66,13 +66,14 @@ def text_types() -> list[str]:
 
 
 def build(name: str, folder: Path) -> Built:
-    """Build a model of this type.
+    """Build a model of this type, or of one of its classes, as in `t5:T5EncoderModel`.
 
     Raises:
         UnbuildableError: none of its classes can be made small.
     """
     faults = []
-    for model in filter(_reads_tokens, _classes(name)):
+    name, _, wanted = name.partition(":")
+    for model in [getattr(transformers, wanted)] if wanted else filter(_reads_tokens, _classes(name)):
         try:
             network = _network(model, small_config(name))
         except Exception as error:

@@ -43,6 +43,7 @@ RULES: tuple[tuple[str, int | None], ...] = (
 
 _POSITIONS = re.compile("max_(.*_)?position|n_positions|max_seq|context_length|n_ctx|max_sequence|max_length")
 _PLACEHOLDER = re.compile("(token|tok|pad|mask)_(id|ids|index|idx)$|^.*_token_ids?$|_index_id$")
+_SECTIONS = [HEAD_WIDTH // 4, HEAD_WIDTH // 8, HEAD_WIDTH // 8]  # of half a head, for three axes of positions
 _INDICES = re.compile("layers?$|index|indices|layer_ids|indexes")
 _DEPTH = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "depth")
 _KINDS = ("layer_types", "layers_block_type")
@@ -135,22 +136,16 @@ def _small_list(key: str, value: Sequence[Any], depth: int, kept: Sequence[int])
         return list(range(len(kept)))
     if depth and len(value) == depth:
         return [_small_number(key, value[layer]) if type(value[layer]) is int else value[layer] for layer in kept]
-    if key == "mrope_section" and len(value) == 3:
-        return [HEAD_WIDTH // 4, HEAD_WIDTH // 8, HEAD_WIDTH // 8]
     if depth and _INDICES.search(key) and all(type(each) is int for each in value) and max(value, default=0) > 1:
         return list(range(1, len(kept)))[: len(value)]
     return [_small_number(key, each) if type(each) is int else each for each in value]
 
 
-def _small_rotations(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _small_rotations(each)
-        if isinstance(each, dict)
-        else _small_list(key, each, 0, ())
-        if isinstance(each, list | tuple)
-        else each
-        for key, each in value.items()
-    }
+def _small_rotations(value: Any) -> Any:
+    """Rotary settings, which may be those of each kind of layers, with sections that fit narrow heads."""
+    if isinstance(value, dict):
+        return {key: _SECTIONS if key == "mrope_section" else _small_rotations(each) for key, each in value.items()}
+    return value
 
 
 def _small_ids(key: str, value: Any, ids: dict[int, int]) -> Any:
