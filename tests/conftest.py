@@ -13,8 +13,21 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-_KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONHASHSEED", "VIRTUAL_ENV", "SYSTEMROOT", "USER", "LOGNAME")
-_KEPT_IF_IT_BEGINS_SO = ("LD_", "DYLD_", "TMP", "TEMP", "PYTEST", "HYPOTHESIS", "COV", "OMP_", "OPENBLAS_", "MKL_")
+_KEPT = "PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONHASHSEED", "VIRTUAL_ENV", "SYSTEMROOT", "USER", "LOGNAME"
+_KEPT_OF_A_KIND = (
+    "LD_",
+    "DYLD_",
+    "TMP",
+    "TEMP",
+    "PYTEST",
+    "HYPOTHESIS",
+    "COV",
+    "OMP_",
+    "OPENBLAS_",
+    "MKL_",
+    "NPY_",
+    "ATEN_",
+)
 """What says where the programs and libraries of a machine are, how they compute, and how tests are run."""
 
 _IGNORED_IN_BACKGROUND = signal.SIGINT, signal.SIGHUP, signal.SIGQUIT
@@ -26,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     home = tempfile.mkdtemp(prefix="attnviz-tests-")
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
-    kept = {n: value for n, value in os.environ.items() if n in _KEPT or n.startswith(_KEPT_IF_IT_BEGINS_SO)}
+    kept = {n: value for n, value in os.environ.items() if n in _KEPT or n.startswith(_KEPT_OF_A_KIND)}
     os.environ.clear()
     os.environ.update(kept)
     os.environ.update(HOME=home, TZ="UTC", LC_ALL="C.UTF-8", CUDA_VISIBLE_DEVICES="")

@@ -40,7 +40,7 @@ def test_two_heads_tie_it_to_the_animal(layer, head, expected):
 def test_it_is_what_transformers_computes(text, pair):
     (attention,) = attnviz.load("minilm", engine="reference").attend(text, pair)
     tokenizer = transformers.AutoTokenizer.from_pretrained(minilm())
-    model = transformers.AutoModel.from_pretrained(minilm(), attn_implementation="eager").eval()
+    model = transformers.AutoModel.from_pretrained(minilm(), attn_implementation="eager", dtype=torch.float64).eval()
     inputs = tokenizer(text, pair, return_tensors="pt")
     with torch.no_grad():
         expected = torch.cat(model(**inputs, output_attentions=True).attentions).numpy()

@@ -67,7 +67,7 @@ class TestActivations:
         self, array: Callable[..., Any], ours: Callable[..., Any], theirs: Callable[..., Any]
     ) -> None:
         x = np.linspace(-8, 8, 1009).astype(np.float32)
-        assert_allclose(np.asarray(ours(array(x))), theirs(torch.from_numpy(x)), atol=1e-6)
+        assert_allclose(np.asarray(ours(array(x))), theirs(torch.from_numpy(x).double()), atol=1e-6)
 
     def test_gradients_are_those_of_torch(self, ours: Callable[..., Any], theirs: Callable[..., Any]) -> None:
         x = torch.linspace(-8, 8, 1008, dtype=torch.float64, requires_grad=True)  # an even count: 0 is not among them

@@ -85,10 +85,10 @@ def test_a_layer_that_crosses_is_that_of_torch(array: Callable[..., Any], norm_f
         context_mask=padding(array(LENGTHS)),
     )
     with torch.no_grad():
-        expected = layer(
-            torch.from_numpy(TARGET),
-            torch.from_numpy(CONTEXT),
-            tgt_mask=torch.nn.Transformer.generate_square_subsequent_mask(TARGETS),
+        expected = layer.double()(
+            torch.from_numpy(TARGET).double(),
+            torch.from_numpy(CONTEXT).double(),
+            tgt_mask=torch.nn.Transformer.generate_square_subsequent_mask(TARGETS, dtype=torch.float64),
             tgt_is_causal=True,
             memory_key_padding_mask=torch.from_numpy(np.arange(SOURCES) >= LENGTHS[:, None]),
         )

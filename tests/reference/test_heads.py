@@ -82,8 +82,8 @@ def test_weights_and_output_are_those_of_torch(
         watch=lambda *block: blocks.append(block[-1]),
     )
 
-    tensors = [torch.from_numpy(values) for values in (x, context, context)]
-    expected, expected_weights = module(*tensors, key_padding_mask=hidden, average_attn_weights=False)
+    tensors = [torch.from_numpy(values).double() for values in (x, context, context)]
+    expected, expected_weights = module.double()(*tensors, key_padding_mask=hidden, average_attn_weights=False)
     assert_allclose(np.asarray(output), expected, atol=1e-5)
     assert_allclose(np.concatenate([np.asarray(block) for block in blocks], axis=-2), expected_weights, atol=1e-5)
 
