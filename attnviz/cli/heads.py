@@ -1,5 +1,6 @@
 """`attnviz heads`: numbers for each head, over one text or many."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from attnviz.measures.statistics import STATISTICS
 from attnviz.pipeline.counting import total
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import HeadNumbers
+from attnviz.records import HeadTable
 from attnviz.views.terminal.heads import head_numbers
 
 _FORMATS = _TABLE, _JSON, *_ROWS = "table", "json", "csv", "tsv"
@@ -66,9 +68,16 @@ def heads(
         report(place, error)
         failed = True
 
-    tables = list(total(HeadNumbers(job, stat or ()), given.sources(), jobs, Notes(), fail).tables())
+    task = HeadNumbers(job, stat or ())
+    tables = list(total(task, given.sources(), jobs, Notes(), fail).tables())
     if not tables:
         raise InputError("There are no numbers: no text could be read.")
+    _write(tables, form, color, width)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _write(tables: Sequence[HeadTable], form: str, color: str, width: int | None) -> None:
     if form == _JSON:
         write_standard_output(b"".join(map(table_json, tables)))
     elif form in _DELIMITERS:
@@ -78,5 +87,3 @@ def heads(
         for table in tables:
             for part in (*head_numbers(table), ""):
                 screen.print(part)
-    if failed:
-        raise typer.Exit(1)
