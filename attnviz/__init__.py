@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from attnviz.models.base import Model
 
 __all__ = ["__version__", "load"]
@@ -10,7 +12,8 @@ __version__ = "0.1.0"
 
 
 def load(
-    name: str = "builtin",
+    name: "str | PreTrainedModel" = "builtin",
+    tokenizer: "PreTrainedTokenizerBase | None" = None,
     *,
     engine: str | None = None,
     device: str = "auto",
@@ -21,14 +24,24 @@ def load(
     source_language: str | None = None,
     target_language: str | None = None,
 ) -> "Model":
-    """The model of this name, ready to `attend` to texts: a built-in one, a folder, or one of the Hugging Face hub.
+    """Return the model of this name, ready to `attend` to texts: built in, in a folder, or on the Hugging Face hub.
 
-    The options are those of the command line; `engine` is "reference", "transformers", or None for the faster one.
+    A model of transformers that is in memory already may stand for the name, with its tokenizer. From then on it is in
+    evaluation mode, attends eagerly, and keeps no keys and values for later runs. The options are those of the command
+    line, for models that are loaded by name; `engine` is "reference", "transformers", or None for the faster one.
 
     Raises:
         ModelError: there is no such model, or it cannot be loaded; the message says what to do.
         UsageError: it cannot be loaded in the way that was asked for.
+
+    Example:
+        >>> load("builtin").attend("Mary lost her keys")
+        [Attention(builtin/encoder, encoder, 4 layers × 6 heads, 6 queries × 6 keys)]
     """
+    if not isinstance(name, str):
+        from attnviz.models import pretrained
+
+        return pretrained.adopt(name, tokenizer)
     from attnviz.models.loading import Loading
     from attnviz.models.registry import load as load_model
     from attnviz.vocabulary import Engine  # NumPy and what lies under it: not for `attnviz --help`

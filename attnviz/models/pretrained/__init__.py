@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained.edge import quiet
+from attnviz.text import visible
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from attnviz.models.pretrained.model import PretrainedModel
 
 
@@ -18,6 +22,26 @@ def load(name: str, folder: Path, loading: Loading) -> "PretrainedModel":
         UsageError: there is no such device, dtype or language.
     """
     with quiet():
+        from attnviz.models.pretrained.loading import load_files
         from attnviz.models.pretrained.model import PretrainedModel
 
-        return PretrainedModel(name, folder, loading)
+        return PretrainedModel(name, load_files(name, folder, loading), loading, folder)
+
+
+def adopt(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase | None") -> "PretrainedModel":
+    """Return a model of transformers that is in memory already, with its tokenizer, as one of ours.
+
+    From then on it is in evaluation mode, attends eagerly, and keeps no keys and values for later runs.
+
+    Raises:
+        UsageError: there is no tokenizer.
+        ModelError: it reads no text, or yields no weights.
+    """
+    name = visible(model.name_or_path or type(model).__name__)
+    if tokenizer is None:
+        raise UsageError(f"{name} is a model without a tokenizer: give both, as in attnviz.load(model, tokenizer).")
+    with quiet():
+        from attnviz.models.pretrained.loading import adopt as adopt_whole
+        from attnviz.models.pretrained.model import PretrainedModel
+
+        return PretrainedModel(name, adopt_whole(name, model, tokenizer))

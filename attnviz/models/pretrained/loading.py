@@ -81,6 +81,20 @@ def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
     return Loaded(raw, network, whole if writes else None, start, tokenizer, notes)
 
 
+def adopt(name: str, whole: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Loaded:
+    """Return what a model and its tokenizer make together that are in memory already.
+
+    From then on the model is in evaluation mode, attends eagerly, and keeps no keys and values for later runs.
+
+    Raises:
+        ModelError: it reads no text.
+    """
+    network = text_part(whole.train(mode=False), name)  # what eval() does, with types
+    network.set_attn_implementation("eager")
+    _remember_nothing(network.config)
+    return Loaded(network.config.to_dict(), network, whole if whole.can_generate() else None, _start(whole), tokenizer)
+
+
 def _load_whole(
     folder: Path, loading: Loading, where: dict[str, bool], renaming: dict[str, str]
 ) -> tuple[PreTrainedModel, dict[str, Any]]:

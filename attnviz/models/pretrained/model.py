@@ -12,17 +12,17 @@ from attnviz.errors import ModelError, TextError
 from attnviz.measures.reducers import Block
 from attnviz.models.base import Card, Each, Model
 from attnviz.models.lengths import fitted
-from attnviz.models.loading import Loading
+from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.pretrained.changes import unchanged
 from attnviz.models.pretrained.edge import quiet, translated
 from attnviz.models.pretrained.languages import Opening, opening, set_languages
-from attnviz.models.pretrained.loading import load_files
+from attnviz.models.pretrained.loading import Loaded
 from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, accepted, decodes, unlike_shorter
 from attnviz.models.pretrained.plain import no_numbers, sum_to_one
 from attnviz.models.pretrained.positions import positions, vocabulary
 from attnviz.models.pretrained.reading import encode_target, vocabulary_of
 from attnviz.models.pretrained.remembering import survey_once
-from attnviz.models.pretrained.survey import trial_inputs
+from attnviz.models.pretrained.survey import survey, trial_inputs
 from attnviz.models.pretrained.tokenizers import TransformersReader
 from attnviz.models.pretrained.towers import told_what_it_reads
 from attnviz.models.pretrained.tracing import traced
@@ -35,13 +35,12 @@ from attnviz.vocabulary import Engine, Kind
 
 
 class PretrainedModel(Model):
-    """A text model that transformers loads and runs."""
+    """A text model that transformers runs; what is found out about one in a `folder` is remembered."""
 
     engine = Engine.TRANSFORMERS
     tokens_at_once = 2**14
 
-    def __init__(self, name: str, folder: Path, loading: Loading) -> None:
-        loaded = load_files(name, folder, loading)
+    def __init__(self, name: str, loaded: Loaded, loading: Loading = DEFAULT, folder: Path | None = None) -> None:
         self.network, self.tokenizer = loaded.network, loaded.tokenizer
         self._reader = TransformersReader(self.tokenizer)
         self._writer = Writer(name, loaded.writer)
@@ -49,7 +48,7 @@ class PretrainedModel(Model):
         set_languages(self.tokenizer, loading.source_language, loading.target_language, name)
         self.precision = str(self.network.dtype).removeprefix("torch.")
         with torch.inference_mode(), told_what_it_reads(self.network, name):
-            found = survey_once(self.network, name, folder)
+            found = survey_once(self.network, name, folder) if folder else survey(self.network, name)
             read = positions(self.network, trial_inputs(self.network))
         self.sink, self.way, self._together = found.sink, found.way, found.together
         self._changes = found.changes
