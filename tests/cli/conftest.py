@@ -30,7 +30,8 @@ _PATIENCE = 600  # seconds after which a command hangs for good
 
 def surroundings(changes: dict[str, str | None]) -> dict[str, str]:
     """The environment of a user with a colour terminal, with changes; None removes a variable."""
-    wanted = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **changes}
+    sized = {"COLUMNS": None, "LINES": None}  # which processes that share tests may have been told
+    wanted = {**os.environ, **sized, "TERM": "xterm-256color", "COLORTERM": "truecolor", **changes}
     return {name: value for name, value in wanted.items() if value is not None}
 
 
