@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from attnviz.models.base import Model
 
 __all__ = ["__version__", "load"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def load(

@@ -28,8 +28,8 @@ _Statistics = Annotated[
     typer.Option(
         "--stat",
         parser=options.one_of(STATISTICS),
-        metavar=options.choices(STATISTICS),
-        help="Only this number; give it again for another.",
+        metavar="<NAME>",
+        help=f"Only this number: {', '.join(STATISTICS)}. Give it again for another.",
     ),
 ]
 
@@ -57,8 +57,8 @@ def heads(
 
     \b
     attnviz heads "The animal didn't cross the street because it was too tired"
-    attnviz heads --file sample_inputs/batch.txt --stat entropy --stat previous --jobs 2
-    attnviz heads --file sample_inputs/batch.txt --format json | jq '.heads[0].entropy'
+    attnviz heads "Mary lost her keys" "The dog barked" --stat entropy --stat previous
+    attnviz heads --file lines.txt --jobs 2 --format json | jq '.heads[0].entropy'
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     job = Job(model=model.model, loading=model.loading, passage=given.passage(""), select=wanted.selection)
     failed = False

@@ -93,7 +93,7 @@ def _names(records: list[Any], archive: Archive) -> Iterator[Names]:
     """What the arrays of each record are called; those of a single one may be named for its kind, or not."""
     for record, prefix in zip(records, prefixes([record.get("kind") for record in records]), strict=True):
         usual = [_named(each) for each in (f"{record.get('kind')}_", prefix, "")]
-        yield next((names for names in usual if archive.names & {*names.values()}), usual[-1])
+        yield next((names for names in usual if archive.names & {*names.values()}), usual[1])
 
 
 def _arrays(names: Names, archive: Archive) -> dict[str, Any]:

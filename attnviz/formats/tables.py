@@ -20,6 +20,7 @@ def table_json(table: HeadTable) -> bytes:
         {
             "model": table.model,
             "kind": table.kind.value,
+            "by": table.by.value,
             "texts": table.texts,
             "heads": list(_heads(table)),
             "definitions": {name: column.definition for name, column in table.columns.items()},

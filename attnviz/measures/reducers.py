@@ -155,6 +155,11 @@ def keep(axes: Axes, by: Grouping) -> Collect | Group:
         return Collect(axes)
     if axes.by is not By.TOKEN:
         raise RecordError(f"The weights are between groups already ({axes.by.value}): leave --by out.")
+    return between(axes, by)
+
+
+def between(axes: Axes, by: Grouping) -> Group:
+    """Return the reducer that keeps the weights between groups of what these axes hold, whatever that is."""
     return Group(axes, grouped(axes.query_tokens, by), grouped(axes.key_tokens, by))
 
 
@@ -173,7 +178,7 @@ def reduced(attention: Attention, reducer: Reducer[Result]) -> Result:
 
 def group(attention: Attention, by: Grouping) -> Attention:
     """Return a record that is there already with its tokens grouped, as `Group` does it."""
-    return reduced(attention, keep(attention, by))
+    return reduced(attention, between(attention, by))
 
 
 def _crossing(rows: Indices, keys: Indices) -> Any:

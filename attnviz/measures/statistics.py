@@ -82,9 +82,9 @@ STATISTICS: Mapping[str, Statistic] = {
         ),
         Statistic(
             "normalized_entropy",
-            "entropy divided by the logarithm of the number of keys: 0 looks at one key, 1 at all alike",
+            "entropy divided by the logarithm of the number of keys: 0 for one key of several, 1 for all alike",
             "ours",
-            lambda rows: rows.entropy / np.log(rows.all_keys) if rows.all_keys > 1 else 0 * rows.entropy,
+            lambda rows: rows.entropy / (np.log(rows.all_keys) if rows.all_keys > 1 else np.nan),
         ),
         _share("previous", -1, "the key before the query"),
         _share("next", 1, "the key after the query"),
@@ -133,7 +133,13 @@ class Statistics:
             for each in self._wanted
         }
         return HeadTable(
-            model=axes.model, kind=axes.kind, layers=axes.layers, heads=axes.heads, texts=1, columns=columns
+            model=axes.model,
+            kind=axes.kind,
+            by=axes.by,
+            layers=axes.layers,
+            heads=axes.heads,
+            texts=1,
+            columns=columns,
         )
 
     def _distances(self, block: Block) -> NDArray[np.int64] | None:

@@ -1,12 +1,13 @@
 """Totals: what the values of many texts come to, the same whatever the order of the texts and who added them up."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from attnviz.records import Column, HeadTable
+from attnviz.text import grouping
 from attnviz.vocabulary import Kind
 
 _KINDS = list(Kind)
@@ -48,62 +49,65 @@ class Moments:
         return math.sqrt(spread / (self.count**2 * (self.count - 1))) / _ONE
 
 
-Cell = tuple[int, int, str]
-"""A layer, a head, and the name of a statistic."""
-
-
 @dataclass(slots=True)
 class Total:
-    """The sums of one kind of attention of one model; a head has those of the texts that hold it."""
+    """The sums of texts that have the same heads: of each statistic, for each layer and head."""
 
     texts: int = 0
-    cells: dict[Cell, Moments] = field(default_factory=dict)
+    moments: dict[str, list[list[Moments]]] = field(default_factory=dict)
     definitions: dict[str, str] = field(default_factory=dict)
 
     def add(self, table: HeadTable) -> None:
         """Take in the table of one text."""
         self.texts += 1
         for name, column in table.columns.items():
-            self.definitions[name] = column.definition
-            for row, layer in enumerate(table.layers):
-                for place, head in enumerate(table.heads):
-                    moments = self.cells.setdefault((layer, head, name), Moments())
-                    if math.isfinite(value := float(column.means[row, place])):
-                        moments.add(value)
+            for row, values in zip(self._of(name, column.means.shape, column.definition), column.means, strict=True):
+                for moments, value in zip(row, values, strict=True):
+                    if math.isfinite(value):
+                        moments.add(float(value))
 
     def merge(self, other: "Total") -> None:
         """Take in all texts of another."""
         self.texts += other.texts
-        self.definitions |= other.definitions
-        for cell, moments in other.cells.items():
-            self.cells.setdefault(cell, Moments()).merge(moments)
+        for name, rows in other.moments.items():
+            own = self._of(name, (len(rows), len(rows[0])), other.definitions[name])
+            for row, theirs in zip(own, rows, strict=True):
+                for moments, each in zip(row, theirs, strict=True):
+                    moments.merge(each)
 
-    def table(self, model: str, kind: Kind) -> HeadTable:
-        """Return the means over all texts."""
-        layers = tuple(sorted({layer for layer, _, _ in self.cells}))
-        heads = tuple(sorted({head for _, head, _ in self.cells}))
-        columns = {name: self._column(name, layers, heads) for name in self.definitions}
-        return HeadTable(model=model, kind=kind, layers=layers, heads=heads, texts=self.texts, columns=columns)
+    def columns(self) -> dict[str, Column]:
+        """Return the means over all texts, by name."""
+        return {name: _column(rows, self.definitions[name]) for name, rows in self.moments.items()}
 
-    def _column(self, name: str, layers: Iterable[int], heads: tuple[int, ...]) -> Column:
-        cells = [[self.cells.get((layer, head, name), Moments()) for head in heads] for layer in layers]
-        return Column(
-            np.array([[cell.mean for cell in row] for row in cells]),
-            np.array([[cell.count for cell in row] for row in cells]),
-            np.array([[cell.error for cell in row] for row in cells]),
-            self.definitions[name],
-        )
+    def _of(self, name: str, shape: tuple[int, ...], definition: str) -> list[list[Moments]]:
+        self.definitions[name] = definition
+        layers, heads = shape
+        return self.moments.setdefault(name, [[Moments() for _ in range(heads)] for _ in range(layers)])
+
+
+def _column(rows: list[list[Moments]], definition: str) -> Column:
+    return Column(
+        np.array([[cell.mean for cell in row] for row in rows]),
+        np.array([[cell.count for cell in row] for row in rows]),
+        np.array([[cell.error for cell in row] for row in rows]),
+        definition,
+    )
+
+
+Key = tuple[str, Kind, str, tuple[int, ...], tuple[int, ...]]
+"""What texts have in common that are added up: the model, the kind, what tokens are grouped by, layers and heads."""
 
 
 @dataclass(slots=True)
 class Totals:
-    """The totals of each model and kind of attention."""
+    """The totals of all texts. Those of other models, kinds, groups of tokens, layers or heads are kept apart."""
 
-    each: dict[tuple[str, Kind], Total] = field(default_factory=dict)
+    each: dict[Key, Total] = field(default_factory=dict)
 
     def add(self, table: HeadTable) -> None:
         """Take in the table of one text."""
-        self.each.setdefault((table.model, table.kind), Total()).add(table)
+        key = table.model, table.kind, table.by.value, table.layers, table.heads
+        self.each.setdefault(key, Total()).add(table)
 
     def merge(self, other: "Totals") -> None:
         """Take in all texts of another."""
@@ -111,6 +115,16 @@ class Totals:
             self.each.setdefault(key, Total()).merge(total)
 
     def tables(self) -> Iterator[HeadTable]:
-        """Return a table for each model and kind, in the order of their names."""
-        for model, kind in sorted(self.each, key=lambda key: (key[0], _KINDS.index(key[1]))):
-            yield self.each[model, kind].table(model, kind)
+        """Return the table of each total, by the names of models and kinds."""
+        for key in sorted(self.each, key=lambda key: (key[0], _KINDS.index(key[1]), *key[2:])):
+            model, kind, by, layers, heads = key
+            total = self.each[key]
+            yield HeadTable(
+                model=model,
+                kind=kind,
+                by=grouping(by),
+                layers=layers,
+                heads=heads,
+                texts=total.texts,
+                columns=total.columns(),
+            )

@@ -208,6 +208,7 @@ class Model(ABC):
             UsageError: the model has no such layer, head or kind.
             TextError: the text has none of the rows.
         """
+        select.check(by)
         (found,) = self.weights_of([reading], select, by)
         return found
 
@@ -215,7 +216,6 @@ class Model(ABC):
         self, readings: Sequence[Reading], select: Selection = ALL, by: Grouping = By.TOKEN
     ) -> list[list[Attention]]:
         """The same for several readings of one `size`, which are run together."""
-        select.check(by)
         return self.reduce(readings, select, partial(keep, by=by))
 
     def reduce(self, readings: Sequence[Reading], select: Selection, make: Make[Result]) -> list[list[Result]]:

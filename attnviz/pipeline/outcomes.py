@@ -85,6 +85,7 @@ class Weights:
 
     def plan(self, axes: Sequence[Axes]) -> Plan:
         """See `Task.plan`."""
+        self.job.select.check(self.job.by or By.TOKEN)
         return plan(axes, self.job.by, self.job.memory, groupable=self.job.select.rows is None)
 
     def compute(self, reads: Sequence[Read]) -> list[Result]:

@@ -213,8 +213,8 @@ class Attention(HeadMatrix):
 
         They are [queries, keys], [heads, queries, keys] or [layers, heads, queries, keys], or a tuple that has
         [1, heads, queries, keys] for each layer, as transformers returns it. `tokens` are the names of the queries, and
-        of the keys too unless `keys` names these. Where no `kind` is told, it is cross if `keys` are given, decoder if
-        no query looks at a later key, and else encoder.
+        of the keys too unless `keys` names these. Where no `kind` is told, it is cross if the names differ, decoder
+        if no query looks at a later key, and else encoder.
 
         Raises:
             RecordError: shapes that do not fit, or rows that are no distributions.
@@ -224,6 +224,8 @@ class Attention(HeadMatrix):
             Attention(unknown model, decoder, 1 layers × 1 heads, 2 queries × 2 keys)
         """
         array = _by_layer(weights)
+        given = weights[0] if isinstance(weights, tuple) else weights
+        precision = str(getattr(given, "dtype", "float32")).removeprefix("torch.")
         kind = kind or likely_kind(tuple(tokens), tuple(tokens if keys is None else keys), array)
         layers, heads = (tuple(range(count)) for count in array.shape[:2])
         return cls(
@@ -235,6 +237,7 @@ class Attention(HeadMatrix):
             model=model,
             engine=Engine.UNKNOWN,
             sink=sink,
+            precision=precision if precision in ("float16", "bfloat16") else "float32",
             weights=array,
         )
 
@@ -307,7 +310,10 @@ def _by_layer(weights: Any) -> NDArray[Any]:
         if {layer.shape[:1] for layer in layers} != {(1,)} or len({layer.shape for layer in layers}) > 1:
             raise RecordError("A tuple has [1, heads, queries, keys] for each layer: take one text, and equal layers.")
         return np.concatenate(layers)
-    array = on_host(weights)
+    try:
+        array = on_host(weights).astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise RecordError("Weights are numbers in rows of one length: give an array of them.") from error
     if not 2 <= array.ndim <= 4:
         raise RecordError(f"Weights have 2 to 4 axes, [layers, heads, queries, keys], not the shape {array.shape}.")
     return array.reshape((1,) * (4 - array.ndim) + array.shape)

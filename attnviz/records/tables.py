@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
+from attnviz.text import By, Grouping
 from attnviz.vocabulary import Kind
 
 Reals = NDArray[np.float64]
@@ -44,6 +45,7 @@ class HeadTable:
     layers: tuple[int, ...]
     heads: tuple[int, ...]
     texts: int
+    by: Grouping = By.TOKEN
     columns: Mapping[str, Column]
 
     def __post_init__(self) -> None:

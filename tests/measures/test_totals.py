@@ -63,14 +63,16 @@ def test_a_total_counts_the_texts_that_have_a_value() -> None:
     assert column.errors == pytest.approx(1)
 
 
-def test_a_head_that_some_texts_lack_counts_the_others() -> None:
+def test_layers_with_different_heads_are_kept_apart() -> None:
     totals = Totals()
-    totals.add(table(1.0, heads=(1, 2)))
-    totals.add(table(3.0, heads=(2, 4)))
-    (found,) = totals.tables()
-    assert found.heads == (1, 2, 4)
-    assert found.columns["entropy"].counts.tolist() == [[1, 2, 1]] * 2
-    assert found.columns["entropy"].means.tolist() == [[1, 2, 3]] * 2
+    for value in (1.0, 3.0):
+        totals.add(table(value, layers=(0, 1), heads=(1, 2)))
+        totals.add(table(value, layers=(2,), heads=(1, 2, 4)))
+    few, many = totals.tables()
+    assert (few.texts, few.layers, few.heads) == (2, (0, 1), (1, 2))
+    assert (many.texts, many.layers, many.heads) == (2, (2,), (1, 2, 4))
+    assert few.columns["entropy"].counts.tolist() == [[2, 2]] * 2
+    assert many.columns["entropy"].means.tolist() == [[2, 2, 2]]
 
 
 def test_models_and_kinds_are_kept_apart_and_come_in_the_order_of_their_names() -> None:

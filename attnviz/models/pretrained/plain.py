@@ -35,10 +35,12 @@ def find_faults(returns: Mapping[Kind, Mapping[int, Any]], inputs: Inputs, sink:
     return faults
 
 
-def find_faults_of_longer(network: PreTrainedModel, inputs: Inputs, sink: bool, name: str) -> dict[Place, str]:
-    """Return what is wrong with the weights of a longer text, if the model reads one."""
+def find_faults_of_longer(
+    network: PreTrainedModel, inputs: Inputs, only: Kind | None, sink: bool, name: str
+) -> dict[Place, str]:
+    """Return what is wrong with the weights of a longer text, if the model reads one, all of kind `only` if told."""
     try:
-        return find_faults(returned(network, inputs), inputs, sink, name)
+        return find_faults(returned(network, inputs, only), inputs, sink, name)
     except Exception:  # there are no positions for so many, or no numbers come of them
         return {}
 

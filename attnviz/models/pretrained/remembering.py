@@ -55,7 +55,7 @@ def _path(network: PreTrainedModel, folder: Path) -> Path | None:
 
     The weights are part of it: they decide whether numbers overflow, and which of two kinds of attention is which.
     """
-    if not type(network).__module__.startswith("transformers."):
+    if not all(type(part).__module__.startswith(("transformers.", "torch.")) for part in network.modules()):
         return None
     with suppress(OSError, RuntimeError):  # the latter where a user has no home
         files = [(path.name, path.stat()) for path in sorted(folder.iterdir())]

@@ -98,7 +98,8 @@ def _survey(network: PreTrainedModel, name: str) -> Survey:
         changed = set(network.modules()) - parts
         wrong = find_faults(returns, inputs, sink, name)
         if wrong:  # then other layers may be plain only as long as texts are short
-            wrong |= find_faults_of_longer(network, trial_inputs(network, LONGER), sink, name)
+            only = next(iter(returns)) if len(returns) == 1 else None
+            wrong |= find_faults_of_longer(network, trial_inputs(network, LONGER), only, sink, name)
         if changed:
             wrong |= find_changing(returns, changed, network, name)
         own = keep_plain(returns, wrong, name)

@@ -61,5 +61,6 @@ def load_tokenizer(
 def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, folder: Path, name: str) -> None:
     """Refuses a tokenizer that was made up from nothing because its files are not there."""
     files = tokenizer.vocab_files_names.values()
-    if files and not any((folder / file).exists() for file in ("tokenizer.json", "tekken.json", *files)):
+    there = any((folder / file).exists() for file in ("tokenizer.json", "tekken.json", *files))
+    if files and not there and not any(folder.glob("*.model")):  # of SentencePiece, which fewer classes name than read
         raise ModelError(f"{name} has no tokenizer: none of its files is there ({', '.join(sorted(set(files)))}).")
