@@ -57,7 +57,7 @@ def heads(
 
     \b
     attnviz heads "The animal didn't cross the street because it was too tired"
-    attnviz heads "Mary lost her keys" "The dog barked" --stat entropy --stat previous
+    attnviz heads "The dog barked" "A cat slept" --stat entropy --stat next
     attnviz heads --file lines.txt --jobs 2 --format json | jq '.heads[0].entropy'
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     job = Job(model=model.model, loading=model.loading, passage=given.passage(""), select=wanted.selection)

@@ -170,15 +170,17 @@ class Visit:
 def places_of(calls: Sequence[tuple[Module, Place | None]], network: Module) -> list[Call]:
     """Each call with its place: the number of its layer as the model has it.
 
-    Where the names of several modules have the same number, as where a model calls the same layer again and again
-    (ALBERT), it is the number among all weights of the kind that the model returns, which is given.
+    It is the number among all weights of the kind that the model returns, which is given, where some of those are not
+    shown, perhaps of another stack (CANINE), and where the names of several modules have the same number, as where a
+    model calls the same layer again and again (ALBERT).
     """
     names = {module: name for name, module in network.named_modules()}
     found: list[Call] = list(calls)
     for kind in Kind:
         own = [(index, module) for index, (module, place) in enumerate(calls) if place and place.kind is kind]
+        given = [place.layer for _, place in calls if place and place.kind is kind]
         numbers = [_number(names[module]) for _, module in own]
-        if len(set(numbers)) == len(numbers):
+        if len(set(numbers)) == len(numbers) and given == [*range(len(given))]:
             for (index, module), number in zip(own, numbers, strict=True):
                 found[index] = module, Place(kind, number)
     return found

@@ -21,7 +21,7 @@ def head_numbers(table: HeadTable) -> Iterator[RenderableType]:
     grid = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
     grid.add_column("head", no_wrap=True)
     for name in table.columns:
-        grid.add_column(name, justify="right", no_wrap=True)
+        grid.add_column(name, justify="right", no_wrap=True, overflow="fold", min_width=5)
     for row, layer in enumerate(table.layers):
         for place, head in enumerate(table.heads):
             numbers = (_written(column.means[row, place]) for column in table.columns.values())

@@ -11,7 +11,7 @@ import pytest
 import torch
 import transformers
 from numpy.testing import assert_allclose
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models
 
 from attnviz.errors import AttnvizError
 from attnviz.models.checkpoint.families import FAMILIES
@@ -19,8 +19,8 @@ from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.models.checkpoint.understanding import HARMLESS, Watched, check_understood
 from attnviz.models.configuration import UnsupportedError
 
-WORDS = [f"w{number}" for number in range(19)]
-TEXT = "w3 w7 w5 w11 w2 w13 w17 w6 w8 w9 w10"
+LETTERS = "abcdefghijklmnopqrs"
+TEXT = "dhflcnrgijk"
 _SIZES = {"hidden_size": 30, "num_hidden_layers": 3, "num_attention_heads": 5, "intermediate_size": 37}
 _ENCODER = _SIZES | {"max_position_embeddings": 41}
 _DECODER = _SIZES | {"hidden_size": 36, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 6}
@@ -47,15 +47,16 @@ class Tiny:
 
     def __init__(self, kind: str, folder: Path) -> None:
         torch.manual_seed(3)
-        config = transformers.AutoConfig.for_model(kind, vocab_size=len(WORDS), **TINY.get(kind, _ENCODER))
+        config = transformers.AutoConfig.for_model(kind, vocab_size=len(LETTERS), **TINY.get(kind, _ENCODER))
         network = transformers.AutoModel.from_config(config)
         with torch.no_grad():
             for name, parameter in network.named_parameters():
                 parameter.normal_(mean=float(parameter.ndim == 1 and name.endswith("weight")), std=0.25)
         network.save_pretrained(folder)
-        made = Tokenizer(models.WordLevel({word: index for index, word in enumerate(WORDS)}, "w0"))
-        made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        made = Tokenizer(models.BPE({letter: index for index, letter in enumerate(LETTERS)}, []))
         made.save(str(folder / "tokenizer.json"))
+        as_stored = {"tokenizer_class": "PreTrainedTokenizerFast"}
+        (folder / "tokenizer_config.json").write_text(json.dumps(as_stored))
         self.folder, self.kind, self.weights = folder, kind, network.state_dict()
         self.written: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
 
@@ -72,7 +73,7 @@ class Tiny:
         config = transformers.AutoConfig.from_pretrained(self.folder)
         network = transformers.AutoModel.from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
         network.load_state_dict(self.weights)
-        ids = torch.tensor([[WORDS.index(word) for word in TEXT.split()]])
+        ids = torch.tensor([[LETTERS.index(letter) for letter in TEXT]])
         with torch.no_grad():
             return torch.cat(network(ids, output_attentions=True, return_dict=True).attentions).numpy()
 
