@@ -514,7 +514,7 @@ class TestContents:
 
     def test_so_is_one_that_lacks_a_whole_record(self) -> None:
         record = json.dumps({"attention": [{"kind": "encoder"}, {"kind": "cross"}]})
-        with pytest.raises(RecordError, match="lacks cross_heads, cross_key_tokens, .*, which it says"):
+        with pytest.raises(RecordError, match=r"lacks cross_heads, cross_key_tokens, .*, which it says"):
             from_npz(**{f"encoder_{n}": v for n, v in foreign(layers=[0, 1], heads=[*range(5)]).items()}, record=record)
 
     @pytest.mark.parametrize("name", ["weights", "encoder_spans", "anything"])

@@ -133,6 +133,23 @@ CASES = {
         {Kind.DECODER: (0, 3)},
     ),
     "funnel": Case("FunnelModel", "FunnelConfig", _FUNNEL, {Kind.ENCODER: (0, 1, 3, 4)}),
+    "canine": Case(
+        "CanineModel",
+        "CanineConfig",
+        {
+            "hidden_size": 24,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 3,
+            "intermediate_size": 37,
+            "max_position_embeddings": 256,
+            "num_hash_buckets": 257,
+            "num_hash_functions": 8,
+            "pad_token_id": 0,
+            "bos_token_id": 2,
+            "eos_token_id": 3,
+        },
+        {Kind.ENCODER: (3,)},
+    ),
     "funnel-base": Case("FunnelBaseModel", "FunnelConfig", _FUNNEL, {Kind.ENCODER: (0, 1)}),
 }
 
