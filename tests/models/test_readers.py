@@ -19,7 +19,7 @@ from attnviz.models.checkpoint.tokenizer_class import find_class
 from attnviz.models.checkpoint.tokenizer_pipeline import KNOWN
 from attnviz.models.configuration import configuration
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.pretrained.reading import TransformersReader
+from attnviz.models.pretrained.tokenizers import TransformersReader
 from attnviz.models.reading import Passage
 from attnviz.models.tokenization import Reader, TextReader
 from attnviz.text.boundaries import trimmed
