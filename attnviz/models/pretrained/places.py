@@ -177,11 +177,11 @@ def places_of(calls: Sequence[tuple[Module, Place | None]], network: Module) -> 
     names = {module: name for name, module in network.named_modules()}
     found: list[Call] = list(calls)
     for kind in Kind:
-        own = [(index, module) for index, (module, place) in enumerate(calls) if place and place.kind is kind]
-        given = [place.layer for _, place in calls if place and place.kind is kind]
-        numbers = [_number(names[module]) for _, module in own]
-        if len(set(numbers)) == len(numbers) and given == [*range(len(given))]:
-            for (index, module), number in zip(own, numbers, strict=True):
+        own = [(index, *call) for index, call in enumerate(calls) if call[1] and call[1].kind is kind]
+        all_shown = [place.layer for _, _, place in own if place] == [*range(len(own))]
+        numbers = [_number(names[module]) for _, module, _ in own]
+        if all_shown and len(set(numbers)) == len(numbers):
+            for (index, module, _), number in zip(own, numbers, strict=True):
                 found[index] = module, Place(kind, number)
     return found
 

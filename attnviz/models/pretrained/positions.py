@@ -67,7 +67,7 @@ def vocabulary(network: PreTrainedModel) -> int | None:
     """How many different ids the network knows; None if it has no table of them (CANINE reads characters)."""
     try:
         size = getattr(network.get_input_embeddings(), "num_embeddings", None)
-    except NotImplementedError:
+    except NotImplementedError:  # so transformers says that a network has no such table
         return None
     return size if isinstance(size, int) else None
 
