@@ -532,6 +532,12 @@ class TestGrouped:
             Token("I am", 0, (0, 4), word=0, sentence=0),
         )
 
+    def test_a_sentence_grouped_again_keeps_its_single_blanks(self) -> None:
+        tokens = tokens_of("3\u30003", (0, 0), (0, 1), (2, 3), (3, 3))
+        again = grouped(grouped(tokens, By.SENTENCE).tokens, By.SEGMENT).tokens
+        assert again == grouped(tokens, By.SEGMENT).tokens
+        assert again[0].text == "3 3"
+
     def test_a_group_of_nothing_but_blanks_can_be_seen(self) -> None:
         assert grouped(tokens_of("a", (1, 1), (1, 1)), By.SEGMENT).tokens == (Token("␣␣", 0, (1, 1)),)
 
@@ -558,12 +564,14 @@ class TestGrouped:
             assert group.word is not None or len(members) == 1
 
     @given(readings())
-    def test_a_word_shows_its_text(self, reading: tuple[list[str], list[Token]]) -> None:
+    def test_a_word_shows_its_text_and_what_its_tokens_reach_over_beside_it_with_single_blanks(
+        self, reading: tuple[list[str], list[Token]]
+    ) -> None:
         texts, tokens = reading
         for group in grouped(tokens, By.WORD).tokens:
             if group.word is not None:
-                start, end = group.span
-                assert group.text == visible(texts[group.segment][start:end])
+                text = texts[group.segment][slice(*group.span)]
+                assert group.text == visible(text if group in tokens else " ".join(text.split()))
 
     @given(PROSE)
     def test_a_sentence_shows_its_text_with_single_blanks(self, text: str) -> None:

@@ -90,6 +90,8 @@ _EDGE = 10
 
 _BINS = "bins:"
 
+_BLANKS = re.compile(r"\s+")
+
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
@@ -214,7 +216,7 @@ def _characters(piece: _Piece, since: int) -> str:
     if token.source is None or token.word is None:
         return token.text[since - start :]
     if piece.reach == token.span:
-        return token.source.text[since:stop]
+        return _BLANKS.sub(" ", token.source.text[since:stop])  # a group may reach over blanks between its words
     own = range(*(token.span or (0, 0)))
     there = ((index, token.source.text[index]) for index in range(since, stop))
     return "".join(char for index, char in there if index in own or char.isprintable() or char in JOINERS)
