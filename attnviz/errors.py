@@ -1,17 +1,80 @@
 """The one exception family of attnviz: whatever a user can cause ends in one of these.
 
 Each message is a sentence that says what was wrong and what to do. It is raised where the problem is known and shown
-once, by the command line.
+once, by the command line. Where it tells to give or leave out an option, it holds that as a hint: Python and the
+command line write options in two ways.
 """
+
+from collections.abc import Callable
+from string import Formatter
+from typing import Self
 
 HOW_TO_CUT = "Cut it into shorter texts, such as a sentence on each line (fold -s -w 1000 does it roughly)."
 """What to do about any text that is too long."""
 
 
+WriteOption = Callable[[str, str], str]
+"""Write an option, by its name in Python and the value to give it, "" for none."""
+
+
+def in_python(name: str, value: str) -> str:
+    """Write an option as an argument in Python: `name`, or `name="value"`."""
+    if value and not (value.isdecimal() or value in ("True", "False")):
+        value = f'"{value}"'
+    return f"`{name}={value}`" if value else f"`{name}`"
+
+
+class Advice(str):
+    """A sentence with a hint that names options; as a string it has them as in Python.
+
+    The hint is a template, such as "leave {pair} out, or use {dtype:bfloat16}."; the text before it stands as it is.
+    Joined to text by + it stays advice, while an f-string makes mere text of it.
+    """
+
+    template: str
+
+    def __new__(cls, text: str, hint: str = "") -> Self:
+        """Put the hint after the text, which may be advice too."""
+        template = " ".join(part for part in (_template(text), hint) if part)
+        advice = super().__new__(cls, _written(template, in_python))
+        advice.template = template
+        return advice
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        """Return what to make it from again when it is unpickled."""
+        return "", self.template
+
+    def __add__(self, text: str) -> "Advice":
+        """Return it with a text after it."""
+        return Advice("", self.template + _template(text))
+
+    def __radd__(self, text: str) -> "Advice":
+        """Return it with a text before it."""
+        return Advice("", _template(text) + self.template)
+
+
+def in_words(said: str, option: WriteOption) -> str:
+    """Return what is said with its options written in a certain way; what is no advice names none."""
+    return _written(said.template, option) if isinstance(said, Advice) else said
+
+
+def _template(said: str) -> str:
+    return said.template if isinstance(said, Advice) else said.replace("{", "{{").replace("}", "}}")
+
+
+def _written(template: str, option: WriteOption) -> str:
+    parts = Formatter().parse(template)
+    return "".join(text + (option(name, value or "") if name else "") for text, name, value, _ in parts)
+
+
 class AttnvizError(Exception):
-    """Something that a user can cause and mend; the message says both."""
+    """Something that a user can cause and mend; its advice says both."""
 
     exit_code = 1
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        self.advice = Advice(text, hint)
+        super().__init__(self.advice)
 
 
 class UsageError(AttnvizError):

@@ -78,7 +78,7 @@ class Edge(TyperGroup):
 def _explain(error: AttnvizError | OSError) -> int:
     """Says what was wrong; the exit code that goes with it. What the system refuses here is to write the output."""
     if isinstance(error, AttnvizError):
-        complain(f"Error: {error}")
+        complain("Error: " + error.advice)
         return error.exit_code
     give_up_output()
     complain(f"Error: {error.filename or 'Standard output'}: {error.strerror or error}.")

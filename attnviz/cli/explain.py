@@ -14,7 +14,7 @@ from attnviz.cli.request import Input, ModelChoice
 from attnviz.cli.terminal import terminal
 from attnviz.cli.toy import ToyChoice
 from attnviz.cli.what_if import Comparisons
-from attnviz.errors import TextError, UsageError
+from attnviz.errors import TextError, UsageError, in_words
 from attnviz.lessons import Lesson
 from attnviz.lessons.data import lesson_json
 from attnviz.lessons.explaining import Place, explained
@@ -109,10 +109,10 @@ def explain(
         if given.window:
             raise UsageError("One head is explained on one reading of the text: leave --window out, or use --truncate.")
         for note in job.loaded.card.notes:
-            say(f"Note: {note}")
+            say("Note: " + note)
         reading = job.loaded.read(given.passage(text))
         for warning in reading.warnings:
-            say(f"Note: {warning}.")
+            say("Note: " + warning + ".")
         lesson, place = _of_model(job.loaded, reading, one, comparisons)
         head = {
             "text": reading.passage.text,
@@ -170,7 +170,8 @@ def _of_model(model: Model, reading: Reading, one: OneHead, comparisons: Compari
     place, note = _chosen(model, reading, one)
     _, keys = reading.axes(place.kind)
     lesson = explained(model, reading, place, comparisons.what_if([token.special for token in keys]))
-    return replace(lesson, notes=(*reading.warnings, *lesson.notes, *note)), place
+    warnings = (in_words(warning, options.flag) for warning in reading.warnings)
+    return replace(lesson, notes=(*warnings, *lesson.notes, *note)), place
 
 
 def _chosen(model: Model, reading: Reading, one: OneHead) -> tuple[Place, Sequence[str]]:

@@ -60,7 +60,13 @@ def heads(
     attnviz heads "The dog barked" "A cat slept" --stat entropy --stat next
     attnviz heads --file lines.txt --jobs 2 --format json | jq '.heads[0].entropy'
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    job = Job(model=model.model, loading=model.loading, passage=given.passage(""), select=wanted.selection)
+    job = Job(
+        model=model.model,
+        loading=model.loading,
+        passage=given.passage(""),
+        select=wanted.selection,
+        option=options.flag,
+    )
     failed = False
 
     def fail(place: str | None, error: AttnvizError) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 from attnviz.cli import options
 from attnviz.cli.output import write_standard_output
 from attnviz.cli.terminal import terminal
-from attnviz.errors import ModelError
+from attnviz.errors import ModelError, in_words
 from attnviz.models.base import Stack
 from attnviz.models.catalogue import Entry, catalogue
 from attnviz.text import visible
@@ -63,7 +63,7 @@ def _found() -> tuple[list[Entry], ModelError | None]:
 def _fields(entry: Entry) -> dict[str, object]:
     return {
         "name": entry.name,
-        "purpose": entry.purpose,
+        "purpose": in_words(entry.purpose, options.flag),
         "engine": entry.engine.value,
         "bytes": entry.size,
         "attention": {kind.value: _of_stack(stack) for kind, stack in entry.stacks.items()},
@@ -89,7 +89,7 @@ def _table(entries: Sequence[Entry]) -> Table:
         layers = " + ".join(str(len(stack.layers)) for stack in entry.stacks.values())
         heads = " + ".join("/".join(map(str, sorted({*stack.counts}))) for stack in entry.stacks.values())
         facts = layers, heads, _in_megabytes(entry.size), entry.engine.value
-        table.add_row(Text(visible(entry.name)), *facts, Text(visible(entry.purpose)))
+        table.add_row(Text(visible(entry.name)), *facts, Text(visible(in_words(entry.purpose, options.flag))))
     return table
 
 

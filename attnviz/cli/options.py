@@ -40,6 +40,12 @@ def choices(names: Iterable[str]) -> str:
     return f"<{'|'.join(names)}>"
 
 
+def flag(name: str, value: str) -> str:
+    """Write an option as it is typed, by its name in Python and the value to give it: a `WriteOption`."""
+    typed = name.replace("_", "-")
+    return {"": f"--{typed}", "True": f"--{typed}", "False": f"--no-{typed}"}.get(value, f"--{typed} {value}")
+
+
 class Indices(tuple[int, ...]):
     """Numbers of layers or heads, in the order in which they were given."""
 

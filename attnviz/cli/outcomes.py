@@ -19,7 +19,7 @@ def report(place: str | None, error: AttnvizError) -> None:
     """
     if place is None:
         raise error
-    complain(f"Error in {place}: {error}")
+    complain(f"Error in {place}: " + error.advice)
 
 
 def for_each(outcomes: Iterable[Outcome[Found]], work: Callable[[Found], None]) -> bool:

@@ -6,17 +6,19 @@ from contextlib import suppress
 from io import BufferedReader
 from typing import cast
 
-from attnviz.errors import UsageError
+from attnviz.cli.options import flag
+from attnviz.errors import UsageError, in_words
 
 
 def complain(message: str) -> None:
-    """Says something on standard error, whatever its encoding and whatever the message quotes."""
+    """Say something on standard error, options as flags, whatever its encoding and whatever the message quotes."""
     from attnviz.text import visible  # not for `attnviz --help`
 
     if sys.stderr:
         encoding = sys.stderr.encoding or "ascii"
         with suppress(OSError):  # that nobody listens is no reason to stop working
-            print(visible(message).encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+            said = visible(in_words(message, flag)).encode(encoding, "backslashreplace")
+            print(said.decode(encoding), file=sys.stderr)
 
 
 def standard_input(*, asked_for: bool) -> BufferedReader | None:

@@ -145,6 +145,7 @@ def job_of(given: Input, model: ModelChoice, wanted: Wanted) -> Job:
         memory=wanted.memory,
         mean=wanted.mean,
         no_special=wanted.no_special,
+        option=options.flag,
     )
 
 

@@ -33,6 +33,7 @@ _POSITIONS = integer(None, "max_position_embeddings", "n_positions", "max_seq_le
 _CAUSAL = re.compile("CausalLM|LMHead")
 _ATTENDS = re.compile("(?<!linear_)attention$")  # among layer_types, which may name other kinds of layers
 _LATENT = "kv_lora_rank"
+_SHAPE = "{d_model:4096} {heads:32} {layers:32}"
 
 _OF_ATTENTION = re.compile("att(n|ention)", re.IGNORECASE)
 _NO_MAP = re.compile("linear_attn|relative", re.IGNORECASE)
@@ -69,7 +70,7 @@ def size_of(name: str, loading: Loading = DEFAULT) -> Size:
     name = ALIASES.get(name, name)
     folder = builtin.folders().get(name)
     if loading.revision is not None and (folder or name == MINILM):
-        raise UsageError(f"{visible(name)} is installed here in one version: leave --revision out.")
+        raise UsageError(f"{visible(name)} is installed here in one version:", hint="leave {revision} out.")
     if folder is None:
         return _of_checkpoint(name, minilm() if name == MINILM else hub.locate(name, loading))
     card = builtin.read_card(folder)
@@ -143,7 +144,8 @@ def _stack(config: Mapping[str, Any], side: Kind | None = None) -> dict[str, Any
     if config.get(_LATENT):
         raise ModelError(
             f"{visible(config['model_type'])} models make keys and values from one latent vector ({_LATENT}), which is "
-            "not counted here: give the numbers of a shape like it, as in --d-model 4096 --heads 32 --layers 32."
+            "not counted here:",
+            hint=f"give the numbers of a shape like it, as in {_SHAPE}.",
         )
     keys = _keys(config, side)
     found = {name: key.of(config) for name, key in keys.items()}
@@ -151,13 +153,14 @@ def _stack(config: Mapping[str, Any], side: Kind | None = None) -> dict[str, Any
         if not found[name]:
             raise ModelError(
                 f"The {CONFIG} of this {visible(config['model_type'])} model does not say the {name} of its attention "
-                f"({', '.join(keys[name].names)}): give --d-model, --heads and --layers yourself."
+                f"({', '.join(keys[name].names)}):",
+                hint="give {d_model}, {heads} and {layers} yourself.",
             )
     if len(counts := sorted({found["heads"], *heads_by_layer(config).values()})) > 1:
         raise ModelError(
             f"The layers of this {visible(config['model_type'])} model have different numbers of heads "
-            f"({', '.join(map(str, counts))}), which is not counted here: give the numbers of one of them, as in "
-            "--d-model 4096 --heads 32 --layers 32."
+            f"({', '.join(map(str, counts))}), which is not counted here:",
+            hint=f"give the numbers of one of them, as in {_SHAPE}.",
         )
     if config.get("multi_query") is True and not config.get("new_decoder_architecture"):  # GPT-BigCode, Falcon
         found["key_heads"] = 1

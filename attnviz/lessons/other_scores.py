@@ -52,8 +52,8 @@ def _scores(trace: Trace, head: int, name: str, drawn: Mapping[str, Parameters])
         return _bilinear(trace, head)
     if name not in drawn and SCORES[name].shapes(1, 1, 1):
         raise UsageError(
-            f"This head has not learned what {name} scores need: leave {name} out, or use --toy, where it is drawn by "
-            "chance (additive scores are trained in builtin/bahdanau)."
+            f"This head has not learned what {name} scores need: leave {name} out,",
+            hint="or use {toy}, where it is drawn by chance (additive scores are trained in builtin/bahdanau).",
         )
     if trace.score not in DOTS:
         query, keys = _projected(trace, query, keys)

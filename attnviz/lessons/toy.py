@@ -119,7 +119,7 @@ def toy_lesson(toy: Toy, what_if: WhatIf) -> Lesson:
     """
     trace, names = _traced(toy), toy.names
     if what_if.no_positions and toy.positions == "none":
-        raise UsageError("The toy has no positions to leave out: give it some with --positions.")
+        raise UsageError("The toy has no positions to leave out:", hint="give it some with {positions}.")
 
     def rerun(variant: Variant) -> Reals:
         order = variant.order or tuple(range(len(names)))

@@ -154,7 +154,7 @@ def keep(axes: Axes, by: Grouping) -> Collect | Group:
     if axes.by == by:
         return Collect(axes)
     if axes.by is not By.TOKEN:
-        raise RecordError(f"The weights are between groups already ({axes.by.value}): leave --by out.")
+        raise RecordError(f"The weights are between groups already ({axes.by.value}):", hint="leave {by} out.")
     return between(axes, by)
 
 

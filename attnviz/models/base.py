@@ -167,7 +167,7 @@ class Model(ABC):
         if passage.pair is not None and only_decodes:
             raise UsageError(f"{name} takes no second text: it is a decoder. Put both into one text.")
         if passage.chat and passage.pair is not None:
-            raise UsageError("A chat is one text: leave --pair out, or --chat.")
+            raise UsageError("A chat is one text:", hint="leave {pair} out, or {chat}.")
 
     @abstractmethod
     def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
@@ -331,7 +331,7 @@ class Model(ABC):
             precision=self.precision,
             notes=(
                 *map(str, self.card.withheld),
-                *reading.warnings,
+                *map(str, reading.warnings),
                 *reading.notes,
                 *(reading.target.notes if reading.target else ()),
             ),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnviz.errors import ModelError
+from attnviz.errors import Advice, ModelError
 from attnviz.models import builtin, hub
 from attnviz.models.base import Card, Stack
 from attnviz.models.checkpoint.recognition import recognized
@@ -64,7 +64,7 @@ def _described(
     """What the files of a checkpoint say; nothing if they make no sense."""
     try:
         config = configuration(folder)
-        kind = purpose or f"A {config['model_type']} model" + (f": --revision {revision}." if revision else ".")
+        kind = purpose or _what(config["model_type"], revision)
         try:
             card = recognized(name, folder, hub.weight_files(folder)).card
         except UnsupportedError:
@@ -74,6 +74,13 @@ def _described(
             yield _on_reference(card, kind, size)
     except ModelError:
         return
+
+
+def _what(model_type: str, revision: str | None) -> str:
+    """Say what type a model is of, and which revision of it."""
+    if revision is None:
+        return f"A {model_type} model."
+    return Advice(f"A {model_type} model:", hint="{revision}") + f" {revision}."
 
 
 def _on_reference(card: Card, purpose: str, size: int) -> Entry:

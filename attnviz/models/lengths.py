@@ -46,10 +46,10 @@ def check_length(tokens: int, passage: Passage, card: Card, what: str = "The tex
     if tokens <= positions:
         left = f"that leaves room for {positions - tokens:,} new ones, and {more:,} were asked for"
         raise TextError(f"{what} is {tokens:,} tokens long, of {positions:,} that {card.name} reads: {left}.")
-    windows = f", or read it in overlapping windows (--window {positions}:{positions // 2})"
+    windows = f", or read it in overlapping windows ({{window:{positions}:{positions // 2}}})"
     raise TextError(
-        f"{what} is {tokens:,} tokens long, and {card.name} reads at most {positions:,}. Read only its beginning "
-        f"(--truncate){'' if card.translates else windows}."
+        f"{what} is {tokens:,} tokens long, and {card.name} reads at most {positions:,}.",
+        hint=f"Read only its beginning ({{truncate}}){'' if card.translates else windows}.",
     )
 
 

@@ -24,7 +24,7 @@ def load(name: str, loading: Loading = DEFAULT) -> Model:
     """
     folder = builtin.folders().get(ALIASES.get(name, name))
     if loading.revision is not None and (folder or name == MINILM):
-        raise UsageError(f"{visible(name)} is installed here in one version: leave --revision out.")
+        raise UsageError(f"{visible(name)} is installed here in one version:", hint="leave {revision} out.")
     if loading.beyond_reference and (folder or loading.engine is Engine.REFERENCE):
         ran = visible(name) if folder else "The reference engine"
         raise UsageError(
@@ -32,7 +32,7 @@ def load(name: str, loading: Loading = DEFAULT) -> Model:
         )
     if folder is not None:
         if loading.engine is Engine.TRANSFORMERS:
-            raise UsageError(f"{visible(name)} runs on the reference engine only: leave --engine out.")
+            raise UsageError(f"{visible(name)} runs on the reference engine only:", hint="leave {engine} out.")
         return builtin.load(folder)
     from attnviz.models import automatic  # what is built in need not wait for it
 

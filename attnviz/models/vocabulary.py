@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from attnviz.errors import Advice
 from attnviz.models.reading import Reading
 from attnviz.text import Segment, Span, Token, special_token
 
@@ -83,6 +84,7 @@ def warn_doubled(reading: Reading) -> Reading:
 def _doubled(tokens: Sequence[Token]) -> Iterator[str]:
     for end, (outer, inner) in (("beginning", tokens[:2]), ("end", tokens[:-3:-1])) if len(tokens) > 1 else ():
         if outer.added and inner.special and not inner.added and outer.id == inner.id:
-            yield (
-                f"{outer.text} stands twice at the {end}: in the text, and added to it (--no-added-tokens adds none)"
+            yield Advice(
+                f"{outer.text} stands twice at the {end}: in the text, and added to it",
+                hint="({added_tokens:False} adds none)",
             )

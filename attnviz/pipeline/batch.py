@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from attnviz import __version__
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, in_words
 from attnviz.pipeline.artifacts import Artifact, Maker
 from attnviz.pipeline.folder import Folder
 from attnviz.pipeline.job import Job
@@ -137,7 +137,8 @@ class _Run:
         entry = self.due.pop(outcome.index)
         if isinstance(found, AttnvizError):
             self.watcher.fail(outcome.place, found)
-            self.folder.add(replace(entry, error=str(found)), ())
+            said = in_words(found.advice, self.batch.making.job.option)
+            self.folder.add(replace(entry, error=said), ())
             return
         for note in found.notes:
             self.watcher.say(note)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt, prod
 
-from attnviz.errors import TextError
+from attnviz.errors import Advice, TextError
 from attnviz.records import Axes
 from attnviz.text import Bins, By, Grouping, grouped
 from attnviz.views.names import scaled
@@ -22,7 +22,7 @@ class Plan:
 
     by: Grouping
     size: int
-    note: str | None = None
+    note: str = ""
 
 
 def plan(wanted: Sequence[Axes], asked: Grouping | None, memory: int, *, groupable: bool) -> Plan:
@@ -41,14 +41,17 @@ def plan(wanted: Sequence[Axes], asked: Grouping | None, memory: int, *, groupab
         return Plan(by, size)
     too_much = (
         f"The weights of {_counted(wanted)} would take {scaled(size * _BYTES, 'B')}, "
-        f"and --memory allows {scaled(memory, 'B')}"
+        f"and {{memory}} allows {scaled(memory, 'B')}"
     )
     bins = _bins_for(wanted, memory)
     if asked is None and groupable and (fewer := _size(wanted, bins, memory)) * _BYTES <= memory:
-        seen = f"shown between stretches of the text (--by {bins.value})"
-        return Plan(bins, fewer, f"{too_much}: {seen}. For single tokens choose --rows, or --layer and --head.")
-    grouped_instead = f"group tokens (--by {bins.value}), " if groupable else ""
-    raise TextError(f"{too_much}: choose fewer with --layer, --head or --rows, {grouped_instead}or allow more.")
+        seen = f"shown between stretches of the text ({{by:{bins.value}}})"
+        single = "For single tokens choose {rows}, or {layer} and {head}."
+        return Plan(bins, fewer, Advice("", hint=f"{too_much}: {seen}. {single}"))
+    grouped_instead = f"group tokens ({{by:{bins.value}}}), " if groupable else ""
+    raise TextError(
+        "", hint=f"{too_much}: choose fewer with {{layer}}, {{head}} or {{rows}}, {grouped_instead}or allow more."
+    )
 
 
 def _bins_for(wanted: Sequence[Axes], memory: int) -> Bins:

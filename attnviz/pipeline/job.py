@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from attnviz.errors import UsageError
+from attnviz.errors import UsageError, WriteOption, in_python, in_words
 from attnviz.formats.reading import READERS
 from attnviz.models.base import ALL, Model
 from attnviz.models.fingerprint import fingerprint
@@ -24,7 +24,8 @@ class Job:
     """What is done with each text.
 
     `passage` is what is read along with it. The selected weights are kept between what `by` says, or if nothing is said
-    between tokens, or stretches of the text where that would take more than `memory` bytes.
+    between tokens, or stretches of the text where that would take more than `memory` bytes. `option` writes the options
+    that are named in what is kept: in the notes of records, and in the manifest of a batch.
     """
 
     model: str = "builtin"
@@ -35,6 +36,7 @@ class Job:
     memory: int = MEMORY
     mean: bool = False
     no_special: bool = False
+    option: WriteOption = in_python
 
     @cached_property
     def loaded(self) -> Model:
@@ -58,8 +60,9 @@ class Job:
         """
         if source.saved and self.passage != _BARE:
             raise UsageError(
-                f"{source.place} holds saved weights, which no model reads: leave --pair, --target, --truncate, "
-                "--window, --no-added-tokens, --bos, --generate and --max-new-tokens out."
+                f"{source.place} holds saved weights, which no model reads:",
+                hint="leave {pair}, {target}, {truncate}, {window}, {added_tokens:False}, {bos}, {generate} and "
+                "{max_new_tokens} out.",
             )
 
     def open(self, source: Source) -> tuple[Model, Reading]:
@@ -70,7 +73,9 @@ class Job:
             RecordError: what is saved cannot be read, or breaks a promise.
         """
         if source.saved is None:
-            return self.loaded, self.loaded.read(replace(self.passage, text=source.text()))
+            reading = self.loaded.read(replace(self.passage, text=source.text()))
+            warnings = tuple(in_words(warning, self.option) for warning in reading.warnings)
+            return self.loaded, replace(reading, warnings=warnings)
         model = SavedModel(READERS[source.saved](source.record()))
         return model, model.reading
 

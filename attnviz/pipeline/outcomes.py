@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from attnviz.errors import AttnvizError, RecordError, UsageError
+from attnviz.errors import Advice, AttnvizError, RecordError, UsageError
 from attnviz.formats.writing import Result
 from attnviz.measures.statistics import Statistics, statistics_named
 from attnviz.models.base import Model
@@ -23,7 +23,7 @@ AT_ONCE = 2**24
 """How many weights the results may have that wait for each other."""
 
 
-class Note(str):
+class Note(Advice):
     """A sentence on a text, said before its weights are computed, which may take long."""
 
 
@@ -53,10 +53,10 @@ class Read:
     def notes(self) -> Iterator[Note]:
         """Return what is to be said of the model, of the text and of the plan, if anything is."""
         of = f" on {self.source.place}" if self.source.place else ""
-        yield from (Note(f"Note: {note}") for note in self.model.card.notes)
+        yield from (Note("Note: " + note) for note in self.model.card.notes)
         yield from (Note(f"Note{of}: {warning}.") for warning in self.reading.warnings)
         if self.plan.note:
-            yield Note(f"Note{of}: {self.plan.note}")
+            yield Note(f"Note{of}: " + self.plan.note)
 
 
 class Task(Protocol[Found]):
@@ -183,4 +183,4 @@ def _of_one(source: Source) -> Iterator[None]:
     except UsageError as error:
         if source.saved is None:
             raise
-        raise RecordError(str(error)) from error
+        raise RecordError(error.advice) from error

@@ -88,7 +88,8 @@ class _Worker(Generic[Item, Result]):
         code = self._process.exitcode or 0
         how = f"was killed (signal {-code}), perhaps for lack of memory" if code < 0 else f"ended with exit code {code}"
         return ProcessError(
-            f"One of the processes of --jobs {how}. Run the command again, perhaps with fewer: what is done is kept."
+            "One of the processes",
+            hint=f"of {{jobs}} {how}. Run the command again, perhaps with fewer: what is done is kept.",
         )
 
 

@@ -93,7 +93,7 @@ def sources(
         InputError: the file cannot be read.
     """
     if file and texts:
-        raise UsageError("Texts and --file were given: give one or the other.")
+        raise UsageError("Texts", hint="and {file} were given: give one or the other.")
     if file and str(file) != STANDARD_INPUT:
         found = _of_file(file)
     elif file or not texts or list(texts) == [STANDARD_INPUT]:

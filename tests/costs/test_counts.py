@@ -239,7 +239,10 @@ class TestMeasuring:
     def test_a_process_that_was_ended_is_said_to_lack_memory(self) -> None:
         ours, theirs = multiprocessing.Pipe(duplex=False)
         theirs.close()
-        with ours, pytest.raises(AttnvizError, match=r"naive at N = 3 .*too little memory.*--longest"):
+        with (
+            ours,
+            pytest.raises(AttnvizError, match=r"naive at N = 3 .*too little memory, so give a smaller `longest`"),
+        ):
             received(ours, "naive at N = 3")
 
     def test_what_a_library_says_is_passed_on(self) -> None:

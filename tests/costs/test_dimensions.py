@@ -260,7 +260,7 @@ class TestBuiltin:
 
     @pytest.mark.parametrize("name", ["builtin", "minilm"])
     def test_what_is_installed_has_no_revisions(self, name: str) -> None:
-        with pytest.raises(UsageError, match="leave --revision out"):
+        with pytest.raises(UsageError, match="leave `revision` out"):
             size_of(name, Loading(revision="main"))
 
 

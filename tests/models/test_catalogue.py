@@ -103,7 +103,7 @@ def test_of_others_layers_and_heads_are_what_the_config_says(cache: Path, config
 
 def test_a_model_that_only_a_revision_names_says_so(cache: Path) -> None:
     put(cache, "org/mini", {"model_type": "albert"}, branch="other")
-    assert "--revision other" in listed()["org/mini"].purpose
+    assert "`revision` other" in listed()["org/mini"].purpose
 
 
 def test_what_is_damaged_or_not_wholly_there_is_passed_over(cache: Path) -> None:

@@ -295,7 +295,7 @@ def test_offline_a_model_of_which_something_is_missing_is_not_had(cache, tmp_pat
 
 def test_offline_a_revision_that_is_not_there_is_not_had(cache):
     cache.add(NAME, {NEW: MODEL}, main=NEW)
-    with pytest.raises(ModelError, match="Leave out --offline"):
+    with pytest.raises(ModelError, match="Leave out `offline`"):
         locate(NAME, Loading(offline=True, revision="v2"))
 
 

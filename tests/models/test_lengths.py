@@ -48,13 +48,13 @@ def words_in(reading: Reading, segment: int = 0) -> int:
 
 class TestRefused:
     def test_a_text_that_is_too_long_is_refused_with_the_limit_and_the_ways_out(self) -> None:
-        with pytest.raises(TextError, match=r"13 tokens long.*at most 11.*--truncate.*--window 11:5"):
+        with pytest.raises(TextError, match=r"13 tokens long.*at most 11.*`truncate`.*`window=\"11:5\"`"):
             fitted(reading_of(11), card(11))
 
     def test_a_translation_is_not_offered_windows(self) -> None:
-        with pytest.raises(TextError, match="--truncate") as caught:
+        with pytest.raises(TextError, match="`truncate`") as caught:
             fitted(reading_of(11), card(11, Kind.ENCODER, Kind.CROSS))
-        assert "--window" not in str(caught.value)
+        assert "window" not in str(caught.value)
 
     def test_room_for_what_is_still_to_be_written_counts(self) -> None:
         assert fitted(reading_of(7), card(11), more=2).size == (9,)

@@ -10,7 +10,7 @@ from time import process_time
 
 from attnviz.costs.measurement.memory import peak_of
 from attnviz.costs.measurement.methods import METHODS, Work
-from attnviz.errors import AttnvizError
+from attnviz.errors import Advice, AttnvizError
 from attnviz.text import visible
 
 Size = tuple[int, int]
@@ -22,7 +22,7 @@ Taken = tuple[float, int | None]
 _LEAST, _MOST, _ENOUGH = 3, 15, 0.3  # runs, runs, and seconds after which no more runs are timed
 _IDLE = 5  # how often doing nothing is measured
 _THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
-_TOO_LITTLE = "there is too little memory, so give a smaller --longest"
+_TOO_LITTLE = Advice("there is too little memory,", hint="so give a smaller {longest}")
 _PATIENCE = 5.0  # seconds that a process gets to end by itself
 
 
@@ -59,7 +59,7 @@ def received(pipe: Connection, what: str) -> Taken:
     except EOFError:  # ended by the system, as it does where it is short of memory
         found = _TOO_LITTLE
     if isinstance(found, str):
-        raise AttnvizError(f"{what} cannot be measured: {found}.")
+        raise AttnvizError(f"{what} cannot be measured: " + found + ".")
     return found
 
 

@@ -28,10 +28,11 @@ class PackagedModel(Model):
     def accept(self, passage: Passage) -> None:
         """See `Model.accept`."""
         super().accept(passage)
+        name = self.card.name
         if passage.chat:
-            raise UsageError(f"{self.card.name} has no chat template: leave --chat out, or choose a chat model.")
+            raise UsageError(f"{name} has no chat template:", hint="leave {chat} out, or choose a chat model.")
         if passage.bos and not self.begins:
-            raise UsageError(f"{self.card.name} has no token that begins a text: leave --bos out.")
+            raise UsageError(f"{name} has no token that begins a text:", hint="leave {bos} out.")
 
     @cached_property
     def parameters(self) -> Parameters:

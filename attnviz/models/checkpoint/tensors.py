@@ -68,7 +68,8 @@ class Tensor:
     def _read(self, first: int, count: int) -> NDArray[np.float32]:
         """So many numbers from the first on, flat."""
         if (name := _DTYPES.get(self.dtype)) is None:
-            raise ModelError(f"{self.path} holds {self.dtype} numbers, which only --engine transformers may know.")
+            held = f"{self.path} holds {self.dtype} numbers,"
+            raise ModelError(held, hint="which only {engine:transformers} may know.")
         dtype = np.dtype(name)
         try:
             raw = np.fromfile(self.path, dtype, count, offset=self.offset + first * dtype.itemsize)

@@ -27,7 +27,7 @@ def locate(name: str, loading: Loading) -> Path:
     folder = _local(name)
     if folder is not None:
         if loading.revision is not None:
-            raise UsageError(f"{visible(name)} is a folder, and has no revisions: leave --revision out.")
+            raise UsageError(f"{visible(name)} is a folder, and has no revisions:", hint="leave {revision} out.")
         return folder
     folder = find(name, loading.revision)
     if folder is not None and is_complete(folder, loading.trust_remote_code):
@@ -69,6 +69,6 @@ def _check_online(name: str, loading: Loading) -> None:
 
     if loading.offline or constants.HF_HUB_OFFLINE:
         raise ModelError(
-            f"{visible(name)} is not, or not wholly, in the hub's cache ({visible(constants.HF_HUB_CACHE)}). Leave out "
-            "--offline and HF_HUB_OFFLINE to download it, or take a model that `attnviz models` lists."
+            f"{visible(name)} is not, or not wholly, in the hub's cache ({visible(constants.HF_HUB_CACHE)}).",
+            hint="Leave out {offline} and HF_HUB_OFFLINE to download it, or take a model that `attnviz models` lists.",
         )

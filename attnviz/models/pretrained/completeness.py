@@ -5,10 +5,10 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from attnviz.errors import ModelError
+from attnviz.errors import Advice, ModelError
 from attnviz.models.checkpoint.tensors import Tensor
 from attnviz.models.hub.folder import some
-from attnviz.models.pretrained.own_code import TRUST
+from attnviz.models.pretrained.edge import TRUST
 from attnviz.models.tensor_names import HARMLESS, otherwise_called, unread
 from attnviz.text import visible
 
@@ -41,12 +41,12 @@ def is_complete(
     needed = sorted(key for key in missing if not _is_head(key, whole))
     if needed:
         why = (
-            f"it comes with Python code that may do without them. {TRUST}"
+            Advice("it comes with Python code that may do without them.", TRUST)
             if without_code
             else "its safetensors file is cut short, or its config.json is another model's."
             + otherwise_called(needed[0].removeprefix(f"{whole.base_model_prefix}."), unexpected)
         )
-        raise ModelError(f"{name} lacks the weights of {visible(needed[0])} and {len(needed) - 1} others: {why}")
+        raise ModelError(f"{name} lacks the weights of {visible(needed[0])} and {len(needed) - 1} others: " + why)
     return not missing
 
 

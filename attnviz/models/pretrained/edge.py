@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from attnviz.errors import AttnvizError, ModelError
+from attnviz.errors import Advice, AttnvizError, ModelError
 from attnviz.models.hub import quiet_environment
 from attnviz.text import visible
 
@@ -18,7 +18,10 @@ SILENT = 50
 _LONGEST = 300
 """Messages of libraries are cut to this many characters."""
 
-NO_MEMORY = "the memory is too small for it. Try --dtype bfloat16, a shorter text or a smaller model."
+NO_MEMORY = Advice("the memory is too small for it.", hint="Try {dtype:bfloat16}, a shorter text or a smaller model.")
+
+TRUST = "If you trust whoever wrote that, pass {trust_remote_code:True}."
+"""The hint on a model that comes with Python code."""
 
 _PACKAGES = ("sentencepiece", "tiktoken", "protobuf", "sacremoses", "fugashi", "jieba", "bitsandbytes", "einops")
 
@@ -55,7 +58,7 @@ def translated(name: str, doing: str, kind: type[AttnvizError] = ModelError) -> 
     except AttnvizError:
         raise
     except Exception as error:
-        raise kind(f"{name} could not be {doing}: {why(error)}") from error
+        raise kind(f"{name} could not be {doing}: " + why(error)) from error
 
 
 def why(error: Exception) -> str:
@@ -68,7 +71,7 @@ def why(error: Exception) -> str:
         package = missing[0] if missing else getattr(error, "name", None)
         return f"it needs the package {package} (pip install {package})." if package else _first_line(said)
     if "trust_remote_code" in said:
-        return "it comes with Python code that is to be run. If you trust whoever wrote that, pass --trust-remote-code."
+        return Advice("it comes with Python code that is to be run.", TRUST)
     if type(error).__name__ == "SafetensorError":
         return f"its safetensors file is damaged or cut short ({_first_line(said)}). Download it again."
     if isinstance(error, FileNotFoundError):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from attnviz.errors import UsageError
+from attnviz.errors import Advice, UsageError
 from attnviz.text import visible
 
 
@@ -59,7 +59,8 @@ def opening(tokenizer: PreTrainedTokenizerBase, start: int, name: str) -> Openin
         return Opening(start)
     language: str | None = getattr(tokenizer, "tgt_lang", None)
     if language is None:
-        raise UsageError(f"{name} writes in several languages: choose one with --target-language ({_some(known)}).")
+        advice = Advice(f"{name} writes in several languages:", hint="choose one with {target_language}")
+        raise UsageError(advice + f" ({_some(known)}).")
     token = known[language]
     comes_first = tokenizer(text_target="a")["input_ids"][0] == token
     return Opening(start, forced=token) if comes_first else Opening(token)

@@ -128,8 +128,8 @@ def _read_config(name: str, folder: Path, loading: Loading) -> dict[str, Any]:
         raise ModelError(f"The config.json of {name} is no JSON object, so nothing says what kind of model it is.")
     if "auto_map" in raw and raw.get("model_type") not in CONFIG_MAPPING and not loading.trust_remote_code:
         raise ModelError(
-            f"{name} wants to run Python code that comes with it: if you trust whoever wrote that, "
-            "pass --trust-remote-code."
+            f"{name} wants to run Python code that comes with it:",
+            hint="if you trust whoever wrote that, pass {trust_remote_code:True}.",
         )
     return raw
 
@@ -181,5 +181,5 @@ def _device(name: str) -> torch.device:
     except RuntimeError:
         raise UsageError(f"There is no device {visible(name)!r}: choose auto, cpu or cuda.") from None
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError("There is no CUDA device here: choose --device cpu, or auto.")
+        raise UsageError("There is no CUDA device here:", hint="choose {device:cpu}, or auto.")
     return device

@@ -163,7 +163,8 @@ class PretrainedModel(Model):
                 raise no_numbers(f"{place.kind.value} weights of layer {place.layer}", self.card.name, dtype)
             raise ModelError(
                 f"The {place.kind.value} weights that {self.card.name} computes in layer {place.layer} for tokens "
-                f"{piece.rows.start} to {piece.rows.stop - 1} do not sum to 1: try --dtype float32."
+                f"{piece.rows.start} to {piece.rows.stop - 1} do not sum to 1:",
+                hint="try {dtype:float32}.",
             )
 
     def _continued(self, reading: Reading) -> Reading:

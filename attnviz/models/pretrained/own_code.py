@@ -6,9 +6,10 @@ from typing import Any
 import transformers
 from transformers import PreTrainedConfig
 
+from attnviz.errors import Advice
+from attnviz.models.pretrained.edge import TRUST
 from attnviz.text import visible
 
-TRUST = "If you trust whoever wrote that, pass --trust-remote-code."
 _FIRST = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM", "AutoModel")  # those that write, then the bare network
 
 
@@ -32,7 +33,8 @@ def note_on_own_code(name: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     if not places:
         return ()
     files = ", ".join(sorted({visible(place.rpartition(".")[0]) + ".py" for place in places.values()}))
-    return (
+    note = (
         f"{name} comes with Python code of its own ({files}), which did not run: these are the weights of a plain "
-        f"{visible(str(config.get('model_type')))} model, and its own may differ. {TRUST}",
+        f"{visible(str(config.get('model_type')))} model, and its own may differ."
     )
+    return (Advice(note, TRUST),)

@@ -109,7 +109,7 @@ def _fault(weights: Any, queries: int, keys: int, sink: bool) -> str | None:
 def no_numbers(what: str, name: str, dtype: torch.dtype) -> ModelError:
     """What is to be said where a model computes weights that are infinite, or no numbers at all."""
     if dtype is torch.float16:
-        return ModelError(f"{name} overflows in float16 ({what}): use --dtype bfloat16 or --dtype float32.")
+        return ModelError(f"{name} overflows in float16 ({what}):", hint="use {dtype:bfloat16} or {dtype:float32}.")
     return ModelError(f"{name} computes {what} that are no finite numbers: its files may be damaged.")
 
 

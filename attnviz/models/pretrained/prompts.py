@@ -57,7 +57,8 @@ def _rendered(tokenizer: PreTrainedTokenizerBase, said: Sequence[Message], name:
 
     if not getattr(tokenizer, "chat_template", None):
         raise UsageError(
-            f"{name} has no chat template: leave --chat out, or type the text as the model was trained to read it."
+            f"{name} has no chat template:",
+            hint="leave {chat} out, or type the text as the model was trained to read it.",
         )
     try:
         text = tokenizer.apply_chat_template(list(said), tokenize=False, add_generation_prompt=True)
@@ -80,5 +81,5 @@ def begin_token(tokenizer: PreTrainedTokenizerBase, name: str) -> Token:
         UsageError: the model has none.
     """
     if tokenizer.bos_token_id is None:
-        raise UsageError(f"{name} has no token that begins a text: leave --bos out.")
+        raise UsageError(f"{name} has no token that begins a text:", hint="leave {bos} out.")
     return vocabulary_of(tokenizer).added(tokenizer.bos_token_id, 0)

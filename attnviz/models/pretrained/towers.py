@@ -88,7 +88,7 @@ def told_what_it_reads(network: PreTrainedModel, name: str) -> Iterator[None]:
             if parameter.startswith(part)
         }
         if not others or why(error) == NO_MEMORY:
-            raise ModelError(f"{kind}, and does not run on a few tokens as text models do: {why(error)}") from error
+            raise ModelError(f"{kind}, and does not run on a few tokens as text models do: " + why(error)) from error
         listed = ", ".join(dict.fromkeys(others.values()))
         raise ModelError(
             f"{kind}, which reads {listed} beside or instead of text ({', '.join(others)}) and does not run on a text "

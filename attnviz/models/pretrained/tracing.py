@@ -111,7 +111,8 @@ def _of_own_code(
     if way.network.dtype.itemsize < 4:
         raise UsageError(
             f"{name} attends with code of its own, and in half precision nobody can tell whether an explanation is "
-            "right: use --dtype float32."
+            "right:",
+            hint="use {dtype:float32}.",
         )
     part = Part(tuple(range(heads)), (range(lengths(place.kind, inputs)[0]),))
     if (number := _softmax_of(way, place, heads)) is None:

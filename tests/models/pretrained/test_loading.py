@@ -199,7 +199,7 @@ class TestForeignCode:
         return folder
 
     def test_a_model_with_code_of_its_own_needs_to_be_trusted(self, own_code: Path) -> None:
-        with pytest.raises(ModelError, match="if you trust whoever wrote that, pass --trust-remote-code"):
+        with pytest.raises(ModelError, match="if you trust whoever wrote that, pass `trust_remote_code=True`"):
             load("evil", own_code, Loading())
 
     def test_the_code_of_a_tokenizer_is_not_run_either(self, folder: Path) -> None:

@@ -179,7 +179,7 @@ def test_queries_and_values_are_those_that_the_layer_has_made(loaded: Load) -> N
 
 
 def test_half_precision_is_refused_and_what_to_do_is_said(loaded: Load) -> None:
-    with pytest.raises(UsageError, match="use --dtype float32"):
+    with pytest.raises(UsageError, match='use `dtype="float32"`'):
         traced(loaded("gpt-j", dtype="bfloat16"))
 
 

@@ -84,7 +84,7 @@ def both_ways(edited: Edited) -> Path:
 def test_without_trust_the_plain_model_runs_and_that_is_said(both_ways: Path, folder_of: Callable[[str], Path]) -> None:
     (note,) = load(both_ways).card.notes
     assert "code of its own (own.py), which did not run: these are the weights of a plain llama model" in note
-    assert "--trust-remote-code" in note
+    assert "`trust_remote_code=True`" in note
     assert_array_equal(weights(both_ways), weights(folder_of("llama"), engine=Engine.TRANSFORMERS))
     with pytest.raises(UnsupportedError, match="auto_map"):
         load(both_ways, Engine.REFERENCE)
@@ -108,7 +108,7 @@ def test_a_model_that_its_own_code_makes_whole_is_not_said_to_be_cut_short(
 
     folder = edited("bert", without_positions, auto_map=places, position_embedding_type="alibi")
     (folder / "own.py").write_text(NO_POSITIONS)
-    with pytest.raises(ModelError, match=r"Python code that may do without them.* --trust-remote-code"):
+    with pytest.raises(ModelError, match=r"Python code that may do without them.* `trust_remote_code=True`"):
         load(folder)
     found = weights(folder, trusted=True)
     expected = weights(edited("bert", lambda found: found | _still(found)))

@@ -124,7 +124,7 @@ class TestTemplates:
         return changed
 
     def test_a_model_without_one_is_named(self, with_template: Callable[[str | None], Any]) -> None:
-        with pytest.raises(UsageError, match="some/model has no chat template: leave --chat out"):
+        with pytest.raises(UsageError, match="some/model has no chat template: leave `chat` out"):
             with_template(None).read(Passage(text="Hi", chat=True))
 
     def test_a_malformed_one_is_said_to_be_so(self, with_template: Callable[[str | None], Any]) -> None:
@@ -177,7 +177,7 @@ class TestAddedTokens:
         assert [token.text for token in reading.tokens] == ["<bos>", *["<turn>", "a", "</turn>"] * 2]
 
     def test_a_model_without_a_begin_token_is_named(self, model_of: Callable[[str], Any]) -> None:
-        with pytest.raises(UsageError, match="bert has no token that begins a text: leave --bos out"):
+        with pytest.raises(UsageError, match="bert has no token that begins a text: leave `bos` out"):
             model_of("bert").read(Passage(text="the animal", bos=True))
 
 

@@ -149,7 +149,7 @@ class TestOverflow:
             load(family, tmp_path, Loading(dtype="float16"))
         said = str(refused.value)
         assert "overflows in float16" in said
-        assert "--dtype bfloat16 or --dtype float32" in said
+        assert '`dtype="bfloat16"` or `dtype="float32"`' in said
         assert not {"encoder", "decoder"} & set(said.split())
         assert load(family, tmp_path, Loading(dtype="bfloat16")).attend("the animal")
 
@@ -157,7 +157,7 @@ class TestOverflow:
         model = load("llama", folder_of("llama"), Loading(dtype="float16"))
         model.network.layers[0].self_attn.q_proj.weight.data *= 1e5
         with pytest.raises(
-            ModelError, match=r"overflows in float16 \(decoder weights of layer 0\): use --dtype bfloat16"
+            ModelError, match=r"overflows in float16 \(decoder weights of layer 0\): use `dtype=\"bfloat16\"`"
         ):
             model.attend("the animal")
 

@@ -140,7 +140,7 @@ def test_languages_are_special_tokens_at_the_head_of_what_is_read_and_written(m2
 
 
 def test_a_language_must_be_chosen_and_known(m2m_100: Path) -> None:
-    with pytest.raises(UsageError, match="--target-language"):
+    with pytest.raises(UsageError, match="`target_language`"):
         load("m2m", m2m_100, Loading()).read(Passage(text="the cat"))
     with pytest.raises(UsageError, match="does not know the language 'xx', only: af"):
         load("m2m", m2m_100, Loading(target_language="xx"))

@@ -339,7 +339,7 @@ def test_weights_that_are_no_numbers_are_not_taken_for_an_attention_of_another_k
     model = load("broken", folder_of("bert"), Loading())
     reading = read(model)
     model.network.encoder.layer[0].attention.self.key.bias.data[0] = torch.nan
-    with pytest.raises(ModelError, match="do not sum to 1: try --dtype float32"):
+    with pytest.raises(ModelError, match='do not sum to 1: try `dtype="float32"`'):
         model.trace(reading, Kind.ENCODER, 0, QUERY)
 
 

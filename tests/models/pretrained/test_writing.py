@@ -137,7 +137,7 @@ class TestLanguages:
             load("nllb", folder, Loading(target_language="klingon"))
 
     def test_a_model_that_writes_in_several_asks_for_one(self, folder: Path) -> None:
-        with pytest.raises(UsageError, match="choose one with --target-language"):
+        with pytest.raises(UsageError, match="choose one with `target_language`"):
             load("nllb", folder, Loading()).read(Passage(text="a b", target="c d"))
 
 
