@@ -17,7 +17,7 @@ from attnviz.cli.what_if import Comparisons
 from attnviz.errors import TextError, UsageError, in_words
 from attnviz.lessons import Lesson
 from attnviz.lessons.data import lesson_json
-from attnviz.lessons.explaining import Place, explained
+from attnviz.lessons.explaining import HeadQuery, explained
 from attnviz.lessons.toy import toy_lesson
 from attnviz.measures.links import telling
 from attnviz.models.base import Model
@@ -166,7 +166,7 @@ def _of_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> Lesson:
     return toy_lesson(made, comparisons.what_if([False] * count, drawn=drawn))
 
 
-def _of_model(model: Model, reading: Reading, one: OneHead, comparisons: Comparisons) -> tuple[Lesson, Place]:
+def _of_model(model: Model, reading: Reading, one: OneHead, comparisons: Comparisons) -> tuple[Lesson, HeadQuery]:
     place, note = _chosen(model, reading, one)
     _, keys = reading.axes(place.kind)
     lesson = explained(model, reading, place, comparisons.what_if([token.special for token in keys]))
@@ -174,7 +174,7 @@ def _of_model(model: Model, reading: Reading, one: OneHead, comparisons: Compari
     return replace(lesson, notes=(*warnings, *lesson.notes, *note)), place
 
 
-def _chosen(model: Model, reading: Reading, one: OneHead) -> tuple[Place, Sequence[str]]:
+def _chosen(model: Model, reading: Reading, one: OneHead) -> tuple[HeadQuery, Sequence[str]]:
     """The head and the query that were asked for, what was left open being what tells most; and what to say of it.
 
     Raises:
@@ -196,7 +196,7 @@ def _chosen(model: Model, reading: Reading, one: OneHead) -> tuple[Place, Sequen
             query = next(found) if query is None else query
     if query is None:
         query = max((i for i, token in enumerate(axes.query_tokens) if not token.special), default=0)
-    return Place(kind=axes.kind, layer=layer, head=head, query=query), note
+    return HeadQuery(kind=axes.kind, layer=layer, head=head, query=query), note
 
 
 def _query(axes: Axes, wanted: str) -> tuple[int, Sequence[str]]:

@@ -13,7 +13,7 @@ from attnviz.vocabulary import Engine, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class HeadQuery:
     """One head of one kind of attention, and the index of the query among those of this kind."""
 
     kind: Kind
@@ -27,7 +27,7 @@ class Place:
         return Selection((self.kind,), (self.layer,), (self.head,))
 
 
-def explained(model: Model, reading: Reading, place: Place, what_if: WhatIf) -> Lesson:
+def explained(model: Model, reading: Reading, place: HeadQuery, what_if: WhatIf) -> Lesson:
     """The steps from the token to the residual stream, as far as the model shows them, and the comparisons.
 
     Raises:
@@ -57,7 +57,7 @@ _NOTHING_BESIDE = (
 )
 
 
-def _again(model: Model, reading: Reading, place: Place, variant: Variant) -> Reals:
+def _again(model: Model, reading: Reading, place: HeadQuery, variant: Variant) -> Reals:
     """The weights of the query when the model is run in another way: [keys], in the order in which they were read."""
     if not (variant.positions and variant.mask):
         model = model.without(positions=not variant.positions, mask=not variant.mask)
@@ -70,7 +70,7 @@ def _again(model: Model, reading: Reading, place: Place, variant: Variant) -> Re
     return put_back
 
 
-def _moved(reading: Reading, place: Place, order: list[int]) -> tuple[Reading, Place]:
+def _moved(reading: Reading, place: HeadQuery, order: list[int]) -> tuple[Reading, HeadQuery]:
     """The same reading with the tokens in another order that are keys, and where the query has got to."""
     if place.kind.crosses:
         return reading.permuted(order), place
@@ -80,7 +80,7 @@ def _moved(reading: Reading, place: Place, order: list[int]) -> tuple[Reading, P
     return reading.permuted(order), place
 
 
-def _row(model: Model, reading: Reading, place: Place) -> Reals:
+def _row(model: Model, reading: Reading, place: HeadQuery) -> Reals:
     (attention,) = model.weights(reading, place.select)
     row: Reals = attention.weights[0, 0, place.query]
     return row

@@ -15,7 +15,7 @@ from attnviz.records import Selection
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
-from attnviz.reference.tracing import Notes, traced
+from attnviz.reference.tracing import LayerNotes, traced
 from attnviz.reference.transformer import Config, Positions, WatchLayers, show_layer, transformer, unwatched
 from attnviz.vocabulary import Kind
 
@@ -60,7 +60,7 @@ class ReferenceModel(Model):
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Model.trace`."""
-        notes = Notes(layer)
+        notes = LayerNotes(layer)
         types = self.types([reading])
         one = ids_of([reading])[0], None if types is None else types[0]
         self._transformed(*one, note=notes.take, depth=layer + 1)

@@ -10,7 +10,7 @@ from attnviz.errors import ModelError
 from attnviz.models.base import Card
 from attnviz.models.lengths import check_length
 from attnviz.models.reading import Passage, Reading
-from attnviz.models.vocabulary import Place, Vocabulary, unknown_id, warn_doubled
+from attnviz.models.vocabulary import TextSpan, Vocabulary, unknown_id, warn_doubled
 from attnviz.text import Segment, Token, checked
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def segments(text: str, pair: str | None) -> list[Segment]:
     return [first] if pair is None else [first, Segment(checked(pair, "The second text"), 1)]
 
 
-def places_of(encoding: "Encoding") -> list[Place | None]:
+def places_of(encoding: "Encoding") -> list[TextSpan | None]:
     """Where each token stands, as the tokenizer says itself; None for those that it has added."""
     parts = zip(encoding.sequence_ids, encoding.offsets, strict=True)
     return [None if number is None else (number, span) for number, span in parts]

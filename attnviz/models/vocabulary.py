@@ -11,7 +11,7 @@ from attnviz.text import Segment, Span, Token, special_token
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-Place = tuple[int, Span]
+TextSpan = tuple[int, Span]
 """Which of the texts, and a stretch of it."""
 
 _BLANK = frozenset("▁ĠĊĉč")
@@ -28,7 +28,7 @@ class Vocabulary:
     special: Collection[int]
     unknown: int | None = None
 
-    def tokens(self, ids: Sequence[int], places: Sequence[Place | None], segments: Sequence[Segment]) -> list[Token]:
+    def tokens(self, ids: Sequence[int], places: Sequence[TextSpan | None], segments: Sequence[Segment]) -> list[Token]:
         """The token of each id, which stands at a place in one of the texts, or has been added to them (None)."""
         return [
             self.added(id_, position) if place is None else self.token(id_, segments[place[0]], place[1], position)

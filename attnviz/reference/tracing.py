@@ -11,7 +11,7 @@ from attnviz.reference.transformer import Config, biased, masked, turning
 _EMBEDDING = "embedding."
 
 
-class Notes:
+class LayerNotes:
     """Keeps what is noted of the embedding and of one layer."""
 
     def __init__(self, layer: int) -> None:
@@ -27,7 +27,9 @@ class Notes:
                 kept[name.removeprefix(prefix)] = array
 
 
-def traced(notes: Notes, parameters: Parameters, config: Config, query: int, *, context: Array | None = None) -> Trace:
+def traced(
+    notes: LayerNotes, parameters: Parameters, config: Config, query: int, *, context: Array | None = None
+) -> Trace:
     """What the attention of the noted layer computed for one query; with a `context`, its cross-attention."""
     crossing = context is not None
     part = "cross_attention" if crossing else "attention"

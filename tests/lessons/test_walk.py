@@ -16,7 +16,7 @@ from attnviz.reference.numbers import Numbers, entropy
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import initial
 from attnviz.reference.trace import Trace
-from attnviz.reference.tracing import Notes, traced
+from attnviz.reference.tracing import LayerNotes, traced
 from attnviz.reference.transformer import Config, Norm, Positions, transformer
 
 LAYERS, HEADS, TOKENS, DEPTH, INNER, VOCABULARY, SOURCES = 3, 6, 7, 4, 13, 11, 5
@@ -66,7 +66,7 @@ def random_parameters(config: Config, *, biased: bool = True) -> Parameters:
 def run(config: Config, layer: int, query: int, ids: Any = IDS) -> tuple[Trace, Any, dict[str, Any]]:
     """A trace, the weights [heads, keys] of its query, and everything else of its layer that was noted."""
     watched: dict[int, Any] = {}
-    notes = Notes(layer)
+    notes = LayerNotes(layer)
     parameters = random_parameters(config)
 
     def watch(at: int, first_row: int, first_key: int, weights: Any) -> None:
@@ -220,7 +220,7 @@ def test_there_is_no_general_form_where_queries_and_keys_are_normed() -> None:
         f"layers.{i}.attention.{n}_norm.weight": np.ones(DEPTH, np.float32) for i in range(3) for n in ("query", "key")
     }
     parameters = Parameters({**parameters.arrays, **norms})
-    notes = Notes(0)
+    notes = LayerNotes(0)
     transformer(IDS, parameters, shape, note=notes.take, depth=1)
     with pytest.raises(UsageError, match="normed before they meet"):
         compared(traced(notes, parameters, shape, 2), 0, scores=("general",))

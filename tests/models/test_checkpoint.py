@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
 from attnviz.errors import ModelError, RecordError, TextError, UsageError
 from attnviz.lessons import WhatIf
-from attnviz.lessons.explaining import Place, explained
+from attnviz.lessons.explaining import HeadQuery, explained
 from attnviz.models.checkpoint.families import FAMILIES
 from attnviz.models.checkpoint.model import CheckpointModel
 from attnviz.models.configuration import UnsupportedError
@@ -230,7 +230,7 @@ def test_what_is_explained_of_a_head_is_what_the_model_computes(saved: Callable[
     model = load(folder)
     reading = model.read(passage())
     layer, head, query = LAYERS - 1, expected.shape[1] - 1, len(reading.ids) - 2
-    place = Place(kind=model.kind, layer=layer, head=head, query=query)
+    place = HeadQuery(kind=model.kind, layer=layer, head=head, query=query)
     normed = model.shape.norm_heads
     what_if = WhatIf(scores=("dot",) if normed else ("dot", "general"))
     told = {quantity.name: quantity.array for quantity in explained(model, reading, place, what_if).quantities()}

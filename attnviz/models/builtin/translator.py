@@ -19,7 +19,7 @@ from attnviz.reference.layers import linear
 from attnviz.reference.masks import Mask, padding
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Note, Trace, silent
-from attnviz.reference.tracing import Notes, traced
+from attnviz.reference.tracing import LayerNotes, traced
 from attnviz.reference.transformer import Config, WatchLayers, transformer, unwatched
 from attnviz.vocabulary import Kind
 
@@ -122,7 +122,7 @@ class BuiltinTranslator(EncoderDecoder):
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Model.trace`."""
-        notes, network = Notes(layer), self.network
+        notes, network = LayerNotes(layer), self.network
         ids, targets = ids_of([reading])[0], targets_of([reading])[0]
         if kind is Kind.ENCODER:
             self._encoded(ids, note=notes.take, depth=layer + 1)

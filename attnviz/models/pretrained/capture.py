@@ -21,9 +21,9 @@ from attnviz.models.pretrained.places import (
     Call,
     Finished,
     Inputs,
+    Layer,
     Part,
     Piece,
-    Place,
     Take,
     Visit,
     check_lengths,
@@ -53,11 +53,11 @@ class Capture:
     plain: bool
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[Layer, ...]:
         """The layers that attend."""
         return tuple(place for _, place in self.calls if place)
 
-    def run(self, inputs: Inputs, wanted: Mapping[Place, Part], take: Take) -> None:
+    def run(self, inputs: Inputs, wanted: Mapping[Layer, Part], take: Take) -> None:
         """See `Way.run`."""
         visit = Visit(self.calls, wanted)
 
@@ -72,7 +72,7 @@ class Capture:
 
         self._run(inputs, attend)
 
-    def call(self, inputs: Inputs, wanted: Place) -> Attending | None:
+    def call(self, inputs: Inputs, wanted: Layer) -> Attending | None:
         """What a layer calls its attention function with, nothing after that being run; None if it does not call it."""
         visit = Visit(self.calls, {wanted})
         found: list[Attending] = []

@@ -14,9 +14,9 @@ from attnviz.models.pretrained.places import (
     Call,
     Finished,
     Inputs,
+    Layer,
     Part,
     Piece,
-    Place,
     Take,
     Visit,
     check_lengths,
@@ -71,11 +71,11 @@ class Hooked:
     index: dict[Module, int]
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[Layer, ...]:
         """The layers that attend."""
         return tuple(place for _, place in self.calls if place)
 
-    def run(self, inputs: Inputs, wanted: Mapping[Place, Part], take: Take) -> None:
+    def run(self, inputs: Inputs, wanted: Mapping[Layer, Part], take: Take) -> None:
         """See `Way.run`."""
         visit = Visit(self.calls, wanted)
 
@@ -101,17 +101,17 @@ class Returned:
     """A model whose weights can be had in no other way than all of them at its end."""
 
     network: PreTrainedModel
-    places: tuple[Place, ...]
+    places: tuple[Layer, ...]
 
-    def run(self, inputs: Inputs, wanted: Mapping[Place, Part], take: Take) -> None:
+    def run(self, inputs: Inputs, wanted: Mapping[Layer, Part], take: Take) -> None:
         """See `Way.run`."""
         for kind, layers in returned(self.network, inputs, self.places[0].kind).items():
             for number, weights in layers.items():
-                if (place := Place(kind, number)) in wanted:
+                if (place := Layer(kind, number)) in wanted:
                     _hand_over(place, weights, inputs, wanted[place], take)
 
 
-def _hand_over(place: Place, weights: Any, inputs: Inputs, part: Part, take: Take) -> None:
+def _hand_over(place: Layer, weights: Any, inputs: Inputs, part: Part, take: Take) -> None:
     """Hands over a part of weights [texts, heads, queries, keys] a few rows at a time, as if they were computed so.
 
     Raises:

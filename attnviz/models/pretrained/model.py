@@ -17,7 +17,7 @@ from attnviz.models.pretrained.changes import unchanged
 from attnviz.models.pretrained.edge import quiet, translated
 from attnviz.models.pretrained.languages import Opening, opening, set_languages
 from attnviz.models.pretrained.loading import Loaded
-from attnviz.models.pretrained.places import Inputs, Part, Piece, Place, accepted, decodes, unlike_shorter
+from attnviz.models.pretrained.places import Inputs, Layer, Part, Piece, accepted, decodes, unlike_shorter
 from attnviz.models.pretrained.plain import no_numbers, sum_to_one
 from attnviz.models.pretrained.positions import positions, vocabulary
 from attnviz.models.pretrained.reading import encode_target, vocabulary_of
@@ -92,10 +92,10 @@ class PretrainedModel(Model):
         parts = [
             (own, Part.of(own.heads, rows_among(readings, own.kind, select))) for own in self.wanted_groups(select)
         ]
-        wanted = {Place(own.kind, layer): part for own, part in parts if part.rows for layer in own.layers}
-        reached: set[Place] = set()
+        wanted = {Layer(own.kind, layer): part for own, part in parts if part.rows for layer in own.layers}
+        reached: set[Layer] = set()
 
-        def take(place: Place, piece: Piece) -> None:
+        def take(place: Layer, piece: Piece) -> None:
             self._check_rows(place, piece)
             reached.add(place)
             for text, weights in enumerate(piece.weights, first):
@@ -109,7 +109,7 @@ class PretrainedModel(Model):
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Model.trace`; it has queries, keys and values as they meet, and nothing of what they are made from."""
         self.axes(reading, Selection(kinds=(kind,), layers=(layer,)))  # refuses what is not there
-        place, heads, inputs = Place(kind, layer), self.card.stacks[kind].heads, self._inputs([reading])
+        place, heads, inputs = Layer(kind, layer), self.card.stacks[kind].heads, self._inputs([reading])
         with self._running():
             return traced(self.card.name, self.way, inputs, place, heads, query, self._check_rows)
 
@@ -155,7 +155,7 @@ class PretrainedModel(Model):
             inputs["decoder_input_ids"] = ids[:, :1]
         return accepted(self.network, inputs)
 
-    def _check_rows(self, place: Place, piece: Piece) -> None:
+    def _check_rows(self, place: Layer, piece: Piece) -> None:
         """Whether these rows are attention weights, which the ones tried at first were."""
         sums, dtype = piece.weights.sum(-1, dtype=torch.float32), piece.weights.dtype
         if not sum_to_one(sums, dtype, self.sink):

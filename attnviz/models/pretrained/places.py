@@ -19,7 +19,7 @@ Inputs = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Layer:
     """A layer of one kind of attention, by its own number in the model."""
 
     kind: Kind
@@ -55,7 +55,7 @@ def unlike_shorter() -> TextError:
     return TextError(f"The model attends to this text in another way than to shorter ones: {HOW_TO_CUT}")
 
 
-def check_lengths(place: Place, inputs: Inputs, found: Sequence[int]) -> None:
+def check_lengths(place: Layer, inputs: Inputs, found: Sequence[int]) -> None:
     """Whether there are as many queries and keys as in the text.
 
     Raises:
@@ -109,7 +109,7 @@ class Piece:
         whole[:, list(self.heads), rows, keys] = self.weights
 
 
-Take = Callable[[Place, Piece], None]
+Take = Callable[[Layer, Piece], None]
 """What is done with some weights of a place."""
 
 
@@ -117,10 +117,10 @@ class Way(Protocol):
     """A way to get at the attention weights of a model."""
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[Layer, ...]:
         """The layers that attend."""
 
-    def run(self, inputs: Inputs, wanted: Mapping[Place, Part], take: Take) -> None:
+    def run(self, inputs: Inputs, wanted: Mapping[Layer, Part], take: Take) -> None:
         """Runs the model as far as it is needed, handing over the wanted weights.
 
         Raises:
@@ -132,19 +132,19 @@ class Finished(Exception):  # noqa: N818  it is no error
     """Nothing that is wanted comes after this: the rest of the model need not be run."""
 
 
-Call = tuple[Module, Place | None]
+Call = tuple[Module, Layer | None]
 """A module that was called, and the place of what it computed; None if that is no layer's weights."""
 
 
 class Visit:
     """One run through a model, in which its modules are called in the same order as they were before."""
 
-    def __init__(self, calls: Sequence[Call], wanted: Collection[Place]) -> None:
+    def __init__(self, calls: Sequence[Call], wanted: Collection[Layer]) -> None:
         self._left = set(wanted)
         self._calls = calls
         self._seen: Counter[int] = Counter()
 
-    def place(self, module: Module) -> Place | None:
+    def place(self, module: Module) -> Layer | None:
         """The place of this call of a module, if it is wanted."""
         places = [place for called, place in self._calls if called is module]
         turn = self._seen[id(module)]
@@ -152,11 +152,11 @@ class Visit:
         place = places[turn] if turn < len(places) else None
         return place if place in self._left else None
 
-    def is_last(self, place: Place) -> bool:
+    def is_last(self, place: Layer) -> bool:
         """Whether nothing is wanted after this one."""
         return self._left == {place}
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: Layer) -> None:
         """Ends the run after the last place that is wanted.
 
         Raises:
@@ -167,7 +167,7 @@ class Visit:
             raise Finished
 
 
-def places_of(calls: Sequence[tuple[Module, Place | None]], network: Module) -> list[Call]:
+def places_of(calls: Sequence[tuple[Module, Layer | None]], network: Module) -> list[Call]:
     """Each call with its place: the number of its layer as the model has it.
 
     It is the number among all weights of the kind that the model returns, which is given, where some of those are not
@@ -182,7 +182,7 @@ def places_of(calls: Sequence[tuple[Module, Place | None]], network: Module) -> 
         numbers = [_number(names[module]) for _, module, _ in own]
         if all_shown and len(set(numbers)) == len(numbers):
             for (index, module, _), number in zip(own, numbers, strict=True):
-                found[index] = module, Place(kind, number)
+                found[index] = module, Layer(kind, number)
     return found
 
 

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from attnviz.models.pretrained.languages import known_languages
 from attnviz.models.tokenization import places_of, segments
-from attnviz.models.vocabulary import Place, Vocabulary, unknown_id
+from attnviz.models.vocabulary import TextSpan, Vocabulary, unknown_id
 from attnviz.text import Segment, Span, Token, checked, spans_of_pieces
 
 _MARKERS = re.compile(r"^(##|▁+|Ġ+)|(</w>|@@)$")
@@ -65,12 +65,12 @@ def _encode(
 
 def _of_slow(
     tokenizer: PreTrainedTokenizerBase, segments: Sequence[Segment], ids: list[int], bare: Sequence[list[int]]
-) -> list[Place | None]:
+) -> list[TextSpan | None]:
     """Where each token stands, found by looking for its piece in the text; None for those that have been added.
 
     `bare` are the ids of each text without such.
     """
-    places: list[Place | None] = [None] * len(ids)
+    places: list[TextSpan | None] = [None] * len(ids)
     start = 0
     for number, (segment, own) in enumerate(zip(segments, bare, strict=True)):
         start = next((i for i in range(start, len(ids)) if ids[i : i + len(own)] == own), start)

@@ -24,14 +24,14 @@ from transformers import PreTrainedModel
 from attnviz.models.base import Stack, Withheld
 from attnviz.models.pretrained.capture import Capture
 from attnviz.models.pretrained.eager import Hooked, Returned
-from attnviz.models.pretrained.places import Place
+from attnviz.models.pretrained.places import Layer
 from attnviz.models.pretrained.survey import Survey, survey
 from attnviz.vocabulary import Kind
 
 LARGEST = 2**22
 """No file of more bytes is read: what is known of a model takes a few thousand."""
 
-_RECORDS = {record.__name__: record for record in (Survey, Stack, Withheld, Place, Capture, Hooked, Returned)}
+_RECORDS = {record.__name__: record for record in (Survey, Stack, Withheld, Layer, Capture, Hooked, Returned)}
 _COLLECTIONS = {collection.__name__: collection for collection in (tuple, list, frozenset)}
 
 

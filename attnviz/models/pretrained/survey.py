@@ -23,9 +23,9 @@ from attnviz.models.pretrained.narrowing import narrowed
 from attnviz.models.pretrained.passes import in_few_passes
 from attnviz.models.pretrained.places import (
     Inputs,
+    Layer,
     Part,
     Piece,
-    Place,
     Way,
     accepted,
     decodes,
@@ -55,7 +55,7 @@ HIGH = 30.0
 EXACT, ROUGH = 1e-4, 1e-2
 """How far weights may be from the model's own: any of them in float32, all of them on the average in less."""
 
-Weights = Mapping[Place, Tensor]
+Weights = Mapping[Layer, Tensor]
 """Weights [texts, heads, queries, keys] of layers that attend."""
 
 Found = tuple[Way, bool]
@@ -133,7 +133,7 @@ def _common_vocabulary(network: PreTrainedModel) -> int:
     return min((size for size in sizes if size is not None), default=128)
 
 
-def _stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[Place]) -> dict[Kind, Stack]:
+def _stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[Layer]) -> dict[Kind, Stack]:
     """Return which layers attend, and with how many heads each; both are in the order in which they are called."""
     stacks = {}
     for kind, layers in own.items():
@@ -160,7 +160,7 @@ def _captured(
 
 
 def _capture(
-    network: PreTrainedModel, calls: list[tuple[Attending, Tensor]], places: list[Place | None], sink: bool
+    network: PreTrainedModel, calls: list[tuple[Attending, Tensor]], places: list[Layer | None], sink: bool
 ) -> Capture:
     """The model with our attention function in it, as fast as what this was called with shows that it may be."""
     made = [call for call, _ in calls]
@@ -216,13 +216,13 @@ def _loud(call: Attending) -> Attending:
     return replace(call, query=call.query * (HIGH * call.query.shape[-1] ** 0.5 / highest))
 
 
-def _matched(calls: list[Tensor], own: Mapping[Kind, Mapping[int, Tensor]]) -> list[Place | None] | None:
+def _matched(calls: list[Tensor], own: Mapping[Kind, Mapping[int, Tensor]]) -> list[Layer | None] | None:
     """Which layer each call is, by the model's own weights, which come in the same order; None if some are missing."""
     left = {kind: list(layers.items()) for kind, layers in own.items()}
     found = []
     for weights in calls:
         kind = next((kind for kind, layers in left.items() if layers and _same(layers[0][1], weights)), None)
-        found.append(None if kind is None else Place(kind, left[kind].pop(0)[0]))
+        found.append(None if kind is None else Layer(kind, left[kind].pop(0)[0]))
     return None if any(left.values()) else found
 
 
@@ -233,7 +233,7 @@ def _hooked(
     seen: list[tuple[Module, int, Tensor]],
 ) -> Found | None:
     """The model with hooks on the modules that first returned each of its weights, if it can do without them."""
-    places = {id(weights): Place(kind, number) for kind, layers in own.items() for number, weights in layers.items()}
+    places = {id(weights): Layer(kind, number) for kind, layers in own.items() for number, weights in layers.items()}
     sources: dict[int, tuple[Module, int, Tensor]] = {}
     for module, index, tensor in seen:
         if id(tensor) in places:
@@ -247,7 +247,7 @@ def _hooked(
 
 def _returned(network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mapping[int, Tensor]]) -> Found:
     """The model as it is, all its weights being returned at its end."""
-    expected = {Place(kind, number): weights for kind, layers in own.items() for number, weights in layers.items()}
+    expected = {Layer(kind, number): weights for kind, layers in own.items() for number, weights in layers.items()}
     way = Returned(network, tuple(expected))
     return _agreeing(way, inputs, expected) or (way, False)
 
@@ -277,11 +277,11 @@ def _part(heads: int, queries: int) -> Part:
     return Part(tuple(range(heads)), tuple(in_turn(range(queries), ROWS)))
 
 
-def _gathered(way: Way, inputs: Inputs, wanted: Mapping[Place, Part]) -> dict[Place, Tensor]:
+def _gathered(way: Way, inputs: Inputs, wanted: Mapping[Layer, Part]) -> dict[Layer, Tensor]:
     """The wanted weights, [texts, heads, queries, keys] up to the last of these heads."""
-    got: dict[Place, Tensor] = {}
+    got: dict[Layer, Tensor] = {}
 
-    def take(place: Place, piece: Piece) -> None:
+    def take(place: Layer, piece: Piece) -> None:
         if place not in got:
             heads = max(wanted[place].heads) + 1
             got[place] = piece.weights.new_zeros(len(piece.weights), heads, *lengths(place.kind, inputs))

@@ -15,9 +15,9 @@ from attnviz.models.pretrained.eager import Hooked, Returned
 from attnviz.models.pretrained.meeting import Meeting
 from attnviz.models.pretrained.places import (
     Inputs,
+    Layer,
     Part,
     Piece,
-    Place,
     Take,
     Way,
     check_lengths,
@@ -29,7 +29,7 @@ from attnviz.models.pretrained.watching import Around, Product, Softmax, Watchin
 from attnviz.reference.trace import Trace
 
 
-def traced(name: str, way: Way, inputs: Inputs, place: Place, heads: int, query: int, check: Take) -> Trace:
+def traced(name: str, way: Way, inputs: Inputs, place: Layer, heads: int, query: int, check: Take) -> Trace:
     """What meets in a layer of so many heads for one query, whose weights pass a check.
 
     Queries and keys are as they meet: normed and turned by their positions, in some models scaled already. An attention
@@ -105,7 +105,7 @@ def _run(row: Attending) -> tuple[Tensor | None, Tensor, Tensor]:
 
 
 def _of_own_code(
-    name: str, way: Hooked | Returned, inputs: Inputs, place: Place, heads: int, query: int, check: Take
+    name: str, way: Hooked | Returned, inputs: Inputs, place: Layer, heads: int, query: int, check: Take
 ) -> Trace:
     """What one query meets in a layer of a model that attends with code of its own, seen while that code runs."""
     if way.network.dtype.itemsize < 4:
@@ -119,7 +119,7 @@ def _of_own_code(
         raise _refused(name, place, "no softmax in it gives its weights")
     around, weights = Around(number), []
 
-    def take(_: Place, piece: Piece) -> None:
+    def take(_: Layer, piece: Piece) -> None:
         check(place, piece)
         if not (around.softmax and _is_made(piece, around.softmax)):
             raise unlike_shorter()
@@ -141,7 +141,7 @@ def _of_own_code(
 
 
 def _explained(
-    name: str, place: Place, query: int, around: Around, weights: Tensor, unasked: Callable[[Product], Tensor]
+    name: str, place: Layer, query: int, around: Around, weights: Tensor, unasked: Callable[[Product], Tensor]
 ) -> Trace:
     """The explanation of a query by one of the products before a softmax and the first after it with its weights."""
     heads, keys = weights.shape
@@ -168,7 +168,7 @@ def _explained(
     raise _refused(name, place, "its scores are not a matrix product of queries and keys, scaled, with something added")
 
 
-def _softmax_of(way: Hooked | Returned, place: Place, heads: int) -> int | None:
+def _softmax_of(way: Hooked | Returned, place: Layer, heads: int) -> int | None:
     """The number of the softmax in a run that makes the weights of a place, found on a few tokens; None without one."""
     inputs, made = trial_inputs(way.network), list[Softmax]()
     matching: list[set[int]] = []
@@ -177,7 +177,7 @@ def _softmax_of(way: Hooked | Returned, place: Place, heads: int) -> int | None:
         if isinstance(step, Softmax):
             made.append(step)
 
-    def take(_: Place, piece: Piece) -> None:
+    def take(_: Layer, piece: Piece) -> None:
         matching.append({number for number, softmax in enumerate(made) if _is_made(piece, softmax)})
 
     part = Part(tuple(range(heads)), (range(lengths(place.kind, inputs)[0]),))
@@ -196,7 +196,7 @@ def _is_made(piece: Piece, softmax: Softmax) -> bool:
     return torch.equal(own.to(piece.weights.dtype), piece.weights[0])
 
 
-def _refused(name: str, place: Place, why: str) -> UsageError:
+def _refused(name: str, place: Layer, why: str) -> UsageError:
     return UsageError(
         f"The steps to the weights of {name} in {place.kind.value} layer {place.layer} cannot be shown, for {why}: "
         "look at the weights with attnviz show."
