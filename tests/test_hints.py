@@ -89,6 +89,13 @@ def test_what_comes_from_outside_stays_as_it_is(text: str) -> None:
     assert in_words(text, flag) == text
 
 
+def test_in_python_the_notes_of_a_record_name_arguments() -> None:
+    found = attnviz.load("minilm").attend("[CLS] the cat")[0].notes
+    assert found == (
+        "[CLS] stands twice at the beginning: in the text, and added to it (`added_tokens=False` adds none)",
+    )
+
+
 def test_an_error_that_stands_for_another_keeps_its_hint() -> None:
     error = RecordError(UsageError("A chat is one text:", hint="leave {pair} out.").advice)
     assert in_words(error.advice, flag) == "A chat is one text: leave --pair out."

@@ -157,6 +157,7 @@ class TestBadTexts:
         assert len(failed[1]["text"]) == 1000
         assert "not valid UTF-8" in failed[0]["error"]
         assert "512" in failed[1]["error"]
+        assert "(--truncate)" in failed[1]["error"]
 
     def test_only_they_are_tried_again(self, run: Run, tmp_path: Path) -> None:
         path = tmp_path / "lines.txt"

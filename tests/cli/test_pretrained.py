@@ -258,6 +258,8 @@ class TestPrompts:
         said = "[SEP] stands twice at the end: in the text, and added to it (--no-added-tokens adds none)"
         assert (done.code, done.err) == (0, f"Note: {said}.\n")
         assert done.records[0]["attention"][0]["notes"] == [said]
+        for command in ("heads", "explain"):
+            assert run(command, "the animal [SEP]", "--model", tiny("bert")).err == f"Note: {said}.\n"
         alone = record(run, "the animal [SEP]", "--model", tiny("bert"), "--no-added-tokens")
         assert alone["attention"][0]["key_tokens"] == ["the", "animal", "[SEP]"]
 
