@@ -277,7 +277,7 @@ class TestKilled:
         os.kill(process.pid if whom == "parent" else workers[0], signal.SIGKILL)
         _, said = process.communicate(timeout=600)
         assert process.returncode
-        assert whom == "parent" or b"ProcessError: One of the processes of --jobs was killed (signal 9)" in said
+        assert whom == "parent" or b"ProcessError: One of the processes of `jobs` was killed (signal 9)" in said
         assert gone(workers)
 
     def test_a_second_run_in_the_same_folder_is_refused(self, run: Run, tmp_path: Path, lines: Path) -> None:
