@@ -151,3 +151,15 @@ def test_a_checkpoint_runs_without_a_framework_and_without_the_package_that_carr
 def test_show_loads_no_torch_and_no_matplotlib(form: str) -> None:
     code = f"from attnviz.cli.app import app; app(['show', 'the cat', '--format', '{form}'], standalone_mode=False)"
     assert not loaded_after(code) & {"torch", "transformers", "matplotlib"}
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    modules: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = path.relative_to(PACKAGE)
+        if module.parts[0] != "training":  # which is not shipped
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    modules.setdefault(node.name, []).append(str(module))
+    assert "Attention" in modules
+    assert {name: found for name, found in modules.items() if len(found) > 1} == {}
