@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,9 +73,25 @@ Run = Callable[..., Ran]
 
 @pytest.fixture(scope="session")
 def run() -> Run:
-    """Runs `attnviz` with arguments, its standard input bytes or a file, its standard output caught."""
+    """Runs `attnviz` with arguments in this process, its streams being bytes in memory."""
 
     def run(*args: str | bytes | Path, stdin: bytes = b"", cwd: Path | None = None, **env: str | None) -> Ran:
+        given = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)), "utf-8")
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors) for errors in ("strict", "backslashreplace"))
+        with contextlib.chdir(cwd or "."):
+            code = main([os.fsdecode(arg) for arg in args], Environment(given, out, err, surroundings(env)))
+        for stream in (out, err):
+            stream.flush()
+        return Ran(code, out.buffer.getvalue(), err.buffer.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_process() -> Run:
+    """Runs `attnviz` with arguments in a process of its own."""
+
+    def run_process(*args: str | bytes | Path, stdin: bytes = b"", cwd: Path | None = None, **env: str | None) -> Ran:
         done = subprocess.run(
             [*COMMAND, *args],
             input=stdin,
@@ -86,22 +102,7 @@ def run() -> Run:
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
-    return run
-
-
-@pytest.fixture
-def run_here() -> Run:
-    """Runs `attnviz` in this process, its streams being bytes in memory."""
-
-    def run_here(*args: str | Path, stdin: bytes = b"", **env: str | None) -> Ran:
-        given = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)), "utf-8")
-        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
-        code = main(list(map(str, args)), Environment(given, out, err, surroundings(env)))
-        for stream in (out, err):
-            stream.flush()
-        return Ran(code, out.buffer.getvalue(), err.buffer.getvalue())
-
-    return run_here
+    return run_process
 
 
 @pytest.fixture
@@ -109,9 +110,9 @@ def start() -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
     """Starts `attnviz`, to talk to while it runs."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*args: str, **options: Any) -> "subprocess.Popen[bytes]":
-        streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        started.append(subprocess.Popen([*COMMAND, *args], env=surroundings({}), **streams | options))
+    def start(*args: str, env: Mapping[str, str | None] = {}, **options: Any) -> "subprocess.Popen[bytes]":
+        streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        started.append(subprocess.Popen([*COMMAND, *args], env=surroundings({**env}), **streams | options))
         return started[-1]
 
     yield start

@@ -48,8 +48,8 @@ class TestAModel:
         (tmp_path / "config.json").write_text('{"model_type": "odd"}', encoding="utf-8")
         run("cost", "--model", tmp_path).failed(1, "does not say the width", "--d-model")
 
-    def test_one_that_is_not_here_is_not_asked_for_offline(self, run: Run, tmp_path: Path) -> None:
-        run("cost", "--model", "org/none", "--offline", HF_HOME=str(tmp_path)).failed(1, "not, or not wholly")
+    def test_one_that_is_not_here_is_not_asked_for_offline(self, run_process: Run, tmp_path: Path) -> None:
+        run_process("cost", "--model", "org/none", "--offline", HF_HOME=str(tmp_path)).failed(1, "not, or not wholly")
 
 
 class TestAShapeAlone:
@@ -135,9 +135,9 @@ class TestTables:
 
 
 @pytest.fixture(scope="module")
-def measured(run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+def measured(run_process: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     picture = tmp_path_factory.mktemp("cost") / "deep" / "cost.svg"
-    done = run(*QUICK, "-o", picture, "--format", "json", MPLBACKEND="unknown")
+    done = run_process(*QUICK, "-o", picture, "--format", "json", MPLBACKEND="unknown")
     assert (done.code, done.err) == (0, "")
     return done, picture
 

@@ -219,8 +219,8 @@ class TestLooks:
         assert (done.code, done.err) == (0, "")
         assert names(tmp_path) == ["x.svg"]
 
-    def test_a_plotting_backend_that_is_not_there_is_not_needed(self, run: Run, tmp_path: Path) -> None:
-        done = run("export", TEXT, "--layer", "0", "-o", tmp_path / "x.svg", MPLBACKEND="no-such-backend")
+    def test_a_plotting_backend_that_is_not_there_is_not_needed(self, run_process: Run, tmp_path: Path) -> None:
+        done = run_process("export", TEXT, "--layer", "0", "-o", tmp_path / "x.svg", MPLBACKEND="no-such-backend")
         assert (done.code, done.err) == (0, "")
 
 
@@ -284,6 +284,7 @@ class TestRefused:
             TEXT,
             *args,
             cwd=tmp_path,
+            env={"PYTHONDONTWRITEBYTECODE": "1"},  # else compiled modules are cut too
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (999, 999)),
         )
         _, said = process.communicate()

@@ -23,8 +23,8 @@ def by_head(record: dict, name: str) -> np.ndarray:
     return np.array([head[name] for head in record["heads"]]).reshape(4, 6)
 
 
-def test_a_number_is_the_mean_of_those_of_the_texts_with_its_standard_error(run_here: Run) -> None:
-    (record,) = run_here("heads", *TEXTS, "--stat", "entropy", "--format", "json").records
+def test_a_number_is_the_mean_of_those_of_the_texts_with_its_standard_error(run: Run) -> None:
+    (record,) = run("heads", *TEXTS, "--stat", "entropy", "--format", "json").records
     expected = np.array([entropy(text) for text in TEXTS])
     assert (record["model"], record["kind"], record["texts"]) == ("builtin/encoder", "encoder", 3)
     np.testing.assert_allclose(by_head(record, "entropy"), expected.mean(0), atol=1e-6)
@@ -35,23 +35,23 @@ def test_a_number_is_the_mean_of_those_of_the_texts_with_its_standard_error(run_
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "table"])
-def test_any_number_of_processes_gives_the_same_bytes(run_here: Run, tmp_path: Path, form: str) -> None:
+def test_any_number_of_processes_gives_the_same_bytes(run: Run, tmp_path: Path, form: str) -> None:
     (tmp_path / "lines.txt").write_text("\n".join(TEXTS * 7))
-    ran = [run_here("heads", "--file", tmp_path / "lines.txt", "--jobs", jobs, "--format", form) for jobs in "127"]
+    ran = [run("heads", "--file", tmp_path / "lines.txt", "--jobs", jobs, "--format", form) for jobs in "127"]
     assert [each.code for each in ran] == [0, 0, 0]
     assert ran[0].stdout == ran[1].stdout == ran[2].stdout != b""
 
 
-def test_saved_weights_have_the_numbers_of_the_texts_that_they_are_of(run_here: Run, tmp_path: Path) -> None:
-    (tmp_path / "saved.jsonl").write_bytes(run_here("show", *TEXTS, "--format", "json").stdout)
+def test_saved_weights_have_the_numbers_of_the_texts_that_they_are_of(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "saved.jsonl").write_bytes(run("show", *TEXTS, "--format", "json").stdout)
     assert (
-        run_here("heads", tmp_path / "saved.jsonl", "--format", "csv").stdout
-        == run_here("heads", *TEXTS, "--format", "csv").stdout
+        run("heads", tmp_path / "saved.jsonl", "--format", "csv").stdout
+        == run("heads", *TEXTS, "--format", "csv").stdout
     )
 
 
-def test_rows_have_the_kind_the_layer_the_head_and_the_numbers(run_here: Run) -> None:
-    ran = run_here(
+def test_rows_have_the_kind_the_layer_the_head_and_the_numbers(run: Run) -> None:
+    ran = run(
         "heads", TEXTS[0], "--stat", "next", "--stat", "entropy", "--layer", "2,1", "--head", "5", "--format", "tsv"
     )
     header, *rows = ran.out.splitlines()
@@ -70,18 +70,18 @@ def test_rows_have_the_kind_the_layer_the_head_and_the_numbers(run_here: Run) ->
     assert {row.split("\t")[5] for row in rows} == {""}  # of one text there is no standard error
 
 
-def test_what_is_undefined_is_null_and_empty(run_here: Run) -> None:
+def test_what_is_undefined_is_null_and_empty(run: Run) -> None:
     asked = "heads", "the dog", "--model", "builtin/translator", "--kind", "cross", "--stat", "previous"
-    (record,) = run_here(*asked, "--format", "json").records
+    (record,) = run(*asked, "--format", "json").records
     assert {(head["previous"], head["previous_n"]) for head in record["heads"]} == {(None, 0)}
-    assert all(row["previous"] == "" for row in run_here(*asked, "--format", "csv").rows())
-    assert "–" in run_here(*asked).out
+    assert all(row["previous"] == "" for row in run(*asked, "--format", "csv").rows())
+    assert "–" in run(*asked).out
 
 
-def test_models_and_kinds_among_saved_weights_have_a_line_each(run_here: Run, tmp_path: Path) -> None:
-    lines = run_here("show", "the dog", "--model", "builtin/translator", "--format", "json").stdout
-    (tmp_path / "both.jsonl").write_bytes(lines + run_here("show", "the dog", "--format", "json").stdout)
-    records = run_here("heads", tmp_path / "both.jsonl", "--format", "json").records
+def test_models_and_kinds_among_saved_weights_have_a_line_each(run: Run, tmp_path: Path) -> None:
+    lines = run("show", "the dog", "--model", "builtin/translator", "--format", "json").stdout
+    (tmp_path / "both.jsonl").write_bytes(lines + run("show", "the dog", "--format", "json").stdout)
+    records = run("heads", tmp_path / "both.jsonl", "--format", "json").records
     assert [(each["model"], each["kind"]) for each in records] == [
         ("builtin/encoder", "encoder"),
         ("builtin/translator", "encoder"),
@@ -90,26 +90,26 @@ def test_models_and_kinds_among_saved_weights_have_a_line_each(run_here: Run, tm
     ]
 
 
-def test_a_text_that_fails_is_reported_and_the_others_are_counted(run_here: Run) -> None:
-    ran = run_here("heads", "--format", "json", stdin=b"the cat sat\n\xff\xfe\nthe dog\n")
+def test_a_text_that_fails_is_reported_and_the_others_are_counted(run: Run) -> None:
+    ran = run("heads", "--format", "json", stdin=b"the cat sat\n\xff\xfe\nthe dog\n")
     assert ran.code == 1
     assert "line 2" in ran.err
     assert ran.records[0]["texts"] == 2
 
 
-def test_where_no_text_can_be_read_there_are_no_numbers(run_here: Run) -> None:
-    run_here("heads", stdin=b"\xff\n\xfe\n").failed(1, "no text could be read")
+def test_where_no_text_can_be_read_there_are_no_numbers(run: Run) -> None:
+    run("heads", stdin=b"\xff\n\xfe\n").failed(1, "no text could be read")
 
 
-def test_an_unknown_statistic_is_refused_with_those_that_there_are(run_here: Run) -> None:
-    run_here("heads", "the dog", "--stat", "sharpness").failed(2, "sharpness", "entropy")
+def test_an_unknown_statistic_is_refused_with_those_that_there_are(run: Run) -> None:
+    run("heads", "the dog", "--stat", "sharpness").failed(2, "sharpness", "entropy")
 
 
-def test_the_table_fits_a_narrow_terminal(run_here: Run) -> None:
-    ran = run_here("heads", TEXTS[0], "--layer", "0", "--width", "60")
+def test_the_table_fits_a_narrow_terminal(run: Run) -> None:
+    ran = run("heads", TEXTS[0], "--layer", "0", "--width", "60")
     assert max(map(len, ran.out.splitlines())) <= 60
     assert ran.out.count("\nL0 H") == 6
 
 
-def test_json_is_one_object_a_line(run_here: Run) -> None:
-    assert all(json.loads(line) for line in run_here("heads", TEXTS[0], "--format", "json").stdout.splitlines())
+def test_json_is_one_object_a_line(run: Run) -> None:
+    assert all(json.loads(line) for line in run("heads", TEXTS[0], "--format", "json").stdout.splitlines())
