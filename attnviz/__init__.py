@@ -1,18 +1,95 @@
-"""attnviz: see what a transformer's attention heads look at."""
+"""attnviz: see what a transformer's attention heads look at.
 
-from typing import TYPE_CHECKING
+What the command does can be done from Python: load a model, let it attend to a text, look at the weights.
+
+Example:
+    >>> (attention,) = attnviz.load("builtin").attend("Mary lost her keys")
+    >>> attention.weights.shape  # [layers, heads, queries, keys]
+    (4, 6, 6, 6)
+
+- `load` returns a `Model`, whose `attend` gives an `Attention` for each `Kind`; `Selection` and `By` say of what.
+- `statistics` gives numbers for each head of records, `heads` of many texts: a `HeadTable`; `STATISTICS` says which.
+- `strongest` and `telling` find the links between words.
+- `save` and `read` are for files: NPZ, JSON, CSV. What one text came to is a `Result`.
+- `plot` draws.
+
+Whatever a user can cause is an `AttnvizError`, whose message says what to do.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Sequence
+
+    from matplotlib.figure import Figure
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from attnviz.errors import AttnvizError
+    from attnviz.formats.saving import Weights
+    from attnviz.formats.writing import Result
+    from attnviz.measures.links import strongest, telling
+    from attnviz.measures.statistics import STATISTICS
     from attnviz.models.base import Model
+    from attnviz.records import Attention, HeadTable, Link, Selection
+    from attnviz.text import Bins, By
+    from attnviz.vocabulary import Kind
 
-__all__ = ["__version__", "load"]
+__all__ = [
+    "STATISTICS",
+    "Attention",
+    "AttnvizError",
+    "Bins",
+    "By",
+    "HeadTable",
+    "Kind",
+    "Link",
+    "Model",
+    "Result",
+    "Selection",
+    "__version__",
+    "heads",
+    "load",
+    "plot",
+    "read",
+    "save",
+    "statistics",
+    "strongest",
+    "telling",
+]
 __version__ = "0.2.0"
+
+_HOMES = {
+    "errors": ("AttnvizError",),
+    "formats.writing": ("Result",),
+    "measures.links": ("strongest", "telling"),
+    "measures.statistics": ("STATISTICS",),
+    "models.base": ("Model",),
+    "records": ("Attention", "HeadTable", "Link", "Selection"),
+    "text": ("Bins", "By"),
+    "vocabulary": ("Kind",),
+}
+"""What is public and made elsewhere. It is imported when it is asked for: `attnviz --help` waits for no NumPy."""
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Return what is public and made elsewhere."""
+        from importlib import import_module
+
+        for home, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(f"{__name__}.{home}"), name)
+        raise AttributeError(f"attnviz has no {name!r}, only {', '.join(__all__)}.")
+
+
+def __dir__() -> list[str]:
+    """Return what is public."""
+    return sorted(__all__)
 
 
 def load(
-    name: "str | PreTrainedModel" = "builtin",
+    name: "str | os.PathLike[str] | PreTrainedModel" = "builtin",
     tokenizer: "PreTrainedTokenizerBase | None" = None,
     *,
     engine: str | None = None,
@@ -35,19 +112,21 @@ def load(
         UsageError: it cannot be loaded in the way that was asked for.
 
     Example:
-        >>> load("builtin").attend("Mary lost her keys")
+        >>> attnviz.load("builtin").attend("Mary lost her keys")
         [Attention(builtin/encoder, encoder, 4 layers × 6 heads, 6 queries × 6 keys)]
     """
-    if not isinstance(name, str):
-        from attnviz.models import pretrained
+    from os import PathLike, fspath
 
-        return pretrained.adopt(name, tokenizer)
-    from attnviz.models.loading import Loading
+    from attnviz.errors import UsageError
+    from attnviz.models.loading import DEFAULT, Loading
     from attnviz.models.registry import load as load_model
-    from attnviz.vocabulary import Engine  # NumPy and what lies under it: not for `attnviz --help`
+    from attnviz.vocabulary import Engine
 
+    engines = {one.value: one for one in (Engine.REFERENCE, Engine.TRANSFORMERS)}
+    if engine not in (None, *engines):
+        raise UsageError(f"There is no engine {engine!r}: choose {', '.join(engines)}, or None for the faster one.")
     loading = Loading(
-        engine=None if engine is None else Engine(engine),
+        engine=None if engine is None else engines[engine],
         device=device,
         dtype=dtype,
         revision=revision,
@@ -56,4 +135,182 @@ def load(
         source_language=source_language,
         target_language=target_language,
     )
-    return load_model(name, loading)
+    if isinstance(name, str | PathLike):
+        if tokenizer is not None:
+            raise UsageError("A model that is loaded by name has its own tokenizer: leave the other one out.")
+        return load_model(fspath(name), loading)
+    if not (hasattr(name, "name_or_path") and hasattr(name, "parameters")):
+        raise UsageError(f"Give load a name, a folder, or a model of transformers, not a {type(name).__name__}.")
+    if loading != DEFAULT:
+        raise UsageError("A model that is in memory runs as it is: leave engine, device and the other options out.")
+    from attnviz.models import pretrained
+
+    return pretrained.adopt(name, tokenizer)
+
+
+def statistics(records: "Attention | Iterable[Attention]", names: "str | Sequence[str]" = ()) -> "list[HeadTable]":
+    """Return numbers for each head of records, a table for each model and kind of attention.
+
+    `names` are some of `STATISTICS`, all of them if none is named. Of several records of one model and kind, which are
+    those of several texts, each number is the mean of theirs, as `attnviz heads` gives it for what is saved.
+
+    Raises:
+        UsageError: there is no such statistic, or these are no records.
+
+    Example:
+        >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+        >>> (table,) = attnviz.statistics(attention, "same")
+        >>> table["same"]  # [layers, heads]: the mean of 1 and 0.75
+        array([[0.875]])
+    """
+    from attnviz.measures.reducers import reduced
+    from attnviz.measures.statistics import Statistics, statistics_named
+    from attnviz.measures.totals import Totals
+    from attnviz.records import Attention, one_record
+
+    wanted, totals = statistics_named(names), Totals()
+    for record in [records] if isinstance(records, Attention) else records:
+        totals.add(reduced(one_record(record), Statistics(record, wanted)))
+    return list(totals.tables())
+
+
+def heads(
+    model: "Model",
+    texts: "str | Iterable[str]",
+    names: "str | Sequence[str]" = (),
+    *,
+    select: "Selection | None" = None,
+    fail: "Callable[[str, AttnvizError], None] | None" = None,
+) -> "list[HeadTable]":
+    """Return numbers for each head over one text or many, a table for each kind of attention: those of `attnviz heads`.
+
+    Texts are taken as they come, a few at a time, and no weights are kept. `names` are some of `STATISTICS`, all of
+    them if none is named; a number is the mean of each text's number. A text that cannot be read is an error, unless
+    there is a `fail`: it is told which text that is and why, and the others go on. Notes on a text are warnings.
+
+    Raises:
+        UsageError: the model has no such layer, head or kind, there is no such statistic, or these are no texts.
+        TextError: a text is empty, not valid Unicode, or longer than the model's positions.
+
+    Example:
+        >>> texts = "Mary lost her keys", "The dog barked because it was hungry"
+        >>> attnviz.heads(attnviz.load("builtin"), texts, ["entropy", "previous"])
+        [HeadTable(builtin/encoder, encoder, 4 layers × 6 heads, 2 texts: entropy, previous)]
+    """
+    import warnings
+    from functools import partial
+
+    from attnviz.errors import UsageError
+    from attnviz.models.base import ALL, Model
+    from attnviz.pipeline.counting import total
+    from attnviz.pipeline.job import Job
+    from attnviz.pipeline.outcomes import HeadNumbers
+    from attnviz.pipeline.sources import sources_of
+
+    def stop(place: str | None, error: "AttnvizError") -> None:
+        if fail is None:
+            raise error if place is None else type(error)(f"{place.capitalize()}: {error}") from error
+        fail(place or "the text", error)
+
+    if not isinstance(model, Model):
+        raise UsageError(f"Give heads a model, as attnviz.load returns it, and not a {type(model).__name__}.")
+    job = Job(model=model.card.name, ready=model, select=select or ALL)
+    say = partial(warnings.warn, stacklevel=3)
+    return list(total(HeadNumbers(job, names), sources_of(texts), 1, say, stop).tables())
+
+
+def save(
+    path: "str | os.PathLike[str]",
+    records: "Weights | HeadTable | Iterable[Weights | HeadTable]",
+    text: str | None = None,
+) -> None:
+    """Write records to a file, in the format that its name ends in: the bytes that the command writes for the same.
+
+    Weights are written as .npz (one text), .json or .jsonl (a line a text), .csv or .tsv (a row a weight); numbers for
+    each head as .json, .csv or .tsv. A list of records is one text, as `attend` returns it; a list of such lists, or of
+    what `read` returns, is several. `text` is the text itself, where their tokens do not stand in one.
+
+    Raises:
+        UsageError: there is no such format for them, it has no room for several texts, or they are no such records.
+        OutputError: the file cannot be written.
+
+    Example:
+        >>> model = attnviz.load("builtin")
+        >>> attnviz.save("mary.npz", model.attend("Mary lost her keys"))
+        >>> attnviz.save("both.jsonl", [model.attend(text) for text in ("Mary lost her keys", "The dog barked")])
+        >>> attnviz.save("heads.csv", attnviz.heads(model, "Mary lost her keys"))
+    """
+    from pathlib import Path
+
+    from attnviz.formats.saving import encode
+    from attnviz.pipeline.files import write_file
+
+    write_file(Path(path), encode(records, Path(path).suffix.removeprefix(".").lower(), text))
+
+
+def read(path: "str | os.PathLike[str]") -> "list[Result]":
+    """Return what is saved in a file of weights, .npz, .json or .jsonl, of attnviz or of another program.
+
+    Each text is a `Result`: its `text`, its `attention` (a record for each kind), and `pair` and `target` where there
+    were such.
+
+    Raises:
+        UsageError: no file of weights ends like that.
+        InputError: the file cannot be read.
+        RecordError: what it holds breaks a promise; the message says where.
+
+    Example:
+        >>> attnviz.save("mary.json", attnviz.load("builtin").attend("Mary lost her keys"))
+        >>> (mary,) = attnviz.read("mary.json")
+        >>> mary.text, mary.attention
+        ('Mary lost her keys', [Attention(builtin/encoder, encoder, 4 layers × 6 heads, 6 queries × 6 keys)])
+    """
+    from dataclasses import replace
+    from pathlib import Path
+
+    from attnviz.formats.reading import READERS
+    from attnviz.pipeline.sources import saved_in
+
+    found = (READERS[source.saved](source.record()) for source in saved_in(Path(path)) if source.saved)
+    return [replace(result, index=index) for index, result in enumerate(found)]
+
+
+def plot(
+    attention: "Attention",
+    layout: str = "grid",
+    *,
+    token: str | int | None = None,
+    cmap: str = "ink",
+    dpi: int = 150,
+    log: bool | None = None,
+    title: str | None = None,
+    annotate: bool = False,
+    transpose: bool = False,
+) -> "Figure":
+    """Return the picture that `attnviz export` saves of a record, as a figure of matplotlib; pyplot has no part in it.
+
+    `layout` is "grid" (all heads), "layer" (the heads of one layer) or "head" (one head); a `token`, by its word or its
+    position, is drawn in all heads instead. The other options are those of the command line. What cannot be shown as it
+    was asked for is a warning. A notebook shows the figure; `savefig` saves it.
+
+    Raises:
+        UsageError: there is no such layout or colour map, or it takes more than one picture.
+        TextError: there is no such token.
+
+    Example:
+        >>> (attention,) = attnviz.load("builtin").attend("Mary lost her keys")
+        >>> attnviz.plot(attention.select([3], [0]), "head", annotate=True).savefig("her.pdf")
+        >>> attnviz.plot(attention, token="her").get_dpi()
+        150
+    """
+    import warnings
+
+    from attnviz.views.image.pictures import only_picture
+    from attnviz.views.image.style import Style
+    from attnviz.vocabulary import Orientation
+
+    style = Style(cmap=cmap, dpi=dpi, log=log, title=title, annotate=annotate, orientation=Orientation(transpose))
+    picture = only_picture(attention, layout, None if token is None else str(token), style)
+    for note in picture.notes:
+        warnings.warn(note, stacklevel=2)
+    return picture.figure

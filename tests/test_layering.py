@@ -32,7 +32,7 @@ ARROWS = {
     "views": f"{_RECORDS} measures lessons costs",
     "pipeline": f"{_MODELS} lessons costs views {EDGE}",
     "cli": f"{_MODELS} lessons costs views pipeline {EDGE}",
-    EDGE: "vocabulary records models cli",
+    EDGE: f"{_RECORDS} formats measures models pipeline views cli",
 }
 """Each room, and the rooms that it may import."""
 

@@ -12,7 +12,7 @@ from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.request import HeadChoice, Input, ModelChoice
 from attnviz.cli.terminal import terminal
 from attnviz.errors import AttnvizError, InputError
-from attnviz.formats.tables import table_json, table_rows
+from attnviz.formats.tables import TABLES
 from attnviz.measures.statistics import STATISTICS
 from attnviz.pipeline.counting import total
 from attnviz.pipeline.job import Job
@@ -20,8 +20,8 @@ from attnviz.pipeline.outcomes import HeadNumbers
 from attnviz.records import HeadTable
 from attnviz.views.terminal.heads import head_numbers
 
-_FORMATS = _TABLE, _JSON, *_ROWS = "table", "json", "csv", "tsv"
-_DELIMITERS = dict(zip(_ROWS, ",\t", strict=True))
+_TABLE = "table"
+_FORMATS = (_TABLE, *TABLES)
 
 _Statistics = Annotated[
     list[str] | None,
@@ -84,10 +84,8 @@ def heads(
 
 
 def _write(tables: Sequence[HeadTable], form: str, color: str, width: int | None) -> None:
-    if form == _JSON:
-        write_standard_output(b"".join(map(table_json, tables)))
-    elif form in _DELIMITERS:
-        write_standard_output(table_rows(tables, _DELIMITERS[form]))
+    if form in TABLES:
+        write_standard_output(TABLES[form](tables))
     else:
         screen = terminal(color, width)
         for table in tables:

@@ -3,14 +3,20 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from attnviz.formats.json_line import json_line
 from attnviz.records import HeadTable
 
 
-def table_json(table: HeadTable) -> bytes:
+def to_lines(tables: Sequence[HeadTable]) -> bytes:
+    """Return a line for each table, as `to_line` makes it."""
+    return b"".join(map(to_line, tables))
+
+
+def to_line(table: HeadTable) -> bytes:
     """Return one line: the model, the kind, how many texts, a record for each head, and what each number means.
 
     A number stands under its name, how many texts have it under the name with `_n`, and its standard error over texts
@@ -28,7 +34,7 @@ def table_json(table: HeadTable) -> bytes:
     )
 
 
-def table_rows(tables: Iterable[HeadTable], delimiter: str) -> bytes:
+def to_rows(tables: Sequence[HeadTable], delimiter: str) -> bytes:
     """Return a header and a row for each head, fields separated by a delimiter; what is undefined is empty."""
     file = io.StringIO()
     writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
@@ -38,6 +44,14 @@ def table_rows(tables: Iterable[HeadTable], delimiter: str) -> bytes:
                 writer.writerow(["kind", *head])
             writer.writerow([table.kind.value, *("" if value is None else value for value in head.values())])
     return file.getvalue().encode()
+
+
+TABLES: Mapping[str, Callable[[Sequence[HeadTable]], bytes]] = {
+    "json": to_lines,
+    "csv": partial(to_rows, delimiter=","),
+    "tsv": partial(to_rows, delimiter="\t"),
+}
+"""The formats of head tables, by name, which is also the suffix."""
 
 
 def _heads(table: HeadTable) -> Iterator[dict[str, Any]]:

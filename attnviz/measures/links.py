@@ -7,21 +7,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.measures.reducers import group
-from attnviz.records import Attention, Link, Weights, Word
+from attnviz.records import Attention, Link, Weights, Word, one_record
 from attnviz.text import By, Token, grouped
 
 
-def strongest(attention: Attention, top: int) -> list[Link]:
-    """The `top` links of largest weight between two different words that are not special tokens."""
+def strongest(attention: Attention, top: int = 5) -> list[Link]:
+    """Return the `top` links of largest weight between two different words that are not special tokens.
+
+    Weights of a word in several pieces are those of `attend(…, by="word")`: to it their sum, from it their mean.
+
+    Example:
+        >>> (attention,) = attnviz.load("builtin").attend("The big fluffy dog chased the cat")
+        >>> (link,) = attnviz.strongest(attention, 1)
+        >>> link.layer, link.head, link.query.text, link.key.text
+        (3, 5, 'chased', 'dog')
+    """
     words = _words(attention)
     return list(_largest(words, np.where(_content(words), words.weights, 0), top))
 
 
 def telling(attention: Attention, word: Word | None = None) -> Link | None:
-    """The link that tells most of what the heads are for, or None where no two words are linked.
+    """Return the link that tells most of what the heads are for, or None where no two words are linked.
 
     The two words are those whose links, over all heads together, most exceed habit; the head is that of the largest.
     If a `word` is given, only its own links count.
+
+    Example:
+        >>> text = "The animal didn't cross the street because it was too tired"
+        >>> (attention,) = attnviz.load("builtin").attend(text)
+        >>> link = attnviz.telling(attention)
+        >>> link.layer, link.head, link.query.text, link.key.text
+        (3, 1, 'it', 'animal')
     """
     words = _words(attention)
     value = _beyond_habit(words)
@@ -49,7 +65,7 @@ def _beyond_habit(words: Attention) -> NDArray[np.floating]:
 
 
 def _words(attention: Attention) -> Attention:
-    return group(attention, By.WORD)
+    return group(one_record(attention), By.WORD)
 
 
 def _content(words: Attention) -> NDArray[np.bool_]:

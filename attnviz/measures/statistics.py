@@ -94,12 +94,13 @@ STATISTICS: Mapping[str, Statistic] = {
 """The statistics that can be computed for each head, by name."""
 
 
-def statistics_named(names: Sequence[str]) -> list[Statistic]:
+def statistics_named(names: str | Sequence[str]) -> list[Statistic]:
     """Return the statistics of these names, each once, in this order; all of them where none is named.
 
     Raises:
         UsageError: there is no such statistic.
     """
+    names = (names,) if isinstance(names, str) else names
     for name in names:
         if name not in STATISTICS:
             raise UsageError(f"There is no statistic {name!r}: choose {', '.join(STATISTICS)}.")

@@ -11,7 +11,7 @@ from attnviz.measures.reducers import Block, Make, OfRows, Reducer, Result, keep
 from attnviz.models.reading import Passage, Reading, Window
 from attnviz.records import Attention, Axes, LayerGroup, Selection, ranges
 from attnviz.reference.trace import Trace
-from attnviz.text import By, Grouping
+from attnviz.text import By, Grouping, grouping
 from attnviz.vocabulary import Engine, Kind
 
 ALL = Selection()
@@ -188,18 +188,36 @@ class Model(ABC):
         added_tokens: bool = True,
         bos: bool = False,
         select: Selection = ALL,
-        by: Grouping = By.TOKEN,
+        by: str | Grouping = By.TOKEN,
     ) -> list[Attention]:
-        """The attention weights of a text, one record a kind; for what may be asked of the text, see `Passage`.
+        """Return the attention weights of a text, one record a kind; for what may be asked of the text, see `Passage`.
+
+        `select` chooses kinds, layers, heads and rows; `by` groups tokens: "word", "sentence", "segment", "bins:256".
 
         Raises:
-            UsageError: the model takes no second text, no target, or has no such layer, head or kind.
+            UsageError: this is not one text, or the model takes no second one, no target, or has no such layer, head or
+                kind.
             TextError: as in `read`.
+
+        Example:
+            >>> model = attnviz.load("builtin/translator")
+            >>> encoder, decoder, cross = model.attend("The red car is fast", target="la voiture rouge est rapide")
+            >>> cross
+            Attention(builtin/translator, cross, 2 layers × 4 heads, 6 queries × 6 keys)
+            >>> select = attnviz.Selection(layers=(3,), heads=(0, 5), rows=("her",))
+            >>> attnviz.load("builtin").attend("Mary lost her keys", select=select)
+            [Attention(builtin/encoder, encoder, 1 layers × 2 heads, 1 queries × 6 keys)]
         """
+        for given in (text, *(one for one in (pair, target) if one is not None)):
+            if not isinstance(given, str):
+                raise UsageError(
+                    f"attend reads one text, a str, and was given a {type(given).__name__}. Give several one by one, "
+                    "[model.attend(text) for text in texts], or ask attnviz.heads(model, texts) for their numbers."
+                )
         passage = Passage(
             text=text, pair=pair, target=target, generate=generate, chat=chat, added_tokens=added_tokens, bos=bos
         )
-        return self.weights(self.read(passage), select, by)
+        return self.weights(self.read(passage), select, grouping(by))
 
     def weights(self, reading: Reading, select: Selection = ALL, by: Grouping = By.TOKEN) -> list[Attention]:
         """The attention weights of what was read, one record a kind, between tokens or groups of them.

@@ -23,13 +23,15 @@ _BARE = Passage(text="")
 class Job:
     """What is done with each text.
 
-    `passage` is what is read along with it. The selected weights are kept between what `by` says, or if nothing is said
-    between tokens, or stretches of the text where that would take more than `memory` bytes. `option` writes the options
-    that are named in what is kept: in the notes of records, and in the manifest of a batch.
+    `passage` is what is read along with it. A model that is `ready` stands for the name. The selected weights are kept
+    between what `by` says, or if nothing is said between tokens, or stretches of the text where that would take more
+    than `memory` bytes. `option` writes the options that are named in what is kept: in the notes of records, and in the
+    manifest of a batch.
     """
 
     model: str = "builtin"
     loading: Loading = DEFAULT
+    ready: Model | None = None
     passage: Passage = _BARE
     select: Selection = ALL
     by: Grouping | None = None
@@ -41,7 +43,7 @@ class Job:
     @cached_property
     def loaded(self) -> Model:
         """The model itself, loaded when the first text comes."""
-        return load(self.model, self.loading)
+        return load(self.model, self.loading) if self.ready is None else self.ready
 
     @cached_property
     def fingerprint(self) -> str:

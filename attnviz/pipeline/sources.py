@@ -103,6 +103,22 @@ def sources(
     return (replace(source, index=index) for index, source in enumerate(found))
 
 
+def sources_of(texts: str | Iterable[str]) -> Iterator[Source]:
+    """Return one text, or several, that are there as strings, as they come.
+
+    Raises:
+        UsageError: one is no string.
+    """
+    single = isinstance(texts, str)
+    if not isinstance(texts, Iterable):
+        raise UsageError(f"Texts are a str, or a list of such, not a {type(texts).__name__}.")
+    for index, text in enumerate([texts] if single else texts):
+        if not isinstance(text, str):
+            raise UsageError(f"Texts are a str, or a list of such, and text {index + 1} is a {type(text).__name__}.")
+        place = None if single else f"text {index + 1}"
+        yield Source(text.encode("utf-8", "surrogatepass"), place, index=index)
+
+
 def names_saved(argument: str) -> bool:
     """Whether an argument is no text, but names a file that holds saved records."""
     try:
@@ -118,7 +134,7 @@ def _like_saved(argument: str) -> bool:
 def _of_arguments(texts: Sequence[str], note: Callable[[str], None]) -> Iterator[Source]:
     for number, text in enumerate(texts, 1):
         if names_saved(text):
-            yield from _of_saved(Path(text))
+            yield from saved_in(Path(text))
         else:
             if _like_saved(text) and not re.search(r"\s", text):
                 note(f"Note: {text} is read as a text, because there is no such file.")
@@ -126,8 +142,15 @@ def _of_arguments(texts: Sequence[str], note: Callable[[str], None]) -> Iterator
             yield Source(raw, f"text {number}" if len(texts) > 1 else None)
 
 
-def _of_saved(path: Path) -> Iterator[Source]:
-    """The records of a file; JSON is one a line, or one that is spread over many."""
+def saved_in(path: Path) -> Iterator[Source]:
+    """Return the records of a file; JSON is one a line, or one that is spread over many.
+
+    Raises:
+        UsageError: no file of records ends like that.
+        InputError: the file cannot be read.
+    """
+    if not _like_saved(str(path)):
+        raise UsageError(f"{path} is no file of records: those that can be read end in {', '.join(_SAVED)}.")
     saved = _SAVED[path.suffix.lower()]
     try:
         with path.open("rb") as file:

@@ -11,6 +11,7 @@ from attnviz.records.matrices import (
     likely_kind,
     mean_of,
     on_host,
+    one_record,
 )
 from attnviz.records.selection import LayerGroup, Selection, ranges
 from attnviz.records.tables import Column, HeadTable
@@ -30,5 +31,6 @@ __all__ = [
     "likely_kind",
     "mean_of",
     "on_host",
+    "one_record",
     "ranges",
 ]

@@ -40,7 +40,13 @@ class Axes:
     notes: tuple[str, ...] = ()
 
     def distances(self) -> NDArray[np.int64] | None:
-        """How many tokens, or groups, each key stands after each query, [queries, keys]; None between two sequences."""
+        """Return how many tokens, or groups, each key stands after each query; None between two sequences.
+
+        Example:
+            >>> attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"]).distances()  # [queries, keys]
+            array([[ 0,  1],
+                   [-1,  0]])
+        """
         if (ranks := self.ranks()) is None:
             return None
         queries, keys = ranks
@@ -48,7 +54,12 @@ class Axes:
         return distances
 
     def ranks(self) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
-        """Return the place of each query and of each key in their sequence, counted from 0; None if these are two."""
+        """Return the place of each query and of each key in their sequence, counted from 0; None if these are two.
+
+        Example:
+            >>> attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"]).ranks()
+            (array([0, 1]), array([0, 1]))
+        """
         if self.kind.crosses:
             return None
         tokens = (*self.query_tokens, *self.key_tokens)
@@ -64,18 +75,40 @@ class Axes:
         return len(self.layers), len(self.heads), len(self.query_tokens), len(self.key_tokens)
 
     def filled(self, weights: Weights) -> "Attention":
-        """The record of these weights on these axes."""
+        """Return the record of these weights [layers, heads, queries, keys] on these axes.
+
+        Raises:
+            RecordError: shapes that do not fit, or rows that are no distributions.
+
+        Example:
+            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            >>> attention.filled(attention.weights[..., ::-1]).head(0, 0)
+            array([[0.  , 1.  ],
+                   [0.75, 0.25]], dtype=float32)
+        """
         return Attention(weights=weights, **self._fields())
 
     def of_tokens(self, queries: tuple[Token, ...], keys: tuple[Token, ...]) -> "Axes":
-        """The same axes, without weights, for other tokens."""
+        """Return the same axes, without weights, for other tokens.
+
+        Example:
+            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            >>> attention.of_tokens(attention.query_tokens[1:], attention.key_tokens).shape
+            (1, 1, 1, 2)
+        """
         return Axes(**self._fields() | {"query_tokens": queries, "key_tokens": keys})
 
     def _fields(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(Axes)}
 
     def words(self, wanted: str) -> list["Word"]:
-        """Every place where a word, or the token at a position, stands among the queries or the keys."""
+        """Return every place where a word, or the token at a position, stands among the queries or the keys.
+
+        Example:
+            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            >>> attention.words("cat")
+            [Word(text='cat', queries=(1,), keys=(1,))]
+        """
         queries = occurrences(self.query_tokens, wanted)
         if not self.kind.crosses:
             return [Word(found.text, found.indices, self._as_keys(found)) for found in queries]
@@ -91,7 +124,13 @@ class Axes:
         return indices if len(indices) == len(pieces) else ()
 
     def pieces(self, word: "Word") -> tuple[Token, ...]:
-        """The tokens of a word."""
+        """Return the tokens of a word.
+
+        Example:
+            >>> (attention,) = attnviz.load("builtin").attend("Mary lost her keys")
+            >>> [token.text for token in attention.pieces(attention.words("keys")[0])]
+            ['keys']
+        """
         tokens, indices = (self.query_tokens, word.queries) if word.queries else (self.key_tokens, word.keys)
         return tuple(tokens[index] for index in indices)
 
@@ -129,40 +168,74 @@ class HeadMatrix(Axes):
             raise RecordError(f"The {self.kind.value} numbers of {self.model} are not all finite.")
 
     def head(self, layer: int, head: int) -> Weights:
-        """The weights [queries, keys] of one head, by its original indices.
+        """Return the weights [queries, keys] of one head, by its original indices.
 
         Raises:
             UsageError: the record does not hold it.
+
+        Example:
+            >>> (attention,) = attnviz.load("builtin").attend("Mary lost her keys")
+            >>> attention.head(3, 0).shape
+            (6, 6)
         """
         weights: Weights = self.select([layer], [head]).weights[0, 0]
         return weights
 
     def select(self, layers: Sequence[int], heads: Sequence[int]) -> Self:
-        """Only these layers and heads, by their original indices, in this order.
+        """Return only these layers and heads, by their original indices, in this order.
 
         Raises:
             UsageError: the record does not hold one of them.
+
+        Example:
+            >>> (attention,) = attnviz.load("builtin").attend("Mary lost her keys")
+            >>> attention.select([3, 1], [0])
+            Attention(builtin/encoder, encoder, 2 layers × 1 heads, 6 queries × 6 keys)
         """
         rows, columns = _places(layers, self.layers, "layer"), _places(heads, self.heads, "head")
         return replace(self, weights=self.weights[np.ix_(rows, columns)], layers=tuple(layers), heads=tuple(heads))
 
     def looks_at(self, word: "Word") -> Weights:
-        """What a word among the queries looks at: the mean of its pieces' rows, [layers, heads, keys]."""
+        """Return what a word among the queries looks at: the mean of its pieces' rows, [layers, heads, keys].
+
+        Example:
+            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            >>> attention.looks_at(attention.words("cat")[0])
+            array([[[0.25, 0.75]]], dtype=float32)
+        """
         mean: Weights = self.weights[:, :, list(word.queries)].mean(2)
         return mean
 
     def looked_at_by(self, word: "Word") -> Weights:
-        """Who looks at a word among the keys: the sum of its pieces' columns, [layers, heads, queries]."""
+        """Return who looks at a word among the keys: the sum of its pieces' columns, [layers, heads, queries].
+
+        Example:
+            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            >>> attention.looked_at_by(attention.words("the")[0])
+            array([[[1.  , 0.25]]], dtype=float32)
+        """
         total: Weights = self.weights[..., list(word.keys)].sum(-1)
         return total
 
     def rows(self, queries: Sequence[int]) -> Self:
-        """Only these rows, by their place among the queries held."""
+        """Return only these rows, by their place among the queries held.
+
+        Example:
+            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            >>> attention.rows([1]).weights
+            array([[[[0.25, 0.75]]]], dtype=float32)
+        """
         tokens = tuple(self.query_tokens[i] for i in queries)
         return replace(self, weights=self.weights[:, :, list(queries)], query_tokens=tokens)
 
     def mean(self) -> Self:
-        """The average over all layers and heads held, which it may be already."""
+        """Return the average over all layers and heads held, which it may be already.
+
+        Example:
+            >>> (attention,) = attnviz.load("builtin").attend("Mary lost her keys")
+            >>> attention.mean()
+            Attention(builtin/encoder, encoder, 1 layers × 1 heads, 6 queries × 6 keys)
+        """
         if self.layers == self.heads == (AVERAGE,):
             return self
         averaged = f"mean over layers {ranges(self.layers)}, heads {ranges(self.heads)}"
@@ -220,7 +293,7 @@ class Attention(HeadMatrix):
             RecordError: shapes that do not fit, or rows that are no distributions.
 
         Example:
-            >>> Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            >>> attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
             Attention(unknown model, decoder, 1 layers × 1 heads, 2 queries × 2 keys)
         """
         array = _by_layer(weights)
@@ -242,10 +315,15 @@ class Attention(HeadMatrix):
         )
 
     def without_special(self) -> "Attention":
-        """Special tokens dropped from both axes and each row divided by what is left of it, so that it sums to 1.
+        """Return the record without special tokens, each row divided by what is left of it, so that it sums to 1.
 
         Raises:
             UsageError: nothing else is there.
+
+        Example:
+            >>> (attention,) = attnviz.load("builtin").attend("Mary lost her keys")
+            >>> [token.text for token in attention.without_special().key_tokens]
+            ['Mary', 'lost', 'her', 'keys']
         """
         queries = [i for i, token in enumerate(self.query_tokens) if not token.special]
         keys = [i for i, token in enumerate(self.key_tokens) if not token.special]
@@ -263,6 +341,20 @@ class Attention(HeadMatrix):
             sink=self.sink or not left.all(),
             notes=(*self.notes, "special tokens dropped, rows renormalised"),
         )
+
+
+def one_record(given: Any) -> Attention:
+    """Return a record as it is.
+
+    Raises:
+        UsageError: it is something else, such as the list that `attend` returns.
+    """
+    if not isinstance(given, Attention):
+        raise UsageError(
+            f"This takes one record, an Attention, and was given a {type(given).__name__}: attend returns a list, of "
+            "which model.attend(text)[0] is one."
+        )
+    return given
 
 
 def mean_of(records: Sequence[Attention]) -> Attention:

@@ -1,7 +1,8 @@
 """A selection: which kinds, layers, heads and rows of attention are wanted."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 from attnviz.errors import UsageError
 from attnviz.text import By, Grouping, Token, not_found, rows_named, unnamed
@@ -11,17 +12,41 @@ LayerGroup = tuple[tuple[int, ...], tuple[int, ...]]
 """Layers that have the same heads, and these."""
 
 
+_ENTRIES: Mapping[str, tuple[type, str]] = {
+    "kinds": (Kind, "(Kind.CROSS,)"),
+    "layers": (Integral, "(0, 3)"),
+    "heads": (Integral, "(0, 3)"),
+    "rows": (str, "('3-9', 'her')"),
+}
+"""What a selection has for each of its fields, and how that is written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which kinds, layers, heads and query rows are wanted, 0-based; None stands for all of them.
 
     Rows are named: by position (`3`), range (`3-9`), or the word that stands there.
+
+    Raises:
+        UsageError: one of them is something else than a sequence of such.
+
+    Example:
+        >>> select = attnviz.Selection(layers=(1, 3), heads=(0,), rows=("her",))
+        >>> attnviz.load("builtin").attend("Mary lost her keys", select=select)
+        [Attention(builtin/encoder, encoder, 2 layers × 1 heads, 1 queries × 6 keys)]
     """
 
     kinds: tuple[Kind, ...] | None = None
     layers: tuple[int, ...] | None = None
     heads: tuple[int, ...] | None = None
     rows: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for field, (entry, example) in _ENTRIES.items():
+            given = getattr(self, field)
+            listed = isinstance(given, Sequence) and not isinstance(given, str)
+            if given is not None and not (listed and all(isinstance(one, entry) for one in given)):
+                raise UsageError(f"A selection names {field} as in {field}={example}, not as {given!r}.")
 
     def check(self, by: Grouping) -> None:
         """Refuses what cannot be had together.

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.errors import RecordError
+from attnviz.errors import RecordError, UsageError
 from attnviz.text import By, Grouping
 from attnviz.vocabulary import Kind
 
@@ -55,6 +55,38 @@ class HeadTable:
                 raise RecordError(f"The column {name} has the shape {column.means.shape}, but the axes name {shape}.")
             for array in (column.means, column.counts, column.errors):
                 array.flags.writeable = False
+
+    def __getitem__(self, name: str) -> Reals:
+        """Return the numbers of this name: their means over texts, [layers, heads], NaN where no text has one.
+
+        Raises:
+            UsageError: the table has no numbers of this name.
+
+        Example:
+            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            >>> (table,) = attnviz.statistics(attention, ["previous", "same"])
+            >>> table["previous"]  # the first token has none before it, and counts as 0
+            array([[0.125]])
+        """
+        if name not in self.columns:
+            raise UsageError(f"The table has no numbers {name!r}, only: {', '.join(self.columns)}.")
+        return self.columns[name].means
+
+    def highest(self, name: str, count: int = 5) -> list[tuple[int, int, float]]:
+        """Return the heads with the largest numbers of this name, largest first: layer, head and number of each.
+
+        Raises:
+            UsageError: the table has no numbers of this name.
+
+        Example:
+            >>> (table,) = attnviz.statistics(attnviz.load("builtin").attend("Mary lost her keys"), "previous")
+            >>> [(layer, head) for layer, head, _ in table.highest("previous", 2)]
+            [(2, 2), (3, 5)]
+        """
+        values = self[name]
+        defined = np.argwhere(np.isfinite(values))  # of NaN there is no order
+        order = np.argsort(-values[np.isfinite(values)], kind="stable")[: max(count, 0)]
+        return [(self.layers[row], self.heads[place], float(values[row, place])) for row, place in defined[order]]
 
     def __repr__(self) -> str:
         """Return what the table is of, without its numbers."""

@@ -52,13 +52,15 @@ Grouping = By | Bins
 """What to group tokens by."""
 
 
-def grouping(name: str) -> Grouping:
-    """What is meant by `word`, or by `bins:256`.
+def grouping(name: str | Grouping) -> Grouping:
+    """Return what is meant by `word`, or by `bins:256`; a grouping itself as it is.
 
     Raises:
         UsageError: nothing is.
     """
-    if bins := re.fullmatch(rf"{_BINS}(\d{{1,9}})", name):
+    if isinstance(name, By | Bins):
+        return name
+    if bins := re.fullmatch(rf"{_BINS}(\d{{1,9}})", str(name)):
         return Bins(int(bins[1]))
     if name in (by.value for by in By):
         return By(name)

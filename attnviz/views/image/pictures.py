@@ -7,13 +7,16 @@ import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 import numpy as np
 
-from attnviz.records import Attention, Weights, Word
+from attnviz.errors import UsageError
+from attnviz.measures.words import words_of
+from attnviz.records import Attention, Weights, Word, one_record
 from attnviz.text import Bins, Token
 from attnviz.views.image.fonts import FONT, fonts_for
 from attnviz.views.image.labels import Label, ellipsised, token_labels
@@ -218,6 +221,32 @@ def _sides(attention: Attention, word: Word, named: str) -> list[tuple[str, Weig
     if word.keys:
         sides.append((f"who looks at {named}", attention.looked_at_by(word), attention.query_tokens, "queries"))
     return sides
+
+
+def only_picture(attention: Attention, layout: str, token: str | None, style: Style) -> Picture:
+    """Return the one picture of a record in a layout, or of one token; a notebook shows its figure without pyplot.
+
+    Raises:
+        UsageError: there is no such layout, or it takes several pictures.
+        TextError: there is no such token.
+    """
+    if layout not in (names := [one.value for one in Layout]):
+        raise UsageError(f"There is no layout {layout!r}: choose {', '.join(names)}.")
+    attention = one_record(attention)
+    if token is None:
+        drawn, fewer = (
+            LAYOUTS[Layout(layout)](attention, style),
+            "take one head or layer, as in attention.select([3], [0])",
+        )
+    else:
+        ((_, words),) = words_of([attention], token)
+        places = ", ".join(str(attention.pieces(word)[0].position) for word in words)
+        drawn, fewer = (token_picture(attention, word, style) for word in words), f"name one by its position, {places}"
+    picture = next(drawn)
+    if next(drawn, None):
+        raise UsageError(f"This takes more than one picture: {fewer}.")
+    picture.figure._repr_png_ = partial(render, picture.figure, "png")  # type: ignore[attr-defined] # IPython asks for it
+    return picture
 
 
 def render(figure: "Figure", file_format: str) -> bytes:

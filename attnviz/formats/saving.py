@@ -1,0 +1,91 @@
+"""Records as the bytes of a file: the weights of a text, or of several, or numbers for each head."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from attnviz.errors import UsageError
+from attnviz.formats.tables import TABLES
+from attnviz.formats.writing import FILES, STREAMS, Format, Result
+from attnviz.records import Attention, HeadTable
+from attnviz.vocabulary import Kind
+
+Weights = Attention | Result | Sequence[Attention]
+"""The weights of one text: a record, several, or these with what was read."""
+
+_FORMATS: Mapping[str, Format] = {**FILES, **STREAMS, "jsonl": FILES["json"]}
+_ALONE = "npz"  # a format that has room for one text
+_Choice = TypeVar("_Choice")
+
+
+def encode(records: Weights | HeadTable | Iterable[Weights | HeadTable], form: str, text: str | None = None) -> bytes:
+    """Return the bytes of a file of this format that holds the weights of a text, or of several, or head tables.
+
+    `text` is the one text that the weights are of; where it is not told, it is what their tokens stand in.
+
+    Raises:
+        UsageError: there is no such format for them, it has no room for several texts, or they are no such records.
+    """
+    given = list(records) if isinstance(records, Iterable) else [records]
+    tables = [one for one in given if isinstance(one, HeadTable)]
+    if tables and len(tables) == len(given):
+        return _chosen(TABLES, form, "numbers for each head")(tables)
+    if tables:
+        raise UsageError("Numbers for each head and weights do not go into one file: save them into two.")
+    weights = [one for one in given if not isinstance(one, HeadTable)]
+    of_one_text = [one for one in weights if isinstance(one, Attention)]
+    results = _results([of_one_text] if len(of_one_text) == len(given) else weights, text)
+    chosen = _chosen(_FORMATS, form, "weights")
+    if form == _ALONE and len(results) > 1:
+        raise UsageError(
+            f"An {form} file holds one text, and these are {len(results)}: save them as .jsonl, or singly."
+        )
+    return chosen.header + b"".join(map(chosen.encode, results))
+
+
+def _chosen(there: Mapping[str, _Choice], form: str, what: str) -> _Choice:
+    if form not in there:
+        named = f"not as {form!r}" if form else "and the file's name has no suffix"
+        raise UsageError(f"Cannot save: {what} are written as {', '.join(f'.{name}' for name in there)}, {named}.")
+    return there[form]
+
+
+def _results(texts: Sequence[Weights], text: str | None) -> list[Result]:
+    """Return the results of some texts, numbered from 0.
+
+    Raises:
+        UsageError: they are no records, or a text is told of several.
+    """
+    if text is not None and len(texts) != 1:
+        raise UsageError(f"One text is told, and these are records of {len(texts)}: leave the text out.")
+    results = [one if isinstance(one, Result) else gather(one) for one in texts]
+    return [
+        replace(result, index=index, text=result.text if text is None else text) for index, result in enumerate(results)
+    ]
+
+
+def gather(given: Attention | Sequence[Attention]) -> Result:
+    """Return the result of a text of which nothing is there but the records: what was read is what tokens stand in.
+
+    Raises:
+        UsageError: they are no records of one text.
+    """
+    records = given if isinstance(given, Sequence) else [given]
+    if not records or not all(isinstance(record, Attention) for record in records):
+        raise UsageError(
+            "Records are what is saved: an Attention, a HeadTable, what attend returns, or a list of such."
+        )
+    held = [(record.kind, layer) for record in records for layer in record.layers]
+    if len(set(held)) < len(held):
+        raise UsageError("These records are of several texts: give a list for each, [model.attend(text), …].")
+    found: dict[str, str] = {}
+    for record in records:
+        for tokens, decodes in (
+            (record.query_tokens, record.kind is not Kind.ENCODER),
+            (record.key_tokens, record.kind is Kind.DECODER),
+        ):
+            second = "target" if decodes else "pair"
+            for source in (token.source for token in tokens if token.source):
+                found.setdefault(second if source.number else "text", source.text)
+    text = found.get("text", " ".join(token.text for token in records[0].key_tokens))
+    return Result(0, text, records, found.get("pair"), found.get("target"))

@@ -1,0 +1,331 @@
+"""What `import attnviz` offers: the examples in its documentation, and the same bytes and numbers as the command."""
+
+import ast
+import doctest
+import inspect
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import attnviz
+from attnviz.cli.app import main
+from attnviz.errors import InputError, RecordError, TextError, UsageError
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+TEXT = "The animal didn't cross the street because it was too tired"
+TEXTS = "Mary lost her keys", "The dog barked", "An old man saw the boat"
+CLASSES = "Attention", "HeadTable"
+MODEL = attnviz.load("builtin")
+A = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+
+
+def documented() -> Iterator[tuple[str, Any]]:
+    """Everything public that is called, by its name: functions, and methods of the records."""
+    yield "attnviz", attnviz
+    yield "Selection", attnviz.Selection
+    yield "Model.attend", attnviz.Model.attend
+    for name in attnviz.__all__:
+        if inspect.isfunction(found := getattr(attnviz, name)):
+            yield name, found
+    for cls in CLASSES:
+        for name, method in inspect.getmembers(getattr(attnviz, cls), inspect.isroutine):
+            ours = str(getattr(method, "__module__", "")).startswith("attnviz") and inspect.getdoc(method)
+            if ours and (not name.startswith("_") or name == "__getitem__"):
+                yield f"{cls}.{name}", method
+
+
+DOCUMENTED = dict(documented())
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def command(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., bytes]:
+    """What a command writes on standard output, where it ends well."""
+
+    def command(*args: str) -> bytes:
+        assert main(list(args)) == 0
+        return capfdbinary.readouterr().out
+
+    return command
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_what_is_public_has_an_example_that_does_what_it_says(name: str) -> None:
+    found = doctest.DocTestFinder(recurse=False).find(DOCUMENTED[name], name, globs={"attnviz": attnviz})
+    examples = [example for test in found for example in test.examples]
+    assert examples, f"{name} has no example"
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    report: list[str] = []
+    for test in found:
+        runner.run(test, out=report.append)
+    assert not runner.failures, "".join(report)
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTED if name[0].islower() and name != "attnviz"])
+def test_a_public_function_says_what_it_does_verb_first(name: str) -> None:
+    assert re.match(r"(Return|Write) ", inspect.getdoc(DOCUMENTED[name]) or "")
+
+
+def test_what_is_public_is_there_and_nothing_else() -> None:
+    assert dir(attnviz) == sorted(attnviz.__all__)
+    assert all(getattr(attnviz, name) is not None for name in attnviz.__all__)
+    with pytest.raises(AttributeError, match="no 'show'"):
+        attnviz.show  # noqa: B018
+
+
+def test_a_type_checker_finds_everything_where_it_is() -> None:
+    tree = ast.parse(Path(attnviz.__file__).read_text(encoding="utf-8"))
+    (checking,) = (node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    homes = {
+        alias.name: node.module
+        for node in checking.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("attnviz")
+        for alias in node.names
+        if alias.name in attnviz.__all__
+    }
+    made_here = {name for name in attnviz.__all__ if name in vars(attnviz)}
+    assert homes.keys() == set(attnviz.__all__) - made_here
+    assert homes == {name: f"attnviz.{home}" for home, names in attnviz._HOMES.items() for name in names}
+
+
+def test_the_readme_shows_all_of_it_and_nothing_that_is_not_there() -> None:
+    (section,) = re.findall(r"^## From Python\n(.*?)^## ", README, re.DOTALL | re.MULTILINE)
+    rooms = {path.stem for path in Path(attnviz.__file__).parent.iterdir()}
+    shown = set(re.findall(r"\battnviz\.(\w+)", section)) - rooms
+    assert shown | {"__version__"} == set(attnviz.__all__)
+
+
+def test_the_python_of_the_readme_runs_from_top_to_bottom(folder: Path) -> None:
+    (folder / "sample_inputs").symlink_to(ROOT / "sample_inputs")
+    exec(compile("\n".join(BLOCKS), "README.md", "exec"), {})
+
+
+def test_it_is_there_without_numpy_until_it_is_asked_for() -> None:
+    code = (
+        "import sys, attnviz; attnviz.AttnvizError; attnviz.Kind; assert 'numpy' not in sys.modules; "
+        "attnviz.load('builtin').attend('It works.'); "
+        "assert not {'attnviz.pipeline', 'attnviz.views', 'matplotlib', 'torch'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+# --- numbers for each head
+
+
+def test_numbers_of_many_texts_are_those_of_the_command_to_the_last_bit(
+    command: Callable[..., bytes], folder: Path
+) -> None:
+    asked = "--stat", "entropy", "--stat", "previous", "--layer", "1-3", "--format"
+    select = attnviz.Selection(layers=(1, 2, 3))
+    tables = attnviz.heads(MODEL, iter(TEXTS * 5), ["entropy", "previous"], select=select)
+    for form in "json", "csv", "tsv":
+        attnviz.save(f"heads.{form}", tables)
+        assert (folder / f"heads.{form}").read_bytes() == command("heads", *TEXTS * 5, *asked, form)
+
+
+def test_numbers_of_records_are_those_that_the_command_gives_of_saved_ones(
+    command: Callable[..., bytes], folder: Path
+) -> None:
+    model = attnviz.load("builtin/translator")
+    texts = [model.attend(text) for text in ("The red car is fast", "The old woman sees")]
+    attnviz.save("saved.jsonl", texts)
+    attnviz.save("heads.json", attnviz.statistics(record for records in texts for record in records))
+    assert (folder / "heads.json").read_bytes() == command("heads", "saved.jsonl", "--format", "json")
+
+
+def test_statistics_worked_out_by_hand() -> None:
+    (table,) = attnviz.statistics(A)
+    assert list(table.columns) == list(attnviz.STATISTICS)
+    assert (table["previous"].item(), table["next"].item(), table["same"].item()) == (0.125, 0, 0.875)
+
+
+def test_a_table_ranks_heads_and_leaves_out_those_without_a_number() -> None:
+    crossing = attnviz.Attention.from_array(np.full((2, 3, 5, 7), 1 / 7), list("abcde"), list("tuvwxyz"))
+    (crossed,) = attnviz.statistics(crossing, "previous")
+    assert crossed.highest("previous") == []
+    weights = np.stack([[[1 - share, share], [share, 1 - share]] for share in (0.25, 0.75, 0.5)])
+    (table,) = attnviz.statistics(attnviz.Attention.from_array(weights, ["a", "b"]).select([0], [2, 0, 1]), "same")
+    assert [(layer, head) for layer, head, _ in table.highest("same", 2)] == [(0, 0), (0, 2)]
+    assert [number for *_, number in table.highest("same")] == [0.75, 0.5, 0.25]
+
+
+def test_a_text_that_fails_ends_it_or_is_passed_over_and_named() -> None:
+    texts = TEXTS[0], "", TEXTS[1], "\ud800"
+    with pytest.raises(TextError, match="Text 2: "):
+        attnviz.heads(MODEL, texts)
+    failed: list[tuple[str, str]] = []
+    (table,) = attnviz.heads(MODEL, texts, fail=lambda place, error: failed.append((place, type(error).__name__)))
+    assert failed == [("text 2", "TextError"), ("text 4", "TextError")]
+    (without,) = attnviz.heads(MODEL, TEXTS[:2])
+    assert table.texts == 2
+    assert_array_equal(table["entropy"], without["entropy"])
+
+
+def test_a_text_that_is_spelled_like_a_file_or_a_stream_is_a_text(folder: Path) -> None:
+    attnviz.save("a.json", MODEL.attend(TEXTS[0]))
+    tables = [attnviz.heads(MODEL, [text], "entropy")[0] for text in ("-", "a.json")]
+    for text, table in zip(("-", "a.json"), tables, strict=True):
+        (direct,) = attnviz.statistics(MODEL.attend(text), "entropy")
+        assert_array_equal(table["entropy"], direct["entropy"])
+
+
+# --- files
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "npz"])
+@pytest.mark.parametrize(
+    ("model", "attend", "options"),
+    [
+        ("builtin", {"text": TEXT}, ()),
+        ("builtin", {"text": TEXT, "by": "word"}, ("--by", "word")),
+        ("builtin/decoder", {"text": "The old woman sees"}, ()),
+        (
+            "builtin/translator",
+            {"text": "The red car is fast", "target": "la voiture rouge"},
+            ("--target", "la voiture rouge"),
+        ),
+    ],
+    ids=["encoder", "words", "decoder", "translator"],
+)
+def test_what_is_saved_is_what_the_command_exports(
+    command: Callable[..., bytes], folder: Path, form: str, model: str, attend: dict[str, str], options: tuple[str, ...]
+) -> None:
+    attnviz.save(f"ours.{form}", attnviz.load(model).attend(**attend))
+    command("export", attend["text"], *options, "--model", model, "-o", f"theirs.{form}")
+    assert (folder / f"ours.{form}").read_bytes() == (folder / f"theirs.{form}").read_bytes()
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "tsv"])
+def test_several_texts_are_saved_as_the_command_shows_them(
+    command: Callable[..., bytes], folder: Path, form: str
+) -> None:
+    attnviz.save(f"ours.{form}", [MODEL.attend(text) for text in TEXTS])
+    assert (folder / f"ours.{form}").read_bytes() == command("show", *TEXTS, "--format", form)
+
+
+def test_what_is_read_is_saved_again_as_it_was(command: Callable[..., bytes], folder: Path) -> None:
+    (folder / "first.jsonl").write_bytes(
+        command("show", "The red car", "The dog", "--model", "builtin/translator", "--format", "json")
+    )
+    results = attnviz.read(folder / "first.jsonl")
+    assert [(result.index, result.text, result.written) for result in results] == [
+        (0, "The red car", True),
+        (1, "The dog", True),
+    ]
+    attnviz.save("again.jsonl", results)
+    assert (folder / "again.jsonl").read_bytes() == (folder / "first.jsonl").read_bytes()
+
+
+def test_weights_of_another_program_are_saved_with_the_text_that_is_told(folder: Path) -> None:
+    attnviz.save("a.json", A, text="thecat")
+    attnviz.save("b.json", A)
+    assert [json.loads((folder / name).read_bytes())["text"] for name in ("a.json", "b.json")] == ["thecat", "the cat"]
+
+
+# --- pictures
+
+
+@pytest.mark.parametrize(
+    ("kept", "drawn", "options"),
+    [
+        (((0, 1, 2, 3), range(6)), {}, ()),
+        (((3,), (0,)), {"layout": "head", "annotate": True}, ("--layer=3", "--head=0", "--layout=head", "--annotate")),
+        (((3,), range(6)), {"layout": "layer", "transpose": True}, ("--layer=3", "--layout=layer", "--transpose")),
+        (((0, 1, 2, 3), range(6)), {"token": "her", "log": True, "title": ""}, ("--token=her", "--log", "--title=")),
+    ],
+    ids=["grid", "head", "layer", "token"],
+)  # fmt: skip
+def test_a_figure_is_the_picture_that_the_command_exports(
+    command: Callable[..., bytes], folder: Path, kept: Any, drawn: dict[str, Any], options: tuple[str, ...]
+) -> None:
+    (attention,) = MODEL.attend(TEXTS[0])
+    figure = attnviz.plot(attention.select(*kept), **drawn)
+    command("export", TEXTS[0], *options, "-o", "theirs.png")
+    assert figure._repr_png_() == (folder / "theirs.png").read_bytes()  # type: ignore[attr-defined]
+
+
+def test_a_figure_leaves_pyplot_and_its_settings_alone() -> None:
+    code = (
+        "import sys, attnviz; from matplotlib import rcParams; names = set(rcParams) - {'backend'}; "  # asked for, set
+        "before = {name: rcParams[name] for name in names}; "
+        "attnviz.plot(attnviz.load().attend('It works.')[0])._repr_png_(); "
+        "assert 'matplotlib.pyplot' not in sys.modules and before == {name: rcParams[name] for name in names}"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_a_picture_cannot_show_is_a_warning() -> None:
+    (attention,) = MODEL.attend(" ".join(["dog"] * 300))
+    with pytest.warns(UserWarning, match="no room for numbers"):
+        attnviz.plot(attention, annotate=True)
+
+
+# --- mistakes
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        (lambda: MODEL.attend(["a", "b"]), r"one text, a str, and was given a list.*attnviz\.heads\(model, texts\)"),
+        (lambda: MODEL.attend("a", by="line"), "'line': choose token, word"),
+        (lambda: MODEL.attend("a", by=3), "3: choose token, word"),
+        (lambda: attnviz.Selection(layers=3), r"layers=\(0, 3\), not as 3"),
+        (lambda: attnviz.Selection(kinds=("cross",)), r"kinds=\(Kind.CROSS,\)"),
+        (lambda: attnviz.Selection(rows="her"), "rows="),
+        (lambda: attnviz.load("builtin", engine="unknown"), "no engine 'unknown': choose reference, transformers"),
+        (lambda: attnviz.load("builtin", object()), "has its own tokenizer"),
+        (lambda: attnviz.load(3), "a model of transformers, not a int"),
+        (lambda: attnviz.statistics(A, "sharpness"), "'sharpness': choose entropy"),
+        (lambda: attnviz.statistics([[A]]), "one record, an Attention, and was given a list"),
+        (lambda: attnviz.statistics(A)[0]["sharpness"], "'sharpness', only: entropy"),
+        (lambda: attnviz.heads("builtin", "a"), r"as attnviz\.load returns it, and not a str"),
+        (lambda: attnviz.heads(MODEL, ["a", 3]), "text 2 is a int"),
+        (lambda: attnviz.heads(MODEL, None), "not a NoneType"),
+        (lambda: attnviz.heads(MODEL, "a", select=attnviz.Selection(layers=(9,))), "no layer 9"),
+        (lambda: attnviz.strongest([A]), r"model\.attend\(text\)\[0\]"),
+        (lambda: attnviz.telling([A]), r"model\.attend\(text\)\[0\]"),
+        (lambda: attnviz.plot([A]), r"model\.attend\(text\)\[0\]"),
+        (lambda: attnviz.plot(A, "round"), "'round': choose head, layer, grid"),
+        (lambda: attnviz.plot(A, cmap="viridiss"), "viridis"),
+        (lambda: attnviz.plot(MODEL.attend("a")[0], "head"), r"attention\.select\(\[3\], \[0\]\)"),
+        (lambda: attnviz.plot(MODEL.attend("the dog the cat")[0], token="the"), "its position, 1, 3"),
+        (lambda: attnviz.save("a.xlsx", A), r"\.npz.*not as 'xlsx'"),
+        (lambda: attnviz.save("a", A), "no suffix"),
+        (lambda: attnviz.save("a.npz", attnviz.statistics(A)), r"\.json, \.csv, \.tsv"),
+        (lambda: attnviz.save("a.npz", [[A], [A]]), "holds one text, and these are 2"),
+        (lambda: attnviz.save("a.json", [A, A]), "a list for each"),
+        (lambda: attnviz.save("a.json", []), "Records are what is saved"),
+        (lambda: attnviz.save("a.json", 3), "Records are what is saved"),
+        (lambda: attnviz.save("a.json", [A, *attnviz.statistics(A)]), "into two"),
+        (lambda: attnviz.save("a.json", [[A], [A]], "a text"), "leave the text out"),
+        (lambda: attnviz.read("a.csv"), r"\.npz, \.json, \.jsonl"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_a_sentence_that_says_what_to_do(mistake: Callable[[], Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        mistake()
+
+
+def test_a_file_that_is_not_there_or_broken_is_a_sentence(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.npz cannot be read"):
+        attnviz.read("nowhere.npz")
+    (folder / "broken.json").write_text('{"attention": []}')
+    with pytest.raises(RecordError, match="give it a record"):
+        attnviz.read("broken.json")
