@@ -163,13 +163,18 @@ def statistics(records: "Attention | Iterable[Attention]", names: "str | Sequenc
         >>> table["same"]  # [layers, heads]: the mean of 1 and 0.75
         array([[0.875]])
     """
+    from collections.abc import Iterable
+
+    from attnviz.errors import require
     from attnviz.measures.reducers import reduced
     from attnviz.measures.statistics import Statistics, statistics_named
     from attnviz.measures.totals import Totals
     from attnviz.records import Attention, one_record
 
     wanted, totals = statistics_named(names), Totals()
-    for record in [records] if isinstance(records, Attention) else records:
+    records = [records] if isinstance(records, Attention) else records
+    require(records, Iterable, "give a record, or a list of records.")
+    for record in records:
         totals.add(reduced(one_record(record), Statistics(record, wanted)))
     return list(totals.tables())
 
@@ -200,20 +205,21 @@ def heads(
     import warnings
     from functools import partial
 
-    from attnviz.errors import UsageError
+    from attnviz.errors import require
     from attnviz.models.base import ALL, Model
     from attnviz.pipeline.counting import total
     from attnviz.pipeline.job import Job
     from attnviz.pipeline.outcomes import HeadNumbers
     from attnviz.pipeline.sources import sources_of
+    from attnviz.records import Selection
 
     def stop(place: str | None, error: "AttnvizError") -> None:
         if fail is None:
             raise error if place is None else type(error)(f"{place.capitalize()}: {error}") from error
         fail(place or "the text", error)
 
-    if not isinstance(model, Model):
-        raise UsageError(f"Give heads a model, as attnviz.load returns it, and not a {type(model).__name__}.")
+    require(model, Model, "give the model that attnviz.load returns.")
+    require(select or ALL, Selection, "choose as in attnviz.Selection(layers=(3,), heads=(0, 1)).")
     job = Job(model=model.card.name, ready=model, select=select or ALL)
     say = partial(warnings.warn, stacklevel=3)
     return list(total(HeadNumbers(job, names), sources_of(texts), 1, say, stop).tables())
@@ -228,7 +234,8 @@ def save(
 
     Weights are written as .npz (one text), .json or .jsonl (a line a text), .csv or .tsv (a row a weight); numbers for
     each head as .json, .csv or .tsv. A list of records is one text, as `attend` returns it; a list of such lists, or of
-    what `read` returns, is several. `text` is the text itself, where their tokens do not stand in one.
+    what `read` returns, is several. `text` is the text itself, where their tokens do not stand in one. Whether a target
+    was written by the model, as the command tells it, is not known of what `attend` returns.
 
     Raises:
         UsageError: there is no such format for them, it has no room for several texts, or they are no such records.
@@ -299,7 +306,7 @@ def plot(
 
     Example:
         >>> (attention,) = attnviz.load("builtin").attend("Mary lost her keys")
-        >>> attnviz.plot(attention.select([3], [0]), "head", annotate=True).savefig("her.pdf")
+        >>> attnviz.plot(attention.select(3, 0), "head", annotate=True).savefig("her.pdf")
         >>> attnviz.plot(attention, token="her").get_dpi()
         150
     """

@@ -105,3 +105,13 @@ class OutputError(AttnvizError):
 
 class ProcessError(AttnvizError):
     """A process that was started to share the work, and has ended too soon."""
+
+
+def require(given: object, kind: type, how: str) -> None:
+    """Refuse what a caller from Python gives, if it is of another type; `how` says what to give.
+
+    Raises:
+        UsageError: it is.
+    """
+    if not isinstance(given, kind):
+        raise UsageError(f"This takes {kind.__name__}, not {type(given).__name__}: {how}")

@@ -200,8 +200,9 @@ def test_a_text_that_is_spelled_like_a_file_or_a_stream_is_a_text(folder: Path) 
             {"text": "The red car is fast", "target": "la voiture rouge"},
             ("--target", "la voiture rouge"),
         ),
+        ("minilm", {"text": "Some dogs bark.", "pair": "Animals sing."}, ("--pair", "Animals sing.")),
     ],
-    ids=["encoder", "words", "decoder", "translator"],
+    ids=["encoder", "words", "decoder", "translator", "pair"],
 )
 def test_what_is_saved_is_what_the_command_exports(
     command: Callable[..., bytes], folder: Path, form: str, model: str, attend: dict[str, str], options: tuple[str, ...]
@@ -262,7 +263,7 @@ def test_a_figure_is_the_picture_that_the_command_exports(
 
 def test_a_figure_leaves_pyplot_and_its_settings_alone() -> None:
     code = (
-        "import sys, attnviz; from matplotlib import rcParams; names = set(rcParams) - {'backend'}; "  # asked for, set
+        "import sys, attnviz; from matplotlib import rcParams; names = set(rcParams) - {'backend'}; "  # asking sets it
         "before = {name: rcParams[name] for name in names}; "
         "attnviz.plot(attnviz.load().attend('It works.')[0])._repr_png_(); "
         "assert 'matplotlib.pyplot' not in sys.modules and before == {name: rcParams[name] for name in names}"
@@ -283,7 +284,9 @@ def test_what_a_picture_cannot_show_is_a_warning() -> None:
 @pytest.mark.parametrize(
     ("mistake", "said"),
     [
-        (lambda: MODEL.attend(["a", "b"]), r"one text, a str, and was given a list.*attnviz\.heads\(model, texts\)"),
+        (lambda: MODEL.attend(["a", "b"]), r"takes str, not list: .*attnviz\.heads\(model, texts\)"),
+        (lambda: MODEL.attend("a", target=3), "takes str, not int"),
+        (lambda: MODEL.attend("a", select=(1,)), r"takes Selection, not tuple: .*attnviz\.Selection\(layers"),
         (lambda: MODEL.attend("a", by="line"), "'line': choose token, word"),
         (lambda: MODEL.attend("a", by=3), "3: choose token, word"),
         (lambda: attnviz.Selection(layers=3), r"layers=\(0, 3\), not as 3"),
@@ -293,18 +296,21 @@ def test_what_a_picture_cannot_show_is_a_warning() -> None:
         (lambda: attnviz.load("builtin", object()), "has its own tokenizer"),
         (lambda: attnviz.load(3), "a model of transformers, not a int"),
         (lambda: attnviz.statistics(A, "sharpness"), "'sharpness': choose entropy"),
-        (lambda: attnviz.statistics([[A]]), "one record, an Attention, and was given a list"),
+        (lambda: attnviz.statistics([[A]]), "takes Attention, not list"),
+        (lambda: attnviz.statistics(None), "takes Iterable, not NoneType"),
+        (lambda: attnviz.statistics(A, 3), "name statistics as in"),
         (lambda: attnviz.statistics(A)[0]["sharpness"], "'sharpness', only: entropy"),
-        (lambda: attnviz.heads("builtin", "a"), r"as attnviz\.load returns it, and not a str"),
-        (lambda: attnviz.heads(MODEL, ["a", 3]), "text 2 is a int"),
-        (lambda: attnviz.heads(MODEL, None), "not a NoneType"),
+        (lambda: attnviz.heads("builtin", "a"), r"takes Model, not str: .* attnviz\.load"),
+        (lambda: attnviz.heads(MODEL, ["a", 3]), r"takes str, not int: .* \[1\]"),
+        (lambda: attnviz.heads(MODEL, None), "takes Iterable, not NoneType"),
+        (lambda: attnviz.heads(MODEL, "a", select=(1,)), "takes Selection, not tuple"),
         (lambda: attnviz.heads(MODEL, "a", select=attnviz.Selection(layers=(9,))), "no layer 9"),
         (lambda: attnviz.strongest([A]), r"model\.attend\(text\)\[0\]"),
         (lambda: attnviz.telling([A]), r"model\.attend\(text\)\[0\]"),
         (lambda: attnviz.plot([A]), r"model\.attend\(text\)\[0\]"),
         (lambda: attnviz.plot(A, "round"), "'round': choose head, layer, grid"),
         (lambda: attnviz.plot(A, cmap="viridiss"), "viridis"),
-        (lambda: attnviz.plot(MODEL.attend("a")[0], "head"), r"attention\.select\(\[3\], \[0\]\)"),
+        (lambda: attnviz.plot(MODEL.attend("a")[0], "head"), r"attention\.select\(3, 0\)"),
         (lambda: attnviz.plot(MODEL.attend("the dog the cat")[0], token="the"), "its position, 1, 3"),
         (lambda: attnviz.save("a.xlsx", A), r"\.npz.*not as 'xlsx'"),
         (lambda: attnviz.save("a", A), "no suffix"),

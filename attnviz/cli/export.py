@@ -21,7 +21,6 @@ from attnviz.pipeline.artifacts import Maker
 from attnviz.pipeline.batch import Batch, Making
 from attnviz.pipeline.outcomes import Outcome, Weights, outcomes
 from attnviz.pipeline.sources import STANDARD_INPUT, chunks
-from attnviz.text import visible
 from attnviz.vocabulary import IMAGE_FORMATS, Layout, Orientation
 
 if TYPE_CHECKING:  # matplotlib, which data does without
@@ -84,7 +83,7 @@ class Looks:
             cmap=self.cmap or DEFAULT_COLOURS,
             dpi=self.dpi,
             log=self.log,
-            title=self.title and "\n".join(visible(line) for line in self.title.splitlines()),
+            title=self.title,
             annotate=self.annotate,
             orientation=Orientation(self.transpose),
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.errors import UsageError
+from attnviz.errors import UsageError, require
 from attnviz.measures.reducers import Block
 from attnviz.records import Axes, Column, HeadTable, on_host
 
@@ -101,6 +101,7 @@ def statistics_named(names: str | Sequence[str]) -> list[Statistic]:
         UsageError: there is no such statistic.
     """
     names = (names,) if isinstance(names, str) else names
+    require(names, Sequence, f"name statistics as in ({', '.join(map(repr, STATISTICS))}).")
     for name in names:
         if name not in STATISTICS:
             raise UsageError(f"There is no statistic {name!r}: choose {', '.join(STATISTICS)}.")

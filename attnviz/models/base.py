@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from attnviz.errors import UsageError
+from attnviz.errors import UsageError, require
 from attnviz.measures.reducers import Block, Make, OfRows, Reducer, Result, keep
 from attnviz.models.reading import Passage, Reading, Window
 from attnviz.records import Attention, Axes, LayerGroup, Selection, ranges
@@ -15,6 +15,11 @@ from attnviz.text import By, Grouping, grouping
 from attnviz.vocabulary import Engine, Kind
 
 ALL = Selection()
+
+_ONE_TEXT = (
+    "attend reads one text. For several write [model.attend(text) for text in texts], or attnviz.heads(model, texts) "
+    "for numbers of each head."
+)
 
 Each = Callable[[Block], None]
 """What is done with each block of query rows."""
@@ -209,11 +214,8 @@ class Model(ABC):
             [Attention(builtin/encoder, encoder, 1 layers × 2 heads, 1 queries × 6 keys)]
         """
         for given in (text, *(one for one in (pair, target) if one is not None)):
-            if not isinstance(given, str):
-                raise UsageError(
-                    f"attend reads one text, a str, and was given a {type(given).__name__}. Give several one by one, "
-                    "[model.attend(text) for text in texts], or ask attnviz.heads(model, texts) for their numbers."
-                )
+            require(given, str, _ONE_TEXT)
+        require(select, Selection, "choose as in attnviz.Selection(layers=(3,), heads=(0, 1)).")
         passage = Passage(
             text=text, pair=pair, target=target, generate=generate, chat=chat, added_tokens=added_tokens, bos=bos
         )

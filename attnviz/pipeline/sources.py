@@ -7,7 +7,7 @@ from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 
-from attnviz.errors import HOW_TO_CUT, InputError, RecordError, TextError, UsageError
+from attnviz.errors import HOW_TO_CUT, InputError, RecordError, TextError, UsageError, require
 from attnviz.pipeline.lines import LONGEST_RECORD, LONGEST_TEXT, lines_of
 
 STANDARD_INPUT = "-"
@@ -109,14 +109,13 @@ def sources_of(texts: str | Iterable[str]) -> Iterator[Source]:
     Raises:
         UsageError: one is no string.
     """
-    single = isinstance(texts, str)
-    if not isinstance(texts, Iterable):
-        raise UsageError(f"Texts are a str, or a list of such, not a {type(texts).__name__}.")
-    for index, text in enumerate([texts] if single else texts):
-        if not isinstance(text, str):
-            raise UsageError(f"Texts are a str, or a list of such, and text {index + 1} is a {type(text).__name__}.")
-        place = None if single else f"text {index + 1}"
-        yield Source(text.encode("utf-8", "surrogatepass"), place, index=index)
+    require(texts, Iterable, "give a text, or a list of texts.")
+    if isinstance(texts, str):
+        yield Source(texts.encode("utf-8", "surrogatepass"))
+        return
+    for index, text in enumerate(texts):
+        require(text, str, f"give a list of texts, of which that at [{index}] is none.")
+        yield Source(text.encode("utf-8", "surrogatepass"), f"text {index + 1}", index=index)
 
 
 def names_saved(argument: str) -> bool:

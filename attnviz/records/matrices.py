@@ -1,13 +1,13 @@
 """Numbers for each layer, head, query and key, with the names of their axes; attention weights are such."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.errors import RecordError, UsageError
+from attnviz.errors import RecordError, UsageError, require
 from attnviz.records.selection import ranges
 from attnviz.text import By, Grouping, Occurrence, Token, occurrences, tokens_named
 from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
@@ -181,7 +181,7 @@ class HeadMatrix(Axes):
         weights: Weights = self.select([layer], [head]).weights[0, 0]
         return weights
 
-    def select(self, layers: Sequence[int], heads: Sequence[int]) -> Self:
+    def select(self, layers: int | Sequence[int], heads: int | Sequence[int]) -> Self:
         """Return only these layers and heads, by their original indices, in this order.
 
         Raises:
@@ -189,11 +189,12 @@ class HeadMatrix(Axes):
 
         Example:
             >>> (attention,) = attnviz.load("builtin").attend("Mary lost her keys")
-            >>> attention.select([3, 1], [0])
+            >>> attention.select([3, 1], 0)
             Attention(builtin/encoder, encoder, 2 layers × 1 heads, 6 queries × 6 keys)
         """
-        rows, columns = _places(layers, self.layers, "layer"), _places(heads, self.heads, "head")
-        return replace(self, weights=self.weights[np.ix_(rows, columns)], layers=tuple(layers), heads=tuple(heads))
+        own, kept = (tuple(one) if isinstance(one, Iterable) else (one,) for one in (layers, heads))
+        rows, columns = _places(own, self.layers, "layer"), _places(kept, self.heads, "head")
+        return replace(self, weights=self.weights[np.ix_(rows, columns)], layers=own, heads=kept)
 
     def looks_at(self, word: "Word") -> Weights:
         """Return what a word among the queries looks at: the mean of its pieces' rows, [layers, heads, keys].
@@ -343,17 +344,14 @@ class Attention(HeadMatrix):
         )
 
 
-def one_record(given: Any) -> Attention:
+def one_record(given: object) -> Attention:
     """Return a record as it is.
 
     Raises:
         UsageError: it is something else, such as the list that `attend` returns.
     """
-    if not isinstance(given, Attention):
-        raise UsageError(
-            f"This takes one record, an Attention, and was given a {type(given).__name__}: attend returns a list, of "
-            "which model.attend(text)[0] is one."
-        )
+    require(given, Attention, "attend returns a list, of which model.attend(text)[0] is one record.")
+    assert isinstance(given, Attention)
     return given
 
 

@@ -236,7 +236,7 @@ def only_picture(attention: Attention, layout: str, token: str | None, style: St
     if token is None:
         drawn, fewer = (
             LAYOUTS[Layout(layout)](attention, style),
-            "take one head or layer, as in attention.select([3], [0])",
+            "take one head or layer, as in attention.select(3, 0)",
         )
     else:
         ((_, words),) = words_of([attention], token)

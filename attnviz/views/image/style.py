@@ -9,7 +9,7 @@ import numpy as np
 
 from attnviz.errors import UsageError
 from attnviz.records import Weights
-from attnviz.text import Bins, Grouping
+from attnviz.text import Bins, Grouping, visible
 from attnviz.vocabulary import Orientation
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Style:
 
     def __post_init__(self) -> None:
         colour_map(self.cmap)
+        if self.title:
+            object.__setattr__(self, "title", "\n".join(visible(line) for line in self.title.splitlines()))
         if not 20 <= self.dpi <= 1200:
             raise UsageError(f"A resolution of {self.dpi} dpi is out of range: give 20 to 1200.")
 

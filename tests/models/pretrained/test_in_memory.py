@@ -65,6 +65,23 @@ def test_it_is_called_by_the_name_that_it_was_loaded_by(tmp_path: Path, tokenize
     assert attnviz.load(loaded, tokenizer).card.name == str(tmp_path)
 
 
+def test_numbers_over_texts_are_those_of_the_weights_that_it_returns_itself(tokenizer: PreTrainedTokenizerFast) -> None:
+    whole, texts = make("GPT2LMHeadModel"), (TEXT, "it saw the old cat", "run by the cat it saw run")
+    (table,) = attnviz.heads(attnviz.load(whole, tokenizer), texts, ["previous", "same"])
+    with torch.no_grad():
+        returned = [whole(torch.tensor([tokenizer(text)["input_ids"]]), output_attentions=True) for text in texts]
+    weights = [torch.cat(one.attentions) for one in returned]  # [layers, heads, queries, keys] of each text
+    for name, offset in (("previous", -1), ("same", 0)):
+        each = [one.diagonal(offset, -2, -1).sum(-1) / one.shape[-1] for one in weights]
+        assert_allclose(table[name], torch.stack(each).mean(0).numpy(), atol=1e-6)
+        assert_allclose(table.columns[name].errors, torch.stack(each).std(0).numpy() / 3**0.5, atol=1e-6)
+
+
+def test_it_runs_as_it_is_whatever_else_is_asked_for(tokenizer: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(UsageError, match="leave engine, device"):
+        attnviz.load(make("BertModel"), tokenizer, dtype="float16")
+
+
 def test_without_a_tokenizer_it_is_refused() -> None:
     with pytest.raises(UsageError, match=r"attnviz\.load\(model, tokenizer\)"):
         attnviz.load(make("BertModel"))
