@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from attnviz.errors import AttnvizError
-    from attnviz.formats.saving import Weights
+    from attnviz.formats.saving import Records
     from attnviz.formats.writing import Result
     from attnviz.measures.links import strongest, telling
     from attnviz.measures.statistics import STATISTICS
@@ -227,7 +227,7 @@ def heads(
 
 def save(
     path: "str | os.PathLike[str]",
-    records: "Weights | HeadTable | Iterable[Weights | HeadTable]",
+    records: "Records | HeadTable | Iterable[Records | HeadTable]",
     text: str | None = None,
 ) -> None:
     """Write records to a file, in the format that its name ends in: the bytes that the command writes for the same.

@@ -10,15 +10,15 @@ from attnviz.formats.writing import FILES, STREAMS, Format, Result
 from attnviz.records import Attention, HeadTable
 from attnviz.vocabulary import Kind
 
-Weights = Attention | Result | Sequence[Attention]
-"""The weights of one text: a record, several, or these with what was read."""
+Records = Attention | Result | Sequence[Attention]
+"""What one text came to: a record, several, or these with what was read."""
 
 _FORMATS: Mapping[str, Format] = {**FILES, **STREAMS, "jsonl": FILES["json"]}
 _ALONE = "npz"  # a format that has room for one text
 _Choice = TypeVar("_Choice")
 
 
-def encode(records: Weights | HeadTable | Iterable[Weights | HeadTable], form: str, text: str | None = None) -> bytes:
+def encode(records: Records | HeadTable | Iterable[Records | HeadTable], form: str, text: str | None = None) -> bytes:
     """Return the bytes of a file of this format that holds the weights of a text, or of several, or head tables.
 
     `text` is the one text that the weights are of; where it is not told, it is what their tokens stand in.
@@ -50,7 +50,7 @@ def _chosen(there: Mapping[str, _Choice], form: str, what: str) -> _Choice:
     return there[form]
 
 
-def _results(texts: Sequence[Weights], text: str | None) -> list[Result]:
+def _results(texts: Sequence[Records], text: str | None) -> list[Result]:
     """Return the results of some texts, numbered from 0.
 
     Raises:

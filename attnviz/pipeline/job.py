@@ -31,7 +31,7 @@ class Job:
 
     model: str = "builtin"
     loading: Loading = DEFAULT
-    ready: Model | None = None
+    ready: Model | None = None  # stands for the name
     passage: Passage = _BARE
     select: Selection = ALL
     by: Grouping | None = None

@@ -234,14 +234,13 @@ def only_picture(attention: Attention, layout: str, token: str | None, style: St
         raise UsageError(f"There is no layout {layout!r}: choose {', '.join(names)}.")
     attention = one_record(attention)
     if token is None:
-        drawn, fewer = (
-            LAYOUTS[Layout(layout)](attention, style),
-            "take one head or layer, as in attention.select(3, 0)",
-        )
+        drawn = LAYOUTS[Layout(layout)](attention, style)
+        fewer = "take one head or layer, as in attention.select(3, 0)"
     else:
         ((_, words),) = words_of([attention], token)
         places = ", ".join(str(attention.pieces(word)[0].position) for word in words)
-        drawn, fewer = (token_picture(attention, word, style) for word in words), f"name one by its position, {places}"
+        drawn = (token_picture(attention, word, style) for word in words)
+        fewer = f"name one by its position, {places}"
     picture = next(drawn)
     if next(drawn, None):
         raise UsageError(f"This takes more than one picture: {fewer}.")
