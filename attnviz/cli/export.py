@@ -18,7 +18,7 @@ from attnviz.cli.sinks import OneFile, StandardOutput
 from attnviz.errors import UsageError
 from attnviz.formats.writing import FILES, Result
 from attnviz.pipeline.artifacts import Maker
-from attnviz.pipeline.batch import Batch, Making
+from attnviz.pipeline.batch import Batch
 from attnviz.pipeline.outcomes import Outcome, Weights, outcomes
 from attnviz.pipeline.sources import STANDARD_INPUT, chunks
 from attnviz.vocabulary import IMAGE_FORMATS, Layout, Orientation
@@ -129,7 +129,7 @@ def export(
     else:
         changed = _changed(given, model, wanted, looks) | {"format": formats}
         file = None if given.file is None or str(given.file) == STANDARD_INPUT else str(given.file)
-        batch = Batch(Making(job, maker), changed, file, sharing.jobs, sharing.force)
+        batch = Batch(job, maker, changed, file, sharing.jobs, sharing.force)
         with Tally(given, output) as tally:
             batch.export(given.sources(), output, tally)
         done = not tally.failed

@@ -111,7 +111,7 @@ Texts = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[TEXT]...",
-        help="Texts, or saved weights (.npz, .json, .jsonl); - or none reads lines from standard input.",
+        help="Texts, or saved weights (.npz, .npy, .json, .jsonl); - or none reads lines from standard input.",
     ),
 ]
 File = Annotated[

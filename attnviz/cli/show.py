@@ -94,7 +94,7 @@ def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: b
     def write(result: Result) -> None:
         made = list(tables.of(result.attention))  # all of them before any is shown
         for heading in (*((result.text, result.pair) if headed else ()), _written(result)):
-            if heading is not None:
+            if heading:  # of what is saved, the text may not be known
                 screen.print(Text(shortened(visible(heading), _LONGEST_HEADING), style="italic"))
         for table in made:
             screen.print(table)

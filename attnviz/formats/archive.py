@@ -1,4 +1,4 @@
-"""Arrays of an NPZ archive from anywhere: none is lost, none a pickle, none unpacked that is longer than it may be."""
+"""Arrays in NumPy's formats from anywhere: none is lost, none a pickle, none read that is longer than it may be."""
 
 import io
 from collections.abc import Iterator
@@ -20,6 +20,11 @@ MOST_BYTES = 2**33
 
 _MOST_TEXT = 2**26
 """How long an array of text may be, likewise."""
+
+_PIECE = 2**24  # bytes of a stream that are read at a time
+
+_MOST_HEADER = 2**16
+"""How long the header of an array may be; NumPy reads no longer ones."""
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -67,30 +72,30 @@ class Archive:
             self._zip.open(file).close()  # compares the name with the one that stands before its bytes
 
     def array(self, name: str) -> NDArray[Any]:
-        """One of the arrays.
+        """Return one of the arrays.
 
         Raises:
             RecordError: it cannot be read, or claims more than there is.
         """
-        with _told(name), self._opened(name) as opened:
+        with _told(f'The array "{name}"'), self._opened(name) as opened:
             return opened.read(MOST_BYTES)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """That of one of the arrays, before it is unpacked.
+        """Return the shape of one of the arrays, before it is unpacked.
 
         Raises:
             RecordError: it cannot be read.
         """
-        with _told(name), self._opened(name) as opened:
+        with _told(f'The array "{name}"'), self._opened(name) as opened:
             return opened.shape
 
     def entries(self, name: str) -> Any:
-        """The entries of one of the arrays as a list, nested as it has axes.
+        """Return the entries of one of the arrays as a list, nested as it has axes.
 
         Raises:
             RecordError: it cannot be read, or holds what is no character.
         """
-        with _told(name), self._opened(name) as opened:
+        with _told(f'The array "{name}"'), self._opened(name) as opened:
             array = opened.read(_MOST_TEXT)
         try:
             return array.tolist()
@@ -101,16 +106,9 @@ class Archive:
     def _opened(self, name: str) -> Iterator["_Opened"]:
         info = self._zip.getinfo(name + _SUFFIX)
         with self._zip.open(info) as file:
-            version = np.lib.format.read_magic(file)
-            if version not in _HEADERS:
-                raise ValueError(f"it is of version {version[0]} of the format, which is for fields with names")
-            shape, column_major, dtype = _HEADERS[version](file)
-            if dtype.hasobject:
-                raise ValueError("it holds pickled objects, which are never loaded")
-            size, left = prod(shape) * dtype.itemsize, info.file_size - file.tell()
-            if size != left:
-                raise ValueError(f"it claims {size:,} bytes, and has {left:,}")
-            yield _Opened(file, shape, dtype, "F" if column_major else "C")
+            opened = _Opened.of(file)
+            opened.check(info.file_size - file.tell())
+            yield opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +120,83 @@ class _Opened:
     dtype: np.dtype[Any]
     order: Literal["F", "C"]
 
+    @classmethod
+    def of(cls, file: IO[bytes]) -> "_Opened":
+        """Read the header of an array.
+
+        Raises:
+            ValueError: there is none, or the array holds something that is never loaded.
+        """
+        version = np.lib.format.read_magic(file)
+        if version not in _HEADERS:
+            raise ValueError(f"it is of version {version[0]} of the format, which is for fields with names")
+        shape, column_major, dtype = _HEADERS[version](file)
+        if dtype.hasobject:
+            raise ValueError("it holds pickled objects, which are never loaded")
+        return cls(file, shape, dtype, "F" if column_major else "C")
+
+    @property
+    def size(self) -> int:
+        """The number of bytes that are to follow."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def check(self, left: int) -> None:
+        """Raise ValueError if not as many bytes are left as the array claims."""
+        if self.size != left:
+            raise ValueError(f"it claims {self.size:,} bytes, and has {left:,}")
+
     def read(self, most: int) -> NDArray[Any]:
-        """The array itself.
+        """Return the array itself.
 
         Raises:
             ValueError: it has more bytes than it may.
         """
-        size = prod(self.shape) * self.dtype.itemsize
-        if size > most:
-            raise ValueError(f"it has {size:,} bytes, too many to be read; save fewer layers and heads")
-        return np.frombuffer(self.file.read(size), self.dtype).reshape(self.shape, order=self.order)
+        if self.size > most:
+            raise ValueError(f"it has {self.size:,} bytes, too many to be read; save fewer layers and heads")
+        return np.frombuffer(self.file.read(self.size), self.dtype).reshape(self.shape, order=self.order)
+
+
+def array_in(data: bytes) -> NDArray[Any]:
+    """Return the array of an NPY file.
+
+    Raises:
+        RecordError: it is none, or has more or fewer bytes than it claims.
+    """
+    file = io.BytesIO(data)
+    with _told("This NumPy array"):
+        opened = _Opened.of(file)
+        if opened.size <= MOST_BYTES:  # else `read` says so
+            opened.check(len(data) - file.tell())
+        return opened.read(MOST_BYTES)
+
+
+def array_bytes(stream: IO[bytes]) -> bytes:
+    """Return the bytes of the NPY file that a stream begins with: no more than its header claims, and one.
+
+    Of an array that is too long, or none, it is the beginning: enough for `array_in` to say what is wrong.
+    """
+    start = stream.read(12)  # the magic, the version, and how long the header is: 2 bytes in version 1, else 4
+    first = 10 if start[6:7] == b"\1" else 12
+    header = int.from_bytes(start[8:first], "little") + first - len(start)
+    start += stream.read(min(max(header, 0), _MOST_HEADER))
+    try:
+        size = _Opened.of(io.BytesIO(start)).size
+    except Exception:  # NumPy raises a dozen kinds; `array_in` says which
+        size = 0
+    return start + b"".join(_pieces(stream, size + 1 if size <= MOST_BYTES else 0))
+
+
+def _pieces(stream: IO[bytes], size: int) -> Iterator[bytes]:
+    """Return what a stream has of so many bytes; what is not there takes no memory."""
+    while piece := stream.read(min(size, _PIECE)):
+        size -= len(piece)
+        yield piece
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
-    """Whatever is wrong with an array, in a sentence."""
+def _told(what: str) -> Iterator[None]:
+    """Say in a sentence whatever is wrong with an array."""
     try:
         yield
     except Exception as error:  # NumPy and zipfile raise a dozen kinds
-        raise RecordError(f'The array "{name}" cannot be read: {error}.') from error
+        raise RecordError(f"{what} cannot be read: {error}.") from error

@@ -1,4 +1,4 @@
-"""Results read back from data, ours or another program's: the inverse of `formats`."""
+"""Results read back from data, ours or another program's: the inverse of `writing`."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -6,14 +6,16 @@ from itertools import count
 from typing import Any
 
 from attnviz.errors import RecordError
-from attnviz.formats.archive import Archive
+from attnviz.formats.archive import Archive, array_in
 from attnviz.formats.records import result_of
+from attnviz.formats.texts import Names
 from attnviz.formats.writing import ARRAYS, RECORD, Result, prefixes
+from attnviz.records import by_layer
 from attnviz.vocabulary import Kind
 
 
 def from_json(data: bytes) -> Result:
-    """The result in a JSON object such as `to_json` writes; of each of its records only weights and tokens are needed.
+    """Return the result in a JSON object such as `to_json` writes; each record needs no more than weights and tokens.
 
     Raises:
         RecordError: it is no such object, or breaks a promise; the message says which record, and where.
@@ -22,7 +24,9 @@ def from_json(data: bytes) -> Result:
 
 
 def from_npz(data: bytes) -> Result:
-    """The result in an NPZ archive such as `to_npz` writes; of its arrays only weights and tokens are needed.
+    """Return the result in an NPZ archive such as `to_npz` writes; of its arrays only the weights are needed.
+
+    The only array of an archive is the weights, whatever its name.
 
     Raises:
         RecordError: it is no such archive, does not hold what it says that it holds, or breaks a promise; the message
@@ -39,14 +43,23 @@ def from_npz(data: bytes) -> Result:
     return result_of(values)
 
 
-Names = Mapping[str, str]
+def from_npy(data: bytes) -> Result:
+    """Return the result in an NPY file: [queries, keys], [heads, queries, keys] or [layers, heads, queries, keys].
+
+    Raises:
+        RecordError: it is none, has other axes, or a row of it is no row of attention weights.
+    """
+    return result_of({"attention": [{"weights": array_in(data)}]})
+
+
+Parts = Mapping[str, str]
 """What the arrays of a record are called, by what they are."""
 
 _NAME = re.compile(rf"(({'|'.join(kind.value for kind in Kind)})_(\d+_)?)?({'|'.join(ARRAYS)})")
 """The names that an array of a record may have."""
 
 
-def _check_contents(named: list[Names], archive: Archive) -> None:
+def _check_contents(named: list[Parts], archive: Archive) -> None:
     """Raise RecordError if an array is not there that the array `record` promises, or one is that no record takes.
 
     Who wrote that array wrote all others for each of its records, and nothing else. Other programs may leave arrays
@@ -74,7 +87,7 @@ def _object(data: Any) -> Mapping[str, Any]:
 
 
 def _kinds_in(archive: Archive) -> list[dict[str, str]]:
-    """Records without anything but their kinds, if the names of the arrays say these."""
+    """Return records without anything but their kinds, if the names of the arrays say these."""
     return [{"kind": kind.value} for kind in Kind for _ in range(_records_of(kind, archive))] or [{}]
 
 
@@ -85,34 +98,39 @@ def _records_of(kind: Kind, archive: Archive) -> int:
     return next(number for number in count() if not archive.names & {*_named(f"{kind.value}_{number}_").values()})
 
 
-def _named(prefix: str) -> Names:
+def _named(prefix: str) -> Parts:
     return {name: prefix + name for name in ARRAYS}
 
 
-def _names(records: list[Any], archive: Archive) -> Iterator[Names]:
-    """What the arrays of each record are called; those of a single one may be named for its kind, or not."""
+def _names(records: list[Any], archive: Archive) -> Iterator[Parts]:
+    """Return what the arrays of each record are called; those of a single one may be named for its kind, or not."""
+    if len(archive.names) == 1 and not any(map(_NAME.fullmatch, archive.names)) and RECORD not in archive.names:
+        yield dict(zip(["weights"], archive.names, strict=True))
+        return
     for record, prefix in zip(records, prefixes([record.get("kind") for record in records]), strict=True):
         usual = [_named(each) for each in (f"{record.get('kind')}_", prefix, "")]
         yield next((names for names in usual if archive.names & {*names.values()}), usual[1])
 
 
-def _arrays(names: Names, archive: Archive) -> dict[str, Any]:
-    """The arrays of a record, as far as they are there."""
+def _arrays(names: Parts, archive: Archive) -> dict[str, Any]:
+    """Return the arrays of a record, as far as they are there; their shapes are known before they are unpacked."""
     there = {part: name for part, name in names.items() if name in archive.names}
     arrays = {part: archive.entries(name) for part, name in there.items() if part != "weights"}
     if "weights" in there:
         shape = archive.shape(there["weights"])
         named = tuple(_count(arrays.get(axis)) for axis in ("query_tokens", "key_tokens"))
-        if shape[-2:] != named and None not in named:  # known before anything is unpacked
+        if shape[-2:] != named and None not in named:
             raise RecordError(f"The weights have the shape {shape}, and {named} query and key tokens are named.")
+        if not {"query_tokens", "key_tokens"} & there.keys():
+            Names.numbered(by_layer(shape))
         arrays["weights"] = archive.array(there["weights"])
     return arrays
 
 
 def _count(names: Any) -> int | None:
-    """How many names there are, if it is names that these are."""
+    """Return how many names there are, if it is names that these are."""
     return len(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
-READERS: dict[str, Callable[[bytes], Result]] = {"json": from_json, "npz": from_npz}
+READERS: dict[str, Callable[[bytes], Result]] = {"json": from_json, "npz": from_npz, "npy": from_npy}
 """What reads each of the formats that come back, by name, which is also the suffix."""

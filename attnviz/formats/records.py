@@ -1,6 +1,6 @@
 """What the fields of a saved result stand for: records of attention weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
 from attnviz.formats.fields import Fields, axis_index, fields, flag, grouped_by, member, one_of, text
-from attnviz.formats.numbers import length, numbers
 from attnviz.formats.texts import Names, Passages, tokens_of
 from attnviz.formats.writing import Result
-from attnviz.records import Attention, Axes, likely_kind
+from attnviz.records import Attention, Axes, by_layer, likely_kind
 from attnviz.text import By, visible
 from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
 
@@ -20,14 +19,20 @@ _HOW_TO_MEND = (
     'No weight is negative and each row sums to 1: say "sink": true if the rest of a row lies elsewhere, '
     'or "precision": "float16" if the numbers are rounded.'
 )
+_HOW_TO_MEND_AN_ARRAY = (
+    "Weights are what softmax makes of scores, over the keys, which are the last axis: no weight is negative and each "
+    "row sums to 1. Save those (numbers that are rounded, as float16)."
+)
+_NOT_NAMED = "its tokens have no names: they are numbered from 0"
 
 
 def result_of(values: Mapping[str, Any]) -> Result:
-    """The result that such fields describe.
+    """Return the result that such fields describe.
 
     Where they leave it out, the kind is cross if queries and keys are different tokens, decoder if no query looks at a
     later key, and else encoder; layers and heads are counted from 0; the texts are those of the tokens, with blanks
-    between; tokens stand where they are found there.
+    between; tokens stand where they are found there. Arrays may leave the tokens out: these are numbered, and stand in
+    no text.
 
     Raises:
         RecordError: they describe none.
@@ -53,6 +58,7 @@ def result_of(values: Mapping[str, Any]) -> Result:
         target=passages.target,
         written=whole.get("written", flag) or False,
         ended=whole.get("ended", flag) is not False,
+        warnings=() if all(each.told for each in names.values()) else (_NOT_NAMED,),
     )
 
 
@@ -69,7 +75,7 @@ class _Record:
 
     @classmethod
     def of(cls, own: Fields) -> "_Record":
-        """What the fields of one record hold.
+        """Return what the fields of one record hold.
 
         Raises:
             RecordError: something else, or too little.
@@ -77,28 +83,34 @@ class _Record:
         told = own.get("kind", member(Kind))
         if told:
             own = replace(own, place=f"{own.place} ({told.value})")
-        names = Names(*(own.needed(name, own.each(name, text)) for name in ("query_tokens", "key_tokens")))
-        nested = own.needed("weights", own.values.get("weights"))
+        nested = own.values.get("weights")
+        if isinstance(nested, np.ndarray) and not {"query_tokens", "key_tokens"} & own.values.keys():
+            nested = _as_weights(own, nested)
+            names = Names.numbered(nested.shape)
+        else:
+            queries, keys = (own.needed(name, own.each(name, text)) for name in ("query_tokens", "key_tokens"))
+            names = Names(queries, keys)
+        nested = own.needed("weights", nested)
         layers = _indices(own, "layers", nested)
-        heads = _indices(own, "heads", nested[0] if length(nested) else None)
+        heads = _indices(own, "heads", nested[0] if _length(nested) else None)
         axes = {"layers": layers, "heads": heads, "query_tokens": names.queries, "key_tokens": names.keys}
-        weights = numbers(own, nested, [(len(entries), name) for name, entries in axes.items()])
+        weights = _numbers(own, nested, [(len(entries), name) for name, entries in axes.items()])
         return cls(own, told or likely_kind(names.queries, names.keys, weights), layers, heads, names, weights)
 
     def attention(self, whole: Fields, passages: Passages) -> Attention:
-        """The record itself; what is said of the whole result holds for it.
+        """Return the record itself; what is said of the whole result holds for it.
 
         Raises:
             RecordError: the fields beside the weights do not fit, or a row is no row of attention weights.
         """
-        own, (queries, keys) = self.fields, passages.sides(self.kind)
-        all_queries = self.kind.crosses or self.names.queries == self.names.keys
+        own, names, (queries, keys) = self.fields, self.names, passages.sides(self.kind)
+        all_queries = self.kind.crosses or names.queries == names.keys
         axes = Axes(
             kind=self.kind,
             layers=self.layers,
             heads=self.heads,
-            query_tokens=tokens_of(own, "query", self.names.queries, queries, complete=all_queries),
-            key_tokens=tokens_of(own, "key", self.names.keys, keys, complete=True),
+            query_tokens=tokens_of(own, "query", names.queries, queries, complete=names.told and all_queries),
+            key_tokens=tokens_of(own, "key", names.keys, keys, complete=names.told),
             model=visible(whole.get("model", text) or "unknown model"),
             by=own.get("by", grouped_by) or By.TOKEN,
             engine=whole.get("engine", member(Engine)) or Engine.UNKNOWN,
@@ -110,15 +122,16 @@ class _Record:
             with np.errstate(all="ignore"):  # whatever comes of numbers that are none is refused
                 return axes.filled(self.weights)
         except RecordError as error:
-            mend = f" {_HOW_TO_MEND}" if np.isfinite(self.weights).all() else ""
+            how = _HOW_TO_MEND if names.told else _HOW_TO_MEND_AN_ARRAY
+            mend = f" {how}" if np.isfinite(self.weights).all() else ""
             raise own.wrong(f"{error}{mend}") from error
 
 
 def _indices(own: Fields, axis: str, nested: Any) -> tuple[int, ...]:
-    """The numbers of the layers, or heads: those that are told, or those from 0 on."""
+    """Return the numbers of the layers, or heads: those that are told, or those from 0 on."""
     told = own.each(axis, axis_index)
     if told is None:
-        return tuple(range(length(nested) or 0))
+        return tuple(range(_length(nested) or 0))
     if len(set(told)) != len(told) or (AVERAGE in told and len(told) > 1):
         raise own.wrong(
             f'"{axis}" are {", ".join(map(str, told))}: give each its own number, or {AVERAGE} to an average.'
@@ -127,5 +140,60 @@ def _indices(own: Fields, axis: str, nested: Any) -> tuple[int, ...]:
 
 
 def _precision(weights: NDArray[Any]) -> str:
-    """In how many digits weights are given; those of a record never have more than float32."""
+    """Return in how many digits weights are given; those of a record never have more than float32."""
     return "float16" if weights.dtype == np.float16 else "float32"
+
+
+Axis = tuple[int, str]
+"""How many entries an axis has, and what these are."""
+
+
+def _as_weights(own: Fields, array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array of weights as [layers, heads, queries, keys].
+
+    Raises:
+        RecordError: it is empty, holds something else than numbers, or has other axes.
+    """
+    if not array.size or array.dtype.kind not in _NUMBERS:
+        raise own.wrong(_NO_NUMBERS)
+    return array.reshape(by_layer(array.shape))
+
+
+def _numbers(own: Fields, value: Any, axes: Sequence[Axis]) -> NDArray[Any]:
+    """Return the numbers of nested lists, or of an array, that has these axes.
+
+    Raises:
+        RecordError: it has others, or holds something else than numbers; the message says where.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists that are not equally long
+        array = np.empty(())
+    shape = tuple(count for count, _ in axes)
+    if 0 in shape or array.shape != shape or array.dtype.kind not in _NUMBERS:
+        raise own.wrong(_misfit(value, axes) or _NO_NUMBERS)
+    return array
+
+
+_NUMBERS = "fiu"
+_NO_NUMBERS = '"weights" are empty, or no numbers that one can compute with.'
+
+
+def _length(value: Any) -> int | None:
+    """Return how many entries a list or an array has; None if it is neither."""
+    is_list = isinstance(value, list) or (isinstance(value, np.ndarray) and value.ndim > 0)
+    return len(value) if is_list else None
+
+
+def _misfit(value: Any, axes: Sequence[Axis], path: str = '"weights"') -> str | None:
+    """Return a sentence on where nested lists first differ from these axes; None if they do not."""
+    if not axes:
+        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        return None if is_number else f"{path} is no number."
+    (count, unit), *inner = axes
+    there = _length(value)
+    if there is None:
+        return f"{path} is no list of {unit}: weights are nested as [layer][head][query][key]."
+    if there != count:
+        return f"{path} holds {there} {unit} where {count} are named."
+    return next((found for i, one in enumerate(value) if (found := _misfit(one, inner, f"{path}[{i}]"))), None)

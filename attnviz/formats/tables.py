@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from attnviz.formats.json_line import json_line
+from attnviz.formats.writing import json_line
 from attnviz.records import HeadTable
 
 

@@ -5,16 +5,36 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
+from attnviz.errors import RecordError
 from attnviz.formats.fields import Fields, Parse, Value, flag, or_none, place, span, text
 from attnviz.text import Segment, Span, Token, spans_of_pieces, visible
 from attnviz.vocabulary import Kind
 
+_MOST_NUMBERED = 2**20
+"""How many queries, or keys, may be numbered: an array that is packed tight may claim any number of them."""
+
 
 class Names(NamedTuple):
-    """What the tokens on the axes of one kind of attention are called."""
+    """What the tokens on the axes of one kind of attention are called: numbers, if no names are `told`."""
 
     queries: tuple[str, ...]
     keys: tuple[str, ...]
+    told: bool = True
+
+    @classmethod
+    def numbered(cls, shape: Sequence[int]) -> "Names":
+        """Return the numbers of the tokens of weights [layers, heads, queries, keys].
+
+        Raises:
+            RecordError: there are too many.
+        """
+        if max(shape[2:]) > _MOST_NUMBERED:
+            raise RecordError(
+                f"The weights have {shape[2]:,} queries and {shape[3]:,} keys without names: "
+                f"give at most {_MOST_NUMBERED:,} of either."
+            )
+        queries, keys = (tuple(map(str, range(count))) for count in shape[2:])
+        return cls(queries, keys, told=False)
 
 
 class Side(NamedTuple):
@@ -34,21 +54,22 @@ class Passages:
 
     @classmethod
     def of(cls, whole: Fields, names: Mapping[Kind, Names]) -> "Passages":
-        """Those that the fields of a result tell; for the text and the target, else, their tokens with blanks between.
+        """Return those that the fields of a result tell, or else for the text and the target, their tokens' names.
 
         Raises:
             RecordError: the fields hold something else.
         """
         first, pair, target = (whole.get(name, text) for name in ("text", "pair", "target"))
+        told = {kind: own if own.told else Names((), ()) for kind, own in names.items()}
         if first is None:
             kinds = Kind.ENCODER, Kind.CROSS, Kind.DECODER
-            first = " ".join(next(names[kind].keys for kind in kinds if kind in names))
-        if target is None and (Kind.CROSS in names or len(names) > 1):
-            target = " ".join(next(names[kind].queries for kind in (Kind.CROSS, Kind.DECODER) if kind in names))
+            first = " ".join(next(told[kind].keys for kind in kinds if kind in told))
+        if target is None and (Kind.CROSS in told or len(told) > 1):
+            target = " ".join(next(told[kind].queries for kind in (Kind.CROSS, Kind.DECODER) if kind in told))
         return cls(first, pair, target)
 
     def sides(self, kind: Kind) -> tuple[Side, Side]:
-        """Where the queries and the keys of a kind of attention stand."""
+        """Return where the queries and the keys of a kind of attention stand."""
         if kind is Kind.CROSS:
             return self._decoder, self._encoder
         own = self._decoder if kind is Kind.DECODER and self.target is not None else self._encoder
@@ -67,8 +88,8 @@ def _second(text: str | None) -> Segment | None:
     return None if text is None else Segment(text, 1)
 
 
-def tokens_of(fields: Fields, axis: str, names: Sequence[str], side: Side, *, complete: bool) -> tuple[Token, ...]:
-    """The tokens of an axis, `query` or `key`, with their words and sentences.
+def tokens_of(own: Fields, axis: str, names: Sequence[str], side: Side, *, complete: bool) -> tuple[Token, ...]:
+    """Return the tokens of an axis, `query` or `key`, with their words and sentences.
 
     Where it is not told where they stand, they are looked for in their text, if they are its `complete` tokens.
 
@@ -77,7 +98,7 @@ def tokens_of(fields: Fields, axis: str, names: Sequence[str], side: Side, *, co
     """
 
     def column(name: str, parse: Parse[Value]) -> tuple[Value, ...] | None:
-        return fields.each_of(f"{axis}_{name}", parse, len(names))
+        return own.each_of(f"{axis}_{name}", parse, len(names))
 
     blank = (None,) * len(names)
     spans, segments = column("spans", or_none(span)), column("segments", or_none(place))
@@ -95,7 +116,7 @@ def tokens_of(fields: Fields, axis: str, names: Sequence[str], side: Side, *, co
         try:
             placed = _placed(*where, side.segments)
         except ValueError as error:
-            raise fields.wrong(f"The {axis} {index} ({names[index]}) {error}.") from None
+            raise own.wrong(f"The {axis} {index} ({names[index]}) {error}.") from None
         told = replace(placed, text=visible(names[index]), special=special[index], window=windows[index])
         said = None if predicts[index] is None else visible(str(predicts[index]))
         tokens.append(replace(told, predicts=said, id=ids[index], piece=pieces[index], unknown=bool(unknown[index])))
@@ -103,7 +124,9 @@ def tokens_of(fields: Fields, axis: str, names: Sequence[str], side: Side, *, co
 
 
 def _placed(position: int, where: Span | None, number: int | None, segments: Sequence[Segment | None]) -> Token:
-    """The token at a position that stands for a stretch of one of the texts, or for nothing.
+    """Return the token at a position that stands for a stretch of one of the texts, or for nothing.
+
+    Of a text that is empty, because nobody knows it, each token is a word.
 
     Raises:
         ValueError: there is no such text, or it is shorter.
@@ -112,14 +135,15 @@ def _placed(position: int, where: Span | None, number: int | None, segments: Seq
     if segment is None:
         raise ValueError(f"is of text {number}, which is not there")
     if where is None:
-        return Token("", position, segment=segment.number)
+        word = None if segment.text or number is None else position
+        return Token("", position, word=word, segment=segment.number)
     if where[1] > len(segment.text):
         raise ValueError(f"has the span {list(where)}, beyond the {len(segment.text)} characters of its text")
     return segment.token(where, position)
 
 
 def _found(names: Sequence[str], side: Side) -> tuple[Span | None, ...]:
-    """Where tokens stand in the text that they are all of; None for those that are not found."""
+    """Return where tokens stand in the text that they are all of; None for those that are not found."""
     segment = side.segments[side.usual]
     found = spans_of_pieces(segment.text, names) if segment else []
     return tuple((start, end) if start < end else None for start, end in found)

@@ -5,11 +5,10 @@ Only the standard library is imported until something is written, so that the co
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from attnviz.formats.json_line import json_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from attnviz.records import Attention
     from attnviz.text import Token
 
+_C1_CONTROL = re.compile(rb"\xc2([\x80-\x9f])")  # orjson leaves these as they are, and some terminals obey them
 _CSV_COLUMNS = "text_index", "kind", "layer", "head", "query", "query_token", "key", "key_token", "weight"
 
 
@@ -25,7 +25,8 @@ _CSV_COLUMNS = "text_index", "kind", "layer", "head", "query", "query_token", "k
 class Result:
     """What one text came to: its place in the input, one record a kind, and what was read along with it.
 
-    `written` says that the model wrote the target, `ended` that it did not have to be cut.
+    `written` says that the model wrote the target, `ended` that it did not have to be cut. `warnings` says what of it,
+    when it was read, may not be meant.
     """
 
     index: int
@@ -35,6 +36,7 @@ class Result:
     target: str | None = None
     written: bool = False
     ended: bool = True
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,21 @@ RECORD = "record"
 """The array of an NPZ archive that holds all other parts, as JSON."""
 
 
+def json_line(record: Mapping[str, Any]) -> bytes:
+    """Return a line of JSON: a record, which may hold NumPy arrays, and a newline."""
+    import orjson
+
+    line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+    return _C1_CONTROL.sub(lambda match: b"\\u00%02x" % match[1][0], line)
+
+
 def to_json(result: Result) -> bytes:
-    """One line: the text, the model, and the weights of each kind as nested lists [layer][head][query][key]."""
+    """Return one line: the text, the model, and the weights of each kind as nested lists [layer][head][query][key]."""
     return json_line(_fields(result))
 
 
 def to_npz(result: Result) -> bytes:
-    """The arrays `weights, layers, heads, query_tokens, key_tokens`, with `prefixes` if there are several records.
+    """Return an archive of `weights, layers, heads, query_tokens, key_tokens`, with `prefixes` of several records.
 
     What else is known stands in the array `record`, as the JSON of `to_json` without these.
     """
@@ -91,7 +101,7 @@ def prefixes(kinds: Iterable[Any]) -> list[str]:
 
 
 def _fields(result: Result) -> dict[str, Any]:
-    """All that is known of a result but its place in the input."""
+    """Return all that is known of a result but its place in the input."""
     first = result.attention[0]
     written = {"written": True, "ended": result.ended} if result.written else {}
     beside = {"pair": result.pair, "target": result.target, **written}
@@ -122,7 +132,7 @@ def _record(attention: "Attention") -> dict[str, Any]:
 
 
 def _tokens(axis: str, tokens: Sequence["Token"]) -> dict[str, Any]:
-    """What the tokens of an axis are; of what only some have, such as an id, nothing if none has it."""
+    """Return what the tokens of an axis are; of what only some have, such as an id, nothing if none has it."""
     fields: dict[str, list[Any]] = {
         "tokens": [token.text for token in tokens],
         "positions": [token.position for token in tokens],
@@ -141,7 +151,7 @@ def _tokens(axis: str, tokens: Sequence["Token"]) -> dict[str, Any]:
 
 
 def _separated(delimiter: str) -> Format:
-    """Rows of a weight each, their fields separated by this."""
+    """Return the format of rows of a weight each, their fields separated by this."""
 
     def encode(result: Result) -> bytes:
         rows = (row for attention in result.attention for row in _rows(result.index, attention, delimiter))
@@ -161,14 +171,14 @@ def _rows(text_index: int, attention: "Attention", delimiter: str) -> Iterator[s
 
 
 def _labels(tokens: Iterable["Token"], delimiter: str) -> list[str]:
-    """The index and text of each token as two fields, quoted where they must be."""
+    """Return the index and text of each token as two fields, quoted where they must be."""
     file = io.StringIO()
     csv.writer(file, delimiter=delimiter, lineterminator="\n").writerows((t.position, t.text) for t in tokens)
     return file.getvalue().splitlines()
 
 
 def _shortest(weights: "NDArray[np.float32]") -> list[str]:
-    """The fewest digits that give back each weight."""
+    """Return the fewest digits that give back each weight."""
     import numpy as np
     import orjson
 

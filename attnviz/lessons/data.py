@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from attnviz.formats.json_line import json_line
+from attnviz.formats.writing import json_line
 from attnviz.lessons import Lesson, Quantity
 
 

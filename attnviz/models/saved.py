@@ -22,7 +22,7 @@ class SavedModel(Model):
         passage = Passage(
             text=saved.text, pair=saved.pair, target=saved.target, written=saved.written, ended=saved.ended
         )
-        self.reading = Reading(passage=passage, ids=(), tokens=())
+        self.reading = Reading(passage=passage, ids=(), tokens=(), warnings=saved.warnings)
         self.card = Card(
             name=saved.attention[0].model,
             purpose="saved weights",

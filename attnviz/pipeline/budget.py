@@ -1,53 +1,42 @@
 """How much memory the weights of one text may take, and through what they are seen if they would take more."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from math import isqrt, prod
 
 from attnviz.errors import Advice, TextError
+from attnviz.pipeline.job import Job, ReadText
 from attnviz.records import Axes
 from attnviz.text import Bins, By, Grouping, grouped
 from attnviz.views.names import scaled
-
-MEMORY = 10**9
-"""How many bytes the weights of a text may take, unless told otherwise."""
 
 _BYTES = 4  # of a weight
 _MOST_BINS = 256  # a picture of so many still has a pixel or more for each, in a grid of heads
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Between what the weights of a text are kept, how many these are, and what is to be said of that choice."""
+def plan(text: ReadText, wanted: Sequence[Axes], job: Job) -> ReadText:
+    """Decide what is kept of a text's weights on these axes: all of them, unless they are to be grouped.
 
-    by: Grouping
-    size: int
-    note: str = ""
-
-
-def plan(wanted: Sequence[Axes], asked: Grouping | None, memory: int, *, groupable: bool) -> Plan:
-    """Decide what is kept of weights on these axes: all of them, unless they are to be grouped.
-
-    If nothing was asked for, and they would take more than so many bytes of `memory`, those between stretches of the
-    text are kept, if they are `groupable`.
+    If nothing was asked for, and they would take more bytes than the job's `memory`, those between stretches of the
+    text are kept, unless they are groups already, or single rows.
 
     Raises:
         TextError: what was asked for would take more.
     """
     held = wanted[0].by if wanted else By.TOKEN
-    by, groupable = asked or held, groupable and held is By.TOKEN
-    size = _size(wanted, by, memory)
-    if size * _BYTES <= memory:
-        return Plan(by, size)
+    by, groupable = job.by or held, job.select.rows is None and held is By.TOKEN
+    size = _size(wanted, by, job.memory)
+    if size * _BYTES <= job.memory:
+        return replace(text, by=by, size=size)
     too_much = (
         f"The weights of {_counted(wanted)} would take {scaled(size * _BYTES, 'B')}, "
-        f"and {{memory}} allows {scaled(memory, 'B')}"
+        f"and {{memory}} allows {scaled(job.memory, 'B')}"
     )
-    bins = _bins_for(wanted, memory)
-    if asked is None and groupable and (fewer := _size(wanted, bins, memory)) * _BYTES <= memory:
+    bins = _bins_for(wanted, job.memory)
+    if job.by is None and groupable and (fewer := _size(wanted, bins, job.memory)) * _BYTES <= job.memory:
         seen = f"shown between stretches of the text ({{by:{bins.value}}})"
         single = "For single tokens choose {rows}, or {layer} and {head}."
-        return Plan(bins, fewer, Advice("", hint=f"{too_much}: {seen}. {single}"))
+        return replace(text, by=bins, size=fewer, note=Advice("", hint=f"{too_much}: {seen}. {single}"))
     grouped_instead = f"group tokens ({{by:{bins.value}}}), " if groupable else ""
     raise TextError(
         "", hint=f"{too_much}: choose fewer with {{layer}}, {{head}} or {{rows}}, {grouped_instead}or allow more."
@@ -55,13 +44,13 @@ def plan(wanted: Sequence[Axes], asked: Grouping | None, memory: int, *, groupab
 
 
 def _bins_for(wanted: Sequence[Axes], memory: int) -> Bins:
-    """As many bins as fit, if one does; no more than a grid of heads has pixels for."""
+    """Return as many bins as fit, if one does; no more than a grid of heads has pixels for."""
     each = sum(prod(axes.shape[:2]) for axes in wanted) * _BYTES
     return Bins(min(max(isqrt(memory // each), 1), _MOST_BINS))
 
 
 def _size(wanted: Sequence[Axes], by: Grouping, memory: int) -> int:
-    """How many weights there are between tokens, or groups; the groups are counted only where that matters."""
+    """Return how many weights there are between tokens, or groups; the groups are counted only where that matters."""
     size = sum(prod(axes.shape) for axes in wanted)
     if size * _BYTES <= memory or all(axes.by == by for axes in wanted):
         return size

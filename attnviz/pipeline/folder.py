@@ -9,7 +9,7 @@ from typing import Self
 from attnviz.errors import InputError, OutputError
 from attnviz.pipeline.artifacts import Artifact
 from attnviz.pipeline.files import is_part, write_file
-from attnviz.pipeline.manifest import Entry, Manifest, entries
+from attnviz.pipeline.manifest import Manifest, ManifestEntry, entries
 
 MANIFEST = "manifest.jsonl"
 
@@ -45,7 +45,7 @@ class Folder:
             if self._entered and kind is None:
                 self._settle()
 
-    def find(self, wanted: Entry) -> Entry | None:
+    def find(self, wanted: ManifestEntry) -> ManifestEntry | None:
         """The entry with the same hash, if its text is done and its files are as they were written."""
         entry = self._manifest.find(wanted)
         if entry is None or entry.error is not None:
@@ -53,11 +53,11 @@ class Folder:
         whole = all(_size(self.path / name) == size for name, size in entry.files.items())
         return entry if whole else None
 
-    def keep(self, entry: Entry) -> None:
+    def keep(self, entry: ManifestEntry) -> None:
         """Takes in an entry whose files are there already."""
         self._remove(self._manifest.take(entry))
 
-    def add(self, entry: Entry, artifacts: Iterable[Artifact]) -> None:
+    def add(self, entry: ManifestEntry, artifacts: Iterable[Artifact]) -> None:
         """Writes the files of a text, then its entry.
 
         Raises:

@@ -11,12 +11,41 @@ from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.reading import Passage, Reading
 from attnviz.models.registry import load, locate
 from attnviz.models.saved import SavedModel
-from attnviz.pipeline.budget import MEMORY
 from attnviz.pipeline.sources import Source
 from attnviz.records import Attention, Selection, mean_of
-from attnviz.text import Grouping
+from attnviz.text import By, Grouping
+
+MEMORY = 10**9
+"""How many bytes the weights of a text may take, unless told otherwise."""
 
 _BARE = Passage(text="")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadText:
+    """A source that a model has read, and `by` what its weights are kept: how many, and a `note` on that choice."""
+
+    source: Source
+    model: Model
+    reading: Reading
+    by: Grouping = By.TOKEN
+    size: int = 0
+    note: str = ""
+
+    @property
+    def alike(self) -> tuple[object, ...]:
+        """What those have in common that can be run together; what is saved stands alone."""
+        return id(self.model), *self.reading.size, self.by.value
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the model, of the text and of what is kept, if anything is."""
+        of = f" on {self.source.place}" if self.source.place else ""
+        return [
+            *("Note: " + note for note in self.model.card.notes),
+            *(f"Note{of}: {warning}." for warning in self.reading.warnings),
+            *([f"Note{of}: " + self.note] if self.note else []),
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +71,7 @@ class Job:
 
     @cached_property
     def loaded(self) -> Model:
-        """The model itself, loaded when the first text comes."""
+        """The model itself, which is loaded when the first text comes unless it is there."""
         return load(self.model, self.loading) if self.ready is None else self.ready
 
     @cached_property
@@ -67,7 +96,7 @@ class Job:
                 "{max_new_tokens} out.",
             )
 
-    def open(self, source: Source) -> tuple[Model, Reading]:
+    def open(self, source: Source) -> ReadText:
         """Read a text, and return it with the model that does; what is saved is a model of its own.
 
         Raises:
@@ -77,9 +106,9 @@ class Job:
         if source.saved is None:
             reading = self.loaded.read(replace(self.passage, text=source.text()))
             warnings = tuple(in_words(warning, self.option) for warning in reading.warnings)
-            return self.loaded, replace(reading, warnings=warnings)
+            return ReadText(source, self.loaded, replace(reading, warnings=warnings))
         model = SavedModel(READERS[source.saved](source.record()))
-        return model, model.reading
+        return ReadText(source, model, model.reading)
 
     def formed(self, found: list[Attention]) -> list[Attention]:
         """Return the records in the form that was asked for."""

@@ -14,7 +14,7 @@ Slot = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ManifestEntry:
     """What was done for one text: its `files` and the bytes that each has, or the `error` that it ended in.
 
     `source` says where the text stands in the input, `file` in which file, if in one. `hash` is that of all that the
@@ -53,7 +53,7 @@ class Entry:
             del fields["error"]
         return json.dumps(fields, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
-    def without(self, name: str) -> "Entry":
+    def without(self, name: str) -> "ManifestEntry":
         """The entry of a text that has lost one of its files."""
         return replace(self, hash=None, files={file: size for file, size in self.files.items() if file != name})
 
@@ -66,16 +66,16 @@ class Manifest:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[Slot, Entry] = {}
+        self._entries: dict[Slot, ManifestEntry] = {}
         self._slots: dict[str | None, set[Slot]] = {}  # by hash
         self._owners: dict[str, set[Slot]] = {}  # by name of a file
 
-    def find(self, wanted: Entry) -> Entry | None:
+    def find(self, wanted: ManifestEntry) -> ManifestEntry | None:
         """An entry that has the same hash."""
         slots = self._slots.get(wanted.hash)
         return self._entries[next(iter(slots))] if slots else None
 
-    def take(self, entry: Entry) -> set[str]:
+    def take(self, entry: ManifestEntry) -> set[str]:
         """Takes in an entry in place of the one that had its slot; the names of the files that nobody owns any more."""
         former = self._remove(entry.slot).files if entry.slot in self._entries else {}
         for name in entry.files:
@@ -93,7 +93,7 @@ class Manifest:
         """All entries, those of one input in the order of its texts."""
         return b"".join(entry.line() for entry in sorted(self._entries.values(), key=lambda entry: entry.order))
 
-    def _put(self, entry: Entry) -> None:
+    def _put(self, entry: ManifestEntry) -> None:
         if not entry.files and entry.error is None:
             return
         self._entries[entry.slot] = entry
@@ -102,7 +102,7 @@ class Manifest:
         if entry.hash is not None:
             self._slots.setdefault(entry.hash, set()).add(entry.slot)
 
-    def _remove(self, slot: Slot) -> Entry:
+    def _remove(self, slot: Slot) -> ManifestEntry:
         entry = self._entries.pop(slot)
         _drop(self._slots, entry.hash, slot)
         for name in entry.files:
@@ -118,7 +118,7 @@ def _drop(slots: dict[Any, set[Slot]], key: str | None, slot: Slot) -> None:
             del slots[key]
 
 
-def entries(data: bytes) -> Iterator[Entry]:
+def entries(data: bytes) -> Iterator[ManifestEntry]:
     """The entries of a manifest; a last line that was not written to its end is left out.
 
     Raises:
@@ -132,7 +132,7 @@ def entries(data: bytes) -> Iterator[Entry]:
             raise InputError(f"Line {number} is not of attnviz's making.") from error
 
 
-def _entry(fields: Any) -> Entry:
+def _entry(fields: Any) -> ManifestEntry:
     match fields:
         case {
             "index": int(),
@@ -147,7 +147,7 @@ def _entry(fields: Any) -> Entry:
             "sizes": list(sizes),
         } if len(files) == len(sizes) and all(map(_is_name, files)) and all(isinstance(size, int) for size in sizes):
             del fields["sizes"]
-            return Entry(**fields | {"files": dict(zip(files, sizes, strict=True))})
+            return ManifestEntry(**fields | {"files": dict(zip(files, sizes, strict=True))})
     raise ValueError(fields)
 
 

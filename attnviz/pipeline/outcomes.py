@@ -9,10 +9,8 @@ from typing import Generic, Protocol, TypeVar
 from attnviz.errors import Advice, AttnvizError, RecordError, UsageError
 from attnviz.formats.writing import Result
 from attnviz.measures.statistics import Statistics, statistics_named
-from attnviz.models.base import Model
-from attnviz.models.reading import Reading
-from attnviz.pipeline.budget import Plan, plan
-from attnviz.pipeline.job import Job
+from attnviz.pipeline.budget import plan
+from attnviz.pipeline.job import Job, ReadText
 from attnviz.pipeline.sources import FAILURES, Source
 from attnviz.records import Attention, Axes, HeadTable
 from attnviz.text import By
@@ -36,29 +34,6 @@ class Outcome(Generic[Found]):
     found: Found | AttnvizError | Note
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A source that has been read, and between what its weights are kept."""
-
-    source: Source
-    model: Model
-    reading: Reading
-    plan: Plan
-
-    @property
-    def alike(self) -> tuple[object, ...]:
-        """What those have in common that can be run together; what is saved stands alone."""
-        return id(self.model), *self.reading.size, self.plan.by.value
-
-    def notes(self) -> Iterator[Note]:
-        """Return what is to be said of the model, of the text and of the plan, if anything is."""
-        of = f" on {self.source.place}" if self.source.place else ""
-        yield from (Note("Note: " + note) for note in self.model.card.notes)
-        yield from (Note(f"Note{of}: {warning}.") for warning in self.reading.warnings)
-        if self.plan.note:
-            yield Note(f"Note{of}: " + self.plan.note)
-
-
 class Task(Protocol[Found]):
     """What is made of each text of a job."""
 
@@ -66,15 +41,15 @@ class Task(Protocol[Found]):
     def job(self) -> Job:
         """Which model reads the texts, and which of its weights are wanted."""
 
-    def plan(self, axes: Sequence[Axes]) -> Plan:
-        """Decide between what the weights on these axes are kept, and how many that are.
+    def plan(self, text: ReadText, axes: Sequence[Axes]) -> ReadText:
+        """Decide between what the weights of a text, on these axes, are kept.
 
         Raises:
             TextError: they would take more memory than they may.
         """
 
-    def compute(self, reads: Sequence[Read]) -> list[Found]:
-        """Run readings of one size together, and return what is made of each."""
+    def compute(self, texts: Sequence[ReadText]) -> list[Found]:
+        """Run texts of one size together, and return what is made of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +58,22 @@ class Weights:
 
     job: Job
 
-    def plan(self, axes: Sequence[Axes]) -> Plan:
+    def plan(self, text: ReadText, axes: Sequence[Axes]) -> ReadText:
         """See `Task.plan`."""
         self.job.select.check(self.job.by or By.TOKEN)
-        return plan(axes, self.job.by, self.job.memory, groupable=self.job.select.rows is None)
+        return plan(text, axes, self.job)
 
-    def compute(self, reads: Sequence[Read]) -> list[Result]:
+    def compute(self, texts: Sequence[ReadText]) -> list[Result]:
         """See `Task.compute`."""
-        first = reads[0]
-        records = first.model.weights_of([read.reading for read in reads], self.job.select, first.plan.by)
-        return [_result(read, self.job.formed(found)) for read, found in zip(reads, records, strict=True)]
+        first = texts[0]
+        records = first.model.weights_of([text.reading for text in texts], self.job.select, first.by)
+        return [_result(text, self.job.formed(found)) for text, found in zip(texts, records, strict=True)]
 
 
-def _result(read: Read, found: Sequence[Attention]) -> Result:
-    passage = read.reading.passage
+def _result(text: ReadText, found: Sequence[Attention]) -> Result:
+    passage = text.reading.passage
     return Result(
-        index=read.source.index,
+        index=text.source.index,
         text=passage.text,
         attention=found,
         pair=passage.pair,
@@ -115,62 +90,62 @@ class HeadNumbers:
     job: Job
     names: Sequence[str]
 
-    def plan(self, axes: Sequence[Axes]) -> Plan:
+    def plan(self, text: ReadText, axes: Sequence[Axes]) -> ReadText:
         """See `Task.plan`; no weights are kept."""
-        return Plan(By.TOKEN, 0)
+        return text
 
-    def compute(self, reads: Sequence[Read]) -> list[list[HeadTable]]:
+    def compute(self, texts: Sequence[ReadText]) -> list[list[HeadTable]]:
         """See `Task.compute`."""
         make = partial(Statistics, wanted=statistics_named(self.names))
-        return reads[0].model.reduce([read.reading for read in reads], self.job.select, make)
+        return texts[0].model.reduce([text.reading for text in texts], self.job.select, make)
 
 
 def outcomes(task: Task[Found], chunks: Iterable[Sequence[Source]]) -> Iterator[Outcome[Found]]:
     """Return what each source comes to, in order, after the notes on it; those of one chunk may be run together."""
     for chunk in chunks:
-        waiting: list[Read | Outcome[Found]] = []
+        waiting: list[ReadText | Outcome[Found]] = []
         for source in chunk:
-            waiting.append(read := _read(task, source))
-            if isinstance(read, Read):
-                yield from (Outcome(source.index, source.place, note) for note in read.notes())
-            if source.saved or sum(one.plan.size for one in waiting if isinstance(one, Read)) >= AT_ONCE:
+            waiting.append(text := _read(task, source))
+            if isinstance(text, ReadText):
+                yield from (Outcome(source.index, source.place, Note(note)) for note in text.notes)
+            if source.saved or sum(one.size for one in waiting if isinstance(one, ReadText)) >= AT_ONCE:
                 yield from _computed(task, waiting)
                 waiting = []
         yield from _computed(task, waiting)
 
 
-def _read(task: Task[Found], source: Source) -> Read | Outcome[Found]:
+def _read(task: Task[Found], source: Source) -> ReadText | Outcome[Found]:
     job = task.job
     job.check(source)
     try:
         with _of_one(source):
-            model, reading = job.open(source)
-            return Read(source, model, reading, task.plan(model.axes(reading, job.select)))
+            text = job.open(source)
+            return task.plan(text, text.model.axes(text.reading, job.select))
     except FAILURES as error:
         return Outcome(source.index, source.place, error)
 
 
-def _computed(task: Task[Found], waiting: Sequence[Read | Outcome[Found]]) -> Iterator[Outcome[Found]]:
+def _computed(task: Task[Found], waiting: Sequence[ReadText | Outcome[Found]]) -> Iterator[Outcome[Found]]:
     """Run what has been read, together where that can be, and return all in the order in which it came."""
     found = [one for one in waiting if isinstance(one, Outcome)]
-    alike: dict[tuple[object, ...], list[Read]] = {}
+    alike: dict[tuple[object, ...], list[ReadText]] = {}
     for one in waiting:
-        if isinstance(one, Read):
+        if isinstance(one, ReadText):
             alike.setdefault(one.alike, []).append(one)
     for together in alike.values():
         found += _together(task, together)
     yield from sorted(found, key=lambda outcome: outcome.index)
 
 
-def _together(task: Task[Found], reads: Sequence[Read]) -> list[Outcome[Found]]:
-    """Run readings of one size; if one of them fails, each by itself."""
-    sources = [read.source for read in reads]
+def _together(task: Task[Found], texts: Sequence[ReadText]) -> list[Outcome[Found]]:
+    """Run texts of one size; if one of them fails, each by itself."""
+    sources = [text.source for text in texts]
     try:
         with _of_one(sources[0]):
-            made = task.compute(reads)
+            made = task.compute(texts)
     except FAILURES as error:
-        if len(reads) > 1:
-            return [outcome for read in reads for outcome in _together(task, [read])]
+        if len(texts) > 1:
+            return [outcome for text in texts for outcome in _together(task, [text])]
         return [Outcome(sources[0].index, sources[0].place, error)]
     return [Outcome(source.index, source.place, found) for source, found in zip(sources, made, strict=True)]
 

@@ -1,19 +1,31 @@
 """Where texts come from, and records in their place: the arguments, a file, or standard input."""
 
+import io
+import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BufferedReader
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 from attnviz.errors import HOW_TO_CUT, InputError, RecordError, TextError, UsageError, require
-from attnviz.pipeline.lines import LONGEST_RECORD, LONGEST_TEXT, lines_of
+from attnviz.formats.archive import array_bytes
 
 STANDARD_INPUT = "-"
 
 FAILURES = TextError, RecordError
 """What may be wrong with one text, or record, that is no reason not to do the others."""
+
+LONGEST_TEXT = 2_000_000
+"""How many bytes a line of text may have: more than any model reads."""
+
+LONGEST_RECORD = 2**31
+"""How many bytes a line may have that begins like a JSON object, as saved weights do."""
+
+_PIECE = 2**16  # bytes that are read at a time: as many as a pipe holds
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 AT_A_TIME = 8
 """How many texts a process is given at a time: some that may be equally long, but few enough to share them out."""
@@ -24,22 +36,23 @@ _TOGETHER = 64
 _BYTES_TOGETHER = 2**22
 """How many bytes they have, unless one has more: saved records are long."""
 
-_SAVED = {".npz": "npz", ".json": "json", ".jsonl": "json"}
+_SAVED = {".npz": "npz", ".npy": "npy", ".json": "json", ".jsonl": "json"}
 """What a file holds that is read in place of a text and a model, by its suffix; see `READERS`."""
 
 _KEY = re.compile(rb'"attention"\s*:')
 _BEGINNING = 256  # bytes of a stream by which it is known
 _SPREAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]\s*\n\s*[\"\[{]")
 """How JSON begins that is spread over several lines."""
-_ZIP = b"PK\x03\x04"  # how an NPZ archive begins, and no text
+_ARRAYS = {b"PK\x03\x04": "npz", b"\x93NUMPY": "npy"}
+"""What a file holds that begins like this, and not like any text; see `READERS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """One text, not decoded yet, and its number; `place` says where it stands, None if it is the only one.
 
-    Or the record that was `saved` of one, in that format. `more` says that the next one, if any, is there already;
-    `due` that something is to be made of it, and not only beside it.
+    Or the record that was `saved` of one, in that format. `whole` says that it was not too long to be kept, `more` that
+    the next one, if any, need not be waited for.
     """
 
     raw: bytes
@@ -48,10 +61,9 @@ class Source:
     saved: str | None = None
     more: bool = True
     index: int = 0
-    due: bool = True
 
     def text(self) -> str:
-        """The text itself.
+        """Return the text itself.
 
         Raises:
             TextError: it is not valid UTF-8, too long to have been read whole, or no text but a saved record.
@@ -67,7 +79,7 @@ class Source:
             raise TextError(f"The text is not valid UTF-8 at {byte}. Save it as UTF-8 and try again.") from None
 
     def record(self) -> bytes:
-        """The saved record, as it was read.
+        """Return the saved record, as it was read.
 
         Raises:
             RecordError: it is too long to have been read whole.
@@ -119,7 +131,7 @@ def sources_of(texts: str | Iterable[str]) -> Iterator[Source]:
 
 
 def names_saved(argument: str) -> bool:
-    """Whether an argument is no text, but names a file that holds saved records."""
+    """Return whether an argument is no text, but names a file that holds saved records."""
     try:
         return _like_saved(argument) and Path(argument).is_file()
     except OSError:  # longer than any name
@@ -150,14 +162,16 @@ def saved_in(path: Path) -> Iterator[Source]:
     """
     if not _like_saved(str(path)):
         raise UsageError(f"{path} is no file of records: those that can be read end in {', '.join(_SAVED)}.")
-    saved = _SAVED[path.suffix.lower()]
+    suffix = path.suffix.lower()
+    saved = _SAVED[suffix]
     try:
         with path.open("rb") as file:
-            if saved == "npz" or (path.suffix.lower() == ".json" and _is_spread(file)):
+            if saved == "npy":
+                yield Source(array_bytes(file), str(path), saved=saved)
+            elif saved == "npz" or (suffix == ".json" and _is_spread(file)):
                 yield Source(file.read(), str(path), saved=saved)
-                return
-            for line in lines_of(file):
-                yield Source(line.raw, f"line {line.number} of {path}", line.whole, saved)
+            else:
+                yield from (replace(line, saved=saved) for line in lines_of(file, str(path)))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
 
@@ -186,20 +200,20 @@ def _of_standard_input(stream: BufferedReader | None) -> Iterator[Source]:
 
 
 def _of_stream(stream: BufferedReader, name: str | None) -> Iterator[Source]:
-    """What the lines of a stream hold, or the archive that it is."""
-    if stream.peek(_BEGINNING).startswith(_ZIP):
-        yield Source(stream.read(), name or "standard input", saved="npz")
-        return
-    if _SPREAD.match(stream.peek(_BEGINNING)):
-        yield Source(stream.read(LONGEST_RECORD), name or "standard input", saved="json")
-        return
-    for line in lines_of(stream):
-        place = f"line {line.number} of {name}" if name else f"line {line.number}"
-        yield Source(line.raw, place, line.whole, "json" if _is_record(line.raw) else None, line.more)
+    """Return what the lines of a stream hold, or the arrays that it is."""
+    place, begins = name or "standard input", stream.peek(_BEGINNING)
+    saved = next((form for magic, form in _ARRAYS.items() if begins.startswith(magic)), None)
+    if saved:
+        yield Source(array_bytes(stream) if saved == "npy" else stream.read(), place, saved=saved)
+    elif _SPREAD.match(begins):
+        yield Source(stream.read(LONGEST_RECORD), place, saved="json")
+    else:
+        for line in lines_of(stream, name):
+            yield replace(line, saved="json") if _is_record(line.raw) else line
 
 
 def _is_record(line: bytes) -> bool:
-    """Whether a line is a JSON object that has "attention", or one that is broken: texts do not begin like that."""
+    """Return whether a line is a JSON object that has "attention", or a broken one: texts do not begin like that."""
     if not line[:99].lstrip().startswith(b"{") or not _KEY.search(line):
         return False
     if len(line) > LONGEST_TEXT:
@@ -212,8 +226,79 @@ def _is_record(line: bytes) -> bool:
         return True
 
 
+def lines_of(stream: BufferedReader, name: str | None = None) -> Iterator[Source]:
+    """Return the lines of a stream of this name that are not blank; of a pipe, each as soon as it is there.
+
+    Of one that is too long to be read, hardly anything is kept.
+    """
+    waits, of = _waits(stream), f" of {name}" if name else ""
+    for ended in _ended(stream, of):
+        lines = [line for line in ended if not _is_blank(line.raw)]
+        for index, line in enumerate(lines, 1):
+            yield replace(line, more=index < len(lines)) if waits else line
+
+
+def _is_blank(raw: bytes) -> bool:
+    """Return whether there is nothing on a line, in any script; it is looked through only if it begins with blanks."""
+    begins = raw[:256].decode(errors="ignore")
+    return not begins.strip() and not raw.decode(errors="replace").strip()
+
+
+def _waits(stream: BufferedReader) -> bool:
+    """Return whether what a stream has not given yet may be long in coming: neither in a file nor in memory."""
+    try:
+        return not stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except io.UnsupportedOperation:
+        return False
+
+
+def _ended(stream: BufferedReader, of: str) -> Iterator[list[Source]]:
+    """Return the lines that end in each piece of a stream, placed by their numbers from 1 on."""
+    numbers, growing = count(1), _Growing()
+    while piece := stream.read1(_PIECE):
+        *ends, rest = piece.split(b"\n")
+        lines = []
+        for end in ends:
+            growing.add(end)
+            lines.append(growing.line(next(numbers), of))
+            growing = _Growing()
+        growing.add(rest)
+        yield lines
+    yield [growing.line(next(numbers), of)]
+
+
+class _Growing:
+    """A line that has not ended yet: its pieces, or only the first of them once it is too long."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def add(self, piece: bytes) -> None:
+        """Take what comes next."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if not self._whole:
+            del self._pieces[1:]
+
+    def line(self, number: int, of: str) -> Source:
+        """Return the line without its end, now that it has ended."""
+        raw = b"".join(self._pieces).rstrip(b"\r")
+        raw = raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw
+        return Source(raw, f"line {number}{of}", self._whole)
+
+    @property
+    def _whole(self) -> bool:
+        return self._size <= LONGEST_TEXT or (self._size <= LONGEST_RECORD and self._like_a_record)
+
+    @property
+    def _like_a_record(self) -> bool:
+        begins = b"".join(piece[:99] for piece in self._pieces[:3])
+        return begins.removeprefix(_BYTE_ORDER_MARK).lstrip().startswith(b"{")
+
+
 def chunks(found: Iterable[Source]) -> Iterator[Sequence[Source]]:
-    """Those that are there together, so that none waits for one that has yet to come."""
+    """Return those together that are there together, so that none waits for one that has yet to come."""
     chunk: list[Source] = []
     for source in found:
         chunk.append(source)

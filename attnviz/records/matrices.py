@@ -297,7 +297,7 @@ class Attention(HeadMatrix):
             >>> attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
             Attention(unknown model, decoder, 1 layers × 1 heads, 2 queries × 2 keys)
         """
-        array = _by_layer(weights)
+        array = _gathered(weights)
         given = weights[0] if isinstance(weights, tuple) else weights
         precision = str(getattr(given, "dtype", "float32")).removeprefix("torch.")
         kind = kind or likely_kind(tuple(tokens), tuple(tokens if keys is None else keys), array)
@@ -389,7 +389,7 @@ def is_of_torch(array: Any) -> bool:
     return hasattr(array, "detach")
 
 
-def _by_layer(weights: Any) -> NDArray[Any]:
+def _gathered(weights: Any) -> NDArray[Any]:
     """Return weights as [layers, heads, queries, keys].
 
     Raises:
@@ -404,9 +404,18 @@ def _by_layer(weights: Any) -> NDArray[Any]:
         array = on_host(weights).astype(np.float32)
     except (TypeError, ValueError) as error:
         raise RecordError("Weights are numbers in rows of one length: give an array of them.") from error
-    if not 2 <= array.ndim <= 4:
-        raise RecordError(f"Weights have 2 to 4 axes, [layers, heads, queries, keys], not the shape {array.shape}.")
-    return array.reshape((1,) * (4 - array.ndim) + array.shape)
+    return array.reshape(by_layer(array.shape))
+
+
+def by_layer(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape [layers, heads, queries, keys] of weights that may lack the first of these axes, or two.
+
+    Raises:
+        RecordError: they have other axes.
+    """
+    if not 2 <= len(shape) <= 4:
+        raise RecordError(f"Weights have 2 to 4 axes, [layers, heads, queries, keys], not the shape {shape}.")
+    return (1,) * (4 - len(shape)) + shape
 
 
 def _places(wanted: Sequence[int], held: Sequence[int], axis: str) -> list[int]:

@@ -11,8 +11,9 @@ from numpy.testing import assert_allclose
 
 from attnviz.models.base import Model
 from attnviz.pipeline.artifacts import Maker
-from attnviz.pipeline.batch import Making
+from attnviz.pipeline.batch import exports
 from attnviz.pipeline.job import Job
+from attnviz.pipeline.manifest import ManifestEntry
 from attnviz.pipeline.outcomes import Note, Weights, outcomes
 from attnviz.pipeline.sources import Source
 from attnviz.records import Attention
@@ -101,8 +102,9 @@ class TestMemory:
         monkeypatch.setattr(Model, "weights_of", lambda *given: pytest.fail("computed before it was said"))
         job, source = Job(memory=7_000_000), Source(LONG[:1500].encode())
         assert isinstance(next(outcomes(Weights(job), [[source]])).found, Note)
-        making = Making(job, Maker(("npz",), Layout.GRID, None, None))
-        assert isinstance(next(making([source])).found, Note)
+        named = {"text": "", "source": None, "file": None, "hash": None, "model": "m", "engine": "auto", "options": {}}
+        made = exports(job, Maker(("npz",), Layout.GRID, None, None), [(source, ManifestEntry(index=0, **named))])
+        assert isinstance(next(made), Note)
 
     @pytest.mark.parametrize("asked", [["--by", "token"], ["--rows", "0-400"], ["--by", "bins:300"]])
     def test_what_was_asked_for_and_does_not_fit_is_refused(self, run: Run, asked: list[str]) -> None:

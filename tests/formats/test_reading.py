@@ -23,7 +23,7 @@ from attnviz.text import Bins, By, Grouping, Segment, Token, grouped, predicting
 from attnviz.vocabulary import Engine, Kind
 
 LAYERS, HEADS = (4, 1), (0, 7, 5)
-FORMS = sorted(READERS)
+FORMS = sorted(READERS.keys() & FILES.keys())
 AXES = "query", "key"
 
 

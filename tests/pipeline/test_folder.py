@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 from attnviz.errors import InputError, OutputError
 from attnviz.pipeline.artifacts import Artifact, file_name, slug, unlike
 from attnviz.pipeline.folder import MANIFEST, Folder
-from attnviz.pipeline.manifest import Entry, Manifest, entries
+from attnviz.pipeline.manifest import Manifest, ManifestEntry, entries
 
 
-def entry(index: int, text: str, *names: str, file: str | None = "lines.txt", **other: Any) -> Entry:
+def entry(index: int, text: str, *names: str, file: str | None = "lines.txt", **other: Any) -> ManifestEntry:
     """What was done for a line of a file: each of its files has as many bytes as its text."""
     fields = {"source": f"line {index + 1}", "model": "m", "engine": "reference", "options": {}, "hash": text}
-    return Entry(index=index, text=text, file=file, files=dict.fromkeys(names, len(text)), **fields | other)
+    return ManifestEntry(index=index, text=text, file=file, files=dict.fromkeys(names, len(text)), **fields | other)
 
 
-def exported(folder: Path, *wanted: Entry) -> None:
+def exported(folder: Path, *wanted: ManifestEntry) -> None:
     """Puts into a folder what is not there."""
     with Folder(folder) as opened:
         for one in wanted:
@@ -180,7 +180,7 @@ class TestManifestsOfOthers:
 NAMES = "000000-a", "000001-b", "000002-c", "000003-d"
 
 
-def drawn(index: int, text: str, file: str | None) -> Entry:
+def drawn(index: int, text: str, file: str | None) -> ManifestEntry:
     """An entry whose files follow from its hash, and may be those of another text."""
     chosen = zlib.crc32(repr(entry(index, text).hash).encode()) % 15 + 1
     return entry(index, text, *(name for bit, name in enumerate(NAMES) if chosen >> bit & 1), file=file)
@@ -191,7 +191,7 @@ ENTRIES = st.builds(drawn, st.integers(0, 3), st.text(max_size=4), st.sampled_fr
 
 class TestManifest:
     @given(st.lists(ENTRIES))
-    def test_each_file_belongs_to_one_text_and_what_nobody_owns_is_given_up(self, taken: list[Entry]) -> None:
+    def test_each_file_belongs_to_one_text_and_what_nobody_owns_is_given_up(self, taken: list[ManifestEntry]) -> None:
         manifest, there = Manifest(), set[str]()
         for one in taken:
             given_up = manifest.take(one)
@@ -213,7 +213,7 @@ class TestManifest:
         assert manifest.take(entry(0, "new too", "000000-new-too", file="a.txt")) == {"000000-same"}
 
     @given(st.lists(ENTRIES))
-    def test_read_again_it_is_the_same(self, taken: list[Entry]) -> None:
+    def test_read_again_it_is_the_same(self, taken: list[ManifestEntry]) -> None:
         manifest, again = Manifest(), Manifest()
         for one in taken:
             manifest.take(one)
@@ -282,7 +282,7 @@ class Killed(BaseException):
     pass
 
 
-def killed(monkeypatch: pytest.MonkeyPatch, steps: int, folder: Path, *wanted: Entry) -> bool:
+def killed(monkeypatch: pytest.MonkeyPatch, steps: int, folder: Path, *wanted: ManifestEntry) -> bool:
     """Exports in a process that is killed after so many things were done to files; whether it was."""
     with monkeypatch.context() as patch, suppress(Killed):
         patch.setattr(os, "getpid", lambda: 4_000_000)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attnviz.pipeline.lines import LONGEST_TEXT, lines_of
-from attnviz.pipeline.sources import Source, chunks, sources
+from attnviz.pipeline.sources import LONGEST_TEXT, chunks, lines_of, sources
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ class TestPipe:
         self, pipe: tuple[BufferedReader, int]
     ) -> None:
         reader, writer = pipe
-        found = chunks(Source(line.raw, more=line.more) for line in lines_of(reader))
+        found = chunks(lines_of(reader))
         for written, expected in (
             (b"the cat\n", [b"the cat"]),
             (b"a dog\n\nit\n \n", [b"a dog", b"it"]),
@@ -45,7 +44,7 @@ class TestPipe:
             first, second = next(lines), next(lines)
         assert not first.whole
         assert len(first.raw) < LONGEST_TEXT
-        assert (second.raw, second.number) == (b"it", 2)
+        assert (second.raw, second.place) == (b"it", "line 2")
 
 
 def written(path: Path, data: bytes) -> Path:
@@ -69,16 +68,16 @@ class TestFile:
         data = b"".join(parts)
         path = written(tmp_path / "lines.txt", data)
         with path.open("rb") as file:
-            found = [(line.number, line.raw, line.whole) for line in lines_of(file)]
-        numbered = [(number, line.removesuffix(b"\r")) for number, line in enumerate(data.split(b"\n"), 1)]
-        assert found == [(n, line, True) for n, line in numbered if line.decode(errors="replace").strip()]
+            found = [(line.place, line.raw, line.whole) for line in lines_of(file, "x")]
+        numbered = [(f"line {i} of x", line.removesuffix(b"\r")) for i, line in enumerate(data.split(b"\n"), 1)]
+        assert found == [(place, line, True) for place, line in numbered if line.decode(errors="replace").strip()]
 
     @pytest.mark.parametrize(("size", "whole"), [(LONGEST_TEXT, True), (LONGEST_TEXT + 1, False)])
     def test_a_line_that_is_as_long_as_may_be_is_whole(self, tmp_path: Path, size: int, whole: bool) -> None:
         path = written(tmp_path / "lines.txt", b"a" * size + b"\n\n" + b"b")
         with path.open("rb") as file:
             first, second = lines_of(file)
-        assert (first.whole, second.raw, second.number) == (whole, b"b", 3)
+        assert (first.whole, second.raw, second.place) == (whole, b"b", "line 3")
 
     @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["no mark", "a byte order mark"])
     def test_a_line_that_begins_like_saved_weights_may_be_longer(self, tmp_path: Path, mark: bytes) -> None:
