@@ -131,6 +131,8 @@ class _Opened:
         if version not in _HEADERS:
             raise ValueError(f"it is of version {version[0]} of the format, which is for fields with names")
         shape, column_major, dtype = _HEADERS[version](file)
+        if min(shape, default=0) < 0:
+            raise ValueError(f"it claims the shape {shape}")
         if dtype.hasobject:
             raise ValueError("it holds pickled objects, which are never loaded")
         return cls(file, shape, dtype, "F" if column_major else "C")
@@ -162,11 +164,16 @@ def array_in(data: bytes) -> NDArray[Any]:
     Raises:
         RecordError: it is none, or has more or fewer bytes than it claims.
     """
+    if not data.startswith(np.lib.format.MAGIC_PREFIX):
+        raise RecordError("This is no NumPy array: write it with numpy.save.")
     file = io.BytesIO(data)
     with _told("This NumPy array"):
         opened = _Opened.of(file)
+        left = len(data) - file.tell()
+        if left > opened.size:
+            raise ValueError(f"more follows than the {opened.size:,} bytes that it claims")
         if opened.size <= MOST_BYTES:  # else `read` says so
-            opened.check(len(data) - file.tell())
+            opened.check(left)
         return opened.read(MOST_BYTES)
 
 
@@ -182,8 +189,8 @@ def array_bytes(stream: IO[bytes]) -> bytes:
     try:
         size = _Opened.of(io.BytesIO(start)).size
     except Exception:  # NumPy raises a dozen kinds; `array_in` says which
-        size = 0
-    return start + b"".join(_pieces(stream, size + 1 if size <= MOST_BYTES else 0))
+        return start
+    return b"".join([start, *_pieces(stream, size + 1)]) if size <= MOST_BYTES else start
 
 
 def _pieces(stream: IO[bytes], size: int) -> Iterator[bytes]:

@@ -26,11 +26,11 @@ class Fields:
     place: str = ""
 
     def wrong(self, sentence: str) -> RecordError:
-        """The error that says what is wrong with this object."""
+        """Return the error that says what is wrong with this object."""
         return RecordError(f"{self.place}: {sentence}" if self.place else sentence)
 
     def get(self, name: str, parse: Parse[Value]) -> Value | None:
-        """A field, if it is there.
+        """Return a field, if it is there.
 
         Raises:
             RecordError: it is something else.
@@ -44,7 +44,7 @@ class Fields:
             raise self.wrong(f'"{name}" is not {error}.') from None
 
     def each(self, name: str, parse: Parse[Value]) -> tuple[Value, ...] | None:
-        """The entries of a field that is a list, if it is there.
+        """Return the entries of a field that is a list, if it is there.
 
         Raises:
             RecordError: it is no list, or one of its entries is something else.
@@ -61,7 +61,7 @@ class Fields:
         return tuple(found)
 
     def each_of(self, name: str, parse: Parse[Value], count: int) -> tuple[Value, ...] | None:
-        """The same, of a list that has so many entries, one a token.
+        """Return the entries of a list, if it is there, that has so many, one a token.
 
         Raises:
             RecordError: it has not.
@@ -72,7 +72,7 @@ class Fields:
         return found
 
     def needed(self, name: str, value: Value | None) -> Value:
-        """The value of a field that cannot be left out.
+        """Return the value of a field that cannot be left out.
 
         Raises:
             RecordError: it was.
@@ -83,7 +83,7 @@ class Fields:
 
 
 def text(value: Any) -> str:
-    """A text of whole characters."""
+    """Return a text of whole characters."""
     if not isinstance(value, str):
         raise ValueError("a text")
     try:
@@ -94,28 +94,28 @@ def text(value: Any) -> str:
 
 
 def flag(value: Any) -> bool:
-    """Yes or no."""
+    """Return yes or no."""
     if not isinstance(value, bool):
         raise ValueError("true or false")
     return value
 
 
 def place(value: Any) -> int:
-    """The number of something that is counted from 0."""
+    """Return the number of something that is counted from 0."""
     if not _is_number(value) or value < 0:
         raise ValueError("a whole number from 0 on")
     return int(value)
 
 
 def axis_index(value: Any) -> int:
-    """The number of a layer or head, or -1 for an average."""
+    """Return the number of a layer or head, or -1 for an average."""
     if not _is_number(value) or value < -1:
         raise ValueError("a whole number from 0 on, or -1 for an average")
     return int(value)
 
 
 def span(value: Any) -> Span:
-    """Where a stretch of text begins and ends."""
+    """Return where a stretch of text begins and ends."""
     match value:
         case [start, end] if _is_number(start) and _is_number(end) and 0 <= start <= end:
             return start, end
@@ -123,14 +123,14 @@ def span(value: Any) -> Span:
 
 
 def fields(value: Any) -> Mapping[str, Any]:
-    """An object that has fields."""
+    """Return an object that has fields."""
     if not isinstance(value, dict):
         raise ValueError("an object")
     return value
 
 
 def one_of(names: Sequence[str]) -> Parse[str]:
-    """One of certain names."""
+    """Return the parser of one of certain names."""
 
     def parse(value: Any) -> str:
         if value not in names:
@@ -141,13 +141,13 @@ def one_of(names: Sequence[str]) -> Parse[str]:
 
 
 def member(of: type[Member]) -> Parse[Member]:
-    """The member of an enumeration that has this value."""
+    """Return the parser of the member of an enumeration that has a value."""
     name = one_of([each.value for each in of])
     return lambda value: of(name(value))
 
 
 def grouped_by(value: Any) -> Grouping:
-    """What tokens are grouped by."""
+    """Return what tokens are grouped by."""
     try:
         return grouping(text(value))
     except AttnvizError:
@@ -155,7 +155,7 @@ def grouped_by(value: Any) -> Grouping:
 
 
 def or_none(parse: Parse[Value]) -> Parse[Value | None]:
-    """The same, where null has a meaning of its own."""
+    """Return the same parser, but for null, which has a meaning of its own."""
     return lambda value: None if value is None else parse(value)
 
 

@@ -155,7 +155,8 @@ def _as_weights(own: Fields, array: NDArray[Any]) -> NDArray[Any]:
         RecordError: it is empty, holds something else than numbers, or has other axes.
     """
     if not array.size or array.dtype.kind not in _NUMBERS:
-        raise own.wrong(_NO_NUMBERS)
+        there = f"{array.dtype}, of the shape {array.shape}"
+        raise own.wrong(f"The weights are {there}: give real numbers, integer or floating, and one at least.")
     return array.reshape(by_layer(array.shape))
 
 

@@ -32,13 +32,13 @@ class Artifact:
 
     @property
     def file_name(self) -> str:
-        """The whole name."""
+        """The name with its suffix."""
         return f"{self.name}.{self.format}"
 
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Turns results into files of the wanted formats, of one word only if `token` names it."""
+    """A maker of files from results, in the wanted formats, of one word only if `token` names it."""
 
     formats: Sequence[str]
     layout: Layout
@@ -46,7 +46,7 @@ class Maker:
     style: "Style | None"
 
     def artifacts(self, result: Result, note: Callable[[str], None]) -> Iterator[Artifact]:
-        """The files of a result, each made when it is asked for; `note` is told what they do not show.
+        """Return the files of a result, each made when it is asked for; `note` is told what they do not show.
 
         Raises:
             TextError: there is no such word.
@@ -85,7 +85,7 @@ class Maker:
 
 
 def slug(text: str) -> str:
-    """A text in letters and digits of its own script, in lower case, short enough for every system.
+    """Return a text in letters and digits of its own script, in lower case, short enough for every system.
 
     Of a long text it is the beginning; a checksum follows that tells it from others that begin like it.
     """
@@ -96,7 +96,7 @@ def slug(text: str) -> str:
 
 
 def file_name(stem: str, *parts: str) -> str:
-    """A name, without a suffix, that begins with a stem and says some other things, as far as there is room.
+    """Return a name, without a suffix, that begins with a stem and says other things, as far as there is room.
 
     File systems differ in what they allow, and in whether they tell apart `É`, `é` and `e` with an accent after it. So
     names are in normalization form C (Unicode Standard Annex 15), in lower case, and have nothing but letters, digits,
@@ -109,7 +109,7 @@ def file_name(stem: str, *parts: str) -> str:
 
 
 def unlike(taken: set[str], name: str) -> str:
-    """The name itself, or with a number after it if it is taken."""
+    """Return the name itself, or with a number after it if it is taken."""
     numbered, number = name, 1
     while numbered in taken:
         number += 1
@@ -118,13 +118,13 @@ def unlike(taken: set[str], name: str) -> str:
 
 
 def _sortable(word: str) -> str:
-    """A word; if it numbers a token, layer or head, with zeros before the number, so that names sort by it."""
+    """Return a word; of a token, layer or head with zeros before its number, so that names sort by it."""
     axis = word.rstrip("0123456789")
     return axis + word[len(axis) :].zfill(_DIGITS[axis]) if axis in _DIGITS and axis != word else word
 
 
 def _words(text: str, *, lists: bool = False) -> list[str]:
-    """What stands between blanks and marks, without regard to case; `lists` such as `0,2` are words too."""
+    """Return what stands between blanks and marks, in lower case; `lists` such as `0,2` are words too."""
     import regex  # unlike re, it knows the marks that belong to letters
 
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
@@ -134,5 +134,5 @@ def _words(text: str, *, lists: bool = False) -> list[str]:
 
 
 def _cut(name: str, size: int) -> str:
-    """As much of a name as takes so many bytes, with whole characters and no dash in the end."""
+    """Return as much of a name as takes so many bytes, with whole characters and no dash in the end."""
     return name.encode()[:size].decode(errors="ignore").strip("-")

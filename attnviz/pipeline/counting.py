@@ -1,7 +1,7 @@
 """Numbers for each head over many texts, by one process or several; the texts are gone when they are counted."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 from attnviz.errors import AttnvizError
 from attnviz.measures.totals import Totals
@@ -10,22 +10,16 @@ from attnviz.pipeline.processes import in_processes
 from attnviz.pipeline.sources import Source, portions
 
 
-@dataclass(frozen=True, slots=True)
-class Counting:
-    """Add up the numbers of the texts of a portion, in whichever process."""
-
-    task: HeadNumbers
-
-    def __call__(self, portion: Sequence[Source]) -> Iterator[Outcome[Totals]]:
-        """Return the error of each text that fails, and the totals of the others."""
-        totals = Totals()
-        for outcome in outcomes(self.task, [portion]):
-            if isinstance(outcome.found, AttnvizError | Note):
-                yield Outcome(outcome.index, outcome.place, outcome.found)
-            else:
-                for table in outcome.found:
-                    totals.add(table)
-        yield Outcome(portion[0].index, None, totals)
+def totals_of(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[Outcome[Totals]]:
+    """Return the error of each text of a portion that fails, and the totals of the others; in whichever process."""
+    totals = Totals()
+    for outcome in outcomes(task, [portion]):
+        if isinstance(outcome.found, AttnvizError | Note):
+            yield Outcome(outcome.index, outcome.place, outcome.found)
+        else:
+            for table in outcome.found:
+                totals.add(table)
+    yield Outcome(portion[0].index, None, totals)
 
 
 def total(
@@ -42,7 +36,7 @@ def total(
     """
     found = Totals()
     # portions are the same whoever works on them: which texts are run together can show in the last digits
-    work, parts = Counting(task), portions(sources, whole=True)
+    work, parts = partial(totals_of, task), portions(sources, whole=True)
     ends = in_processes(work, parts, jobs) if jobs > 1 else (end for part in parts for end in work(part))
     for outcome in ends:
         if isinstance(outcome.found, AttnvizError):

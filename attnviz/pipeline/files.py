@@ -9,7 +9,7 @@ from attnviz.errors import OutputError
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Writes a file wholly or not at all: first beside its place, then into it.
+    """Write a file wholly or not at all: first beside its place, then into it.
 
     Raises:
         OutputError: it cannot be written there.
@@ -27,5 +27,5 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def is_part(name: str) -> bool:
-    """Whether a file of this name is one that `write_file` had no time to put into its place."""
+    """Return whether a file of this name is one that `write_file` had no time to put into its place."""
     return re.fullmatch(r"\.attnviz-\d+-[0-9a-f]{8}\.part", name) is not None

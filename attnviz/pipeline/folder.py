@@ -46,7 +46,7 @@ class Folder:
                 self._settle()
 
     def find(self, wanted: ManifestEntry) -> ManifestEntry | None:
-        """The entry with the same hash, if its text is done and its files are as they were written."""
+        """Return the entry with the same hash, if its text is done and its files are as they were written."""
         entry = self._manifest.find(wanted)
         if entry is None or entry.error is not None:
             return None
@@ -54,11 +54,11 @@ class Folder:
         return entry if whole else None
 
     def keep(self, entry: ManifestEntry) -> None:
-        """Takes in an entry whose files are there already."""
+        """Take in an entry whose files are there already."""
         self._remove(self._manifest.take(entry))
 
     def add(self, entry: ManifestEntry, artifacts: Iterable[Artifact]) -> None:
-        """Writes the files of a text, then its entry.
+        """Write the files of a text, then its entry.
 
         Raises:
             OutputError: they cannot be written.
@@ -71,7 +71,7 @@ class Folder:
         self.keep(entry)
 
     def _enter(self) -> None:
-        """Makes sure that nobody else is here, and that all is as the manifest says."""
+        """Make sure that nobody else is here, and that all is as the manifest says."""
         with _refused(self.path, "written"):
             self.path.mkdir(parents=True, exist_ok=True)
         self._held.enter_context(_alone(self.path))
@@ -94,7 +94,7 @@ class Folder:
         self._settle()
 
     def _settle(self) -> None:
-        """Writes the manifest anew, each entry in its place, unless that is how it is."""
+        """Write the manifest anew, each entry in its place, unless that is how it is."""
         if (lines := self._manifest.lines()) != self._written:
             write_file(self.path / MANIFEST, lines)
             self._written[:] = lines
@@ -119,7 +119,7 @@ class Folder:
 
 
 def _size(path: Path) -> int | None:
-    """How many bytes a file has, if there is one."""
+    """Return how many bytes a file has, if there is one."""
     return path.stat().st_size if path.is_file() else None
 
 
@@ -133,7 +133,7 @@ def _refused(path: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keeps other runs out of a folder until this one ends, however it does, where the system has such locks."""
+    """Keep other runs out of a folder until this one ends, however it does, where the system has such locks."""
     try:
         import fcntl
     except ImportError:

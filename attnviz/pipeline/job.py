@@ -76,7 +76,7 @@ class Job:
 
     @cached_property
     def fingerprint(self) -> str:
-        """What changes when the model's files do.
+        """A digest that changes when the model's files do.
 
         Raises:
             ModelError: there is no such model.

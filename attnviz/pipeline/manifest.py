@@ -42,19 +42,19 @@ class ManifestEntry:
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """What entries are sorted by."""
+        """The key that entries are sorted by."""
         way = _canonical(self.options)
         return self.file or "", way if self.file else "", self.index, way, self.hash or "", tuple(self.files)
 
     def line(self) -> bytes:
-        """The entry as a line of JSON; what is no valid Unicode in it is escaped."""
+        """Return the entry as a line of JSON; what is no valid Unicode in it is escaped."""
         fields = asdict(self) | {"files": list(self.files), "sizes": list(self.files.values())}
         if self.error is None:
             del fields["error"]
         return json.dumps(fields, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
     def without(self, name: str) -> "ManifestEntry":
-        """The entry of a text that has lost one of its files."""
+        """Return the entry of a text that has lost one of its files."""
         return replace(self, hash=None, files={file: size for file, size in self.files.items() if file != name})
 
 
@@ -71,12 +71,12 @@ class Manifest:
         self._owners: dict[str, set[Slot]] = {}  # by name of a file
 
     def find(self, wanted: ManifestEntry) -> ManifestEntry | None:
-        """An entry that has the same hash."""
+        """Return an entry that has the same hash."""
         slots = self._slots.get(wanted.hash)
         return self._entries[next(iter(slots))] if slots else None
 
     def take(self, entry: ManifestEntry) -> set[str]:
-        """Takes in an entry in place of the one that had its slot; the names of the files that nobody owns any more."""
+        """Take in an entry in place of the one of its slot; return the names of the files that nobody owns any more."""
         former = self._remove(entry.slot).files if entry.slot in self._entries else {}
         for name in entry.files:
             for slot in tuple(self._owners.get(name, ())):
@@ -86,11 +86,11 @@ class Manifest:
         return former.keys() - self._owners.keys()
 
     def owns(self, name: str) -> bool:
-        """Whether a file belongs to one of the entries."""
+        """Return whether a file belongs to one of the entries."""
         return name in self._owners
 
     def lines(self) -> bytes:
-        """All entries, those of one input in the order of its texts."""
+        """Return all entries, those of one input in the order of its texts."""
         return b"".join(entry.line() for entry in sorted(self._entries.values(), key=lambda entry: entry.order))
 
     def _put(self, entry: ManifestEntry) -> None:
@@ -111,7 +111,7 @@ class Manifest:
 
 
 def _drop(slots: dict[Any, set[Slot]], key: str | None, slot: Slot) -> None:
-    """Takes a slot out of those of a key, if it is there, and the key too if it was the last."""
+    """Take a slot out of those of a key, if it is there, and the key too if it was the last."""
     if key in slots:
         slots[key].discard(slot)
         if not slots[key]:
@@ -119,7 +119,7 @@ def _drop(slots: dict[Any, set[Slot]], key: str | None, slot: Slot) -> None:
 
 
 def entries(data: bytes) -> Iterator[ManifestEntry]:
-    """The entries of a manifest; a last line that was not written to its end is left out.
+    """Return the entries of a manifest; a last line that was not written to its end is left out.
 
     Raises:
         InputError: a line is no entry; the message begins with its number.
@@ -152,7 +152,7 @@ def _entry(fields: Any) -> ManifestEntry:
 
 
 def _is_name(name: Any) -> bool:
-    """Whether this can be the name of a file of ours: what stands in a manifest may not lead out of its folder."""
+    """Return whether this can name a file of ours: what stands in a manifest may not lead out of its folder."""
     return isinstance(name, str) and name[:6].isdecimal() and not set(name) & set("/\\:\0")
 
 

@@ -6,7 +6,7 @@ _THREADS = "OPENBLAS_NUM_THREADS"
 
 
 def start_numpy() -> None:
-    """Imports NumPy with one thread for its matrix products, unless the environment says how many.
+    """Import NumPy with one thread for its matrix products, unless the environment says how many.
 
     The matrices of a sentence are too small to be shared out: where other cores are busy, each product would wait for
     them. The variable is taken back, so that libraries loaded later decide for themselves.

@@ -20,7 +20,7 @@ _THREADS = "OMP_NUM_THREADS"
 
 
 def in_processes(work: Work[Item, Result], items: Iterable[Item], count: int) -> Iterator[Result]:
-    """What the work makes of all items, as it comes, shared out among so many processes.
+    """Return what the work makes of all items, as it comes, shared out among so many processes.
 
     An error of the house, or of the system, is raised here as it would be by the work itself.
 
@@ -54,12 +54,12 @@ class _Worker(Generic[Item, Result]):
         self._send(work)
 
     def take(self, item: Item) -> None:
-        """Sets it to work."""
+        """Set it to work."""
         self._send(item)
         self.busy = True
 
     def receive(self) -> Iterator[Result]:
-        """What has come from it: a result, or nothing if it is done with its item."""
+        """Return what has come from it: a result, or nothing if it is done with its item."""
         try:
             sent = self.connection.recv()
         except (EOFError, OSError):
@@ -72,7 +72,7 @@ class _Worker(Generic[Item, Result]):
             yield sent
 
     def end(self) -> None:
-        """Ends it; what it has not sent is lost."""
+        """End it; what it has not sent is lost."""
         self.connection.close()
         self._process.kill()
         self._process.join()
@@ -96,7 +96,7 @@ class _Worker(Generic[Item, Result]):
 def _free(
     workers: "list[_Worker[Item, Result]]", work: Work[Item, Result], count: int
 ) -> "_Worker[Item, Result] | None":
-    """A worker that has nothing to do, a new one if there may be more; None if all are busy."""
+    """Return a worker that has nothing to do, a new one if there may be more; None if all are busy."""
     for worker in workers:
         if not worker.busy:
             return worker
@@ -107,7 +107,7 @@ def _free(
 
 
 def _received(workers: "list[_Worker[Item, Result]]") -> Iterator[Result]:
-    """What comes next from those that are busy."""
+    """Return what comes next from those that are busy."""
     busy = [worker for worker in workers if worker.busy]
     ready = wait([worker.connection for worker in busy])
     for worker in busy:
@@ -116,13 +116,13 @@ def _received(workers: "list[_Worker[Item, Result]]") -> Iterator[Result]:
 
 
 def _cores() -> int:
-    """How many this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Lets a process that is started here never hear of Ctrl-C, which the terminal sends to all: it is ended by us."""
+    """Let a process that is started here never hear of Ctrl-C, which the terminal sends to all: we end it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -135,7 +135,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _serve(connection: "Connection[Any, Any]", threads: int) -> None:
-    """What a process does: the work that it is sent first, on each item that follows.
+    """Do in a process the work that it is sent first, on each item that follows.
 
     It sends the results of an item, and None after them; or the error that has stopped it.
     """

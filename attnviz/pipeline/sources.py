@@ -5,9 +5,11 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BufferedReader
-from itertools import count, islice
+from itertools import count
+from math import inf
 from pathlib import Path
 
 from attnviz.errors import HOW_TO_CUT, InputError, RecordError, TextError, UsageError, require
@@ -164,16 +166,13 @@ def saved_in(path: Path) -> Iterator[Source]:
         raise UsageError(f"{path} is no file of records: those that can be read end in {', '.join(_SAVED)}.")
     suffix = path.suffix.lower()
     saved = _SAVED[suffix]
-    try:
-        with path.open("rb") as file:
-            if saved == "npy":
-                yield Source(array_bytes(file), str(path), saved=saved)
-            elif saved == "npz" or (suffix == ".json" and _is_spread(file)):
-                yield Source(file.read(), str(path), saved=saved)
-            else:
-                yield from (replace(line, saved=saved) for line in lines_of(file, str(path)))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    with _readable(path), path.open("rb") as file:
+        if saved == "npy":
+            yield Source(array_bytes(file), str(path), saved=saved)
+        elif saved == "npz" or (suffix == ".json" and _is_spread(file)):
+            yield Source(file.read(), str(path), saved=saved)
+        else:
+            yield from (replace(line, saved=saved) for line in lines_of(file, str(path)))
 
 
 def _is_spread(file: BufferedReader) -> bool:
@@ -183,20 +182,23 @@ def _is_spread(file: BufferedReader) -> bool:
 
 
 def _of_file(file: Path) -> Iterator[Source]:
-    try:
-        with file.open("rb") as stream:
-            yield from _of_stream(stream, str(file))
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}.") from error
+    with _readable(file), file.open("rb") as stream:
+        yield from _of_stream(stream, str(file))
 
 
 def _of_standard_input(stream: BufferedReader | None) -> Iterator[Source]:
     if stream is None:
         raise UsageError('There is no text. Give one, as in: attnviz show "The big fluffy dog", or pipe lines in.')
-    try:
+    with _readable("Standard input"):
         yield from _of_stream(stream, None)
+
+
+@contextmanager
+def _readable(name: object) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise InputError(f"Standard input cannot be read: {error.strerror}.") from error
+        raise InputError(f"{name} cannot be read: {error.strerror}.") from error
 
 
 def _of_stream(stream: BufferedReader, name: str | None) -> Iterator[Source]:
@@ -297,30 +299,24 @@ class _Growing:
         return begins.removeprefix(_BYTE_ORDER_MARK).lstrip().startswith(b"{")
 
 
-def chunks(found: Iterable[Source]) -> Iterator[Sequence[Source]]:
+def chunks(found: Iterable[Source]) -> Iterator[list[Source]]:
     """Return those together that are there together, so that none waits for one that has yet to come."""
-    chunk: list[Source] = []
+    return portions(found, _TOGETHER, _BYTES_TOGETHER)
+
+
+def portions(
+    found: Iterable[Source], most: int = AT_A_TIME, size: float = inf, *, whole: bool = False
+) -> Iterator[list[Source]]:
+    """Return the texts, some at a time: at most so many, or little more than `size` bytes.
+
+    By default, that is as many as a process is given. They are no more than are there already, unless `whole`.
+    """
+    portion: list[Source] = []
     for source in found:
-        chunk.append(source)
-        full = len(chunk) == _TOGETHER or sum(len(one.raw) for one in chunk) >= _BYTES_TOGETHER
-        if full or not source.more:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def portions(sources: Iterable[Source], *, whole: bool = False) -> Iterator[list[Source]]:
-    """Return the texts, some at a time: as many as a process is given, or unless `whole`, as are there already."""
-    left = iter(sources)
-    while some := islice(left, AT_A_TIME):
-        if not (portion := list(some if whole else _until_one_waits(some))):
-            return
+        portion.append(source)
+        full = len(portion) == most or sum(len(one.raw) for one in portion) >= size
+        if full or not (source.more or whole):
+            yield portion
+            portion = []
+    if portion:
         yield portion
-
-
-def _until_one_waits(sources: Iterable[Source]) -> Iterator[Source]:
-    for source in sources:
-        yield source
-        if not source.more:
-            return

@@ -414,7 +414,8 @@ def by_layer(shape: tuple[int, ...]) -> tuple[int, ...]:
         RecordError: they have other axes.
     """
     if not 2 <= len(shape) <= 4:
-        raise RecordError(f"Weights have 2 to 4 axes, [layers, heads, queries, keys], not the shape {shape}.")
+        how = ": take one text of a batch" if len(shape) > 4 else ""
+        raise RecordError(f"Weights have 2 to 4 axes, [layers, heads, queries, keys], not the shape {shape}{how}.")
     return (1,) * (4 - len(shape)) + shape
 
 
