@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.errors import RecordError
+from attnviz.formats.archive import array_bytes
 from attnviz.formats.reading import READERS
 from attnviz.formats.writing import FILES, Result
 from attnviz.measures.reducers import group
@@ -536,3 +537,200 @@ class TestContents:
     def test_nor_is_an_array_of_a_record_passed_over_that_is_not_there(self, more: dict[str, Any], said: str) -> None:
         with pytest.raises(RecordError, match=said):
             from_npz(**{f"encoder_{name}": value for name, value in foreign().items()}, **more)
+
+
+def saved_by_numpy(array: Any, **options: Any) -> bytes:
+    """An NPY file as NumPy itself writes it."""
+    file = io.BytesIO()
+    np.save(file, array, **options)
+    return file.getvalue()
+
+
+def numbered(count: int, segment: int = 0) -> tuple[Token, ...]:
+    """Tokens that are numbers and stand in no text, each a word."""
+    return tuple(Token(str(i), i, word=i, segment=segment) for i in range(count))
+
+
+ARRAYS_OF_NUMPY = {
+    "npy": saved_by_numpy,
+    "npz of weights": lambda array: npz(weights=array),
+    "npz of one array": lambda array: npz(arr_0=array),
+}
+
+
+def npz(**arrays: Any) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+def read_by_magic(data: bytes) -> Result:
+    return READERS["npz" if data.startswith(b"PK") else "npy"](data)
+
+
+@pytest.mark.parametrize("write", ARRAYS_OF_NUMPY.values(), ids=ARRAYS_OF_NUMPY)
+class TestBareArrays:
+    @pytest.mark.parametrize("shape", [(7, 7), (3, 7, 7), (2, 3, 7, 7)], ids=len)
+    def test_two_to_four_axes_are_layers_heads_queries_and_keys_and_tokens_are_numbers(
+        self, write: Callable[..., bytes], shape: tuple[int, ...]
+    ) -> None:
+        result = read_by_magic(write(drawn(*shape)))
+        (made,) = result.attention
+        assert (result.text, result.pair, result.target, made.kind) == ("", None, None, Kind.ENCODER)
+        assert made.shape == (1,) * (4 - len(shape)) + shape
+        assert made.query_tokens == made.key_tokens == numbered(7)
+        assert_array_equal(made.weights, drawn(*shape).reshape(made.shape))
+        assert result.warnings == ("its tokens have no names: they are numbered from 0",)
+
+    def test_queries_and_keys_that_are_not_as_many_are_two_sequences(self, write: Callable[..., bytes]) -> None:
+        result = read_by_magic(write(drawn(2, 3, 5, 7)))
+        (made,) = result.attention
+        assert (made.kind, result.text, result.target) == (Kind.CROSS, "", "")
+        assert (made.query_tokens, made.key_tokens) == (numbered(5, segment=1), numbered(7))
+
+    def test_what_they_are_is_understood_as_of_an_array_in_python(self, write: Callable[..., bytes]) -> None:
+        causal = np.tril(np.ones((5, 3, 3))) / np.arange(1, 4)[:, None]
+        for array in (drawn(5, 3, 3), causal, drawn(3, 3).astype(np.float16), np.eye(3, dtype=int)):
+            (made,) = read_by_magic(write(array)).attention
+            ours = Attention.from_array(array, ["0", "1", "2"])
+            assert (made.kind, made.shape, made.precision) == (ours.kind, ours.shape, ours.precision)
+            assert_array_equal(made.weights, ours.weights)
+
+    @pytest.mark.parametrize("dtype", ["float16", "<f4", ">f4", "float64", ">f8"])
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_they_have_any_precision_and_order(self, write: Callable[..., bytes], dtype: str, order: Any) -> None:
+        array = np.asarray(drawn(2, 3, 5, 7), dtype, order=order)
+        (made,) = read_by_magic(write(array)).attention
+        assert_array_equal(made.weights, array.astype(np.float32))
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_saved_again_they_come_back_the_same(self, write: Callable[..., bytes], form: str) -> None:
+        for array in (drawn(2, 3, 7, 7), drawn(2, 3, 5, 7)):
+            result = read_by_magic(write(array))
+            back = READERS[form](FILES[form].encode(result))
+            assert back.attention[0].query_tokens == result.attention[0].query_tokens
+            assert back.attention[0].key_tokens == result.attention[0].key_tokens
+            assert FILES[form].encode(back) == FILES[form].encode(result)
+            assert (back.text, back.warnings) == ("", ())
+
+    @pytest.mark.parametrize(
+        ("array", "said"),
+        [
+            (np.float32(1), r"2 to 4 axes, .layers, heads, queries, keys., not the shape \(\)"),
+            (drawn(7), r"not the shape \(7,\)"),
+            (drawn(2, 1, 3, 7, 7), r"not the shape \(2, 1, 3, 7, 7\): take one text of a batch"),
+            (np.zeros((0, 7)), r"are float64, of the shape \(0, 7\): give real numbers, .* one at least"),
+            (np.zeros((0, 2**50)), "2 to 4 axes|at least|at most"),
+            (np.eye(3, dtype=bool), "are bool"),
+            (np.eye(3) + 0j, "are complex128"),
+            (np.full((3, 3), "a"), "are <U1"),
+            (np.zeros((3, 3), [("a", "f4")]), "the shape .3, 3.: give real numbers"),
+            (np.zeros((3, 3), "M8[s]"), "are datetime64"),
+            (np.zeros((3, 3), "V0"), "cannot be read"),
+            (np.full((3, 3), np.nan), "layer 0 head 0, row 0 .0. sums to nan"),
+            (np.full((3, 3), -np.inf), "sums to -inf"),
+            (drawn(2, 3, 7, 7) * 3 - 1, "layer 0 head 0, row 0 .0. sums to .*what softmax makes of scores"),
+            (drawn(2, 3, 7, 7) * 3, "row 0 .0. sums to 3, .*what softmax makes of scores, over the keys"),
+            (np.eye(1, 2**20 + 1, dtype=np.int8), "1 queries and 1,048,577 keys without names: give at most 1,048,576"),
+        ],
+        ids=str,
+    )
+    def test_what_is_no_attention_is_said_in_a_sentence(
+        self, write: Callable[..., bytes], array: np.ndarray, said: str
+    ) -> None:
+        with pytest.raises(RecordError, match=said) as raised:
+            read_by_magic(write(array))
+        assert "\n" not in str(raised.value)
+
+
+def test_arrays_of_several_kinds_name_no_tokens_either() -> None:
+    arrays = {"encoder": drawn(2, 3, 7, 7), "decoder": drawn(2, 3, 5, 5), "cross": drawn(2, 3, 5, 7)}
+    result = READERS["npz"](npz(**{f"{kind}_weights": array for kind, array in arrays.items()}))
+    assert [(made.kind.value, made.shape) for made in result.attention] == [(k, a.shape) for k, a in arrays.items()]
+    assert [made.query_tokens for made in result.attention] == [numbered(7), numbered(5, 1), numbered(5, 1)]
+    assert len(result.warnings) == 1
+
+
+def test_numbers_and_names_do_not_mix_within_a_record() -> None:
+    with pytest.raises(RecordError, match='"key_tokens" is missing'):
+        READERS["npz"](npz(weights=drawn(3, 3), query_tokens=NAMES))
+
+
+def test_the_layers_of_a_bare_array_may_be_named() -> None:
+    (made,) = READERS["npz"](npz(weights=drawn(2, 3, 7, 7), layers=[9, 3])).attention
+    assert (made.layers, made.heads) == ((9, 3), (0, 1, 2))
+
+
+def test_nothing_is_said_of_tokens_that_have_names() -> None:
+    assert from_npz(**foreign()).warnings == ()
+
+
+def test_lists_of_json_name_their_tokens() -> None:
+    with pytest.raises(RecordError, match='"query_tokens" is missing'):
+        from_json({"weights": WEIGHTS})
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 3, 7, 7), (3, 2**11)], ids=len)
+def test_a_packed_array_that_is_refused_for_its_shape_is_not_unpacked(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attnviz.formats.archive.MOST_BYTES", 0)
+    monkeypatch.setattr("attnviz.formats.texts._MOST_NUMBERED", 2**10)
+    with pytest.raises(RecordError, match=r"take one text|give at most 1,024"):
+        READERS["npz"](npz(weights=np.zeros(shape, np.int8)))
+
+
+WHOLE = saved_by_numpy(drawn(2, 3, 5, 7))
+
+
+class TestMalformedArrays:
+    @pytest.mark.parametrize(
+        ("data", "said"),
+        [
+            (b"", "no NumPy array: write it with numpy.save"),
+            (b"hello", "no NumPy array"),
+            (bytes(9999), "no NumPy array"),
+            (SAVED, "no NumPy array"),
+            (b"\x93NUMPY", "cannot be read"),
+            (b"\x93NUMPY\x01\x00", "cannot be read"),
+            (b"\x93NUMPY\x07\x00" + bytes(200), "version 7"),
+            (WHOLE[:50], "cannot be read"),
+            (WHOLE[:-3], "claims 840 bytes, and has 837"),
+            (WHOLE + b" ", "more follows than the 840 bytes"),
+            (saved_by_numpy(np.array([[{}, 1]]), allow_pickle=True), "pickled objects, which are never loaded"),
+            (claiming(10**6, 10**6), "has 4,000,000,000,000 bytes, too many to be read"),
+            (claiming(5, 7), "claims 140 bytes, and has 0"),
+            (claiming(-1, 5), r"claims the shape \(-1, 5\)"),
+            (claiming(-1, -5) + bytes(20), r"claims the shape \(-1, -5\)"),
+        ],
+        ids=lambda value: value[:20] if isinstance(value, bytes) else "",
+    )
+    def test_what_is_wrong_with_it_is_said(self, data: bytes, said: str) -> None:
+        for read in (data, array_bytes(io.BytesIO(data))):
+            with pytest.raises(RecordError, match=said) as raised:
+                READERS["npy"](read)
+            assert "\n" not in str(raised.value)
+
+    @given(st.integers(0, 200), st.binary(min_size=1, max_size=4))
+    def test_bytes_that_are_broken_anywhere_are_refused_in_a_sentence_or_are_numbers(self, at: int, new: bytes) -> None:
+        try:
+            (made,) = READERS["npy"](WHOLE[:at] + new + WHOLE[at + len(new) :]).attention
+        except RecordError as error:
+            assert str(error)
+        else:
+            assert made.weights.size == drawn(2, 3, 5, 7).size
+
+    @given(st.binary(max_size=300), st.sampled_from([b"\x93NUMPY\x01\x00", b"\x93NUMPY\x02\x00", WHOLE[:20], b""]))
+    def test_so_are_any_others(self, data: bytes, start: bytes) -> None:
+        with pytest.raises(RecordError):
+            READERS["npy"](array_bytes(io.BytesIO(start + data)))
+
+    @pytest.mark.parametrize("data", [WHOLE, claiming(10**6, 10**6), claiming(-1, 5), claiming(-2)], ids=len)
+    def test_of_a_stream_without_end_no_more_is_read_than_its_header_claims(self, data: bytes) -> None:
+        class Endless(io.BytesIO):
+            def read(self, size: int | None = -1) -> bytes:
+                assert size is not None
+                assert 0 <= size <= 2**24
+                return super().read(size).ljust(size, b"\0")
+
+        assert len(array_bytes(Endless(data))) <= len(data) + 1
