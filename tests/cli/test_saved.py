@@ -231,11 +231,11 @@ class TestBareArrays:
 
     @pytest.mark.parametrize("name", ["own.npy", "weights.npz", "only.npz"])
     @pytest.mark.parametrize("given", ["name", "file", "dash", "piped"])
-    def test_they_are_read_wherever_records_are(self, run_here: Run, arrays: Path, name: str, given: str) -> None:
+    def test_they_are_read_wherever_records_are(self, run: Run, arrays: Path, name: str, given: str) -> None:
         path = str(arrays / name)
         args = {"name": (path,), "file": ("--file", path), "dash": ("-",), "piped": ()}[given]
         stdin = (arrays / name).read_bytes() if given in ("dash", "piped") else b""
-        done = run_here("show", *args, "--format", "json", stdin=stdin, **NO_MODEL)
+        done = run("show", *args, "--format", "json", stdin=stdin, **NO_MODEL)
         place = path if given in ("name", "file") else "standard input"
         assert (done.code, done.err) == (0, f"Note on {place}: {self.NOTE}")
         (record,) = done.records
@@ -245,8 +245,8 @@ class TestBareArrays:
         assert fields["query_spans"] == fields["key_spans"] == [None] * 7
         assert_allclose(fields["weights"], self.WEIGHTS, rtol=1e-6)
 
-    def test_a_head_is_shown_as_its_numbers_are(self, run_here: Run, arrays: Path) -> None:
-        done = run_here("show", arrays / "head.npy", "--width", "100")
+    def test_a_head_is_shown_as_its_numbers_are(self, run: Run, arrays: Path) -> None:
+        done = run("show", arrays / "head.npy", "--width", "100")
         lines = done.out.splitlines()
         assert lines[0] == "unknown model · encoder · 1 layer × 1 head · 7 tokens · unknown engine"
         query, key = np.unravel_index(np.where(np.eye(7), 0, self.WEIGHTS[1, 2]).argmax(), (7, 7))
@@ -263,46 +263,44 @@ class TestBareArrays:
         ids=lambda value: value[0] if isinstance(value, tuple) and isinstance(value[0], str) else "",
     )
     def test_what_is_chosen_is_that_part_of_the_array(
-        self, run_here: Run, arrays: Path, options: tuple[str, ...], chosen: Any
+        self, run: Run, arrays: Path, options: tuple[str, ...], chosen: Any
     ) -> None:
-        (record,) = run_here("show", arrays / "own.npy", *options, "--format", "json").records
+        (record,) = run("show", arrays / "own.npy", *options, "--format", "json").records
         assert_allclose(record["attention"][0]["weights"], self.WEIGHTS[chosen], rtol=1e-6)
 
-    def test_one_word_is_shown_by_its_number(self, run_here: Run, arrays: Path) -> None:
-        assert "3 (token 3)" in run_here("show", arrays / "own.npy", "--token", "3").out
+    def test_one_word_is_shown_by_its_number(self, run: Run, arrays: Path) -> None:
+        assert "3 (token 3)" in run("show", arrays / "own.npy", "--token", "3").out
 
-    def test_numbers_for_each_head_are_those_of_its_rows(self, run_here: Run, arrays: Path) -> None:
-        done = run_here("heads", arrays / "own.npy", "--stat", "same", "--format", "json")
+    def test_numbers_for_each_head_are_those_of_its_rows(self, run: Run, arrays: Path) -> None:
+        done = run("heads", arrays / "own.npy", "--stat", "same", "--format", "json")
         found = [head["same"] for head in done.records[0]["heads"]]
         assert_allclose(found, np.diagonal(self.WEIGHTS, axis1=2, axis2=3).mean(-1).ravel(), rtol=1e-5)
         assert done.err == f"Note on {arrays / 'own.npy'}: {self.NOTE}"
 
-    def test_what_is_exported_comes_back_and_needs_no_note(self, run_here: Run, arrays: Path) -> None:
+    def test_what_is_exported_comes_back_and_needs_no_note(self, run: Run, arrays: Path) -> None:
         forms = [option for form in ("png", "json", "npz") for option in ("--format", form)]
-        done = run_here("export", arrays / "own.npy", *forms, "--dpi", "40", "-o", arrays / "out")
+        done = run("export", arrays / "own.npy", *forms, "--dpi", "40", "-o", arrays / "out")
         assert (done.code, done.err) == (0, f"Note on {arrays / 'own.npy'}: {self.NOTE}")
-        shown = run_here("show", arrays / "own.npy", "--format", "json").stdout
+        shown = run("show", arrays / "own.npy", "--format", "json").stdout
         for form in ("json", "npz"):
             (path,) = (arrays / "out").glob(f"*.{form}")
-            back = run_here("show", path, "--format", "json")
+            back = run("show", path, "--format", "json")
             assert (back.code, back.stdout, back.err) == (0, shown, "")
         picture = next((arrays / "out").glob("*.png"))
-        again = run_here("export", path, "--dpi", "40", "-o", arrays / "again.png")
+        again = run("export", path, "--dpi", "40", "-o", arrays / "again.png")
         assert (again.code, (arrays / "again.png").read_bytes()) == (0, picture.read_bytes())
 
-    def test_a_name_of_no_file_is_a_text(self, run_here: Run) -> None:
-        done = run_here("show", "nothing.npy", "--format", "json")
+    def test_a_name_of_no_file_is_a_text(self, run: Run) -> None:
+        done = run("show", "nothing.npy", "--format", "json")
         assert done.records[0]["text"] == "nothing.npy"
         assert done.err == "Note: nothing.npy is read as a text, because there is no such file.\n"
 
     @pytest.mark.parametrize("command", ["show", "heads"])
-    def test_one_that_is_wrong_is_named_and_the_others_are_done(
-        self, run_here: Run, arrays: Path, command: str
-    ) -> None:
+    def test_one_that_is_wrong_is_named_and_the_others_are_done(self, run: Run, arrays: Path, command: str) -> None:
         np.save(arrays / "scores.npy", np.log(self.WEIGHTS + 1))
         np.save(arrays / "pickled.npy", np.array([{}, 1]), allow_pickle=True)
         names = [arrays / name for name in ("scores.npy", "pickled.npy", "own.npy")]
-        done = run_here(command, *names, "--format", "json")
+        done = run(command, *names, "--format", "json")
         done.failed(1, f"Error in {names[0]}: ", "softmax", f"Error in {names[1]}: ", "pickled objects")
         assert len(done.records) == 1
 
