@@ -11,13 +11,14 @@ from attnviz.errors import UsageError
 from attnviz.lessons.comparisons import Variant, WhatIf, comparisons
 from attnviz.lessons.lesson import Axis, Lesson, Quantity, Step
 from attnviz.lessons.walk import from_query
-from attnviz.reference import masks, parameter_free
+from attnviz.reference import masks
 from attnviz.reference.heads import Heads, multi_head_attention
 from attnviz.reference.masks import Mask
 from attnviz.reference.numbers import Reals
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.positions import Bias, alibi, sinusoidal
 from attnviz.reference.rotary import Turn, frequencies, rotation
+from attnviz.reference.scores import dot, weights_of
 from attnviz.reference.trace import Trace
 
 NAMES = "cat", "dog", "car", "bus", "red"
@@ -146,8 +147,8 @@ def toy_lesson(toy: Toy, what_if: WhatIf) -> Lesson:
 def _without_parameters(toy: Toy) -> Iterator[Step]:
     x, i = toy.vectors, toy.query
     name = toy.names[i]
-    similar, summed = parameter_free.plain(x)
-    weights, averaged = parameter_free.softmaxed(x)
+    similar = dot(x, x)  # [tokens, tokens]
+    weights = weights_of(similar, None)
     yield Step(
         "The vectors",
         "X",
@@ -164,7 +165,7 @@ def _without_parameters(toy: Toy) -> Iterator[Step]:
         "takes of each vector as much as that product says. There is nothing to learn yet.",
         (
             Quantity("similarities", f"{name} · X_j", similar[i], (Axis.KEYS,)),
-            Quantity("summed", f"the new {name}", summed[i], (Axis.DIMENSIONS,)),
+            Quantity("summed", f"the new {name}", similar[i] @ x, (Axis.DIMENSIONS,)),
         ),
     )
     yield Step(
@@ -175,7 +176,7 @@ def _without_parameters(toy: Toy) -> Iterator[Step]:
         (
             Quantity("parameter_free_weights", "weight", weights[i], (Axis.KEYS,)),
             Quantity("parameter_free_sum", "their sum", weights[i].sum()),
-            Quantity("averaged", f"the new {name}", averaged[i], (Axis.DIMENSIONS,)),
+            Quantity("averaged", f"the new {name}", weights[i] @ x, (Axis.DIMENSIONS,)),
         ),
     )
 

@@ -182,21 +182,6 @@ def _of_heads(given: Array, wanted: Sequence[int], heads: int) -> Array:
     return xp.take(given, xp.asarray([head * groups // heads for head in wanted], device=given.device), axis=-3)
 
 
-def value_map(parameters: Parameters, head: int, heads: int, key_heads: int | None = None) -> tuple[Array, Array]:
-    """What one head writes of what it reads, as a product of low rank: `up @ down` is [width, width], of rank d.
-
-    `down` [d, width] is the head's part of W_V, `up` [width, d] its slice of W_O (Elhage et al. 2021: the OV circuit).
-    Biases are not in it.
-    """
-    value, output = (
-        parameters["value.weight"],
-        parameters["output.weight"],
-    )  # [key heads · d, width], [width, heads · d]
-    depth = output.shape[1] // heads
-    shared = head * (key_heads or heads) // heads
-    return value[shared * depth : (shared + 1) * depth, :], output[:, head * depth : (head + 1) * depth]
-
-
 def contributions(mixed: Array, parameters: Parameters) -> Array:
     """What each head adds to the residual stream: [..., heads, q, d] -> [..., heads, q, width].
 

@@ -28,11 +28,6 @@ def padding(lengths: Array) -> Mask:
     return lambda _, keys: keys < lengths[:, None, None, None]
 
 
-def arbitrary(table: Array) -> Mask:
-    """A query sees the keys for which a table of truth values [..., queries, keys] says so, looked up by position."""
-    return lambda queries, keys: table[..., queries, keys]
-
-
 def both(first: Mask, second: Mask) -> Mask:
     """What two masks both allow."""
     return lambda queries, keys: first(queries, keys) & second(queries, keys)

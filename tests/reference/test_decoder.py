@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from attnviz.reference.heads import Heads, contributions, multi_head_attention, value_map
+from attnviz.reference.heads import Heads, contributions, multi_head_attention
 from attnviz.reference.masks import padding
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import attention
@@ -183,7 +183,9 @@ def test_each_head_writes_by_a_map_of_low_rank(array: Callable[..., Any], key_he
     parts = np.asarray(contributions(notes["mixed"], parameters))
     assert parts.shape == (heads, 7, width)
     assert_allclose(parts.sum(0), np.asarray(written), atol=1e-4)
+    value, output = (np.asarray(parameters[f"{part}.weight"]) for part in ("value", "output"))
     for head in range(heads):
-        down, up = (np.asarray(half) for half in value_map(parameters, head, heads, key_heads))
-        assert down.shape == (depth, width) and up.shape == (width, depth)
+        shared = head * key_heads // heads
+        down = value[shared * depth : (shared + 1) * depth]  # [depth, width]
+        up = output[:, head * depth : (head + 1) * depth]  # [width, depth]
         assert_allclose(watched[0][head] @ x @ (up @ down).T, parts[head], atol=1e-4)

@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.reference.masks import (
     Mask,
-    arbitrary,
     both,
     causal,
     padding,
@@ -19,19 +18,6 @@ from attnviz.reference.masks import (
 from attnviz.reference.scores import attention, weights_of
 
 BATCH, HEADS, QUERIES, KEYS, DEPTH, OUT = 2, 3, 5, 7, 11, 13  # of each axis a different prime
-
-TABLE = np.array(
-    [
-        [1, 0, 0, 1, 0, 0, 1, 1],
-        [0, 1, 0, 0, 1, 0, 0, 0],
-        [1, 1, 1, 1, 0, 0, 0, 0],
-        [1, 1, 1, 1, 1, 1, 1, 0],
-        [0, 0, 0, 0, 1, 0, 0, 1],
-        [1, 1, 1, 1, 1, 1, 1, 1],
-    ],
-    dtype=bool,
-)
-"""A query and a key more than are looked up."""
 
 PICTURES = {
     "causal": (
@@ -65,16 +51,6 @@ PICTURES = {
         "xxx....",
         ".xxx...",
         "..xxx..",
-    ),
-    "arbitrary": (
-        lambda array: arbitrary(
-            array(drawn(("x..x..x..", ".x..x..x.", "xxxx.....", "xxxxxxx..", "....x...x", "xxxxxxxxx")))
-        ),
-        "x..x..x",
-        ".x..x..",
-        "xxxx...",
-        "xxxxxxx",
-        "....x..",
     ),
 }
 """Masks as they look: a row for each query, x where it may look at the key."""
@@ -131,17 +107,6 @@ def test_attention_is_that_of_torch_under_every_mask(array: Callable[..., Any], 
     assert_allclose(np.asarray(weights).sum(-1), 1, atol=1e-6)
     if expected_mask is not None:
         assert (np.asarray(weights)[~np.broadcast_to(expected_mask, weights.shape)] == 0).all()
-
-
-def test_a_table_may_differ_from_head_to_head(array: Callable[..., Any]) -> None:
-    tables = np.random.default_rng(5).integers(0, 2, (HEADS, QUERIES, KEYS)).astype(bool)
-    assert_array_equal(np.asarray(allowed_by(arbitrary(array(tables)), array)), tables)
-
-
-def test_a_block_of_rows_gets_its_own_part_of_a_table(array: Callable[..., Any]) -> None:
-    table = np.random.default_rng(5).integers(0, 2, (QUERIES, KEYS)).astype(bool)
-    allowed = arbitrary(array(table))(array(np.array([[1], [4]])), array(np.array([[2, 3, 6]])))
-    assert_array_equal(np.asarray(allowed), table[[1, 4]][:, [2, 3, 6]])
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -23,7 +23,7 @@ def _online(tokens: int, width: int) -> Work:
     from attnviz.reference.streaming import online_attention
 
     vectors = _vectors(3, tokens, width)
-    return lambda: online_attention(*vectors).output
+    return lambda: online_attention(*vectors)
 
 
 def _fused(tokens: int, width: int) -> Work:
