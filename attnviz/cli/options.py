@@ -1,7 +1,7 @@
 """The options that mean the same in every command."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -23,20 +23,19 @@ _GROUPINGS = "token", "word", "sentence", "segment", "bins:N"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
-def one_of(names: Iterable[str]) -> Callable[[str], str]:
-    """A parser that lets pass only these names."""
-    allowed = tuple(names)
+def one_of(names: Collection[str]) -> Callable[[str], str]:
+    """Return a parser that lets pass only names that are among these when it is called."""
 
     def parse(name: str) -> str:
-        if name not in allowed:
-            raise typer.BadParameter(f"{name!r} is none of {', '.join(allowed)}.")
+        if name not in names:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(names)}.")
         return name
 
     return parse
 
 
-def choices(names: Iterable[str]) -> str:
-    """How the help shows what there is to choose from."""
+def choices(names: Collection[str]) -> str:
+    """Return how the help shows what there is to choose from."""
     return f"<{'|'.join(names)}>"
 
 

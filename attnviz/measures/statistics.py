@@ -41,8 +41,8 @@ class Rows:
         least = _SMOOTHING / self.all_keys  # what is left of a weight of 0
         smooth = self.weights * (1 - _SMOOTHING) + least
         unseen = self.all_keys - self.weights.shape[-1]
-        entropy: Reals = -(smooth * np.log(smooth)).sum(-1) - unseen * least * np.log(least)
-        return entropy
+        total: Reals = -(smooth * np.log(smooth)).sum(-1) - unseen * least * np.log(least)
+        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,6 @@ class Statistic:
     Between two sequences, where no key stands before or after a query, one that `takes_order` is undefined.
     """
 
-    name: str
     definition: str
     source: str
     of_rows: Callable[[Rows], Reals]
@@ -66,36 +65,41 @@ class Statistic:
 _CLARK = "Clark et al. 2019, What Does BERT Look At?"
 
 
-def _share(name: str, distance: int, key: str) -> Statistic:
+def _share(distance: int, key: str) -> Statistic:
     definition = f"mean weight of {key}, over all queries; a query that has no such key counts as 0"
-    return Statistic(name, definition, f"{_CLARK}, section 3.1", lambda rows: rows.at_distance(distance), True)
+    return Statistic(definition, f"{_CLARK}, section 3.1", lambda rows: rows.at_distance(distance), takes_order=True)
 
 
-STATISTICS: Mapping[str, Statistic] = {
-    statistic.name: statistic
-    for statistic in (
-        Statistic(
-            "entropy",
-            "mean entropy of a row in nats, each weight a first made 0.9999 a + 0.0001 / keys",
-            f"{_CLARK}, section 3.3",
-            lambda rows: rows.entropy,
-        ),
-        Statistic(
-            "normalized_entropy",
-            "entropy divided by the logarithm of the number of keys: 0 for one key of several, 1 for all alike",
-            "ours",
-            lambda rows: rows.entropy / (np.log(rows.all_keys) if rows.all_keys > 1 else np.nan),
-        ),
-        _share("previous", -1, "the key before the query"),
-        _share("next", 1, "the key after the query"),
-        _share("same", 0, "the query's own token"),
-    )
+STATISTICS: dict[str, Statistic] = {
+    "entropy": Statistic(
+        "mean entropy of a row in nats, each weight a first made 0.9999 a + 0.0001 / keys",
+        f"{_CLARK}, section 3.3",
+        lambda rows: rows.entropy,
+    ),
+    "normalized_entropy": Statistic(
+        "entropy divided by the logarithm of the number of keys: 0 for one key of several, 1 for all alike",
+        "ours",
+        lambda rows: rows.entropy / (np.log(rows.all_keys) if rows.all_keys > 1 else np.nan),
+    ),
+    "previous": _share(-1, "the key before the query"),
+    "next": _share(1, "the key after the query"),
+    "same": _share(0, "the query's own token"),
 }
-"""The statistics that can be computed for each head, by name."""
+"""The statistics that can be computed for each head, by the name that `--stat` and the data formats know them by.
+
+One of your own is a line more, in Python too. Worker processes (`--jobs`) start anew: they know it if the script that
+is run registers it at its top.
+
+Example:
+    >>> STATISTICS["largest"] = Statistic("mean of the largest weight", "ours", lambda rows: rows.weights.max(-1))
+    >>> statistics_named(["largest"])["largest"].source
+    'ours'
+    >>> del STATISTICS["largest"]
+"""
 
 
-def statistics_named(names: str | Sequence[str]) -> list[Statistic]:
-    """Return the statistics of these names, each once, in this order; all of them where none is named.
+def statistics_named(names: str | Sequence[str]) -> dict[str, Statistic]:
+    """Return the statistics of these names, in this order; all of them where none is named.
 
     Raises:
         UsageError: there is no such statistic.
@@ -105,34 +109,35 @@ def statistics_named(names: str | Sequence[str]) -> list[Statistic]:
     for name in names:
         if name not in STATISTICS:
             raise UsageError(f"There is no statistic {name!r}: choose {', '.join(STATISTICS)}.")
-    return [STATISTICS[name] for name in dict.fromkeys(names)] or list(STATISTICS.values())
+    return {name: STATISTICS[name] for name in names or STATISTICS}
 
 
 class Statistics:
     """The reducer that computes statistics of one text: a `HeadTable`. It holds a few numbers for each head."""
 
-    def __init__(self, axes: Axes, wanted: Sequence[Statistic]) -> None:
+    def __init__(self, axes: Axes, wanted: Mapping[str, Statistic]) -> None:
         self._axes, self._wanted = axes, wanted
         self._ranks = axes.ranks()
-        self._sums = {statistic.name: np.full(axes.shape[:2], np.nan) for statistic in wanted}  # [layers, heads]
-        self._defined = [statistic for statistic in wanted if statistic.is_defined(axes)]
-        for statistic in self._defined:
-            self._sums[statistic.name][:] = 0
+        self._sums = {  # [layers, heads] each
+            name: np.full(axes.shape[:2], 0.0 if statistic.is_defined(axes) else np.nan)
+            for name, statistic in wanted.items()
+        }
 
     def update(self, block: Block) -> None:
         """Add the rows of a block."""
         layer = self._axes.layers.index(block.layer)
         heads = [self._axes.heads.index(head) for head in block.heads]
         rows = Rows(on_host(block.weights).astype(float), self._axes.shape[-1], self._distances(block))
-        for statistic in self._defined:
-            self._sums[statistic.name][layer, heads] += statistic.of_rows(rows).sum(-1)
+        for name, statistic in self._wanted.items():
+            if statistic.is_defined(self._axes):
+                self._sums[name][layer, heads] += statistic.of_rows(rows).sum(-1)
 
     def result(self) -> HeadTable:
         """Return the table of this one text."""
         axes, queries = self._axes, len(self._axes.query_tokens)
         columns = {
-            each.name: Column.of_one_text(self._sums[each.name] / queries, f"{each.definition} ({each.source})")
-            for each in self._wanted
+            name: Column.of_one_text(self._sums[name] / queries, f"{statistic.definition} ({statistic.source})")
+            for name, statistic in self._wanted.items()
         }
         return HeadTable(
             model=axes.model,

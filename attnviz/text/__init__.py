@@ -4,7 +4,7 @@ from attnviz.text.alignment import spans_of_pieces
 from attnviz.text.boundaries import Span, covering, sentence_spans, word_spans
 from attnviz.text.groups import Bins, By, Grouping, Groups, grouped, grouping
 from attnviz.text.safety import checked, visible
-from attnviz.text.search import Occurrence, find, not_found, occurrences, rows_named, unnamed
+from attnviz.text.search import Occurrence, not_found, occurrences, rows_named, unnamed
 from attnviz.text.tokens import Segment, Token, predicting, special_token, tokens_named
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "Token",
     "checked",
     "covering",
-    "find",
     "grouped",
     "grouping",
     "not_found",

@@ -29,18 +29,6 @@ def occurrences(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
     return found or _named(tokens, wanted)
 
 
-def find(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
-    """All `occurrences`.
-
-    Raises:
-        TextError: there is none; the message says what there is.
-    """
-    found = occurrences(tokens, wanted)
-    if not found:
-        raise not_found(tokens, wanted)
-    return found
-
-
 def rows_named(tokens: Sequence[Token], wanted: Sequence[str]) -> tuple[int, ...]:
     """The indices, in order, of the tokens named: by position (`3`), range (`3-9`), word, or list (`it,3-9`)."""
     named = (index for name in wanted for index in _named_whole(tokens, name) or _named_in_list(tokens, name))

@@ -1,4 +1,5 @@
 import json
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import scipy.stats
 
 import attnviz
+from attnviz.measures.statistics import STATISTICS, Statistic
 from tests.cli.conftest import Run
 
 TEXTS = "The dog barked because it was hungry", "Mary lost her keys", "An old man saw the boat"
@@ -103,6 +105,28 @@ def test_where_no_text_can_be_read_there_are_no_numbers(run: Run) -> None:
 
 def test_an_unknown_statistic_is_refused_with_those_that_there_are(run: Run) -> None:
     run("heads", "the dog", "--stat", "sharpness").failed(2, "sharpness", "entropy")
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+def test_each_statistic_can_be_asked_for_and_stands_in_the_help(run: Run, name: str) -> None:
+    (record,) = run("heads", TEXTS[0], "--stat", name, "--format", "json").records
+    assert list(record["definitions"]) == [name]
+    assert name in run("heads", "--help").out
+
+
+def test_a_statistic_of_ones_own_can_be_asked_for_like_any_other(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = Statistic("mean of the largest weight", "mine", lambda rows: rows.weights.max(-1))
+    monkeypatch.setitem(STATISTICS, "largest", mine)
+    (record,) = run("heads", *TEXTS, "--stat", "largest", "--jobs", "1", "--format", "json").records
+    found = [attention for text in TEXTS for attention in attnviz.load("builtin").attend(text)]
+    expected = np.mean([attention.weights.max(-1).mean(-1) for attention in found], 0)
+    np.testing.assert_allclose(by_head(record, "largest"), expected, atol=1e-6)
+    assert record["definitions"] == {"largest": "mean of the largest weight (mine)"}
+    run("heads", TEXTS[0], "--stat", "sharpness").failed(2, "same, largest")
+    monkeypatch.delitem(sys.modules, "attnviz.cli.heads")  # whose options are made when a command is first called
+    assert "same, largest" in " ".join(run("heads", "--help").out.split())
 
 
 def test_the_table_fits_a_narrow_terminal(run: Run) -> None:

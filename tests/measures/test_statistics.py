@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 from attnviz.errors import UsageError
 from attnviz.measures.reducers import Block
-from attnviz.measures.statistics import STATISTICS, Statistics, statistics_named
+from attnviz.measures.statistics import STATISTICS, Statistic, Statistics, statistics_named
 from attnviz.records import Axes, HeadTable
 from attnviz.text import Token
 from attnviz.vocabulary import Kind
@@ -36,9 +36,36 @@ def values(weights: np.ndarray, name: str, **how: object) -> np.ndarray:
     return table(weights, [name], **how).columns[name].means  # type: ignore[arg-type]
 
 
-def test_entropy_is_that_of_smoothed_rows_in_nats_averaged_over_queries() -> None:
-    smooth = 0.9999 * DENSE.astype(float) + 0.0001 / TOKENS
-    assert_allclose(values(DENSE, "entropy"), scipy.stats.entropy(smooth, axis=-1).mean(-1), atol=1e-12)
+def entropy(weights: np.ndarray) -> np.ndarray:
+    return scipy.stats.entropy(0.9999 * weights + 0.0001 / weights.shape[-1], axis=-1).mean(-1)
+
+
+def diagonal(offset: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda weights: np.diagonal(weights, offset, -2, -1).sum(-1) / weights.shape[-2]
+
+
+ORACLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "entropy": entropy,
+    "normalized_entropy": lambda weights: entropy(weights) / np.log(weights.shape[-1]),
+    "previous": diagonal(-1),
+    "next": diagonal(1),
+    "same": diagonal(0),
+}
+"""Each statistic of dense weights [layers, heads, queries, keys] -> [layers, heads], worked out in another way."""
+
+every_statistic = pytest.mark.parametrize("name", STATISTICS)
+
+
+@every_statistic
+def test_a_statistic_of_a_text_is_the_mean_over_its_queries_that_its_definition_says(name: str) -> None:
+    assert_allclose(values(DENSE, name), ORACLES[name](DENSE.astype(float)), atol=1e-9)
+
+
+@every_statistic
+def test_a_column_says_what_its_numbers_are_and_who_defined_them(name: str) -> None:
+    statistic = STATISTICS[name]
+    assert table(DENSE, [name]).columns[name].definition == f"{statistic.definition} ({statistic.source})"
+    assert statistic.definition and statistic.source
 
 
 def test_of_even_rows_the_normalized_entropy_is_1_whatever_their_length() -> None:
@@ -52,25 +79,18 @@ def test_of_a_single_token_the_normalized_entropy_is_undefined() -> None:
     assert np.isnan(values(np.ones((2, 3, 1, 1), np.float32), "normalized_entropy")).all()
 
 
-@pytest.mark.parametrize(("name", "distance"), [("previous", -1), ("next", 1), ("same", 0)])
-def test_a_share_is_the_sum_of_a_diagonal_over_all_queries(name: str, distance: int) -> None:
-    diagonal = np.diagonal(DENSE.astype(float), distance, -2, -1).sum(-1)  # [layers, heads]
-    assert_allclose(values(DENSE, name), diagonal / TOKENS, atol=1e-9)
+@every_statistic
+def test_between_two_sequences_only_what_takes_order_is_undefined(name: str) -> None:
+    column = table(DENSE, [name], kind=Kind.CROSS).columns[name]
+    defined = name in ("entropy", "normalized_entropy")
+    assert np.isfinite(column.means).all() if defined else np.isnan(column.means).all()
+    assert (column.counts == int(defined)).all()
 
 
-def test_between_two_sequences_order_is_undefined_and_entropy_is_not() -> None:
-    found = table(DENSE, ["previous", "entropy"], kind=Kind.CROSS)
-    assert np.isnan(found.columns["previous"].means).all()
-    assert (found.columns["previous"].counts == 0).all()
-    assert np.isfinite(found.columns["entropy"].means).all()
-
-
-@given(st.sets(st.integers(1, TOKENS - 1)))
-def test_blocks_of_any_size_give_the_same(cuts: set[int]) -> None:
-    whole, cut = table(DENSE, []), table(DENSE, [], sorted(cuts))
-    assert whole.columns.keys() == cut.columns.keys() == STATISTICS.keys()
-    for name, column in whole.columns.items():
-        assert_allclose(cut.columns[name].means, column.means, atol=1e-12)
+@every_statistic
+@given(cuts=st.sets(st.integers(1, TOKENS - 1)))
+def test_blocks_of_any_size_give_the_same(name: str, cuts: set[int]) -> None:
+    assert_allclose(values(DENSE, name, cuts=sorted(cuts)), values(DENSE, name), atol=1e-12)
 
 
 def test_keys_that_a_block_leaves_out_count_as_keys_without_weight() -> None:
@@ -82,8 +102,17 @@ def test_keys_that_a_block_leaves_out_count_as_keys_without_weight() -> None:
     assert_allclose(reducer.result().columns["entropy"].means, values(causal, "entropy"), atol=1e-12)
 
 
-def test_statistics_come_in_the_order_asked_for_and_each_once() -> None:
-    assert [each.name for each in statistics_named(["next", "entropy", "next"])] == ["next", "entropy"]
+def test_statistics_come_in_the_order_asked_for_and_all_where_none_is() -> None:
+    assert list(statistics_named(["next", "entropy", "next"])) == ["next", "entropy"]
+    assert statistics_named([]) == STATISTICS
+
+
+def test_a_statistic_of_ones_own_is_one_of_them_once_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = Statistic("mean of the largest weight", "mine", lambda rows: rows.weights.max(-1))
+    monkeypatch.setitem(STATISTICS, "largest", mine)
+    found = table(DENSE, [])
+    assert list(found.columns) == [*ORACLES, "largest"]
+    assert_allclose(found.columns["largest"].means, DENSE.max(-1).mean(-1), atol=1e-6)
 
 
 def test_an_unknown_statistic_is_refused_with_those_that_there_are() -> None:
