@@ -27,7 +27,7 @@ class Kind(Enum):
 
     @property
     def crosses(self) -> bool:
-        """Whether queries and keys are two different sequences, whose positions have nothing to do with each other."""
+        """Return whether queries and keys are two different sequences, whose positions are unrelated."""
         return self is Kind.CROSS
 
 
@@ -37,6 +37,20 @@ class Engine(Enum):
     REFERENCE = "reference"
     TRANSFORMERS = "transformers"
     UNKNOWN = "unknown"
+
+
+class By(Enum):
+    """What to group tokens by."""
+
+    TOKEN = "token"
+    WORD = "word"
+    SENTENCE = "sentence"
+    SEGMENT = "segment"
+
+    @property
+    def unit(self) -> str:
+        """Return what one of the groups is called."""
+        return self.value
 
 
 class Place(Enum):

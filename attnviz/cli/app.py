@@ -1,17 +1,18 @@
 """The `attnviz` command: its sub-commands, and the edge at which an error becomes a sentence."""
 
 import gc
+import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
 
 from attnviz import __version__
-from attnviz.cli.environment import Environment
 from attnviz.cli.groups import GroupedHelp
 from attnviz.cli.options import Debug, wants_traceback
 from attnviz.cli.output import complain, give_up_output
@@ -57,7 +58,7 @@ class Edge(TyperGroup):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command; whatever a user can cause ends here, with its exit code."""
+        """Run the command; whatever a user can cause ends here, with its exit code."""
         try:
             if sys.stdout is None:
                 raise OutputError("Standard output is closed: send it somewhere, if only to /dev/null.")
@@ -76,7 +77,7 @@ class Edge(TyperGroup):
 
 
 def _explain(error: AttnvizError | OSError) -> int:
-    """Says what was wrong; the exit code that goes with it. What the system refuses here is to write the output."""
+    """Say what was wrong, and return the exit code. What the system refuses here is to write the output."""
     if isinstance(error, AttnvizError):
         complain("Error: " + error.advice)
         return error.exit_code
@@ -111,6 +112,33 @@ def attnviz(
     """See what a transformer's attention heads look at."""
 
 
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The streams that a command reads and writes, and what stands in for the variables of the process."""
+
+    stdin: TextIO
+    stdout: TextIO
+    stderr: TextIO
+    variables: Mapping[str, str]
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Let everything that reads or writes meanwhile, libraries included, use these surroundings."""
+        streams, variables = (sys.stdin, sys.stdout, sys.stderr), dict(os.environ)
+        sys.stdin, sys.stdout, sys.stderr = self.stdin, self.stdout, self.stderr
+        _set_variables(self.variables)
+        try:
+            yield
+        finally:
+            sys.stdin, sys.stdout, sys.stderr = streams
+            _set_variables(variables)
+
+
+def _set_variables(variables: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
+
+
 def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
     """Run a command, and return its exit code; the arguments and surroundings of the process where none are given."""
     with environment.entered() if environment else nullcontext():
@@ -124,6 +152,6 @@ def main(arguments: Sequence[str] | None = None, environment: Environment | None
 
 
 def run() -> None:
-    """The console script."""
+    """Run the console script."""
     gc.set_threshold(100_000)  # importing makes much and drops little; looking through it again is felt
     sys.exit(main())

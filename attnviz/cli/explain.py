@@ -1,19 +1,18 @@
 """`attnviz explain`: a walk through one head for one query, with real numbers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
 from attnviz.cli import options
+from attnviz.cli.explain_request import Comparisons, OneHead, ToyChoice
 from attnviz.cli.groups import grouped
-from attnviz.cli.outcomes import for_each_text
+from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.request import Input, ModelChoice
 from attnviz.cli.terminal import terminal
-from attnviz.cli.toy import ToyChoice
-from attnviz.cli.what_if import Comparisons
 from attnviz.errors import TextError, UsageError, in_words
 from attnviz.lessons import Lesson
 from attnviz.lessons.data import lesson_json
@@ -21,50 +20,20 @@ from attnviz.lessons.explaining import HeadQuery, explained
 from attnviz.lessons.toy import toy_lesson
 from attnviz.measures.links import telling
 from attnviz.models.base import Model
-from attnviz.models.reading import Reading
+from attnviz.models.reading import Passage, Reading
 from attnviz.pipeline.job import Job
-from attnviz.records import Axes, Selection, Word
+from attnviz.pipeline.outcomes import Outcome
+from attnviz.pipeline.sources import Source
+from attnviz.records import Axes, Word
 from attnviz.reference.scores import initial
 from attnviz.text import not_found, occurrences
 from attnviz.views.terminal.lesson import LessonSteps
 from attnviz.vocabulary import Kind
 
 _FORMATS = "text", "json"
+_TextOrData = Annotated[str, options.choice(_FORMATS, "--format", line="To read, or data.")]
 
-
-_Number = Annotated[
-    int | None, typer.Option(min=0, metavar="<N>", help="Counted from 0; if left out, what tells most.")
-]
-
-
-@dataclass(frozen=True, kw_only=True)
-class OneHead:
-    """Which head is walked through, for which query."""
-
-    HEADING: ClassVar = "Which head"
-
-    token: Annotated[
-        str | None, typer.Option(metavar="<WORD|N>", help="The token that asks: a word, or its position.")
-    ] = None
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            parser=options.one_of(options.KINDS),
-            metavar=options.choices(options.KINDS),
-            help="Which kind of attention; of a translation model cross, if left out.",
-        ),
-    ] = None
-    layer: _Number = None
-    head: _Number = None
-
-    @property
-    def selection(self) -> Selection:
-        """What may be chosen from."""
-        return Selection(
-            kinds=(Kind(self.kind),) if self.kind else None,
-            layers=None if self.layer is None else (self.layer,),
-            heads=None if self.head is None else (self.head,),
-        )
+_Writer = Callable[[Lesson, dict[str, Any]], None]
 
 
 @grouped
@@ -74,12 +43,7 @@ def explain(
     one: OneHead,
     comparisons: Comparisons,
     toy: ToyChoice,
-    form: Annotated[
-        str,
-        typer.Option(
-            "--format", parser=options.one_of(_FORMATS), metavar=options.choices(_FORMATS), help="To read, or data."
-        ),
-    ] = "text",
+    form: _TextOrData = "text",
     color: options.Color = options.AUTO,
     width: options.Width = None,
     debug: options.Debug = False,
@@ -102,32 +66,16 @@ def explain(
         return
     if toy != ToyChoice():
         raise UsageError("--heads, --mask, --positions and --seed are only for --toy (a head is chosen with --head).")
-
     job, say = Job(model=model.model, loading=model.loading), Notes()
 
-    def explain_text(text: str) -> None:
+    def explain_text(source: Source) -> None:
+        text = source.text()
         if given.window:
             raise UsageError("One head is explained on one reading of the text: leave --window out, or use --truncate.")
-        for note in job.loaded.card.notes:
-            say("Note: " + note)
-        reading = job.loaded.read(given.passage(text))
-        for warning in reading.warnings:
-            say("Note: " + warning + ".")
-        lesson, place = _of_model(job.loaded, reading, one, comparisons)
-        head = {
-            "text": reading.passage.text,
-            "model": lesson.subject,
-            "kind": place.kind.value,
-            "layer": place.layer,
-            "head": place.head,
-        }
-        write(lesson, head)
+        write(*_of_text(job, given.passage(text), one, comparisons, say))
 
-    if not for_each_text(given.sources(), explain_text):
+    if not for_each((Outcome(each.index, each.place, each) for each in given.sources()), explain_text):
         raise typer.Exit(1)
-
-
-_Writer = Callable[[Lesson, dict[str, Any]], None]
 
 
 def _to_pipe(lesson: Lesson, head: dict[str, Any]) -> None:
@@ -144,7 +92,7 @@ def _to_terminal(color: str, width: int | None) -> _Writer:
 
 
 def _check_toy(given: Input, one: OneHead) -> None:
-    """Refuses what is only for models.
+    """Refuse what is only for models.
 
     Raises:
         UsageError: a text was given, or a layer or kind.
@@ -156,7 +104,7 @@ def _check_toy(given: Input, one: OneHead) -> None:
 
 
 def _of_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> Lesson:
-    made = toy.made(one.token, one.head or 0)
+    made = toy.make(one.token, one.head or 0)
     depth, count = made.width // made.heads, len(made.names)
     drawn = {
         name: initial(name, depth, depth, count, toy.seed)
@@ -166,16 +114,32 @@ def _of_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> Lesson:
     return toy_lesson(made, comparisons.what_if([False] * count, drawn=drawn))
 
 
-def _of_model(model: Model, reading: Reading, one: OneHead, comparisons: Comparisons) -> tuple[Lesson, HeadQuery]:
-    place, note = _chosen(model, reading, one)
+def _of_text(
+    job: Job, passage: Passage, one: OneHead, comparisons: Comparisons, say: Callable[[str], None]
+) -> tuple[Lesson, dict[str, Any]]:
+    """Return the walk through one head for a text, and which head that is; `say` is told of notes on the way."""
+    model = job.loaded
+    for note in model.card.notes:
+        say("Note: " + note)
+    reading = model.read(passage)
+    for warning in reading.warnings:
+        say("Note: " + warning + ".")
+    place, note_on_choice = _chosen(model, reading, one)
     _, keys = reading.axes(place.kind)
     lesson = explained(model, reading, place, comparisons.what_if([token.special for token in keys]))
+    about = {
+        "text": reading.passage.text,
+        "model": lesson.subject,
+        "kind": place.kind.value,
+        "layer": place.layer,
+        "head": place.head,
+    }
     warnings = (in_words(warning, options.flag) for warning in reading.warnings)
-    return replace(lesson, notes=(*warnings, *lesson.notes, *note)), place
+    return replace(lesson, notes=(*warnings, *lesson.notes, *note_on_choice)), about
 
 
 def _chosen(model: Model, reading: Reading, one: OneHead) -> tuple[HeadQuery, Sequence[str]]:
-    """The head and the query that were asked for, what was left open being what tells most; and what to say of it.
+    """Return the head and the query asked for, what was left open being what tells most; and what to say of it.
 
     Raises:
         UsageError: the model has no such kind, layer or head.
@@ -200,7 +164,7 @@ def _chosen(model: Model, reading: Reading, one: OneHead) -> tuple[HeadQuery, Se
 
 
 def _query(axes: Axes, wanted: str) -> tuple[int, Sequence[str]]:
-    """The index of a query by its word or position; what to say if there was more than one to choose from.
+    """Return the index of a query by its word or position, and what to say if there was more than one to choose.
 
     Raises:
         TextError: none is called so.

@@ -11,14 +11,14 @@ import typer
 from attnviz.cli import options
 from attnviz.cli.groups import grouped
 from attnviz.cli.outcomes import for_each
-from attnviz.cli.output import Notes, complain
+from attnviz.cli.output import Notes, complain, write_standard_output
 from attnviz.cli.progress import Tally
 from attnviz.cli.request import Input, ModelChoice, Wanted, job_of
-from attnviz.cli.sinks import OneFile, StandardOutput
-from attnviz.errors import UsageError
+from attnviz.errors import InputError, UsageError
 from attnviz.formats.writing import FILES, Result
-from attnviz.pipeline.artifacts import Maker
+from attnviz.pipeline.artifacts import Artifact, Maker
 from attnviz.pipeline.batch import Batch
+from attnviz.pipeline.files import write_file
 from attnviz.pipeline.outcomes import Outcome, Weights, outcomes
 from attnviz.pipeline.sources import STANDARD_INPUT, chunks
 from attnviz.vocabulary import IMAGE_FORMATS, Layout, Orientation
@@ -30,25 +30,14 @@ _FORMATS = (*IMAGE_FORMATS, *FILES)
 _DEFAULT_FORMATS = ("png",)
 _LAYOUTS = tuple(layout.value for layout in Layout)
 _STANDARD_OUTPUT = Path("-")
+_TEXT_FORMATS = "json", "csv", "svg"  # of those that go to standard output
 
 
 _Output = Annotated[
     Path, typer.Option("-o", "--output", help="A folder; a file, if it ends like a format; - for standard output.")
 ]
-_Formats = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--format", parser=options.one_of(_FORMATS), metavar=options.choices(_FORMATS), help="One or several."
-    ),
-]
-_LayoutName = Annotated[
-    str,
-    typer.Option(
-        parser=options.one_of(_LAYOUTS),
-        metavar=options.choices(_LAYOUTS),
-        help="A picture a head, a picture a layer, or all heads in one.",
-    ),
-]
+_Formats = Annotated[list[str] | None, options.choice(_FORMATS, "--format", line="One or several.")]
+_LayoutName = Annotated[str, options.choice(_LAYOUTS, line="A picture a head, a picture a layer, or all heads in one.")]
 _ColourMap = Annotated[str | None, typer.Option(help="A colour map of matplotlib's.  [default: ink, our own]")]
 _Resolution = Annotated[int, typer.Option(min=20, max=1200, help="Pixels an inch.")]
 _Log = Annotated[
@@ -75,7 +64,7 @@ class Looks:
     transpose: options.Transpose = False
 
     def style(self) -> "Style":
-        """The same, checked; imports matplotlib."""
+        """Return the same, checked; matplotlib is imported."""
         from attnviz.views.image.style import DEFAULT_COLOURS, Style
 
         os.environ.pop("MPLBACKEND", None)  # no window is opened; a name that is unknown here would stop the import
@@ -141,7 +130,7 @@ _WITHOUT_EFFECT = "texts", "file", "offline"  # on the files of a text
 
 
 def _changed(*groups: Any) -> dict[str, Any]:
-    """The options in these dataclasses that are not as they would be if left out, by name."""
+    """Return the options in these dataclasses that are not as they would be if left out, by name."""
     return {
         field.name: value
         for group in groups
@@ -154,8 +143,53 @@ def _default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
+class OneFile:
+    """One file under a given name, written when it is certain that it is the only one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._only: Artifact | None = None
+
+    def add(self, artifact: Artifact) -> None:
+        """Keep the file.
+
+        Raises:
+            UsageError: it is the second.
+        """
+        if self._only:
+            raise UsageError(
+                f"{self._path} names one file, but there are several: {self._only.file_name}, {artifact.file_name} … "
+                "Choose one text, one format and one picture (--layout grid, of one kind and of layers that have the "
+                "same heads), or let -o name a folder."
+            )
+        self._only = artifact
+
+    def finish(self) -> None:
+        """Write the file.
+
+        Raises:
+            InputError: there is nothing to write.
+        """
+        if self._only is None:
+            raise InputError(f"{self._path} was not written: no text could be read.")
+        self._write(self._only)
+
+    def _write(self, only: Artifact) -> None:
+        write_file(self._path, only.data)
+
+
+class StandardOutput(OneFile):
+    """One file on standard output."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("Standard output"))
+
+    def _write(self, only: Artifact) -> None:
+        write_standard_output(only.data, binary=only.format not in _TEXT_FORMATS)
+
+
 def _export_one(found: Iterable[Outcome[Result]], maker: Maker, sink: OneFile) -> bool:
-    """Makes the one file that there is to be; whether no text failed."""
+    """Make the one file that there is to be, and return whether no text failed."""
     note = Notes()
 
     def save(result: Result) -> None:
@@ -168,7 +202,7 @@ def _export_one(found: Iterable[Outcome[Result]], maker: Maker, sink: OneFile) -
 
 
 def _destination(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ...], OneFile | None]:
-    """In which formats: what a file's suffix says, else png unless told otherwise; and where to, if not into a folder.
+    """Return the formats, by the suffix of a file or else png unless told otherwise; and where to, if into no folder.
 
     Raises:
         UsageError: one file was named, but for other formats than its suffix says.

@@ -18,7 +18,7 @@ _HEADING = "rich_help_panel"  # where typer keeps the heading of an option, thou
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Lets the fields of the dataclasses among a command's parameters be parameters of its own."""
+    """Let the fields of the dataclasses among a command's parameters be parameters of its own."""
     parameters = signature(command).parameters
     annotations = {name: parameter.annotation for name, parameter in parameters.items()}
     groups = {name: cls for name, cls in annotations.items() if isinstance(cls, type) and is_dataclass(cls)}
@@ -34,7 +34,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _options(group: type[Any] | None, parameter: Parameter) -> list[Parameter]:
-    """The parameters that stand for a group, or a parameter that is none; all of them by keyword."""
+    """Return the parameters that stand for a group, or a parameter that is none; all of them by keyword."""
     if group is None:
         return [parameter.replace(kind=Parameter.KEYWORD_ONLY)]
     hints = get_type_hints(group, include_extras=True)
@@ -50,7 +50,7 @@ def _options(group: type[Any] | None, parameter: Parameter) -> list[Parameter]:
 
 
 def _headed(annotation: Any, heading: str) -> Any:
-    """The annotation of an option, under a heading; that of an argument as it is."""
+    """Return the annotation of an option, under a heading; that of an argument as it is."""
     kind, info = get_args(annotation)
     if isinstance(info, OptionInfo):
         info = copy(info)  # commands share it
@@ -62,7 +62,7 @@ class GroupedHelp(TyperCommand):
     """A command whose help lists its options under headings."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments first, then the options of each heading in the order in which the headings come up."""
+        """Write arguments first, then the options of each heading in the order in which the headings come up."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from attnviz.errors import UsageError
+from attnviz.vocabulary import By, Engine, Kind
 
 DEFAULT_MODEL = "builtin"
 AUTO = "auto"
@@ -15,11 +16,11 @@ AUTO = "auto"
 _COLORS = AUTO, "always", "never"
 _TRACEBACK = "attnviz.traceback"
 _MOST = 9999  # no model has more layers, or heads in a layer; keeps 0-999999999 from filling the memory
-KINDS = "encoder", "decoder", "cross"
-_ENGINES = AUTO, "reference", "transformers"
+KINDS = tuple(kind.value for kind in Kind)
+_ENGINES = AUTO, *(engine.value for engine in Engine if engine is not Engine.UNKNOWN)
 _DEVICES = AUTO, "cpu", "cuda"
 _DTYPES = "float32", "bfloat16", "float16", AUTO
-_GROUPINGS = "token", "word", "sentence", "segment", "bins:N"
+_GROUPINGS = *(by.value for by in By), "bins:N"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -45,12 +46,17 @@ def flag(name: str, value: str) -> str:
     return {"": f"--{typed}", "True": f"--{typed}", "False": f"--no-{typed}"}.get(value, f"--{typed} {value}")
 
 
+def choice(names: Collection[str], *flags: str, line: str) -> Any:
+    """Return an option whose value is one of these names, with its line in the help."""
+    return typer.Option(*flags, parser=one_of(names), metavar=choices(names), help=line)
+
+
 class Indices(tuple[int, ...]):
     """Numbers of layers or heads, in the order in which they were given."""
 
 
 def parse_indices(text: str) -> Indices:
-    """Numbers from what people write: `3`, `0,2`, `0-3,5`."""
+    """Return the numbers that people write as `3`, `0,2`, `0-3,5`."""
     found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
@@ -65,7 +71,7 @@ def parse_indices(text: str) -> Indices:
 
 
 def parse_grouping(name: str) -> str:
-    """What to group tokens by, if there is such a thing."""
+    """Return what to group tokens by, if there is such a thing."""
     from attnviz.text import grouping
 
     try:
@@ -75,7 +81,7 @@ def parse_grouping(name: str) -> str:
 
 
 def parse_size(text: str | int) -> int:
-    """A number of bytes from what people write: `2GB`, `500MB`, `1.5 GiB`; the default is a number already."""
+    """Return the bytes that people write as `2GB`, `500MB`, `1.5 GiB`; the default is a number already."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmgt]?)(i?)b?", str(text).strip(), re.ASCII | re.IGNORECASE)
     if found is None:
         raise typer.BadParameter(f"{text!r} is no size: write 500MB or 2GB.")
@@ -88,7 +94,7 @@ class WindowSizes(tuple[int, int]):
 
 
 def parse_window(text: str) -> WindowSizes:
-    """The sizes of windows from what people write: `512:256`, or `512` for windows that overlap by half."""
+    """Return the sizes of windows that people write as `512:256`, or `512` where they overlap by half."""
     found = re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", text, re.ASCII)
     sizes = found and (int(found[1]), int(found[2] or max(int(found[1]) // 2, 1)))
     if not sizes or min(sizes) < 1:
@@ -102,7 +108,7 @@ def _remember_traceback(ctx: typer.Context, wanted: bool) -> bool:
 
 
 def wants_traceback(ctx: typer.Context) -> bool:
-    """Whether --debug was given, to the command or before it."""
+    """Return whether --debug was given, to the command or before it."""
     return bool(ctx.meta.get(_TRACEBACK))
 
 
@@ -120,8 +126,7 @@ Pair = Annotated[str | None, typer.Option(metavar="<text>", help="A second text,
 Target = Annotated[
     str | None,
     typer.Option(
-        metavar="<text>",
-        help="What the decoder of a translation model reads; if left out, the model writes it.",
+        metavar="<text>", help="What the decoder of a translation model reads; if left out, the model writes it."
     ),
 ]
 Truncate = Annotated[bool, typer.Option("--truncate", help="Read only the beginning of a text that is too long.")]
@@ -134,8 +139,7 @@ Window = Annotated[
     ),
 ]
 Chat = Annotated[
-    bool,
-    typer.Option("--chat", help="Put a text, or a JSON list of messages, into the model's chat template."),
+    bool, typer.Option("--chat", help="Put a text, or a JSON list of messages, into the model's chat template.")
 ]
 NoAddedTokens = Annotated[
     bool, typer.Option("--no-added-tokens", help="Read the text without the special tokens that the tokenizer adds.")
@@ -145,80 +149,35 @@ Begin = Annotated[
 ]
 Generate = Annotated[int, typer.Option(min=0, help="Let a decoder continue the text by so many tokens.")]
 MostNewTokens = Annotated[
-    int,
-    typer.Option(
-        "--max-new-tokens",
-        min=1,
-        help="How many tokens a target that the model writes may have.",
-    ),
+    int, typer.Option("--max-new-tokens", min=1, help="How many tokens a target that the model writes may have.")
 ]
 ModelName = Annotated[
     str,
     typer.Option(
-        "--model",
-        envvar="ATTNVIZ_MODEL",
-        help="A built-in model, a folder, or a name on the Hugging Face hub.",
+        "--model", envvar="ATTNVIZ_MODEL", help="A built-in model, a folder, or a name on the Hugging Face hub."
     ),
 ]
 EngineName = Annotated[
-    str,
-    typer.Option(
-        "--engine",
-        parser=one_of(_ENGINES),
-        metavar=choices(_ENGINES),
-        help="What computes: our own NumPy code, or the transformers library.",
-    ),
+    str, choice(_ENGINES, "--engine", line="What computes: our own NumPy code, or the transformers library.")
 ]
-Device = Annotated[
-    str,
-    typer.Option(parser=one_of(_DEVICES), metavar=choices(_DEVICES), help="Where transformers computes."),
-]
-Precision = Annotated[
-    str,
-    typer.Option(
-        "--dtype",
-        parser=one_of(_DTYPES),
-        metavar=choices(_DTYPES),
-        help="In which numbers; auto is the model's own.",
-    ),
-]
+Device = Annotated[str, choice(_DEVICES, line="Where transformers computes.")]
+Precision = Annotated[str, choice(_DTYPES, "--dtype", line="In which numbers; auto is the model's own.")]
 Revision = Annotated[str | None, typer.Option(help="A branch, tag or commit of the model on the hub.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never ask the hub.")]
 TrustRemoteCode = Annotated[
-    bool,
-    typer.Option("--trust-remote-code", help="Run Python code that comes with the model."),
+    bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
 ]
-SourceLanguage = Annotated[
-    str | None,
-    typer.Option(help="The language of the text, in the model's own codes."),
-]
+SourceLanguage = Annotated[str | None, typer.Option(help="The language of the text, in the model's own codes.")]
 TargetLanguage = Annotated[str | None, typer.Option(help="The language to translate into, likewise.")]
-Kinds = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--kind",
-        parser=one_of(KINDS),
-        metavar=choices(KINDS),
-        help="Only this kind of attention.",
-    ),
-]
+Kinds = Annotated[list[str] | None, choice(KINDS, "--kind", line="Only this kind of attention.")]
+_INDICES = "<N|N-M,…>"
 Layers = Annotated[
     list[Indices] | None,
-    typer.Option(
-        "--layer",
-        parser=parse_indices,
-        metavar="<N|N-M,…>",
-        help="Only these layers, counted from 0.",
-    ),
+    typer.Option("--layer", parser=parse_indices, metavar=_INDICES, help="Only these layers, counted from 0."),
 ]
 Heads = Annotated[
     list[Indices] | None,
-    typer.Option(
-        "--head",
-        parser=parse_indices,
-        metavar="<N|N-M,…>",
-        help="Only these heads, counted from 0.",
-    ),
+    typer.Option("--head", parser=parse_indices, metavar=_INDICES, help="Only these heads, counted from 0."),
 ]
 TokenName = Annotated[
     str | None,
@@ -252,10 +211,7 @@ Memory = Annotated[
         help="How much the weights of a text may take, such as 500MB.",
     ),
 ]
-NoSpecial = Annotated[
-    bool,
-    typer.Option("--no-special", help="Drop special tokens, and make rows sum to 1 again."),
-]
+NoSpecial = Annotated[bool, typer.Option("--no-special", help="Drop special tokens, and make rows sum to 1 again.")]
 Mean = Annotated[bool, typer.Option("--mean", help="Average over the layers and heads chosen.")]
 Transpose = Annotated[
     bool,
@@ -265,7 +221,7 @@ Transpose = Annotated[
     ),
 ]
 Jobs = Annotated[int, typer.Option(min=1, help="How many processes share the work, each with the whole model.")]
-Color = Annotated[str, typer.Option(parser=one_of(_COLORS), metavar=choices(_COLORS), help="Whether to use colour.")]
+Color = Annotated[str, choice(_COLORS, line="Whether to use colour.")]
 Width = Annotated[int | None, typer.Option(min=20, help="Columns to use, if not the terminal's.")]
 Debug = Annotated[
     bool, typer.Option("--debug", callback=_remember_traceback, help="Show the traceback of an error.", is_eager=True)

@@ -6,13 +6,13 @@ from typing import TypeVar
 from attnviz.cli.output import Notes, complain
 from attnviz.errors import AttnvizError
 from attnviz.pipeline.outcomes import Note, Outcome
-from attnviz.pipeline.sources import FAILURES, Source
+from attnviz.pipeline.sources import FAILURES
 
 Found = TypeVar("Found")
 
 
 def report(place: str | None, error: AttnvizError) -> None:
-    """Says what is wrong with one of several texts.
+    """Say what is wrong with one of several texts.
 
     Raises:
         AttnvizError: it is the only one.
@@ -23,7 +23,7 @@ def report(place: str | None, error: AttnvizError) -> None:
 
 
 def for_each(outcomes: Iterable[Outcome[Found]], work: Callable[[Found], None]) -> bool:
-    """Does the work for what each text comes to, in order; whether all were done. One that fails is reported.
+    """Do the work for what each text comes to, in order, report those that fail, and return whether none did.
 
     Raises:
         AttnvizError: the only text failed.
@@ -40,21 +40,5 @@ def for_each(outcomes: Iterable[Outcome[Found]], work: Callable[[Found], None]) 
             work(found)
         except FAILURES as error:
             report(outcome.place, error)
-            failed = True
-    return not failed
-
-
-def for_each_text(found: Iterable[Source], work: Callable[[str], None]) -> bool:
-    """Does the work for each text; whether all were done. One that fails is reported and passed over.
-
-    Raises:
-        AttnvizError: the only text failed.
-    """
-    failed = False
-    for source in found:
-        try:
-            work(source.text())
-        except FAILURES as error:
-            report(source.place, error)
             failed = True
     return not failed

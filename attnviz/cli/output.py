@@ -22,7 +22,7 @@ def complain(message: str) -> None:
 
 
 def standard_input(*, asked_for: bool) -> BufferedReader | None:
-    """What is piped in, or typed if it was asked for."""
+    """Return what is piped in, or typed if it was asked for; None if nothing is."""
     if sys.stdin is None or (sys.stdin.isatty() and not asked_for):
         return None
     return cast(BufferedReader, sys.stdin.buffer)
@@ -35,19 +35,19 @@ class Notes:
         self._said: set[str] = set()
 
     def __call__(self, note: str) -> None:
-        """Says it, if it has not been said."""
+        """Say it, if it has not been said."""
         if note not in self._said:
             self._said.add(note)
             complain(note)
 
 
 def give_up_output() -> None:
-    """Lets nothing more be written to standard output, not even when Python ends and flushes what is left."""
+    """Let nothing more be written to standard output, not even when Python ends and flushes what is left."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write_standard_output(data: bytes, *, binary: bool = False) -> None:
-    """Writes bytes, at once.
+    """Write bytes, at once.
 
     Raises:
         UsageError: they are no text, and standard output is a terminal.

@@ -38,13 +38,13 @@ class Tally:
             complain(f"{self._folder}: {self.done:,} done, {self.skipped:,} skipped, {self.failed:,} failed.")
 
     def skip(self, count: int) -> None:
-        """So many texts are done already."""
+        """Count texts that are done already."""
         self.skipped += count
         if self._bar:
             self._bar.shorten(count)
 
     def finish(self, paths: Sequence[Path]) -> None:
-        """Prints where the files of a text are, unless that would run into the bar."""
+        """Print where the files of a text are, unless that would run into the bar."""
         if not (self.watched and sys.stdout.isatty()):
             try:
                 lines = "".join(f"{path}\n" for path in paths)
@@ -55,7 +55,7 @@ class Tally:
         self._advance()
 
     def fail(self, place: str | None, error: AttnvizError) -> None:
-        """Says why a text has no files.
+        """Say why a text has no files.
 
         Raises:
             AttnvizError: it is the only one.
@@ -82,18 +82,18 @@ class _Bar:
         self._task = self.progress.add_task("", total=total, rate="")
 
     def advance(self) -> None:
-        """One text more."""
+        """Show one text more."""
         speed = self.progress.tasks[self._task].speed
         self.progress.update(self._task, advance=1, rate=f"{speed:,.1f}/s" if speed else "")
 
     def shorten(self, count: int) -> None:
-        """So many fewer in all."""
+        """Show so many fewer in all."""
         total = self.progress.tasks[self._task].total
         self.progress.update(self._task, total=None if total is None else total - count)
 
 
 def _count(given: Input) -> int | None:
-    """How many texts there are, if that can be known beforehand."""
+    """Return how many texts there are, if that can be known beforehand."""
     if given.file is not None:
         return sum(1 for _ in given.sources()) if given.file.is_file() else None
     texts = given.texts or ()

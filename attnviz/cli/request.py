@@ -36,7 +36,7 @@ class Input:
 
     @property
     def single(self) -> bool:
-        """Whether exactly one text was given as an argument."""
+        """Return whether exactly one text was given as an argument."""
         only = self.texts[0] if self.texts and len(self.texts) == 1 else STANDARD_INPUT
         return only != STANDARD_INPUT and not names_saved(only)
 
@@ -47,7 +47,7 @@ class Input:
         return (replace(source, saved=None) for source in found) if self.chat else found
 
     def passage(self, text: str) -> Passage:
-        """One of them, with what is read along.
+        """Return one of them, with what is read along.
 
         Raises:
             UsageError: what is too long is to be cut and read whole.
@@ -87,7 +87,7 @@ class ModelChoice:
 
     @property
     def loading(self) -> Loading:
-        """How it is to be loaded."""
+        """Return how it is to be loaded."""
         chosen = {field.name: getattr(self, field.name) for field in fields(Loading)}
         return Loading(**chosen | {"engine": None if self.engine == options.AUTO else Engine(self.engine)})
 
@@ -104,7 +104,7 @@ class HeadChoice:
 
     @property
     def selection(self) -> Selection:
-        """The kinds, layers and heads, each given any number of times."""
+        """Return the kinds, layers and heads, each given any number of times."""
         kinds = tuple(Kind(kind) for kind in self.kind or ()) or None
         return Selection(kinds, _together(self.layer), _together(self.head))
 
@@ -124,12 +124,12 @@ class Wanted(HeadChoice):
 
     @property
     def selection(self) -> Selection:
-        """The same, with the rows."""
+        """Return the same, with the rows."""
         return replace(super().selection, rows=tuple(self.rows or ()) or None)
 
     @property
     def grouping(self) -> Grouping | None:
-        """Between what the weights are to be, if it was said."""
+        """Return between what the weights are to be, if it was said."""
         return None if self.by is None else grouping(self.by)
 
 

@@ -19,12 +19,12 @@ class Terminal(Console):
     """Leaves it to the edge what becomes of a closed pipe, where rich would exit with 1."""
 
     def on_broken_pipe(self) -> None:
-        """Passes on the error that is being handled."""
+        """Pass on the error that is being handled."""
         raise BrokenPipeError
 
 
 def terminal(color: str, width: int | None) -> Terminal:
-    """Standard output for rich. What is no terminal gets lines as long as they are, and no colour unless asked for."""
+    """Return standard output for rich: what is no terminal gets whole lines, and no colour unless asked for."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         codecs.register_error("attnviz", _spelled_out)
         sys.stdout.reconfigure(errors="attnviz")  # a character that the locale lacks is no reason to fail
@@ -46,13 +46,13 @@ def terminal(color: str, width: int | None) -> Terminal:
 
 
 def _environment(color: str) -> dict[str, str]:
-    """What rich is to know of the terminal: if colour is wanted in any case, not that it has none."""
+    """Return what rich is to know of the terminal: if colour is wanted in any case, not that it has none."""
     dumb = os.environ.get("TERM") in ("dumb", "unknown")
     return {**os.environ, "TERM": "xterm"} if color == "always" and dumb else dict(os.environ)
 
 
 def _spelled_out(error: UnicodeError) -> tuple[str, int]:
-    """A character that an encoding lacks: one of the same width in its place, or its number."""
+    """Return what stands for a character that an encoding lacks: one of the same width, or its number."""
     assert isinstance(error, UnicodeEncodeError)
     char = error.object[error.start]
     spelled = char.encode("ascii", "backslashreplace").decode()

@@ -2,10 +2,11 @@
 
 from attnviz.text.alignment import spans_of_pieces
 from attnviz.text.boundaries import Span, covering, sentence_spans, word_spans
-from attnviz.text.groups import Bins, By, Grouping, Groups, grouped, grouping
+from attnviz.text.groups import Bins, Grouping, Groups, grouped, grouping
 from attnviz.text.safety import checked, visible
 from attnviz.text.search import Occurrence, not_found, occurrences, rows_named, unnamed
 from attnviz.text.tokens import Segment, Token, predicting, special_token, tokens_named
+from attnviz.vocabulary import By
 
 __all__ = [
     "Bins",

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from itertools import groupby
 
 from attnviz.errors import UsageError
@@ -11,20 +10,7 @@ from attnviz.text.bins import bins_of
 from attnviz.text.boundaries import Span, covering
 from attnviz.text.safety import JOINERS, visible
 from attnviz.text.tokens import Token, predicting
-
-
-class By(Enum):
-    """What to group tokens by."""
-
-    TOKEN = "token"
-    WORD = "word"
-    SENTENCE = "sentence"
-    SEGMENT = "segment"
-
-    @property
-    def unit(self) -> str:
-        """What one of the groups is called."""
-        return self.value
+from attnviz.vocabulary import By
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from itertools import chain
 from unicodedata import category, normalize
 
 from attnviz.errors import TextError
-from attnviz.text.groups import By, grouped
+from attnviz.text.groups import grouped
 from attnviz.text.safety import visible
 from attnviz.text.tokens import Token
+from attnviz.vocabulary import By
 
 
 @dataclass(frozen=True, slots=True)

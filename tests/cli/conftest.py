@@ -20,8 +20,7 @@ from typing import Any
 import pytest
 
 import attnviz
-from attnviz.cli.app import main
-from attnviz.cli.environment import Environment
+from attnviz.cli.app import Environment, main
 from attnviz.records import Attention
 
 COMMAND = (sys.executable, "-m", "attnviz")

@@ -13,8 +13,6 @@ from numpy.testing import assert_allclose
 from rich.cells import cell_len
 
 import attnviz
-from attnviz.cli import toy
-from attnviz.lessons.toy import MASKS, POSITIONS
 
 Run = Callable[..., Any]
 
@@ -211,7 +209,3 @@ def test_a_hostile_text_is_harmless(run: Run, run_process: Run) -> None:
         run_process("explain", "--vectors", "/dev/stdin", "--format", "json", stdin=b"[red]\x1b,1,2\nb,2,1\n").out
     )
     assert record["key_tokens"][0].startswith("[red]") and "\x1b" not in record["key_tokens"][0]
-
-
-def test_what_the_toy_lets_choose_is_what_there_is() -> None:
-    assert tuple(MASKS) == toy.MASKS and tuple(POSITIONS) == toy.POSITIONS
