@@ -48,7 +48,7 @@ class WhatIf:
 
 
 def comparisons(trace: Trace, head: int, what_if: WhatIf, rerun: Rerun) -> Iterator[Step]:
-    """The steps in which a head is compared with what it would be otherwise.
+    """Yield the steps in which a head is compared with what it would be otherwise.
 
     Raises:
         UsageError: the model has no such part, or cannot do without it.
@@ -148,7 +148,7 @@ _PARTS_BY_KEY = Axis.PARTS, Axis.KEYS
 
 
 def _online(numbers: Numbers, tile: int) -> Step:
-    """FlashAttention's way to the same weights: the keys come in tiles, and only two numbers are kept of them."""
+    """Explain FlashAttention's way to the same weights: keys come in tiles, of which only two numbers are kept."""
     running = Running.before(numbers.query[None], numbers.values)
     why_sink = ""
     if numbers.sink is not None:  # a score like any other, but with nothing to take

@@ -10,7 +10,7 @@ from attnviz.lessons import Lesson, Quantity
 
 
 def lesson_json(lesson: Lesson, head: Mapping[str, Any]) -> bytes:
-    """One line: `head`, the query, the tokens that it can look at, the steps, and every array by its name.
+    """Return one line: `head`, the query, the tokens that it can look at, the steps, and every array by its name.
 
     A step lists the names of its arrays. An array has the names of its axes, its shape, and its values as nested lists;
     null stands for what JSON has no number for, such as the -∞ of a hidden score.

@@ -23,12 +23,12 @@ class HeadQuery:
 
     @property
     def select(self) -> Selection:
-        """What to ask a model for to get that head alone."""
+        """Return what to ask a model for to get that head alone."""
         return Selection((self.kind,), (self.layer,), (self.head,))
 
 
 def explained(model: Model, reading: Reading, place: HeadQuery, what_if: WhatIf) -> Lesson:
-    """The steps from the token to the residual stream, as far as the model shows them, and the comparisons.
+    """Return the steps from the token to the residual stream, as far as the model shows them, and the comparisons.
 
     Raises:
         UsageError: the model shows nothing but its weights, or cannot do without what a comparison leaves out.
@@ -58,7 +58,7 @@ _NOTHING_BESIDE = (
 
 
 def _again(model: Model, reading: Reading, place: HeadQuery, variant: Variant) -> Reals:
-    """The weights of the query when the model is run in another way: [keys], in the order in which they were read."""
+    """Return the weights of the query when the model is run in another way: [keys], in the order first read."""
     if not (variant.positions and variant.mask):
         model = model.without(positions=not variant.positions, mask=not variant.mask)
     if variant.order is None:
@@ -71,7 +71,7 @@ def _again(model: Model, reading: Reading, place: HeadQuery, variant: Variant) -
 
 
 def _moved(reading: Reading, place: HeadQuery, order: list[int]) -> tuple[Reading, HeadQuery]:
-    """The same reading with the tokens in another order that are keys, and where the query has got to."""
+    """Return the reading with the tokens in another order that are keys, and where the query has got to."""
     if place.kind.crosses:
         return reading.permuted(order), place
     place = replace(place, query=order.index(place.query))

@@ -68,13 +68,13 @@ class Lesson:
     notes: tuple[str, ...] = ()
 
     def quantities(self) -> Iterator[Quantity]:
-        """The quantities of all steps."""
+        """Yield the quantities of all steps."""
         for step in self.steps:
             yield from step.quantities
 
 
 def side_by_side(name: str, words: str, weights: Mapping[str, Array]) -> Iterator[Quantity]:
-    """Several rows of weights [keys] next to each other, by what they are called, and what each comes to."""
+    """Yield rows of weights [keys] next to each other, by what they are called, and what each comes to."""
     rows = tuple(weights)
     together = np.array(list(weights.values()))
     yield Quantity(name, words, together, (Axis.PARTS, Axis.KEYS), rows)

@@ -7,8 +7,7 @@ import numpy as np
 from attnviz.errors import UsageError
 from attnviz.lessons.lesson import Quantity, Step, side_by_side
 from attnviz.reference.arrays import Array
-from attnviz.reference.layers import linear
-from attnviz.reference.numbers import DOTS, Reals, meeting, own_scores, shared, to_weights
+from attnviz.reference.numbers import DOTS, Reals, key_head, meeting, own_scores, project, to_weights
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import SCORES, general
 from attnviz.reference.trace import Trace
@@ -17,7 +16,7 @@ _GENERAL = "general"
 
 
 def under_scores(trace: Trace, head: int, wanted: Sequence[str], drawn: Mapping[str, Parameters]) -> Step:
-    """The weights under the score functions `wanted`; parameters that nobody has trained are `drawn` by chance.
+    """Return the weights under the functions `wanted`; parameters that nobody has trained are `drawn` by chance.
 
     Raises:
         UsageError: a function needs parameters that this head has not learned.
@@ -44,7 +43,7 @@ def under_scores(trace: Trace, head: int, wanted: Sequence[str], drawn: Mapping[
 
 
 def _scores(trace: Trace, head: int, name: str, drawn: Mapping[str, Parameters]) -> Reals:
-    """What a function says of each key [keys], before the bias and the mask."""
+    """Return what a function says of each key [keys], before the bias and the mask."""
     query, keys, _ = meeting(trace, head)
     if name == trace.score and name not in DOTS:
         return own_scores(trace, query, keys)
@@ -56,27 +55,19 @@ def _scores(trace: Trace, head: int, name: str, drawn: Mapping[str, Parameters])
             hint="or use {toy}, where it is drawn by chance (additive scores are trained in builtin/bahdanau).",
         )
     if trace.score not in DOTS:
-        query, keys = _projected(trace, query, keys)
+        query, keys = project(trace, query, keys)
     scores: Reals = SCORES[name](query[None], keys, drawn.get(name))[0]
     return scores
 
 
-def _projected(trace: Trace, query: Reals, keys: Reals) -> tuple[Reals, Reals]:
-    """The query and the keys of additive attention, mapped to the one width in which they are added."""
-    learned = trace.score_parameters
-    assert learned is not None, "additive scores are learned"
-    return linear(query, learned.within("query")), linear(keys, learned.within("key"))
-
-
 def _bilinear(trace: Trace, head: int) -> Reals:
-    """The products x W x_j with W = W_Qᵀ W_K, on what the head reads, a 1 appended so that W holds the biases: [keys].
+    """Return x W x_j with W = W_Qᵀ W_K, on what the head reads, a 1 appended so that W holds the biases: [keys].
 
     Where positions turn queries and keys, there is a W for each key: the maps are turned in their stead.
     """
     if trace.score not in DOTS:
         query, keys, _ = meeting(trace, head)
         learned = trace.score_parameters
-        assert learned is not None, "additive scores are learned"
         weight = learned["query.weight"].T @ learned["key.weight"]
         product: Reals = general(query[None], keys, Parameters({"weight": weight}))[0]
         return product
@@ -92,7 +83,7 @@ def _bilinear(trace: Trace, head: int) -> Reals:
         )
     asked, offered = _with_one(trace.input), _with_one(trace.context)  # [width + 1], [keys, width + 1]
     query_map = _map(trace, "query", head, len(trace.query))  # [width + 1, d]
-    key_map = _map(trace, "key", shared(trace, head), len(trace.keys))
+    key_map = _map(trace, "key", key_head(trace, head), len(trace.keys))
     if trace.turn is None:
         return np.asarray(general(asked[None], offered, Parameters({"weight": query_map @ key_map.T}))[0])
     turned = _turned(trace, query_map, len(offered), trace.position)
@@ -101,12 +92,12 @@ def _bilinear(trace: Trace, head: int) -> Reals:
 
 
 def _with_one(x: Array) -> Reals:
-    """Vectors with a 1 after them; in double precision, for the product of two large matrices rounds much."""
+    """Append a 1 to vectors; in double precision, for the product of two large matrices rounds much."""
     return np.concatenate((x, np.ones_like(x[..., :1])), axis=-1, dtype=np.float64)
 
 
 def _map(trace: Trace, part: str, head: int, heads: int) -> Reals:
-    """A head's part of W_Q or W_K, transposed, its bias below it: [width + 1, d]."""
+    """Return a head's part of W_Q or W_K, transposed, its bias below it: [width + 1, d]."""
     assert trace.parameters is not None
     weight, bias = trace.parameters[f"{part}.weight"], trace.parameters.get(f"{part}.bias")
     depth = weight.shape[0] // heads
@@ -116,7 +107,7 @@ def _map(trace: Trace, part: str, head: int, heads: int) -> Reals:
 
 
 def _turned(trace: Trace, map_: Reals, tokens: int, position: int) -> Reals:
-    """A map whose results are turned as at a position: [width + 1, d]."""
+    """Return a map whose results are turned as at a position: [width + 1, d]."""
     assert trace.turn is not None
     at_each = np.broadcast_to(map_[:, None], (len(map_), tokens, map_.shape[-1]))  # positions turn the tokens' axis
     return np.asarray(trace.turn(at_each)[:, position])

@@ -71,11 +71,11 @@ class Toy:
 
     @property
     def width(self) -> int:
-        """How many numbers each vector has."""
+        """Return how many numbers each vector has."""
         return int(self.vectors.shape[1])
 
     def parameters(self) -> Parameters:
-        """Random maps with small biases."""
+        """Draw random maps with small biases."""
         chance, spread = np.random.default_rng(self.seed), 1 / math.sqrt(self.width)
         arrays: dict[str, Reals] = {}
         for part in ("query", "key", "value", "output"):
@@ -113,7 +113,7 @@ POSITIONS: dict[str, _Placed] = {
 
 
 def toy_lesson(toy: Toy, what_if: WhatIf) -> Lesson:
-    """The walk: the vectors as they are, then through one head, then what would be otherwise.
+    """Return the walk: the vectors as they are, then through one head, then what would be otherwise.
 
     Raises:
         UsageError: as in `comparisons`.
@@ -182,7 +182,7 @@ def _without_parameters(toy: Toy) -> Iterator[Step]:
 
 
 def _placed(toy: Toy, trace: Trace) -> Iterator[Step]:
-    """What positions that are added do to the vectors."""
+    """Yield what positions that are added do to the vectors."""
     placed = np.asarray(trace.context)
     waves = placed - toy.vectors
     if waves.any():
@@ -200,7 +200,7 @@ def _placed(toy: Toy, trace: Trace) -> Iterator[Step]:
 
 
 def _attend(toy: Toy, variant: Variant, order: tuple[int, ...], **watching: Any) -> tuple[Reals, Reals]:
-    """Multi-head attention over the vectors in an order: what it read, and what it wrote; both [tokens, width]."""
+    """Return what multi-head attention over the vectors in an order reads and writes; both [tokens, width]."""
     placed = POSITIONS[toy.positions if variant.positions else "none"]
     x = placed.vectors(toy.vectors[list(order)])
     heads = Heads(
@@ -213,7 +213,7 @@ def _attend(toy: Toy, variant: Variant, order: tuple[int, ...], **watching: Any)
 
 
 def _row(toy: Toy, variant: Variant, order: tuple[int, ...]) -> Reals:
-    """What the query looks at, in this order: [tokens]."""
+    """Return what the query looks at, in this order: [tokens]."""
     seen: list[Reals] = []
     _attend(toy, variant, order, watch=lambda first_row, first_key, weights: seen.append(weights))
     row: Reals = seen[0][toy.head, order.index(toy.query)]

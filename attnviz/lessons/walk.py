@@ -9,16 +9,15 @@ import numpy as np
 from attnviz.lessons.lesson import BY_KEY, DIMENSIONS, TOP_BY_DIMENSION, Axis, Quantity, Step
 from attnviz.lessons.wording import Wording, wording
 from attnviz.reference.heads import contributions
-from attnviz.reference.layers import linear
 from attnviz.reference.masks import zeroed_afterwards
-from attnviz.reference.numbers import DOTS, Numbers, Reals, entropy, shared
+from attnviz.reference.numbers import DOTS, Numbers, Reals, entropy, key_head, project
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import weights_of
 from attnviz.reference.trace import Trace
 
 
 def head_steps(trace: Trace, layer: int, head: int, names: Sequence[str]) -> Iterator[Step]:
-    """The steps of one head, whose layer is the one of the trace; `names` are those of the keys."""
+    """Yield the steps of one head, whose layer is the one of the trace; `names` are those of the keys."""
     words = wording(trace, head)
     yield from _embedding(trace)
     yield from _input_of_layer(trace, layer, words)
@@ -26,16 +25,22 @@ def head_steps(trace: Trace, layer: int, head: int, names: Sequence[str]) -> Ite
 
 
 def from_query(trace: Trace, head: int, names: Sequence[str]) -> Iterator[Step]:
-    """The same, beginning with the query."""
-    numbers, words, names = Numbers.of(trace, head), wording(trace, head), _told_apart(names)
+    """Yield the steps of one head from its query on; those after the values as far as the model shows them."""
+    numbers, words, names = Numbers.of(trace, head), wording(trace, head), _tell_apart(names)
     yield _query(trace, head, numbers, words)
     yield _keys(trace, head, numbers, words)
     yield from _weighing(trace, head, numbers, words, names)
-    yield from _taking(trace, head, numbers, words, names)
+    every_value = Quantity("values", "the value of every token", numbers.values, (Axis.KEYS, Axis.DIMENSIONS))
+    yield Step("Every token's value", words.values, words.values_why, (every_value,))
+    yield _mixture(numbers, names)
+    if trace.mixed is not None and trace.parameters is not None:
+        yield _output(trace, trace.parameters, trace.mixed, head)
+    if trace.residual is not None and trace.passed is not None:
+        yield _residual(trace, trace.residual, trace.passed)
 
 
-def _told_apart(names: Sequence[str]) -> list[str]:
-    """The names, with their positions where several are the same."""
+def _tell_apart(names: Sequence[str]) -> list[str]:
+    """Return the names, with their positions where several are the same."""
     counts = Counter(names)
     return [name if counts[name] == 1 else f"{position} {name}" for position, name in enumerate(names)]
 
@@ -49,7 +54,7 @@ _PASSED = "passed"
 
 
 def _embedding(trace: Trace) -> Iterator[Step]:
-    """What the token begins with, if the model shows it."""
+    """Yield what the token begins with, if the model shows it."""
     parts = {name: np.asarray(array) for name, array in trace.embedding.items() if name in _PARTS}
     if not parts:
         return
@@ -70,14 +75,14 @@ def _embedding(trace: Trace) -> Iterator[Step]:
 
 
 def _afterwards(formula: str, total: Reals, passed: Reals) -> str:
-    """The formula of a sum, with the norm or the map that is applied to it if there is one."""
+    """Return the formula of a sum, with the norm or the map that is applied to it if there is one."""
     if total.shape != passed.shape:
         return f"W norm({formula})"
     return formula if np.allclose(total, passed, atol=1e-5) else f"norm({formula})"
 
 
 def _input_of_layer(trace: Trace, layer: int, words: Wording) -> Iterator[Step]:
-    """What the layer reads in the token's place, if the model shows it."""
+    """Yield what the layer reads in the token's place, if the model shows it."""
     if trace.residual is None:
         return
     first = layer == 0 and trace.part == "attention"
@@ -93,7 +98,6 @@ def _input_of_layer(trace: Trace, layer: int, words: Wording) -> Iterator[Step]:
 
 
 def _query(trace: Trace, head: int, numbers: Numbers, words: Wording) -> Step:
-    """What the token is looking for."""
     quantities = [Quantity("query", f"the query of head {head}", trace.query[head], DIMENSIONS)]
     if trace.turned_query is not None:
         quantities.append(Quantity("turned_query", "the query, turned", numbers.query, DIMENSIONS))
@@ -104,9 +108,8 @@ def _query(trace: Trace, head: int, numbers: Numbers, words: Wording) -> Step:
 
 
 def _keys(trace: Trace, head: int, numbers: Numbers, words: Wording) -> Step:
-    """What every token offers to be found by."""
     axes = Axis.KEYS, Axis.DIMENSIONS
-    quantities = [Quantity("keys", "the key of every token", trace.keys[shared(trace, head)], axes)]
+    quantities = [Quantity("keys", "the key of every token", trace.keys[key_head(trace, head)], axes)]
     if trace.turned_keys is not None:
         quantities.append(Quantity("turned_keys", "the keys, each turned for its own position", numbers.keys, axes))
     if trace.context is not None:
@@ -116,7 +119,7 @@ def _keys(trace: Trace, head: int, numbers: Numbers, words: Wording) -> Step:
 
 
 def _weighing(trace: Trace, head: int, numbers: Numbers, words: Wording, names: Sequence[str]) -> Iterator[Step]:
-    """All of them; `names` are those of the keys."""
+    """Yield the steps from scores to weights, or the weights alone where the model makes them in another way."""
     if trace.weights is not None:
         yield _own_weights(numbers)
         return
@@ -126,7 +129,7 @@ def _weighing(trace: Trace, head: int, numbers: Numbers, words: Wording, names: 
     if trace.bias is not None:
         yield _bias(trace, trace.bias[head], numbers)
     yield _mask(trace, numbers)
-    yield _softmax(numbers) if numbers.sink is None else _softmax_with_sink(numbers, numbers.sink)
+    yield _softmax(numbers)
 
 
 def _own_weights(numbers: Numbers) -> Step:
@@ -141,7 +144,11 @@ def _own_weights(numbers: Numbers) -> Step:
 
 def _scores(trace: Trace, numbers: Numbers, words: Wording, names: Sequence[str]) -> Step:
     top = numbers.largest_scores()
-    parts = numbers.query * numbers.keys[top] if trace.score in DOTS else _additive_parts(trace, numbers, top)
+    if trace.score in DOTS:
+        parts = numbers.query * numbers.keys[top]  # [top, d]
+    else:  # of each unit of the network in which additive scores are made
+        asked, offered = project(trace, numbers.query, numbers.keys[top])
+        parts = np.tanh(asked + offered) * trace.score_parameters["v"]  # [top, inner]
     return Step(
         "Query meets keys: the scores",
         words.scores,
@@ -151,15 +158,6 @@ def _scores(trace: Trace, numbers: Numbers, words: Wording, names: Sequence[str]
             Quantity("contributions", words.parts, parts, TOP_BY_DIMENSION, tuple(names[key] for key in top)),
         ),
     )
-
-
-def _additive_parts(trace: Trace, numbers: Numbers, top: Sequence[int]) -> Reals:
-    """What each unit adds to the scores of some keys: [top, inner]."""
-    learned = trace.score_parameters
-    assert learned is not None, "additive scores are learned"
-    asked, offered = linear(numbers.query, learned.within("query")), linear(numbers.keys, learned.within("key"))
-    parts: Reals = np.tanh(asked + offered[list(top)]) * learned["v"]
-    return parts
 
 
 def _scale(trace: Trace, numbers: Numbers) -> Step:
@@ -241,29 +239,26 @@ def _why_hidden(allowed: Reals, position: int) -> str:
 
 
 def _softmax(numbers: Numbers) -> Step:
-    return Step(
-        "Softmax: scores become weights",
-        "w_j = exp(s_j) / Σ_k exp(s_k)",
-        "The exponential makes every score positive and large ones much larger; dividing by the sum makes shares of a "
-        "whole. These are the attention weights: how much of each token is taken.",
-        (Quantity("masked_scores", "score", numbers.masked, BY_KEY), *_weights(numbers)),
-    )
-
-
-def _softmax_with_sink(numbers: Numbers, sink: Reals) -> Step:
-    share = 1 - numbers.weights.sum()
-    return Step(
-        "Softmax: scores become weights",
-        "w_j = exp(s_j) / (exp(sink) + Σ_k exp(s_k))",
-        "The exponential makes every score positive and large ones much larger; dividing by the sum makes shares of a "
-        "whole. One score in that sum belongs to no token, the sink of this head: what it takes goes nowhere, so that "
-        "a head with nothing to look at need not look. These are the attention weights; they sum to less than 1.",
-        (
-            Quantity("masked_scores", "score", numbers.masked, BY_KEY),
-            Quantity("sink_score", "score of the sink", sink),
+    formula = "w_j = exp(s_j) / Σ_k exp(s_k)"
+    meaning = "These are the attention weights: how much of each token is taken."
+    taken: tuple[Quantity, ...] = ()
+    if numbers.sink is not None:
+        formula = "w_j = exp(s_j) / (exp(sink) + Σ_k exp(s_k))"
+        meaning = (
+            "One score in that sum belongs to no token, the sink of this head: what it takes goes nowhere, so that a "
+            "head with nothing to look at need not look. These are the attention weights; they sum to less than 1."
+        )
+        share = 1 - numbers.weights.sum()
+        taken = (
+            Quantity("sink_score", "score of the sink", numbers.sink),
             Quantity("sink_share", "what the sink takes", share),
-            *_weights(numbers),
-        ),
+        )
+    return Step(
+        "Softmax: scores become weights",
+        formula,
+        "The exponential makes every score positive and large ones much larger; dividing by the sum makes shares of a "
+        f"whole. {meaning}",
+        (Quantity("masked_scores", "score", numbers.masked, BY_KEY), *taken, *_weights(numbers)),
     )
 
 
@@ -281,17 +276,6 @@ def _weights(numbers: Numbers) -> tuple[Quantity, ...]:
 
 
 _SUBLAYERS = {"attention": "self-attention", "cross_attention": "cross-attention", "feed_forward": "feed-forward"}
-
-
-def _taking(trace: Trace, head: int, numbers: Numbers, words: Wording, names: Sequence[str]) -> Iterator[Step]:
-    """All of them, as far as the model shows them; `names` are those of the keys."""
-    every_value = Quantity("values", "the value of every token", numbers.values, (Axis.KEYS, Axis.DIMENSIONS))
-    yield Step("Every token's value", words.values, words.values_why, (every_value,))
-    yield _mixture(numbers, names)
-    if trace.mixed is not None and trace.parameters is not None:
-        yield _output(trace, trace.parameters, trace.mixed, head)
-    if trace.residual is not None and trace.passed is not None:
-        yield _residual(trace, trace.residual, trace.passed)
 
 
 def _mixture(numbers: Numbers, names: Sequence[str]) -> Step:

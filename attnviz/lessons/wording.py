@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnviz.reference.numbers import shared
+from attnviz.reference.numbers import key_head
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import SCORES
 from attnviz.reference.trace import Trace
@@ -39,7 +39,7 @@ class Wording:
 
 
 def wording(trace: Trace, head: int) -> Wording:
-    """What is true of a head of a trace."""
+    """Return what is true of a head of a trace."""
     if trace.score == "additive":
         return _ADDITIVE
     return _GIVEN if trace.parameters is None else _learned(trace, trace.parameters, head)
@@ -77,7 +77,7 @@ def _learned(trace: Trace, parameters: Parameters, head: int) -> Wording:
     if trace.part == "cross_attention":
         there, keys_why = "h_j", f"{_KEY} Here the keys are those of the other text, from what the encoder made of it."
     if len(trace.keys) < len(trace.query):
-        keys_why += f" Groups of heads share keys and values: this one uses those of key head {shared(trace, head)}."
+        keys_why += f" Groups of heads share keys and values: this one uses those of key head {key_head(trace, head)}."
     query, keys = _map(parameters, "query", "W_Q", x), _map(parameters, "key", "W_K", there)
     query, keys, q, k = f"q = {query}", f"k_j = {keys}", "q", "k"
     if trace.turned_query is not None:
@@ -100,7 +100,7 @@ def _learned(trace: Trace, parameters: Parameters, head: int) -> Wording:
 
 
 def _map(parameters: Parameters, part: str, matrix: str, x: str) -> str:
-    """A linear map in symbols, with its bias and the norm after it if there are such."""
+    """Return a linear map in symbols, with its bias and the norm after it if there are such."""
     mapped = f"{matrix} {x}"
     if parameters.get(f"{part}.bias") is not None:
         mapped += f" + b_{matrix[-1]}"

@@ -22,13 +22,13 @@ class Habits:
 
     @property
     def main(self) -> list[list[Place]]:
-        """Where most of each head's weight goes, [layers][heads]."""
+        """Return where most of each head's weight goes, [layers][heads]."""
         order = list(Place)
         return [[order[place] for place in layer] for layer in self.shares.argmax(0)]
 
 
 def habits(attention: Attention) -> Habits:
-    """Where each head of a record looks, and how concentrated it is."""
+    """Return where each head of a record looks, and how concentrated it is."""
     every = range(len(attention.query_tokens))
     queries = [i for i in every if not attention.query_tokens[i].special] or list(every)
     rows = attention.weights[:, :, queries]  # [layers, heads, queries, keys]
@@ -38,7 +38,7 @@ def habits(attention: Attention) -> Habits:
 
 
 def _places(attention: Attention) -> NDArray[np.int64]:
-    """What each key is to each query, by its index in `Place`: [queries, keys]."""
+    """Return what each key is to each query, by its index in `Place`: [queries, keys]."""
     order = list(Place)
     places = np.full(attention.shape[2:], order.index(Place.OTHER))
     if (distances := attention.distances()) is not None:

@@ -49,7 +49,7 @@ def telling(attention: Attention, word: Word | None = None) -> Link | None:
 
 
 def _beyond_habit(words: Attention) -> NDArray[np.floating]:
-    """How much each link between two different words says, 0 for special tokens and punctuation: as the weights.
+    """Return how much each link between two different words says, 0 for special tokens and punctuation: as the weights.
 
     A link counts for as much as its weight exceeds what habit explains: the mean weight at the same distance (a
     positional pattern) and the mean weight of the same key (a token that everything looks at). It counts for more the
@@ -69,7 +69,7 @@ def _words(attention: Attention) -> Attention:
 
 
 def _content(words: Attention) -> NDArray[np.bool_]:
-    """True between two different words, neither a special token, nor blank, nor punctuation: [queries, keys]."""
+    """Return where two words differ, neither a special token, blank nor punctuation: [queries, keys]."""
     queries = np.array([_is_content(token) for token in words.query_tokens])
     keys = np.array([_is_content(token) for token in words.key_tokens])
     both: NDArray[np.bool_] = queries[:, None] & keys[None, :]
@@ -84,7 +84,7 @@ def _is_content(token: Token) -> bool:
 
 
 def _diagonal_means(weights: Weights, distance: NDArray[np.int64]) -> NDArray[np.float64]:
-    """For each link the mean weight of all links of the same distance, in the same head: as `weights`."""
+    """Return the mean weight of all links of the same distance in the same head, for each link: as `weights`."""
     index = (distance - distance.min()).ravel()
     flat = weights.reshape(-1, index.size)  # [layers · heads, queries · keys]
     counts = np.bincount(index)
@@ -93,7 +93,7 @@ def _diagonal_means(weights: Weights, distance: NDArray[np.int64]) -> NDArray[np
 
 
 def _largest(words: Attention, value: NDArray[np.floating], top: int) -> Iterator[Link]:
-    """The links of largest positive value, largest first."""
+    """Yield the links of largest positive value, largest first."""
     flat = -value.ravel()
     least = np.partition(flat, min(top, flat.size) - 1)[min(top, flat.size) - 1]  # sorting all of them would be slow
     candidates = np.flatnonzero(flat <= least)

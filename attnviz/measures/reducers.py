@@ -19,7 +19,7 @@ Indices = range | NDArray[np.intp]
 
 
 def stretches(indices: Iterable[int]) -> list[range]:
-    """Indices as ranges of neighbours, in order: 7, 1, 2, 3 -> 1 to 3, 7."""
+    """Return indices as ranges of neighbours, in order: 7, 1, 2, 3 -> 1 to 3, 7."""
     found: list[range] = []
     for index in sorted(indices):
         if found and index == found[-1].stop:
@@ -57,7 +57,7 @@ class Block:
         *,
         first_key: int = 0,
     ) -> Self:
-        """The block of neighbouring rows and keys that starts with these."""
+        """Return the block of neighbouring rows and keys that starts with these."""
         _, rows, keys = weights.shape
         there = range(first_row, first_row + rows), range(first_key, first_key + keys)
         return cls(kind, layer, heads, *there, weights, text)
@@ -128,7 +128,7 @@ class Group:
         self._shares = (1 / np.bincount(queries.index)).astype(np.float32)  # [groups]: of each query in its group
 
     def update(self, block: Block) -> None:
-        """Adds the rows of a block to the groups that they belong to.
+        """Add the rows of a block to the groups that they belong to.
 
         Rows first: that leaves few of them, and is a product of matrices, the fastest pass over weights that there is.
         """
@@ -141,7 +141,7 @@ class Group:
         layer[np.ix_(np.asarray(heads), groups)] += on_host(sums)
 
     def result(self) -> Attention:
-        """The record between groups."""
+        """Return the record between groups."""
         return self.axes.filled(self.weights)
 
 
@@ -182,14 +182,14 @@ def group(attention: Attention, by: Grouping) -> Attention:
 
 
 def _crossing(rows: Indices, keys: Indices) -> Any:
-    """The index of what stands in these rows and keys of a matrix; slices where that can be, which are far faster."""
+    """Return the index of what stands in these rows and keys; slices where that can be, which are far faster."""
     if isinstance(rows, range) or isinstance(keys, range):
         return tuple(slice(one.start, one.stop) if isinstance(one, range) else one for one in (rows, keys))
     return np.ix_(rows, keys)
 
 
 def _product(shares: NDArray[np.float32], weights: Any) -> Any:
-    """Matrices [groups, rows] and [heads, rows, keys] multiplied where the weights are: [heads, groups, keys]."""
+    """Multiply matrices [groups, rows] and [heads, rows, keys] where the weights are: [heads, groups, keys]."""
     if not is_of_torch(weights):
         return shares @ weights
     import torch
@@ -199,7 +199,7 @@ def _product(shares: NDArray[np.float32], weights: Any) -> Any:
 
 
 def _summed(values: Any, index: NDArray[np.intp], count: int) -> Any:
-    """The sums of those values on the last axis that have the same index, from 0 to `count` - 1, where they are."""
+    """Return the sums of the values on the last axis that share an index, from 0 to `count` - 1, where they are."""
     if not is_of_torch(values):
         order = np.argsort(index, kind="stable")
         there, starts = np.unique(index[order], return_index=True)

@@ -7,7 +7,7 @@ from attnviz.text import not_found
 
 
 def words_of(found: Sequence[Attention], token: str) -> list[tuple[Attention, list[Word]]]:
-    """Where a word stands in each record that has it.
+    """Return where a word stands in each record that has it.
 
     Raises:
         TextError: none has.
@@ -20,7 +20,7 @@ def words_of(found: Sequence[Attention], token: str) -> list[tuple[Attention, li
 
 
 def rows_of(found: Sequence[Attention], token: str | None) -> Sequence[Attention]:
-    """Only what one word looks at, the rows of all its occurrences among the queries, if one is named.
+    """Return only what one word looks at, the rows of all its occurrences among the queries, if one is named.
 
     Raises:
         TextError: there is no such word.

@@ -71,7 +71,7 @@ class Axes:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """The shape [layers, heads, queries, keys] of weights that fit these axes."""
+        """Return the shape [layers, heads, queries, keys] of weights that fit these axes."""
         return len(self.layers), len(self.heads), len(self.query_tokens), len(self.key_tokens)
 
     def filled(self, weights: Weights) -> "Attention":
@@ -118,7 +118,7 @@ class Axes:
         ]
 
     def _as_keys(self, occurrence: Occurrence) -> tuple[int, ...]:
-        """Where the pieces of a word among the queries stand among the keys; nowhere if some do not."""
+        """Return where the pieces of a word among the queries stand among the keys; nowhere if some do not."""
         pieces = {self.query_tokens[index] for index in occurrence.indices}
         indices = tuple(index for index, token in enumerate(self.key_tokens) if token in pieces)
         return indices if len(indices) == len(pieces) else ()
@@ -385,7 +385,7 @@ def on_host(weights: Any) -> NDArray[Any]:
 
 
 def is_of_torch(array: Any) -> bool:
-    """Whether an array is a tensor of torch, which is not imported for the question."""
+    """Return whether an array is a tensor of torch, which is not imported for the question."""
     return hasattr(array, "detach")
 
 

@@ -49,7 +49,7 @@ class Selection:
                 raise UsageError(f"A selection names {field} as in {field}={example}, not as {given!r}.")
 
     def check(self, by: Grouping) -> None:
-        """Refuses what cannot be had together.
+        """Refuse what cannot be had together.
 
         Raises:
             UsageError: single rows are wanted, and groups of tokens.
@@ -58,7 +58,7 @@ class Selection:
             raise UsageError("Single rows are shown with all their keys: group tokens, or choose rows, but not both.")
 
     def kinds_of(self, there: Sequence[Kind], model: str) -> tuple[Kind, ...]:
-        """The wanted kinds of a model that has these.
+        """Return the wanted kinds of a model that has these.
 
         Raises:
             UsageError: it has not one of them.
@@ -70,7 +70,7 @@ class Selection:
         return self.kinds or tuple(there)
 
     def layers_of(self, there: Sequence[int], model: str) -> tuple[int, ...]:
-        """The wanted layers of a model in which these attend.
+        """Return the wanted layers of a model in which these attend.
 
         Raises:
             UsageError: one does not.
@@ -78,7 +78,7 @@ class Selection:
         return _among(self.layers, there, "layer", model)
 
     def heads_of(self, there: Sequence[int], model: str) -> tuple[int, ...]:
-        """The wanted heads of a model that has these in a layer.
+        """Return the wanted heads of a model that has these in a layer.
 
         Raises:
             UsageError: it has not one of them.
@@ -107,11 +107,11 @@ class Selection:
         return [(own, kept) for own, kept in found if own and kept] if len(there) > 1 else found
 
     def rows_of(self, queries: Sequence[Token]) -> tuple[int, ...]:
-        """The indices of the wanted rows, in order; none if this text has none of them."""
+        """Return the indices of the wanted rows, in order; none if this text has none of them."""
         return tuple(range(len(queries))) if self.rows is None else rows_named(queries, self.rows)
 
     def check_rows(self, there: Sequence[Sequence[Token]]) -> None:
-        """Whether each of the rows is wanted of one of these sequences of queries at least.
+        """Refuse rows that are wanted of none of these sequences of queries.
 
         Raises:
             TextError: one stands for no token in any of them.
@@ -145,13 +145,13 @@ def _among(wanted: tuple[int, ...] | None, there: Sequence[int], axis: str, mode
 
 
 def _listed(indices: Sequence[int]) -> str:
-    """What there is: `0 to 11`, or `4,12` where some are left out."""
+    """Return what there is: `0 to 11`, or `4,12` where some are left out."""
     first, last = indices[0], indices[-1]
     return f"{first} to {last}" if len(indices) == last - first + 1 else ranges(indices)
 
 
 def ranges(indices: Iterable[int]) -> str:
-    """Indices as people write them: `0-3,5`."""
+    """Return indices as people write them: `0-3,5`."""
     runs: list[list[int]] = []
     for index in indices:
         if runs and index == runs[-1][-1] + 1:

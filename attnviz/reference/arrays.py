@@ -12,7 +12,7 @@ _ERF_END = 6.0  # beyond it, 1 - erf(x) < 3e-17
 
 
 def namespace(array: Array) -> Any:
-    """The array API functions for an array: its own library where that follows the standard (NumPy 2 does)."""
+    """Return the array API functions for an array: its own library where that follows the standard (NumPy 2 does)."""
     if hasattr(array, "__array_namespace__"):
         return array.__array_namespace__()
     from array_api_compat import array_namespace  # wraps all of torch's surface, so only where it is needed
@@ -21,14 +21,14 @@ def namespace(array: Array) -> Any:
 
 
 def softmax(scores: Array) -> Array:
-    """exp(s) / Σ exp(s) over the last axis, with the largest score subtracted first so that nothing overflows."""
+    """Return exp(s) / Σ exp(s) over the last axis; the largest score is subtracted first, so that nothing overflows."""
     xp = namespace(scores)
     exponentials = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
     return exponentials / xp.sum(exponentials, axis=-1, keepdims=True)
 
 
 def erf(x: Array) -> Array:
-    """The error function, within 1e-7 of `math.erf` in float32 and float64.
+    """Return the error function, within 1e-7 of `math.erf` in float32 and float64.
 
     Each value is a Taylor expansion from the nearest point of a grid on which `math.erf` is tabulated. With
     g = 2/√π exp(-a²), the derivatives at a are g, -2a g and (4a² - 2) g, and the first term left out is below 1e-9.

@@ -23,7 +23,7 @@ Watch = Callable[[int, int, Array], None]
 
 
 def unseen(first_row: int, first_key: int, weights: Array) -> None:
-    """Looks at no weights."""
+    """Look at no weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +44,19 @@ class Heads:
 
     @property
     def groups(self) -> int:
-        """How many heads there are of keys and values."""
+        """Return how many heads there are of keys and values."""
         return self.key_heads or self.count
 
 
 def split(x: Array, heads: int) -> Array:
-    """Gives each head its slice of the width: [..., tokens, heads · d] -> [..., heads, tokens, d]."""
+    """Give each head its slice of the width: [..., tokens, heads · d] -> [..., heads, tokens, d]."""
     xp = namespace(x)
     pieces = xp.reshape(x, (*x.shape[:-1], heads, x.shape[-1] // heads))  # [..., tokens, heads, d]
     return xp.moveaxis(pieces, -2, -3)
 
 
 def merge(x: Array) -> Array:
-    """Concatenates the heads again: [..., heads, tokens, d] -> [..., tokens, heads · d]."""
+    """Concatenate the heads again: [..., heads, tokens, d] -> [..., tokens, heads · d]."""
     xp = namespace(x)
     pieces = xp.moveaxis(x, -3, -2)  # [..., tokens, heads, d]
     return xp.reshape(pieces, (*pieces.shape[:-2], pieces.shape[-2] * pieces.shape[-1]))
@@ -73,7 +73,7 @@ def attend_in_blocks(
     bias: Bias | None = None,
     start: int = 0,
 ) -> Array:
-    """Attention of all heads, some query rows at a time: [..., heads, q, d] -> [..., heads, q, d].
+    """Attend with all heads, some query rows at a time: [..., heads, q, d] -> [..., heads, q, d].
 
     The first query is at the position `start`. Keys before the first one that the mask lets any of these rows see are
     not looked at, nor, if it is causal, those after the last row; neither are they in the weights watched.
@@ -100,7 +100,7 @@ def attend_in_blocks(
 
 
 def _first_seen(allowed: Array | None) -> int:
-    """The first key that any query of any text and head may look at, [..., q, k]; 0 where there is none."""
+    """Return the first key that any query of any text and head may look at, [..., q, k]; 0 where there is none."""
     if allowed is None:
         return 0
     xp = namespace(allowed)
@@ -119,7 +119,7 @@ def multi_head_attention(
     watch: Watch = unseen,
     note: Note = silent,
 ) -> Array:
-    """Queries from `x`, keys and values from `context` (the same in self-attention), then the output projection W_O.
+    """Attend from `x` to `context` (the same in self-attention), then apply the output projection W_O.
 
     x [..., q, width], context [..., k, width] -> [..., q, width].
     """
@@ -143,7 +143,7 @@ def some_weights(
     rows: Sequence[range],
     watch: Watch,
 ) -> None:
-    """Shows the weights of the wanted heads in some stretches of rows, and computes nothing from them.
+    """Show the weights of the wanted heads in some stretches of rows, and compute nothing from them.
 
     All else is as in `multi_head_attention`.
     """
@@ -158,7 +158,7 @@ def some_weights(
 
 
 def _meeting(x: Array, context: Array, parameters: Parameters, heads: Heads, note: Note) -> tuple[Array, Array]:
-    """The queries [..., heads, q, d] and keys [..., key heads, k, d] as they meet: normed and turned."""
+    """Return the queries [..., heads, q, d] and keys [..., key heads, k, d] as they meet: normed and turned."""
     queries = split(linear(x, parameters.within("query")), heads.count)
     keys = split(linear(context, parameters.within("key")), heads.groups)
     if heads.norm_epsilon is not None:
@@ -174,7 +174,7 @@ def _meeting(x: Array, context: Array, parameters: Parameters, heads: Heads, not
 
 
 def _of_heads(given: Array, wanted: Sequence[int], heads: int) -> Array:
-    """What each of the wanted of so many heads has, alone or in a group: [..., groups, n, d] -> [..., wanted, n, d]."""
+    """Return what each wanted head has, alone or in a group: [..., groups, n, d] -> [..., wanted, n, d]."""
     groups = given.shape[-3]
     if list(wanted) == list(range(groups)):
         return given
@@ -183,7 +183,7 @@ def _of_heads(given: Array, wanted: Sequence[int], heads: int) -> Array:
 
 
 def contributions(mixed: Array, parameters: Parameters) -> Array:
-    """What each head adds to the residual stream: [..., heads, q, d] -> [..., heads, q, width].
+    """Return what each head adds to the residual stream: [..., heads, q, d] -> [..., heads, q, width].
 
     Their sum, and the output projection's bias where it has one, is what multi-head attention returns.
     """

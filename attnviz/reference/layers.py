@@ -19,14 +19,14 @@ class Norm(Enum):
 
 
 def linear(x: Array, parameters: Parameters) -> Array:
-    """X Wᵀ + b, with W [out, in] as PyTorch keeps it: [..., in] -> [..., out]."""
+    """Return X Wᵀ + b, with W [out, in] as PyTorch keeps it: [..., in] -> [..., out]."""
     product = x @ parameters["weight"].mT
     bias = parameters.get("bias")
     return product if bias is None else product + bias
 
 
 def layer_norm(x: Array, parameters: Parameters, epsilon: float) -> Array:
-    """Each vector brought to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016)."""
+    """Return each vector brought to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016)."""
     xp = namespace(x)
     centred = x - xp.mean(x, axis=-1, keepdims=True)
     variance = xp.mean(centred**2, axis=-1, keepdims=True)
@@ -34,7 +34,7 @@ def layer_norm(x: Array, parameters: Parameters, epsilon: float) -> Array:
 
 
 def rms_norm(x: Array, parameters: Parameters, epsilon: float) -> Array:
-    """Each vector brought to a root mean square of 1, then scaled (Zhang and Sennrich 2019)."""
+    """Return each vector brought to a root mean square of 1, then scaled (Zhang and Sennrich 2019)."""
     xp = namespace(x)
     return x / xp.sqrt(xp.mean(x**2, axis=-1, keepdims=True) + epsilon) * parameters["weight"]
 
@@ -43,22 +43,22 @@ NORMS = {Norm.LAYER: layer_norm, Norm.RMS: rms_norm}
 
 
 def relu(x: Array) -> Array:
-    """max(x, 0)."""
+    """Return max(x, 0)."""
     return namespace(x).clip(x, 0, None)
 
 
 def gelu(x: Array) -> Array:
-    """The input times Φ(input), with Φ the distribution function of the standard normal (Hendrycks and Gimpel 2016)."""
+    """Return x Φ(x), with Φ the distribution function of the standard normal (Hendrycks and Gimpel 2016)."""
     return x * (1 + erf(x / math.sqrt(2))) / 2
 
 
 def gelu_tanh(x: Array) -> Array:
-    """An approximation of `gelu` that needs no error function (Hendrycks and Gimpel 2016, section 2)."""
+    """Return an approximation of `gelu` that needs no error function (Hendrycks and Gimpel 2016, section 2)."""
     return x * (1 + namespace(x).tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2
 
 
 def gelu_sigmoid(x: Array, steepness: float = 1.702) -> Array:
-    """The coarser approximation x σ(1.702 x) (Hendrycks and Gimpel 2016, section 2), σ being (1 + tanh(x/2)) / 2."""
+    """Return the coarser x σ(1.702 x) (Hendrycks and Gimpel 2016, section 2), σ being (1 + tanh(x/2)) / 2."""
     return x * (1 + namespace(x).tanh(steepness / 2 * x)) / 2
 
 
@@ -77,7 +77,7 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def feed_forward(x: Array, parameters: Parameters, activation: Activation, *, gated: bool = False) -> Array:
-    """Two linear maps with an activation between, at each position alone (Vaswani et al. 2017, 3.3).
+    """Apply two linear maps with an activation between, at each position alone (Vaswani et al. 2017, 3.3).
 
     If `gated`, the activation is that of a third map, and multiplies the first (Shazeer 2020: SwiGLU with SiLU).
     """

@@ -9,32 +9,32 @@ Mask = Callable[[Array, Array], Array]
 
 
 def causal(queries: Array, keys: Array) -> Array:
-    """A query sees itself and what came before it (Vaswani et al. 2017, 3.2.3)."""
+    """Let a query see itself and what came before it (Vaswani et al. 2017, 3.2.3)."""
     return keys <= queries
 
 
 def sliding_window(width: int) -> Mask:
-    """A query sees keys fewer than `width` positions away (Beltagy et al. 2020)."""
+    """Return the mask under which a query sees keys fewer than `width` positions away (Beltagy et al. 2020)."""
     return lambda queries, keys: (keys > queries - width) & (keys < queries + width)
 
 
 def prefix(length: int) -> Mask:
-    """A query sees the first `length` keys and, beyond them, only what came before it (Raffel et al. 2020, 3.2.1)."""
+    """Return the mask that allows the first `length` keys and what came before a query (Raffel et al. 2020, 3.2.1)."""
     return lambda queries, keys: (keys < length) | causal(queries, keys)
 
 
 def padding(lengths: Array) -> Mask:
-    """Nobody sees the keys that only fill up a batch: `lengths` [batch] -> [batch, 1 (heads), 1 (queries), keys]."""
+    """Return the mask that hides what only fills up a batch: `lengths` [batch] -> [batch, 1, 1, keys]."""
     return lambda _, keys: keys < lengths[:, None, None, None]
 
 
 def both(first: Mask, second: Mask) -> Mask:
-    """What two masks both allow."""
+    """Return what two masks both allow."""
     return lambda queries, keys: first(queries, keys) & second(queries, keys)
 
 
 def zeroed_afterwards(weights: Array, allowed: Array) -> Array:
-    """What a mask is not: weights [..., q, k] with zeros put in after softmax, to show why scores are masked before it.
+    """Put zeros into weights [..., q, k] after softmax, which no mask does, to show why scores are masked before it.
 
     Rows no longer sum to 1, and what is left of them still depends on the keys that should not have been seen: these
     have taken their share of the sum.

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from attnviz.reference.layers import linear
 from attnviz.reference.scores import SCORES, masked, weights_of
 from attnviz.reference.trace import Trace
 
@@ -37,7 +38,7 @@ class Numbers:
 
     @classmethod
     def of(cls, trace: Trace, head: int) -> Self:
-        """Those of one head of a trace."""
+        """Return those of one head of a trace."""
         query, keys, values = meeting(trace, head)
         scores = own_scores(trace, query, keys)
         scaled = scores * trace.scale
@@ -59,15 +60,15 @@ class Numbers:
 
     @property
     def visible(self) -> list[int]:
-        """The keys that the query may look at."""
+        """Return the keys that the query may look at."""
         return [int(key) for key in np.flatnonzero(~np.isneginf(self.masked))]
 
     def largest_scores(self) -> list[int]:
-        """The visible keys of the largest scores, the largest first."""
+        """Return the visible keys of the largest scores, the largest first."""
         return _largest(self.scores, self.visible)
 
     def most_looked_at(self) -> list[int]:
-        """The visible keys of the largest weights, the largest first."""
+        """Return the visible keys of the largest weights, the largest first."""
         return _largest(self.weights, self.visible)
 
 
@@ -79,42 +80,48 @@ def _largest(of: Reals, keys: list[int]) -> list[int]:
 
 
 def to_weights(trace: Trace, head: int, scores: Reals) -> Reals:
-    """The weights that scores [keys] come to in a head, with what is added to them, its mask and its sink."""
+    """Return the weights that scores [keys] come to in a head, with what is added to them, its mask and its sink."""
     weights: Reals = weights_of(with_bias(trace, head, scores), trace.allowed, own_sink(trace, head))
     return weights
 
 
 def own_sink(trace: Trace, head: int) -> Reals | None:
-    """The score of a head's sink, if it has one."""
+    """Return the score of a head's sink, if it has one."""
     return None if trace.sink is None else np.asarray(trace.sink[head])
 
 
-def shared(trace: Trace, head: int) -> int:
-    """Which head of the keys and values a head uses, where several share one."""
+def key_head(trace: Trace, head: int) -> int:
+    """Return which head of the keys and values a head uses, where several share one."""
     return head * len(trace.keys) // len(trace.query)
 
 
 def meeting(trace: Trace, head: int) -> tuple[Reals, Reals, Reals]:
-    """The query [d], the keys and the values [keys, d] as they meet in a head."""
+    """Return the query [d], the keys and the values [keys, d] as they meet in a head."""
     queries = trace.query if trace.turned_query is None else trace.turned_query
     keys = trace.keys if trace.turned_keys is None else trace.turned_keys
-    own = shared(trace, head)
+    own = key_head(trace, head)
     return np.asarray(queries[head]), np.asarray(keys[own]), np.asarray(trace.values[own])
 
 
+def project(trace: Trace, query: Reals, keys: Reals) -> tuple[Reals, Reals]:
+    """Return the query and the keys of additive attention, mapped to the one width in which they are added."""
+    learned = trace.score_parameters
+    return linear(query, learned.within("query")), linear(keys, learned.within("key"))
+
+
 def own_scores(trace: Trace, query: Reals, keys: Reals) -> Reals:
-    """What the model's score function says of each key, before any scale: [keys]."""
+    """Return what the model's score function says of each key, before any scale: [keys]."""
     name = "dot" if trace.score in DOTS else trace.score
     scores: Reals = SCORES[name](query[None], keys, trace.score_parameters)[0]
     return scores
 
 
 def with_bias(trace: Trace, head: int, scores: Reals) -> Reals:
-    """Scores [keys], and what is added to them in this head."""
+    """Return scores [keys] with what is added to them in this head."""
     return scores if trace.bias is None else scores + trace.bias[head]
 
 
 def entropy(weights: Reals) -> float:
-    """-Σ w log₂ w in bits: 0 if all weight lies on one key, log₂ of how many keys there are if it is spread evenly."""
+    """Return -Σ w log₂ w in bits: 0 if all weight lies on one key, log₂ of how many there are if it is even."""
     there = weights[weights > 0]
     return float(-(there * np.log2(there)).sum()) + 0.0

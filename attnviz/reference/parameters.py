@@ -17,12 +17,12 @@ class Parameters:
     prefix: str = ""
 
     def within(self, part: str) -> "Parameters":
-        """The arrays of a part: those whose names go on with `part.`."""
+        """Return the arrays of a part: those whose names go on with `part.`."""
         return Parameters(self.arrays, f"{self.prefix}{part}.")
 
     def __getitem__(self, name: str) -> Array:
         return self.arrays[self.prefix + name]
 
     def get(self, name: str) -> Array | None:
-        """The array of this name, or None where the model has none (a layer without biases)."""
+        """Return the array of this name, or None where the model has none (a layer without biases)."""
         return self.arrays.get(self.prefix + name)

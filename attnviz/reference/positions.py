@@ -14,7 +14,7 @@ Bias = Callable[[Array, Array], Array]
 
 
 def sinusoidal(positions: Array, width: int) -> Array:
-    """Sines and cosines of wavelengths from 2π to 10000·2π, to be added to embeddings (Vaswani et al. 2017, 3.5).
+    """Return sines and cosines of wavelengths 2π to 10000·2π, to be added to embeddings (Vaswani et al. 2017, 3.5).
 
     Even columns hold sines, odd columns cosines: [tokens] -> [tokens, width].
     """
@@ -25,7 +25,7 @@ def sinusoidal(positions: Array, width: int) -> Array:
 
 
 def alibi(heads: int) -> Bias:
-    """Scores lowered in proportion to the distance, in each head with a slope of its own (Press et al. 2022, 3).
+    """Lower scores in proportion to the distance, in each head with a slope of its own (Press et al. 2022, 3).
 
     What comes after the query, which the paper's causal models do not see, is lowered as what comes before it is.
     """
@@ -39,7 +39,7 @@ def alibi(heads: int) -> Bias:
 
 
 def _slopes(heads: int) -> list[float]:
-    """A geometric progression that ends at 1/256, where the number of heads is a power of two.
+    """Return a geometric progression that ends at 1/256, where the number of heads is a power of two.
 
     Other numbers take the slopes of the power below, then every second one of those of the power above, as in the
     paper's code and in BLOOM.
@@ -51,7 +51,7 @@ def _slopes(heads: int) -> list[float]:
 
 
 def relative(table: Array, *, causal: bool, farthest: int = 128) -> Bias:
-    """What `table` [buckets, heads] has learned for the bucket of each relative position (Raffel et al. 2020, 2.1).
+    """Return what `table` [buckets, heads] has learned for each relative position's bucket (Raffel et al. 2020, 2.1).
 
     Near distances have a bucket each, farther ones share buckets that widen with the logarithm, and all from
     `farthest` on share the last. Unless it is `causal`, the upper half of the buckets is for keys after the query.
@@ -71,7 +71,7 @@ def relative(table: Array, *, causal: bool, farthest: int = 128) -> Bias:
 
 
 def _bucket(distances: Array, buckets: int, farthest: int) -> Array:
-    """The bucket of each distance: half of them hold one distance each, the other half grow with the logarithm."""
+    """Return the bucket of each distance: half of them hold one each, the other half grow with the logarithm."""
     xp, exact = namespace(distances), buckets // 2
     ratio = xp.astype(xp.clip(distances, exact, None), xp.float32) / exact
     growth = xp.log(ratio) / math.log(farthest / exact) * (buckets - exact)

@@ -14,7 +14,7 @@ from attnviz.reference.trace import Note, silent, within
 
 
 def gru(given: Array, state: Array, parameters: Parameters) -> Array:
-    """One step of a gated recurrent unit (Cho et al. 2014, 2.3): its next state [..., width].
+    """Take one step of a gated recurrent unit (Cho et al. 2014, 2.3), and return its next state [..., width].
 
     `given` [..., 3 · width] is what a linear map has made of the step's input, for the reset gate, the update gate and
     the new state; `parameters` are the linear map of the old state. As in PyTorch the reset gate works on what that map
@@ -33,7 +33,7 @@ def _sigmoid(x: Array) -> Array:
 
 
 def recurrent(x: Array, parameters: Parameters, lengths: Array | None = None, *, backward: bool = False) -> Array:
-    """The state after each token, read in their order or `backward`: [..., tokens, in] -> [..., tokens, width].
+    """Return the state after each token, read in their order or `backward`: [..., tokens, in] -> [..., tokens, width].
 
     Tokens from the `lengths` [...] on only fill up a batch: at these, the state stays what it was.
     """
@@ -50,14 +50,14 @@ def recurrent(x: Array, parameters: Parameters, lengths: Array | None = None, *,
 
 
 def _real(lengths: Array | None, tokens: int) -> Array | None:
-    """Where a token is no padding, [..., tokens]; None if all are not."""
+    """Return where a token is no padding, [..., tokens]; None if all are not."""
     if lengths is None:
         return None
     return namespace(lengths).arange(tokens, device=lengths.device) < lengths[..., None]
 
 
 def encode(ids: Array, parameters: Parameters, lengths: Array | None = None, note: Note = silent) -> Array:
-    """What the encoder makes of each token, h_j = [→h_j; ←h_j] (3.2): [..., sources] -> [..., sources, 2 · width].
+    """Return what the encoder makes of tokens, h_j = [→h_j; ←h_j] (3.2): [..., sources] -> [..., sources, 2 · width].
 
     Sources of other `lengths` [...] are filled up with ids of any kind.
     """
@@ -77,7 +77,7 @@ def decode(
     watch: Watch = unseen,
     note: Note = silent,
 ) -> Array:
-    """How likely each token of the vocabulary is to come next: [..., targets] -> [..., targets, vocabulary], as logits.
+    """Return logits of what comes next: [..., targets] -> [..., targets, vocabulary].
 
     The decoder reads the target's `ids`, the first of which stands for its start, and looks at what `encode` has made
     of the sources of these `lengths`, [..., sources, 2 · width]. It attends with one head, so the weights watched are
@@ -100,13 +100,13 @@ def decode(
 
 
 def start(encoded: Array, parameters: Parameters) -> Array:
-    """s_0 = tanh(W_s ←h_1), of what the encoder knows when it has read the source backwards: [..., width] (A.2.2)."""
+    """Return s_0 = tanh(W_s ←h_1), of what the encoder knows after reading backwards: [..., width] (A.2.2)."""
     backward = encoded[..., 0, encoded.shape[-1] // 2 :]  # [..., width]
     return namespace(encoded).tanh(linear(backward, parameters))
 
 
 def look(state: Array, keys: Array, encoded: Array, parameters: Parameters, real: Array | None) -> dict[str, Array]:
-    """One row of attention, by the name of each array (3.1 and A.1.2).
+    """Return one row of attention, by the name of each array (3.1 and A.1.2).
 
     With s_{i-1} [..., width] as the query, e_ij = v·tanh(W s_{i-1} + U h_j) and the weights α_ij are [..., sources],
     c_i = Σ_j α_ij h_j is [..., 2 · width]. The `keys` are U h_j. The scores are those of `scores.additive`, whose keys
@@ -120,7 +120,7 @@ def look(state: Array, keys: Array, encoded: Array, parameters: Parameters, real
 
 
 def readout(states: Array, x: Array, contexts: Array, parameters: Parameters) -> Array:
-    """A layer of maxout (Goodfellow et al. 2013) over s_i, y_{i-1} and c_i, then E t_i + b as logits (A.2.2).
+    """Return a layer of maxout (Goodfellow et al. 2013) over s_i, y_{i-1} and c_i, then E t_i + b as logits (A.2.2).
 
     The words written are known by the same embeddings as those read (Press and Wolf 2017), and s_i takes the place of
     the paper's s_{i-1}: states [..., targets, width], x [..., targets, embedding], contexts [..., targets, 2 · width]

@@ -19,10 +19,10 @@ class Scaling(Protocol):
 
     @property
     def magnitude(self) -> float:
-        """The factor of the turned queries and keys."""
+        """Return the factor of the turned queries and keys."""
 
     def __call__(self, frequencies: Array, tokens: int) -> Array:
-        """The frequencies to use."""
+        """Return the frequencies to use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +106,13 @@ class LongRope:
 
 
 def frequencies(width: int, base: float, like: Array) -> Array:
-    """How far each pair of dimensions turns from one position to the next, from 1 to near 1/base: [width / 2]."""
+    """Return how far each pair of dimensions turns from position to position, from 1 to near 1/base: [width / 2]."""
     exponents = namespace(like).arange(0, width, 2, dtype=like.dtype, device=like.device) / width
     return 1 / base**exponents
 
 
 def rotation(positions: Array, frequencies: Array, magnitude: float = 1.0) -> Turn:
-    """Turns each pair of dimensions by an angle that grows with the position (Su et al. 2021, equation 34).
+    """Turn each pair of dimensions by an angle that grows with the position (Su et al. 2021, equation 34).
 
     The scores of turned queries and keys then depend on the distance between them only. The pairs are (i, i + d/2), as
     in the Llama family. Positions [tokens] are of a floating type.

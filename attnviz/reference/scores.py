@@ -13,27 +13,27 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def dot(queries: Array, keys: Array) -> Array:
-    """q·k, large where a key points the same way as the query: [..., q, d], [..., k, d] -> [..., q, k]."""
+    """Return q·k, large where a key points the same way as the query: [..., q, d], [..., k, d] -> [..., q, k]."""
     return queries @ keys.mT
 
 
 def scaled_dot(queries: Array, keys: Array) -> Array:
-    """q·k / √d_k, the scale keeping the spread of the scores near 1 whatever the dimension of the heads."""
+    """Return q·k / √d_k, the scale keeping the spread of the scores near 1 whatever the dimension of the heads."""
     return dot(queries, keys) / math.sqrt(queries.shape[-1])  # [..., q, d], [..., k, d] -> [..., q, k]
 
 
 def cosine(queries: Array, keys: Array) -> Array:
-    """The cosine of the angle between query and key, whatever their lengths; 0 where one of them has no length."""
+    """Return the cosine of the angle between query and key, whatever their lengths; 0 where one has no length."""
     return dot(_unit(queries), _unit(keys))  # [..., q, d], [..., k, d] -> [..., q, k]
 
 
 def general(queries: Array, keys: Array, parameters: Parameters) -> Array:
-    """Q W k with a learned `weight` [query width, key width], so that queries and keys may differ in width."""
+    """Return q W k with a learned `weight` [query width, key width]: queries and keys may differ in width."""
     return dot(queries @ parameters["weight"], keys)  # [..., q, dq], [..., k, dk] -> [..., q, k]
 
 
 def additive(queries: Array, keys: Array, parameters: Parameters) -> Array:
-    """v·tanh(W_q q + W_k k), also called concat: a small network that reads the query and the key together.
+    """Return v·tanh(W_q q + W_k k), also called concat: a small network that reads the query and the key together.
 
     W_q and W_k are `query.weight` and `key.weight` [inner, width], with biases or without; `v` is [inner].
     """
@@ -43,7 +43,7 @@ def additive(queries: Array, keys: Array, parameters: Parameters) -> Array:
 
 
 def location(queries: Array, keys: Array, parameters: Parameters) -> Array:
-    """W q, whatever the keys hold: `weight` [longest text, query width] has a row for each position of a key.
+    """Return W q, whatever the keys hold: `weight` [longest text, query width] has a row for each position of a key.
 
     Texts shorter than the longest use the first rows only.
     """
@@ -66,12 +66,12 @@ class Sizes:
 
     @property
     def pairs(self) -> int:
-        """How many scores there are."""
+        """Return how many scores there are."""
         return self.queries * self.keys
 
     @property
     def vectors(self) -> int:
-        """How many queries and keys there are together."""
+        """Return how many queries and keys there are together."""
         return self.queries + self.keys
 
 
@@ -92,11 +92,11 @@ class ScoreFunction:
     memory: Callable[[Sizes], int]
 
     def __call__(self, queries: Array, keys: Array, parameters: Parameters | None = None) -> Array:
-        """The scores: [..., q, query width], [..., k, key width] -> [..., q, k]."""
+        """Return the scores: [..., q, query width], [..., k, key width] -> [..., q, k]."""
         return self.score(queries, keys, parameters or Parameters({}))
 
     def parameters(self, sizes: Sizes) -> int:
-        """How many numbers it learns."""
+        """Return how many numbers it learns."""
         return sum(math.prod(shape) for shape in self.shapes(sizes.query_width, sizes.key_width, sizes.keys).values())
 
 
@@ -166,7 +166,7 @@ SCORES: dict[str, ScoreFunction] = {
 
 
 def initial(name: str, query_width: int, key_width: int, keys: int, seed: int) -> Parameters:
-    """Random NumPy parameters of a score function, for a demonstration where none are learned.
+    """Draw NumPy parameters of a score function, for a demonstration where none are learned.
 
     The same seed gives the same ones. Each is of variance 1 / its last axis, so that the scores are about as large as
     those of the dot product or smaller.
@@ -181,7 +181,7 @@ def initial(name: str, query_width: int, key_width: int, keys: int, seed: int) -
 
 
 def masked(scores: Array, allowed: Array | None) -> Array:
-    """Scores of -∞ for the keys that the mask does not allow: [..., q, k] -> the same."""
+    """Return scores of -∞ for the keys that the mask does not allow: [..., q, k] -> the same."""
     if allowed is None:
         return scores
     xp = namespace(scores)
@@ -189,7 +189,7 @@ def masked(scores: Array, allowed: Array | None) -> Array:
 
 
 def weights_of(scores: Array, allowed: Array | None, sink: Array | None = None) -> Array:
-    """Softmax over the keys that the mask allows; the others are -∞ before it, so that rows still sum to 1.
+    """Apply softmax over the keys that the mask allows; the others are -∞ before it, so that rows still sum to 1.
 
     A row in which nothing is allowed has no softmax: it comes out as NaN. A `sink` [..., q] is one score more, of no
     key, so that rows sum to less than 1 by its share (gpt-oss, 2025).
@@ -203,7 +203,7 @@ def weights_of(scores: Array, allowed: Array | None, sink: Array | None = None) 
 def attention(
     queries: Array, keys: Array, values: Array, allowed: Array | None = None, bias: Array | None = None
 ) -> tuple[Array, Array]:
-    """Scaled dot-product attention: the weights [..., q, k] and, for each query, the values averaged by them.
+    """Return the weights [..., q, k] of scaled dot-product attention and, for each query, the values averaged by them.
 
     A `bias` [..., q, k] is added to the scaled scores, as ALiBi and T5 tell positions, before the mask.
     """

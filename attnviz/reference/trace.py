@@ -12,12 +12,15 @@ Note = Callable[[str, Array], None]
 
 
 def silent(name: str, array: Array) -> None:
-    """Takes no note."""
+    """Take no note."""
 
 
 def within(note: Note, part: str) -> Note:
-    """Notes the arrays of a part under names that begin with it; nothing is put together where nobody takes note."""
+    """Return what notes arrays under names that begin with a part; none are put together where nobody takes note."""
     return note if note is silent else lambda name, array: note(f"{part}.{name}", array)
+
+
+_NONE_LEARNED = Parameters({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,7 +40,7 @@ class Trace:
     keys: Array  # [key heads, keys, d]
     values: Array  # [key heads, keys, d]
     score: str = "scaled-dot"
-    score_parameters: Parameters | None = None
+    score_parameters: Parameters = _NONE_LEARNED
     scale: float = 1.0
     turned_query: Array | None = None  # [heads, d]
     turned_keys: Array | None = None  # [key heads, keys, d]

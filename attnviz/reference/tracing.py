@@ -21,16 +21,14 @@ class LayerNotes:
         self.parts: dict[str, Array] = {}
 
     def take(self, name: str, array: Array) -> None:
-        """Keeps an array if it is of these."""
+        """Keep an array if it is of these."""
         for kept, prefix in ((self.embedding, _EMBEDDING), (self.parts, self._prefix)):
             if name.startswith(prefix):
                 kept[name.removeprefix(prefix)] = array
 
 
-def traced(
-    notes: LayerNotes, parameters: Parameters, config: Config, query: int, *, context: Array | None = None
-) -> Trace:
-    """What the attention of the noted layer computed for one query; with a `context`, its cross-attention."""
+def traced(notes: LayerNotes, parameters: Parameters, config: Config, query: int, *, context: Array | None = None) -> Trace:
+    """Return what the attention of the noted layer computed for one query; with a `context`, its cross-attention."""
     crossing = context is not None
     part = "cross_attention" if crossing else "attention"
     own = {name.removeprefix(f"{part}."): a for name, a in notes.parts.items() if name.startswith(f"{part}.")}

@@ -19,7 +19,7 @@ WatchLayers = Callable[[int, int, int, Array], None]
 
 
 def unwatched(layer: int, first_row: int, first_key: int, weights: Array) -> None:
-    """Looks at no weights."""
+    """Look at no weights."""
 
 
 _Sublayer = Callable[[Array, Parameters, Note], Array]
@@ -71,7 +71,7 @@ class Config:
 
     @property
     def sublayers(self) -> tuple[str, ...]:
-        """The parts of a layer, in the order in which they run."""
+        """Return the parts of a layer, in the order in which they run."""
         return ("attention", "cross_attention", "feed_forward") if self.crosses else ("attention", "feed_forward")
 
 
@@ -89,7 +89,7 @@ def transformer(
     note: Note = silent,
     depth: int | None = None,
 ) -> Array:
-    """Token ids to contextual vectors: [..., tokens] -> [..., tokens, width].
+    """Turn token ids into contextual vectors: [..., tokens] -> [..., tokens, width].
 
     `types` [..., tokens] tells the texts of a pair apart, `context` [..., keys, width] is what an encoder made of the
     text that this one's layers also look at. Pre-norm models norm what comes out of the last layer. Only the first
@@ -124,7 +124,7 @@ def show_layer(
     watch: WatchLayers,
     watch_below: WatchLayers = unwatched,
 ) -> None:
-    """Shows the self-attention of one layer: the weights of some heads in some stretches of rows.
+    """Show the self-attention of one layer: the weights of some heads in some stretches of rows.
 
     The layers below it run whole, nothing else of this one does, and none above it.
     """
@@ -143,7 +143,7 @@ def show_layer(
 
 
 def embed(ids: Array, parameters: Parameters, config: Config, types: Array | None = None, note: Note = silent) -> Array:
-    """The embedding of each token, those of its position and type added where there are such: [...] -> [..., width]."""
+    """Return the embedding of each token, with those of its position and type if any: [...] -> [..., width]."""
     x = parameters["embedding.weight"][ids]  # [..., tokens, width]
     note("embedding.token", x)
     if types is not None:
@@ -172,7 +172,7 @@ def transformer_layer(
     watch_context: Watch = unseen,
     note: Note = silent,
 ) -> Array:
-    """Self-attention by these heads, cross-attention where there is a context, then the feed-forward network.
+    """Apply self-attention by these heads, cross-attention where there is a context, then the feed-forward network.
 
     Each is added to what it read: [..., tokens, width] -> the same.
     """
@@ -194,7 +194,7 @@ def transformer_layer(
 
 
 def _added(x: Array, sublayer: _Sublayer, parameters: Parameters, part: str, config: Config, note: Note) -> Array:
-    """What a sublayer adds to what it reads, with a norm before it or after the sum: [..., tokens, width]."""
+    """Return what a sublayer adds to what it reads, with a norm before it or after the sum: [..., tokens, width]."""
     note("residual", x)
     read = _norm(x, parameters, f"{part}_norm", config) if config.norm_first else x
     note("input", read)
@@ -207,7 +207,7 @@ def _added(x: Array, sublayer: _Sublayer, parameters: Parameters, part: str, con
 
 
 def _absolute(ids: Array, parameters: Parameters, config: Config, x: Array) -> Array | None:
-    """What is added to the embeddings `x` for the positions of their tokens, where these have an embedding."""
+    """Return what is added to the embeddings `x` for the positions of their tokens, where these have an embedding."""
     if config.positions is Positions.LEARNED:
         return parameters["positions.weight"][_positions(ids, config)]
     if config.positions is Positions.SINUSOIDAL:
@@ -216,7 +216,7 @@ def _absolute(ids: Array, parameters: Parameters, config: Config, x: Array) -> A
 
 
 def _positions(ids: Array, config: Config) -> Array:
-    """The row of the table of learned positions for each token, [tokens] or, where padding is passed over, as `ids`."""
+    """Return the row of each token in the table of learned positions: [tokens], or as `ids` where padding is skipped."""
     xp = namespace(ids)
     if config.padding is None:
         return xp.arange(ids.shape[-1], device=ids.device)
@@ -229,7 +229,7 @@ def _norm(x: Array, parameters: Parameters, part: str, config: Config) -> Array:
 
 
 def own_heads(x: Array, parameters: Parameters, config: Config) -> Heads:
-    """What the heads of self-attention are in every layer, but for its mask."""
+    """Return what the heads of self-attention are in every layer, but for its mask."""
     return Heads(
         config.heads,
         config.key_heads,
@@ -241,7 +241,7 @@ def own_heads(x: Array, parameters: Parameters, config: Config) -> Heads:
 
 
 def turning(x: Array, config: Config) -> Turn | None:
-    """What rotary positions do to the queries and keys of every layer: the same, so it is worked out once."""
+    """Return what rotary positions do to the queries and keys of every layer: the same, so it is worked out once."""
     if config.positions is not Positions.ROTARY:
         return None
     positions = namespace(x).arange(x.shape[-2], dtype=x.dtype, device=x.device)
@@ -250,7 +250,7 @@ def turning(x: Array, config: Config) -> Turn | None:
 
 
 def biased(parameters: Parameters, config: Config) -> Bias | None:
-    """What relative positions add to the scores of every layer."""
+    """Return what relative positions add to the scores of every layer."""
     if config.positions is Positions.ALIBI:
         return alibi(config.heads)
     if config.positions is Positions.RELATIVE:
@@ -259,7 +259,7 @@ def biased(parameters: Parameters, config: Config) -> Bias | None:
 
 
 def masked(mask: Mask | None, config: Config, layer: int) -> Mask | None:
-    """What a layer may look at: no further than its window, if it has one."""
+    """Return what a layer may look at: no further than its window, if it has one."""
     window = config.windows[layer] if config.windows else None
     if window is None:
         return mask

@@ -17,7 +17,7 @@ _UNSEEN = ("Mn", "Mc", "Me", "Cc", "Cf")  # marks, control and format characters
 
 
 def spans_of_pieces(text: str, pieces: Sequence[str | bytes | None]) -> list[Span]:
-    """The span of each piece, in their order; neither starts nor ends ever decrease.
+    """Return the span of each piece, in their order; neither starts nor ends ever decrease.
 
     Pieces may differ from the text in case, accents, blanks and compatibility forms. Bytes, of UTF-8, have the span of
     the character that they are part of. An unknown piece (None) gets what lies between its neighbours; one that is
@@ -41,7 +41,7 @@ def spans_of_pieces(text: str, pieces: Sequence[str | bytes | None]) -> list[Spa
 
 
 def _letters(pieces: Sequence[str | bytes | None]) -> Iterator[tuple[str | None, int]]:
-    """The pieces, each with how many they are: of bytes, the characters that they make together; None where none."""
+    """Yield the pieces, each with how many they are: of bytes, the characters that they make together; None if none."""
     for in_bytes, run in groupby(pieces, lambda piece: isinstance(piece, bytes)):
         if not in_bytes:
             yield from ((piece, 1) for piece in run if not isinstance(piece, bytes))
@@ -53,7 +53,7 @@ def _letters(pieces: Sequence[str | bytes | None]) -> Iterator[tuple[str | None,
 
 
 def _in_gap(text: str, lost: Sequence[str | None], gap: Span) -> Iterator[Span]:
-    """Where pieces that were not found stand: the unknown ones share the gap, a word each where blanks part them."""
+    """Yield where lost pieces stand: the unknown ones share the gap, a word each where blanks part them."""
     unknown = [place for place, piece in enumerate(lost) if piece is None] or [len(lost)]
     first, last = unknown[0], unknown[-1] + 1
     blank = [piece is not None and not piece.strip() for piece in lost]
@@ -67,7 +67,7 @@ def _in_gap(text: str, lost: Sequence[str | None], gap: Span) -> Iterator[Span]:
 
 
 def _parts(text: str, gap: Span, count: int) -> list[Span]:
-    """So many stretches of a gap, each but the last one word of it; empty ones in the end where it has fewer."""
+    """Return so many stretches of a gap, each but the last one word of it; empty ones in the end where it has fewer."""
     words = [match.span() for match in re.compile(r"\S+").finditer(text, *gap)]
     if len(words) >= count:
         return [*words[: count - 1], (words[count - 1][0], gap[1])]
@@ -93,7 +93,7 @@ class _Walk:
         self.end = self.place = 0
 
     def to(self, piece: str, lost: Sequence[str | None]) -> Span | None:
-        """Where the next piece is, beyond those lost; None if it is not near, or blank and not the very next."""
+        """Return where the next piece is, beyond those lost; None if it is not near, or blank and not the very next."""
         if piece.isspace():
             return None if lost else self._exactly(piece)
         while self.text[self.end : self.end + 1].isspace():
@@ -123,6 +123,6 @@ class _Walk:
 
 @cache
 def _folded(char: str) -> str:
-    """A character without case, marks and compatibility form; nothing of blanks, and of what cannot be seen."""
+    """Return a character without case, marks and compatibility form; nothing of blanks, and of what cannot be seen."""
     parts = normalize("NFKD", char)
     return "".join(part for part in parts if not part.isspace() and category(part) not in _UNSEEN).casefold()

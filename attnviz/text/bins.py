@@ -7,7 +7,7 @@ from attnviz.text.tokens import Token
 
 
 def bins_of(tokens: Sequence[Token], count: int) -> list[int]:
-    """The number of the bin that each token belongs to, of at most `count` bins that are all about equally long.
+    """Return the number of the bin that each token belongs to, of at most `count` bins that are all about equally long.
 
     Special tokens, on which weight pools, have bins of their own where they take no more than half of the bins, and no
     bin reaches from one text of a pair into the other, as long as there are enough for that.
@@ -25,7 +25,7 @@ def bins_of(tokens: Sequence[Token], count: int) -> list[int]:
 
 
 def _shares(runs: Sequence[Sequence[Token]], count: int, apart: bool) -> list[int]:
-    """How many bins each run of tokens gets: a special token one, the others of the rest by how long they are."""
+    """Return how many bins each run of tokens gets: a special token one, others of the rest by their length."""
     alone = [apart and run[0].special for run in runs]
     left = count - sum(len(run) for run, special in zip(runs, alone, strict=True) if special)
     long = sum(len(run) for run, special in zip(runs, alone, strict=True) if not special)

@@ -40,7 +40,7 @@ _SENTENCE = rf"""
 
 
 def word_spans(text: str) -> list[Span]:
-    """Where the words are, at the default boundaries of Unicode (UAX #29, section 4), blanks left out.
+    """Return where the words are, at the default boundaries of Unicode (UAX #29, section 4), blanks left out.
 
     Runs of letters, digits and marks are words, an apostrophe or a decimal point within included; so is each ideograph,
     each other character and each emoji sequence. No word holds a blank.
@@ -49,7 +49,7 @@ def word_spans(text: str) -> list[Span]:
 
 
 def sentence_spans(text: str) -> list[Span]:
-    """Where the sentences are, blanks between them left out.
+    """Return where the sentences are, blanks between them left out.
 
     A sentence ends with its line, and after a full stop, a question mark or the like of any script (UAX #29, section
     5), closing quotes and brackets included: where a blank follows if the script uses blanks, not before a word in
@@ -59,13 +59,13 @@ def sentence_spans(text: str) -> list[Span]:
 
 
 def covering(spans: Sequence[Span], offset: int) -> int | None:
-    """The index of the span that covers a character, or None between them."""
+    """Return the index of the span that covers a character, or None between them."""
     index = bisect_right(spans, offset, key=lambda span: span[0]) - 1
     return index if index >= 0 and offset < spans[index][1] else None
 
 
 def trimmed(text: str, span: Span) -> Span:
-    """The span without the blanks at its edges; empty if it covers nothing else."""
+    """Return the span without the blanks at its edges; empty if it covers nothing else."""
     start, end = span
     piece = text[start:end]
     start += len(piece) - len(piece.lstrip())

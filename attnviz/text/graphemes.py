@@ -2,7 +2,7 @@
 
 
 def graphemes(text: str) -> list[str]:
-    """The text cut into extended grapheme clusters (Unicode Standard Annex 29); nothing shown may be cut within one."""
+    """Cut a text into extended grapheme clusters (Unicode Standard Annex 29); nothing shown may be cut within one."""
     if text.isascii():
         return list(text)
     import regex
@@ -12,7 +12,7 @@ def graphemes(text: str) -> list[str]:
 
 
 def letters(text: str) -> list[str]:
-    """The text cut finer: characters that are joined stand apart, each still with its marks."""
+    """Return the text cut finer: characters that are joined stand apart, each still with its marks."""
     import regex
 
     found: list[str] = regex.findall(r".[\p{M}\p{Cf}\p{Emoji_Modifier}]*", text, regex.DOTALL)

@@ -25,12 +25,12 @@ class Bins:
 
     @property
     def value(self) -> str:
-        """How the command line and the data formats name it."""
+        """Return how the command line and the data formats name it."""
         return f"{_BINS}{self.count}"
 
     @property
     def unit(self) -> str:
-        """What one of the groups is called."""
+        """Return what one of the groups is called."""
         return "bin"
 
 
@@ -90,7 +90,7 @@ class _Piece:
 
 
 def grouped(tokens: Sequence[Token], by: Grouping) -> Groups:
-    """The pieces of each word, sentence or segment together; special tokens, and blanks between, each on their own.
+    """Group the pieces of each word, sentence or segment; special tokens, and blanks between, each on their own.
 
     A group shows the whole of its text, with single blanks, and so the marks too that a tokenizer has dropped; its
     position is that of its first token. Of a bin, which is longer, the text shows the beginning and the end.
@@ -116,7 +116,7 @@ def _key(token: Token, by: By) -> object:
 
 
 def _pieces(tokens: Sequence[Token], *, whole: bool) -> list[_Piece]:
-    """The tokens; if they are to make `whole` words, each with what of its word no token stands for."""
+    """Return the tokens; if they are to make `whole` words, each with what of its word no token stands for."""
     reaches = [token.span for token in tokens]
     placed = [index for index, span in enumerate(reaches) if whole and span]
     for last, index, following in zip([None, *placed], placed, [*placed[1:], None], strict=False):
@@ -126,7 +126,7 @@ def _pieces(tokens: Sequence[Token], *, whole: bool) -> list[_Piece]:
 
 
 def _reach(token: Token, before: Token | None, after: Token | None) -> Span | None:
-    """The span of a token, widened up to its neighbours, but not beyond its word."""
+    """Return the span of a token, widened up to its neighbours, but not beyond its word."""
     if token.source is None or token.span is None or token.word is None:
         return token.span
     (start, end), words = token.span, token.source.words
@@ -160,7 +160,7 @@ def _merged(pieces: Sequence[_Piece]) -> Token:
 
 
 def _stretch(pieces: Sequence[_Piece]) -> Token:
-    """A bin, which shows how it begins and how it ends: words of about `_EDGE` characters on either side."""
+    """Return a bin, which shows how it begins and how it ends: words of about `_EDGE` characters on either side."""
     whole = _merged(pieces)
     begins, ends = _edge(pieces), _edge(pieces[::-1])[::-1]
     if len(begins) + len(ends) >= len(pieces):
@@ -169,7 +169,7 @@ def _stretch(pieces: Sequence[_Piece]) -> Token:
 
 
 def _said(pieces: Sequence[_Piece]) -> str:
-    """The text of these pieces, special tokens among them."""
+    """Return the text of these pieces, special tokens among them."""
     runs = [(special, list(run)) for special, run in groupby(pieces, lambda piece: piece.token.special)]
     return " ".join(
         " ".join(piece.token.text for piece in run) if special else _merged(run).text for special, run in runs
@@ -177,7 +177,7 @@ def _said(pieces: Sequence[_Piece]) -> str:
 
 
 def _edge(pieces: Sequence[_Piece]) -> list[_Piece]:
-    """The first of these pieces up to the end of a word, as many as make `_EDGE` characters."""
+    """Return the first of these pieces up to the end of a word, as many as make `_EDGE` characters."""
     taken: list[_Piece] = []
     for piece in pieces:
         same_word = taken and piece.token.word is not None and piece.token.word == taken[-1].token.word
@@ -188,7 +188,7 @@ def _edge(pieces: Sequence[_Piece]) -> list[_Piece]:
 
 
 def _running(pieces: Sequence[_Piece]) -> Iterator[str]:
-    """What pieces show one after the other, a blank where they leave a gap between words."""
+    """Yield what pieces show one after the other, a blank where they leave a gap between words."""
     end, word = (pieces[0].reach or (0, 0))[0], None
     for piece in pieces:
         start, stop = piece.reach or (end, end)
@@ -199,7 +199,7 @@ def _running(pieces: Sequence[_Piece]) -> Iterator[str]:
 
 
 def _characters(piece: _Piece, since: int) -> str:
-    """What a piece shows of its text from a character on; of what no token stands for, only what can be seen."""
+    """Return what a piece shows of its text from a character on; of what no token stands for, only what can be seen."""
     token, (start, stop) = piece.token, piece.reach or (since, since)
     if token.source is None or token.word is None:
         return token.text[since - start :]

@@ -9,7 +9,7 @@ _NAMED_WHITESPACE = {" ": "␣", "\t": "⇥", "\n": "⏎", "\r": "␍", "\x7f": 
 
 
 def checked(text: str, what: str = "The text") -> str:
-    """The text itself, if a model can read it; `what` it is called if it cannot.
+    """Return the text itself, if a model can read it; `what` it is called if it cannot.
 
     Raises:
         TextError: it is blank, or holds half of a surrogate pair.
@@ -28,7 +28,7 @@ def checked(text: str, what: str = "The text") -> str:
 
 
 def visible(text: str) -> str:
-    """The text with every character that a terminal would obey, or not show, replaced by one that can be seen."""
+    """Return the text with each character that a terminal obeys, or does not show, replaced by one that can be seen."""
     if text.isprintable():
         return text
     kept = JOINERS if text.strip(JOINERS) else ""  # between other characters they join; alone they would not be seen
@@ -36,7 +36,7 @@ def visible(text: str) -> str:
 
 
 def picture(char: str) -> str:
-    """What stands for a character that cannot be seen, a blank included."""
+    """Return what stands for a character that cannot be seen, a blank included."""
     if char in _NAMED_WHITESPACE:
         return _NAMED_WHITESPACE[char]
     if ord(char) < 0x20:

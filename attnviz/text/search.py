@@ -22,7 +22,7 @@ class Occurrence:
 
 
 def occurrences(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
-    """The token at a position, if a number is given; else every place of a word, of several in a row, or of a token.
+    """Return the token at a position, if a number is given; else each place of a word, of words in a row, of a token.
 
     Case, and whether characters are composed (NFC) or not (NFD), make no difference.
     """
@@ -31,13 +31,13 @@ def occurrences(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
 
 
 def rows_named(tokens: Sequence[Token], wanted: Sequence[str]) -> tuple[int, ...]:
-    """The indices, in order, of the tokens named: by position (`3`), range (`3-9`), word, or list (`it,3-9`)."""
+    """Return the indices, in order, of the tokens named: by position (`3`), range (`3-9`), word, or list (`it,3-9`)."""
     named = (index for name in wanted for index in _named_whole(tokens, name) or _named_in_list(tokens, name))
     return tuple(sorted(set(named)))
 
 
 def unnamed(sequences: Sequence[Sequence[Token]], wanted: Sequence[str]) -> str | None:
-    """The first of these names, or of the names in a list, that stands for no token of any sequence."""
+    """Return the first of these names, or of the names in a list, that stands for no token of any sequence."""
     for name in wanted:
         if not any(_named_whole(tokens, name) for tokens in sequences):
             for part in name.split(","):
@@ -51,7 +51,7 @@ def _named_in_list(tokens: Sequence[Token], name: str) -> list[int]:
 
 
 def _named_whole(tokens: Sequence[Token], name: str) -> list[int]:
-    """The tokens at one position or in one range; if there are none, those of a word."""
+    """Return the tokens at one position or in one range; if there are none, those of a word."""
     name = name.strip()
     if _RANGE.fullmatch(name):
         first, _, last = name.partition("-")
@@ -65,14 +65,14 @@ _RANGE = re.compile(r"\d{1,9}(-\d{1,9})?", re.ASCII)
 
 
 def not_found(tokens: Sequence[Token], wanted: str) -> TextError:
-    """What to say where nothing is found: which tokens there are."""
+    """Return what to say where nothing is found: which tokens there are."""
     there = ", ".join(f"{token.position} {token.label}" for token in tokens[:40])
     more = ", …" if len(tokens) > 40 else ""
     return TextError(f"There is no token {visible(wanted)!r} in this text. Its tokens are: {there}{more}.")
 
 
 def _named(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
-    """Every place of a word or of several in a row; if there is none, of a token, by its text or its name."""
+    """Return every place of a word or of several in a row; if there is none, of a token, by its text or its name."""
     groups, name = grouped(tokens, By.WORD), folded(wanted)
     members: list[list[int]] = [[] for _ in groups.tokens]
     for index, group in enumerate(groups.index):
@@ -89,7 +89,7 @@ def _named(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
 
 
 def _stretches(words: Sequence[Token], name: str) -> Iterator[tuple[int, int]]:
-    """The first and the last word of each stretch of a text that reads like this."""
+    """Yield the first and the last word of each stretch of a text that reads like this."""
     for first, word in enumerate(words):
         if name in _names(word):
             yield first, first
@@ -105,24 +105,24 @@ def _stretches(words: Sequence[Token], name: str) -> Iterator[tuple[int, int]]:
 
 
 def _shown(first: Token, last: Token) -> str:
-    """What a word shows, or the text from one word to another."""
+    """Return what a word shows, or the text from one word to another."""
     return first.text if first is last else visible(" ".join(_stretch(first, last).split()))
 
 
 def _names(token: Token) -> tuple[str, str]:
-    """What a token, or a word, may be called: as it is shown, and as it stands in its text."""
+    """Return what a token, or a word, may be called: as it is shown, and as it stands in its text."""
     return folded(token.text), folded(_stretch(token, token))
 
 
 def _stretch(first: Token, last: Token) -> str:
-    """The text from one word to another of the same text, as it is."""
+    """Return the text from one word to another of the same text, as it is."""
     if first.source is None or first.span is None or last.span is None:
         return first.text if first is last else ""
     return first.source.text[first.span[0] : last.span[1]]
 
 
 def folded(text: str) -> str:
-    """A text as it is compared: without case, in one composition, and without what joins or parts characters.
+    """Return a text as it is compared: without case, in one composition, and without what joins or parts characters.
 
     Case is folded as Unicode has it for canonical caseless matching (The Unicode Standard, section 3.13, D145).
     """

@@ -37,12 +37,12 @@ class Token:
 
     @property
     def label(self) -> str:
-        """What to display; of an unknown token its text, after what the model reads in place of it."""
+        """Return what to display; of an unknown token its text, after what the model reads in place of it."""
         return f"{visible(self.piece or _UNKNOWN)} {self.text}" if self.unknown else self.text
 
     @property
     def added(self) -> bool:
-        """Whether it is a special token that stands nowhere in a text."""
+        """Return whether it is a special token that stands nowhere in a text."""
         return self.special and self.source is None
 
 
@@ -58,16 +58,16 @@ class Segment:
 
     @cached_property
     def words(self) -> list[Span]:
-        """Where its words are."""
+        """Return where its words are."""
         return word_spans(self.text)
 
     @cached_property
     def sentences(self) -> list[Span]:
-        """Where its sentences are."""
+        """Return where its sentences are."""
         return sentence_spans(self.text)
 
     def token(self, span: Span, position: int) -> Token:
-        """The token that stands for a stretch of it, blanks at its edges left out (byte-level tokenizers count them).
+        """Return the token that stands for a stretch, blanks at its edges left out (byte-level tokenizers count them).
 
         A stretch of blanks, or of nothing (the lone `▁` of some tokenizers), shows as blanks and belongs to no word.
         """
@@ -81,19 +81,19 @@ class Segment:
         return Token(shown, position, (start, end), False, word, sentence, self.number, source=self)
 
     def special_token(self, text: str, position: int) -> Token:
-        """A special token, such as `[MASK]`, that stands in it."""
+        """Return a special token, such as `[MASK]`, that stands in it."""
         return replace(special_token(text, position), segment=self.number, source=self)
 
 
 def predicting(tokens: Sequence[Token], since: int = 0) -> tuple[Token, ...]:
-    """The tokens, each from `since` on knowing the one after it."""
+    """Return the tokens, each from `since` on knowing the one after it."""
     after = [token.label for token in tokens[since + 1 :]]
     told = (replace(token, predicts=text) for token, text in zip(tokens[since:], after, strict=False))
     return (*tokens[:since], *told, *tokens[max(since, len(tokens) - 1) :])
 
 
 def special_token(text: str, position: int) -> Token:
-    """A token that stands for nothing in the input, such as `[CLS]`."""
+    """Return a token that stands for nothing in the input, such as `[CLS]`."""
     return Token(visible(text), position, special=True)
 
 
