@@ -20,6 +20,7 @@ from attnviz.reference.positions import Bias, alibi, sinusoidal
 from attnviz.reference.rotary import Turn, frequencies, rotation
 from attnviz.reference.scores import dot, weights_of
 from attnviz.reference.trace import Trace
+from attnviz.reference.tracing import trace_of
 
 NAMES = "cat", "dog", "car", "bus", "red"
 VECTORS: Reals = np.array(
@@ -199,17 +200,24 @@ def _placed(toy: Toy, trace: Trace) -> Iterator[Step]:
         )
 
 
-def _attend(toy: Toy, variant: Variant, order: tuple[int, ...], **watching: Any) -> tuple[Reals, Reals]:
-    """Return what multi-head attention over the vectors in an order reads and writes; both [tokens, width]."""
-    placed = POSITIONS[toy.positions if variant.positions else "none"]
-    x = placed.vectors(toy.vectors[list(order)])
-    heads = Heads(
+def _heads(toy: Toy, variant: Variant) -> Heads:
+    placed = _placing(toy, variant)
+    return Heads(
         toy.heads,
         mask=MASKS[toy.mask] if variant.mask else None,
         turn=placed.turn(toy) if placed.turn else None,
         bias=placed.bias(toy) if placed.bias else None,
     )
-    return x, multi_head_attention(x, x, toy.parameters(), heads, **watching)
+
+
+def _placing(toy: Toy, variant: Variant) -> _Placed:
+    return POSITIONS[toy.positions if variant.positions else "none"]
+
+
+def _attend(toy: Toy, variant: Variant, order: tuple[int, ...], **watching: Any) -> tuple[Reals, Reals]:
+    """Return what multi-head attention over the vectors in an order reads and writes; both [tokens, width]."""
+    x = _placing(toy, variant).vectors(toy.vectors[list(order)])
+    return x, multi_head_attention(x, x, toy.parameters(), _heads(toy, variant), **watching)
 
 
 def _row(toy: Toy, variant: Variant, order: tuple[int, ...]) -> Reals:
@@ -221,27 +229,17 @@ def _row(toy: Toy, variant: Variant, order: tuple[int, ...]) -> Reals:
 
 
 def _traced(toy: Toy) -> Trace:
-    notes: dict[str, Reals] = {}
-    tokens, i = len(toy.vectors), toy.query
-    x, written = _attend(toy, Variant(), tuple(range(tokens)), note=notes.__setitem__)
-    at = np.array([[i]]), np.arange(tokens)[None, :]
-    placed, mask, turned = POSITIONS[toy.positions], MASKS[toy.mask], notes.get("turned_query")
-    return Trace(
-        position=i,
-        query=notes["query"][:, i],
-        keys=notes["key"],
-        values=notes["value"],
-        scale=1 / math.sqrt(toy.width // toy.heads),
-        turned_query=None if turned is None else turned[:, i],
-        turned_keys=notes.get("turned_key"),
-        turn=placed.turn(toy) if placed.turn else None,
-        bias=placed.bias(toy)(*at)[:, 0] if placed.bias else None,
-        allowed=mask(*at)[0] if mask else None,
-        mixed=notes["mixed"][:, i],
+    noted: dict[str, Reals] = {}
+    x, written = _attend(toy, Variant(), tuple(range(len(toy.vectors))), note=noted.__setitem__)
+    own = x[toy.query]
+    return trace_of(
+        noted,
+        _heads(toy, Variant()),
+        toy.query,
         parameters=toy.parameters(),
-        input=x[i],
+        input=own,
         context=x,
-        residual=x[i],
-        added={"attention": written[i]},
-        passed=x[i] + written[i],
+        residual=own,
+        added={"attention": written[toy.query]},
+        passed=own + written[toy.query],
     )

@@ -69,22 +69,6 @@ class Selection:
                 raise UsageError(f"{model} has no {kind.value} attention, only: {listed}.")
         return self.kinds or tuple(there)
 
-    def layers_of(self, there: Sequence[int], model: str) -> tuple[int, ...]:
-        """Return the wanted layers of a model in which these attend.
-
-        Raises:
-            UsageError: one does not.
-        """
-        return _among(self.layers, there, "layer", model)
-
-    def heads_of(self, there: Sequence[int], model: str) -> tuple[int, ...]:
-        """Return the wanted heads of a model that has these in a layer.
-
-        Raises:
-            UsageError: it has not one of them.
-        """
-        return _among(self.heads, there, "head", model)
-
     def groups_of(self, there: Sequence[LayerGroup], model: str) -> list[LayerGroup]:
         """Return the wanted layers and heads of a model that has these: groups of layers that have the same heads.
 
@@ -94,7 +78,7 @@ class Selection:
             UsageError: there is no such layer or head, or a layer that is named lacks one.
         """
         layers, heads = (_merged([group[axis] for group in there]) for axis in (0, 1))
-        layers, heads = self.layers_of(layers, model), self.heads_of(heads, model)
+        layers, heads = _among(self.layers, layers, "layer", model), _among(self.heads, heads, "head", model)
         found = [_both(group, layers, heads) for group in there]
         for (own, kept), (_, all_heads) in zip(found, there, strict=True):
             if own and self.layers is not None and self.heads is not None and len(kept) < len(heads):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from attnviz.reference import masks
@@ -47,6 +47,13 @@ class Heads:
         """Return how many heads there are of keys and values."""
         return self.key_heads or self.count
 
+    @property
+    def visible(self) -> Mask | None:
+        """Return what a query may look at, by the mask and by being causal; None if that is every key."""
+        if not self.causal:
+            return self.mask
+        return both(masks.causal, self.mask) if self.mask else masks.causal
+
 
 def split(x: Array, heads: int) -> Array:
     """Give each head its slice of the width: [..., tokens, heads · d] -> [..., heads, tokens, d]."""
@@ -63,35 +70,25 @@ def merge(x: Array) -> Array:
 
 
 def attend_in_blocks(
-    queries: Array,
-    keys: Array,
-    values: Array,
-    mask: Mask | None,
-    watch: Watch,
-    *,
-    causal: bool = False,
-    bias: Bias | None = None,
-    start: int = 0,
+    queries: Array, keys: Array, values: Array, heads: Heads, watch: Watch, *, start: int = 0
 ) -> Array:
     """Attend with all heads, some query rows at a time: [..., heads, q, d] -> [..., heads, q, d].
 
     The first query is at the position `start`. Keys before the first one that the mask lets any of these rows see are
-    not looked at, nor, if it is causal, those after the last row; neither are they in the weights watched.
+    not looked at, nor, if they are causal, those after the last row; neither are they in the weights watched.
     """
-    xp = namespace(queries)
-    if causal:
-        mask = both(masks.causal, mask) if mask else masks.causal
+    xp, mask = namespace(queries), heads.visible
     end, seen = start + queries.shape[-2], keys.shape[-2]
     rows = max(1, AT_ONCE // (math.prod(queries.shape[:-2]) * seen))  # of all texts and heads
     positions = xp.arange(max(end, seen), device=queries.device)
     outputs = []
     for first in range(start, end, rows):
         last = min(first + rows, end)
-        until = last if causal else seen
+        until = last if heads.causal else seen
         asking, asked = positions[first:last, None], positions[None, :until]
         allowed = mask(asking, asked) if mask else None
         since = _first_seen(allowed)
-        added = bias(asking, asked[:, since:]) if bias else None
+        added = heads.bias(asking, asked[:, since:]) if heads.bias else None
         meeting = queries[..., first - start : last - start, :], keys[..., since:until, :], values[..., since:until, :]
         weights, output = attention(*meeting, None if allowed is None else allowed[..., since:], added)
         watch(first, since, weights)
@@ -128,33 +125,26 @@ def multi_head_attention(
     note("value", values)
     every = range(heads.count)
     keys, values = (_of_heads(shared, every, heads.count) for shared in (keys, values))  # [..., heads, k, d]
-    mixed = attend_in_blocks(queries, keys, values, heads.mask, watch, causal=heads.causal, bias=heads.bias)
+    mixed = attend_in_blocks(queries, keys, values, heads, watch)
     note("mixed", mixed)
     return linear(merge(mixed), parameters.within("output"))
 
 
 def some_weights(
-    x: Array,
-    context: Array,
-    parameters: Parameters,
-    heads: Heads,
-    *,
-    wanted: Sequence[int],
-    rows: Sequence[range],
-    watch: Watch,
+    x: Array, parameters: Parameters, heads: Heads, *, wanted: Sequence[int], rows: Sequence[range], watch: Watch
 ) -> None:
-    """Show the weights of the wanted heads in some stretches of rows, and compute nothing from them.
+    """Show the weights of the wanted heads of self-attention in some stretches of rows; compute nothing from them.
 
     All else is as in `multi_head_attention`.
     """
     of_wanted = partial(_of_heads, wanted=wanted, heads=heads.count)
-    queries, keys = map(of_wanted, _meeting(x, context, parameters, heads, silent))  # [..., wanted, tokens, d]
+    queries, keys = map(of_wanted, _meeting(x, x, parameters, heads, silent))  # [..., wanted, tokens, d]
     nothing = keys[..., :0]  # values of no width
-    own = heads.bias
-    bias = None if own is None else lambda *positions: of_wanted(own(*positions))
+    if (bias := heads.bias) is not None:
+        heads = replace(heads, bias=lambda *positions: of_wanted(bias(*positions)))
     for some in rows:
         asking = queries[..., some.start : some.stop, :]
-        attend_in_blocks(asking, keys, nothing, heads.mask, watch, causal=heads.causal, bias=bias, start=some.start)
+        attend_in_blocks(asking, keys, nothing, heads, watch, start=some.start)
 
 
 def _meeting(x: Array, context: Array, parameters: Parameters, heads: Heads, note: Note) -> tuple[Array, Array]:

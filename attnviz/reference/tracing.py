@@ -1,12 +1,14 @@
 """From the notes of a transformer's run to what one layer's attention computed for one query."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-from attnviz.reference import masks
 from attnviz.reference.arrays import Array, namespace
+from attnviz.reference.heads import Heads
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
-from attnviz.reference.transformer import Config, biased, masked, turning
+from attnviz.reference.transformer import Config, own_heads, within_window
 
 _EMBEDDING = "embedding."
 
@@ -32,24 +34,14 @@ def traced(notes: LayerNotes, parameters: Parameters, config: Config, query: int
     crossing = context is not None
     part = "cross_attention" if crossing else "attention"
     own = {name.removeprefix(f"{part}."): a for name, a in notes.parts.items() if name.startswith(f"{part}.")}
-    queries, x = own["query"], own["input"]  # [heads, queries, d], [queries, width]
-    positions = namespace(x).arange(x.shape[-2], device=x.device)
-    at = positions[query : query + 1, None], positions[None, :]
-    mask = None if crossing else masked(masks.causal if config.causal else None, config, notes.layer)
-    bias = None if crossing else biased(parameters, config)
-    turned = own.get("turned_query")
-    return Trace(
-        position=query,
-        query=queries[:, query],
-        keys=own["key"],
-        values=own["value"],
-        scale=1 / math.sqrt(queries.shape[-1]),
-        turned_query=None if turned is None else turned[:, query],
-        turned_keys=own.get("turned_key"),
-        turn=None if crossing else turning(x, config),
-        bias=bias(*at)[:, 0] if bias else None,  # [heads, keys]
-        allowed=mask(*at)[0] if mask else None,  # [keys]
-        mixed=own["mixed"][:, query],
+    x = own["input"]  # [queries, width]
+    heads = Heads(config.heads, config.key_heads)
+    if not crossing:
+        heads = within_window(own_heads(x, parameters, config), config, notes.layer)
+    return trace_of(
+        own,
+        heads,
+        query,
         parameters=parameters.within(f"layers.{notes.layer}.{part}"),
         input=x[query],
         context=context if crossing else x,
@@ -58,4 +50,25 @@ def traced(notes: LayerNotes, parameters: Parameters, config: Config, query: int
         part=part,
         embedding={name: array[query] for name, array in notes.embedding.items()},
         added={name: notes.parts[f"{name}.output"][query] for name in config.sublayers},
+    )
+
+
+def trace_of(noted: Mapping[str, Array], heads: Heads, query: int, **around: Any) -> Trace:
+    """Return what attention by these heads computed for one query, from what it noted and what stands `around` it."""
+    queries, keys, turned = noted["query"], noted["key"], noted.get("turned_query")  # [heads, queries, d] each
+    xp = namespace(queries)
+    at = xp.asarray([[query]]), xp.arange(keys.shape[-2])[None, :]
+    return Trace(
+        position=query,
+        query=queries[:, query],
+        keys=keys,
+        values=noted["value"],
+        scale=1 / math.sqrt(queries.shape[-1]),
+        turned_query=None if turned is None else turned[:, query],
+        turned_keys=noted.get("turned_key"),
+        turn=heads.turn,
+        bias=heads.bias(*at)[:, 0] if heads.bias else None,  # [heads, keys]
+        allowed=heads.visible(*at)[0] if heads.visible else None,  # [keys]
+        mixed=noted["mixed"][:, query],
+        **around,
     )

@@ -96,13 +96,13 @@ def transformer(
     `depth` layers run if it is given, and what comes out of them is what the next would read.
     """
     x = embed(ids, parameters, config, types, note)
-    heads = own_heads(x, parameters, config)
+    heads = own_heads(x, parameters, config, mask)
     for layer in range(config.layers if depth is None else depth):
         x = transformer_layer(
             x,
             parameters.within(f"layers.{layer}"),
             config,
-            replace(heads, mask=masked(mask, config, layer)),
+            within_window(heads, config, layer),
             context=context,
             context_mask=context_mask,
             watch=partial(watch, layer),
@@ -133,9 +133,8 @@ def show_layer(
     read = _norm(x, own, "attention_norm", config) if config.norm_first else x
     some_weights(
         read,
-        read,
         own.within("attention"),
-        replace(own_heads(x, parameters, config), mask=masked(None, config, layer)),
+        within_window(own_heads(x, parameters, config), config, layer),
         wanted=heads,
         rows=rows,
         watch=partial(watch, layer),
@@ -216,7 +215,7 @@ def _absolute(ids: Array, parameters: Parameters, config: Config, x: Array) -> A
 
 
 def _positions(ids: Array, config: Config) -> Array:
-    """Return the row of each token in the table of learned positions: [tokens], or as `ids` where padding is skipped."""
+    """Return the row of each token in the table of positions: [tokens], or as `ids` where padding is skipped."""
     xp = namespace(ids)
     if config.padding is None:
         return xp.arange(ids.shape[-1], device=ids.device)
@@ -228,19 +227,29 @@ def _norm(x: Array, parameters: Parameters, part: str, config: Config) -> Array:
     return NORMS[config.norm](x, parameters.within(part), config.epsilon)
 
 
-def own_heads(x: Array, parameters: Parameters, config: Config) -> Heads:
-    """Return what the heads of self-attention are in every layer, but for its mask."""
+def own_heads(x: Array, parameters: Parameters, config: Config, mask: Mask | None = None) -> Heads:
+    """Return what the heads of self-attention are in every layer, but for its window."""
     return Heads(
         config.heads,
         config.key_heads,
         norm_epsilon=config.epsilon if config.norm_heads else None,
+        mask=mask,
         causal=config.causal,
-        turn=turning(x, config),
-        bias=biased(parameters, config),
+        turn=_turn(x, config),
+        bias=_bias(parameters, config),
     )
 
 
-def turning(x: Array, config: Config) -> Turn | None:
+def within_window(heads: Heads, config: Config, layer: int) -> Heads:
+    """Return the heads of a layer, which look no further than its window, if it has one."""
+    width = config.windows[layer] if config.windows else None
+    if width is None:
+        return heads
+    window = sliding_window(width)
+    return replace(heads, mask=both(heads.mask, window) if heads.mask else window)
+
+
+def _turn(x: Array, config: Config) -> Turn | None:
     """Return what rotary positions do to the queries and keys of every layer: the same, so it is worked out once."""
     if config.positions is not Positions.ROTARY:
         return None
@@ -249,18 +258,10 @@ def turning(x: Array, config: Config) -> Turn | None:
     return rotation(positions, config.scaling(plain, x.shape[-2]), config.scaling.magnitude)
 
 
-def biased(parameters: Parameters, config: Config) -> Bias | None:
+def _bias(parameters: Parameters, config: Config) -> Bias | None:
     """Return what relative positions add to the scores of every layer."""
     if config.positions is Positions.ALIBI:
         return alibi(config.heads)
     if config.positions is Positions.RELATIVE:
         return relative(parameters["relative.weight"], causal=config.causal)
     return None
-
-
-def masked(mask: Mask | None, config: Config, layer: int) -> Mask | None:
-    """Return what a layer may look at: no further than its window, if it has one."""
-    window = config.windows[layer] if config.windows else None
-    if window is None:
-        return mask
-    return both(mask, sliding_window(window)) if mask else sliding_window(window)

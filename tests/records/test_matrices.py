@@ -256,17 +256,20 @@ class TestRanges:
 
 
 def layers_of(selection: Selection, count: int, model: str) -> tuple[int, ...]:
-    return selection.layers_of(range(count), model)
+    ((layers, _),) = selection.groups_of([(tuple(range(count)), (0,))], model)
+    return layers
 
 
 def heads_of(selection: Selection, count: int, model: str) -> tuple[int, ...]:
-    return selection.heads_of(range(count), model)
+    ((_, heads),) = selection.groups_of([((0,), tuple(range(count)))], model)
+    return heads
 
 
 def test_layers_that_do_not_attend_are_not_there() -> None:
-    assert Selection(layers=(12, 4)).layers_of((4, 12, 20), "m") == (12, 4)
+    there = [((4, 12, 20), (0, 1))]
+    assert Selection(layers=(12, 4)).groups_of(there, "m") == [((12, 4), (0, 1))]
     with pytest.raises(UsageError) as raised:
-        Selection(layers=(5,)).layers_of((4, 12, 20), "some model")
+        Selection(layers=(5,)).groups_of(there, "some model")
     assert str(raised.value) == "There is no layer 5: some model has layers 4,12,20."
 
 

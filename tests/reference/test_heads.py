@@ -113,9 +113,8 @@ def blocks_of(
     queries, keys, values = (array(random_array(BATCH, HEADS, QUERIES, depth)) for depth in (DEPTH, DEPTH, 17))
     blocks: list[Any] = []
     asking = queries[..., start:, :]
-    output = attend_in_blocks(
-        asking, keys, values, mask, lambda *block: blocks.append(block), causal=causal, start=start
-    )
+    how = Heads(HEADS, mask=mask, causal=causal)
+    output = attend_in_blocks(asking, keys, values, how, lambda *block: blocks.append(block), start=start)
     whole = np.zeros((BATCH, HEADS, QUERIES, QUERIES), np.float32)
     for row, key, weights in blocks:
         whole[..., row : row + weights.shape[-2], key : key + weights.shape[-1]] = np.asarray(weights)
@@ -206,5 +205,5 @@ def test_texts_of_a_batch_share_the_weights_that_are_computed_at_a_time(
     monkeypatch.setattr(heads, "AT_ONCE", 5 * HEADS * QUERIES)
     x, blocks = array(random_array(texts, HEADS, QUERIES, DEPTH)), []
     with np.errstate(invalid="ignore"):  # some builds of BLAS raise the flag for small products of finite numbers
-        attend_in_blocks(x, x, x, None, lambda *block: blocks.append(block))
+        attend_in_blocks(x, x, x, Heads(1), lambda *block: blocks.append(block))
     assert [block.shape[-2] for *_, block in blocks] == {1: [5, 5, 1], 2: [2, 2, 2, 2, 2, 1], 5: [1] * 11}[texts]
