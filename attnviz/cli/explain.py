@@ -14,8 +14,7 @@ from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.request import Input, ModelChoice
 from attnviz.cli.terminal import terminal
 from attnviz.errors import TextError, UsageError, in_words
-from attnviz.lessons import Lesson
-from attnviz.lessons.data import lesson_json
+from attnviz.lessons import Lesson, lesson_json
 from attnviz.lessons.explaining import HeadQuery, explained
 from attnviz.lessons.toy import toy_lesson
 from attnviz.measures.links import telling

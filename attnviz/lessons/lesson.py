@@ -1,11 +1,13 @@
-"""What an explanation is made of: steps, each with a formula, a reason, and the arrays that it computes."""
+"""What an explanation is made of: steps, each with a formula, a reason, and its arrays; and all of it as data."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
+from attnviz.formats.writing import json_line
 from attnviz.reference.arrays import Array
 from attnviz.reference.numbers import entropy
 
@@ -81,3 +83,34 @@ def side_by_side(name: str, words: str, weights: Mapping[str, Array]) -> Iterato
     yield Quantity(f"{name}_sums", "their sums", together.sum(-1), (Axis.PARTS,), rows)
     entropies = np.array([entropy(row) for row in together])
     yield Quantity(f"{name}_entropies", "their entropies in bits", entropies, (Axis.PARTS,), rows)
+
+
+def lesson_json(lesson: Lesson, head: Mapping[str, Any]) -> bytes:
+    """Return one line: `head`, the query, the tokens that it can look at, the steps, and every array by its name.
+
+    A step lists the names of its arrays. An array has the names of its axes, its shape, and its values as nested lists;
+    null stands for what JSON has no number for, such as the -∞ of a hidden score.
+    """
+    record = {
+        **head,
+        "query": {"token": lesson.query, "position": lesson.position, "predicts": lesson.predicts},
+        "key_tokens": lesson.keys,
+        "notes": lesson.notes,
+        "steps": [
+            {"title": step.title, "formula": step.formula, "why": step.why, "arrays": [q.name for q in step.quantities]}
+            for step in lesson.steps
+        ],
+        "arrays": {quantity.name: _fields(quantity) for quantity in lesson.quantities()},
+    }
+    return json_line(record)
+
+
+def _fields(quantity: Quantity) -> dict[str, Any]:
+    array = np.asarray(quantity.array)
+    return {
+        "words": quantity.words,
+        "axes": [axis.value for axis in quantity.axes],
+        "shape": array.shape,
+        **({"rows": quantity.rows} if quantity.rows else {}),
+        "values": np.ascontiguousarray(array) if array.ndim else array[()],
+    }

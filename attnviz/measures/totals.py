@@ -1,10 +1,12 @@
 """Totals: what the values of many texts come to, the same whatever the order of the texts and who added them up."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attnviz.records import Column, HeadTable
 from attnviz.text import grouping
@@ -15,83 +17,66 @@ _KINDS = list(Kind)
 _ONE = 2**40
 """The value 1 in fixed point. Sums of such integers are exact, so that they can be added up in any order."""
 
+Integers = NDArray[np.object_]
+"""Integers of Python, which never overflow: [layers, heads]."""
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Moments:
-    """How many values there were, their sum, and the sum of their squares, in fixed point."""
+    """How many texts have a value, the sum of the values, and the sum of their squares, in fixed point."""
 
-    count: int = 0
-    sum: int = 0
-    squares: int = 0
+    counts: Integers
+    sums: Integers
+    squares: Integers
+    definition: str
 
-    def add(self, value: float) -> None:
-        """Take in one value, rounded to fixed point."""
-        fixed = round(value * _ONE)
-        self.count, self.sum, self.squares = self.count + 1, self.sum + fixed, self.squares + fixed * fixed
+    @classmethod
+    def of(cls, column: Column) -> Self:
+        """Return those of the values of one text, rounded to fixed point."""
+        there = np.isfinite(column.means)
+        fixed = _FIXED(np.where(there, column.means, 0))
+        return cls(there.astype(int).astype(object), fixed, fixed * fixed, column.definition)
 
-    def merge(self, other: "Moments") -> None:
-        """Take in all values of another."""
-        self.count += other.count
-        self.sum += other.sum
-        self.squares += other.squares
+    def __add__(self, other: "Moments") -> "Moments":
+        """Return those of the values of both."""
+        return Moments(
+            self.counts + other.counts, self.sums + other.sums, self.squares + other.squares, self.definition
+        )
 
-    @property
-    def mean(self) -> float:
-        """Return the mean, NaN of no values."""
-        return self.sum / self.count / _ONE if self.count else math.nan
+    def column(self) -> Column:
+        """Return the means, and their standard errors over texts."""
+        means, errors = _MEAN(self.counts, self.sums), _ERROR(self.counts, self.sums, self.squares)
+        return Column(means.astype(float), self.counts.astype(np.int64), errors.astype(float), self.definition)
 
-    @property
-    def error(self) -> float:
-        """Return the standard error of the mean, NaN of fewer than two values."""
-        if self.count < 2:
-            return math.nan
-        spread = self.count * self.squares - self.sum * self.sum  # n² (n - 1) times the squared error
-        return math.sqrt(spread / (self.count**2 * (self.count - 1))) / _ONE
+
+def _mean(count: int, total: int) -> float:
+    return total / count / _ONE if count else math.nan
+
+
+def _error(count: int, total: int, squares: int) -> float:
+    if count < 2:
+        return math.nan
+    spread = count * squares - total * total  # n² (n - 1) times the squared error
+    return math.sqrt(spread / (count**2 * (count - 1))) / _ONE
+
+
+_FIXED: Callable[..., Integers] = np.frompyfunc(lambda value: round(value * _ONE), 1, 1)
+_MEAN: Callable[..., Integers] = np.frompyfunc(_mean, 2, 1)
+_ERROR: Callable[..., Integers] = np.frompyfunc(_error, 3, 1)
 
 
 @dataclass(slots=True)
 class Total:
-    """The sums of texts that have the same heads: of each statistic, for each layer and head."""
+    """What texts that have the same heads come to: how many they are, and the moments of each statistic."""
 
     texts: int = 0
-    moments: dict[str, list[list[Moments]]] = field(default_factory=dict)
-    definitions: dict[str, str] = field(default_factory=dict)
-
-    def add(self, table: HeadTable) -> None:
-        """Take in the table of one text."""
-        self.texts += 1
-        for name, column in table.columns.items():
-            for row, values in zip(self._of(name, column.means.shape, column.definition), column.means, strict=True):
-                for moments, value in zip(row, values, strict=True):
-                    if math.isfinite(value):
-                        moments.add(float(value))
+    moments: dict[str, Moments] = field(default_factory=dict)
 
     def merge(self, other: "Total") -> None:
         """Take in all texts of another."""
         self.texts += other.texts
-        for name, rows in other.moments.items():
-            own = self._of(name, (len(rows), len(rows[0])), other.definitions[name])
-            for row, theirs in zip(own, rows, strict=True):
-                for moments, each in zip(row, theirs, strict=True):
-                    moments.merge(each)
-
-    def columns(self) -> dict[str, Column]:
-        """Return the means over all texts, by name."""
-        return {name: _column(rows, self.definitions[name]) for name, rows in self.moments.items()}
-
-    def _of(self, name: str, shape: tuple[int, ...], definition: str) -> list[list[Moments]]:
-        self.definitions[name] = definition
-        layers, heads = shape
-        return self.moments.setdefault(name, [[Moments() for _ in range(heads)] for _ in range(layers)])
-
-
-def _column(rows: list[list[Moments]], definition: str) -> Column:
-    return Column(
-        np.array([[cell.mean for cell in row] for row in rows]),
-        np.array([[cell.count for cell in row] for row in rows]),
-        np.array([[cell.error for cell in row] for row in rows]),
-        definition,
-    )
+        for name, theirs in other.moments.items():
+            self.moments[name] = self.moments[name] + theirs if name in self.moments else theirs
 
 
 Key = tuple[str, Kind, str, tuple[int, ...], tuple[int, ...]]
@@ -107,7 +92,8 @@ class Totals:
     def add(self, table: HeadTable) -> None:
         """Take in the table of one text."""
         key = table.model, table.kind, table.by.value, table.layers, table.heads
-        self.each.setdefault(key, Total()).add(table)
+        moments = {name: Moments.of(column) for name, column in table.columns.items()}
+        self.merge(Totals({key: Total(1, moments)}))
 
     def merge(self, other: "Totals") -> None:
         """Take in all texts of another."""
@@ -115,7 +101,7 @@ class Totals:
             self.each.setdefault(key, Total()).merge(total)
 
     def tables(self) -> Iterator[HeadTable]:
-        """Return the table of each total, by the names of models and kinds."""
+        """Yield the table of each total, by the names of models and kinds."""
         for key in sorted(self.each, key=lambda key: (key[0], _KINDS.index(key[1]), *key[2:])):
             model, kind, by, layers, heads = key
             total = self.each[key]
@@ -126,5 +112,5 @@ class Totals:
                 layers=layers,
                 heads=heads,
                 texts=total.texts,
-                columns=total.columns(),
+                columns={name: moments.column() for name, moments in total.moments.items()},
             )

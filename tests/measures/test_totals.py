@@ -1,9 +1,12 @@
+from collections.abc import Iterable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnviz.measures.totals import Moments, Totals
+from attnviz.measures.totals import Totals
 from attnviz.records import Column, HeadTable
 from attnviz.vocabulary import Kind
 
@@ -22,33 +25,51 @@ def table(value: float, layers: tuple[int, ...] = (0, 3), heads: tuple[int, ...]
     )
 
 
-def moments(values: list[float]) -> Moments:
-    found = Moments()
+def totals_of(values: Iterable[float]) -> Totals:
+    found = Totals()
     for value in values:
-        found.add(value)
+        found.add(table(value))
     return found
+
+
+def column_of(totals: Totals) -> Column:
+    (found,) = totals.tables()
+    return found.columns["entropy"]
 
 
 @given(VALUES)
 def test_means_and_standard_errors_are_those_of_statistics(values: list[float]) -> None:
-    found = moments(values)
-    assert found.mean == pytest.approx(np.mean(values), abs=1e-9)
-    assert found.error == pytest.approx(np.std(values, ddof=1) / np.sqrt(len(values)), abs=1e-9)
+    found = column_of(totals_of(values))
+    assert found.means == pytest.approx(np.mean(values), abs=1e-9)
+    assert found.errors == pytest.approx(np.std(values, ddof=1) / np.sqrt(len(values)), abs=1e-9)
 
 
 @given(VALUES, st.randoms(), st.integers(0, 23))
-def test_any_order_and_any_shares_give_the_same_sums_to_the_last_bit(values: list[float], chance, cut: int) -> None:
+def test_any_order_and_any_shares_give_the_same_numbers_to_the_last_bit(values: list[float], chance, cut: int) -> None:
     shuffled = values.copy()
     chance.shuffle(shuffled)
-    share, other = moments(shuffled[:cut]), moments(shuffled[cut:])
+    share, other = totals_of(shuffled[:cut]), totals_of(shuffled[cut:])
     other.merge(share)
-    assert other == moments(values)
+    found, expected = column_of(other), column_of(totals_of(values))
+    for name in ("means", "counts", "errors"):
+        assert np.array_equal(getattr(found, name), getattr(expected, name))
 
 
 def test_of_no_value_there_is_no_mean_and_of_one_no_error() -> None:
-    assert np.isnan(Moments().mean)
-    assert moments([0.25]).mean == 0.25
-    assert np.isnan(moments([0.25]).error)
+    assert np.isnan(column_of(totals_of([np.nan])).means).all()
+    of_one = column_of(totals_of([0.25]))
+    assert (of_one.means == 0.25).all() and np.isnan(of_one.errors).all()
+
+
+def test_each_head_has_the_numbers_of_its_own_values() -> None:
+    totals, values = Totals(), np.random.default_rng(3).normal(size=(5, 2, 3))
+    for each in values:
+        column = Column.of_one_text(each, "a definition")
+        totals.add(replace(table(0.0), columns={"entropy": column}))
+    found = column_of(totals)
+    assert found.means == pytest.approx(values.mean(0), abs=1e-9)
+    assert found.errors == pytest.approx(values.std(0, ddof=1) / 5**0.5, abs=1e-9)
+    assert found.definition == "a definition"
 
 
 def test_a_total_counts_the_texts_that_have_a_value() -> None:

@@ -13,8 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment
 
-from attnviz.lessons import Axis, Lesson, Quantity, Step
-from attnviz.lessons.data import lesson_json
+from attnviz.lessons import Axis, Lesson, Quantity, Step, lesson_json
 from attnviz.views.terminal.lesson import LessonSteps
 
 KEYS, DIMENSIONS, HEADS, PARTS, TOP_KEYS, TILES = (
