@@ -24,7 +24,6 @@ from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import Outcome
 from attnviz.pipeline.sources import Source
 from attnviz.records import Axes, Word
-from attnviz.reference.scores import initial
 from attnviz.text import not_found, occurrences
 from attnviz.views.terminal.lesson import LessonSteps
 from attnviz.vocabulary import Kind
@@ -104,13 +103,7 @@ def _check_toy(given: Input, one: OneHead) -> None:
 
 def _of_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> Lesson:
     made = toy.make(one.token, one.head or 0)
-    depth, count = made.width // made.heads, len(made.names)
-    drawn = {
-        name: initial(name, depth, depth, count, toy.seed)
-        for name in comparisons.score_names()
-        if name in ("additive", "location")
-    }
-    return toy_lesson(made, comparisons.what_if([False] * count, drawn=drawn))
+    return toy_lesson(made, comparisons.what_if([False] * len(made.names)))
 
 
 def _of_text(

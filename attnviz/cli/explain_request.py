@@ -73,38 +73,26 @@ class Comparisons:
         int | None, typer.Option(min=1, metavar="<N>", help="Softmax as FlashAttention does it, N keys at a time.")
     ] = None
 
-    def score_names(self) -> tuple[str, ...]:
-        """Return the names of the score functions.
+    def what_if(self, special: list[bool]) -> WhatIf:
+        """Return all of it, for tokens some of which are special and stay where they are.
 
         Raises:
-            BadParameter: one is not known.
+            BadParameter: a score function is not known.
+            UsageError: there are no two tokens that can change places.
         """
-        if self.scores is None:
-            return ()
-        names = tuple(dict.fromkeys(name.strip() for name in self.scores.split(",")))
-        for name in names:
-            options.one_of(SCORES)(name)
-        return names
-
-    def what_if(self, special: list[bool], **drawn: Any) -> WhatIf:
-        """Return all of it, for tokens some of which are special and stay where they are."""
+        names = () if self.scores is None else [name.strip() for name in self.scores.split(",")]
         return WhatIf(
-            scores=self.score_names(),
+            scores=tuple(dict.fromkeys(map(options.one_of(SCORES), names))),
             no_scale=self.no_scale,
             no_mask=self.no_mask,
             no_positions=self.no_positions,
             order=_shuffled(special) if self.permute else None,
             tile=self.online,
-            **drawn,
         )
 
 
 def _shuffled(special: list[bool]) -> tuple[int, ...]:
-    """Return another order of tokens, always the same for as many.
-
-    Raises:
-        UsageError: there are no two that can change places.
-    """
+    """Return another order of tokens, always the same for as many."""
     places = [index for index, stays in enumerate(special) if not stays]
     if len(places) < 2:
         raise UsageError("--permute needs two tokens that can change places: give a longer text.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,12 +34,11 @@ Rerun = Callable[[Variant], Reals]
 class WhatIf:
     """What a walk through a head is to be compared with.
 
-    `scores` names score functions, for some of which parameters are `drawn` by chance. `order` is another order of the
-    tokens. `tile` is how many keys at a time go through the online softmax.
+    `scores` names score functions, `order` is another order of the tokens, `tile` is how many keys at a time go through
+    the online softmax.
     """
 
     scores: tuple[str, ...] = ()
-    drawn: Mapping[str, Parameters] = field(default_factory=dict)
     no_scale: bool = False
     no_mask: bool = False
     no_positions: bool = False
@@ -47,8 +46,12 @@ class WhatIf:
     tile: int | None = None
 
 
-def comparisons(trace: Trace, head: int, what_if: WhatIf, rerun: Rerun) -> Iterator[Step]:
+def comparisons(
+    trace: Trace, head: int, what_if: WhatIf, rerun: Rerun, drawn: Mapping[str, Parameters] | None = None
+) -> Iterator[Step]:
     """Yield the steps in which a head is compared with what it would be otherwise.
+
+    The parameters of some score functions may be `drawn` by chance.
 
     Raises:
         UsageError: the model has no such part, or cannot do without it.
@@ -59,7 +62,7 @@ def comparisons(trace: Trace, head: int, what_if: WhatIf, rerun: Rerun) -> Itera
     if what_if.tile:
         yield _online(numbers, what_if.tile)
     if what_if.scores:
-        yield under_scores(trace, head, what_if.scores, what_if.drawn)
+        yield under_scores(trace, head, what_if.scores, drawn or {})
     if what_if.no_scale:
         yield _without_scale(trace, head, numbers)
     if what_if.no_mask:

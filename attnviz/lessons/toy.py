@@ -18,7 +18,7 @@ from attnviz.reference.numbers import Reals
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.positions import Bias, alibi, sinusoidal
 from attnviz.reference.rotary import Turn, frequencies, rotation
-from attnviz.reference.scores import dot, weights_of
+from attnviz.reference.scores import dot, initial, weights_of
 from attnviz.reference.trace import Trace
 from attnviz.reference.tracing import trace_of
 
@@ -41,6 +41,9 @@ MASKS: dict[str, Mask | None] = {
     "prefix": masks.prefix(2),
 }
 """What a query of the toy may look at, by the name that the command line knows it by."""
+
+_NEVER_LEARNED = "additive", "location"
+"""The score functions whose parameters nothing in a head of dot products stands for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -129,11 +132,14 @@ def toy_lesson(toy: Toy, what_if: WhatIf) -> Lesson:
         weights[list(order)] = _row(toy, variant, order)
         return weights
 
+    depth = toy.width // toy.heads
+    by_chance = (name for name in what_if.scores if name in _NEVER_LEARNED)
+    drawn = {name: initial(name, depth, depth, len(names), toy.seed) for name in by_chance}
     steps = (
         *_without_parameters(toy),
         *_placed(toy, trace),
         *from_query(trace, toy.head, names),
-        *comparisons(trace, toy.head, what_if, rerun),
+        *comparisons(trace, toy.head, what_if, rerun, drawn),
     )
     return Lesson(
         subject="toy",

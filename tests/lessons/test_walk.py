@@ -14,7 +14,6 @@ from attnviz.lessons import Axis, Quantity, Variant, WhatIf, comparisons, head_s
 from attnviz.lessons.toy import MASKS, POSITIONS, VECTORS, Toy, toy_lesson
 from attnviz.reference.numbers import Numbers, entropy
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.scores import initial
 from attnviz.reference.trace import Trace
 from attnviz.reference.tracing import LayerNotes, traced
 from attnviz.reference.transformer import Config, Norm, Positions, transformer
@@ -427,8 +426,7 @@ def test_under_a_causal_mask_the_order_is_seen_even_without_positions() -> None:
 
 
 def test_the_toys_untrained_scores_say_that_they_are() -> None:
-    drawn = {name: initial(name, 2, 2, 5, seed=1) for name in ("additive", "location")}
-    lesson = toy_lesson(Toy(heads=2), WhatIf(scores=("dot", "additive", "location"), drawn=drawn))
+    lesson = toy_lesson(Toy(heads=2), WhatIf(scores=("dot", "additive", "location")))
     step = lesson.steps[-1]
     assert "Nobody trained additive and location" in step.why
     rows = {quantity.name: quantity.array for quantity in step.quantities}["weights_by_score"]
