@@ -90,11 +90,7 @@ def _to_terminal(color: str, width: int | None) -> _Writer:
 
 
 def _check_toy(given: Input, one: OneHead) -> None:
-    """Refuse what is only for models.
-
-    Raises:
-        UsageError: a text was given, or a layer or kind.
-    """
+    """Refuse a text, a layer and a kind, which are only for models."""
     if replace(given, texts=given.texts or None) != Input():
         raise UsageError("--toy walks through vectors: leave the text out, or leave --toy out.")
     if one.kind is not None or one.layer is not None:
@@ -131,12 +127,7 @@ def _of_text(
 
 
 def _chosen(model: Model, reading: Reading, one: OneHead) -> tuple[HeadQuery, Sequence[str]]:
-    """Return the head and the query asked for, what was left open being what tells most; and what to say of it.
-
-    Raises:
-        UsageError: the model has no such kind, layer or head.
-        TextError: no query is called so.
-    """
+    """Return the head and the query asked for, what was left open being what tells most; and what to say of it."""
     select = one.selection
     if select.kinds is None and Kind.CROSS in model.card.stacks:
         select = replace(select, kinds=(Kind.CROSS,))
@@ -156,11 +147,7 @@ def _chosen(model: Model, reading: Reading, one: OneHead) -> tuple[HeadQuery, Se
 
 
 def _query(axes: Axes, wanted: str) -> tuple[int, Sequence[str]]:
-    """Return the index of a query by its word or position, and what to say if there was more than one to choose.
-
-    Raises:
-        TextError: none is called so.
-    """
+    """Return the index of a query by its word or position, and what to say if there was more than one to choose."""
     found = occurrences(axes.query_tokens, wanted)
     if not found:
         error = not_found(axes.query_tokens, wanted)

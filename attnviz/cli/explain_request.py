@@ -155,11 +155,7 @@ def _place(names: tuple[str, ...], token: str | None) -> int:
 
 
 def _read_vectors(path: Path) -> tuple[tuple[str, ...], Any]:
-    """Return the names and vectors [rows, width] of a CSV file; one without a name is called by its place, from 0.
-
-    Raises:
-        InputError: it cannot be read, holds no numbers, or rows of several lengths.
-    """
+    """Return the names and vectors [rows, width] of a CSV file; one without a name is called by its place, from 0."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             rows = [row for row in csv.reader(lines) if any(cell.strip() for cell in row)]

@@ -109,12 +109,12 @@ def export(
     attnviz export "The dog barked" --layer 2 --head 5 --layout head -o dog.pdf
     attnviz export --file lines.txt --format png --format npz -o figures/
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    formats, sink = _destination(output, tuple(dict.fromkeys(forms or ())))
+    formats, alone = _destination(output, tuple(dict.fromkeys(forms or ())))
     drawn = set(formats) & set(IMAGE_FORMATS)
     maker = Maker(formats, Layout(looks.layout), wanted.token, looks.style() if drawn else None)
     job = job_of(given, model, wanted)
-    if sink:
-        done = _export_one(outcomes(Weights(job), chunks(given.sources())), maker, sink)
+    if alone:
+        done = _export_one(outcomes(Weights(job), chunks(given.sources())), maker, output)
     else:
         changed = _changed(given, model, wanted, looks) | {"format": formats}
         file = None if given.file is None or str(given.file) == STANDARD_INPUT else str(given.file)
@@ -143,77 +143,45 @@ def _default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-class OneFile:
-    """One file under a given name, written when it is certain that it is the only one."""
+def _export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) -> bool:
+    """Make the one file that there is to be, and return whether no text failed.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._only: Artifact | None = None
-
-    def add(self, artifact: Artifact) -> None:
-        """Keep the file.
-
-        Raises:
-            UsageError: it is the second.
-        """
-        if self._only:
-            raise UsageError(
-                f"{self._path} names one file, but there are several: {self._only.file_name}, {artifact.file_name} … "
-                "Choose one text, one format and one picture (--layout grid, of one kind and of layers that have the "
-                "same heads), or let -o name a folder."
-            )
-        self._only = artifact
-
-    def finish(self) -> None:
-        """Write the file.
-
-        Raises:
-            InputError: there is nothing to write.
-        """
-        if self._only is None:
-            raise InputError(f"{self._path} was not written: no text could be read.")
-        self._write(self._only)
-
-    def _write(self, only: Artifact) -> None:
-        write_file(self._path, only.data)
-
-
-class StandardOutput(OneFile):
-    """One file on standard output."""
-
-    def __init__(self) -> None:
-        super().__init__(Path("Standard output"))
-
-    def _write(self, only: Artifact) -> None:
-        write_standard_output(only.data, binary=only.format not in _TEXT_FORMATS)
-
-
-def _export_one(found: Iterable[Outcome[Result]], maker: Maker, sink: OneFile) -> bool:
-    """Make the one file that there is to be, and return whether no text failed."""
-    note = Notes()
+    Raises:
+        UsageError: there would be several.
+        InputError: there is nothing to write.
+    """
+    name = "Standard output" if output == _STANDARD_OUTPUT else str(output)
+    made, note = list[Artifact](), Notes()
 
     def save(result: Result) -> None:
         for artifact in maker.artifacts(result, note):
-            sink.add(artifact)
+            if made:
+                raise UsageError(
+                    f"{name} names one file, but there are several: {made[0].file_name}, {artifact.file_name} … "
+                    "Choose one text, one format and one picture (--layout grid, of one kind and of layers that have "
+                    "the same heads), or let -o name a folder."
+                )
+            made.append(artifact)
 
     done = for_each(found, save)
-    sink.finish()
+    if not made:
+        raise InputError(f"{name} was not written: no text could be read.")
+    if output == _STANDARD_OUTPUT:
+        write_standard_output(made[0].data, binary=made[0].format not in _TEXT_FORMATS)
+    else:
+        write_file(output, made[0].data)
     return done
 
 
-def _destination(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ...], OneFile | None]:
-    """Return the formats, by the suffix of a file or else png unless told otherwise; and where to, if into no folder.
-
-    Raises:
-        UsageError: one file was named, but for other formats than its suffix says.
-    """
+def _destination(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
+    """Return the formats, by the suffix of a file or else png unless told otherwise; and whether it is one file."""
     suffix = output.suffix.removeprefix(".").lower()
     if output == _STANDARD_OUTPUT:
-        return formats or _DEFAULT_FORMATS, StandardOutput()
+        return formats or _DEFAULT_FORMATS, True
     if suffix not in _FORMATS:
         if suffix and not output.exists():
             complain(f"Note: {output} becomes a folder, because {suffix} is none of {', '.join(_FORMATS)}.")
-        return formats or _DEFAULT_FORMATS, None
+        return formats or _DEFAULT_FORMATS, False
     if formats not in ((), (suffix,)):
         raise UsageError(f"{output} is no {' or '.join(formats)} file: let -o name a folder, or leave --format out.")
-    return (suffix,), OneFile(output)
+    return (suffix,), True

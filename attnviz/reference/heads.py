@@ -50,9 +50,7 @@ class Heads:
     @property
     def visible(self) -> Mask | None:
         """Return what a query may look at, by the mask and by being causal; None if that is every key."""
-        if not self.causal:
-            return self.mask
-        return both(masks.causal, self.mask) if self.mask else masks.causal
+        return both(self.mask, masks.causal) if self.causal else self.mask
 
 
 def split(x: Array, heads: int) -> Array:

@@ -28,9 +28,9 @@ def padding(lengths: Array) -> Mask:
     return lambda _, keys: keys < lengths[:, None, None, None]
 
 
-def both(first: Mask, second: Mask) -> Mask:
-    """Return what two masks both allow."""
-    return lambda queries, keys: first(queries, keys) & second(queries, keys)
+def both(first: Mask | None, second: Mask) -> Mask:
+    """Return the mask that allows what two masks both allow; the second alone if there is no first."""
+    return second if first is None else lambda queries, keys: first(queries, keys) & second(queries, keys)
 
 
 def zeroed_afterwards(weights: Array, allowed: Array) -> Array:

@@ -95,7 +95,9 @@ def decode(
         rows.append(row | {"state": state})
     found = {name: namespace(x).stack([row[name] for row in rows], axis=-2) for name in rows[0]}
     watch(0, 0, found["weights"][..., None, :, :])
-    _tell(within(note, "attention"), found | {"key": encoded, "value": encoded, "projected_key": keys})
+    tell = within(note, "attention")
+    for name, array in (found | {"key": encoded, "value": encoded, "projected_key": keys}).items():
+        tell(name, array)
     return readout(found["state"], x, found["mixed"], parameters)
 
 
@@ -130,8 +132,3 @@ def readout(states: Array, x: Array, contexts: Array, parameters: Parameters) ->
     hidden = linear(xp.concat((states, x, contexts), axis=-1), parameters.within("readout"))  # [..., 2 · embedding]
     pairs = xp.reshape(hidden, (*hidden.shape[:-1], hidden.shape[-1] // 2, 2))
     return linear(xp.max(pairs, axis=-1), parameters.within("embedding"))  # [..., embedding] -> [..., vocabulary]
-
-
-def _tell(note: Note, arrays: dict[str, Array]) -> None:
-    for name, array in arrays.items():
-        note(name, array)

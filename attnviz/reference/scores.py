@@ -87,7 +87,7 @@ class ScoreFunction:
     formula: str
     source: str
     score: Callable[[Array, Array, Parameters], Array]
-    shapes: Callable[[int, int, int], Shapes]
+    shapes: Callable[[int, int, int], Shapes] = lambda query_width, key_width, keys: {}
     operations: Callable[[Sizes], int]
     memory: Callable[[Sizes], int]
 
@@ -104,16 +104,11 @@ def _unlearned(score: Callable[[Array, Array], Array]) -> Callable[[Array, Array
     return lambda queries, keys, _: score(queries, keys)
 
 
-def _nothing(query_width: int, key_width: int, keys: int) -> Shapes:
-    return {}
-
-
 SCORES: dict[str, ScoreFunction] = {
     "dot": ScoreFunction(
         formula="q·k",
         source="Luong et al. 2015, 3.1",
         score=_unlearned(dot),
-        shapes=_nothing,
         operations=lambda n: 2 * n.pairs * n.key_width,
         memory=lambda n: n.pairs,
     ),
@@ -121,7 +116,6 @@ SCORES: dict[str, ScoreFunction] = {
         formula="q·k / √d_k",
         source="Vaswani et al. 2017, 3.2.1",
         score=_unlearned(scaled_dot),
-        shapes=_nothing,
         operations=lambda n: 2 * n.pairs * n.key_width + n.pairs,
         memory=lambda n: n.pairs,
     ),
@@ -129,7 +123,6 @@ SCORES: dict[str, ScoreFunction] = {
         formula="q·k / (‖q‖ ‖k‖)",
         source="Graves et al. 2014, 3.3.1",
         score=_unlearned(cosine),
-        shapes=_nothing,
         operations=lambda n: 2 * n.pairs * n.key_width + n.vectors * (3 * n.key_width + 1),
         memory=lambda n: n.pairs + n.vectors * n.key_width,
     ),

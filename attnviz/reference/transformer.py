@@ -243,10 +243,7 @@ def own_heads(x: Array, parameters: Parameters, config: Config, mask: Mask | Non
 def within_window(heads: Heads, config: Config, layer: int) -> Heads:
     """Return the heads of a layer, which look no further than its window, if it has one."""
     width = config.windows[layer] if config.windows else None
-    if width is None:
-        return heads
-    window = sliding_window(width)
-    return replace(heads, mask=both(heads.mask, window) if heads.mask else window)
+    return heads if width is None else replace(heads, mask=both(heads.mask, sliding_window(width)))
 
 
 def _turn(x: Array, config: Config) -> Turn | None:
