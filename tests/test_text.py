@@ -15,15 +15,13 @@ from attnviz.text import (
     Segment,
     Token,
     checked,
-    covering,
     grouped,
     not_found,
     occurrences,
-    sentence_spans,
     special_token,
     visible,
-    word_spans,
 )
+from attnviz.text.boundaries import covering, sentence_spans, word_spans
 
 ANYTHING = st.text(st.characters())  # halves of surrogate pairs too: a shell can put them on a command line
 PROSE = st.text(st.sampled_from("aB3é你い한ไ.!。?…'\"”(\u200d\u0301\u202e🦆 \n\u3000\x1c"), max_size=23)

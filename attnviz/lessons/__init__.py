@@ -4,15 +4,4 @@ from attnviz.lessons.comparisons import Variant, WhatIf, comparisons
 from attnviz.lessons.lesson import Axis, Lesson, Quantity, Step, lesson_json
 from attnviz.lessons.walk import head_steps
 
-__all__ = [
-    "Axis",
-    "Lesson",
-    "Quantity",
-    "Rerun",
-    "Step",
-    "Variant",
-    "WhatIf",
-    "comparisons",
-    "head_steps",
-    "lesson_json",
-]
+__all__ = ["Axis", "Lesson", "Quantity", "Step", "Variant", "WhatIf", "comparisons", "head_steps", "lesson_json"]

@@ -1,7 +1,7 @@
 """Tokens, the words and sentences they belong to, and text that is safe to put on a terminal."""
 
 from attnviz.text.alignment import spans_of_pieces
-from attnviz.text.boundaries import Span, covering, sentence_spans, word_spans
+from attnviz.text.boundaries import Span
 from attnviz.text.groups import Bins, Grouping, Groups, grouped, grouping
 from attnviz.text.safety import checked, visible
 from attnviz.text.search import Occurrence, not_found, occurrences, rows_named, unnamed
@@ -18,18 +18,15 @@ __all__ = [
     "Span",
     "Token",
     "checked",
-    "covering",
     "grouped",
     "grouping",
     "not_found",
     "occurrences",
     "predicting",
     "rows_named",
-    "sentence_spans",
     "spans_of_pieces",
     "special_token",
     "tokens_named",
     "unnamed",
     "visible",
-    "word_spans",
 ]
