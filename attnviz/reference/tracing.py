@@ -29,7 +29,9 @@ class LayerNotes:
                 kept[name.removeprefix(prefix)] = array
 
 
-def traced(notes: LayerNotes, parameters: Parameters, config: Config, query: int, *, context: Array | None = None) -> Trace:
+def traced(
+    notes: LayerNotes, parameters: Parameters, config: Config, query: int, *, context: Array | None = None
+) -> Trace:
     """Return what the attention of the noted layer computed for one query; with a `context`, its cross-attention."""
     crossing = context is not None
     part = "cross_attention" if crossing else "attention"

@@ -114,9 +114,7 @@ def test_each_statistic_can_be_asked_for_and_stands_in_the_help(run: Run, name: 
     assert name in run("heads", "--help").out
 
 
-def test_a_statistic_of_ones_own_can_be_asked_for_like_any_other(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_statistic_of_ones_own_can_be_asked_for_like_any_other(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = Statistic("mean of the largest weight", "mine", lambda rows: rows.weights.max(-1))
     monkeypatch.setitem(STATISTICS, "largest", mine)
     (record,) = run("heads", *TEXTS, "--stat", "largest", "--jobs", "1", "--format", "json").records
