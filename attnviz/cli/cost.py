@@ -13,9 +13,9 @@ from attnviz.cli.cost_request import NUMBER, Measuring, ModelName, Shape, positi
 from attnviz.cli.groups import grouped
 from attnviz.cli.output import write_standard_output
 from attnviz.cli.terminal import terminal
-from attnviz.costs.counts import Cost, Experiment, LayerType, count, layer_types
-from attnviz.costs.data import counted_fields
+from attnviz.costs.counts import Cost, LayerType, count, counted_fields, layer_types
 from attnviz.costs.dimensions import Size
+from attnviz.costs.measurement import Experiment
 from attnviz.errors import UsageError
 from attnviz.views.terminal import cost as view
 from attnviz.views.terminal.cost import how_measured, measured

@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 
 from attnviz.cli import options
-from attnviz.costs.counts import Experiment, multi_head
+from attnviz.costs.counts import multi_head
 from attnviz.costs.dimensions import Size, size_of
-from attnviz.costs.measurement import measure
+from attnviz.costs.measurement import Experiment, measure
 from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
 from attnviz.pipeline.files import write_file

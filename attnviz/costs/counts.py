@@ -1,13 +1,15 @@
-"""What attention costs: how large it is, what is counted of it, what is measured of it.
+"""What attention costs, counted from how large it is.
 
 A multiplication and the addition that follows it are two operations. Softmax, biases, norms and positions are left out:
 they are small beside what is counted.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from attnviz.reference.scores import SCORES, Sizes
+from attnviz.vocabulary import Kind
 
 BYTES = {"float16": 2, "float32": 4}
 """How many bytes a number takes."""
@@ -26,7 +28,7 @@ class Map:
 
     @property
     def parameters(self) -> int:
-        """How many numbers a head learns, without biases."""
+        """Return how many numbers a head learns, without biases."""
         return self.inputs * self.outputs
 
 
@@ -50,12 +52,12 @@ class Dimensions:
 
     @property
     def projections(self) -> list[Map]:
-        """The maps that are applied to each token, and not to each pair."""
+        """Return the maps that are applied to each token, and not to each pair."""
         return [each for name, each in self.maps.items() if name != SCORE]
 
     @property
     def cached(self) -> int:
-        """How many numbers of keys and values a layer keeps of a token."""
+        """Return how many numbers of keys and values a layer keeps of a token."""
         return (self.maps["key"].outputs + self.value_width) * self.key_heads
 
 
@@ -69,7 +71,7 @@ def multi_head(
     context_width: int | None = None,
     distinct_layers: int | None = None,
 ) -> Dimensions:
-    """Scaled dot-product attention of several heads (Vaswani et al. 2017, 3.2.2).
+    """Return the dimensions of scaled dot-product attention of several heads (Vaswani et al. 2017, 3.2.2).
 
     With fewer `key_heads`, groups of heads share keys and values (Ainslie et al. 2023). A head is width / heads wide
     unless `head_width` says otherwise; keys and values are made from vectors of `context_width`, if not of `width`.
@@ -102,10 +104,10 @@ def multi_head(
 
 
 def additive(width: int, key_width: int, inner: int) -> Dimensions:
-    """The one head of a recurrent network: v·tanh(W_q q + W_k k) scores states as they are (Bahdanau et al. 2015).
+    """Return the dimensions of additive attention: v·tanh(W_q q + W_k k) scores states as they are.
 
-    Queries of `width` numbers and keys of `key_width` meet in `inner` numbers; what is averaged are the states that
-    the keys are made from.
+    The one head of a recurrent network has it (Bahdanau et al. 2015). Queries of `width` numbers and keys of
+    `key_width` meet in `inner` numbers; what is averaged are the states that the keys are made from.
     """
     return Dimensions(
         width=width,
@@ -129,7 +131,7 @@ class Counts:
 
     @classmethod
     def together(cls, parts: Iterable["Counts"]) -> "Counts":
-        """The sum of several."""
+        """Return the sum of several."""
         each = list(parts)
         return cls(*(sum(getattr(part, field) for part in each) for field in ("head", "layer", "model")))
 
@@ -165,53 +167,12 @@ class LayerType:
     path: int
 
 
-HOW = "one head, one thread, float32; least CPU time of several runs; peak memory of the process beyond the inputs"
-"""What is measured, for tables and pictures to say."""
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """What one size took: the least CPU time in `seconds`, and the peak of `memory` in bytes where it can be known."""
-
-    size: int
-    seconds: float
-    memory: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
-    """What a method took at growing sizes, and the exponents with which that grew; None where nothing can be fitted.
-
-    Memory below the `noise`, in bytes, is not in the fit.
-    """
-
-    method: str
-    points: tuple[Point, ...]
-    noise: int
-    time_exponent: float | None
-    memory_exponent: float | None
-
-    def drowned(self, point: Point) -> bool:
-        """Whether the memory of a point cannot be told from noise."""
-        return point.memory is not None and point.memory < self.noise
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Experiment:
-    """Methods that do the same at growing sizes of one `variable`, everything else being `fixed`."""
-
-    title: str
-    variable: str
-    fixed: str
-    series: tuple[Series, ...]
-
-
-_KERNEL = 3
-"""How many neighbouring vectors a convolution reads."""
+_KERNEL = 3  # neighbouring vectors that a convolution reads
+_SHAPE = "width", "layers", "heads", "key_heads", "value_width"
 
 
 def count(dimensions: Dimensions, tokens: int) -> Cost:
-    """What it costs when `tokens` queries look at as many keys."""
+    """Return what it costs when `tokens` queries look at as many keys."""
     pairs, heads, layers = tokens * tokens, dimensions.heads, dimensions.layers
     return Cost(
         tokens=tokens,
@@ -231,7 +192,7 @@ def count(dimensions: Dimensions, tokens: int) -> Cost:
 
 
 def _counts(head: int, heads: int, layers: int) -> Counts:
-    """What a head has or does, then all of a layer, then all of all layers."""
+    """Return what a head has or does, then all of a layer, then all of all layers."""
     return Counts(head, head * heads, head * heads * layers)
 
 
@@ -240,7 +201,7 @@ def _projection(each: Map, tokens: int, layers: int) -> Counts:
 
 
 def layer_types(cost: Cost) -> tuple[LayerType, ...]:
-    """A layer of self-attention beside layers of other kinds that are as wide (Vaswani et al. 2017, table 1).
+    """Return a layer of self-attention beside layers of other kinds that are as wide (Vaswani et al. 2017, table 1).
 
     The recurrent one is Elman's (1990), the convolution dilated: what is next to each other in one layer is
     `_KERNEL` times as far apart in the next (van den Oord et al. 2016).
@@ -261,8 +222,36 @@ def layer_types(cost: Cost) -> tuple[LayerType, ...]:
 
 
 def _dilated_layers(tokens: int) -> int:
-    """How many dilated convolutions it takes until the last token knows of the first: log_k N, rounded up."""
+    """Return how many dilated convolutions it takes until the last token knows of the first: log_k N, rounded up."""
     layers, reach = 0, 1
     while reach < tokens:
         layers, reach = layers + 1, reach * _KERNEL
     return max(layers, 1)
+
+
+def counted_fields(kind: Kind, cost: Cost) -> dict[str, Any]:
+    """Return what was counted of one kind of attention, every number by its name, for JSON.
+
+    An encoder keeps no keys and values, so its cache is None.
+    """
+    return {
+        "kind": kind.value,
+        **{name: getattr(cost.dimensions, name) for name in _SHAPE},
+        "parameters": _with_total(cost.parameters),
+        "operations": _with_total(cost.operations),
+        "weight_bytes": {dtype: _times(cost.weights, size) for dtype, size in BYTES.items()},
+        "cache_bytes": None if kind is Kind.ENCODER else {dtype: _cache(cost, size) for dtype, size in BYTES.items()},
+    }
+
+
+def _with_total(parts: Mapping[str, Counts]) -> dict[str, Any]:
+    together = Counts.together(parts.values())
+    return {name.replace(" ", "_"): asdict(each) for name, each in {**parts, "together": together}.items()}
+
+
+def _times(counts: Counts, size: int) -> dict[str, int]:
+    return {name: number * size for name, number in asdict(counts).items()}
+
+
+def _cache(cost: Cost, size: int) -> dict[str, int]:
+    return {"token": cost.cache * size, "tokens": cost.cache * size * cost.tokens}

@@ -14,12 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from attnviz.costs.counts import Counts, Experiment, Point, Series, additive, count, layer_types, multi_head
-from attnviz.costs.data import counted_fields
-from attnviz.costs.measurement import experiments, exponent, measure, process
-from attnviz.costs.measurement.memory import peak_of
-from attnviz.costs.measurement.methods import ATTENDING, METHODS, SCORING
-from attnviz.costs.measurement.process import measured, received, taken
+from attnviz.costs import measurement, process
+from attnviz.costs.counts import Counts, additive, count, counted_fields, layer_types, multi_head
+from attnviz.costs.measurement import Experiment, Point, Series, exponent, measure
+from attnviz.costs.methods import ATTENDING, METHODS, SCORING
+from attnviz.costs.process import measured, peak_of, received, taken
 from attnviz.errors import AttnvizError
 from attnviz.reference.scores import SCORES, Sizes
 from attnviz.views.image.cost import picture
@@ -269,7 +268,7 @@ class TestMeasuring:
             yield 0.0, 40_000  # so that the noise is 320,000 bytes
             yield from ((n * 1e-3, 319_000 if n < 100 else 4000 * n) for n, _ in sizes)
 
-        monkeypatch.setattr(experiments, "taken", found)
+        monkeypatch.setattr(measurement, "taken", found)
         series = next(measure(800)).series[0]  # 50, 100, 200, 400, 800
         assert series.noise == 320_000
         assert [series.drowned(point) for point in series.points] == [True, False, False, False, False]
@@ -278,7 +277,7 @@ class TestMeasuring:
 
     def test_where_memory_cannot_be_known_only_time_is_fitted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         unknown = [(0.0, None), *((1e-3 * 4**n, None) for n in range(5))]
-        monkeypatch.setattr(experiments, "taken", lambda method, sizes: iter(unknown))
+        monkeypatch.setattr(measurement, "taken", lambda method, sizes: iter(unknown))
         series = next(measure(800)).series[0]
         assert (series.time_exponent, series.memory_exponent) == (pytest.approx(2), None)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from attnviz.costs.counts import HOW, Experiment, Series
+from attnviz.costs.measurement import HOW, Experiment, Series
 from attnviz.views.image.fonts import FONT
 from attnviz.views.image.page import INK, MUTED
 

@@ -6,7 +6,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.costs.counts import BYTES, HOW, SCORE, Cost, Counts, Dimensions, Experiment, LayerType, Point, Series
+from attnviz.costs.counts import BYTES, SCORE, Cost, Counts, Dimensions, LayerType
+from attnviz.costs.measurement import HOW, Experiment, Point, Series
 from attnviz.text import visible
 from attnviz.views.names import scaled
 from attnviz.vocabulary import Kind

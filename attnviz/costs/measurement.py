@@ -1,12 +1,11 @@
-"""Which methods are measured at which sizes, and what is fitted to what they took."""
+"""What attention costs, measured here: time and memory at growing sizes, and the exponents with which they grow."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from attnviz.costs.counts import Experiment, Point, Series
-from attnviz.costs.measurement.fitting import exponent
-from attnviz.costs.measurement.methods import ATTENDING, SCORING
-from attnviz.costs.measurement.process import Size, taken
+from attnviz.costs.methods import ATTENDING, SCORING
+from attnviz.costs.process import Size, taken
 
 _WIDTH = 64  # numbers in a query, a key and a value
 _WIDEST = 256
@@ -14,6 +13,48 @@ _DOUBLINGS = 4
 _SCORED, _SCORED_WIDE = 8, 16  # how much shorter texts are for additive scores, which hold N×N×d numbers
 _LEAST_NOISE = 2**18  # bytes; what is resident is counted a core at a time, 32 pages of each may be unknown
 _FAR_ABOVE = 8  # how many times what doing nothing seems to take
+_FEWEST = 3  # points; two lie on a line whatever they are
+_DIGITS = 6
+
+HOW = "one head, one thread, float32; least CPU time of several runs; peak memory of the process beyond the inputs"
+"""What is measured, for tables and pictures to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What one size took: the least CPU time in `seconds`, and the peak of `memory` in bytes where it can be known."""
+
+    size: int
+    seconds: float
+    memory: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """What a method took at growing sizes, and the exponents with which that grew; None where nothing can be fitted.
+
+    Memory below the `noise`, in bytes, is not in the fit.
+    """
+
+    method: str
+    points: tuple[Point, ...]
+    noise: int
+    time_exponent: float | None
+    memory_exponent: float | None
+
+    def drowned(self, point: Point) -> bool:
+        """Return whether the memory of a point cannot be told from noise."""
+        return point.memory is not None and point.memory < self.noise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """Methods that do the same at growing sizes of one `variable`, everything else being `fixed`."""
+
+    title: str
+    variable: str
+    fixed: str
+    series: tuple[Series, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +70,10 @@ class _Plan:
 
 
 def measure(longest: int, say: Callable[[str], None] = lambda doing: None) -> Iterator[Experiment]:
-    """Three experiments on one head and one thread, in float32, with texts of up to `longest` tokens, 128 or more.
+    """Make three experiments on one head and one thread, in float32, with texts of up to `longest` tokens, 128 or more.
 
-    Ways to attend at growing N, dot-product beside additive scores at growing N, and the same at growing d. `say` is
-    told what is being measured.
+    They are ways to attend at growing N, dot-product beside additive scores at growing N, and the same at growing d.
+    `say` is told what is being measured.
 
     Raises:
         AttnvizError: there is too little memory, or a library does not run here.
@@ -93,3 +134,17 @@ def _series(plan: _Plan, method: str, say: Callable[[str], None]) -> Series:
 
 def _memory_exponent(points: Sequence[Point]) -> float | None:
     return exponent([point.size for point in points], [float(point.memory or 0) for point in points])
+
+
+def exponent(sizes: Sequence[float], values: Sequence[float]) -> float | None:
+    """Return the slope of the line through log(size) and log(value), by least squares; None of fewer than three points.
+
+    Values of c · size^p, c and p being any numbers, give p.
+    """
+    if len(sizes) < _FEWEST or min(values) <= 0:
+        return None
+    x, y = [math.log(size) for size in sizes], [math.log(value) for value in values]
+    middle, height = sum(x) / len(x), sum(y) / len(y)
+    above = sum((a - middle) * (b - height) for a, b in zip(x, y, strict=True))
+    slope = above / sum((a - middle) ** 2 for a in x)
+    return round(slope, _DIGITS) + 0.0  # what does not grow has no sign

@@ -7,7 +7,7 @@ Work = Callable[[], object]
 """Something to be done again and again."""
 
 Prepare = Callable[[int, int], Work]
-"""Makes the work for so many tokens, whose vectors are so wide; what it needs is there before it is done."""
+"""Make the work for so many tokens, whose vectors are so wide; what it needs is there before it is done."""
 
 _SEED = 7
 
@@ -43,7 +43,7 @@ def _fused(tokens: int, width: int) -> Work:
 
 
 def _scoring(name: str) -> Prepare:
-    """Scores of a function in `SCORES`, with random parameters."""
+    """Prepare scores of a function in `SCORES`, with random parameters."""
 
     def prepare(tokens: int, width: int) -> Work:
         from attnviz.reference.scores import SCORES, initial
@@ -56,7 +56,7 @@ def _scoring(name: str) -> Prepare:
 
 
 def _vectors(count: int, tokens: int, width: int) -> Any:
-    """Random float32 vectors [count, tokens, width]."""
+    """Return random float32 vectors [count, tokens, width]."""
     import numpy as np
 
     return np.random.default_rng(_SEED).standard_normal((count, tokens, width), np.float32)

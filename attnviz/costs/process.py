@@ -1,15 +1,22 @@
-"""One method measured at growing sizes, in a process of its own that has done nothing else."""
+"""One method measured at growing sizes, in a process of its own that has done nothing else.
 
+`tracemalloc` knows of NumPy's arrays but not of torch's, so it is the process whose memory is looked at: its peak
+resident memory, set back before each run where the system can do that (Linux: proc_pid_clear_refs(5)).
+"""
+
+import ctypes
+import gc
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from time import process_time
 
-from attnviz.costs.measurement.memory import peak_of
-from attnviz.costs.measurement.methods import METHODS, Work
+from attnviz.costs.methods import METHODS, Work
 from attnviz.errors import Advice, AttnvizError
 from attnviz.text import visible
 
@@ -24,10 +31,13 @@ _IDLE = 5  # how often doing nothing is measured
 _THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 _TOO_LITTLE = Advice("there is too little memory,", hint="so give a smaller {longest}")
 _PATIENCE = 5.0  # seconds that a process gets to end by itself
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_PEAK_IS_NOW = "5"  # what sets the peak back to what is resident now
+_KILOBYTE = 1024
 
 
 def taken(method: str, sizes: Sequence[Size]) -> Iterator[Taken]:
-    """What a method takes at each size, as soon as it is known; first what doing nothing takes.
+    """Yield what a method takes at each size, as soon as it is known; first what doing nothing takes.
 
     Raises:
         AttnvizError: there is too little memory, or a library does not run here.
@@ -48,7 +58,7 @@ def taken(method: str, sizes: Sequence[Size]) -> Iterator[Taken]:
 
 
 def received(pipe: Connection, what: str) -> Taken:
-    """What comes next.
+    """Return what comes next.
 
     Raises:
         AttnvizError: nothing does, since there is too little memory, or a library does not run here.
@@ -64,7 +74,7 @@ def received(pipe: Connection, what: str) -> Taken:
 
 
 def _work(pipe: Connection, method: str, sizes: Sequence[Size]) -> None:
-    """What the process does; it leaves it to the one that started it what becomes of an interrupt."""
+    """Measure in the process, leaving it to the one that started it what becomes of an interrupt."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(dict.fromkeys(_THREADS, "1"))  # before NumPy and torch read it
     try:
@@ -79,7 +89,7 @@ def _work(pipe: Connection, method: str, sizes: Sequence[Size]) -> None:
 
 
 def _noise() -> int | None:
-    """The most memory that doing nothing seems to take."""
+    """Return the most memory that doing nothing seems to take."""
     found = [peak_of(_nothing) for _ in range(_IDLE)]
     return max((peak for peak in found if peak is not None), default=None)
 
@@ -99,10 +109,48 @@ def measured(work: Work) -> Taken:
 
 
 def _times(work: Callable[[], object]) -> Iterator[float]:
-    """How many seconds of CPU time each run takes, until there are enough."""
+    """Yield how many seconds of CPU time each run takes, until there are enough."""
     total, runs = 0.0, 0
     while runs < _LEAST or (runs < _MOST and total < _ENOUGH):
         start = process_time()
         work()
         runs, total = runs + 1, total + (last := process_time() - start)
         yield last
+
+
+def peak_of(work: Callable[[], object]) -> int | None:
+    """Return how many bytes more are resident at most while this is done; None where the system does not say.
+
+    What the work returns counts too. Where the peak cannot be set back, only a run that takes more than all before it
+    shows.
+    """
+    gc.collect()
+    _give_back()
+    with suppress(OSError):
+        _CLEAR.write_text(_PEAK_IS_NOW, encoding="ascii")
+    before = _peak()
+    kept = work()
+    after = _peak()
+    del kept
+    return None if before is None or after is None else after - before
+
+
+def _give_back() -> None:
+    """Return freed memory to the system, lest a run reuse it unseen; a service of glibc."""
+    if sys.platform == "linux":
+        with suppress(AttributeError, OSError):
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def _peak() -> int | None:
+    """Return the most bytes that have been resident, since the peak was set back or else since the start."""
+    with suppress(OSError):
+        for line in _STATUS.read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * _KILOBYTE
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * _KILOBYTE
