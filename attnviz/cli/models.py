@@ -13,7 +13,7 @@ from attnviz.cli.output import write_standard_output
 from attnviz.cli.terminal import terminal
 from attnviz.errors import ModelError, in_words
 from attnviz.models.base import Stack
-from attnviz.models.catalogue import Entry, catalogue
+from attnviz.models.catalogue import Listing, catalogue
 from attnviz.text import visible
 
 _FORMATS = _TABLE, _JSON = "table", "json"
@@ -50,9 +50,9 @@ def models(
         raise failure
 
 
-def _found() -> tuple[list[Entry], ModelError | None]:
-    """What there is, and what kept the rest from being listed."""
-    found: list[Entry] = []
+def _found() -> tuple[list[Listing], ModelError | None]:
+    """Return what there is, and what kept the rest from being listed."""
+    found: list[Listing] = []
     try:
         found.extend(catalogue())
     except ModelError as error:
@@ -60,7 +60,7 @@ def _found() -> tuple[list[Entry], ModelError | None]:
     return found, None
 
 
-def _fields(entry: Entry) -> dict[str, object]:
+def _fields(entry: Listing) -> dict[str, object]:
     return {
         "name": entry.name,
         "purpose": in_words(entry.purpose, options.flag),
@@ -73,12 +73,12 @@ def _fields(entry: Entry) -> dict[str, object]:
 
 
 def _of_stack(stack: Stack) -> dict[str, object]:
-    """How many layers and heads there are, and where these differ, how many each layer has."""
+    """Return how many layers and heads there are, and where these differ, how many each layer has."""
     differing = {"heads_by_layer": stack.counts} if stack.fewer else {}
     return {"layers": len(stack.layers), "heads": stack.heads, **differing}
 
 
-def _table(entries: Sequence[Entry]) -> Table:
+def _table(entries: Sequence[Listing]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("name", overflow="fold")
     for name in ("layers", "heads", "size"):

@@ -2,37 +2,21 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from attnviz.costs.counts import Dimensions, additive, multi_head
 from attnviz.errors import ModelError, UsageError
 from attnviz.models import builtin, hub
-from attnviz.models.checkpoint.families import FAMILIES
-from attnviz.models.checkpoint.keys import Key, integer, table
+from attnviz.models.architecture import understand
 from attnviz.models.checkpoint.tensors import tensors
-from attnviz.models.configuration import CONFIG, configuration, heads_by_layer
+from attnviz.models.configuration import CONFIG, configuration
 from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.registry import ALIASES, MINILM, minilm
+from attnviz.models.shapes import StackShape, understand_card
 from attnviz.text import visible
 from attnviz.vocabulary import Kind
 
-_LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"
-_HEADS = "num_attention_heads", "n_head", "n_heads", "num_heads"
-_KEYS = {
-    "width": integer(None, "hidden_size", "d_model", "n_embd", "dim", "emb_dim"),
-    "layers": integer(None, *_LAYERS),
-    "heads": integer(None, *_HEADS),
-    "key_heads": integer(None, "num_key_value_heads", "num_kv_heads", nullable=True),
-    "head_width": integer(None, "head_dim", "d_kv", nullable=True),
-    "distinct_layers": integer(None, "num_hidden_groups"),  # ALBERT, whose layers share their maps
-}
-_POSITIONS = integer(None, "max_position_embeddings", "n_positions", "max_seq_len", nullable=True)
-
-_CAUSAL = re.compile("CausalLM|LMHead")
-_ATTENDS = re.compile("(?<!linear_)attention$")  # among layer_types, which may name other kinds of layers
-_LATENT = "kv_lora_rank"
 _SHAPE = "{d_model:4096} {heads:32} {layers:32}"
 
 _OF_ATTENTION = re.compile("att(n|ention)", re.IGNORECASE)
@@ -61,7 +45,7 @@ class Size:
 
 
 def size_of(name: str, loading: Loading = DEFAULT) -> Size:
-    """The size of a built-in model's attention, or of a checkpoint's, by its name.
+    """Return the size of a built-in model's attention, or of a checkpoint's, by its name.
 
     Raises:
         ModelError: there is no such model, or its config.json does not say how large its attention is.
@@ -74,130 +58,79 @@ def size_of(name: str, loading: Loading = DEFAULT) -> Size:
     if folder is None:
         return _of_checkpoint(name, minilm() if name == MINILM else hub.locate(name, loading))
     card = builtin.read_card(folder)
-    return Size(
-        name=name, stacks=_carded(card.config), positions=card.positions, held=_held([folder / builtin.WEIGHTS])
-    )
-
-
-def _carded(config: Mapping[str, Any]) -> dict[Kind, Dimensions]:
-    """What attends in a built-in model: a stack of layers, two of them, or one head of a recurrent network."""
-    if "encoder" in config:
-        return _translating(_own(config["encoder"]), _own(config["decoder"]))
-    if "layers" not in config:
-        return {Kind.CROSS: additive(config["width"], 2 * config["width"], config["attention"])}
-    return {Kind.DECODER if config.get("causal") else Kind.ENCODER: multi_head(**_own(config))}
-
-
-def _own(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a card says of a stack of layers."""
-    return {name: config[name] for name in ("width", "layers", "heads", "key_heads", "head_width") if name in config}
-
-
-def _translating(encoder: Mapping[str, Any], decoder: Mapping[str, Any]) -> dict[Kind, Dimensions]:
-    """An encoder, and a decoder each of whose layers looks at what the encoder has made too."""
-    return {
-        Kind.ENCODER: multi_head(**encoder),
-        Kind.DECODER: multi_head(**decoder),
-        Kind.CROSS: multi_head(**decoder, context_width=encoder["width"]),
-    }
+    stacks = {kind: _dimensions(shape) for kind, shape in understand_card(card.config).items()}
+    return Size(name=name, stacks=stacks, positions=card.positions, held=_held([folder / builtin.WEIGHTS]))
 
 
 def _of_checkpoint(name: str, folder: Path) -> Size:
     config = configuration(folder)
     try:
-        stacks, positions = _configured(config), _positions(config)
+        found = understand(config)
+        stacks = {kind: _dimensions(shape) for kind, shape in found.stacks.items()}
     except (TypeError, ValueError, ArithmeticError) as error:
         raise ModelError(f"{visible(str(folder / CONFIG))} makes no sense: {error}.") from error
+    size = Size(name=name, stacks=stacks, positions=found.positions, held=None)
     if any(config.get(key) for key in ("text_config", "quantization_config")):
-        return Size(name=name, stacks=stacks, positions=positions, held=None)  # files hold images' attention, or codes
+        return size  # files hold images' attention, or codes
     try:
         files = hub.weight_files(folder)
     except ModelError:  # nothing of them is needed
-        files = []
-    return Size(name=name, stacks=stacks, positions=positions, held=_held(files) if files else None)
+        return size
+    return replace(size, held=_held(files))
 
 
-def _configured(config: Mapping[str, Any]) -> dict[Kind, Dimensions]:
-    """What attends in a checkpoint.
+def _dimensions(shape: StackShape) -> Dimensions:
+    """Return the dimensions of layers of such a shape.
 
     Raises:
-        ValueError: a value in config.json makes no sense.
-        ModelError: config.json does not say how large its attention is.
+        ValueError: heads of this number cannot be.
+        ModelError: it is not said, or not counted here.
     """
-    text = table(config, "text_config")
-    if text:
-        return {Kind.DECODER: multi_head(**_stack({"model_type": config["model_type"], **text}))}
-    if config.get("is_encoder_decoder"):
-        sides = ((table(config, kind.value) or config, kind) for kind in (Kind.ENCODER, Kind.DECODER))
-        return _translating(*(_stack({"model_type": config["model_type"], **side}, kind) for side, kind in sides))
-    return {Kind.DECODER if _is_causal(config) else Kind.ENCODER: multi_head(**_stack(config))}
+    _check_counted(shape)
+    assert shape.width is not None and shape.layers is not None
+    if shape.score_width is not None and shape.context_width is not None:
+        return additive(shape.width, shape.context_width, shape.score_width)
+    return multi_head(
+        shape.width,
+        len(shape.layers),
+        shape.heads[0],
+        key_heads=shape.key_heads[0],
+        head_width=shape.head_width,
+        context_width=shape.context_width,
+        distinct_layers=shape.distinct_layers,
+    )
 
 
-def _is_causal(config: Mapping[str, Any]) -> bool:
-    family = FAMILIES.get(config["model_type"])
-    named = _CAUSAL.search(str(config.get("architectures")))
-    return bool(family.fixed.get("causal") if family else named or config.get("is_decoder"))
+def _check_counted(shape: StackShape) -> None:
+    """Refuse a shape whose numbers are not all said, or that is of another form than is counted here.
 
-
-def _stack(config: Mapping[str, Any], side: Kind | None = None) -> dict[str, Any]:
-    """The arguments of `multi_head` that config.json gives, for one side of an encoder-decoder."""
-    if config.get(_LATENT):
+    Raises:
+        ModelError: it is one.
+    """
+    model_type = visible(shape.model_type)
+    if shape.latent:
         raise ModelError(
-            f"{visible(config['model_type'])} models make keys and values from one latent vector ({_LATENT}), which is "
-            "not counted here:",
+            f"{model_type} models make keys and values from one latent vector ({shape.latent}), which is not counted "
+            "here:",
             hint=f"give the numbers of a shape like it, as in {_SHAPE}.",
         )
-    keys = _keys(config, side)
-    found = {name: key.of(config) for name, key in keys.items()}
-    for name in ("width", "layers", "heads"):
-        if not found[name]:
-            raise ModelError(
-                f"The {CONFIG} of this {visible(config['model_type'])} model does not say the {name} of its attention "
-                f"({', '.join(keys[name].names)}):",
-                hint="give {d_model}, {heads} and {layers} yourself.",
-            )
-    if len(counts := sorted({found["heads"], *heads_by_layer(config).values()})) > 1:
+    if unsaid := shape.unsaid:
         raise ModelError(
-            f"The layers of this {visible(config['model_type'])} model have different numbers of heads "
-            f"({', '.join(map(str, counts))}), which is not counted here:",
-            hint=f"give the numbers of one of them, as in {_SHAPE}.",
+            f"The {CONFIG} of this {model_type} model does not say the {unsaid} of its attention "
+            f"({', '.join(shape.sought[unsaid])}):",
+            hint="give {d_model}, {heads} and {layers} yourself.",
         )
-    if config.get("multi_query") is True and not config.get("new_decoder_architecture"):  # GPT-BigCode, Falcon
-        found["key_heads"] = 1
-    if (kinds := config.get("layer_types")) and isinstance(kinds, list):
-        found["layers"] = sum(bool(_ATTENDS.search(str(kind))) for kind in kinds)
-    return found
-
-
-def _keys(config: Mapping[str, Any], side: Kind | None) -> Mapping[str, Key]:
-    """Where config.json has each argument, with what stands for it where it is absent in families that are known."""
-    family = FAMILIES.get(config["model_type"])
-    if family:
-        return {name: family.keys.get(name, integer(None)) for name in _KEYS}
-    if side is None:
-        return _KEYS
-    return _KEYS | {
-        "layers": integer(None, *_of_side(config, side, "layers", _LAYERS)),
-        "heads": integer(None, *_of_side(config, side, "attention_heads", _HEADS)),
-    }
-
-
-def _of_side(config: Mapping[str, Any], side: Kind, what: str, usual: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of what one side has: those of its own if config.json has one of these, else the usual ones."""
-    own = f"{side.value}_{what}", f"num_{side.value}_{what}"
-    return own if any(name in config for name in own) else usual
-
-
-def _positions(config: Mapping[str, Any]) -> int | None:
-    family = FAMILIES.get(config["model_type"])
-    if family and family.limit:
-        return family.positions(config, family.shape(config))
-    positions: int | None = _POSITIONS.of(table(config, "text_config") or config)
-    return positions or None
+    for what, counts in (("heads", shape.heads), ("heads of keys and values", shape.key_heads)):
+        if len({*counts}) > 1:
+            raise ModelError(
+                f"The layers of this {model_type} model have different numbers of {what} "
+                f"({', '.join(map(str, sorted({*counts})))}), which is not counted here:",
+                hint=f"give the numbers of one of them, as in {_SHAPE}.",
+            )
 
 
 def _held(files: Sequence[Path]) -> Held:
-    """What the headers of weight files say; biases are those that stand beside a matrix, and so not those of norms.
+    """Return what the headers of weight files say; biases stand beside a matrix, as those of norms do not.
 
     Raises:
         ModelError: a file is damaged.

@@ -1,25 +1,24 @@
 """What can be loaded without the network: built-in models, installed ones, and those in the hub's cache."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from attnviz.errors import Advice, ModelError
 from attnviz.models import builtin, hub
+from attnviz.models.architecture import understand
 from attnviz.models.base import Card, Stack
 from attnviz.models.checkpoint.recognition import recognized
-from attnviz.models.configuration import UnsupportedError, configuration, heads_by_layer
+from attnviz.models.configuration import UnsupportedError, configuration
 from attnviz.models.registry import MINILM, minilm
+from attnviz.models.shapes import list_stacks
 from attnviz.vocabulary import Engine, Kind
-
-_MOST = 10_000  # layers or heads; a config that says more is damaged
-_LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"
-_HEADS = "num_attention_heads", "n_head", "n_heads", "num_heads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Listing:
     """What is known of a model from its files alone; None where they do not say it.
 
     `size` is that of its files, in bytes; `engine` what computes its attention unless told otherwise.
@@ -34,8 +33,8 @@ class Entry:
     positions: int | None = None
 
 
-def catalogue() -> Iterator[Entry]:
-    """Every model that is here; one whose files make no sense is passed over.
+def catalogue() -> Iterator[Listing]:
+    """Yield every model that is here; one whose files make no sense is passed over.
 
     Raises:
         ModelError: the hub's cache cannot be read; what lies elsewhere has been yielded by then.
@@ -49,7 +48,7 @@ def catalogue() -> Iterator[Entry]:
             yield from _described(model.name, model.folder, model.size, revision=model.revision)
 
 
-def _minilm() -> Iterator[Entry]:
+def _minilm() -> Iterator[Listing]:
     try:
         folder = minilm()
     except ModelError:
@@ -60,16 +59,15 @@ def _minilm() -> Iterator[Entry]:
 
 def _described(
     name: str, folder: Path, size: int, *, purpose: str | None = None, revision: str | None = None
-) -> Iterator[Entry]:
-    """What the files of a checkpoint say; nothing if they make no sense."""
+) -> Iterator[Listing]:
+    """Yield what the files of a checkpoint say; nothing if they make no sense."""
     try:
         config = configuration(folder)
         kind = purpose or _what(config["model_type"], revision)
         try:
             card = recognized(name, folder, hub.weight_files(folder)).card
         except UnsupportedError:
-            engine, stacks = Engine.TRANSFORMERS, _stacks(config)
-            yield Entry(name=name, purpose=kind, engine=engine, size=size, stacks=stacks)
+            yield Listing(name=name, purpose=kind, engine=Engine.TRANSFORMERS, size=size, stacks=_stacks(config))
         else:
             yield _on_reference(card, kind, size)
     except ModelError:
@@ -83,9 +81,9 @@ def _what(model_type: str, revision: str | None) -> str:
     return Advice(f"A {model_type} model:", hint="{revision}") + f" {revision}."
 
 
-def _on_reference(card: Card, purpose: str, size: int) -> Entry:
-    """What the card of a model says that the reference transformer runs."""
-    return Entry(
+def _on_reference(card: Card, purpose: str, size: int) -> Listing:
+    """Return what the card of a model says that the reference transformer runs."""
+    return Listing(
         name=card.name,
         purpose=purpose,
         engine=Engine.REFERENCE,
@@ -96,26 +94,8 @@ def _on_reference(card: Card, purpose: str, size: int) -> Entry:
     )
 
 
-def _stacks(config: Mapping[str, Any]) -> dict[Kind, Stack]:
-    """Layers and heads as most families write them down; none where they do not."""
-    if config.get("is_encoder_decoder"):
-        stacks = {
-            kind: _stack(
-                config,
-                (f"{kind.value}_layers", f"num_{kind.value}_layers", *_LAYERS),
-                (f"{kind.value}_attention_heads", *_HEADS),
-            )
-            for kind in (Kind.ENCODER, Kind.DECODER)
-        }
-    else:
-        causal = any(sign in str(config.get("architectures")) for sign in ("CausalLM", "LMHead"))
-        stacks = {Kind.DECODER if causal else Kind.ENCODER: _stack(config, _LAYERS, _HEADS)}
-    return {kind: stack for kind, stack in stacks.items() if stack}
-
-
-def _stack(config: Mapping[str, Any], layers: tuple[str, ...], heads: tuple[str, ...]) -> Stack | None:
-    counts: list[Any] = [next((config[key] for key in keys if key in config), None) for keys in (layers, heads)]
-    if not all(isinstance(count, int) and 0 < count < _MOST for count in counts):
-        return None
-    own = heads_by_layer(config)
-    return Stack.of({layer: own.get(layer, counts[1]) for layer in range(counts[0])})
+def _stacks(config: Mapping[str, Any]) -> Mapping[Kind, Stack]:
+    """Return the layers and heads that config.json says; none where it makes no sense."""
+    with suppress(ModelError, TypeError, ValueError, ArithmeticError):
+        return list_stacks(understand(config).stacks)
+    return {}

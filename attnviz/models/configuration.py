@@ -15,7 +15,7 @@ class UnsupportedError(ModelError):
 
 
 def configuration(folder: Path) -> Mapping[str, Any]:
-    """What the config.json in a folder says.
+    """Return what the config.json in a folder says.
 
     Raises:
         ModelError: there is none, or it is no JSON object that names the type of the model.
@@ -28,7 +28,7 @@ def configuration(folder: Path) -> Mapping[str, Any]:
 
 
 def json_object(path: Path) -> Mapping[str, Any]:
-    """What a file of JSON holds.
+    """Return what a file of JSON holds.
 
     Raises:
         ModelError: it cannot be read, or holds no JSON object.
@@ -42,15 +42,3 @@ def json_object(path: Path) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise ModelError(f"{path} holds no JSON object.")
     return found
-
-
-def heads_by_layer(config: Mapping[str, Any]) -> dict[int, int]:
-    """Return how many heads each layer has that has a number of its own, by its number; none in most models."""
-    named, special = config.get("num_attention_heads_per_layer"), config.get("per_layer_config")
-    counts = dict(enumerate(named)) if isinstance(named, list) else {}
-    if isinstance(special, dict):
-        own = {
-            layer: values.get("num_attention_heads") for layer, values in special.items() if isinstance(values, dict)
-        }
-        counts |= {int(layer): heads for layer, heads in own.items() if str(layer).isdecimal()}
-    return {layer: heads for layer, heads in counts.items() if isinstance(heads, int) and heads > 0}

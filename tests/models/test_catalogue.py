@@ -7,7 +7,7 @@ import pytest
 from attnviz.errors import ModelError
 from attnviz.models import registry
 from attnviz.models.base import Stack
-from attnviz.models.catalogue import Entry, catalogue
+from attnviz.models.catalogue import Listing, catalogue
 from attnviz.vocabulary import Engine, Kind
 
 SIZES = {"num_hidden_layers": 3, "num_attention_heads": 5}
@@ -38,7 +38,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 INSTALLED = ["builtin/encoder", "builtin/decoder", "builtin/translator", "builtin/bahdanau", "minilm"]
 
 
-def listed() -> dict[str, Entry]:
+def listed() -> dict[str, Listing]:
     return {entry.name: entry for entry in catalogue()}
 
 
@@ -74,12 +74,12 @@ def test_a_checkpoint_that_the_reference_runs_is_measured(cache: Path) -> None:
         ),
         (
             {"model_type": "t5", "is_encoder_decoder": True, "num_layers": 3, "num_decoder_layers": 2, "num_heads": 5},
-            {Kind.ENCODER: Stack((0, 1, 2), 5), Kind.DECODER: Stack((0, 1), 5)},
+            {Kind.ENCODER: Stack((0, 1, 2), 5), Kind.DECODER: Stack((0, 1), 5), Kind.CROSS: Stack((0, 1), 5)},
         ),
         (
             {"model_type": "bart", "is_encoder_decoder": True, "encoder_layers": 3, "decoder_layers": 1}
             | {"encoder_attention_heads": 5, "decoder_attention_heads": 7},
-            {Kind.ENCODER: Stack((0, 1, 2), 5), Kind.DECODER: Stack((0,), 7)},
+            {Kind.ENCODER: Stack((0, 1, 2), 5), Kind.DECODER: Stack((0,), 7), Kind.CROSS: Stack((0,), 7)},
         ),
         (
             {"model_type": "laguna", "architectures": ["LagunaForCausalLM"]}
@@ -93,6 +93,8 @@ def test_a_checkpoint_that_the_reference_runs_is_measured(cache: Path) -> None:
             {Kind.DECODER: Stack((0, 1, 2), 7, {0: 5, 2: 5})},
         ),
         ({"model_type": "unheard of"}, {}),
+        ({"model_type": "unheard of", "num_hidden_layers": 3, "num_attention_heads": "many"}, {}),
+        ({"model_type": "unheard of", "num_hidden_layers": 10**8, "num_attention_heads": 5}, {}),
     ],
 )
 def test_of_others_layers_and_heads_are_what_the_config_says(cache: Path, config: Any, stacks: Any) -> None:

@@ -47,6 +47,6 @@ def test_every_model_has_a_course_and_every_course_a_model() -> None:
 
 @pytest.mark.parametrize("config", [encoder.CONFIG, decoder.CONFIG])
 def test_a_shape_is_read_as_it_was_written(config) -> None:
-    from attnviz.models.builtin.folder import read_shape
+    from attnviz.models.shapes import read_shape
 
     assert read_shape(json.loads(json.dumps(shape_of(config)))) == config

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from attnviz.models.builtin.folder import read_shape
 from attnviz.models.builtin.packaged import PackagedModel
 from attnviz.models.builtin.writing import greedy
 from attnviz.models.lengths import fitted
 from attnviz.models.on_reference import ReferenceModel
 from attnviz.models.reading import Passage, Reading
+from attnviz.models.shapes import read_shape
 from attnviz.reference.arrays import Array
 from attnviz.reference.layers import linear
 from attnviz.reference.parameters import Parameters

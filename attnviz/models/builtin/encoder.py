@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from attnviz.errors import UsageError
-from attnviz.models.builtin.folder import read_shape
 from attnviz.models.builtin.packaged import PackagedModel
 from attnviz.models.lengths import fitted
 from attnviz.models.on_reference import ReferenceModel
 from attnviz.models.reading import Passage, Reading
+from attnviz.models.shapes import read_shape
 
 
 class BuiltinEncoder(PackagedModel, ReferenceModel):

@@ -10,9 +10,9 @@ import numpy as np
 
 from attnviz.models.base import Each
 from attnviz.models.builtin.encoder_decoder import EncoderDecoder, targets_of
-from attnviz.models.builtin.folder import read_shape
 from attnviz.models.on_reference import bare, ids_of, watching
 from attnviz.models.reading import Reading
+from attnviz.models.shapes import read_shape
 from attnviz.records import Selection
 from attnviz.reference.arrays import Array
 from attnviz.reference.layers import linear

@@ -7,14 +7,14 @@ from typing import Any
 
 from attnviz.errors import ModelError
 from attnviz.models.adapters import ADAPTER
-from attnviz.models.base import Card, Stack
+from attnviz.models.base import Card
 from attnviz.models.checkpoint.families import FAMILIES, Family
 from attnviz.models.checkpoint.stored import Stored
 from attnviz.models.checkpoint.understanding import Watched, check_understood
 from attnviz.models.configuration import CONFIG, UnsupportedError, configuration
+from attnviz.models.shapes import list_stacks, understand_shape
 from attnviz.reference.layers import ACTIVATIONS
 from attnviz.reference.transformer import Config
-from attnviz.vocabulary import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Recognized:
 
 
 def recognized(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
-    """What a folder with config.json holds, its weights being in these files.
+    """Return what a folder with config.json holds, its weights being in these files.
 
     Raises:
         UnsupportedError: the reference transformer does not know such a model.
@@ -44,7 +44,7 @@ def recognized(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
     card = Card(
         name=name,
         purpose="",
-        stacks={Kind.DECODER if shape.causal else Kind.ENCODER: Stack(tuple(range(shape.layers)), shape.heads)},
+        stacks=list_stacks(understand_shape(shape)),
         parameters=sum(tensor.size for tensor in stored.tensors.values()),
         positions=limit if limit is None else min(limit, stored.positions),
         config=config,
@@ -54,7 +54,7 @@ def recognized(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
 
 
 def described(written: Mapping[str, Any]) -> tuple[Family, Config, int | None]:
-    """The family and the shape of a model, and how many tokens it reads, if all that its config.json says is known.
+    """Return the family, the shape and the number of positions of a model, if all that config.json says is known.
 
     Raises:
         UnsupportedError: something of it is not; the message says what.
