@@ -13,6 +13,9 @@ AVERAGE = -1
 PRECISIONS = "float64", "float32", "float16", "bfloat16"
 """The dtypes in which weights are computed."""
 
+DTYPES = "float32", "bfloat16", "float16"
+"""The dtypes in which a model of transformers can be asked to compute."""
+
 IMAGE_FORMATS = "png", "svg", "pdf"
 
 _Either = TypeVar("_Either")
@@ -31,14 +34,6 @@ class Kind(Enum):
         return self is Kind.CROSS
 
 
-class Engine(Enum):
-    """What computes the weights: the reference transformer, the transformers library, or what nobody has said."""
-
-    REFERENCE = "reference"
-    TRANSFORMERS = "transformers"
-    UNKNOWN = "unknown"
-
-
 class By(Enum):
     """What to group tokens by."""
 
@@ -51,6 +46,18 @@ class By(Enum):
     def unit(self) -> str:
         """Return what one of the groups is called."""
         return self.value
+
+
+GROUPINGS = (*(by.value for by in By), "bins:N")
+"""All that tokens can be grouped by."""
+
+
+class Engine(Enum):
+    """What computes the weights: the reference transformer, the transformers library, or what nobody has said."""
+
+    REFERENCE = "reference"
+    TRANSFORMERS = "transformers"
+    UNKNOWN = "unknown"
 
 
 class Place(Enum):

@@ -1,43 +1,181 @@
 """`attnviz cost`: what attention costs, counted for a model or a shape, and measured here."""
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
 import typer
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 
 from attnviz.cli import options
-from attnviz.cli.cost_request import NUMBER, Measuring, ModelName, Shape, positive
 from attnviz.cli.groups import grouped
 from attnviz.cli.output import write_standard_output
 from attnviz.cli.terminal import terminal
-from attnviz.costs.counts import Cost, LayerType, count, counted_fields, layer_types
-from attnviz.costs.dimensions import Size
-from attnviz.costs.measurement import Experiment
+from attnviz.costs.counts import Cost, LayerType, count, counted_fields, layer_types, multi_head
+from attnviz.costs.dimensions import Size, size_of
+from attnviz.costs.measurement import Experiment, measure
 from attnviz.errors import UsageError
+from attnviz.models.loading import Loading
+from attnviz.pipeline.files import write_file
 from attnviz.views.terminal import cost as view
-from attnviz.views.terminal.cost import how_measured, measured
-from attnviz.vocabulary import Kind
+from attnviz.vocabulary import IMAGE_FORMATS, Kind
 
-_FORMATS = _TABLE, _JSON = "table", "json"
 _USUAL_TOKENS = 1024
+_SHORTEST, _LONGEST, _FARTHEST = 256, 8192, 2**20
+_MOST = 10**9  # nothing is larger; keeps what is counted within its columns
+
+
+def _positive(text: str) -> int:
+    """Return a number of something from what people write."""
+    if not (text.isdecimal() and len(text) <= len(str(_MOST)) and 0 < int(text) <= _MOST):
+        raise typer.BadParameter(f"{text!r} is no number from 1 to {_MOST:,}.")
+    return int(text)
+
+
+_NUMBER = "<N>"
+
+_Width = Annotated[int | None, typer.Option(parser=_positive, metavar=_NUMBER, help="How wide its vectors are.")]
+_Heads = Annotated[int | None, typer.Option(parser=_positive, metavar=_NUMBER, help="Heads in a layer.")]
+_Layers = Annotated[int | None, typer.Option(parser=_positive, metavar=_NUMBER, help="Layers.")]
+_KeyHeads = Annotated[
+    int | None,
+    typer.Option(parser=_positive, metavar=_NUMBER, help="Heads of keys and values, if heads share them."),
+]
+_HeadWidth = Annotated[
+    int | None, typer.Option(parser=_positive, metavar=_NUMBER, help="How wide a head is, if not d-model / heads.")
+]
+_Measure = Annotated[
+    bool,
+    typer.Option("--measure", help="Time and peak memory of three ways to attend and two to score, at growing sizes."),
+]
+_Longest = Annotated[
+    int | None,
+    typer.Option(min=_SHORTEST, max=_FARTHEST, help=f"Tokens of the longest text.  [default: {_LONGEST}]"),
+]
+_Picture = Annotated[Path | None, typer.Option("-o", "--output", help="Save the picture of it: png, svg or pdf.")]
 
 _Tokens = Annotated[
     int | None,
     typer.Option(
-        parser=positive,
-        metavar=NUMBER,
+        parser=_positive,
+        metavar=_NUMBER,
         help=f"Tokens to count for.  [default: {_USUAL_TOKENS}, or as many as it reads]",
     ),
 ]
 _Format = Annotated[
     str,
     typer.Option(
-        "--format", parser=options.one_of(_FORMATS), metavar=options.choices(_FORMATS), help="Tables, or data."
+        "--format",
+        parser=options.one_of(options.TABLE_OR_JSON),
+        metavar=options.choices(options.TABLE_OR_JSON),
+        help="Tables, or data.",
     ),
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelName:
+    """Which model is counted."""
+
+    HEADING: ClassVar = "Model"
+
+    model: options.ModelName = options.DEFAULT_MODEL
+    revision: options.Revision = None
+    offline: options.Offline = False
+
+    def size(self) -> Size:
+        """Return how large its attention is."""
+        return size_of(self.model, Loading(revision=self.revision, offline=self.offline))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """A shape that belongs to no model here."""
+
+    HEADING: ClassVar = "A shape alone"
+
+    d_model: _Width = None
+    heads: _Heads = None
+    layers: _Layers = None
+    key_heads: _KeyHeads = None
+    head_width: _HeadWidth = None
+
+    @property
+    def given(self) -> bool:
+        """Return whether any of it was given."""
+        return any(value is not None for value in asdict(self).values())
+
+    def size(self) -> Size:
+        """Return how large a decoder of this shape is.
+
+        Raises:
+            UsageError: the numbers do not make a shape.
+        """
+        if self.d_model is None or self.heads is None or self.layers is None:
+            raise UsageError("A shape takes --d-model, --heads and --layers: give all three.")
+        try:
+            made = multi_head(
+                self.d_model, self.layers, self.heads, key_heads=self.key_heads, head_width=self.head_width
+            )
+        except ValueError as error:
+            raise UsageError(f"There is no such shape: {error}. Change --heads, --key-heads or --head-width.") from None
+        return Size(name=None, stacks={Kind.DECODER: made}, positions=None, held=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measuring:
+    """What is measured, and the picture of it."""
+
+    HEADING: ClassVar = "Measured here"
+
+    measure: _Measure = False
+    longest: _Longest = None
+    output: _Picture = None
+
+    @property
+    def picture_format(self) -> str:
+        """Return which format the name of the picture asks for."""
+        return self.output.suffix.removeprefix(".").lower() if self.output else ""
+
+    def check(self) -> None:
+        """Refuse what does not fit together, before anything is measured.
+
+        Raises:
+            UsageError: something was asked for that only measuring gives, or a picture of no known format.
+        """
+        if not self.measure and (self.longest or self.output):
+            raise UsageError("--longest and -o are for what is measured: give --measure too.")
+        if self.output and self.picture_format not in IMAGE_FORMATS:
+            raise UsageError(f"{self.output} names no picture: let it end in {', '.join(IMAGE_FORMATS)}.")
+
+    def experiments(self) -> Iterator[Experiment]:
+        """Yield the experiments, one by one; a terminal is told on standard error what is being measured."""
+        if not self.measure:
+            return
+        status = Console(stderr=True).status("measuring")
+        found = measure(self.longest or _LONGEST, lambda doing: status.update(f"measuring {doing}"))
+        while True:
+            with status:  # gone when something is printed
+                experiment = next(found, None)
+            if experiment is None:
+                return
+            yield experiment
+
+    def save(self, experiments: Sequence[Experiment]) -> None:
+        """Write the picture, if one is wanted.
+
+        Raises:
+            OutputError: it cannot be written there.
+        """
+        if self.output:
+            os.environ.pop("MPLBACKEND", None)  # no window is opened; an unknown name would stop the import
+            from attnviz.views.image.cost import picture
+            from attnviz.views.image.pictures import render
+
+            write_file(self.output, render(picture(experiments), self.picture_format))
 
 
 @grouped
@@ -47,7 +185,7 @@ def cost(
     shape: Shape,
     measuring: Measuring,
     tokens: _Tokens = None,
-    form: _Format = _TABLE,
+    form: _Format = options.TABLE,
     color: options.Color = options.AUTO,
     width: options.Width = None,
     debug: options.Debug = False,
@@ -66,7 +204,7 @@ def cost(
     if shape.given and any(_on_command_line(ctx, name) for name in ("model", "revision", "offline")):
         raise UsageError("A model has a shape of its own: give --model, or --d-model, --heads and --layers.")
     counted = _Counted.of(shape.size() if shape.given else model.size(), tokens)
-    if form == _JSON:
+    if form == options.JSON:
         experiments = list(measuring.experiments())
         measured = {"measured": [asdict(each) for each in experiments]} if measuring.measure else {}
         write_standard_output((json.dumps(counted.fields() | measured) + "\n").encode())
@@ -76,7 +214,7 @@ def cost(
 
 
 def _on_command_line(ctx: typer.Context, option: str) -> bool:
-    """Whether an option was given there, and not in the environment."""
+    """Return whether an option was given there, and not in the environment."""
     source = ctx.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 
@@ -85,14 +223,14 @@ def _on_command_line(ctx: typer.Context, option: str) -> bool:
 class _Counted:
     """What was counted for a model, one cost a kind."""
 
-    size: "Size"
+    size: Size
     tokens: int
-    costs: "Mapping[Kind, Cost]"
-    layer_types: "tuple[LayerType, ...]"
+    costs: Mapping[Kind, Cost]
+    layer_types: tuple[LayerType, ...]
 
     @classmethod
     def of(cls, size: Size, tokens: int | None) -> "_Counted":
-        """Counts for so many tokens, or for the usual number of them, or as many as the model reads if those are fewer.
+        """Count for so many tokens, or for the usual number of them, or as many as the model reads if those are fewer.
 
         Other kinds of layers stand beside the first that attends to itself.
         """
@@ -102,7 +240,7 @@ class _Counted:
         return cls(size, tokens, costs, layer_types(itself) if itself else ())
 
     def fields(self) -> dict[str, Any]:
-        """All the numbers, by name."""
+        """Return all the numbers, by name."""
         return {
             "model": self.size.name,
             "positions": self.size.positions,
@@ -113,7 +251,7 @@ class _Counted:
         }
 
     def tables(self) -> Iterator[RenderableType]:
-        """The same, to be read."""
+        """Yield the same as tables, to be read."""
         yield view.name(self.size.name, self.size.positions)
         if self.size.positions and self.tokens > self.size.positions:
             yield f"Counted as if it could read {self.tokens:,}."
@@ -132,15 +270,15 @@ class _Counted:
 
 
 def _print(counted: _Counted, measuring: Measuring, color: str, width: int | None) -> list[Experiment]:
-    """Tables of what was counted at once, then those of each experiment when it is done."""
+    """Print tables of what was counted at once, then those of each experiment when it is done."""
     screen, done = terminal(color, width), list[Experiment]()
     for table in counted.tables():
         screen.print(table)
     if measuring.measure:
-        for line in ("", *how_measured()):
+        for line in ("", *view.how_measured()):
             screen.print(line)
     for experiment in measuring.experiments():
         done.append(experiment)
-        for table in ("", *measured(experiment)):
+        for table in ("", *view.measured(experiment)):
             screen.print(table)
     return done

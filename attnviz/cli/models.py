@@ -16,19 +16,17 @@ from attnviz.models.base import Stack
 from attnviz.models.catalogue import Listing, catalogue
 from attnviz.text import visible
 
-_FORMATS = _TABLE, _JSON = "table", "json"
-
 
 def models(
     form: Annotated[
         str,
         typer.Option(
             "--format",
-            parser=options.one_of(_FORMATS),
-            metavar=options.choices(_FORMATS),
+            parser=options.one_of(options.TABLE_OR_JSON),
+            metavar=options.choices(options.TABLE_OR_JSON),
             help="A table, or data.",
         ),
-    ] = _TABLE,
+    ] = options.TABLE,
     color: options.Color = options.AUTO,
     width: options.Width = None,
     debug: options.Debug = False,
@@ -42,7 +40,7 @@ def models(
     attnviz models --format json
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     found, failure = _found()
-    if form == _JSON:
+    if form == options.JSON:
         write_standard_output((json.dumps([_fields(entry) for entry in found]) + "\n").encode())
     else:
         terminal(color, width).print(_table(found))

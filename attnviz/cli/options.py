@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from attnviz.errors import UsageError
-from attnviz.vocabulary import By, Engine, Kind
+from attnviz.vocabulary import DTYPES, GROUPINGS, Engine, Kind
 
 DEFAULT_MODEL = "builtin"
 AUTO = "auto"
@@ -17,10 +17,10 @@ _COLORS = AUTO, "always", "never"
 _TRACEBACK = "attnviz.traceback"
 _MOST = 9999  # no model has more layers, or heads in a layer; keeps 0-999999999 from filling the memory
 KINDS = tuple(kind.value for kind in Kind)
+TABLE_OR_JSON = TABLE, JSON = "table", "json"
 _ENGINES = AUTO, *(engine.value for engine in Engine if engine is not Engine.UNKNOWN)
 _DEVICES = AUTO, "cpu", "cuda"
-_DTYPES = "float32", "bfloat16", "float16", AUTO
-_GROUPINGS = *(by.value for by in By), "bins:N"
+_DTYPES = *DTYPES, AUTO
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -198,7 +198,7 @@ GroupedBy = Annotated[
     str | None,
     typer.Option(
         parser=parse_grouping,
-        metavar=choices(_GROUPINGS),
+        metavar=choices(GROUPINGS),
         help="Between what: to a group the sum, from it the mean.  [default: token; bins:256 if --memory is short]",
     ),
 ]

@@ -57,16 +57,15 @@ class Experiment:
     series: tuple[Series, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Plan:
-    """An experiment to be made: at these (tokens, width), of which the one at the index `grows`."""
+    """An experiment to be made at these (tokens, width), one of which, the `variable`, grows."""
 
     title: str
     variable: str
     fixed: str
     methods: Iterable[str]
     sizes: Sequence[Size]
-    grows: int
 
 
 def measure(longest: int, say: Callable[[str], None] = lambda doing: None) -> Iterator[Experiment]:
@@ -84,32 +83,13 @@ def measure(longest: int, say: Callable[[str], None] = lambda doing: None) -> It
 
 
 def _plans(longest: int) -> tuple[_Plan, ...]:
-    scored, wide = longest // _SCORED, longest // _SCORED_WIDE
+    by_tokens, scored = ([(tokens, _WIDTH) for tokens in _doubling(most)] for most in (longest, longest // _SCORED))
+    wide = longest // _SCORED_WIDE
+    by_width = [(wide, width) for width in _doubling(_WIDEST)]
     return (
-        _Plan(
-            title="Attention",
-            variable="N",
-            fixed=f"d = {_WIDTH}",
-            methods=ATTENDING,
-            sizes=[(tokens, _WIDTH) for tokens in _doubling(longest)],
-            grows=0,
-        ),
-        _Plan(
-            title="Scores alone",
-            variable="N",
-            fixed=f"d = {_WIDTH}",
-            methods=SCORING,
-            sizes=[(tokens, _WIDTH) for tokens in _doubling(scored)],
-            grows=0,
-        ),
-        _Plan(
-            title="Scores alone",
-            variable="d",
-            fixed=f"N = {wide}",
-            methods=SCORING,
-            sizes=[(wide, width) for width in _doubling(_WIDEST)],
-            grows=1,
-        ),
+        _Plan("Attention", "N", f"d = {_WIDTH}", ATTENDING, by_tokens),
+        _Plan("Scores alone", "N", f"d = {_WIDTH}", SCORING, scored),
+        _Plan("Scores alone", "d", f"N = {wide}", SCORING, by_width),
     )
 
 
@@ -118,22 +98,19 @@ def _doubling(largest: int) -> list[int]:
 
 
 def _series(plan: _Plan, method: str, say: Callable[[str], None]) -> Series:
-    sizes = [size[plan.grows] for size in plan.sizes]
+    sizes = [size["Nd".index(plan.variable)] for size in plan.sizes]
     say(f"{method}, {plan.variable} up to {sizes[-1]:,}")
     (_, idle), *found = taken(method, plan.sizes)
     points = tuple(Point(size, *each) for size, each in zip(sizes, found, strict=True))
     noise = max((idle or 0) * _FAR_ABOVE, _LEAST_NOISE)
+    heard = [(point.size, float(point.memory)) for point in points if point.memory and point.memory > noise]
     return Series(
         method=method,
         points=points,
         noise=noise,
         time_exponent=exponent(sizes, [point.seconds for point in points]),
-        memory_exponent=_memory_exponent([point for point in points if (point.memory or 0) > noise]),
+        memory_exponent=exponent([size for size, _ in heard], [memory for _, memory in heard]),
     )
-
-
-def _memory_exponent(points: Sequence[Point]) -> float | None:
-    return exponent([point.size for point in points], [float(point.memory or 0) for point in points])
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from attnviz.errors import AttnvizError, RecordError
 from attnviz.text import Grouping, Span, grouping
+from attnviz.vocabulary import GROUPINGS
 
 Value = TypeVar("Value")
 Member = TypeVar("Member", bound=Enum)
@@ -151,7 +152,7 @@ def grouped_by(value: Any) -> Grouping:
     try:
         return grouping(text(value))
     except AttnvizError:
-        raise ValueError("token, word, sentence, segment or bins:N") from None
+        raise ValueError(f"{', '.join(GROUPINGS[:-1])} or {GROUPINGS[-1]}") from None
 
 
 def or_none(parse: Parse[Value]) -> Parse[Value | None]:

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from attnviz.models.checkpoint.families import FAMILIES
-from attnviz.models.checkpoint.keys import Key, integer, table
+from attnviz.models.checkpoint.keys import Key, key, table
 from attnviz.models.shapes import StackShape, translating
 from attnviz.vocabulary import Kind
 
 _LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"
 _HEADS = "num_attention_heads", "n_head", "n_heads", "num_heads"
 _KEYS = {
-    "width": integer(None, "hidden_size", "d_model", "n_embd", "dim", "emb_dim"),
-    "layers": integer(None, *_LAYERS),
-    "heads": integer(None, *_HEADS),
-    "key_heads": integer(None, "num_key_value_heads", "num_kv_heads", nullable=True),
-    "head_width": integer(None, "head_dim", "d_kv", nullable=True),
-    "distinct_layers": integer(None, "num_hidden_groups"),  # ALBERT, whose layers share their maps
+    "width": key(None, "hidden_size", "d_model", "n_embd", "dim", "emb_dim"),
+    "layers": key(None, *_LAYERS),
+    "heads": key(None, *_HEADS),
+    "key_heads": key(None, "num_key_value_heads", "num_kv_heads", nullable=True),
+    "head_width": key(None, "head_dim", "d_kv", nullable=True),
+    "distinct_layers": key(None, "num_hidden_groups"),  # ALBERT, whose layers share their maps
 }
-_POSITIONS = integer(None, "max_position_embeddings", "n_positions", "max_seq_len", nullable=True)
+_POSITIONS = key(None, "max_position_embeddings", "n_positions", "max_seq_len", nullable=True)
 _LATENT = "kv_lora_rank"
 _MOST = 10_000  # layers or heads; a config that says more is damaged
 
@@ -111,11 +111,11 @@ def _stack(config: Mapping[str, Any], kind: Kind) -> StackShape:
     """Return the shape of one stack; what config.json leaves out is what its family has, if that is known."""
     family = FAMILIES.get(config["model_type"])
     if family:
-        keys = {name: family.keys.get(name, integer(None)) for name in _KEYS}
+        keys = {name: family.keys.get(name, key(None)) for name in _KEYS}
     else:
         config = {name: value for name, value in config.items() if value is not None}
         own = {"layers": _of_side(config, kind, "layers"), "heads": _of_side(config, kind, "attention_heads")}
-        keys = _KEYS | {name: integer(None, *names) for name, names in own.items() if names}
+        keys = _KEYS | {name: key(None, *names) for name, names in own.items() if names}
     layers = _layers(config, keys["layers"])
     heads = _by_layer(config, keys["heads"], layers or ())
     heads = heads if all(heads) else ()
@@ -133,7 +133,7 @@ def _stack(config: Mapping[str, Any], kind: Kind) -> StackShape:
         key_heads=tuple(of_keys or own for of_keys, own in zip(shared, heads, strict=False)),
         latent=_LATENT if config.get(_LATENT) else None,
         model_type=config["model_type"],
-        sought={name: key.names for name, key in keys.items()},
+        sought={name: each.names for name, each in keys.items()},
     )
 
 
@@ -143,14 +143,14 @@ def _of_side(config: Mapping[str, Any], side: Kind, what: str) -> tuple[str, ...
     return names if any(name in config for name in names) else ()
 
 
-def _layers(config: Mapping[str, Any], key: Key) -> tuple[int, ...] | None:
+def _layers(config: Mapping[str, Any], sought: Key) -> tuple[int, ...] | None:
     """Return the numbers of the layers that attend; None if config.json does not say how many there are."""
     types = next((types for name in _TYPES if isinstance(types := config.get(name), list) and types), None)
-    count = len(types) if types else key.of(config)
+    count = len(types) if types else sought.of(config)
     if not count:
         return None
     if count > _MOST:
-        raise ValueError(f"{key.names[0]} is {count}")
+        raise ValueError(f"{sought.names[0]} is {count}")
     attending = [bool(_ATTENDS.search(str(each))) for each in types] if types else _find_attending(config, count)
     elsewhere = config.get("cross_attention_layers") or ()  # which look at pictures (Mllama)
     return tuple(layer for layer in range(count) if attending[layer] and layer not in elsewhere)
@@ -172,12 +172,12 @@ def _find_attending(config: Mapping[str, Any], count: int) -> Sequence[bool]:
     return [True] * count
 
 
-def _by_layer(config: Mapping[str, Any], key: Key, layers: Sequence[int]) -> tuple[int, ...]:
+def _by_layer(config: Mapping[str, Any], sought: Key, layers: Sequence[int]) -> tuple[int, ...]:
     """Return how many heads each of these layers has; 0 where config.json does not say."""
-    own = _of_their_own(config, key.names)
-    usual = key.of(config) or 0 if any(layer not in own for layer in layers) else 0
+    own = _of_their_own(config, sought.names)
+    usual = sought.of(config) or 0 if any(layer not in own for layer in layers) else 0
     if usual > _MOST:
-        raise ValueError(f"{key.names[0]} is {usual}")
+        raise ValueError(f"{sought.names[0]} is {usual}")
     return tuple(own.get(layer, usual) for layer in layers)
 
 

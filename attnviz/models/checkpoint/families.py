@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from attnviz.models.checkpoint.keys import Key, flag, integer, number, table, word
+from attnviz.models.checkpoint.keys import Key, key, table
 from attnviz.models.checkpoint.stretching import scaling
 from attnviz.models.configuration import UnsupportedError
 from attnviz.reference.layers import Norm
@@ -34,7 +34,7 @@ class Module:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Which arrays it has, once it is settled whether it has a bias."""
+        """Return which arrays it has, once it is settled whether it has a bias."""
         return ("weight", "bias") if self.bias and not self.table else ("weight",)
 
 
@@ -57,20 +57,20 @@ class Family:
     idle: Mapping[str, Any] = field(default_factory=dict)
 
     def shape(self, config: Mapping[str, Any]) -> Config:
-        """The shape of a model, from what its config.json says.
+        """Return the shape of a model, from what its config.json says.
 
         Raises:
             ValueError: config.json makes no sense; the message says which key.
             UnsupportedError: it asks for something that the reference transformer does not know.
         """
-        keyed = {name: key.of(config) for name, key in self.keys.items()}
+        keyed = {name: each.of(config) for name, each in self.keys.items()}
         for name in ("width", "layers", "heads"):
             if not 0 < keyed[name] < _LARGEST:
                 raise ValueError(f"{self.keys[name].names[0]} is {keyed[name]}")
         return self.derive(config, Config(**keyed | dict(self.fixed)))
 
     def settled(self, config: Mapping[str, Any]) -> "Family":
-        """The same with the biases that the maps of a model have, from what its config.json says.
+        """Return the same with the biases that the maps of a model have, from what its config.json says.
 
         Raises:
             ValueError: config.json makes no sense.
@@ -82,7 +82,7 @@ class Family:
         return replace(self, modules={name: replace(part, bias=biases[name]) for name, part in self.modules.items()})
 
     def positions(self, config: Mapping[str, Any], shape: Config) -> int | None:
-        """How many tokens a model reads, None without limit.
+        """Return how many tokens a model reads, None without limit.
 
         Raises:
             ValueError: config.json makes no sense.
@@ -119,18 +119,18 @@ _BERT_MODULES = _EMBEDDINGS | {
     "layers.{}.feed_forward_norm": Module("encoder.layer.{}.output.LayerNorm"),
 }
 _BERT_KEYS = {
-    "width": integer(768, "hidden_size"),
-    "layers": integer(12, "num_hidden_layers"),
-    "heads": integer(12, "num_attention_heads"),
-    "activation": word("gelu", "hidden_act"),
-    "epsilon": number(1e-12, "layer_norm_eps"),
+    "width": key(768, "hidden_size"),
+    "layers": key(12, "num_hidden_layers"),
+    "heads": key(12, "num_attention_heads"),
+    "activation": key("gelu", "hidden_act"),
+    "epsilon": key(1e-12, "layer_norm_eps"),
 }
-_512 = integer(512, "max_position_embeddings")
+_512 = key(512, "max_position_embeddings")
 
 
 def _after_padding(config: Mapping[str, Any], shape: Config) -> Config:
-    """Positions are counted from one beyond the id of the padding token, as fairseq did."""
-    return replace(shape, padding=integer(1, "pad_token_id").of(config))
+    """Count positions from one beyond the id of the padding token, as fairseq did."""
+    return replace(shape, padding=key(1, "pad_token_id").of(config))
 
 
 _BERT = Family(
@@ -146,7 +146,7 @@ _ELECTRA = replace(
     _BERT,
     prefix="electra.",
     modules=_BERT_MODULES | {"projection": Module("embeddings_project", optional=True)},
-    keys=_BERT_KEYS | {"width": integer(256, "hidden_size"), "heads": integer(4, "num_attention_heads")},
+    keys=_BERT_KEYS | {"width": key(256, "hidden_size"), "heads": key(4, "num_attention_heads")},
 )
 _DISTILBERT = Family(
     prefix="distilbert.",
@@ -162,10 +162,10 @@ _DISTILBERT = Family(
         "layers.{}.feed_forward_norm": Module("transformer.layer.{}.output_layer_norm"),
     },
     keys={
-        "width": integer(768, "dim", "hidden_size"),
-        "layers": integer(6, "n_layers", "num_hidden_layers"),
-        "heads": integer(12, "n_heads", "num_attention_heads"),
-        "activation": word("gelu", "activation"),
+        "width": key(768, "dim", "hidden_size"),
+        "layers": key(6, "n_layers", "num_hidden_layers"),
+        "heads": key(12, "n_heads", "num_attention_heads"),
+        "activation": key("gelu", "activation"),
     },
     fixed=_POST_NORM | {"epsilon": 1e-12},
     limit=_512,
@@ -187,14 +187,14 @@ _GPT2 = Family(
         "norm": Module("ln_f"),
     },
     keys={
-        "width": integer(768, "n_embd", "hidden_size"),
-        "layers": integer(12, "n_layer", "num_hidden_layers"),
-        "heads": integer(12, "n_head", "num_attention_heads"),
-        "activation": word("gelu_new", "activation_function"),
-        "epsilon": number(1e-5, "layer_norm_epsilon"),
+        "width": key(768, "n_embd", "hidden_size"),
+        "layers": key(12, "n_layer", "num_hidden_layers"),
+        "heads": key(12, "n_head", "num_attention_heads"),
+        "activation": key("gelu_new", "activation_function"),
+        "epsilon": key(1e-5, "layer_norm_epsilon"),
     },
     fixed={"causal": True},
-    limit=integer(1024, "n_positions", "max_position_embeddings"),
+    limit=key(1024, "n_positions", "max_position_embeddings"),
     idle=_IDLE_DECODER | {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False},
 )
 
@@ -202,7 +202,7 @@ _GPT2 = Family(
 def _llama_modules(
     query: bool | Key = False, output: bool | Key = False, inner: bool | Key = False, *, norm_heads: bool = False
 ) -> dict[str, Module]:
-    """The parts of Llama and its like, which differ in what has biases, and in whether heads norm queries and keys."""
+    """Return the parts of Llama and its like, which differ in what has biases, and in whether heads norm queries and keys."""
     attention = "layers.{}.self_attn."
     normed = {
         "layers.{}.attention.query_norm": Module(f"{attention}q_norm", bias=False),
@@ -223,21 +223,21 @@ def _llama_modules(
     } | (normed if norm_heads else {})
 
 
-_ATTENTION_BIAS, _MLP_BIAS = flag(False, "attention_bias"), flag(False, "mlp_bias")
+_ATTENTION_BIAS, _MLP_BIAS = key(False, "attention_bias"), key(False, "mlp_bias")
 _LLAMA_KEYS = {
-    "width": integer(4096, "hidden_size"),
-    "layers": integer(32, "num_hidden_layers"),
-    "heads": integer(32, "num_attention_heads"),
-    "key_heads": integer(None, "num_key_value_heads", nullable=True),
-    "head_width": integer(None, "head_dim", nullable=True),
-    "activation": word("silu", "hidden_act"),
-    "epsilon": number(1e-6, "rms_norm_eps"),
+    "width": key(4096, "hidden_size"),
+    "layers": key(32, "num_hidden_layers"),
+    "heads": key(32, "num_attention_heads"),
+    "key_heads": key(None, "num_key_value_heads", nullable=True),
+    "head_width": key(None, "head_dim", nullable=True),
+    "activation": key("silu", "hidden_act"),
+    "epsilon": key(1e-6, "rms_norm_eps"),
 }
 _LLAMA_FIXED = {"causal": True, "positions": Positions.ROTARY, "norm": Norm.RMS, "gated": True}
 
 
 def _rotary(config: Mapping[str, Any], shape: Config, longest: int = 32768) -> Config:
-    """The base and the scaling of rotary positions; `longest` is the default of max_position_embeddings."""
+    """Return a shape with the base and the scaling of rotary positions; `longest` is the default of max_position_embeddings."""
     given = table(config, "rope_scaling", "rope_parameters")
     base = _BASE.of(given if "rope_theta" in given else config)
     width = shape.head_width or shape.width // shape.heads
@@ -245,25 +245,25 @@ def _rotary(config: Mapping[str, Any], shape: Config, longest: int = 32768) -> C
 
 
 def _rotary_with_window(config: Mapping[str, Any], shape: Config) -> Config:
-    """Mistral: every layer sees no further than the window, if there is one."""
+    """Return the shape of Mistral, each layer of which sees no further than the window, if there is one."""
     return replace(_rotary(config, shape, 131072), windows=(_WINDOW.of(config),) * shape.layers)
 
 
 def _rotary_with_some_windows(config: Mapping[str, Any], shape: Config) -> Config:
-    """Qwen: the layers of one type, or else those from a certain one on, have a window if any has."""
-    first = integer(28, "max_window_layers").of(config)
+    """Return the shape of Qwen: the layers of one type, or those from a certain one on, have a window if any has."""
+    first = key(28, "max_window_layers").of(config)
     kinds = config.get("layer_types") or [_SLIDING if i >= first else _FULL for i in range(shape.layers)]
     if not isinstance(kinds, list) or len(kinds) != shape.layers:
         raise ValueError(f"layer_types is {kinds!r}, for {shape.layers} layers")
     if other := [kind for kind in kinds if kind not in (_SLIDING, _FULL)]:
         raise UnsupportedError(f"The reference engine knows no layers of the type {other[0]!r}.")
     given = _WINDOW.of(config)
-    window = given if flag(False, "use_sliding_window").of(config) else None
+    window = given if key(False, "use_sliding_window").of(config) else None
     return replace(_rotary(config, shape), windows=tuple(window if kind == _SLIDING else None for kind in kinds))
 
 
-_BASE = number(10000.0, "rope_theta")
-_WINDOW = integer(4096, "sliding_window", nullable=True)
+_BASE = key(10000.0, "rope_theta")
+_WINDOW = key(4096, "sliding_window", nullable=True)
 _SLIDING, _FULL = "sliding_attention", "full_attention"
 
 _LLAMA = Family(
@@ -274,7 +274,7 @@ _LLAMA = Family(
     derive=partial(_rotary, longest=2048),
     idle=_IDLE_DECODER,
 )
-_QWEN_KEYS = _LLAMA_KEYS | {"key_heads": integer(32, "num_key_value_heads", nullable=True)}
+_QWEN_KEYS = _LLAMA_KEYS | {"key_heads": key(32, "num_key_value_heads", nullable=True)}
 _QWEN2 = replace(
     _LLAMA,
     modules=_llama_modules(query=True),
@@ -295,14 +295,14 @@ FAMILIES: dict[str, Family] = {
     "mistral": replace(
         _LLAMA,
         modules=_llama_modules(),
-        keys=_LLAMA_KEYS | {"key_heads": integer(8, "num_key_value_heads", nullable=True)},
+        keys=_LLAMA_KEYS | {"key_heads": key(8, "num_key_value_heads", nullable=True)},
         derive=_rotary_with_window,
     ),
     "qwen2": _QWEN2,
     "qwen3": replace(
         _QWEN2,
         modules=_llama_modules(_ATTENTION_BIAS, _ATTENTION_BIAS, norm_heads=True),
-        keys=_QWEN_KEYS | {"head_width": integer(128, "head_dim")},
+        keys=_QWEN_KEYS | {"head_width": key(128, "head_dim")},
         fixed=_LLAMA_FIXED | {"norm_heads": True},
     ),
 }

@@ -22,7 +22,7 @@ class Key:
     nullable: bool = False
 
     def of(self, config: Mapping[str, Any]) -> Any:
-        """The value.
+        """Return the value.
 
         Raises:
             ValueError: it is of another type, or out of all reason; the message names the key.
@@ -50,28 +50,13 @@ class Key:
         return isinstance(value, int) and 0 <= value <= _LARGEST
 
 
-def integer(default: int | None, *names: str, nullable: bool = False) -> Key:
-    """A whole number, not negative."""
+def key(default: int | float | str | None, *names: str, nullable: bool = False) -> Key:
+    """Return the value of this default that config.json has under one of these names."""
     return Key(default, names, nullable)
 
 
-def number(default: float, *names: str) -> Key:
-    """A positive number."""
-    return Key(default, names)
-
-
-def word(default: str, *names: str) -> Key:
-    """A name of something."""
-    return Key(default, names)
-
-
-def flag(default: bool, *names: str) -> Key:
-    """Whether something is so."""
-    return Key(default, names)
-
-
 def table(config: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    """The first of these tables that is there and not empty.
+    """Return the first of these tables that is there and not empty.
 
     Raises:
         ValueError: one is no table.

@@ -35,7 +35,8 @@ def recognized(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
         ModelError: a file is damaged, or does not fit the others.
     """
     config = configuration(folder)
-    _check_files(folder)
+    if (folder / ADAPTER).exists():
+        raise UnsupportedError(f"The reference engine reads no adapters, such as {ADAPTER} in {folder}.")
     try:
         family, shape, limit = described(config)
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
@@ -74,13 +75,3 @@ def described(written: Mapping[str, Any]) -> tuple[Family, Config, int | None]:
     if shape.activation not in ACTIVATIONS:
         raise UnsupportedError(f"The reference engine knows no activation {shape.activation!r}.")
     return family, shape, limit
-
-
-def _check_files(folder: Path) -> None:
-    """Leave to transformers a folder in which something lacks, or stands beside the model and changes it.
-
-    Raises:
-        UnsupportedError: it is one.
-    """
-    if (folder / ADAPTER).exists():
-        raise UnsupportedError(f"The reference engine reads no adapters, such as {ADAPTER} in {folder}.")

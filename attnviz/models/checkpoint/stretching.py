@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from attnviz.models.checkpoint.keys import integer, number, word
+from attnviz.models.checkpoint.keys import key
 from attnviz.models.configuration import UnsupportedError
 from attnviz.reference.rotary import UNSCALED, Dynamic, Linear, Llama3, LongRope, Scaling, Yarn, frequencies
 
@@ -46,12 +46,12 @@ def scaling(parameters: Mapping[str, Any], config: Mapping[str, Any], longest: i
         UnsupportedError: it is of a kind that the reference transformer does not know.
         ValueError: its parameters make no sense.
     """
-    longest = integer(longest, "max_position_embeddings").of(config)
-    original = integer(None, "original_max_position_embeddings", nullable=True)
+    longest = key(longest, "max_position_embeddings").of(config)
+    original = key(None, "original_max_position_embeddings", nullable=True)
     said = [original.of(where) for where in (config, parameters)]  # in this order, as transformers has it
     trained = said[0] or said[1] or longest
-    kind = word("default", "rope_type", "type").of(parameters)
-    share = number(1.0, "partial_rotary_factor")
+    kind = key("default", "rope_type", "type").of(parameters)
+    share = key(1.0, "partial_rotary_factor")
     partial = share.of(parameters if "partial_rotary_factor" in parameters else config)
     if kind not in _SCALINGS or partial != 1.0:
         raise UnsupportedError(f"The reference engine knows no rotary positions of the type {kind!r} over {partial}.")

@@ -4,6 +4,7 @@ A key is understood if a family reads it, harmless if no weight can depend on it
 what is done anyway. Any other sends the model to transformers: a new key is unknown until somebody has looked at it.
 """
 
+from collections import UserDict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,42 +14,26 @@ from attnviz.text import visible
 _LONGEST = 60  # characters of a value that a message shows
 
 
-class Watched(Mapping[str, Any]):
+class Watched(UserDict[str, Any]):
     """A table of config.json that remembers which of its keys have been read, in the tables within it too.
 
     To see that a key is there is not to read it.
     """
 
     def __init__(self, table: Mapping[str, Any]) -> None:
-        self._table = table
+        super().__init__(table)
         self._read: dict[str, Any] = {}
 
     def __getitem__(self, key: str) -> Any:
-        """The value of a key, which counts as read from now on."""
+        """Return the value of a key, which counts as read from now on."""
         if key not in self._read:
-            value = self._table[key]
+            value = self.data[key]
             self._read[key] = Watched(value) if isinstance(value, dict) else value
         return self._read[key]
 
-    def __contains__(self, key: object) -> bool:
-        """Whether the key is there, which tells nothing of what it says."""
-        return key in self._table
-
-    def __iter__(self) -> Iterator[str]:
-        """The keys."""
-        return iter(self._table)
-
-    def __len__(self) -> int:
-        """How many keys there are."""
-        return len(self._table)
-
-    def __repr__(self) -> str:
-        """What is in it, as a message quotes it."""
-        return repr(self._table)
-
     def unread(self) -> Iterator[tuple[str, Any]]:
-        """The keys that nothing has read, with their values; one within a table after the name of that and a point."""
-        for key, value in self._table.items():
+        """Yield the keys that nothing has read, with their values; one in a table after its name and a point."""
+        for key, value in self.data.items():
             if key not in self._read:
                 yield key, value
             elif isinstance(inner := self._read[key], Watched):
@@ -71,7 +56,7 @@ def check_understood(config: Watched, idle: Mapping[str, Any]) -> None:
 
 
 def _is_idle(key: str, value: Any, idle: Mapping[str, Any]) -> bool:
-    """Whether a key asks for nothing; null does, but where transformers takes it for false and true is needed."""
+    """Return whether a key asks for nothing; null does, but where it is taken for false and true is needed."""
     return idle.get(key) is not True if value is None else key in idle and value == idle[key]
 
 

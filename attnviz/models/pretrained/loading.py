@@ -29,8 +29,7 @@ from attnviz.models.pretrained.tokenizers import load_tokenizer
 from attnviz.models.pretrained.towers import text_part
 from attnviz.models.tensor_names import wrappings
 from attnviz.text import visible
-
-PRECISIONS = ("float32", "bfloat16", "float16")
+from attnviz.vocabulary import DTYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +167,8 @@ def _remember_nothing(config: PreTrainedConfig) -> None:
 
 
 def _dtype(name: str) -> Any:
-    if name != "auto" and name not in PRECISIONS:
-        raise UsageError(f"There is no dtype {visible(name)!r}: choose auto, {', '.join(PRECISIONS)}.")
+    if name != "auto" and name not in DTYPES:
+        raise UsageError(f"There is no dtype {visible(name)!r}: choose auto, {', '.join(DTYPES)}.")
     return "auto" if name == "auto" else getattr(torch, name)
 
 
