@@ -65,15 +65,7 @@ _Tokens = Annotated[
         help=f"Tokens to count for.  [default: {_USUAL_TOKENS}, or as many as it reads]",
     ),
 ]
-_Format = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        parser=options.one_of(options.TABLE_OR_JSON),
-        metavar=options.choices(options.TABLE_OR_JSON),
-        help="Tables, or data.",
-    ),
-]
+_Format = Annotated[str, options.choice(options.TABLE_OR_JSON, "--format", line="Tables, or data.")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from typing import Annotated
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
@@ -18,15 +17,7 @@ from attnviz.text import visible
 
 
 def models(
-    form: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            parser=options.one_of(options.TABLE_OR_JSON),
-            metavar=options.choices(options.TABLE_OR_JSON),
-            help="A table, or data.",
-        ),
-    ] = options.TABLE,
+    form: Annotated[str, options.choice(options.TABLE_OR_JSON, "--format", line="A table, or data.")] = options.TABLE,
     color: options.Color = options.AUTO,
     width: options.Width = None,
     debug: options.Debug = False,
@@ -39,23 +30,17 @@ def models(
     attnviz models
     attnviz models --format json
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    found, failure = _found()
+    found, failure = list[Listing](), None
+    try:
+        found.extend(catalogue())
+    except ModelError as error:
+        failure = error
     if form == options.JSON:
         write_standard_output((json.dumps([_fields(entry) for entry in found]) + "\n").encode())
     else:
         terminal(color, width).print(_table(found))
     if failure:
         raise failure
-
-
-def _found() -> tuple[list[Listing], ModelError | None]:
-    """Return what there is, and what kept the rest from being listed."""
-    found: list[Listing] = []
-    try:
-        found.extend(catalogue())
-    except ModelError as error:
-        return found, error
-    return found, None
 
 
 def _fields(entry: Listing) -> dict[str, object]:

@@ -152,7 +152,7 @@ class Cost:
     cache: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LayerType:
     """A kind of layer that takes a text to as many vectors (Vaswani et al. 2017, table 1).
 
@@ -182,7 +182,9 @@ def count(dimensions: Dimensions, tokens: int) -> Cost:
             for name, each in dimensions.maps.items()
         },
         operations={
-            "projections": Counts.together(_projection(each, tokens, layers) for each in dimensions.projections),
+            "projections": Counts.together(
+                _counts(2 * tokens * each.parameters, each.heads, layers) for each in dimensions.projections
+            ),
             "scores": _counts(pairs * dimensions.score_operations, heads, layers),
             "weighted sum": _counts(2 * pairs * dimensions.value_width, heads, layers),
         },
@@ -196,10 +198,6 @@ def _counts(head: int, heads: int, layers: int) -> Counts:
     return Counts(head, head * heads, head * heads * layers)
 
 
-def _projection(each: Map, tokens: int, layers: int) -> Counts:
-    return _counts(2 * tokens * each.parameters, each.heads, layers)
-
-
 def layer_types(cost: Cost) -> tuple[LayerType, ...]:
     """Return a layer of self-attention beside layers of other kinds that are as wide (Vaswani et al. 2017, table 1).
 
@@ -209,15 +207,9 @@ def layer_types(cost: Cost) -> tuple[LayerType, ...]:
     tokens, square = cost.tokens, 2 * cost.tokens * cost.dimensions.width**2  # operations of one map for all tokens
     attention = Counts.together(cost.operations.values()).layer
     return (
-        LayerType(name="self-attention", order="N²·d + N·d²", operations=attention, steps=1, path=1),
-        LayerType(name="recurrent", order="N·d²", operations=2 * square, steps=tokens, path=tokens),
-        LayerType(
-            name="dilated convolution",
-            order=f"{_KERNEL}·N·d²",
-            operations=_KERNEL * square,
-            steps=1,
-            path=_dilated_layers(tokens),
-        ),
+        LayerType("self-attention", "N²·d + N·d²", attention, steps=1, path=1),
+        LayerType("recurrent", "N·d²", 2 * square, steps=tokens, path=tokens),
+        LayerType("dilated convolution", f"{_KERNEL}·N·d²", _KERNEL * square, steps=1, path=_dilated_layers(tokens)),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attnviz.models.checkpoint.families import FAMILIES
-from attnviz.models.checkpoint.keys import Key, key, table
+from attnviz.models.configuration import Key, key, table
 from attnviz.models.shapes import StackShape, translating
 from attnviz.vocabulary import Kind
 
@@ -82,12 +82,12 @@ def _stacks(config: Mapping[str, Any], usual: Kind) -> dict[Kind, StackShape]:
         _stack(_text_of(whole | dict(table(config, kind.value) or config)), kind)
         for kind in (Kind.ENCODER, Kind.DECODER)
     )
-    return {Kind.ENCODER: encoder} if _HALF.search(_named(config)) else translating(encoder, decoder)
+    return {Kind.ENCODER: encoder} if _HALF.search(str(config.get("architectures"))) else translating(encoder, decoder)
 
 
 def _kind(config: Mapping[str, Any], usual: Kind) -> Kind:
     """Return whether tokens see only what stands before them, by the surest sign that there is."""
-    family, named = FAMILIES.get(config["model_type"]), _named(config)
+    family, named = FAMILIES.get(config["model_type"]), str(config.get("architectures"))
     encodes = _ENCODES.search(named) or _HALF.search(named) or "type_vocab_size" in config
     decodes = _DECODES.search(named) or "num_key_value_heads" in config or config["model_type"] in _DECODERS
     signs = (
@@ -100,11 +100,6 @@ def _kind(config: Mapping[str, Any], usual: Kind) -> Kind:
     )
     causal = next((sign for sign in signs if isinstance(sign, bool)), usual is Kind.DECODER)
     return Kind.DECODER if causal else Kind.ENCODER
-
-
-def _named(config: Mapping[str, Any]) -> str:
-    """Return the classes that a model was saved from."""
-    return str(config.get("architectures"))
 
 
 def _stack(config: Mapping[str, Any], kind: Kind) -> StackShape:

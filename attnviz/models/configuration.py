@@ -1,13 +1,16 @@
-"""config.json: what a checkpoint says of itself."""
+"""config.json: what a checkpoint says of itself, how its values are spelled, and what they must be."""
 
 import json
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from attnviz.errors import ModelError
 
 CONFIG = "config.json"
+_LARGEST = 10**8  # no size of a model is larger; keeps a damaged config from filling the memory
 
 
 class UnsupportedError(ModelError):
@@ -42,3 +45,63 @@ def json_object(path: Path) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise ModelError(f"{path} holds no JSON object.")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A value of config.json under one of its `names`, of the type of its `default`.
+
+    Where it is `nullable`, it may be null, which is None; a default of None stands for a whole number.
+    """
+
+    default: int | float | str | None
+    names: tuple[str, ...]
+    nullable: bool = False
+
+    def of(self, config: Mapping[str, Any]) -> Any:
+        """Return the value.
+
+        Raises:
+            ValueError: it is of another type, or out of all reason; the message names the key.
+            UnsupportedError: two of the names are there, with different values.
+        """
+        given = {name: config[name] for name in self.names if name in config}
+        if not given:
+            return self.default
+        (name, value), *others = given.items()
+        if not self._fits(value):
+            raise ValueError(f"{name} is {value!r}")
+        if any(other != value for _, other in others):
+            raise UnsupportedError(f"The reference engine cannot tell which of {' and '.join(given)} holds.")
+        return value
+
+    def _fits(self, value: Any) -> bool:
+        if value is None:
+            return self.nullable
+        if isinstance(self.default, str):
+            return isinstance(value, str)
+        if isinstance(value, bool):
+            return isinstance(self.default, bool)
+        if isinstance(self.default, float):
+            return isinstance(value, int | float) and math.isfinite(value) and value > 0
+        return isinstance(value, int) and 0 <= value <= _LARGEST
+
+
+def key(default: int | float | str | None, *names: str, nullable: bool = False) -> Key:
+    """Return the value of this default that config.json has under one of these names."""
+    return Key(default, names, nullable)
+
+
+def table(config: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """Return the first of these tables that is there and not empty.
+
+    Raises:
+        ValueError: one is no table.
+    """
+    given = {name: found for name in names if (found := config.get(name))}
+    for name, found in given.items():
+        if not isinstance(found, Mapping):
+            raise ValueError(f"{name} is {found!r}")
+    for found in list(given.values())[1:]:
+        dict(found)  # read, and passed over as transformers does
+    return next(iter(given.values()), {})

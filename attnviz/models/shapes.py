@@ -33,11 +33,6 @@ class StackShape:
     sought: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def stack(self) -> Stack | None:
-        """Return the layers and heads; None where there are none, or files do not say."""
-        return Stack.of(dict(zip(self.layers, self.heads, strict=True))) if self.layers and self.heads else None
-
-    @property
     def unsaid(self) -> str | None:
         """Return the first of the numbers that a shape needs and that files do not say."""
         given = {"width": self.width, "layers": self.layers, "heads": self.heads or None}
@@ -46,7 +41,8 @@ class StackShape:
 
 def list_stacks(stacks: Mapping[Kind, StackShape]) -> dict[Kind, Stack]:
     """Return the layers and heads of each kind for which files say them."""
-    return {kind: stack for kind, shape in stacks.items() if (stack := shape.stack)}
+    heads = {kind: dict(zip(shape.layers or (), shape.heads, strict=False)) for kind, shape in stacks.items()}
+    return {kind: Stack.of(each) for kind, each in heads.items() if each}
 
 
 def read_shape(card: Mapping[str, Any]) -> Config:

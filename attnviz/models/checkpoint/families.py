@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from attnviz.models.checkpoint.keys import Key, key, table
 from attnviz.models.checkpoint.stretching import scaling
-from attnviz.models.configuration import UnsupportedError
+from attnviz.models.configuration import Key, UnsupportedError, key, table
 from attnviz.reference.layers import Norm
 from attnviz.reference.transformer import Config, Positions
 
@@ -202,7 +201,7 @@ _GPT2 = Family(
 def _llama_modules(
     query: bool | Key = False, output: bool | Key = False, inner: bool | Key = False, *, norm_heads: bool = False
 ) -> dict[str, Module]:
-    """Return the parts of Llama and its like, which differ in what has biases, and in whether heads norm queries and keys."""
+    """Return the parts of Llama and its like, which differ in what has biases and whether heads norm what they compare."""
     attention = "layers.{}.self_attn."
     normed = {
         "layers.{}.attention.query_norm": Module(f"{attention}q_norm", bias=False),
@@ -237,7 +236,7 @@ _LLAMA_FIXED = {"causal": True, "positions": Positions.ROTARY, "norm": Norm.RMS,
 
 
 def _rotary(config: Mapping[str, Any], shape: Config, longest: int = 32768) -> Config:
-    """Return a shape with the base and the scaling of rotary positions; `longest` is the default of max_position_embeddings."""
+    """Return a shape with its rotary positions; `longest` is the default of max_position_embeddings."""
     given = table(config, "rope_scaling", "rope_parameters")
     base = _BASE.of(given if "rope_theta" in given else config)
     width = shape.head_width or shape.width // shape.heads

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from attnviz.models.checkpoint.keys import key
-from attnviz.models.configuration import UnsupportedError
+from attnviz.models.configuration import UnsupportedError, key
 from attnviz.reference.rotary import UNSCALED, Dynamic, Linear, Llama3, LongRope, Scaling, Yarn, frequencies
 
 _LONG = 10**9  # tokens; longer than any training
