@@ -201,7 +201,7 @@ _GPT2 = Family(
 def _llama_modules(
     query: bool | Key = False, output: bool | Key = False, inner: bool | Key = False, *, norm_heads: bool = False
 ) -> dict[str, Module]:
-    """Return the parts of Llama and its like, which differ in what has biases and whether heads norm what they compare."""
+    """Return the parts of Llama and its like, which differ in what has biases, and in whether heads have norms."""
     attention = "layers.{}.self_attn."
     normed = {
         "layers.{}.attention.query_norm": Module(f"{attention}q_norm", bias=False),
