@@ -10,17 +10,16 @@ from attnviz.models.configuration import Key, key, table
 from attnviz.models.shapes import StackShape, translating
 from attnviz.vocabulary import Kind
 
-_LAYERS = "num_hidden_layers", "n_layer", "n_layers", "num_layers"
-_HEADS = "num_attention_heads", "n_head", "n_heads", "num_heads"
 _KEYS = {
     "width": key(None, "hidden_size", "d_model", "n_embd", "dim", "emb_dim"),
-    "layers": key(None, *_LAYERS),
-    "heads": key(None, *_HEADS),
+    "layers": key(None, "num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+    "heads": key(None, "num_attention_heads", "n_head", "n_heads", "num_heads"),
     "key_heads": key(None, "num_key_value_heads", "num_kv_heads", nullable=True),
     "head_width": key(None, "head_dim", "d_kv", nullable=True),
     "distinct_layers": key(None, "num_hidden_groups"),  # ALBERT, whose layers share their maps
 }
 _POSITIONS = key(None, "max_position_embeddings", "n_positions", "max_seq_len", nullable=True)
+_RATIO = key(None, "head_ratio", nullable=True)  # ConvBERT, whose other heads are convolutions
 _LATENT = "kv_lora_rank"
 _MOST = 10_000  # layers or heads; a config that says more is damaged
 
@@ -30,12 +29,6 @@ _ATTENDS = re.compile("(?<!linear_)attention$|^hybrid|_sparse$")  # among types 
 _DECODES = re.compile("CausalLM|LMHead|ForConditionalGeneration")
 _ENCODES = re.compile("MaskedLM|XLNet")  # XLNet writes too, but nothing hides what follows a token
 _HALF = re.compile(r"Encoder(Model)?\b")  # a class that is only the encoder of an encoder-decoder
-
-_HALF = re.compile(r"Encoder(Model)?\b")  # a class that is only the encoder of an encoder-decoder
-
-_DECODERS = {"biogpt", "bloom", "codegen", "ctrl", "falcon", "gpt_neo", "gpt_neox", "gpt_neox_japanese", "gptj", "mpt"}
-_DECODERS |= {"openai-gpt", "opt", "persimmon", "xglm"}
-"""Types of models that look back only, of which config.json gives no sign if they were saved without a head."""
 
 _DECODERS = {"biogpt", "bloom", "codegen", "ctrl", "falcon", "gpt_neo", "gpt_neox", "gpt_neox_japanese", "gptj", "mpt"}
 _DECODERS |= {"openai-gpt", "opt", "persimmon", "xglm"}
@@ -118,7 +111,7 @@ def _stack(config: Mapping[str, Any], kind: Kind) -> StackShape:
     if config.get("multi_query") is True and not config.get("new_decoder_architecture"):  # GPT-BigCode, Falcon
         shared = (1,) * len(heads)
     found = {name: keys[name].of(config) or None for name in ("width", "head_width", "distinct_layers")}
-    if (ratio := config.get("head_ratio")) and heads:  # ConvBERT, whose other heads are convolutions
+    if heads and (ratio := _RATIO.of(config)):
         heads = tuple(max(each // ratio, 1) for each in heads)
         found["head_width"] = (found["width"] or 0) // max(heads) // 2
     return StackShape(
@@ -127,7 +120,7 @@ def _stack(config: Mapping[str, Any], kind: Kind) -> StackShape:
         heads=heads,
         key_heads=tuple(of_keys or own for of_keys, own in zip(shared, heads, strict=False)),
         latent=_LATENT if config.get(_LATENT) else None,
-        model_type=config["model_type"],
+        model_type=str(config["model_type"]),
         sought={name: each.names for name, each in keys.items()},
     )
 
