@@ -27,11 +27,11 @@ _TEXT = "text_config"
 _TYPES = "layer_types", "layers_block_type"
 _ATTENDS = re.compile("(?<!linear_)attention$|^hybrid|_sparse$")  # among types of layers, not all of which attend
 _DECODES = re.compile("CausalLM|LMHead|ForConditionalGeneration")
-_ENCODES = re.compile("MaskedLM|XLNet")  # XLNet writes too, but nothing hides what follows a token
+_ENCODES = re.compile("MaskedLM|XLNet|EmbeddingGemma|PrivacyFilter|Siglip|Tips")  # without a mask, heads or not
 _HALF = re.compile(r"Encoder(Model)?\b")  # a class that is only the encoder of an encoder-decoder
 
 _DECODERS = {"biogpt", "bloom", "codegen", "ctrl", "falcon", "gpt_neo", "gpt_neox", "gpt_neox_japanese", "gptj", "mpt"}
-_DECODERS |= {"openai-gpt", "opt", "persimmon", "xglm"}
+_DECODERS |= {"clip_text_model", "imagegpt", "openai-gpt", "opt", "persimmon", "xglm"}
 """Types of models that look back only, of which config.json gives no sign if they were saved without a head."""
 
 
@@ -83,9 +83,11 @@ def _kind(config: Mapping[str, Any], usual: Kind) -> Kind:
     family, named = FAMILIES.get(config["model_type"]), str(config.get("architectures"))
     encodes = _ENCODES.search(named) or _HALF.search(named) or "type_vocab_size" in config
     decodes = _DECODES.search(named) or "num_key_value_heads" in config or config["model_type"] in _DECODERS
+    both_ways = config.get("use_bidirectional_attention")  # Gemma; in one that sees, of pictures
     signs = (
         config.get("is_causal"),
         config.get("causal"),  # XLM
+        False if both_ways is True and usual is Kind.ENCODER else None,
         config.get("is_decoder") or None,
         bool(family.fixed.get("causal")) if family else None,
         False if encodes else None,

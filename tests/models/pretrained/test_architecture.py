@@ -57,6 +57,11 @@ OTHERS: dict[str, tuple[str, str, dict[str, Any]]] = {
         SIZES | {"is_decoder": True},
     ),
     "a decoder that is told to look both ways": ("Qwen2Model", "Qwen2Config", GROUPED | {"is_causal": False}),
+    "another decoder that is told to look both ways": (
+        "Gemma3TextModel",
+        "Gemma3TextConfig",
+        GROUPED | {"head_dim": 10, "use_bidirectional_attention": True},
+    ),
     "an encoder that has a head to write": ("BertLMHeadModel", "BertConfig", SIZES),
     "one key for all heads": ("FalconForCausalLM", "FalconConfig", SIZES),
     "one side of an encoder-decoder": ("BartForCausalLM", "BartConfig", BART | {"is_decoder": True}),
