@@ -83,11 +83,11 @@ def _kind(config: Mapping[str, Any], usual: Kind) -> Kind:
     family, named = FAMILIES.get(config["model_type"]), str(config.get("architectures"))
     encodes = _ENCODES.search(named) or _HALF.search(named) or "type_vocab_size" in config
     decodes = _DECODES.search(named) or "num_key_value_heads" in config or config["model_type"] in _DECODERS
-    both_ways = config.get("use_bidirectional_attention")  # Gemma; in one that sees, of pictures
+    both_ways = config.get("use_bidirectional_attention") is True  # Gemma, which in a model of pictures means these
     signs = (
         config.get("is_causal"),
         config.get("causal"),  # XLM
-        False if both_ways is True and usual is Kind.ENCODER else None,
+        False if both_ways and usual is Kind.ENCODER else None,
         config.get("is_decoder") or None,
         bool(family.fixed.get("causal")) if family else None,
         False if encodes else None,
