@@ -59,6 +59,7 @@ def test_heads_are_those_of_each_layer(config: dict[str, Any], heads: Any, key_h
         ({"num_key_value_heads": 1}, Kind.DECODER),
         ({"num_key_value_heads": 1, "architectures": ["OddForMaskedLM"]}, Kind.ENCODER),
         ({"model_type": "qwen2", "is_causal": False}, Kind.ENCODER),
+        ({"is_encoder_decoder": True, "architectures": ["OddEncoderModel"]}, Kind.ENCODER),
         ({"text_config": USUAL}, Kind.DECODER),
         ({"text_config": USUAL | {"type_vocab_size": 2}}, Kind.ENCODER),
         ({"text_config": USUAL | {"model_type": "bert"}}, Kind.ENCODER),
