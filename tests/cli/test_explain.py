@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 from rich.cells import cell_len
 
 import attnviz
+from attnviz.lessons.toy import MASKS, POSITIONS
 
 Run = Callable[..., Any]
 
@@ -209,3 +210,10 @@ def test_a_hostile_text_is_harmless(run: Run, run_process: Run) -> None:
         run_process("explain", "--vectors", "/dev/stdin", "--format", "json", stdin=b"[red]\x1b,1,2\nb,2,1\n").out
     )
     assert record["key_tokens"][0].startswith("[red]") and "\x1b" not in record["key_tokens"][0]
+
+
+def test_what_the_toy_lets_choose_is_what_there_is(run: Run) -> None:
+    shown = run("explain", "--help", COLUMNS="200").out
+    assert f"--mask <{'|'.join(MASKS)}>" in shown and f"--positions <{'|'.join(POSITIONS)}>" in shown
+    for option, names in (("--mask", MASKS), ("--positions", POSITIONS)):
+        run("explain", "--toy", option, "odd").failed(2, f"'odd' is none of {', '.join(names)}.")
