@@ -256,7 +256,7 @@ def save(
 
 
 def read(path: "str | os.PathLike[str]") -> "list[Result]":
-    """Return what is saved in a file of weights, .npz, .json or .jsonl, of attnviz or of another program.
+    """Return what is saved in a file of weights, .npz, .npy, .json or .jsonl, of attnviz or of another program.
 
     Each text is a `Result`: its `text`, its `attention` (a record for each kind), and `pair` and `target` where there
     were such.

@@ -321,7 +321,7 @@ def test_what_a_picture_cannot_show_is_a_warning() -> None:
         (lambda: attnviz.save("a.json", 3), "Records are what is saved"),
         (lambda: attnviz.save("a.json", [A, *attnviz.statistics(A)]), "into two"),
         (lambda: attnviz.save("a.json", [[A], [A]], "a text"), "leave the text out"),
-        (lambda: attnviz.read("a.csv"), r"\.npz, \.json, \.jsonl"),
+        (lambda: attnviz.read("a.csv"), r"\.npz, \.npy, \.json, \.jsonl"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_a_sentence_that_says_what_to_do(mistake: Callable[[], Any], said: str) -> None:
