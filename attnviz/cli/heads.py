@@ -18,7 +18,8 @@ from attnviz.pipeline.counting import total
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import HeadNumbers
 from attnviz.records import HeadTable
-from attnviz.views.terminal.heads import head_numbers
+from attnviz.views.report import table_sections
+from attnviz.views.terminal.sections import Sections
 
 _TABLE = "table"
 _FORMATS = (_TABLE, *TABLES)
@@ -89,5 +90,4 @@ def _write(tables: Sequence[HeadTable], form: str, color: str, width: int | None
     else:
         screen = terminal(color, width)
         for table in tables:
-            for part in (*head_numbers(table), ""):
-                screen.print(part)
+            screen.print(Sections(table_sections(table)))

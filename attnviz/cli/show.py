@@ -1,11 +1,10 @@
 """`attnviz show`: attention in the terminal, or as data on standard output."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 import typer
-from rich.console import RenderableType
 from rich.text import Text
 
 from attnviz.cli import options
@@ -15,18 +14,13 @@ from attnviz.cli.output import write_standard_output
 from attnviz.cli.request import Input, ModelChoice, Wanted, job_of
 from attnviz.cli.terminal import terminal
 from attnviz.formats.writing import STREAMS, Result
-from attnviz.measures.habits import habits
-from attnviz.measures.links import strongest, telling
-from attnviz.measures.words import rows_of, words_of
+from attnviz.measures.words import rows_of
 from attnviz.pipeline.outcomes import Weights, outcomes
 from attnviz.pipeline.sources import chunks
-from attnviz.records import Attention, Link, Word
 from attnviz.text import visible
+from attnviz.views.report import Report
 from attnviz.views.terminal.cells import shortened
-from attnviz.views.terminal.matrix import Matrix
-from attnviz.views.terminal.overview import Overview
-from attnviz.views.terminal.titles import axes_title, head_title, links_in_words, summary, word_title
-from attnviz.views.terminal.word import WordInHeads
+from attnviz.views.terminal.sections import Sections
 from attnviz.vocabulary import Orientation
 
 _TABLE = "table"
@@ -66,8 +60,8 @@ def show(
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     if form == _TABLE:
         named = bool(wanted.layer and wanted.head)
-        tables = _Tables(every or named, wanted.token, top, Orientation(transpose))
-        write = _to_terminal(tables, color, width, headed=not given.single)
+        report = Report(wanted.token, every or named, top, Orientation(transpose))
+        write = _to_terminal(report, color, width, headed=not given.single)
     else:
         write = _to_pipe(form, wanted.token)
     task = Weights(job_of(given, model, wanted))
@@ -76,7 +70,7 @@ def show(
 
 
 def _to_pipe(form: str, token: str | None) -> _Writer:
-    """Data, of the rows of one word if one was named."""
+    """Return what writes data, of the rows of one word if one was named."""
     chosen = STREAMS[form]
     header = iter([chosen.header])  # stands before the first result, so not where nothing came out
 
@@ -87,80 +81,22 @@ def _to_pipe(form: str, token: str | None) -> _Writer:
     return write
 
 
-def _to_terminal(tables: "_Tables", colour: str, width: int | None, *, headed: bool) -> _Writer:
-    """Tables, under the text itself where there may be several, and under what the model wrote."""
+def _to_terminal(report: Report, colour: str, width: int | None, *, headed: bool) -> _Writer:
+    """Return what prints tables, under the text itself where there may be several, and under what the model wrote."""
     screen = terminal(colour, width)
 
     def write(result: Result) -> None:
-        made = list(tables.of(result.attention))  # all of them before any is shown
+        sections = list(report.sections(result.attention))  # all of them before any is shown
         for heading in (*((result.text, result.pair) if headed else ()), _written(result)):
             if heading:  # of what is saved, the text may not be known
                 screen.print(Text(shortened(visible(heading), _LONGEST_HEADING), style="italic"))
-        for table in made:
-            screen.print(table)
+        screen.print(Sections(sections))
 
     return write
 
 
 def _written(result: Result) -> str | None:
-    """What the model wrote, if it did."""
+    """Return what the model wrote, if it did."""
     if not result.written:
         return None
     return f"… {result.target or '(no text)'}{'' if result.ended else ' … (cut here)'}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Tables:
-    """Which tables a record is shown as."""
-
-    every: bool
-    token: str | None
-    top: int
-    orientation: Orientation
-
-    def of(self, found: Sequence[Attention]) -> Iterator[RenderableType]:
-        """For each kind what ran, then one word in all heads, or all heads at a glance and the weights of some."""
-        tables = (
-            [(attention, self._words(attention, words)) for attention, words in words_of(found, self.token)]
-            if self.token
-            else [(attention, self._heads(attention)) for attention in found]
-        )
-        for attention, shown in tables:
-            yield summary(attention)
-            yield from shown
-            yield ""
-
-    def _words(self, attention: Attention, words: Sequence[Word]) -> Iterator[RenderableType]:
-
-        for word in words:
-            yield ""
-            yield word_title(word, attention)
-            yield WordInHeads(attention, word, self.top)
-
-    def _heads(self, attention: Attention) -> Iterator[RenderableType]:
-
-        several = len(attention.layers) * len(attention.heads) > 1
-        link = telling(attention) if several else None
-        if several:
-            found, marked = habits(attention), (link.layer, link.head) if link else None
-            yield ""
-            yield Overview(attention.layers, attention.heads, found.main, found.concentration, marked)
-        if self.every:
-            for layer in attention.layers:
-                for head in attention.heads:
-                    yield from self._weights(attention.select([layer], [head]), None)
-        elif link:
-            yield from self._weights(attention.select([link.layer], [link.head]), link)
-        else:
-            yield from self._weights(attention.select(attention.layers[:1], attention.heads[:1]), None)
-
-    def _weights(self, attention: Attention, reason: Link | None) -> Iterator[RenderableType]:
-        """The weights of a record's one head, and its strongest links."""
-        yield ""
-        yield head_title(attention.layers[0], attention.heads[0], reason)
-        yield axes_title(attention, self.orientation)
-        yield Matrix(attention.weights[0, 0], attention.query_tokens, attention.key_tokens, self.top, self.orientation)
-        first = [reason] if reason else []
-        if links := [*first, *(link for link in strongest(attention, self.top) if link not in first)]:
-            yield ""
-            yield from links_in_words(links[: self.top], telling=reason is not None)

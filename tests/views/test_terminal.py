@@ -12,11 +12,10 @@ from rich.console import Console
 from attnviz.records import Attention, Link, Word
 from attnviz.text import By, Token
 from attnviz.views.names import decimals
+from attnviz.views.report import Glance, WordInHeads
 from attnviz.views.terminal.cells import shortened
 from attnviz.views.terminal.matrix import Matrix
-from attnviz.views.terminal.overview import Overview
-from attnviz.views.terminal.titles import axes_title, head_title, links_in_words, summary, word_title
-from attnviz.views.terminal.word import WordInHeads
+from attnviz.views.terminal.sections import Sections, axes_title, head_title, links_in_words, summary, word_title
 from attnviz.vocabulary import AVERAGE, Engine, Kind, Orientation, Place
 
 WIDTHS = 20, 30, 60, 80, 200
@@ -71,6 +70,13 @@ def record(layers: int, heads: int, names: Sequence[str], kind: Kind = Kind.ENCO
     return Attention(**named | changes)
 
 
+def word_table(attention: Attention, word: Word, top: int, width: int) -> str:
+    """What stands below the title of a word."""
+    _, *lines = printed(Sections([WordInHeads(attention, word, top)]), width).splitlines()
+    assert lines.pop() == ""
+    return "\n".join(lines)
+
+
 def matrix(names: Sequence[str], weights: np.ndarray | None = None, top: int = 5) -> Matrix:
     held = tokens(names)
     return Matrix(random_weights(len(names), len(names)) if weights is None else weights, held, held, top)
@@ -81,10 +87,10 @@ def widest(text: str) -> int:
 
 
 class TestOverview:
-    def overview(self, layers: int, heads: int, marked: tuple[int, int] | None = None) -> Overview:
+    def overview(self, layers: int, heads: int, marked: tuple[int, int] | None = None) -> Sections:
         rng = np.random.default_rng(3)
         places = [[list(Place)[i] for i in row] for row in rng.integers(0, len(Place), (layers, heads))]
-        return Overview(range(layers), range(heads), places, rng.random((layers, heads)), marked)
+        return Sections([Glance(range(layers), range(heads), places, rng.random((layers, heads)), marked)])
 
     @pytest.mark.parametrize("width", [60, 80, 200])
     def test_144_heads_fit_in_one_block(self, width: int) -> None:
@@ -113,13 +119,13 @@ class TestOverview:
     def test_each_cell_says_where_and_how_much(self) -> None:
         places = [[Place.PREVIOUS, Place.NEXT, Place.SAME, Place.SPECIAL, Place.OTHER]]
         concentration = np.array([[0, 0.3, 0.5, 0.8, 1]])
-        out = printed(Overview([4], range(5), places, concentration, None), 80)
+        out = printed(Sections([Glance([4], range(5), places, concentration, None)]), 80)
         assert re.findall(r"[←→↺▪●][▁-█]", out.splitlines()[1]) == ["←▁", "→▃", "↺▅", "▪▇", "●█"]
 
     def test_the_marked_head_is_the_one_between_brackets(self) -> None:
         layers, heads = (7, 2), (5, 0, 3)
         places = [[Place.SPECIAL, Place.NEXT, Place.OTHER]] * 2
-        out = printed(Overview(layers, heads, places, np.zeros((2, 3)), (2, 0)), 80)
+        out = printed(Sections([Glance(layers, heads, places, np.zeros((2, 3)), (2, 0))]), 80)
         rows = {line.split()[1]: line for line in out.splitlines() if line.startswith("layer ")}
         assert "‹→▁›" in rows["2"]
         assert "‹" not in rows["7"]
@@ -349,7 +355,7 @@ class TestWordInHeads:
         weights[0, 0] = [[0, 1, 0], [0.25, 0, 0.75], [0, 0.6, 0.4]]
         weights[0, 1] = np.eye(3)
         attention = record(1, 2, ["the", "cat", "sat"], weights=weights).select((0,), (1, 0))
-        lines = printed(WordInHeads(attention, Word("cat", (1,), (1,)), 2), 80).splitlines()
+        lines = word_table(attention, Word("cat", (1,), (1,)), 2, 80).splitlines()
         assert [line.split() for line in lines] == [
             ["head", "looks", "at", "looked", "at", "by"],
             ["L0", "H1", "cat", "1.0", "cat", "1.0"],
@@ -359,13 +365,13 @@ class TestWordInHeads:
     def test_pieces_of_a_word_are_averaged_as_query_and_summed_as_key(self) -> None:
         weights = np.array([[0.4, 0.2, 0.4], [0.2, 0.2, 0.6], [0.3, 0.5, 0.2]], np.float32)
         attention = record(1, 1, ["un", "seen", "it"], weights=weights[None, None])
-        line = printed(WordInHeads(attention, Word("unseen", (0, 1), (0, 1)), 1), 80).splitlines()[1]
+        line = word_table(attention, Word("unseen", (0, 1), (0, 1)), 1, 80).splitlines()[1]
         assert line.split() == ["L0", "H0", "it", ".50", "it", ".80"]
 
     @pytest.mark.parametrize("width", WIDTHS)
     def test_at_every_width_each_head_says_something_and_nothing_is_cut(self, width: int) -> None:
         attention = record(3, 5, SENTENCE)
-        out = printed(WordInHeads(attention, Word("it", (8,), (8,)), 5), width)
+        out = word_table(attention, Word("it", (8,), (8,)), 5, width)
         assert widest(out) <= width
         rows = [line for line in out.splitlines() if re.match(r"L\d H\d", line)]
         assert len(rows) >= 15
@@ -376,16 +382,16 @@ class TestWordInHeads:
     def test_in_cross_attention_nobody_looks_at_a_query(self) -> None:
         attention = record(1, 1, ["un", "seen", "it"], Kind.CROSS)
         (word,) = attention.words("seen")[:1]
-        assert "looked at by" not in printed(WordInHeads(attention, word, 1), 80)
+        assert "looked at by" not in word_table(attention, word, 1, 80)
 
     def test_in_cross_attention_a_key_looks_at_nothing(self) -> None:
         attention = record(1, 1, ["un", "seen", "it"], Kind.CROSS)
-        out = printed(WordInHeads(attention, attention.words("seen")[1], 1), 80)
+        out = word_table(attention, attention.words("seen")[1], 1, 80)
         assert "looked at by" in out
         assert "looks at" not in out
 
     def test_wide_characters_keep_columns_aligned(self) -> None:
-        out = printed(WordInHeads(record(2, 3, WIDE), Word(WIDE[1], (1,), (1,)), 2), 80)
+        out = word_table(record(2, 3, WIDE), Word(WIDE[1], (1,), (1,)), 2, 80)
         starts = {cell_len(line) for line in out.splitlines()}
         assert len(starts) == 1
 

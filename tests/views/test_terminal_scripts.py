@@ -15,11 +15,11 @@ from rich.text import Text
 from attnviz.records import Attention, Link, Word
 from attnviz.text import Token
 from attnviz.text.graphemes import graphemes, letters
+from attnviz.views.report import WordInHeads
 from attnviz.views.terminal.cells import shortened, widest
 from attnviz.views.terminal.columns import KeptColumns
 from attnviz.views.terminal.matrix import Matrix
-from attnviz.views.terminal.titles import links_in_words, word_title
-from attnviz.views.terminal.word import WordInHeads
+from attnviz.views.terminal.sections import Sections, links_in_words, word_title
 from attnviz.vocabulary import Kind, Orientation
 
 FARMER, FAMILY = "👩🏽\u200d🌾", "👨\u200d👩\u200d👧"
@@ -141,7 +141,7 @@ class TestColumns:
             kind=Kind.ENCODER, layers=(0,), heads=(0,), query_tokens=held(names), key_tokens=held(names),
             model="some/model", weights=weights,
         )  # fmt: skip
-        _, line = printed(WordInHeads(attention, Word(names[0], (0,), (0,)), 1), 80)
+        *_, line, _ = printed(Sections([WordInHeads(attention, Word(names[0], (0,), (0,)), 1)]), 80)
         shown = cells(line, width_of)
         first, second = numbers(shown)
         assert "".join(shown[9 : first - 3]).split() == [names[1]]

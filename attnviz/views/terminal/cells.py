@@ -1,9 +1,10 @@
 """How a weight and a token look on a terminal, dark or light, with colours or without."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len, get_character_cell_size
+from rich.table import Table
 from rich.text import Text
 
 from attnviz.records import Weights
@@ -35,7 +36,7 @@ _ISOLATED = "\u2068", "\u2069"  # first strong isolate, pop directional isolate 
 
 
 def shaded(weight: float) -> tuple[str, str]:
-    """A weight as two decimals, and the style of its shade; dots stand for those that round to nothing."""
+    """Return a weight as two decimals, and the style of its shade; dots stand for those that round to nothing."""
     if weight < _TOO_SMALL:
         return "·".rjust(WEIGHT_WIDTH), "dim"
     shade = next((colour for least, colour in _SHADES.items() if weight >= least), None)
@@ -43,7 +44,7 @@ def shaded(weight: float) -> tuple[str, str]:
 
 
 def widest(text: str) -> int:
-    """How many columns a text may take: terminals count what is joined in two ways, together and apart.
+    """Return how many columns a text may take: terminals count what is joined in two ways, together and apart.
 
     One more where it may take fewer than rich counts, so that a gap is left in either case.
     """
@@ -53,39 +54,39 @@ def widest(text: str) -> int:
 
 
 def _joined(grapheme: str) -> bool:
-    """Whether it is one character of several that could stand alone, or a sign that is to be drawn as an emoji."""
+    """Return whether it is one character of several that could stand alone, or a sign to be drawn as an emoji."""
     return len(grapheme) > 1 and (_AS_EMOJI in grapheme or sum(_alone(char) > 0 for char in grapheme) > 1)
 
 
 def _alone(char: str) -> int:
-    """How many columns a character takes if it is not joined to the one before it."""
+    """Return how many columns a character takes if it is not joined to the one before it."""
     return get_character_cell_size(char) or _NOT_JOINED.get(unicodedata.category(char), 0)
 
 
 def isolated(text: str) -> str:
-    """The text; if any of it runs from right to left, so that it does not turn round what stands beside it."""
+    """Return the text; if any of it runs from right to left, so that it does not turn round what stands beside it."""
     if text.isascii() or not any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in text):
         return text
     return text.join(_ISOLATED)
 
 
 def fitted(text: str) -> str:
-    """The text isolated, with blanks after it for what a terminal may draw wider than rich counts it."""
+    """Return the text isolated, with blanks after it for what a terminal may draw wider than rich counts it."""
     return isolated(text) + " " * (widest(text) - cell_len(text))
 
 
 def ellipsised(text: str, width: int) -> str:
-    """The text, cut with an ellipsis where it may be wider than this many columns."""
+    """Return the text, cut with an ellipsis where it may be wider than this many columns."""
     return text if widest(text) <= width else _cut(text, width - 1).rstrip() + "…"
 
 
 def shortened(text: str, width: int) -> str:
-    """The text, cut if it is too wide, and fitted to stand beside others."""
+    """Return the text, cut if it is too wide, and fitted to stand beside others."""
     return fitted(ellipsised(text, width))
 
 
 def _cut(text: str, width: int) -> str:
-    """As many whole characters, with their marks, as fit."""
+    """Return as many whole characters, with their marks, as fit."""
     kept = ""
     for grapheme in graphemes(text):
         if widest(kept + grapheme) > width:
@@ -95,12 +96,12 @@ def _cut(text: str, width: int) -> str:
 
 
 def token_style(token: Token) -> str:
-    """Special tokens stand back."""
+    """Return the style of a token: special ones stand back."""
     return "dim" if token.special else ""
 
 
 def strongest_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: int) -> Text:
-    """The tokens of largest weight, each with its weight: as many of `top` as fit in so many columns and have any."""
+    """Return the tokens of largest weight, each with it: as many of `top` as fit in so many columns and have any."""
     line = Text()
     width = max(min(max(TOKEN_WIDTH, room // 8), room - 2 - WEIGHT_WIDTH), 1)  # the first of them always fits
     for index in (-weights).argsort(kind="stable")[:top]:
@@ -110,3 +111,17 @@ def strongest_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: 
             break
         line += entry
     return line
+
+
+def aligned(labels: Sequence[Text], gap: int = 0) -> Iterator[Text]:
+    """Yield the beginning of each line, to be continued after a gap: a line is one text, for a table is slow."""
+    margin = max(label.cell_len for label in labels)
+    for label in labels:
+        beginning = label.copy()
+        beginning.pad_right(margin + gap - label.cell_len)
+        yield beginning
+
+
+def plain_table(header_style: str, gap: int = 2) -> Table:
+    """Return a table without columns, lines or edges, for the few rows that need not be fast."""
+    return Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style=header_style)

@@ -14,6 +14,7 @@ from attnviz.text.graphemes import graphemes, letters
 from attnviz.views.terminal.cells import (
     TOKEN_WIDTH,
     WEIGHT_WIDTH,
+    aligned,
     ellipsised,
     fitted,
     shaded,
@@ -37,7 +38,7 @@ class _Heading:
 
     @property
     def width(self) -> int:
-        """That of the column, the blank before it included."""
+        """Return the width of the column, the blank before it included."""
         return max(WEIGHT_WIDTH, 1 + max(map(cell_len, self.lines)))
 
 
@@ -57,7 +58,7 @@ class Matrix:
     orientation: Orientation = Orientation.QUERIES_DOWN
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lays the table out for the width of the console."""
+        """Lay the table out for the width of the console."""
         cells = self.orientation.turned(self.weights)  # [rows, columns]
         rows, columns = self.orientation.axes(self.queries, [replace(key, predicts=None) for key in self.keys])
         digits = max(2, *(len(str(token.position)) for token in rows))
@@ -80,23 +81,23 @@ class Matrix:
             yield from _page(labels, down[page], cells[:, page])
 
     def _strongest(self, labels: Sequence[Text], columns: Sequence[Token], cells: Weights, room: int) -> Iterator[Text]:
-        """What each row has most to do with."""
+        """Yield for each row what it has most to do with."""
         to_do, _ = self.orientation.axes("looks at", "looked at by")
         yield Text(" " * _margin(labels) + shortened(f"  {to_do}", room), style="dim")
         named = [replace(token, text=_in_words(token, max(room, TOKEN_WIDTH)), unknown=False) for token in columns]
-        for beginning, row in zip(_aligned(labels), cells, strict=True):
+        for beginning, row in zip(aligned(labels), cells, strict=True):
             yield beginning + strongest_tokens(row, named, self.top, room)
 
 
 def _page(labels: Sequence[Text], headings: Sequence[_Heading], cells: Weights) -> Iterator[Text]:
-    """Some of the columns under their headings."""
+    """Yield some of the columns under their headings."""
     for line in range(-max(len(heading.lines) for heading in headings), 0):
         header = Text(" " * _margin(labels))
         for heading in headings:
             part = heading.lines[line] if -line <= len(heading.lines) else ""
             header.append(" " * (heading.width - cell_len(part)) + part, style=heading.style)
         yield header
-    for shown, row in zip(_aligned(labels), cells, strict=True):
+    for shown, row in zip(aligned(labels), cells, strict=True):
         for weight, heading in zip(row.tolist(), headings, strict=True):
             number, style = shaded(weight)
             shown.append(" " * (heading.width - WEIGHT_WIDTH)).append(number, style)
@@ -107,39 +108,30 @@ def _margin(labels: Sequence[Text]) -> int:
     return max(label.cell_len for label in labels)
 
 
-def _aligned(labels: Sequence[Text]) -> Iterator[Text]:
-    """The beginning of each line, to be continued: a line is one text, for a table is slow."""
-    margin = _margin(labels)
-    for label in labels:
-        beginning = label.copy()
-        beginning.pad_right(margin - label.cell_len)
-        yield beginning
-
-
 def _label(token: Token, digits: int, width: int) -> Text:
-    """The position of a row's token before its name."""
+    """Return the position of a row's token before its name."""
     return Text.assemble((f"{token.position:>{digits}} ", "dim"), _name(token, width))
 
 
 def _name(token: Token, width: int) -> Text:
-    """A token, and what it predicts if it does, either of them shortened to so many columns."""
+    """Return a token, and what it predicts if it does, either of them shortened to so many columns."""
     name = Text.assemble((shortened(token.label, width), token_style(token)))
     return name if token.predicts is None else name.append(f" → {shortened(token.predicts, width)}", style="dim")
 
 
 def _in_words(token: Token, width: int) -> str:
-    """The same as a text that is still to be fitted to its place."""
+    """Return the same as a text that is still to be fitted to its place."""
     parts = (token.label, token.predicts)
     return " → ".join(ellipsised(part, width) for part in parts if part is not None)
 
 
 def _downwards(token: Token) -> list[str]:
-    """A token's name, a character a line."""
+    """Return a token's name, a character a line."""
     return [fitted(part) for each in graphemes(_in_words(token, _HEADER_HEIGHT)) for part in _narrow(each)]
 
 
 def _narrow(grapheme: str) -> list[str]:
-    """A character; where it is too wide for a column because it is joined, what it is joined of."""
+    """Return a character; where it is too wide for a column because it is joined, what it is joined of."""
     if widest(grapheme) < WEIGHT_WIDTH:
         return [grapheme]
     return [letter if widest(letter) < WEIGHT_WIDTH else letter[0] for letter in letters(grapheme)]

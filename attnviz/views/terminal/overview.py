@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import ConsoleOptions
 from rich.text import Text
 
-from attnviz.records import Weights
 from attnviz.views.names import index_name
+from attnviz.views.report import Glance
 from attnviz.vocabulary import Place
 
 
@@ -27,48 +27,37 @@ _LABEL_WIDTH = 9
 _WIDEST, _NARROWEST = 6, 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Overview:
-    """Layers down, heads across: `places` [layers][heads] and `concentration` [layers, heads].
+def overview(glance: Glance, options: ConsoleOptions) -> Iterator[Text]:
+    """Yield as many heads beside each other as there is room for, layers down, and then the legend."""
+    glyphs = _ASCII if options.ascii_only else _UNICODE
+    room, count = options.max_width - _LABEL_WIDTH, len(glance.heads)
+    width = min(max(room // count, _NARROWEST), _WIDEST)
+    page = max(room // width, 1)
+    for first in range(0, count, page):
+        yield from _page(glance, range(first, min(first + page, count)), width, glyphs)
+        yield Text()
+    yield from _legend(glyphs, options.max_width, marked=glance.marked is not None)
 
-    The head `marked`, as its layer and head, stands between angle brackets.
-    """
 
-    layers: Sequence[int]
-    heads: Sequence[int]
-    places: Sequence[Sequence[Place]]
-    concentration: Weights
-    marked: tuple[int, int] | None
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """As many heads beside each other as there is room for, then the legend."""
-        glyphs = _ASCII if options.ascii_only else _UNICODE
-        room = options.max_width - _LABEL_WIDTH
-        width = min(max(room // len(self.heads), _NARROWEST), _WIDEST)
-        page = max(room // width, 1)
-        for first in range(0, len(self.heads), page):
-            yield from self._page(range(first, min(first + page, len(self.heads))), width, glyphs)
-            yield Text()
-        yield from _legend(glyphs, options.max_width, marked=self.marked is not None)
-
-    def _page(self, columns: Sequence[int], width: int, glyphs: _Glyphs) -> Iterator[Text]:
-        header = Text("head".rjust(_LABEL_WIDTH), style="dim")
+def _page(glance: Glance, columns: Sequence[int], width: int, glyphs: _Glyphs) -> Iterator[Text]:
+    header = Text("head".rjust(_LABEL_WIDTH), style="dim")
+    for column in columns:
+        header.append(index_name(glance.heads[column]).center(width))
+    yield header
+    for row, layer in enumerate(glance.layers):
+        line = Text(f"layer {index_name(layer)}".ljust(_LABEL_WIDTH), style="dim")
         for column in columns:
-            header.append(index_name(self.heads[column]).center(width))
-        yield header
-        for row, layer in enumerate(self.layers):
-            line = Text(f"layer {index_name(layer)}".ljust(_LABEL_WIDTH), style="dim")
-            for column in columns:
-                line.append_text(self._cell(row, column, width, glyphs))
-            yield line
+            line.append_text(_cell(glance, row, column, width, glyphs))
+        yield line
 
-    def _cell(self, row: int, column: int, width: int, glyphs: _Glyphs) -> Text:
-        place, concentration = self.places[row][column], float(self.concentration[row, column])
-        level = glyphs.levels[min(int(concentration * len(glyphs.levels)), len(glyphs.levels) - 1)]
-        is_marked = self.marked == (self.layers[row], self.heads[column])
-        before, after = glyphs.around if is_marked else ("", "")
-        style = f"bold {_COLOURS[place]}" if is_marked else _COLOURS[place]
-        return Text(f"{before}{glyphs.marks[place]}{level}{after}".center(width), style=style)
+
+def _cell(glance: Glance, row: int, column: int, width: int, glyphs: _Glyphs) -> Text:
+    place, concentration = glance.places[row][column], float(glance.concentration[row, column])
+    level = glyphs.levels[min(int(concentration * len(glyphs.levels)), len(glyphs.levels) - 1)]
+    is_marked = glance.marked == (glance.layers[row], glance.heads[column])
+    before, after = glyphs.around if is_marked else ("", "")
+    style = f"bold {_COLOURS[place]}" if is_marked else _COLOURS[place]
+    return Text(f"{before}{glyphs.marks[place]}{level}{after}".center(width), style=style)
 
 
 def _legend(glyphs: _Glyphs, width: int, *, marked: bool) -> Iterator[Text]:
@@ -80,7 +69,7 @@ def _legend(glyphs: _Glyphs, width: int, *, marked: bool) -> Iterator[Text]:
 
 
 def _flowing(parts: Sequence[Text], width: int) -> Iterator[Text]:
-    """The parts beside each other, in lines that break between them only."""
+    """Yield the parts beside each other, in lines that break between them only."""
     line = Text(style="dim")
     for part in parts:
         if line and line.cell_len + 2 + part.cell_len > width:

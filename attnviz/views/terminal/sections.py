@@ -1,0 +1,118 @@
+"""Sections as a terminal shows them: what ran, the names of heads and words, links in words, and tables between."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from attnviz.records import Attention, HeadTable, Link, Word
+from attnviz.views.names import caveats, counted, plural
+from attnviz.views.report import Definitions, Glance, HeadWeights, Section, StrongestLinks, Summary, WordInHeads
+from attnviz.views.terminal.cells import ellipsised, isolated
+from attnviz.views.terminal.heads import head_numbers, word_in_heads
+from attnviz.views.terminal.matrix import Matrix
+from attnviz.views.terminal.overview import overview
+from attnviz.vocabulary import AVERAGE, Orientation
+
+_USUAL = "float32"
+_LONGEST = 60  # columns of a word, or of a whole sentence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sections:
+    """Sections under each other, an empty line after each."""
+
+    sections: Iterable[Section]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Lay them out for the width of the console."""
+        for section in self.sections:
+            yield from _drawn(section, options)
+            yield Text()
+
+
+def _drawn(section: Section, options: ConsoleOptions) -> RenderResult:
+    match section:
+        case Summary(record=record):
+            yield summary(record)
+        case Glance():
+            yield from overview(section, options)
+        case HeadWeights(attention=one, reason=reason, top=top, orientation=orientation):
+            yield head_title(one.layers[0], one.heads[0], reason)
+            yield axes_title(one, orientation)
+            yield Matrix(one.weights[0, 0], one.query_tokens, one.key_tokens, top, orientation)
+        case StrongestLinks(links=links, telling=telling):
+            yield from links_in_words(links, telling=telling)
+        case WordInHeads(attention=attention, word=word):
+            yield word_title(word, attention)
+            yield from word_in_heads(section, options.max_width)
+        case HeadTable():
+            yield head_numbers(section)
+        case Definitions(table=table):
+            for name, column in table.columns.items():
+                yield Text(f"{name}: {column.definition}", style="dim")
+
+
+def summary(record: Attention | HeadTable) -> Text:
+    """Return one line on what ran: model, kind, and what the numbers are of."""
+    details = _texts(record) if isinstance(record, HeadTable) else _run(record)
+    words = "".join(f" · {detail}" for detail in (record.kind.value, *details))
+    return Text(record.model, style="bold").append(words, style="not bold")
+
+
+def _texts(table: HeadTable) -> Iterator[str]:
+    yield counted(table.texts, "text")
+
+
+def _run(attention: Attention) -> Iterator[str]:
+    """Yield layers × heads, tokens, engine, and what was done to the weights since."""
+    layers, heads, queries, keys = attention.shape
+    if AVERAGE not in attention.heads:
+        yield f"{counted(layers, 'layer')} × {counted(heads, 'head')}"
+    unit = attention.by.unit
+    yield f"{keys} {plural(unit, keys)}" if queries == keys else f"{queries} × {keys} {unit}s"
+    yield f"{attention.engine.value} engine"
+    if attention.precision != _USUAL:
+        yield attention.precision
+    yield from (*caveats(attention), *attention.notes)
+
+
+def head_title(layer: int, head: int, reason: Link | None = None) -> Text:
+    """Return the name of a head, or of an average, and if it was chosen for a link, that link."""
+    title = Text("Average" if head == AVERAGE else f"Layer {layer} head {head}", style="bold")
+    if reason:
+        title.append(f", the most telling: {_in_words(reason)}", style="not bold")
+    return title
+
+
+def axes_title(attention: Attention, orientation: Orientation) -> Text:
+    """Return what the rows and the columns of a table of weights are."""
+    return Text(orientation.in_words(sink=attention.sink), style="dim")
+
+
+def word_title(word: Word, attention: Attention) -> Text:
+    """Return which occurrence of a word this is, and what a decoder says next there."""
+    pieces = attention.pieces(word)
+    first, last = pieces[0].position, pieces[-1].position
+    place = f"token {first}" if first == last else f"tokens {first}-{last}"
+    says = f" → {isolated(pieces[-1].predicts)}" if word.queries and pieces[-1].predicts else ""
+    name = pieces[0].label if len(pieces) == 1 and pieces[0].unknown else word.text
+    return Text(isolated(name), style="bold").append(f"{says} ({place})", style="not bold dim")
+
+
+def links_in_words(links: Iterable[Link], *, telling: bool = False) -> Iterator[Text]:
+    """Yield a line a link, such as `it → animal 0.93`, or `la (→ voiture) → car 0.96` where the query predicts a word.
+
+    The title says it if the first was chosen for what it tells.
+    """
+    title = "Strongest links between words, the most telling first" if telling else "Strongest links between words"
+    yield Text(title, style="bold")
+    for link in links:
+        yield Text(f"  {_in_words(link)}")
+
+
+def _in_words(link: Link) -> str:
+    says = f" (→ {isolated(link.query.predicts)})" if link.query.predicts else ""
+    query, key = (isolated(ellipsised(token.label, _LONGEST)) for token in (link.query, link.key))
+    return f"{query}{says} → {key} {link.weight:.2f}"

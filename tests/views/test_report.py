@@ -1,0 +1,150 @@
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attnviz.errors import TextError
+from attnviz.measures.habits import habits
+from attnviz.measures.links import strongest, telling
+from attnviz.records import Attention, HeadTable
+from attnviz.records.tables import Column
+from attnviz.text import Token
+from attnviz.views.report import (
+    Definitions,
+    Glance,
+    HeadWeights,
+    Report,
+    Section,
+    StrongestLinks,
+    Summary,
+    WordInHeads,
+    sides,
+    table_sections,
+)
+from attnviz.vocabulary import Kind, Orientation
+
+LAYERS, HEADS = 2, 3
+WORDS = "the", "dog", "saw", "the", "cat"
+
+
+def record(layers: int = LAYERS, heads: int = HEADS, kind: Kind = Kind.ENCODER) -> Attention:
+    tokens = tuple(Token(word, i, (4 * i, 4 * i + 3), False, i) for i, word in enumerate(WORDS))
+    weights = np.random.default_rng(5).dirichlet(np.ones(len(WORDS)), (layers, heads, len(WORDS))).astype(np.float32)
+    return Attention(
+        kind=kind, layers=tuple(range(layers)), heads=tuple(range(heads)), query_tokens=tokens, key_tokens=tokens,
+        model="some/model", weights=weights,
+    )  # fmt: skip
+
+
+def of(*found: Attention, **wanted: Any) -> list[Section]:
+    usual = {"token": None, "every": False, "top": 5, "orientation": Orientation.QUERIES_DOWN}
+    return list(Report(**usual | wanted).sections(found))
+
+
+def kinds(sections: list[Section]) -> list[type[Section]]:
+    return [type(section) for section in sections]
+
+
+def test_all_heads_at_a_glance_come_before_the_weights_and_links_of_the_most_telling_one() -> None:
+    attention = record()
+    sections = of(attention)
+    assert kinds(sections) == [Summary, Glance, HeadWeights, StrongestLinks]
+    _, glance, one, links = sections
+    link = telling(attention)
+    assert link is not None
+    assert glance.marked == (link.layer, link.head)
+    assert glance.places == habits(attention).main
+    assert (one.attention.layers, one.attention.heads, one.reason) == ((link.layer,), (link.head,), link)
+    assert (links.links[0], links.telling) == (link, True)
+
+
+def test_every_head_has_its_weights_and_links_by_layer_then_head_and_none_was_chosen() -> None:
+    sections = of(record(), every=True)
+    assert kinds(sections) == [Summary, Glance, *[HeadWeights, StrongestLinks] * (LAYERS * HEADS)]
+    shown = [section.attention for section in sections if isinstance(section, HeadWeights)]
+    assert [(one.layers, one.heads) for one in shown] == [((i,), (j,)) for i in range(LAYERS) for j in range(HEADS)]
+    assert not any(section.reason for section in sections if isinstance(section, HeadWeights))
+    assert not any(section.telling for section in sections if isinstance(section, StrongestLinks))
+
+
+def test_a_single_head_needs_no_glance_and_no_reason() -> None:
+    sections = of(record(1, 1))
+    assert kinds(sections) == [Summary, HeadWeights, StrongestLinks]
+    assert sections[1].reason is None
+
+
+def test_as_many_links_are_listed_as_were_asked_for_and_none_twice() -> None:
+    attention = record()
+    *_, links = of(attention, top=3)
+    link = telling(attention)
+    others = strongest(attention.select([link.layer], [link.head]), 3)
+    assert list(links.links) == [link, *(other for other in others if other != link)][:3]
+
+
+def test_where_no_two_words_are_linked_there_is_no_section_of_links() -> None:
+    attention = record(1, 1)
+    one = attention.rows([0])
+    itself = Attention(
+        kind=one.kind, layers=one.layers, heads=one.heads, query_tokens=one.query_tokens,
+        key_tokens=one.query_tokens, model=one.model, weights=np.ones((1, 1, 1, 1), np.float32),
+    )  # fmt: skip
+    assert kinds(of(itself)) == [Summary, HeadWeights]
+
+
+def test_a_word_is_shown_in_all_heads_at_each_place_where_it_stands() -> None:
+    sections = of(record(), token="the", top=2)
+    assert kinds(sections) == [Summary, WordInHeads, WordInHeads]
+    assert [section.word.queries for section in sections[1:]] == [(0,), (3,)]
+    assert {section.top for section in sections[1:]} == {2}
+
+
+def test_a_record_without_the_word_is_left_out_and_a_word_of_none_is_an_error() -> None:
+    other = record().rows([0])
+    crossing = Attention(
+        kind=Kind.CROSS, layers=other.layers, heads=other.heads, query_tokens=other.query_tokens,
+        key_tokens=other.query_tokens, model="another", weights=np.ones((LAYERS, HEADS, 1, 1), np.float32),
+    )  # fmt: skip
+    assert [s.record.model for s in of(crossing, record(), token="cat") if isinstance(s, Summary)] == ["some/model"]
+    with pytest.raises(TextError):
+        of(record(), token="bird")
+
+
+def test_each_kind_has_its_own_sections() -> None:
+    sections = of(record(), record(1, 1, Kind.DECODER))
+    summaries = [section.record.kind for section in sections if isinstance(section, Summary)]
+    assert summaries == [Kind.ENCODER, Kind.DECODER]
+
+
+def test_the_sides_of_a_word_are_what_it_looks_at_and_what_looks_at_it() -> None:
+    attention = record()
+    (word,) = attention.words("cat")
+    away, back = sides(attention, word)
+    np.testing.assert_array_equal(away.weights, attention.weights[:, :, 4, :])
+    np.testing.assert_array_equal(back.weights, attention.weights[:, :, :, 4])
+    assert (away.axis, back.axis) == ("keys", "queries")
+
+
+def test_a_word_of_one_sequence_of_two_has_one_side() -> None:
+    attention = record(kind=Kind.CROSS)
+    read, looked_at = attention.words("cat")
+    assert [side.axis for side in sides(attention, read)] == ["keys"]
+    assert [side.axis for side in sides(attention, looked_at)] == ["queries"]
+
+
+def test_a_head_table_is_shown_between_what_it_is_of_and_what_it_means() -> None:
+    numbers = Column.of_one_text(np.zeros((LAYERS, HEADS)), "what it is")
+    table = HeadTable(
+        model="some/model", kind=Kind.ENCODER, layers=(0, 1), heads=(0, 1, 2), texts=7, columns={"a": numbers}
+    )
+    first, second, third = table_sections(table)
+    assert isinstance(first, Summary)
+    assert second is table
+    assert isinstance(third, Definitions)
+
+
+def test_sections_know_no_medium() -> None:
+    code = "import attnviz.views.report, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert set(done.stdout.split()).isdisjoint({"rich", "matplotlib"})
