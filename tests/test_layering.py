@@ -163,3 +163,13 @@ def test_no_two_public_classes_share_a_name() -> None:
                     modules.setdefault(node.name, []).append(str(module))
     assert "Attention" in modules
     assert {name: found for name, found in modules.items() if len(found) > 1} == {}
+
+
+def test_matplotlib_is_not_imported_until_a_picture_is_drawn(tmp_path: Path) -> None:
+    """By an export, that is, which may draw: the pictures themselves import it."""
+    exported = (
+        f"from attnviz.cli.app import app; app(['export', 'the cat', '--format', {{!r}}, '-o', {str(tmp_path)!r}], "
+        "standalone_mode=False)"
+    )
+    assert "matplotlib" not in loaded_after(exported.format("npz"))
+    assert "matplotlib" in loaded_after(exported.format("png"))

@@ -64,10 +64,10 @@ class Looks:
     transpose: options.Transpose = False
 
     def style(self) -> "Style":
-        """Return the same, checked; matplotlib is imported."""
+        """Return the same, checked; imports matplotlib."""
+        os.environ.pop("MPLBACKEND", None)  # no window is opened; a name that is unknown here would stop the import
         from attnviz.views.image.style import DEFAULT_COLOURS, Style
 
-        os.environ.pop("MPLBACKEND", None)  # no window is opened; a name that is unknown here would stop the import
         return Style(
             cmap=self.cmap or DEFAULT_COLOURS,
             dpi=self.dpi,

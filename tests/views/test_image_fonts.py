@@ -15,11 +15,10 @@ from matplotlib import font_manager
 from attnviz.records import Attention
 from attnviz.text import Token
 from attnviz.views.image import fonts as image_fonts
-from attnviz.views.image.fonts import FONT, Fonts, fonts_for
-from attnviz.views.image.labels import ellipsised
+from attnviz.views.image.fonts import FONT, Fonts, fonts_for, ink, text_width
 from attnviz.views.image.pictures import LAYOUTS, Picture, render
 from attnviz.views.image.style import Style
-from attnviz.views.image.text import ink, text_width
+from attnviz.views.image.words import ellipsised
 from attnviz.vocabulary import IMAGE_FORMATS, Kind, Layout
 
 _UNITS = 1000  # of a font, to an em

@@ -1,15 +1,14 @@
 """The picture of what attention costs: time and peak memory over size, both axes logarithmic."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from attnviz.costs.measurement import HOW, Experiment, Series
 from attnviz.views.image.fonts import FONT
 from attnviz.views.image.page import INK, MUTED
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _COLUMN, _HEIGHT = 2.55, 5.0  # inches
 _DPI = 200
@@ -21,14 +20,11 @@ _NAMES = {"N": "N, tokens", "d": "d, numbers in a vector"}
 _HEADROOM = 6.0  # how many times the largest value an axis reaches: there stands the legend
 
 
-def picture(experiments: Sequence[Experiment]) -> "Figure":
-    """A column an experiment, time above and memory below; the slope of a line is the exponent that its legend names.
+def picture(experiments: Sequence[Experiment]) -> Figure:
+    """Return a column an experiment, time above, memory below; the slope of a line is the exponent in its legend.
 
     Memory that cannot be told from noise is left out.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
     with rc_context({"font.family": [FONT], "font.size": _LABEL}):
         figure = Figure((_COLUMN * len(experiments), _HEIGHT), dpi=_DPI, layout="constrained", facecolor="white")
         rows = figure.subplots(2, len(experiments), squeeze=False)
@@ -53,13 +49,13 @@ def _bytes(series: Series) -> list[tuple[int, float]]:
 
 
 def _draw(
-    axes: "Axes",
+    axes: Axes,
     experiment: Experiment,
     name: str,
     values: Callable[[Series], list[tuple[int, float]]],
     exponent: Callable[[Series], float | None],
 ) -> None:
-    """A line a method, with its exponent in the legend."""
+    """Draw a line a method, with its exponent in the legend."""
     largest = 0.0
     for series, (colour, marker) in zip(experiment.series, _LINES, strict=False):
         found = values(series)
@@ -73,8 +69,8 @@ def _draw(
     axes.legend(loc="upper left", fontsize=_SMALL, frameon=False, handlelength=1.6, borderaxespad=0.2)
 
 
-def _scale(axes: "Axes", sizes: Sequence[int], largest: float) -> None:
-    """Both axes logarithmic, with the sizes named below, and room for the legend above the largest value."""
+def _scale(axes: Axes, sizes: Sequence[int], largest: float) -> None:
+    """Make both axes logarithmic, with the sizes named below, and room for the legend above the largest value."""
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     if largest:

@@ -1,19 +1,17 @@
-"""The fonts of a picture: our own, those of the system that stand in for it, and codes for what none of them has."""
+"""The fonts of a picture: which there are, codes for what none of them has, and the width and ink of a text in them."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.font_manager import FontEntry, FontProperties, findfont, fontManager, get_font
+from matplotlib.ft2font import FaceFlags, FT2Font, LoadFlags
 from numpy.typing import NDArray
 
 from attnviz.text.graphemes import graphemes
-
-if TYPE_CHECKING:
-    from matplotlib.font_manager import FontEntry
-    from matplotlib.ft2font import FT2Font
 
 FONT = "DejaVu Sans"
 """Comes with matplotlib, so that a picture is the same on every machine."""
@@ -25,6 +23,7 @@ _REGULAR = 400  # the weight of a font that is neither light nor bold
 _OTHER_STYLES = "mono", "serif", "display", "looped", "condensed"
 _UNSEEN = "Cc", "Cf"  # general categories of what needs no glyph: breaks of lines, joiners
 _SELECTORS = range(0xFE00, 0xFE10)  # which of two looks a character has
+_FIXED = 64  # FreeType counts in fractions of a pixel
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +34,11 @@ class Fonts:
     lacking: frozenset[str] = frozenset()
 
     def spelled(self, text: str) -> str:
-        """The text with codes in place of what could not be shown: `<U+72D7>`, `<U+72D7 6CA1>`."""
+        """Return the text with codes in place of what could not be shown: `<U+72D7>`, `<U+72D7 6CA1>`."""
         return joined(self.parts(text)) if self.lacking.intersection(text) else text
 
     def parts(self, text: str) -> list[str]:
-        """The same in parts that must not be cut: what a reader takes for one character, or the code of a piece."""
+        """Return the same in parts that must not be cut: what a reader takes for one character, or a code."""
         return [part for each in graphemes(text) for part in self._pieces(each)]
 
     def _pieces(self, grapheme: str) -> list[str]:
@@ -49,17 +48,17 @@ class Fonts:
         return [f"{CODE}{ord(char):04X}>" if char in self.lacking else char for char in seen]
 
     def scripts(self) -> list[str]:
-        """What is lacking, in words."""
+        """Return what is lacking, in words."""
         return sorted({_script(char) for char in self.lacking})
 
 
 def joined(parts: Iterable[str]) -> str:
-    """Parts of a text in one; codes that follow each other share their brackets."""
+    """Return the parts of a text in one; codes that follow each other share their brackets."""
     return "".join(parts).replace(f">{CODE}", " ")
 
 
 def _script(char: str) -> str:
-    """What a character belongs to: the name of a letter begins with its script."""
+    """Return what a character belongs to: the name of a letter begins with its script."""
     first, *_ = unicodedata.name(char, "UNKNOWN").split()
     if unicodedata.category(char)[0] not in "LM" or first == "COMBINING":
         return "some signs"
@@ -67,7 +66,7 @@ def _script(char: str) -> str:
 
 
 def fonts_for(texts: Iterable[str]) -> Fonts:
-    """The fonts that draw these texts: our own, and as few others as have what it lacks."""
+    """Return the fonts that draw these texts: our own, and as few others as have what it lacks."""
     rare = frozenset(char for text in texts if not text.isascii() for char in text)
     if not rare:
         return Fonts()
@@ -78,7 +77,7 @@ def fonts_for(texts: Iterable[str]) -> Fonts:
 
 @lru_cache(maxsize=256)
 def _stand_ins(missing: str) -> Fonts:
-    """Fonts that have the missing characters: again and again the one that has most of those that are left."""
+    """Return fonts that have the missing characters: again and again the one that has most of those that are left."""
     region = _region(missing)
     faces = sorted(_system(), key=lambda face: face.rank(region))
     has = np.array([face.has(missing) for face in faces]).reshape(len(faces), len(missing))
@@ -99,21 +98,21 @@ class _Face:
     codes: NDArray[np.uint32]
 
     def has(self, characters: str) -> NDArray[np.bool_]:
-        """Whether it has each of these characters."""
+        """Return whether it has each of these characters."""
         wanted = np.array([ord(char) for char in characters], np.uint32)
         at = np.searchsorted(self.codes, wanted).clip(max=len(self.codes) - 1)
         there: NDArray[np.bool_] = self.codes[at] == wanted
         return there
 
     def rank(self, region: str) -> tuple[object, ...]:
-        """Its place among others that have as many: the likest to our own, and made for this region, is first."""
+        """Return its place among others that have as many: the likest to our own, made for this region, is first."""
         name = self.family.casefold()
         strange = sum(style in name.replace("sans-serif", "sans") for style in _OTHER_STYLES)
         return "sans" not in name, strange, not self.family.endswith(region), self.family
 
 
 def _region(characters: str) -> str:
-    """How the families of fonts end that draw Chinese characters as it is done where these are used."""
+    """Return how the families of fonts end that draw Chinese characters as it is done where these are used."""
     names = " ".join(unicodedata.name(char, "") for char in characters)
     if "KATAKANA" in names or "HIRAGANA" in names:
         return " JP"
@@ -122,9 +121,7 @@ def _region(characters: str) -> str:
 
 @cache
 def _system() -> list[_Face]:
-    """The upright fonts of regular weight that are installed, each once."""
-    from matplotlib.font_manager import fontManager
-
+    """Return the upright fonts of regular weight that are installed, each once."""
     faces: dict[str, _Face] = {}
     for entry in sorted(fontManager.ttflist, key=lambda entry: (entry.name, entry.fname, entry.index)):
         usual = (entry.style, entry.variant, entry.stretch, entry.weight) == ("normal", "normal", "normal", _REGULAR)
@@ -133,10 +130,8 @@ def _system() -> list[_Face]:
     return list(faces.values())
 
 
-def _codes(entry: "FontEntry") -> NDArray[np.uint32]:
-    """The characters that a font can draw in one colour; none if all that it has is boxes, or cannot be read."""
-    from matplotlib.ft2font import FaceFlags, FT2Font
-
+def _codes(entry: FontEntry) -> NDArray[np.uint32]:
+    """Return the characters that a font can draw in one colour; none if all that it has is boxes, or cannot be read."""
     try:
         font = FT2Font(entry.fname, face_index=entry.index)
     except (OSError, RuntimeError):  # it was removed since the list was made, or is broken
@@ -147,10 +142,8 @@ def _codes(entry: "FontEntry") -> NDArray[np.uint32]:
     return np.fromiter(sorted(drawn), np.uint32)
 
 
-def _with_ink(font: "FT2Font") -> Iterator[int]:
-    """The characters of a font of colours that have an outline too: others would be blank."""
-    from matplotlib.ft2font import LoadFlags
-
+def _with_ink(font: FT2Font) -> Iterator[int]:
+    """Yield the characters of a font of colours that have an outline too: others would be blank."""
     for code, glyph in font.get_charmap().items():
         left, _, right, _ = font.load_glyph(glyph, LoadFlags.NO_SCALE).bbox
         if right > left:
@@ -161,15 +154,50 @@ def _needs_glyph(char: str) -> bool:
     return unicodedata.category(char) not in _UNSEEN and ord(char) not in _SELECTORS
 
 
-def face(families: tuple[str, ...] = (FONT,)) -> "FT2Font":
-    """What draws text in these families."""
-    from matplotlib.font_manager import get_font
-
+def face(families: tuple[str, ...] = (FONT,)) -> FT2Font:
+    """Return what draws text in these families."""
     return get_font(_files(families))
 
 
 @lru_cache(maxsize=256)
 def _files(families: tuple[str, ...]) -> list[Any]:
-    from matplotlib.font_manager import FontProperties, findfont
-
     return [findfont(FontProperties(family=[family])) for family in families]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ink:
+    """How dark each pixel of a text is, [rows, columns]; `left` columns and `below` rows from where it is written."""
+
+    shades: NDArray[np.uint8]
+    left: int
+    below: int
+
+
+@lru_cache(maxsize=16_384)
+def text_width(text: str, size: float, dpi: float, families: tuple[str, ...] = (FONT,)) -> float:
+    """Return the width in points of a text of this size in points, at the resolution that it will be drawn at."""
+    width, _ = _set(text, size, dpi, families).get_width_height()
+    return width / _FIXED * 72 / dpi
+
+
+@lru_cache(maxsize=1_024)
+def ink(text: str, size: float, dpi: float, families: tuple[str, ...]) -> Ink:
+    """Return what a text of this size puts on paper."""
+    font = _set(text, size, dpi, families)
+    font.draw_glyphs_to_bitmap(antialiased=True)
+    left, _ = font.get_bitmap_offset()
+    return Ink(font.get_image(), round(left / _FIXED), round(font.get_descent() / _FIXED))
+
+
+def _set(text: str, size: float, dpi: float, families: tuple[str, ...]) -> FT2Font:
+    font = face(families)
+    font.clear()
+    font.set_size(size, dpi)
+    font.set_text(text, 0.0, LoadFlags.DEFAULT)
+    return font
+
+
+@lru_cache(maxsize=256)
+def properties(size: float, families: tuple[str, ...]) -> FontProperties:
+    """Return size and fonts for matplotlib's own texts, whose viewer may have to look for another font."""
+    return FontProperties(family=[*families, "sans-serif"], size=size)

@@ -1,21 +1,35 @@
-"""A sheet of paper: a figure in points that grows with what is put on it."""
+"""A sheet of paper: a figure in points that grows with what is put on it, and what stands there.
+
+matplotlib resamples an image and sets a text anew for each drawing. Pixels of cells are whole copies of a few colours,
+and most words of a picture, and of the next one, have been written before. Formats other than pixels are left to it.
+"""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.colors import Colormap, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.image import BboxImage
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.transforms import Affine2D, Bbox, TransformedBbox
+from numpy.typing import NDArray
 
 from attnviz.records import Weights
-from attnviz.views.image.fonts import Fonts
-from attnviz.views.image.labels import LINE, wrapped
-from attnviz.views.image.text import SHARE, text_width
+from attnviz.views.image.fonts import Fonts, ink, properties, text_width
+from attnviz.views.image.words import LINE, Label, wrapped
 
-if TYPE_CHECKING:
-    from matplotlib.colors import Colormap
-    from matplotlib.figure import Figure
+_Pixels = NDArray[np.uint8]  # [rows, columns, red green blue alpha]
 
 INK, MUTED = "#262626", "#8c8c8c"
 _MARGIN = 8.0  # points round everything
 _LARGEST = 12_000  # pixels on either side of a picture
+_SHARE = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
+"""How much of a text lies before, or above, the point where it is written, if that is this part of it."""
+
 _BASELINE = {"top": 0.97, "center": 0.36, "bottom": 0.97 - LINE}
 """How far the baseline of a line lies below its top, middle or bottom, as a multiple of its size."""
 
@@ -23,42 +37,102 @@ _TURNED = {"left": "top", "right": "bottom", "top": "right", "bottom": "left", "
 """What each side of a line of text becomes when it is turned to be read from the right."""
 
 
+class Cells(BboxImage):
+    """Coloured cells in a box, each of them even."""
+
+    def draw(self, renderer: Any) -> None:
+        """Draw them: on pixels, each at the colour of the cell that it lies in."""
+        if not isinstance(renderer, RendererAgg):
+            super().draw(renderer)
+            return
+        left, bottom, right, top = (round(edge) for edge in self.get_window_extent(renderer).extents)
+        cells: _Pixels = self.to_rgba(np.ma.asarray(self.get_array()), bytes=True)
+        rows, columns = (_copies(cells.shape[0], top - bottom), _copies(cells.shape[1], right - left))
+        _put(renderer, cells[rows].take(columns, axis=1), left, bottom)
+
+
+class Words(Text):
+    """Text on a baseline, in the first of its fonts that has it; to be read from the right if `upright`."""
+
+    def __init__(
+        self, x: float, y: float, text: str, *, size: float, families: tuple[str, ...], align: str, upright: bool,
+        tone: str, transform: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            x, y, text, color=tone, fontproperties=properties(size, families), rotation=90 * upright,
+            rotation_mode="anchor", ha=align, va="baseline", transform=transform, parse_math=False, usetex=False,
+        )  # fmt: skip
+        self._set_in = size, families
+
+    def draw(self, renderer: Any) -> None:
+        """Draw it: on pixels, with the ink of a text that was written before."""
+        if not isinstance(renderer, RendererAgg):
+            super().draw(renderer)
+            return
+        size, families = self._set_in
+        made = ink(self.get_text(), size, renderer.dpi, families)
+        across, down = made.left - self._before(renderer.dpi), -made.below  # of its lower left corner, from its point
+        pixels = np.empty((*made.shades.shape, 4), np.uint8)
+        pixels[..., :3] = np.multiply(to_rgb(self.get_color()), 255).round()
+        pixels[..., 3] = made.shades
+        x, y = self.get_transform().transform(self.get_position())
+        if self.get_rotation():
+            _put(renderer, np.rot90(pixels), round(x - down - pixels.shape[0]), round(y + across))
+        else:
+            _put(renderer, pixels, round(x + across), round(y + down))
+
+    def _before(self, dpi: float) -> float:
+        """Return the pixels before the point where it is written."""
+        size, families = self._set_in
+        return _SHARE[self.get_horizontalalignment()] * text_width(self.get_text(), size, dpi, families) * dpi / 72
+
+
+def _copies(count: int, pixels: int) -> NDArray[np.intp]:
+    """Return the index of the one of so many cells that each pixel lies in."""
+    return ((np.arange(pixels) + 0.5) * count / pixels).astype(np.intp)
+
+
+def _put(renderer: RendererAgg, pixels: _Pixels, left: int, bottom: int) -> None:
+    context = renderer.new_gc()
+    renderer.draw_image(context, left, bottom, np.ascontiguousarray(pixels[::-1]))
+    context.restore()
+
+
 class Page:
     """A figure in points, y downwards, that notes how far its contents reach and is cut to that in the end.
+
+    Codes stand for what its fonts lack.
 
     Its artists stand on the figure itself: axes with their ticks would take longer than everything else.
     """
 
     def __init__(self, dpi: int, fonts: Fonts) -> None:
-        from matplotlib.figure import Figure
-        from matplotlib.transforms import Affine2D
-
         self.dpi = dpi
         self.left = self.top = math.inf
         self.right = self.bottom = -math.inf
-        self._families = fonts.families
+        self._fonts = fonts
         self._figure = Figure(dpi=dpi, facecolor="white")
         self._to_inches = Affine2D()  # from points; known when all is in place
         self._to_pixels = self._to_inches + self._figure.dpi_scale_trans
 
     def snapped(self, points: float) -> float:
-        """The next whole number of pixels, in points: what starts there has sharp edges."""
+        """Return the next whole number of pixels, in points: what starts there has sharp edges."""
         return math.ceil(points * self.dpi / 72 - 1e-6) * 72 / self.dpi
 
+    def spelled(self, labels: Iterable[Label]) -> list[Label]:
+        """Return the labels with codes in place of what the fonts lack."""
+        return [label.spelled(self._fonts) for label in labels]
+
     def width(self, text: str, size: float) -> float:
-        """The width of a text of this size."""
-        return text_width(text, size, self.dpi, self._families)
+        """Return the width of a text of this size."""
+        return text_width(self._fonts.spelled(text), size, self.dpi, self._fonts.families)
 
     def wrapped(self, text: str, size: float, width: float) -> list[str]:
-        """The text in lines of at most this width."""
-        return wrapped(text, width, lambda words: self.width(words, size))
+        """Return the text in lines of at most this width."""
+        return wrapped(self._fonts.spelled(text), width, lambda words: self.width(words, size))
 
-    def image(self, cells: Weights, box: tuple[float, float, float, float], norm: Any, colours: "Colormap") -> None:
-        """Coloured cells in a box of left, top, width and height."""
-        from matplotlib.transforms import Bbox, TransformedBbox
-
-        from attnviz.views.image.artists import Cells
-
+    def image(self, cells: Weights, box: tuple[float, float, float, float], norm: Any, colours: Colormap) -> None:
+        """Draw coloured cells in a box of left, top, width and height."""
         left, top, width, height = box
         place = TransformedBbox(Bbox.from_bounds(*box), self._to_pixels)
         image = Cells(place, cmap=colours, norm=norm, interpolation="nearest", origin="upper", resample=False)
@@ -69,40 +143,36 @@ class Page:
     def text(
         self, x: float, y: float, text: str, size: float, ha: str, va: str, tone: str = INK, upright: bool = False
     ) -> None:
-        """Text at a point, to be read from the right if upright, never read as mathematics."""
+        """Write text at a point, to be read from the right if upright, never read as mathematics."""
         if not text:
             return
-        from attnviz.views.image.artists import Words
-
         width, height = self.width(text, size), size * LINE
         along, athwart = (_TURNED[va], _TURNED[ha]) if upright else (ha, va)
         below = size * _BASELINE[athwart]
         if upright:
             width, height = height, width
         words = Words(
-            *((x + below, y) if upright else (x, y + below)), text,
-            size=size, families=self._families, align=along, upright=upright, tone=tone, transform=self._to_pixels,
+            *((x + below, y) if upright else (x, y + below)), self._fonts.spelled(text), size=size,
+            families=self._fonts.families, align=along, upright=upright, tone=tone, transform=self._to_pixels,
         )  # fmt: skip
         self._figure.add_artist(words)
-        left, top = x - width * SHARE[ha], y - height * SHARE[va]
+        left, top = x - width * _SHARE[ha], y - height * _SHARE[va]
         self._reach(left, top, left + width, top + height)
 
     def lines(self, x: float, y: float, lines: Sequence[str], size: float, tone: str) -> float:
-        """Lines below y; what is below them."""
+        """Write lines below y, and return what is below them."""
         for line in lines:
             self.text(x, y, line, size, "left", "top", tone)
             y += size * LINE
         return y
 
     def line(self, x: tuple[float, float], y: tuple[float, float], tone: str, width: float) -> None:
-        """A straight line."""
-        from matplotlib.lines import Line2D
-
+        """Draw a straight line."""
         line = Line2D(x, y, color=tone, linewidth=width, solid_capstyle="butt", transform=self._to_pixels)
         self._figure.add_artist(line)
 
-    def finished(self) -> "Figure":
-        """The figure, cut to its contents and a margin, at a lower resolution if it had too many pixels."""
+    def finished(self) -> Figure:
+        """Return the figure, cut to its contents and a margin, at a lower resolution if it had too many pixels."""
         left, top = self.snapped(self.left - _MARGIN), self.snapped(self.top - _MARGIN)
         width, height = self.snapped(self.right + _MARGIN - left), self.snapped(self.bottom + _MARGIN - top)
         self._to_inches.translate(-left, -top - height).scale(1 / 72, -1 / 72)

@@ -1,6 +1,6 @@
 """Pictures of attention, to be put in a paper: a weight a coloured cell.
 
-matplotlib takes longer to import than all the rest, so only the functions that draw import it.
+matplotlib takes longer to import than all the rest: import this room only where something is drawn.
 """
 
 import io
@@ -9,28 +9,40 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unicodedata import category
 
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from attnviz.errors import UsageError
 from attnviz.measures.words import words_of
 from attnviz.records import Attention, Weights, Word, one_record
-from attnviz.text import Bins, Token
+from attnviz.text import Bins
 from attnviz.views.image.fonts import FONT, fonts_for
-from attnviz.views.image.labels import Label, ellipsised, token_labels
 from attnviz.views.image.png import png
 from attnviz.views.image.sheet import GAP, NUMBER_ROOM, Panel, Sheet, draw
 from attnviz.views.image.style import Style
-from attnviz.views.image.words import axes_caption, grid_caption, heading, indexed, places, remarks, stem
+from attnviz.views.image.words import (
+    Label,
+    axes_caption,
+    ellipsised,
+    grid_caption,
+    heading,
+    indexed,
+    places,
+    remarks,
+    stem,
+    token_labels,
+)
 from attnviz.views.names import head_name, index_name
+from attnviz.views.report import sides
 from attnviz.vocabulary import Layout
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 _DATES = {"svg": "Date", "pdf": "CreationDate"}
+_TITLES = {"keys": "what {} looks at", "queries": "who looks at {}"}
 _INSTALL = "install one that does, such as Noto."
 
 
@@ -39,7 +51,7 @@ class Picture:
     """A figure, the `name` that its file may have, and `notes` on what could not be shown as it was asked for."""
 
     name: str
-    figure: "Figure"
+    figure: Figure
     notes: tuple[str, ...] = ()
 
 
@@ -58,25 +70,25 @@ class _Room:
     text_size: float = 8
 
     def cell(self, count: int, style: Style) -> float:
-        """The side of one of so many cells: a whole number of pixels, so that all look alike."""
+        """Return the side of one of so many cells: a whole number of pixels, so that all look alike."""
         roomy = style.annotate and count * NUMBER_ROOM <= self.limit
         least = max(self.least, NUMBER_ROOM) if roomy else self.least
         side = min(max(self.side / count, least), max(self.most, least), self.limit / count)
         return max(round(side * style.dpi / 72), 1) * 72 / style.dpi
 
     def cells(self, panel: Weights, style: Style) -> tuple[float, float]:
-        """Width and height of a cell: the same, unless that would leave the shorter axis too little room."""
+        """Return width and height of a cell: the same, unless that would leave the shorter axis too little room."""
         rows, columns = panel.shape
         square = self.cell(max(rows, columns), style)
         return (square, square) if square >= self.least else (self.cell(columns, style), self.cell(rows, style))
 
     def pools(self, panel: Weights, style: Style) -> tuple[int, int]:
-        """How many of the rows, and of the columns, share a cell."""
+        """Return how many of the rows, and of the columns, share a cell."""
         rows, columns = panel.shape[-2:]
         return self.pool(rows, style), self.pool(columns, style)
 
     def pool(self, count: int, style: Style) -> int:
-        """How many of so many weights in a row share a cell, so that none is smaller than a pixel."""
+        """Return how many of so many weights in a row share a cell, so that none is smaller than a pixel."""
         return math.ceil(count / (self.limit * style.dpi / 72))
 
 
@@ -91,7 +103,7 @@ _GRID_GAP = 4  # points between heads
 
 
 def _head_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
-    """A picture a head."""
+    """Yield a picture a head."""
     room = _HEAD_OF_BINS if isinstance(attention.by, Bins) else _HEAD
     for layer in attention.layers:
         for head in attention.heads:
@@ -100,7 +112,7 @@ def _head_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
 
 
 def _layer_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
-    """A picture a layer, its heads side by side."""
+    """Yield a picture a layer, its heads side by side."""
     titles = [indexed("head", (head,)) for head in attention.heads]
     for layer, weights in zip(attention.layers, attention.weights, strict=True):
         where = places((layer,), attention.heads)
@@ -138,7 +150,7 @@ def _side_by_side(
 
 
 def _grid_picture(attention: Attention, style: Style) -> Iterator[Picture]:
-    """One picture of all heads, layers down and heads across: a bird's-eye view."""
+    """Yield one picture of all heads, layers down and heads across: a bird's-eye view."""
     side = min(max(_GRID_SIDE / len(attention.heads), _GRID_LEAST), _GRID_MOST)
     room = _Room(side=side, least=0, most=_HEAD.most, limit=side)
     turned = style.orientation.turned(attention.weights)
@@ -175,7 +187,7 @@ LAYOUTS: dict[Layout, Callable[[Attention, Style], Iterator[Picture]]] = {
 
 
 def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
-    """What every head has to do with one word or token: a row a head, a column a token.
+    """Return what every head has to do with one word or token: a row a head, a column a token.
 
     The left panel shows the weights from its pieces (their mean), the right one the weights to its pieces (their sum);
     one of them is left out where the word is not among the queries, or the keys.
@@ -185,19 +197,19 @@ def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
         Label(head_name(layer, head), row + 0.5)
         for row, (layer, head) in enumerate(product(attention.layers, attention.heads))
     ]
-    sides = _sides(attention, word, named)
-    longest = max(len(tokens) for _, _, tokens, _ in sides)
+    shown = list(sides(attention, word))
+    longest = max(len(side.tokens) for side in shown)
     pool = _TOKEN_KEYS.pool(longest, style)
     panels = [
         Panel(
-            _pooled(weights.reshape(len(heads), len(tokens)), (1, pool)),
+            _pooled(side.weights.reshape(len(heads), len(side.tokens)), (1, pool)),
             heads,
-            token_labels(tokens, attention.by, pool),
-            title,
-            name,
+            token_labels(side.tokens, attention.by, pool),
+            _TITLES[side.axis].format(named),
+            side.axis,
             rules=range(len(attention.heads), len(heads), len(attention.heads)),
         )
-        for title, weights, tokens, name in sides
+        for side in shown
     ]
     sheet = Sheet(
         panels=panels,
@@ -211,16 +223,6 @@ def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
     letters = "".join(char for char in word.text if category(char)[0] in "LMN")[:24]
     where = stem(places(attention.layers, attention.heads))
     return _picture("-".join(filter(None, (f"token{position}", letters, where))), sheet, style.suiting(attention.by))
-
-
-def _sides(attention: Attention, word: Word, named: str) -> list[tuple[str, Weights, tuple[Token, ...], str]]:
-    """Title, weights [layers, heads, tokens], tokens and the name of their axis, for each side of a token picture."""
-    sides = []
-    if word.queries:
-        sides.append((f"what {named} looks at", attention.looks_at(word), attention.key_tokens, "keys"))
-    if word.keys:
-        sides.append((f"who looks at {named}", attention.looked_at_by(word), attention.query_tokens, "queries"))
-    return sides
 
 
 def only_picture(attention: Attention, layout: str, token: str | None, style: Style) -> Picture:
@@ -248,15 +250,12 @@ def only_picture(attention: Attention, layout: str, token: str | None, style: St
     return picture
 
 
-def render(figure: "Figure", file_format: str) -> bytes:
-    """The figure as a file of one of the `IMAGE_FORMATS`: the same bytes whenever it is drawn.
+def render(figure: Figure, file_format: str) -> bytes:
+    """Return the figure as a file of one of the `IMAGE_FORMATS`: the same bytes whenever it is drawn.
 
     The text of an SVG stays text: it can be searched and edited. A viewer that lacks the fonts that were measured here
     takes others, which are as a rule narrower, so labels still fit.
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     if file_format == "png":
         canvas: Any = FigureCanvasAgg(figure)
         canvas.draw()
@@ -269,9 +268,9 @@ def render(figure: "Figure", file_format: str) -> bytes:
 
 
 def _picture(name: str, sheet: Sheet, style: Style) -> Picture:
-    """The sheet drawn, with a note on whatever could not be shown as it was asked for."""
+    """Return the sheet drawn, with a note on whatever could not be shown as it was asked for."""
     fonts = fonts_for(sheet.texts())
-    figure = draw(sheet.spelled(fonts) if fonts.lacking else sheet, style, fonts)
+    figure = draw(sheet, style, fonts)
     notes = [f"No font here has {script}, so codes stand for them: {_INSTALL}" for script in fonts.scripts()]
     if style.annotate and not sheet.numbers_fit:
         notes.append("There is no room for numbers in the cells, so they are left out.")
@@ -281,12 +280,12 @@ def _picture(name: str, sheet: Sheet, style: Style) -> Picture:
 
 
 def _axis_labels(indices: Sequence[int], length: int, gap: int) -> list[Label]:
-    """A label in the middle of each of these layers or heads, `length` cells long and `gap` cells apart."""
+    """Return a label in the middle of each of these layers or heads, `length` cells long and `gap` cells apart."""
     return [Label(index_name(index), number * (length + gap) + length / 2) for number, index in enumerate(indices)]
 
 
 def _mosaic(weights: Weights, gap: int) -> Weights:
-    """All heads in one picture, blank (NaN) between them: [layers, heads, rows, columns] -> [rows, columns]."""
+    """Return all heads in one picture, blank (NaN) between them: [layers, heads, rows, columns] -> [rows, columns]."""
     layers, heads, rows, columns = weights.shape
     spread = np.full((layers, rows + gap, heads, columns + gap), np.nan, np.float32)
     spread[:, :rows, :, :columns] = weights.transpose(0, 2, 1, 3)
@@ -294,7 +293,7 @@ def _mosaic(weights: Weights, gap: int) -> Weights:
 
 
 def _pooled(weights: Weights, pool: tuple[int, int]) -> Weights:
-    """The largest of each `pool` rows and columns, so that a strong link still shows: [..., rows, columns]."""
+    """Return the largest of each `pool` rows and columns, so that a strong link still shows: [..., rows, columns]."""
     for axis, length in zip((-2, -1), pool, strict=True):
         if length > 1:
             weights = np.maximum.reduceat(weights, range(0, weights.shape[axis], length), axis)

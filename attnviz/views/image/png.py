@@ -14,7 +14,7 @@ _INCH = 0.0254  # metres
 
 
 def png(pixels: NDArray[np.uint8], dpi: float) -> bytes:
-    """A picture of these pixels [rows, columns, red green blue], so many to an inch."""
+    """Return a picture of these pixels [rows, columns, red green blue], so many to an inch."""
     height, width, _ = pixels.shape
     flat = pixels.reshape(height, -1)
     rows = np.empty((height, 1 + flat.shape[1]), np.uint8)

@@ -2,21 +2,18 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from attnviz.records import Weights
 from attnviz.views.image.fonts import Fonts
-from attnviz.views.image.labels import LINE, Label, thinned
 from attnviz.views.image.page import INK, MUTED, Page
 from attnviz.views.image.style import Scale, Style, scale_of
+from attnviz.views.image.words import LINE, Label, thinned
 from attnviz.views.names import decimals
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _HEADING, _SMALL, _NUMBER = 10.5, 7.5, 6.0  # sizes of text in points
 GAP = 12.0  # points between the parts of a sheet
@@ -42,11 +39,6 @@ class Panel:
     column_name: str = ""
     rules: Sequence[int] = ()
 
-    def spelled(self, fonts: Fonts) -> "Panel":
-        """The panel with codes in place of what these fonts lack."""
-        rows, columns = ([label.spelled(fonts) for label in labels] for labels in (self.rows, self.columns))
-        return replace(self, rows=rows, columns=columns, title=fonts.spelled(self.title))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
@@ -68,28 +60,18 @@ class Sheet:
 
     @property
     def numbers_fit(self) -> bool:
-        """Whether a number would be legible in a cell."""
+        """Return whether a number would be legible in a cell."""
         return self.cell[0] >= NUMBER_ROOM and self.cell[1] >= _NUMBER_HEIGHT
 
     def texts(self) -> Iterator[str]:
-        """All that is written on the sheet by others."""
+        """Yield all that is written on the sheet by others."""
         yield from (self.heading, *self.remarks, self.caption)
         for panel in self.panels:
             yield from (panel.title, *(label.text for label in (*panel.rows, *panel.columns)))
 
-    def spelled(self, fonts: Fonts) -> "Sheet":
-        """The sheet with codes in place of what these fonts lack."""
-        return replace(
-            self,
-            panels=[panel.spelled(fonts) for panel in self.panels],
-            heading=fonts.spelled(self.heading),
-            remarks=[fonts.spelled(remark) for remark in self.remarks],
-            caption=fonts.spelled(self.caption),
-        )
 
-
-def draw(sheet: Sheet, style: Style, fonts: Fonts) -> "Figure":
-    """The sheet as a figure just large enough for it."""
+def draw(sheet: Sheet, style: Style, fonts: Fonts) -> Figure:
+    """Return the sheet as a figure just large enough for it."""
     page = Page(style.dpi, fonts)
     scale = scale_of([panel.cells for panel in sheet.panels], style)
     bottom = 0.0
@@ -111,7 +93,7 @@ def draw(sheet: Sheet, style: Style, fonts: Fonts) -> "Figure":
 
 
 def _places(sheet: Sheet, page: Page) -> Iterator[tuple[int, float, float]]:
-    """The index of each panel with its left and top in points."""
+    """Yield the index of each panel with its left and top in points."""
     title = _SMALL * LINE + _PAD if any(panel.title for panel in sheet.panels) else 0.0
     left = top = 0.0
     for index, panel in enumerate(sheet.panels):
@@ -142,7 +124,7 @@ def _draw_numbers(page: Page, sheet: Sheet, panel: Panel, scale: Scale, left: fl
 
 def _draw_row_labels(page: Page, sheet: Sheet, panel: Panel, top: float) -> None:
     height = sheet.cell[1]
-    shown = thinned(panel.rows, height, sheet.text_size)
+    shown = thinned(page.spelled(panel.rows), height, sheet.text_size)
     tick = _PAD * (len(shown) < len(panel.rows))
     for label in shown:
         y = top + label.at * height
@@ -159,8 +141,9 @@ def _draw_column_labels(page: Page, sheet: Sheet, panel: Panel, left: float, top
     up = -1 if sheet.columns_on_top else 1  # the direction away from the panel
     edge = top if sheet.columns_on_top else top + panel.cells.shape[0] * sheet.cell[1]
     side = "bottom" if sheet.columns_on_top else "top"
-    upright = not _fit_side_by_side(page, panel.columns, width, size)
-    shown = thinned(panel.columns, width, size) if upright else panel.columns
+    labels = page.spelled(panel.columns)
+    upright = not _fit_side_by_side(page, labels, width, size)
+    shown = thinned(labels, width, size) if upright else labels
     tick = _PAD * (len(shown) < len(panel.columns))
     for label in shown:
         x = left + label.at * width
@@ -174,13 +157,13 @@ def _draw_column_labels(page: Page, sheet: Sheet, panel: Panel, left: float, top
 
 
 def _fit_side_by_side(page: Page, labels: Sequence[Label], cell: float, size: float) -> bool:
-    """Whether all labels can be written horizontally."""
+    """Return whether all labels can be written horizontally."""
     pitch = min((b.at - a.at for a, b in pairwise(labels)), default=math.inf) * cell
     return all(page.width(label.text, size) <= pitch - size / 2 for label in labels)
 
 
 def _draw_bar(page: Page, scale: Scale, bottom: float) -> None:
-    """The colour bar, right of everything that there is so far."""
+    """Draw the colour bar, right of everything that there is so far."""
     left = page.snapped(page.right + GAP)
     height = min(max(bottom, _BAR_HEIGHT[0]), _BAR_HEIGHT[1])
     ramp = np.linspace(1, 0, 256, dtype=np.float32)[:, None]
@@ -193,7 +176,7 @@ def _draw_bar(page: Page, scale: Scale, bottom: float) -> None:
 
 
 def _draw_words(page: Page, sheet: Sheet) -> None:
-    """Heading and remarks above, the caption below, in lines as wide as what is there."""
+    """Write heading and remarks above, the caption below, in lines as wide as what is there."""
     left, width = page.left, max(page.right - page.left, _NARROWEST)
     page.lines(left, page.bottom + GAP, page.wrapped(sheet.caption, _SMALL, width), _SMALL, MUTED)
     above = [(sheet.heading, _HEADING, INK), *((remark, _SMALL, MUTED) for remark in sheet.remarks)]

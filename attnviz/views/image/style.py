@@ -3,17 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize
+from matplotlib.ticker import MaxNLocator
 
 from attnviz.errors import UsageError
 from attnviz.records import Weights
 from attnviz.text import Bins, Grouping, visible
 from attnviz.vocabulary import Orientation
-
-if TYPE_CHECKING:
-    from matplotlib.colors import Colormap, Normalize
 
 _OWN_COLOURS = {
     "ink": ("#f2f6f7", "#b7e4ff", "#82c9fa", "#5aaaec", "#4189d3", "#3569b3", "#2d4c8d", "#233266", "#161b40"),
@@ -54,7 +53,7 @@ class Style:
             raise UsageError(f"A resolution of {self.dpi} dpi is out of range: give 20 to 1200.")
 
     def suiting(self, by: Grouping) -> "Style":
-        """The same, its scale decided: between bins it is logarithmic, for most of their weights are a thousandth."""
+        """Return the same, its scale decided: logarithmic between bins, for most of their weights are a thousandth."""
         return self if self.log is not None else replace(self, log=isinstance(by, Bins))
 
 
@@ -62,21 +61,18 @@ class Style:
 class Scale:
     """The colour of each weight, and the weights that are named on the colour bar."""
 
-    norm: "Normalize"
-    colours: "Colormap"
+    norm: Normalize
+    colours: Colormap
     name: str
     ticks: Sequence[tuple[float, str]]
 
 
-def colour_map(name: str) -> "Colormap":
-    """The colour map of this name, one of ours or of matplotlib.
+def colour_map(name: str) -> Colormap:
+    """Return the colour map of this name, one of ours or of matplotlib.
 
     Raises:
         UsageError: there is none; the message names some that are spelled like it.
     """
-    from matplotlib import colormaps
-    from matplotlib.colors import LinearSegmentedColormap
-
     if name in _OWN_COLOURS:
         return LinearSegmentedColormap.from_list(name, _OWN_COLOURS[name])
     if name not in colormaps:
@@ -86,7 +82,7 @@ def colour_map(name: str) -> "Colormap":
 
 
 def scale_of(weights: Iterable[Weights], style: Style) -> Scale:
-    """The scale from nothing, or from a small weight if it is logarithmic, to the largest of these weights."""
+    """Return the scale from nothing, or from a small weight if it is logarithmic, to the largest of these weights."""
     present = [array[array > 0] for array in weights]  # leaves out NaN too
     largest = max((float(array.max()) for array in present if array.size), default=1.0)
     if not style.log:
@@ -95,18 +91,13 @@ def scale_of(weights: Iterable[Weights], style: Style) -> Scale:
     return _logarithmic(smallest, largest, colour_map(style.cmap))
 
 
-def _linear(largest: float, colours: "Colormap") -> Scale:
-    from matplotlib.colors import Normalize
-    from matplotlib.ticker import MaxNLocator
-
+def _linear(largest: float, colours: Colormap) -> Scale:
     ticks = [tick for tick in MaxNLocator(5).tick_values(0, largest) if 0 <= tick <= largest * 1.0001]
     return Scale(Normalize(0, largest), colours, "weight", [(tick, f"{tick:.4g}") for tick in ticks])
 
 
-def _logarithmic(smallest: float, largest: float, colours: "Colormap") -> Scale:
-    """From a power of ten up, which stands for everything below it, zero too."""
-    from matplotlib.colors import LogNorm
-
+def _logarithmic(smallest: float, largest: float, colours: Colormap) -> Scale:
+    """Return the scale from a power of ten up, which stands for everything below it, zero too."""
     top = int(np.ceil(np.log10(largest) - 1e-6))
     floor = min(max(int(np.floor(np.log10(smallest) + 1e-6)), top - _DECADES), top - 1)
     ticks = [(10.0**power, f"{10.0**power:g}") for power in range(floor, top + 1) if 10.0**power <= largest * 1.0001]

@@ -1,21 +1,89 @@
-"""What is written round a picture of attention, and the name of its file."""
+"""What is written on a picture: labels where there is room, the words round it, and the name of its file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median_high
 
 from attnviz.records import Attention, ranges
-from attnviz.text import Bins, By
-from attnviz.views.image.labels import ellipsised
+from attnviz.text import Bins, By, Grouping, Token
+from attnviz.views.image.fonts import CODE, Fonts, joined
 from attnviz.views.image.style import Style
-from attnviz.views.names import caveats
+from attnviz.views.names import caveats, counted, plural
 from attnviz.vocabulary import AVERAGE, Kind
+
+LINE = 1.25
+"""The height of a line of text as a multiple of its size: lines this far apart do not touch."""
+
+_LONGEST, _LONGEST_STRETCH = 24, 40  # characters of a token, and of what stands for a stretch of text
 
 _TOKENS_LISTED = 20  # a caption lists the tokens if there are no more than this
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What to write beside a row or column: `at` is its middle, in cells from the edge of the first one."""
+
+    text: str
+    at: float
+    muted: bool = False
+
+    def spelled(self, fonts: Fonts) -> "Label":
+        """Return the label with codes in place of what these fonts lack, not longer than it may be."""
+        return replace(self, text=ellipsised(self.text, fonts)) if fonts.lacking.intersection(self.text) else self
+
+
+def token_labels(tokens: Sequence[Token], by: Grouping, pooled: int = 1) -> list[Label]:
+    """Return a label a token, special ones muted, when each cell stands for `pooled` tokens.
+
+    That of a bin says at which token it begins.
+    """
+    if not isinstance(by, Bins):
+        return [Label(ellipsised(t.label), (i + 0.5) / pooled, t.special) for i, t in enumerate(tokens)]
+    stretches = (ellipsised(f"{t.position:,} {t.label}", longest=_LONGEST_STRETCH) for t in tokens)
+    return [Label(text, (i + 0.5) / pooled, tokens[i].special) for i, text in enumerate(stretches)]
+
+
+def ellipsised(text: str, fonts: Fonts = Fonts(), longest: int = _LONGEST) -> str:  # noqa: B008 - it is frozen
+    """Return the text as these fonts show it, its end left out where more than `longest` characters would be read."""
+    parts, length = fonts.parts(text), 0
+    for count, part in enumerate(parts):
+        length += len(part) - len(CODE) if part.startswith(CODE) else 1
+        if length > longest - (count < len(parts) - 1):  # an ellipsis is read, too
+            return joined(parts[:count]) + "…"
+    return joined(parts)
+
+
+def thinned(labels: Iterable[Label], cell: float, size: float) -> list[Label]:
+    """Return the first label and each next one that a line of its own is left for, cells being `cell` points apart."""
+    kept: list[Label] = []
+    for label in labels:
+        if not kept or (label.at - kept[-1].at) * cell >= size * LINE:
+            kept.append(label)
+    return kept
+
+
+def wrapped(text: str, width: float, measured: Callable[[str], float]) -> list[str]:
+    """Return the text in lines of at most this width, as it is measured (a word may be wider); its breaks are kept."""
+    lines: list[str] = []
+    blank = measured(" ")
+    for line in text.split("\n"):
+        first, *words = line.split(" ")
+        lines.append(first)
+        taken = measured(first)
+        for word in words:
+            wide = measured(word)
+            if taken + blank + wide <= width:
+                lines[-1] += f" {word}"
+                taken += blank + wide
+            else:
+                lines.append(word)
+                taken = wide
+    return lines
+
+
 def heading(attention: Attention, where: Sequence[str], style: Style) -> str:
-    """The title that was given, else the model and which of its heads these are."""
+    """Return the title that was given, else the model and which of its heads these are."""
     if style.title is not None:
         return style.title
     kind = [] if attention.kind is Kind.ENCODER else [attention.kind.value]
@@ -23,7 +91,7 @@ def heading(attention: Attention, where: Sequence[str], style: Style) -> str:
 
 
 def remarks(attention: Attention, where: Sequence[str], pool: tuple[int, int], style: Style) -> list[str]:
-    """What stands below the heading: what it does not say itself, and what was done to the weights."""
+    """Return what stands below the heading: what it does not say itself, and what was done to the weights."""
     named = [] if style.title is None else [" · ".join(where)]
     if attention.by is not By.TOKEN:
         named.append(_between(attention))
@@ -34,22 +102,22 @@ def remarks(attention: Attention, where: Sequence[str], pool: tuple[int, int], s
 
 
 def _between(attention: Attention) -> str:
-    """Between what the weights are, and of bins how long these are."""
+    """Return between what the weights are, and of bins how long these are."""
     between, starts = f"between {attention.by.unit}s", [token.position for token in attention.key_tokens]
     if not isinstance(attention.by, Bins) or len(starts) == 1:
         return between
     usual = median_high(after - before for before, after in pairwise(starts))
-    return f"{between} of about {usual:,} token{'s' * (usual > 1)}, each with the position of its first"
+    return f"{between} of about {counted(usual, 'token')}, each with the position of its first"
 
 
 def axes_caption(attention: Attention, style: Style) -> str:
-    """What goes down and what across in the cells of a head."""
+    """Return what goes down and what across in the cells of a head."""
     said = style.orientation.in_words(sink=attention.sink)
     return f"{said[0].upper()}{said[1:]}."
 
 
 def grid_caption(attention: Attention, style: Style) -> str:
-    """The same, and the tokens if they are few, for a picture that has no room for their names."""
+    """Return the same, and the tokens if they are few, for a picture that has no room for their names."""
     queries, keys = attention.query_tokens, attention.key_tokens
     caption = f"Within each head: {style.orientation.in_words(sink=attention.sink)}."
     if max(len(queries), len(keys)) > _TOKENS_LISTED:
@@ -60,17 +128,17 @@ def grid_caption(attention: Attention, style: Style) -> str:
 
 
 def indexed(axis: str, indices: tuple[int, ...]) -> str:
-    """Layers or heads in words: `layer 2`, `heads 0-5`, `mean head`."""
+    """Return layers or heads in words: `layer 2`, `heads 0-5`, `mean head`."""
     if indices == (AVERAGE,):
         return f"mean {axis}"
-    return f"{axis}{'s' * (len(indices) > 1)} {ranges(indices)}"
+    return f"{plural(axis, len(indices))} {ranges(indices)}"
 
 
 def places(layers: tuple[int, ...], heads: tuple[int, ...]) -> tuple[str, ...]:
-    """What is shown, in words: `layer 2`, `head 5`."""
+    """Return what is shown, in words: `layer 2`, `head 5`."""
     return ("mean",) if layers == heads == (AVERAGE,) else (indexed("layer", layers), indexed("head", heads))
 
 
 def stem(where: Sequence[str]) -> str:
-    """The same as the beginning of a file name: `layer2-head5`."""
+    """Return the same as the beginning of a file name: `layer2-head5`."""
     return "-".join(words.replace(" ", "") for words in where)
