@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from attnviz.cli import options
 from attnviz.cli.groups import grouped
@@ -20,7 +20,7 @@ from attnviz.costs.measurement import Experiment, measure
 from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
 from attnviz.pipeline.files import write_file
-from attnviz.views.terminal import cost as view
+from attnviz.views.terminal.cost import counted_tables, how_measured, measured
 from attnviz.vocabulary import IMAGE_FORMATS, Kind
 
 _USUAL_TOKENS = 1024
@@ -242,35 +242,17 @@ class _Counted:
             "layer_types": [asdict(each) for each in self.layer_types],
         }
 
-    def tables(self) -> Iterator[RenderableType]:
-        """Yield the same as tables, to be read."""
-        yield view.name(self.size.name, self.size.positions)
-        if self.size.positions and self.tokens > self.size.positions:
-            yield f"Counted as if it could read {self.tokens:,}."
-        for kind, each in self.costs.items():
-            yield ""
-            yield view.heading(kind, each.dimensions)
-            for part in (view.parameters(each), view.operations(each), view.memory(kind, each)):
-                yield ""
-                yield from part
-        if self.size.held:
-            yield ""
-            yield view.beside_counted(list(self.costs.values()), **asdict(self.size.held))
-        if self.layer_types:
-            yield ""
-            yield from view.beside_others(self.tokens, self.layer_types)
-
 
 def _print(counted: _Counted, measuring: Measuring, color: str, width: int | None) -> list[Experiment]:
-    """Print tables of what was counted at once, then those of each experiment when it is done."""
+    """Print tables of what was counted at once, then those of each experiment when it is done, and return these."""
     screen, done = terminal(color, width), list[Experiment]()
-    for table in counted.tables():
+    for table in counted_tables(counted.size, counted.tokens, counted.costs, counted.layer_types):
         screen.print(table)
     if measuring.measure:
-        for line in ("", *view.how_measured()):
+        for line in ("", *how_measured()):
             screen.print(line)
     for experiment in measuring.experiments():
         done.append(experiment)
-        for table in ("", *view.measured(experiment)):
+        for table in ("", *measured(experiment)):
             screen.print(table)
     return done

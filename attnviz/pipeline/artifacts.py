@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from attnviz.formats.writing import FILES, Result
-from attnviz.measures.words import rows_of, words_of
+from attnviz.measures.words import rows_of
 from attnviz.vocabulary import IMAGE_FORMATS, Layout
 
 if TYPE_CHECKING:
-    from attnviz.records import Attention
-    from attnviz.views.image.pictures import Picture
     from attnviz.views.image.style import Style
 
 _SLUG_BYTES = 48
@@ -62,26 +60,16 @@ class Maker:
         images = [form for form in self.formats if form in IMAGE_FORMATS]
         if not images or self.style is None:
             return
-        from attnviz.views.image.pictures import render
+        from attnviz.views.image.pictures import pictures, render
 
         taken: set[str] = set()
-        for attention, picture in self._drawn(result.attention, self.style):
+        for attention, picture in pictures(result.attention, self.layout, self.token, self.style):
             for each in picture.notes:
                 note(f"Note: {each}")
             name = unlike(taken, file_name(stem, attention.kind.value, picture.name, *map(slug, attention.notes)))
             taken.add(name)
             for form in images:
                 yield Artifact(name, form, render(picture.figure, form))
-
-    def _drawn(self, found: Sequence["Attention"], style: "Style") -> Iterator[tuple["Attention", "Picture"]]:
-        from attnviz.views.image.pictures import LAYOUTS, token_picture
-
-        if self.token is None:
-            for attention in found:
-                yield from ((attention, picture) for picture in LAYOUTS[self.layout](attention, style))
-        else:
-            for attention, words in words_of(found, self.token):
-                yield from ((attention, token_picture(attention, word, style)) for word in words)
 
 
 def slug(text: str) -> str:

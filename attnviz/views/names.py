@@ -38,5 +38,6 @@ def head_name(layer: int, head: int) -> str:
 
 
 def caveats(attention: Attention) -> tuple[str, ...]:
-    """Return what must be said wherever weights are shown, lest they be misread."""
-    return ("what a query looks at may sum to less than 1: weight on a sink is not shown",) if attention.sink else ()
+    """Return what must be said wherever weights are shown, lest they be misread: what is left out, what was done."""
+    sunk = ("what a query looks at may sum to less than 1: weight on a sink is not shown",) if attention.sink else ()
+    return (*sunk, *attention.notes)

@@ -5,6 +5,7 @@ A section holds numbers, and the names that belong to them; nothing here knows o
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from attnviz.measures.habits import habits
 from attnviz.measures.links import strongest, telling
@@ -109,13 +110,11 @@ class Report:
             link, habit = telling(attention), habits(attention)
             yield Glance(layers, heads, habit.main, habit.concentration, (link.layer, link.head) if link else None)
         if self.every:
-            for layer in layers:
-                for head in heads:
-                    yield from self._weights(attention.select([layer], [head]), None)
-        elif link:
-            yield from self._weights(attention.select([link.layer], [link.head]), link)
+            for layer, head in product(layers, heads):
+                yield from self._weights(attention.select([layer], [head]), None)
         else:
-            yield from self._weights(attention.select(layers[:1], heads[:1]), None)
+            layer, head = (link.layer, link.head) if link else (layers[0], heads[0])
+            yield from self._weights(attention.select([layer], [head]), link)
 
     def _weights(self, attention: Attention, reason: Link | None) -> Iterator[Section]:
         """Yield the weights of a record's one head, and its strongest links if there are any."""

@@ -105,30 +105,22 @@ _GRID_GAP = 4  # points between heads
 def _head_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
     """Yield a picture a head."""
     room = _HEAD_OF_BINS if isinstance(attention.by, Bins) else _HEAD
-    for layer in attention.layers:
-        for head in attention.heads:
-            where = places((layer,), (head,))
-            yield _side_by_side(attention, attention.head(layer, head)[None], [""], where, where, room, style)
+    for layer, head in product(attention.layers, attention.heads):
+        yield _side_by_side(attention.select([layer], [head]), [""], room, style)
 
 
 def _layer_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
     """Yield a picture a layer, its heads side by side."""
     titles = [indexed("head", (head,)) for head in attention.heads]
-    for layer, weights in zip(attention.layers, attention.weights, strict=True):
-        where = places((layer,), attention.heads)
-        yield _side_by_side(attention, weights, titles, where[:1], where, _LAYER, style)
+    for layer in attention.layers:
+        yield _side_by_side(attention.select([layer], attention.heads), titles, _LAYER, style)
 
 
-def _side_by_side(
-    attention: Attention,
-    weights: Weights,  # [heads, queries, keys]
-    titles: Sequence[str],
-    where: tuple[str, ...],
-    name: tuple[str, ...],
-    room: _Room,
-    style: Style,
-) -> Picture:
-    turned = style.orientation.turned(weights)  # [heads, rows, columns]
+def _side_by_side(attention: Attention, titles: Sequence[str], room: _Room, style: Style) -> Picture:
+    """Return a panel for each head of a record of one layer; what the titles above them say, the heading does not."""
+    shown = places(attention.layers, attention.heads)
+    where = shown[:1] if any(titles) else shown
+    turned = style.orientation.turned(attention.weights[0])  # [heads, rows, columns]
     pool = room.pools(turned, style)
     down, across = style.orientation.axes("queries", "keys")
     axes = style.orientation.axes(attention.query_tokens, attention.key_tokens)
@@ -146,7 +138,7 @@ def _side_by_side(
         remarks=remarks(attention, where, pool, style),
         caption=axes_caption(attention, style),
     )
-    return _picture(stem(name), sheet, style.suiting(attention.by))
+    return _picture(stem(shown), sheet, style.suiting(attention.by))
 
 
 def _grid_picture(attention: Attention, style: Style) -> Iterator[Picture]:
@@ -197,8 +189,8 @@ def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
         Label(head_name(layer, head), row + 0.5)
         for row, (layer, head) in enumerate(product(attention.layers, attention.heads))
     ]
-    shown = list(sides(attention, word))
-    longest = max(len(side.tokens) for side in shown)
+    both = list(sides(attention, word))
+    longest = max(len(side.tokens) for side in both)
     pool = _TOKEN_KEYS.pool(longest, style)
     panels = [
         Panel(
@@ -209,7 +201,7 @@ def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
             side.axis,
             rules=range(len(attention.heads), len(heads), len(attention.heads)),
         )
-        for side in shown
+        for side in both
     ]
     sheet = Sheet(
         panels=panels,
@@ -225,6 +217,22 @@ def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
     return _picture("-".join(filter(None, (f"token{position}", letters, where))), sheet, style.suiting(attention.by))
 
 
+def pictures(
+    found: Sequence[Attention], layout: Layout, token: str | None, style: Style
+) -> Iterator[tuple[Attention, Picture]]:
+    """Yield the pictures of some records, each when it is asked for: of a word if `token` names it, else in a layout.
+
+    Raises:
+        TextError: there is no such word.
+    """
+    if token is None:
+        for attention in found:
+            yield from ((attention, picture) for picture in LAYOUTS[layout](attention, style))
+    else:
+        for attention, words in words_of(found, token):
+            yield from ((attention, token_picture(attention, word, style)) for word in words)
+
+
 def only_picture(attention: Attention, layout: str, token: str | None, style: Style) -> Picture:
     """Return the one picture of a record in a layout, or of one token; a notebook shows its figure without pyplot.
 
@@ -234,17 +242,13 @@ def only_picture(attention: Attention, layout: str, token: str | None, style: St
     """
     if layout not in (names := [one.value for one in Layout]):
         raise UsageError(f"There is no layout {layout!r}: choose {', '.join(names)}.")
-    attention = one_record(attention)
-    if token is None:
-        drawn = LAYOUTS[Layout(layout)](attention, style)
-        fewer = "take one head or layer, as in attention.select(3, 0)"
-    else:
-        ((_, words),) = words_of([attention], token)
-        places = ", ".join(str(attention.pieces(word)[0].position) for word in words)
-        drawn = (token_picture(attention, word, style) for word in words)
-        fewer = f"name one by its position, {places}"
-    picture = next(drawn)
+    drawn = pictures([one_record(attention)], Layout(layout), token, style)
+    _, picture = next(drawn)
     if next(drawn, None):
+        fewer = "take one head or layer, as in attention.select(3, 0)"
+        if token is not None:
+            places = (str(attention.pieces(word)[0].position) for word in attention.words(token))
+            fewer = f"name one by its position, {', '.join(places)}"
         raise UsageError(f"This takes more than one picture: {fewer}.")
     picture.figure._repr_png_ = partial(render, picture.figure, "png")  # type: ignore[attr-defined] # IPython asks for it
     return picture

@@ -98,7 +98,7 @@ def remarks(attention: Attention, where: Sequence[str], pool: tuple[int, int], s
     if any(token.predicts for token in attention.query_tokens):
         named.append("each query is named for what the decoder reads there; it predicts the next")
     pooled = [] if pool == (1, 1) else [f"each cell shows the largest of {pool[0]} × {pool[1]} weights"]
-    return [*named, *caveats(attention), *attention.notes, *pooled]
+    return [*named, *caveats(attention), *pooled]
 
 
 def _between(attention: Attention) -> str:

@@ -23,7 +23,7 @@ class KeptColumns(RenderHook):
     """What a terminal is to be given, so that everything on it stands in its column."""
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        """See `RenderHook`."""
+        """Anchor each renderable."""
         return [_Anchored(renderable) for renderable in renderables]
 
 
@@ -34,7 +34,7 @@ class _Anchored:
     renderable: RenderableType
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Line by line."""
+        """Send what stands after a gap to its column, line by line."""
         for line in Segment.split_lines(console.render(self.renderable, options)):
             yield from _anchored(line)
             yield Segment.line()
@@ -58,7 +58,7 @@ def _anchored(line: Iterable[Segment]) -> Iterator[Segment]:
 
 
 def _pieces(segment: Segment) -> Iterator[Segment]:
-    """The whole segment if all of its width is certain, else its words."""
+    """Return the whole segment if all of its width is certain, else its words."""
     texts = [segment.text] if segment.control or _certain(segment.text) else _WORDS.findall(segment.text)
     return (segment._replace(text=text) for text in texts)
 

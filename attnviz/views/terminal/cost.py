@@ -8,8 +8,10 @@ from rich.text import Text
 
 from attnviz.costs.counts import BYTES, SCORE, Cost, Counts, Dimensions, LayerType
 from attnviz.costs.measurement import HOW, Experiment, Point, Series
+from attnviz.costs.dimensions import Size
 from attnviz.text import visible
-from attnviz.views.names import scaled
+from attnviz.views.names import counted, scaled
+from attnviz.views.terminal.cells import plain_table
 from attnviz.vocabulary import Kind
 
 _UNITS_OF_TIME = (1.0, "s"), (1e-3, "ms"), (1e-6, "µs")
@@ -36,8 +38,29 @@ _PARALLEL = (
 _FITTED = "Exponents are fitted to all sizes; what takes the same at each of them, such as a tile, makes them smaller."
 
 
+def counted_tables(
+    size: Size, tokens: int, costs: Mapping[Kind, Cost], types: Sequence[LayerType]
+) -> Iterator[RenderableType]:
+    """Yield all that was counted of a model for so many tokens: each kind of attention, then what stands beside it."""
+    yield name(size.name, size.positions)
+    if size.positions and tokens > size.positions:
+        yield f"Counted as if it could read {tokens:,}."
+    for kind, cost in costs.items():
+        yield ""
+        yield heading(kind, cost.dimensions)
+        for part in (parameters(cost), operations(cost), memory(kind, cost)):
+            yield ""
+            yield from part
+    if size.held:
+        yield ""
+        yield beside_counted(list(costs.values()), size.held.matrices, size.held.biases)
+    if types:
+        yield ""
+        yield from beside_others(tokens, types)
+
+
 def name(model: str | None, positions: int | None) -> Text:
-    """Which model this is, and how many tokens it reads."""
+    """Return which model this is, and how many tokens it reads."""
     if model is None:
         return Text("a shape alone", style="bold").append(" · counted as a decoder's", style="not bold")
     reads = f" · reads up to {positions:,} tokens" if positions else ""
@@ -45,15 +68,15 @@ def name(model: str | None, positions: int | None) -> Text:
 
 
 def heading(kind: Kind, dimensions: Dimensions) -> Text:
-    """Which attention this is, and how large."""
-    size = f"{_layers(dimensions)} × {_counted(dimensions.heads, 'head')} of {dimensions.value_width:,}"
+    """Return which attention this is, and how large."""
+    size = f"{_layers(dimensions)} × {counted(dimensions.heads, 'head')} of {dimensions.value_width:,}"
     shared = "" if dimensions.key_heads == dimensions.heads else f" · {dimensions.key_heads:,} of keys and values"
     details = f" · {size}{shared} · width {dimensions.width:,}"
     return Text(kind.value, style="bold").append(details, style="not bold")
 
 
 def parameters(cost: Cost) -> Iterator[RenderableType]:
-    """What each map of a head, a layer and all layers learns."""
+    """Yield what each map of a head, a layer and all layers learns."""
     dimensions = cost.dimensions
     yield _counts("Parameters", cost.parameters, dimensions, lambda number: f"{number:,}")
     if dimensions.key_heads < dimensions.heads:
@@ -66,26 +89,26 @@ def parameters(cost: Cost) -> Iterator[RenderableType]:
 
 
 def beside_counted(costs: Sequence[Cost], matrices: int, biases: int) -> Text:
-    """What a model's files hold beside the parameters that were counted."""
+    """Return what a model's files hold beside the parameters that were counted."""
     maps = [(name, each) for cost in costs for name, each in cost.parameters.items()]
-    counted = sum(each.model for name, each in maps if name != SCORE)  # which is no matrix
+    numbers = sum(each.model for name, each in maps if name != SCORE)  # which is no matrix
     on_top = f"Biases come on top: {biases:,} in the model." if biases else "These maps have no biases."
-    if matrices == counted:
+    if matrices == numbers:
         return _remark(on_top)
     return _remark(
-        f"{on_top} Its files hold {matrices:,} numbers in matrices of attention, where {counted:,} were counted: it "
+        f"{on_top} Its files hold {matrices:,} numbers in matrices of attention, where {numbers:,} were counted: it "
         "has other maps than these, or does not attend in every layer."
     )
 
 
 def operations(cost: Cost) -> Iterator[RenderableType]:
-    """What is to be computed for so many tokens."""
+    """Yield what is to be computed for so many tokens."""
     yield _counts(f"Operations, {cost.tokens:,} tokens", cost.operations, cost.dimensions, scaled)
     yield _remark(_OPERATIONS)
 
 
 def memory(kind: Kind, cost: Cost) -> Iterator[RenderableType]:
-    """What the weights take, and the keys and values that are kept."""
+    """Yield what the weights take, and the keys and values that are kept."""
     table = _table("Memory", *BYTES)
     sizes = {
         f"N×N weights of a head, N = {cost.tokens:,}": cost.weights.head,
@@ -102,7 +125,7 @@ def memory(kind: Kind, cost: Cost) -> Iterator[RenderableType]:
 
 
 def beside_others(tokens: int, types: Sequence[LayerType]) -> Iterator[RenderableType]:
-    """A layer of attention beside others that are as wide."""
+    """Yield a layer of attention beside others that are as wide."""
     table = _table(f"A layer, N = {tokens:,}", "grows as", "operations", "steps", "path")
     for each in types:
         table.add_row(each.name, each.order, scaled(each.operations), f"{each.steps:,}", f"{each.path:,}")
@@ -111,13 +134,13 @@ def beside_others(tokens: int, types: Sequence[LayerType]) -> Iterator[Renderabl
 
 
 def how_measured() -> Iterator[Text]:
-    """What is measured and fitted, said once above all of it."""
+    """Yield what is measured and fitted, said once above all of it."""
     yield Text("Measured here", style="bold").append(f" · {HOW}", style="not bold")
     yield _remark(_FITTED)
 
 
 def measured(experiment: Experiment) -> Iterator[RenderableType]:
-    """Time and peak memory of each method at each size, with the exponents with which they grow."""
+    """Yield time and peak memory of each method at each size, with the exponents with which they grow."""
     name = f"{experiment.title}, {experiment.fixed}"
     yield Text(f"{name}: time", style="bold")
     yield _measures(experiment, _time, lambda series: series.time_exponent)
@@ -157,7 +180,7 @@ def _memory(series: Series, point: Point) -> str:
 
 
 def _counts(title: str, rows: Mapping[str, Counts], dimensions: Dimensions, shown: Callable[[int], str]) -> Table:
-    """A row a part, then all of them together."""
+    """Return a row a part, then all of them together."""
     table = _table(title, "a head", "a layer", _layers(dimensions))
     for name, each in rows.items():
         table.add_row(name, shown(each.head), shown(each.layer), shown(each.model))
@@ -167,7 +190,7 @@ def _counts(title: str, rows: Mapping[str, Counts], dimensions: Dimensions, show
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table = plain_table("bold")
     table.add_column(title)
     for column in columns:
         table.add_column(column, justify="right", overflow="fold")
@@ -179,8 +202,4 @@ def _remark(words: str) -> Text:
 
 
 def _layers(dimensions: Dimensions) -> str:
-    return _counted(dimensions.layers, "layer")
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
+    return counted(dimensions.layers, "layer")

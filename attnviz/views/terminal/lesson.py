@@ -1,23 +1,37 @@
-"""A walk through one head on a terminal, in steps to be read from top to bottom."""
+"""A walk through one head on a terminal: steps from top to bottom, and their arrays, each shown as its axes ask for."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from attnviz.lessons import Lesson, Step
+from attnviz.lessons import Axis, Lesson, Quantity, Step
 from attnviz.text import visible
 from attnviz.views.terminal.cells import shortened
-from attnviz.views.terminal.numbers import Lines, wrapped
-from attnviz.views.terminal.quantities import Keys, Quantities
-from attnviz.views.terminal.vectors import signs
+from attnviz.views.terminal.numbers import (
+    Lines,
+    NumberColumn,
+    Signs,
+    are_weights,
+    bars,
+    facts,
+    signs,
+    table,
+    wrapped,
+)
 
 _PROSE_WIDTH = 90
 _INDENT = 4
 _FORMULA = "italic #2a9a8c"  # as light as the colours of bars: to be read on dark and light
 _TEXT = "text"
+_MARGIN = "  "
+_POSITION = 2  # about as wide as what stands before a name
+_MOST_ROWS = 24
+_FEW_ROWS = 12  # of more than those
+_UNITS = {Axis.HEADS: "head", Axis.TILES: "tile"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,9 +46,10 @@ class LessonSteps:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lays everything out for the width of the console."""
-        quantities = Quantities(Keys.of(self.lesson), options.max_width - _INDENT, console, signs(console, options))
-        page = _Page(self.lesson, quantities, min(options.max_width, _PROSE_WIDTH), console)
+        """Lay everything out for the width of the console."""
+        keys = self.lesson.keys, _most_telling(self.lesson)
+        quantities = _Quantities(*keys, options.max_width - _INDENT, signs(console, options))
+        page = _Page(self.lesson, quantities, min(options.max_width, _PROSE_WIDTH))
         for line in (*page.opening(self.about), *page.steps()):
             line.no_wrap, line.overflow = True, "ellipsis"  # for where not even one number fits
             yield line
@@ -45,12 +60,11 @@ class _Page:
     """A lesson in lines: prose of a width, and quantities."""
 
     lesson: Lesson
-    quantities: Quantities
+    quantities: "_Quantities"
     width: int
-    console: Console
 
     def opening(self, about: Mapping[str, Any]) -> Lines:
-        """Whose head this is, what it read, which token looks, and what is not shown."""
+        """Yield whose head this is, what it read, which token looks, and what is not shown."""
         named = {name: value for name, value in about.items() if name != _TEXT}
         words = (value if isinstance(value, str) else f"{name} {value}" for name, value in named.items())
         yield from self._prose(" · ".join(dict.fromkeys((self.lesson.subject, *words))), "bold")
@@ -58,14 +72,14 @@ class _Page:
             yield Text(shortened(visible(about[_TEXT]), self.width), "italic")
         predicts = f", where the model is to say {self.lesson.predicts} next" if self.lesson.predicts else ""
         yield from self._prose(f"The query is token {self.lesson.position}, {self.lesson.query}{predicts}.")
-        if (shown := len(self.quantities.keys.shown)) < (count := len(self.lesson.keys)):
+        if (shown := len(self.quantities.keys_shown)) < (count := len(self.lesson.keys)):
             yield from self._prose(f"Of its {count:,} keys, {shown} are shown here.")
-        yield from wrapped(self.quantities.signs.legend(), self.width, self.console)
+        yield from wrapped(self.quantities.signs.legend(), self.width)
         for note in self.lesson.notes:
             yield from self._prose(note)
 
     def steps(self) -> Lines:
-        """Each under its number, after an empty line."""
+        """Yield each step under its number, after an empty line."""
         for number, step in enumerate(self.lesson.steps, 1):
             yield Text()
             yield from self._step(f"{number}.".rjust(_INDENT - 1).ljust(_INDENT), step)
@@ -81,7 +95,139 @@ class _Page:
                 yield Text(margin).append_text(line) if line else line
 
     def _prose(self, words: str, style: str = "", margin: str = "") -> Iterator[Text]:
-        """Words beside a margin, which is blank from the second line on."""
-        for line in wrapped(Text(visible(words), style), self.width - len(margin), self.console):
+        """Yield words beside a margin, which is blank from the second line on."""
+        for line in wrapped(Text(visible(words), style), self.width - len(margin)):
             yield Text(margin, style).append_text(line)
             margin = " " * len(margin)
+
+
+def _most_telling(lesson: Lesson) -> list[int]:
+    """Return the keys that all steps show: of many those of the largest weight, or else the first and the last ones."""
+    shown = _few(len(lesson.keys))
+    weights = (q.array for q in lesson.quantities() if q.axes == (Axis.KEYS,) and are_weights(np.asarray(q.array)))
+    if len(shown) < len(lesson.keys) and (first := next(weights, None)) is not None:
+        return sorted(np.argsort(-np.asarray(first), kind="stable")[:_FEW_ROWS].tolist())
+    return shown
+
+
+def _few(count: int) -> list[int]:
+    """Return all of so many indices, or of many the first and the last ones."""
+    half = _FEW_ROWS // 2
+    return list(range(count)) if count <= _MOST_ROWS else [*range(half), *range(count - half, count)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entries:
+    """The indices, names and labels of those entries of an axis that are shown, and how many are not."""
+
+    shown: list[int]
+    names: Sequence[str]
+    labels: Sequence[Text]
+    left_out: int
+
+    def ended(self, rows: Lines) -> Lines:
+        """Yield the rows of these entries, and how many are missing."""
+        yield from rows
+        if self.left_out:
+            yield Text(f"… {self.left_out:,} more", "dim")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Quantities:
+    """Quantities as lines of so many columns, vectors drawn by such signs; of the named keys some are shown."""
+
+    keys: Sequence[str]
+    keys_shown: list[int]
+    width: int
+    signs: Signs
+
+    def blocks(self, quantities: Iterable[Quantity]) -> Iterator[Lines]:
+        """Yield those of a step: facts together, numbers for the same rows beside each other, others by themselves."""
+        together: dict[object, list[Quantity]] = {}
+        for quantity in quantities:
+            alone = len(quantity.axes) > 1 or Axis.DIMENSIONS in quantity.axes
+            rows = quantity.axes, quantity.rows, np.shape(quantity.array)
+            together.setdefault(quantity.name if alone else rows, []).append(quantity)
+        for block in together.values():
+            yield from self._shown(block)
+
+    def _shown(self, block: Sequence[Quantity]) -> Iterator[Lines]:
+        first = block[0]
+        match first.axes:
+            case ():
+                yield facts([(visible(q.words), np.asarray(q.array)) for q in block], self.width)
+            case (Axis.DIMENSIONS,) | (_, Axis.DIMENSIONS):
+                yield self._vectors(first)
+            case (_,):
+                yield self._columns(block)
+            case (_, _):
+                yield self._table(first)
+            case _:
+                for part in self._parts(first):
+                    yield from self._shown([part])
+
+    def _vectors(self, quantity: Quantity) -> Lines:
+        """Return a bar for each vector."""
+        rows = self._entries(quantity, 0) if len(quantity.axes) > 1 else _Entries([0], [""], [Text()], 0)
+        values = np.atleast_2d(np.asarray(quantity.array, float))[rows.shown]
+        scale, lines = bars(values, rows.labels, self.width - len(_MARGIN), self.signs)
+        return self._under(quantity.words, rows.ended(lines), scale)
+
+    def _columns(self, block: Sequence[Quantity]) -> Lines:
+        """Return a column for each of these quantities, which have the same rows; one alone stands under its words."""
+        rows, alone = self._entries(block[0], 0), len(block) == 1
+        arrays = [("" if alone else visible(q.words), np.asarray(q.array)) for q in block]
+        columns = [NumberColumn.of(name, array[rows.shown], shade=are_weights(array)) for name, array in arrays]
+        lines = rows.ended(table(rows.labels, columns, self.width - len(_MARGIN)))
+        return self._under(block[0].words, lines) if alone else _indented(lines)
+
+    def _table(self, quantity: Quantity) -> Lines:
+        """Return the first axis down and the second across; but tokens are down if they are one of the two."""
+        values, rows, columns = np.asarray(quantity.array), self._entries(quantity, 0), self._entries(quantity, 1)
+        shade, cells = are_weights(values), values[np.ix_(rows.shown, columns.shown)]
+        if quantity.axes[1] is Axis.KEYS and quantity.axes[0] is not Axis.KEYS:
+            cells, rows, columns = cells.T, columns, rows
+        across = [
+            NumberColumn.of(name, numbers, shade=shade) for name, numbers in zip(columns.names, cells.T, strict=True)
+        ]
+        lines = table(rows.labels, across, self.width - len(_MARGIN))
+        return self._under(quantity.words, rows.ended(lines))
+
+    def _parts(self, quantity: Quantity) -> Iterator[Quantity]:
+        """Yield what is left of a quantity for each entry of its first axis."""
+        entries = self._entries(quantity, 0)
+        for index, name in zip(entries.shown, entries.names, strict=True):
+            words, array = f"{quantity.words}, {name}", np.asarray(quantity.array)[index]
+            yield replace(quantity, words=words, array=array, axes=quantity.axes[1:], rows=())
+
+    def _under(self, words: str, lines: Lines, remark: str = "") -> Lines:
+        """Yield lines under words and, beside these where there is room, a remark."""
+        *captions, last = wrapped(Text(visible(words)), self.width)
+        if last.cell_len + len(_MARGIN + remark) <= self.width:
+            captions.append(last.append(_MARGIN + remark if remark else "", "dim"))
+        else:
+            captions += last, Text(remark, "dim")
+        yield from captions
+        yield from _indented(lines)
+
+    def _entries(self, quantity: Quantity, axis: int) -> _Entries:
+        over, count = quantity.axes[axis], np.shape(quantity.array)[axis]
+        shown = self.keys_shown if over is Axis.KEYS else _few(count)
+        rows = quantity.rows if axis == 0 else ()
+        names = [visible(rows[index]) if rows else self._name(over, index) for index in shown]
+        labels = [Text(shortened(name, max(self.width // 3 - _POSITION, 1))) for name in names]
+        if over is Axis.KEYS:
+            digits = len(str(count - 1))
+            labels = [
+                Text.assemble((f"{index:>{digits}} ", "dim"), label) for index, label in zip(shown, labels, strict=True)
+            ]
+        return _Entries(shown, names, labels, count - len(shown))
+
+    def _name(self, axis: Axis, index: int) -> str:
+        if axis is Axis.KEYS:
+            return visible(self.keys[index])
+        return f"{_UNITS[axis]} {index}" if axis in _UNITS else str(index)
+
+
+def _indented(lines: Lines) -> Lines:
+    return (Text(_MARGIN).append_text(line) if line else line for line in lines)

@@ -1,4 +1,7 @@
-"""Numbers as an explanation shows them: facts on a line each, and columns of numbers beside each other."""
+"""Numbers as an explanation shows them: facts on a line each, columns beside each other, and vectors as signed bars.
+
+A bar has a character a dimension, and the first numbers beside it.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,10 +11,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from attnviz.views.terminal.cells import shaded
+from attnviz.views.terminal.cells import aligned, shaded
 
 Numbers = NDArray[Any]
 Lines = Iterator[Text]
@@ -21,10 +24,17 @@ _NAME_WIDTH = 12  # longer names of columns take several lines
 _MOST_DECIMALS = 5  # smaller numbers are written with an exponent, and so are those from here on:
 _LARGE = 1e6
 _SUM_TOLERANCE = 1e-3
+_ANY_CONSOLE = Console()  # rich asks for one to break lines, but for words that are spread over them
+
+_EIGHTHS = "▁▂▃▄▅▆▇█"
+_NEAR_ZERO = 0.02  # of the largest
+_MOST_DIMENSIONS = 128  # beyond it, a bar says no more
+_LEAST_NUMBERS, _MOST_NUMBERS = 3, 5
+_MORE = " …"
 
 
 def writer(values: Numbers) -> Callable[[Any], str]:
-    """How numbers that stand together are written: with two decimals, or those that two digits of the largest need."""
+    """Return how numbers that stand together are written: with two decimals, or as many as the largest needs."""
     if values.dtype == np.bool_:
         return lambda value: "yes" if value else "no"
     if np.issubdtype(values.dtype, np.integer):
@@ -36,35 +46,35 @@ def writer(values: Numbers) -> Callable[[Any], str]:
 
 
 def largest(values: Numbers) -> float:
-    """The largest finite absolute value; 0 if there is none."""
+    """Return the largest finite absolute value; 0 if there is none."""
     return float(np.max(np.abs(values), where=np.isfinite(values), initial=0))
 
 
 def are_weights(values: Numbers) -> bool:
-    """Whether the last axis is shared out: numbers from 0 to 1 that sum to 1, but in rows that some were taken from."""
+    """Return whether numbers from 0 to 1 sum to 1 along the last axis, but in rows that some were taken from."""
     if not np.issubdtype(values.dtype, np.floating) or not np.all((values >= 0) & (values <= 1 + _SUM_TOLERANCE)):
         return False
     return bool(np.any(np.isclose(values.sum(axis=-1), 1, atol=_SUM_TOLERANCE)))
 
 
-def wrapped(text: Text, width: int, console: Console) -> Lines:
-    """The text in lines of at most so many columns, broken between words where that can be."""
-    for line in text.wrap(console, max(width, 1)):
+def wrapped(text: Text, width: int) -> Lines:
+    """Yield the text in lines of at most so many columns, broken between words where that can be."""
+    for line in text.wrap(_ANY_CONSOLE, max(width, 1)):
         line.rstrip()
         yield line
 
 
-def facts(known: Iterable[tuple[str, Numbers]], width: int, console: Console) -> Lines:
-    """Each number, and beside it in words what it is."""
+def facts(known: Iterable[tuple[str, Numbers]], width: int) -> Lines:
+    """Yield each number, and beside it in words what it is."""
     written = [(writer(value)(value.item()), words) for words, value in known]
     margin = max(len(number) for number, _ in written)
     for number, words in written:
-        for row, line in enumerate(wrapped(Text(words), width - margin - _GAP, console)):
+        for row, line in enumerate(wrapped(Text(words), width - margin - _GAP)):
             yield Text(("" if row else number).rjust(margin) + " " * _GAP).append_text(line)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Column:
+class NumberColumn:
     """Cells, each a text with its style, under a name."""
 
     name: str
@@ -72,7 +82,7 @@ class Column:
 
     @classmethod
     def of(cls, name: str, values: Numbers, *, shade: bool) -> Self:
-        """The cells for a list of numbers, shaded if they are weights; what a query may not look at stands back."""
+        """Return the cells for numbers, shaded if they are weights; what a query may not look at stands back."""
         if shade:
             return cls(name, [shaded(weight) for weight in values.tolist()])
         if values.dtype == np.bool_:
@@ -82,28 +92,26 @@ class Column:
 
     @property
     def width(self) -> int:
-        """That of its widest cell, or of its name."""
+        """Return the width of its widest cell, or of its name."""
         return max(min(cell_len(self.name), _NAME_WIDTH), *(len(cell) for cell, _ in self.cells))
 
 
-def table(labels: Sequence[Text], columns: Iterable[Column], width: int, console: Console) -> Lines:
-    """Columns beside each other, right of the labels of their rows, in as many blocks as the width asks for."""
+def table(labels: Sequence[Text], columns: Iterable[NumberColumn], width: int) -> Lines:
+    """Yield columns beside each other, right of the labels of their rows, in as many blocks as the width asks for."""
     margin = max(label.cell_len for label in labels)
     for number, block in enumerate(_blocks(columns, width - margin)):
         if number:
             yield Text()
-        yield from _names(block, margin, console)
-        for label, cells in zip(labels, zip(*(column.cells for column in block), strict=True), strict=True):
-            line = label.copy()
-            line.pad_right(margin - label.cell_len)
+        yield from _names(block, margin)
+        for line, cells in zip(aligned(labels), zip(*(column.cells for column in block), strict=True), strict=True):
             for column, (cell, style) in zip(block, cells, strict=True):
                 line.append(" " * (_GAP + column.width - len(cell))).append(cell, style)
             yield line
 
 
-def _blocks(columns: Iterable[Column], room: int) -> Iterator[list[Column]]:
-    """Columns that fit beside each other."""
-    block = list[Column]()
+def _blocks(columns: Iterable[NumberColumn], room: int) -> Iterator[list[NumberColumn]]:
+    """Yield columns that fit beside each other."""
+    block = list[NumberColumn]()
     for column in columns:
         if block and sum(_GAP + held.width for held in (*block, column)) > room:
             yield block
@@ -112,9 +120,9 @@ def _blocks(columns: Iterable[Column], room: int) -> Iterator[list[Column]]:
     yield block
 
 
-def _names(block: Sequence[Column], margin: int, console: Console) -> Lines:
-    """The names of columns above them, in as many lines as the longest takes."""
-    names = [list(wrapped(Text(column.name), column.width, console)) if column.name else [] for column in block]
+def _names(block: Sequence[NumberColumn], margin: int) -> Lines:
+    """Yield the names of columns above them, in as many lines as the longest takes."""
+    names = [list(wrapped(Text(column.name), column.width)) if column.name else [] for column in block]
     for row in range(-max(map(len, names)), 0):
         line = Text(" " * margin)
         for column, name in zip(block, names, strict=True):
@@ -122,3 +130,75 @@ def _names(block: Sequence[Column], margin: int, console: Console) -> Lines:
             line.append(" " * (_GAP + column.width - part.cell_len)).append(part.plain, "dim")
         line.rstrip()
         yield line
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """The characters for numbers above and below zero, each from small to large, with their styles."""
+
+    positive: str
+    negative: str
+    positive_style: str = ""
+    negative_style: str = ""
+
+    def bar(self, values: Sequence[float], full: float) -> Text:
+        """Return a character a number, of full height for the largest; those near zero are dots."""
+        line = Text()
+        for value in values:
+            share = min(abs(value) / full, 1) if full else 0
+            if not share >= _NEAR_ZERO:  # nor is what is not a number
+                line.append("·", "dim")
+            elif value > 0:
+                line.append(_level(self.positive, share), self.positive_style)
+            else:
+                line.append(_level(self.negative, share), self.negative_style)
+        return line
+
+    def legend(self) -> Text:
+        """Return how to read a bar, in a sentence."""
+        above, below = self.bar((0.5, 1), 1).append(" above zero"), self.bar((-0.5, -1), 1).append(" below")
+        kinds = Text(", ").join((above, below, Text("· near it; ± is full height.")))
+        return Text("A vector has a character a number: ") + kinds
+
+
+def _level(levels: str, share: float) -> str:
+    return levels[math.ceil(share * len(levels)) - 1]
+
+
+# Bars rise from the floor or hang from the ceiling, and leave an eighth free to the bar above or below. What hangs is
+# drawn in reverse, for there are no characters for most of its heights. Orange and blue are of one lightness, midway
+# between dark and light.
+_COLOURED = Signs(_EIGHTHS[:-1], _EIGHTHS[-2::-1], "#e17129", "reverse #4a92e6")
+_PLAIN = Signs("▁▄", "▔▀")
+_ASCII = Signs("+", "-")
+
+
+def signs(console: Console, options: ConsoleOptions) -> Signs:
+    """Return those that a console can show."""
+    if options.ascii_only:
+        return _ASCII
+    return _PLAIN if console.color_system is None or console.no_color else _COLOURED
+
+
+def bars(values: Numbers, labels: Sequence[Text], width: int, signs: Signs) -> tuple[str, Lines]:
+    """Return the scale of vectors `values` [rows, dimensions] and how much of them is drawn, in words, and their bars.
+
+    Each stands between its label and its first numbers. Where the width cannot hold all, the numbers are fewer first.
+    """
+    dimensions, full, write = values.shape[-1], largest(values), writer(values)
+    written = [[write(value) for value in row[:_MOST_NUMBERS].tolist()] for row in values]
+    number_width = _GAP + max((len(number) for row in written for number in row), default=0)
+    longest = max(label.cell_len for label in labels)
+    gap = _GAP if longest else 0
+    room = width - longest - gap
+    drawn = min(dimensions, _MOST_DIMENSIONS, max(room - _LEAST_NUMBERS * number_width - len(_MORE), room // 2, 1))
+    count = min(_MOST_NUMBERS, max((room - drawn - len(_MORE)) // number_width, 0))
+
+    def lines() -> Lines:
+        for line, row, numbers in zip(aligned(labels, gap), values, written, strict=True):
+            line.append_text(signs.bar(row[:drawn].tolist(), full))
+            line.append("".join(number.rjust(number_width) for number in numbers[:count]), "dim")
+            yield line.append(_MORE if 0 < count < dimensions else "", "dim")
+
+    part = f", first {drawn} of {dimensions}" if drawn < dimensions else ""
+    return f"±{write(full)}{part}", lines()

@@ -10,9 +10,8 @@ from attnviz.records import Attention, HeadTable, Link, Word
 from attnviz.views.names import caveats, counted, plural
 from attnviz.views.report import Definitions, Glance, HeadWeights, Section, StrongestLinks, Summary, WordInHeads
 from attnviz.views.terminal.cells import ellipsised, isolated
-from attnviz.views.terminal.heads import head_numbers, word_in_heads
+from attnviz.views.terminal.heads import head_numbers, overview, word_in_heads
 from attnviz.views.terminal.matrix import Matrix
-from attnviz.views.terminal.overview import overview
 from attnviz.vocabulary import AVERAGE, Orientation
 
 _USUAL = "float32"
@@ -75,7 +74,7 @@ def _run(attention: Attention) -> Iterator[str]:
     yield f"{attention.engine.value} engine"
     if attention.precision != _USUAL:
         yield attention.precision
-    yield from (*caveats(attention), *attention.notes)
+    yield from caveats(attention)
 
 
 def head_title(layer: int, head: int, reason: Link | None = None) -> Text:
