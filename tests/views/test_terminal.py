@@ -14,9 +14,9 @@ from attnviz.text import By, Token
 from attnviz.views.names import decimals
 from attnviz.views.report import Glance, WordInHeads
 from attnviz.views.terminal.cells import shortened
-from attnviz.views.terminal.matrix import Matrix
 from attnviz.views.terminal.sections import Sections, axes_title, head_title, links_in_words, summary, word_title
 from attnviz.vocabulary import AVERAGE, Engine, Kind, Orientation, Place
+from tests.views.one_head import Matrix
 
 WIDTHS = 20, 30, 60, 80, 200
 SENTENCE = [

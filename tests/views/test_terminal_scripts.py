@@ -18,9 +18,9 @@ from attnviz.text.graphemes import graphemes, letters
 from attnviz.views.report import WordInHeads
 from attnviz.views.terminal.cells import shortened, widest
 from attnviz.views.terminal.columns import KeptColumns
-from attnviz.views.terminal.matrix import Matrix
 from attnviz.views.terminal.sections import Sections, links_in_words, word_title
 from attnviz.vocabulary import Kind, Orientation
+from tests.views.one_head import Matrix
 
 FARMER, FAMILY = "👩🏽\u200d🌾", "👨\u200d👩\u200d👧"
 TOKENS = {

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from attnviz.records import Weights
 from attnviz.text import Token
 from attnviz.text.graphemes import graphemes, letters
+from attnviz.views.report import HeadWeights
 from attnviz.views.terminal.cells import (
     TOKEN_WIDTH,
     WEIGHT_WIDTH,
@@ -23,7 +23,6 @@ from attnviz.views.terminal.cells import (
     token_style,
     widest,
 )
-from attnviz.vocabulary import Orientation
 
 _MOST_PAGES = 3  # beyond that, flipping back and forth tells less than the strongest weights of each row
 _HEADER_HEIGHT = 12
@@ -42,51 +41,43 @@ class _Heading:
         return max(WEIGHT_WIDTH, 1 + max(map(cell_len, self.lines)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Matrix:
-    """`weights` [queries, keys] with their tokens, drawn the way that `orientation` says.
+def matrix(section: HeadWeights, width: int) -> Iterator[Text]:
+    """Yield the weights of one head as lines of at most so many columns, turned as the section says.
 
     Where the name of each column fits above it, it stands there; else names run downwards, and the columns fill up to
-    three pages; else each row is given the `top` strongest of its weights: each query the keys that it looks at most,
-    or each key the queries that look at it most.
+    three pages; else each row is given the strongest of its weights: each query the keys that it looks at most, or each
+    key the queries that look at it most.
     """
-
-    weights: Weights
-    queries: Sequence[Token]
-    keys: Sequence[Token]
-    top: int
-    orientation: Orientation = Orientation.QUERIES_DOWN
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lay the table out for the width of the console."""
-        cells = self.orientation.turned(self.weights)  # [rows, columns]
-        rows, columns = self.orientation.axes(self.queries, [replace(key, predicts=None) for key in self.keys])
-        digits = max(2, *(len(str(token.position)) for token in rows))
-        labels = [_label(token, digits, max(TOKEN_WIDTH, options.max_width // 5)) for token in rows]
-        room = options.max_width - _margin(labels)
-        across = [_Heading([_name(token, options.max_width).plain], token_style(token)) for token in columns]
-        if sum(heading.width for heading in across) <= room:
-            yield from _page(labels, across, cells)
-            return
-        pages = math.ceil(len(columns) / max(room // WEIGHT_WIDTH, 1))
-        if pages > _MOST_PAGES:
-            yield from self._strongest(labels, columns, cells, room)
-            return
-        down = [_Heading(_downwards(token), token_style(token)) for token in columns]
-        on_a_page = math.ceil(len(columns) / pages)  # the same on each, near enough
-        for first in range(0, len(down), on_a_page):
-            if first:
-                yield Text()
-            page = slice(first, first + on_a_page)
-            yield from _page(labels, down[page], cells[:, page])
-
-    def _strongest(self, labels: Sequence[Text], columns: Sequence[Token], cells: Weights, room: int) -> Iterator[Text]:
-        """Yield for each row what it has most to do with."""
-        to_do, _ = self.orientation.axes("looks at", "looked at by")
+    one, orientation = section.attention, section.orientation
+    cells = orientation.turned(one.weights[0, 0])  # [rows, columns]
+    rows, columns = orientation.axes(one.query_tokens, [replace(key, predicts=None) for key in one.key_tokens])
+    digits = max(2, *(len(str(token.position)) for token in rows))
+    labels = [_label(token, digits, max(TOKEN_WIDTH, width // 5)) for token in rows]
+    room = width - _margin(labels)
+    across = [_Heading([_name(token, width).plain], token_style(token)) for token in columns]
+    if sum(heading.width for heading in across) <= room:
+        yield from _page(labels, across, cells)
+        return
+    pages = math.ceil(len(columns) / max(room // WEIGHT_WIDTH, 1))
+    if pages > _MOST_PAGES:
+        to_do, _ = orientation.axes("looks at", "looked at by")
         yield Text(" " * _margin(labels) + shortened(f"  {to_do}", room), style="dim")
-        named = [replace(token, text=_in_words(token, max(room, TOKEN_WIDTH)), unknown=False) for token in columns]
-        for beginning, row in zip(aligned(labels), cells, strict=True):
-            yield beginning + strongest_tokens(row, named, self.top, room)
+        yield from _strongest(labels, columns, cells, section.top, room)
+        return
+    down = [_Heading(_downwards(token), token_style(token)) for token in columns]
+    on_a_page = math.ceil(len(columns) / pages)  # the same on each, near enough
+    for first in range(0, len(down), on_a_page):
+        if first:
+            yield Text()
+        page = slice(first, first + on_a_page)
+        yield from _page(labels, down[page], cells[:, page])
+
+
+def _strongest(labels: Sequence[Text], columns: Sequence[Token], cells: Weights, top: int, room: int) -> Iterator[Text]:
+    """Yield for each row what it has most to do with."""
+    named = [replace(token, text=_in_words(token, max(room, TOKEN_WIDTH)), unknown=False) for token in columns]
+    for beginning, row in zip(aligned(labels), cells, strict=True):
+        yield beginning + strongest_tokens(row, named, top, room)
 
 
 def _page(labels: Sequence[Text], headings: Sequence[_Heading], cells: Weights) -> Iterator[Text]:

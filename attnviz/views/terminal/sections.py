@@ -11,7 +11,7 @@ from attnviz.views.names import caveats, counted, plural
 from attnviz.views.report import Definitions, Glance, HeadWeights, Section, StrongestLinks, Summary, WordInHeads
 from attnviz.views.terminal.cells import ellipsised, isolated
 from attnviz.views.terminal.heads import head_numbers, overview, word_in_heads
-from attnviz.views.terminal.matrix import Matrix
+from attnviz.views.terminal.matrix import matrix
 from attnviz.vocabulary import AVERAGE, Orientation
 
 _USUAL = "float32"
@@ -37,10 +37,10 @@ def _drawn(section: Section, options: ConsoleOptions) -> RenderResult:
             yield summary(record)
         case Glance():
             yield from overview(section, options)
-        case HeadWeights(attention=one, reason=reason, top=top, orientation=orientation):
+        case HeadWeights(attention=one, reason=reason, orientation=orientation):
             yield head_title(one.layers[0], one.heads[0], reason)
             yield axes_title(one, orientation)
-            yield Matrix(one.weights[0, 0], one.query_tokens, one.key_tokens, top, orientation)
+            yield from matrix(section, options.max_width)
         case StrongestLinks(links=links, telling=telling):
             yield from links_in_words(links, telling=telling)
         case WordInHeads(attention=attention, word=word):
