@@ -19,7 +19,7 @@ from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import HeadNumbers
 from attnviz.records import HeadTable
 from attnviz.views.report import table_sections
-from attnviz.views.terminal.sections import Sections
+from attnviz.views.terminal.sections import TerminalSection
 
 _TABLE = "table"
 _FORMATS = (_TABLE, *TABLES)
@@ -90,4 +90,5 @@ def _write(tables: Sequence[HeadTable], form: str, color: str, width: int | None
     else:
         screen = terminal(color, width)
         for table in tables:
-            screen.print(Sections(table_sections(table)))
+            for section in table_sections(table):
+                screen.print(TerminalSection(section))

@@ -20,7 +20,7 @@ from attnviz.pipeline.sources import chunks
 from attnviz.text import visible
 from attnviz.views.report import Report
 from attnviz.views.terminal.cells import shortened
-from attnviz.views.terminal.sections import Sections
+from attnviz.views.terminal.sections import TerminalSection
 from attnviz.vocabulary import Orientation
 
 _TABLE = "table"
@@ -90,7 +90,8 @@ def _to_terminal(report: Report, colour: str, width: int | None, *, headed: bool
         for heading in (*((result.text, result.pair) if headed else ()), _written(result)):
             if heading:  # of what is saved, the text may not be known
                 screen.print(Text(shortened(visible(heading), _LONGEST_HEADING), style="italic"))
-        screen.print(Sections(sections))
+        for section in sections:
+            screen.print(TerminalSection(section))
 
     return write
 

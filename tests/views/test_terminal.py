@@ -14,7 +14,7 @@ from attnviz.text import By, Token
 from attnviz.views.names import decimals
 from attnviz.views.report import Glance, WordInHeads
 from attnviz.views.terminal.cells import shortened
-from attnviz.views.terminal.sections import Sections, axes_title, head_title, links_in_words, summary, word_title
+from attnviz.views.terminal.sections import TerminalSection, axes_title, head_title, links_in_words, summary, word_title
 from attnviz.vocabulary import AVERAGE, Engine, Kind, Orientation, Place
 from tests.views.one_head import Matrix
 
@@ -72,7 +72,7 @@ def record(layers: int, heads: int, names: Sequence[str], kind: Kind = Kind.ENCO
 
 def word_table(attention: Attention, word: Word, top: int, width: int) -> str:
     """What stands below the title of a word."""
-    _, *lines = printed(Sections([WordInHeads(attention, word, top)]), width).splitlines()
+    _, *lines = printed(TerminalSection(WordInHeads(attention, word, top)), width).splitlines()
     assert lines.pop() == ""
     return "\n".join(lines)
 
@@ -87,10 +87,10 @@ def widest(text: str) -> int:
 
 
 class TestOverview:
-    def overview(self, layers: int, heads: int, marked: tuple[int, int] | None = None) -> Sections:
+    def overview(self, layers: int, heads: int, marked: tuple[int, int] | None = None) -> TerminalSection:
         rng = np.random.default_rng(3)
         places = [[list(Place)[i] for i in row] for row in rng.integers(0, len(Place), (layers, heads))]
-        return Sections([Glance(range(layers), range(heads), places, rng.random((layers, heads)), marked)])
+        return TerminalSection(Glance(range(layers), range(heads), places, rng.random((layers, heads)), marked))
 
     @pytest.mark.parametrize("width", [60, 80, 200])
     def test_144_heads_fit_in_one_block(self, width: int) -> None:
@@ -119,13 +119,13 @@ class TestOverview:
     def test_each_cell_says_where_and_how_much(self) -> None:
         places = [[Place.PREVIOUS, Place.NEXT, Place.SAME, Place.SPECIAL, Place.OTHER]]
         concentration = np.array([[0, 0.3, 0.5, 0.8, 1]])
-        out = printed(Sections([Glance([4], range(5), places, concentration, None)]), 80)
+        out = printed(TerminalSection(Glance([4], range(5), places, concentration, None)), 80)
         assert re.findall(r"[←→↺▪●][▁-█]", out.splitlines()[1]) == ["←▁", "→▃", "↺▅", "▪▇", "●█"]
 
     def test_the_marked_head_is_the_one_between_brackets(self) -> None:
         layers, heads = (7, 2), (5, 0, 3)
         places = [[Place.SPECIAL, Place.NEXT, Place.OTHER]] * 2
-        out = printed(Sections([Glance(layers, heads, places, np.zeros((2, 3)), (2, 0))]), 80)
+        out = printed(TerminalSection(Glance(layers, heads, places, np.zeros((2, 3)), (2, 0))), 80)
         rows = {line.split()[1]: line for line in out.splitlines() if line.startswith("layer ")}
         assert "‹→▁›" in rows["2"]
         assert "‹" not in rows["7"]

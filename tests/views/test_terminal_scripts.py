@@ -18,7 +18,7 @@ from attnviz.text.graphemes import graphemes, letters
 from attnviz.views.report import WordInHeads
 from attnviz.views.terminal.cells import shortened, widest
 from attnviz.views.terminal.columns import KeptColumns
-from attnviz.views.terminal.sections import Sections, links_in_words, word_title
+from attnviz.views.terminal.sections import TerminalSection, links_in_words, word_title
 from attnviz.vocabulary import Kind, Orientation
 from tests.views.one_head import Matrix
 
@@ -141,7 +141,7 @@ class TestColumns:
             kind=Kind.ENCODER, layers=(0,), heads=(0,), query_tokens=held(names), key_tokens=held(names),
             model="some/model", weights=weights,
         )  # fmt: skip
-        *_, line, _ = printed(Sections([WordInHeads(attention, Word(names[0], (0,), (0,)), 1)]), 80)
+        *_, line, _ = printed(TerminalSection(WordInHeads(attention, Word(names[0], (0,), (0,)), 1)), 80)
         shown = cells(line, width_of)
         first, second = numbers(shown)
         assert "".join(shown[9 : first - 3]).split() == [names[1]]

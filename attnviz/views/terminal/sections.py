@@ -19,16 +19,15 @@ _LONGEST = 60  # columns of a word, or of a whole sentence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sections:
-    """Sections under each other, an empty line after each."""
+class TerminalSection:
+    """A section for rich to print, with an empty line after it."""
 
-    sections: Iterable[Section]
+    section: Section
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lay them out for the width of the console."""
-        for section in self.sections:
-            yield from _drawn(section, options)
-            yield Text()
+        """Lay it out for the width of the console."""
+        yield from _drawn(self.section, options)
+        yield Text()
 
 
 def _drawn(section: Section, options: ConsoleOptions) -> RenderResult:
