@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
@@ -50,6 +51,8 @@ def _drawn(section: Section, options: ConsoleOptions) -> RenderResult:
         case Definitions(table=table):
             for name, column in table.columns.items():
                 yield Text(f"{name}: {column.definition}", style="dim")
+        case _:
+            assert_never(section)
 
 
 def summary(record: Attention | HeadTable) -> Text:
