@@ -132,7 +132,7 @@ def table_sections(table: HeadTable) -> Iterator[Section]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
+class WordSide:
     """The weights [layers, heads, tokens] between one word and the tokens of an `axis`, the keys or the queries."""
 
     axis: str
@@ -140,9 +140,9 @@ class Side:
     tokens: tuple[Token, ...]
 
 
-def sides(attention: Attention, word: Word) -> Iterator[Side]:
+def sides(attention: Attention, word: Word) -> Iterator[WordSide]:
     """Yield the weights from a word where it is a query (its pieces' mean), and to it where it is a key (their sum)."""
     if word.queries:
-        yield Side("keys", attention.looks_at(word), attention.key_tokens)
+        yield WordSide("keys", attention.looks_at(word), attention.key_tokens)
     if word.keys:
-        yield Side("queries", attention.looked_at_by(word), attention.query_tokens)
+        yield WordSide("queries", attention.looked_at_by(word), attention.query_tokens)

@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from attnviz.costs.counts import BYTES, SCORE, Cost, Counts, Dimensions, LayerType
-from attnviz.costs.measurement import HOW, Experiment, Point, Series
 from attnviz.costs.dimensions import Size
+from attnviz.costs.measurement import HOW, Experiment, Point, Series
 from attnviz.text import visible
 from attnviz.views.names import counted, scaled
 from attnviz.views.terminal.cells import plain_table

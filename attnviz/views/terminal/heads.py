@@ -10,7 +10,7 @@ from rich.text import Text
 
 from attnviz.records import Attention, HeadTable
 from attnviz.views.names import head_name, index_name
-from attnviz.views.report import Glance, Side, WordInHeads, sides
+from attnviz.views.report import Glance, WordInHeads, WordSide, sides
 from attnviz.views.terminal.cells import plain_table, strongest_tokens
 from attnviz.vocabulary import Place
 
@@ -107,7 +107,7 @@ def word_in_heads(section: WordInHeads, width: int) -> Iterator[Table]:
         yield from (_strongest(section, [half], width - _HEAD_WIDTH) for half in halves)
 
 
-def _strongest(section: WordInHeads, halves: list[Side], room: int) -> Table:
+def _strongest(section: WordInHeads, halves: list[WordSide], room: int) -> Table:
     table = plain_table("dim", _GAP)
     for name in ("head", *(f"  {_ROLES[side.axis]}" for side in halves)):
         table.add_column(name, no_wrap=True)
