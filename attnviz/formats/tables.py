@@ -20,7 +20,7 @@ def to_line(table: HeadTable) -> bytes:
     """Return one line: the model, the kind, how many texts, a record for each head, and what each number means.
 
     A number stands under its name, how many texts have it under the name with `_n`, and its standard error over texts
-    under the name with `_se`. Null stands for what is undefined.
+    under the name with `_se`. Null stands for what is undefined, and for the label of a head that no label fits.
     """
     return json_line(
         {
@@ -28,7 +28,7 @@ def to_line(table: HeadTable) -> bytes:
             "kind": table.kind.value,
             "by": table.by.value,
             "texts": table.texts,
-            "heads": list(_heads(table)),
+            "heads": [fields | _label(table, fields) for fields in _heads(table)],
             "definitions": {name: column.definition for name, column in table.columns.items()},
         }
     )
@@ -64,6 +64,11 @@ def _heads(table: HeadTable) -> Iterator[dict[str, Any]]:
                 fields[f"{name}_n"] = int(column.counts[row, place])
                 fields[f"{name}_se"] = _defined(column.errors[row, place])
             yield fields
+
+
+def _label(table: HeadTable, fields: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the label of a head; nothing at all where the table has none for any."""
+    return {"label": table.labels.get((fields["layer"], fields["head"]))} if table.labels else {}
 
 
 def _defined(number: float) -> float | None:

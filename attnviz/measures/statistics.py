@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,53 +11,103 @@ from numpy.typing import NDArray
 from attnviz.errors import UsageError, require
 from attnviz.measures.reducers import Block
 from attnviz.records import Axes, Column, HeadTable, on_host
+from attnviz.text import Token
 
 Reals = NDArray[np.float64]
 
 _SMOOTHING = 1e-4
 """The share of a row that Clark et al. spread evenly over its keys before they take the entropy."""
 
+_SINK = 0.3
+"""The mean weight on the first token from which on Gu et al. call it a sink."""
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+_STOPS = {".", ","}
+"""The punctuation that Clark et al. look at."""
+
+
+class Keys:
+    """What the keys of a text are, 1.0 for those that are such a key and 0.0 for the others: [keys]."""
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self.first = np.array([token.position == 0 for token in tokens], float)
+        self.special = np.array([token.special for token in tokens], float)
+        self.stops = np.array([token.text in _STOPS for token in tokens], float)
+        self.last = np.zeros(len(tokens))
+        self.last[-1:] = self.special[-1:]  # the special token that ends the text, if one does
+
+    def __len__(self) -> int:
+        """Return how many keys the text has."""
+        return len(self.first)
+
+
 class Rows:
     """Some query rows of the heads of a layer, as a statistic sees them.
 
-    `weights` is [heads, rows, keys]; `all_keys` counts the keys of the text, those that no row of the block sees
-    included; `distances` [rows, keys] says how many tokens each key stands after its query, None between two sequences.
+    `weights` is [heads, rows, keys], and `here` says which of all `keys` of the text these are; the others have no
+    weight. `distances` [rows, keys] says how many tokens each key stands after its query, None between two sequences.
     """
 
-    weights: Reals
-    all_keys: int
-    distances: NDArray[np.int64] | None
-
-    def at_distance(self, distance: int) -> Reals:
-        """Return the weight of the key that stands so far after each query: [heads, rows], 0 where there is none."""
-        assert self.distances is not None  # such a statistic is not asked for between two sequences
-        there = self.distances == distance  # [rows, keys]
-        found: Reals = np.where(there, self.weights, 0).sum(-1)
-        return found
+    def __init__(self, weights: Reals, keys: Keys, here: Any, distances: NDArray[np.int64] | None) -> None:
+        self.weights, self.keys = weights, keys
+        self._here, self._distances = here, distances
 
     @property
-    def entropy(self) -> Reals:
+    def distances(self) -> NDArray[np.int64]:
+        """Return how many tokens each key stands after each query: [rows, keys]."""
+        assert self._distances is not None  # no statistic that takes order is asked for between two sequences
+        return self._distances
+
+    @cached_property
+    def entropies(self) -> Reals:
         """Return the entropy of each smoothed row in nats: [heads, rows]."""
-        least = _SMOOTHING / self.all_keys  # what is left of a weight of 0
+        least = _SMOOTHING / len(self.keys)  # what is left of a weight of 0
         smooth = self.weights * (1 - _SMOOTHING) + least
-        unseen = self.all_keys - self.weights.shape[-1]
-        total: Reals = -(smooth * np.log(smooth)).sum(-1) - unseen * least * np.log(least)
-        return total
+        unseen = len(self.keys) - self.weights.shape[-1]
+        entropies: Reals = -np.einsum("hrk,hrk->hr", smooth, np.log(smooth)) - unseen * least * np.log(least)
+        return entropies
+
+    @cached_property
+    def leaps(self) -> NDArray[np.int64]:
+        """Return how many tokens after its query the key of the largest weight stands: [heads, rows]."""
+        rows = np.arange(self.weights.shape[1])
+        leaps: NDArray[np.int64] = self.distances[rows, self.weights.argmax(-1)]
+        return leaps
+
+    def at_distance(self, distance: int) -> Reals:
+        """Return the weight of each key that stands so far after its query: [heads, such keys]."""
+        rows, keys = np.nonzero(self.distances == distance)
+        found: Reals = self.weights[:, rows, keys]
+        return found
+
+    def of(self, keys: Reals) -> Reals:
+        """Return those of the numbers of all keys of the text that belong to the keys here: [keys]."""
+        here: Reals = keys[self._here]
+        return here
+
+
+def _mean(of_rows: Reals) -> Reals:
+    return of_rows
 
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """A number for each head: the mean over all queries of a text of what `of_rows` gives for each, [heads, rows].
+    """A number for each head of a text.
 
-    Between two sequences, where no key stands before or after a query, one that `takes_order` is undefined.
+    `of_rows` gives numbers [heads, any] for some rows, which are added up over all of them and divided by the number of
+    queries; or [parts, heads, any], of which `combine` makes one: [parts, layers, heads] -> [layers, heads]. NaN is
+    undefined. So is, between two sequences, where no key stands before or after a query, one that `takes_order`.
+    `source` says who defines it, `extent` how small and large it can be, `high` what a head does for which it is high.
     """
 
     definition: str
     source: str
     of_rows: Callable[[Rows], Reals]
+    combine: Callable[[Reals], Reals] = _mean
     takes_order: bool = False
+    formula: str = ""
+    extent: str = ""
+    high: str = ""
 
     def is_defined(self, axes: Axes) -> bool:
         """Return whether a text with these axes has such a number."""
@@ -63,27 +115,107 @@ class Statistic:
 
 
 _CLARK = "Clark et al. 2019, What Does BERT Look At?"
+_VIG = "Vig and Belinkov 2019, Analyzing the Structure of Attention in a Transformer Language Model"
+_VOITA = "Voita et al. 2019, Analyzing Multi-Head Self-Attention"
+_GU = "Gu et al. 2025, When Attention Sink Emerges in Language Models"
 
 
-def _share(distance: int, key: str) -> Statistic:
-    definition = f"mean weight of {key}, over all queries; a query that has no such key counts as 0"
-    return Statistic(definition, f"{_CLARK}, section 3.1", lambda rows: rows.at_distance(distance), takes_order=True)
+def _share_at(distance: int, key: str) -> Statistic:
+    return Statistic(
+        f"mean weight of {key}, over all queries; a query that has no such key counts as 0",
+        f"{_CLARK}, section 3.1",
+        lambda rows: rows.at_distance(distance),
+        takes_order=True,
+        formula=f"Σᵢ a[i, i{f' {distance:+d}'.replace('+', '+ ').replace('-', '− ') if distance else ''}] / n",
+        extent="0 to 1",
+        high=f"looks at {key}",
+    )
+
+
+def _share_of(keys: str, source: str, chosen: Callable[[Keys], Reals]) -> Statistic:
+    return Statistic(
+        f"mean weight of {keys}, over all queries",
+        source,
+        lambda rows: rows.weights @ rows.of(chosen(rows.keys)),
+        formula="Σᵢⱼ a[i, j] / n, over such keys j",
+        extent="0 to 1",
+        high=f"looks at {keys}",
+    )
+
+
+def _lengths_and_weights(rows: Rows) -> Reals:
+    """Return how far the weight of each row reaches in all, and how much there is of it, the first key left out."""
+    counted = rows.weights * (1 - rows.of(rows.keys.first))  # [heads, rows, keys]
+    return np.stack([np.einsum("hrk,rk->hr", counted, np.abs(rows.distances)), counted.sum(-1)])
+
+
+def _ratio(means: Reals) -> Reals:
+    lengths, weights = means
+    ratio: Reals = np.divide(lengths, weights, out=np.full_like(weights, np.nan), where=weights > 0)
+    return ratio
 
 
 STATISTICS: dict[str, Statistic] = {
     "entropy": Statistic(
         "mean entropy of a row in nats, each weight a first made 0.9999 a + 0.0001 / keys",
         f"{_CLARK}, section 3.3",
-        lambda rows: rows.entropy,
+        lambda rows: rows.entropies,
+        formula="−Σᵢⱼ a′[i, j] ln a′[i, j] / n",
+        extent="0 to ln keys",
+        high="looks at many keys alike; how high it can be depends on the length of the text",
     ),
     "normalized_entropy": Statistic(
         "entropy divided by the logarithm of the number of keys: 0 for one key of several, 1 for all alike",
         "ours",
-        lambda rows: rows.entropy / (np.log(rows.all_keys) if rows.all_keys > 1 else np.nan),
+        lambda rows: rows.entropies / (np.log(len(rows.keys)) if len(rows.keys) > 1 else np.nan),
+        formula="entropy / ln keys",
+        extent="0 to 1",
+        high="looks at all keys alike, however long the text",
     ),
-    "previous": _share(-1, "the key before the query"),
-    "next": _share(1, "the key after the query"),
-    "same": _share(0, "the query's own token"),
+    "confidence": Statistic(
+        "mean over all queries of the largest weight of a key other than a special token at the end",
+        f"{_VOITA}, section 4.1",
+        lambda rows: (rows.weights * (1 - rows.of(rows.keys.last))).max(-1),
+        formula="Σᵢ maxⱼ a[i, j] / n",
+        extent="0 to 1, in text at least 1 / keys",
+        high="is sure of one key",
+    ),
+    "distance": Statistic(
+        "mean number of tokens from query to key, by weight, the first key left out; for encoders, which look both "
+        "ways, it is ours",
+        f"{_VIG}, equation 6",
+        _lengths_and_weights,
+        _ratio,
+        takes_order=True,
+        formula="Σᵢⱼ a[i, j] |i − j| / Σᵢⱼ a[i, j], over j > 0",
+        extent="0 to keys − 1",
+        high="looks far away",
+    ),
+    "previous": _share_at(-1, "the key before the query"),
+    "next": _share_at(1, "the key after the query"),
+    "same": _share_at(0, "the query's own token"),
+    "first": _share_of("the first key", f"{_GU}, section 2", lambda keys: keys.first),
+    "special": _share_of("special tokens", f"{_CLARK}, section 3.2", lambda keys: keys.special),
+    "punctuation": _share_of("full stops and commas", f"{_CLARK}, section 3.2", lambda keys: keys.stops),
+    "sink": Statistic(
+        "1 if the mean weight of the first key over all queries is above 0.3, else 0; over texts the share where it is",
+        f"{_GU}, section 2",
+        lambda rows: rows.weights @ rows.of(rows.keys.first),
+        lambda first: (first > _SINK).astype(float),
+        formula="[Σᵢ a[i, 0] / n > 0.3]",
+        extent="0 or 1, over texts 0 to 1",
+        high="leaves its weight on the first token, whatever that is",
+    ),
+    "positional": Statistic(
+        "share of the queries whose largest weight is that of the key before, or of the key after, whichever is more",
+        f"{_VOITA}, section 5.1, who call a head positional from 0.9 on",
+        lambda rows: np.stack([rows.leaps == -1, rows.leaps == 1]),
+        lambda shares: shares.max(0),
+        takes_order=True,
+        formula="max(Σᵢ [argmaxⱼ a[i, j] = i − 1], Σᵢ [argmaxⱼ a[i, j] = i + 1]) / n",
+        extent="0 to 1",
+        high="looks at a neighbour, whatever the words",
+    ),
 }
 """The statistics that can be computed for each head, by the name that `--stat` and the data formats know them by.
 
@@ -117,26 +249,26 @@ class Statistics:
 
     def __init__(self, axes: Axes, wanted: Mapping[str, Statistic]) -> None:
         self._axes, self._wanted = axes, wanted
-        self._ranks = axes.ranks()
-        self._sums = {  # [layers, heads] each
-            name: np.full(axes.shape[:2], 0.0 if statistic.is_defined(axes) else np.nan)
-            for name, statistic in wanted.items()
-        }
+        self._ranks, self._keys = axes.ranks(), Keys(axes.key_tokens)
+        self._sums: dict[str, Reals] = {}  # [layers, heads], or [parts, layers, heads]
 
     def update(self, block: Block) -> None:
         """Add the rows of a block."""
         layer = self._axes.layers.index(block.layer)
         heads = [self._axes.heads.index(head) for head in block.heads]
-        rows = Rows(on_host(block.weights).astype(float), self._axes.shape[-1], self._distances(block))
+        weights, keys = on_host(block.weights).astype(float), np.asarray(block.keys)
+        rows = Rows(weights, self._keys, keys, self._distances(block))
         for name, statistic in self._wanted.items():
             if statistic.is_defined(self._axes):
-                self._sums[name][layer, heads] += statistic.of_rows(rows).sum(-1)
+                found = statistic.of_rows(rows).sum(-1)  # [heads], or [parts, heads]
+                sums = self._sums.setdefault(name, np.zeros((*found.shape[:-1], *self._axes.shape[:2])))
+                sums[..., layer, heads] += found
 
     def result(self) -> HeadTable:
         """Return the table of this one text."""
-        axes, queries = self._axes, len(self._axes.query_tokens)
+        axes = self._axes
         columns = {
-            name: Column.of_one_text(self._sums[name] / queries, f"{statistic.definition} ({statistic.source})")
+            name: Column.of_one_text(self._values(name, statistic), f"{statistic.definition} ({statistic.source})")
             for name, statistic in self._wanted.items()
         }
         return HeadTable(
@@ -148,6 +280,12 @@ class Statistics:
             texts=1,
             columns=columns,
         )
+
+    def _values(self, name: str, statistic: Statistic) -> Reals:
+        """Return the number of each head, [layers, heads], NaN where it is undefined."""
+        if name not in self._sums:
+            return np.full(self._axes.shape[:2], np.nan)
+        return statistic.combine(self._sums[name] / len(self._axes.query_tokens))
 
     def _distances(self, block: Block) -> NDArray[np.int64] | None:
         """Return how many tokens each key of a block stands after each query: [rows, keys]."""

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attnviz.measures.labels import labels_of
 from attnviz.records import Column, HeadTable
 from attnviz.text import grouping
 from attnviz.vocabulary import Kind
@@ -105,7 +106,7 @@ class Totals:
         for key in sorted(self.each, key=lambda key: (key[0], _KINDS.index(key[1]), *key[2:])):
             model, kind, by, layers, heads = key
             total = self.each[key]
-            yield HeadTable(
+            table = HeadTable(
                 model=model,
                 kind=kind,
                 by=grouping(by),
@@ -114,3 +115,4 @@ class Totals:
                 texts=total.texts,
                 columns={name: moments.column() for name, moments in total.moments.items()},
             )
+            yield replace(table, labels={place: label.name for place, label in labels_of(table).items()})

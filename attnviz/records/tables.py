@@ -1,7 +1,7 @@
 """Numbers for each head: what statistics of one text, or of many, come to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -36,6 +36,8 @@ class Column:
 class HeadTable:
     """Named numbers for each head of one kind of attention, over so many texts.
 
+    `labels` says in a word, by layer and head, what those heads do of which the numbers tell it.
+
     Raises:
         RecordError: a column has another shape than [layers, heads].
     """
@@ -47,6 +49,7 @@ class HeadTable:
     texts: int
     by: Grouping = By.TOKEN
     columns: Mapping[str, Column]
+    labels: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = len(self.layers), len(self.heads)

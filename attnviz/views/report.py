@@ -3,11 +3,12 @@
 A section holds numbers, and the names that belong to them; nothing here knows of colours, widths or pixels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from attnviz.measures.habits import habits
+from attnviz.measures.labels import LABELS, labels_of
 from attnviz.measures.links import strongest, telling
 from attnviz.measures.words import words_of
 from attnviz.records import Attention, HeadTable, Link, Weights, Word
@@ -66,6 +67,26 @@ class WordInHeads:
     top: int
 
 
+HeadNumber = tuple[int, int, float]
+"""A layer, one of its heads, and a number of that head."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankedHeads:
+    """Heads with a number each, largest first, by what the number is; the `title` says why these."""
+
+    title: str
+    ranks: Mapping[str, Sequence[HeadNumber]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadRows:
+    """All numbers of some heads of a table, in this order: layer and head of each."""
+
+    table: HeadTable
+    heads: Sequence[tuple[int, int]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Definitions:
     """What each number of a head table means."""
@@ -73,8 +94,8 @@ class Definitions:
     table: HeadTable
 
 
-Section = Summary | Glance | HeadWeights | StrongestLinks | WordInHeads | HeadTable | Definitions
-"""What a medium has to draw; a head table is a section as it is."""
+Section = Summary | Glance | HeadWeights | StrongestLinks | WordInHeads | RankedHeads | HeadRows | Definitions
+"""What a medium has to draw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +145,52 @@ class Report:
             yield StrongestLinks(links[: self.top], telling=reason is not None)
 
 
-def table_sections(table: HeadTable) -> Iterator[Section]:
-    """Yield what a head table is of, its numbers, and what each of them means."""
-    yield Summary(table)
-    yield table
-    yield Definitions(table)
+@dataclass(frozen=True, slots=True)
+class TableReport:
+    """What is wanted of head tables: all numbers of `every` head, or the `top` heads for each number and their labels.
+
+    Heads stand in the order of the model, or of the number that they are to `sort` by, largest first.
+    """
+
+    every: bool
+    top: int
+    sort: str | None
+    define: bool
+
+    def sections(self, table: HeadTable) -> Iterator[Section]:
+        """Yield what the table is of, its numbers, and what each of them means.
+
+        Raises:
+            UsageError: it has no numbers to sort by of that name.
+        """
+        yield Summary(table)
+        if self.every or self.sort:
+            yield HeadRows(table, self._order(table))
+        else:
+            yield RankedHeads("Highest", {name: table.highest(name, self.top) for name in table.columns})
+            if labelled := dict(_labelled(table)):
+                yield RankedHeads("What they are for, by their numbers", labelled)
+        if self.define:
+            yield Definitions(table)
+
+    def _order(self, table: HeadTable) -> list[tuple[int, int]]:
+        """Return the heads in the order asked for, those without such a number last."""
+        heads = list(product(table.layers, table.heads))
+        if self.sort is None:
+            return heads
+        first = [(layer, head) for layer, head, _ in table.highest(self.sort, len(heads))]
+        ordered = [*first, *(head for head in heads if head not in first)]
+        return ordered if self.every else ordered[: self.top]
+
+
+def _labelled(table: HeadTable) -> Iterator[tuple[str, list[HeadNumber]]]:
+    """Yield each label that a head has, with the rule for it, and all its heads."""
+    found = labels_of(table)
+    for label in LABELS:
+        if label in found.values():
+            ranked = table.highest(label.statistic, len(table.layers) * len(table.heads))
+            rule = f"{label.name} ({label.statistic} ≥ {label.least})"
+            yield rule, [each for each in ranked if found.get(each[:2]) is label]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

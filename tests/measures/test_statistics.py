@@ -18,8 +18,12 @@ LAYERS, HEADS, TOKENS = (4, 0), (0, 7, 5), 11  # of each axis a different prime
 DENSE = np.random.default_rng(5).dirichlet(np.full(TOKENS, 0.3), (2, 3, TOKENS)).astype(np.float32)
 
 
+MARKED = {0: Token("[CLS]", 0, special=True), 3: Token(",", 3), 7: Token(".", 7), 8: Token("...", 8)}
+ENDED = MARKED | {TOKENS - 1: Token("[SEP]", TOKENS - 1, special=True)}
+
+
 def axes(kind: Kind = Kind.ENCODER, count: int = TOKENS) -> Axes:
-    tokens = tuple(Token(f"t{i}", i) for i in range(count))
+    tokens = tuple(ENDED.get(i, Token(f"t{i}", i)) for i in range(count))
     return Axes(kind=kind, layers=LAYERS, heads=HEADS, query_tokens=tokens, key_tokens=tokens, model="some model")
 
 
@@ -44,12 +48,30 @@ def diagonal(offset: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda weights: np.diagonal(weights, offset, -2, -1).sum(-1) / weights.shape[-2]
 
 
+def distance(weights: np.ndarray) -> np.ndarray:
+    pairs = [(query, key) for query in range(TOKENS) for key in range(1, TOKENS)]
+    reach = sum(weights[..., query, key] * abs(query - key) for query, key in pairs)
+    return reach / sum(weights[..., query, key] for query, key in pairs)
+
+
+def positional(weights: np.ndarray) -> np.ndarray:
+    leaps = weights.argmax(-1) - np.arange(TOKENS)  # [layers, heads, queries]
+    return np.maximum((leaps == -1).mean(-1), (leaps == 1).mean(-1))
+
+
 ORACLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "entropy": entropy,
     "normalized_entropy": lambda weights: entropy(weights) / np.log(weights.shape[-1]),
+    "confidence": lambda weights: weights[..., :-1].max(-1).mean(-1),
+    "distance": distance,
     "previous": diagonal(-1),
     "next": diagonal(1),
     "same": diagonal(0),
+    "first": lambda weights: weights[..., 0].mean(-1),
+    "special": lambda weights: (weights[..., 0] + weights[..., TOKENS - 1]).mean(-1),
+    "punctuation": lambda weights: (weights[..., 3] + weights[..., 7]).mean(-1),
+    "sink": lambda weights: weights[..., 0].mean(-1) > 0.3,
+    "positional": positional,
 }
 """Each statistic of dense weights [layers, heads, queries, keys] -> [layers, heads], worked out in another way."""
 
@@ -65,7 +87,7 @@ def test_a_statistic_of_a_text_is_the_mean_over_its_queries_that_its_definition_
 def test_a_column_says_what_its_numbers_are_and_who_defined_them(name: str) -> None:
     statistic = STATISTICS[name]
     assert table(DENSE, [name]).columns[name].definition == f"{statistic.definition} ({statistic.source})"
-    assert statistic.definition and statistic.source
+    assert all((statistic.definition, statistic.source, statistic.formula, statistic.high))
 
 
 def test_of_even_rows_the_normalized_entropy_is_1_whatever_their_length() -> None:
@@ -79,10 +101,31 @@ def test_of_a_single_token_the_normalized_entropy_is_undefined() -> None:
     assert np.isnan(values(np.ones((2, 3, 1, 1), np.float32), "normalized_entropy")).all()
 
 
+def test_of_a_head_that_looks_at_the_first_key_only_the_distance_is_undefined_and_the_sink_full() -> None:
+    first = np.zeros_like(DENSE)
+    first[..., 0] = 1
+    found = table(first, ["distance", "sink", "first"])
+    assert np.isnan(found.columns["distance"].means).all()
+    assert (found.columns["sink"].means == 1).all() and (found.columns["first"].means == 1).all()
+
+
+def test_a_sink_is_a_first_key_with_more_than_three_tenths_of_the_weight_on_average() -> None:
+    for share, sinks in ((0.29, 0), (0.31, 1)):
+        weights = np.zeros_like(DENSE)
+        weights[..., 0], weights[..., 1] = share, 1 - share
+        assert (values(weights, "sink") == sinks).all()
+
+
+def test_a_text_without_a_token_that_ends_it_counts_its_last_key_for_confidence() -> None:
+    last = np.zeros((2, 3, 7, 7), np.float32)
+    last[..., -1] = 1
+    assert (values(last, "confidence") == 1).all()
+
+
 @every_statistic
 def test_between_two_sequences_only_what_takes_order_is_undefined(name: str) -> None:
     column = table(DENSE, [name], kind=Kind.CROSS).columns[name]
-    defined = name in ("entropy", "normalized_entropy")
+    defined = name not in ("distance", "previous", "next", "same", "positional")
     assert np.isfinite(column.means).all() if defined else np.isnan(column.means).all()
     assert (column.counts == int(defined)).all()
 

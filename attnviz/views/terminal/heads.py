@@ -1,20 +1,22 @@
 """All heads of a record: at a glance, a cell a head, or with a line each for its numbers or for one word in it."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from attnviz.measures.statistics import Statistic
 from attnviz.records import Attention, HeadTable
 from attnviz.views.names import head_name, index_name
-from attnviz.views.report import Glance, WordInHeads, WordSide, sides
+from attnviz.views.report import Glance, HeadNumber, HeadRows, RankedHeads, WordInHeads, WordSide, sides
 from attnviz.views.terminal.cells import plain_table, strongest_tokens
 from attnviz.vocabulary import Place
 
 _HEAD_WIDTH = 9
+_NAME_WIDTH = 18
 _GAP = 3  # between the halves of a table
 _LEAST_ROOM = 12  # for one of them; below it, they stand under each other
 _ROLES = {"keys": "looks at", "queries": "looked at by"}
@@ -87,13 +89,72 @@ def _flowing(parts: Sequence[Text], width: int) -> Iterator[Text]:
     yield line
 
 
-def head_numbers(table: HeadTable) -> Table:
-    """Return a column for each number."""
+def ranked_heads(section: RankedHeads) -> Iterator[RenderableType]:
+    """Yield a line for each number that heads are ranked by."""
+    yield Text(section.title, style="bold")
     grid = plain_table("dim")
-    grid.add_column("head", no_wrap=True)
-    for name in table.columns:
-        grid.add_column(name, justify="right", no_wrap=True, overflow="fold", min_width=5)
-    _add_rows(grid, table, lambda *head: (_written(column.means[head]) for column in table.columns.values()))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for name, ranked in section.ranks.items():
+        grid.add_row(Text(name), _numbers(ranked))
+    yield grid
+
+
+def _numbers(ranked: Sequence[HeadNumber]) -> Text:
+    """Return heads with their numbers, to be broken between them only."""
+    said = (f"{head_name(layer, head)} {_written(number)}".replace(" ", "\u00a0") for layer, head, number in ranked)
+    return Text("  ".join(said) or "undefined")
+
+
+def head_rows(section: HeadRows, width: int) -> Iterator[Table]:
+    """Yield a column for each number, and one for labels if there are any; as many beside each other as fit."""
+    table, heads = section.table, section.heads
+    columns = {name: [_written(number) for number in _of(table, name, heads)] for name in table.columns}
+    if table.labels:
+        columns["label"] = [table.labels.get(head, "") for head in heads]
+    for names in _pages(columns, width):
+        grid = plain_table("dim")
+        grid.add_column("head", no_wrap=True)
+        for name in names:
+            grid.add_column(name, justify="left" if name == "label" else "right", no_wrap=True)
+        for row, head in enumerate(heads):
+            grid.add_row(Text(head_name(*head), style="dim"), *(columns[name][row] for name in names))
+        yield grid
+
+
+def _of(table: HeadTable, name: str, heads: Sequence[tuple[int, int]]) -> list[float]:
+    return [float(table[name][table.layers.index(layer), table.heads.index(head)]) for layer, head in heads]
+
+
+def _pages(columns: Mapping[str, Sequence[str]], width: int) -> Iterator[list[str]]:
+    """Yield the names of the columns that stand beside each other."""
+    names: list[str] = []
+    room = width - _HEAD_WIDTH
+    for name, cells in columns.items():
+        needed = max(map(len, (name, *cells))) + 2
+        if names and needed > room:
+            yield names
+            names, room = [], width - _HEAD_WIDTH
+        names.append(name)
+        room -= needed
+    yield names
+
+
+def statistic_lines(name: str, statistic: Statistic, *, full: bool) -> Table:
+    """Return what a number is, beside its name; in `full` also its formula, source and range, and what it says."""
+    grid = plain_table("dim")
+    grid.add_column(no_wrap=True, min_width=_NAME_WIDTH)
+    grid.add_column()
+    grid.add_row(Text(name, style="bold"), Text(statistic.definition))
+    if full:
+        facts = {
+            "formula": statistic.formula,
+            "source": statistic.source,
+            "range": statistic.extent,
+            "a high one": statistic.high,
+        }
+        for what, fact in facts.items():
+            grid.add_row(Text(what, style="dim"), Text(fact))
     return grid
 
 

@@ -9,9 +9,19 @@ from rich.text import Text
 
 from attnviz.records import Attention, HeadTable, Link, Word
 from attnviz.views.names import caveats, counted, plural
-from attnviz.views.report import Definitions, Glance, HeadWeights, Section, StrongestLinks, Summary, WordInHeads
+from attnviz.views.report import (
+    Definitions,
+    Glance,
+    HeadRows,
+    HeadWeights,
+    RankedHeads,
+    Section,
+    StrongestLinks,
+    Summary,
+    WordInHeads,
+)
 from attnviz.views.terminal.cells import ellipsised, isolated
-from attnviz.views.terminal.heads import head_numbers, overview, word_in_heads
+from attnviz.views.terminal.heads import head_rows, overview, ranked_heads, word_in_heads
 from attnviz.views.terminal.matrix import matrix
 from attnviz.vocabulary import AVERAGE, Orientation
 
@@ -46,8 +56,10 @@ def _drawn(section: Section, options: ConsoleOptions) -> RenderResult:
         case WordInHeads(attention=attention, word=word):
             yield word_title(word, attention)
             yield from word_in_heads(section, options.max_width)
-        case HeadTable():
-            yield head_numbers(section)
+        case RankedHeads():
+            yield from ranked_heads(section)
+        case HeadRows():
+            yield from head_rows(section, options.max_width)
         case Definitions(table=table):
             for name, column in table.columns.items():
                 yield Text(f"{name}: {column.definition}", style="dim")

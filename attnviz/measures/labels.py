@@ -1,0 +1,43 @@
+"""Labels: what a head does, in a word, by a rule on its numbers."""
+
+from dataclasses import dataclass
+
+from attnviz.records import HeadTable
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A word for heads whose number of this name is `least` or more; `source` says whose rule that is."""
+
+    name: str
+    statistic: str
+    least: float
+    source: str
+
+
+_CLARK = "Clark et al. 2019"
+
+LABELS = (
+    Label("broad", "normalized_entropy", 0.8, "ours; in Clark et al. 2019, above 3.8 nats for texts of 128 tokens"),
+    Label("positional", "positional", 0.9, "Voita et al. 2019"),
+    Label("previous", "previous", 0.5, _CLARK),
+    Label("next", "next", 0.5, _CLARK),
+    Label("same", "same", 0.5, "ours"),
+    Label("special", "special", 0.6, _CLARK),
+    Label("punctuation", "punctuation", 0.6, _CLARK),
+    Label("first", "first", 0.6, _CLARK),
+)
+"""The labels of heads. Of those whose rule a head meets it has the last."""
+
+
+def labels_of(table: HeadTable) -> dict[tuple[int, int], Label]:
+    """Return the label of each head that has one, by its layer and its head, from the numbers that the table has."""
+    found: dict[tuple[int, int], Label] = {}
+    for label in LABELS:
+        if label.statistic in table.columns:
+            found |= {
+                (layer, head): label
+                for layer, head, number in table.highest(label.statistic, len(table.layers) * len(table.heads))
+                if number >= label.least
+            }
+    return found
