@@ -101,6 +101,8 @@ def heads(
     attnviz heads --list confidence
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     if listing:
+        if form != _TABLE:
+            raise UsageError(f"--list is to be read: leave --format {form} out.")
         _list(statistics_named(given.texts or ()), shape, full=bool(given.texts))
         return
     shape.check(stat or (), form)
@@ -140,4 +142,5 @@ def _write(tables: Sequence[HeadTable], form: str, shape: TableShape, report: Ta
 def _list(statistics: Mapping[str, Statistic], shape: TableShape, *, full: bool) -> None:
     """Print what numbers there are, and in `full` how each is computed, by whom, and what it says."""
     screen = terminal(shape.color, shape.width)
-    screen.print(*(statistic_lines(name, statistic, full=full) for name, statistic in statistics.items()), sep="\n")
+    for name, statistic in statistics.items():
+        screen.print(statistic_lines(name, statistic, full=full))

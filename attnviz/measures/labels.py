@@ -6,7 +6,7 @@ from attnviz.records import HeadTable
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class HeadLabel:
     """A word for heads whose number of this name is `least` or more; `source` says whose rule that is."""
 
     name: str
@@ -18,21 +18,21 @@ class Label:
 _CLARK = "Clark et al. 2019"
 
 LABELS = (
-    Label("broad", "normalized_entropy", 0.8, "ours; in Clark et al. 2019, above 3.8 nats for texts of 128 tokens"),
-    Label("positional", "positional", 0.9, "Voita et al. 2019"),
-    Label("previous", "previous", 0.5, _CLARK),
-    Label("next", "next", 0.5, _CLARK),
-    Label("same", "same", 0.5, "ours"),
-    Label("special", "special", 0.6, _CLARK),
-    Label("punctuation", "punctuation", 0.6, _CLARK),
-    Label("first", "first", 0.6, _CLARK),
+    HeadLabel("broad", "normalized_entropy", 0.8, "ours; in Clark et al. 2019, above 3.8 nats for texts of 128 tokens"),
+    HeadLabel("positional", "positional", 0.9, "Voita et al. 2019"),
+    HeadLabel("previous", "previous", 0.5, _CLARK),
+    HeadLabel("next", "next", 0.5, _CLARK),
+    HeadLabel("same", "same", 0.5, "ours"),
+    HeadLabel("special", "special", 0.6, _CLARK),
+    HeadLabel("punctuation", "punctuation", 0.6, _CLARK),
+    HeadLabel("first", "first", 0.6, _CLARK),
 )
 """The labels of heads. Of those whose rule a head meets it has the last."""
 
 
-def labels_of(table: HeadTable) -> dict[tuple[int, int], Label]:
+def labels_of(table: HeadTable) -> dict[tuple[int, int], HeadLabel]:
     """Return the label of each head that has one, by its layer and its head, from the numbers that the table has."""
-    found: dict[tuple[int, int], Label] = {}
+    found: dict[tuple[int, int], HeadLabel] = {}
     for label in LABELS:
         if label.statistic in table.columns:
             found |= {

@@ -77,7 +77,8 @@ def test_what_is_undefined_is_null_and_empty(run: Run) -> None:
     (record,) = run(*asked, "--format", "json").records
     assert {(head["previous"], head["previous_n"]) for head in record["heads"]} == {(None, 0)}
     assert all(row["previous"] == "" for row in run(*asked, "--format", "csv").rows())
-    assert "–" in run(*asked).out
+    assert "–" in run(*asked, "--all").out
+    assert "previous  undefined" in run(*asked).out
 
 
 def test_models_and_kinds_among_saved_weights_have_a_line_each(run: Run, tmp_path: Path) -> None:
@@ -122,15 +123,68 @@ def test_a_statistic_of_ones_own_can_be_asked_for_like_any_other(run: Run, monke
     expected = np.mean([attention.weights.max(-1).mean(-1) for attention in found], 0)
     np.testing.assert_allclose(by_head(record, "largest"), expected, atol=1e-6)
     assert record["definitions"] == {"largest": "mean of the largest weight (mine)"}
-    run("heads", TEXTS[0], "--stat", "sharpness").failed(2, "same, largest")
+    run("heads", TEXTS[0], "--stat", "sharpness").failed(2, "positional, largest")
     monkeypatch.delitem(sys.modules, "attnviz.cli.heads")  # whose options are made when a command is first called
-    assert "same, largest" in " ".join(run("heads", "--help").out.split())
+    assert "positional, largest" in " ".join(run("heads", "--help").out.split())
 
 
-def test_the_table_fits_a_narrow_terminal(run: Run) -> None:
-    ran = run("heads", TEXTS[0], "--layer", "0", "--width", "60")
-    assert max(map(len, ran.out.splitlines())) <= 60
-    assert ran.out.count("\nL0 H") == 6
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_tables_fit_the_terminal(run: Run, width: int) -> None:
+    for args in ((), ("--all",), ("--sort", "next", "--top", "7"), ("--stat", "next")):
+        ran = run("heads", TEXTS[0], "--width", str(width), *args)
+        assert (ran.code, ran.err) == (0, "")
+        assert max(map(len, ran.out.splitlines())) <= width
+
+
+def test_each_number_names_its_highest_heads(run: Run) -> None:
+    ran = run("heads", TEXTS[0], "--stat", "next", "--top", "3")
+    (attention,) = attnviz.load("builtin").attend(TEXTS[0])
+    (table,) = attnviz.statistics(attention, "next")
+    said = "  ".join(f"L{layer} H{head} {number:.3f}" for layer, head, number in table.highest("next", 3))
+    assert f"\nnext  {said}\n" in ran.out
+    assert "next: mean weight of the key after the query" in ran.out
+
+
+def test_every_head_has_a_line_with_all_its_numbers_and_its_label(run: Run) -> None:
+    lines = run("heads", TEXTS[0], "--all", "--width", "200").out.splitlines()
+    rows = [line.split() for line in lines if line.startswith("L")]
+    assert [row[:2] for row in rows] == [[f"L{layer}", f"H{head}"] for layer in range(4) for head in range(6)]
+    (record,) = run("heads", TEXTS[0], "--format", "json").records
+    for row, head in zip(rows, record["heads"], strict=True):
+        assert float(row[2]) == pytest.approx(head["entropy"], abs=6e-4)
+        assert row[2 + len(STATISTICS) :] == ([head["label"]] if head["label"] else [])
+
+
+def test_a_label_goes_by_the_number_that_stands_beside_it(run: Run) -> None:
+    (record,) = run("heads", TEXTS[0], "--format", "json").records
+    nexts = [head["label"] for head in record["heads"] if head["next"] >= 0.5]
+    assert nexts and set(nexts) == {"next"}
+    assert all(head["normalized_entropy"] >= 0.8 for head in record["heads"] if head["label"] == "broad")
+
+
+def test_the_list_says_of_each_number_what_it_is_and_all_of_those_named(run: Run) -> None:
+    ran = run("heads", "--list", "--width", "200")
+    assert all(f"{name} " in ran.out and each.definition in ran.out for name, each in STATISTICS.items())
+    assert STATISTICS["sink"].source not in ran.out
+    named = run("heads", "--list", "sink", "--width", "200").out
+    sink = STATISTICS["sink"]
+    assert all(fact in named for fact in (sink.definition, sink.formula, sink.source, sink.extent, sink.high))
+    assert "entropy" not in named
+    run("heads", "--list", "sharpness").failed(2, "no statistic 'sharpness'", "entropy")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--all", "--format", "csv"), "--all, --sort and --top are for tables"),
+        (("--sort", "next", "--format", "json"), "--all, --sort and --top are for tables"),
+        (("--all", "--top", "3"), "not both"),
+        (("--sort", "next", "--stat", "entropy"), "add --stat next"),
+        (("--list", "--format", "json"), "leave --format json out"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(run: Run, args: tuple[str, ...], said: str) -> None:
+    run("heads", "the dog", *args).failed(2, said)
 
 
 def test_json_is_one_object_a_line(run: Run) -> None:

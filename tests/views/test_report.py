@@ -14,14 +14,16 @@ from attnviz.text import Token
 from attnviz.views.report import (
     Definitions,
     Glance,
+    HeadRows,
     HeadWeights,
+    RankedHeads,
     Report,
     Section,
     StrongestLinks,
     Summary,
+    TableReport,
     WordInHeads,
     sides,
-    table_sections,
 )
 from attnviz.vocabulary import Kind, Orientation
 
@@ -135,15 +137,45 @@ def test_a_word_of_one_sequence_of_two_has_one_side() -> None:
     assert [side.axis for side in sides(attention, looked_at)] == ["queries"]
 
 
-def test_a_head_table_is_shown_between_what_it_is_of_and_what_it_means() -> None:
-    numbers = Column.of_one_text(np.zeros((LAYERS, HEADS)), "what it is")
-    table = HeadTable(
-        model="some/model", kind=Kind.ENCODER, layers=(0, 1), heads=(0, 1, 2), texts=7, columns={"a": numbers}
-    )
-    first, second, third = table_sections(table)
-    assert isinstance(first, Summary)
-    assert second is table
-    assert isinstance(third, Definitions)
+NUMBERS = np.array([[0.1, 0.9, 0.3], [0.6, np.nan, 0.2]])  # [layers, heads]
+TABLE = HeadTable(
+    model="some/model", kind=Kind.ENCODER, layers=(4, 2), heads=(5, 0, 1), texts=7,
+    columns={
+        "next": Column.of_one_text(NUMBERS, "what it is"),
+        "same": Column.of_one_text(NUMBERS[::-1], "what that is"),
+    },
+)  # fmt: skip
+
+
+def table_sections(
+    *, every: bool = False, top: int = 2, sort: str | None = None, define: bool = False
+) -> list[Section]:
+    return list(TableReport(every=every, top=top, sort=sort, define=define).sections(TABLE))
+
+
+def test_of_a_head_table_the_highest_of_each_number_are_shown_and_all_that_have_a_label() -> None:
+    summary, highest, labels = table_sections()
+    assert isinstance(summary, Summary) and summary.record is TABLE
+    assert isinstance(highest, RankedHeads) and isinstance(labels, RankedHeads)
+    assert highest.ranks == {"next": [(4, 0, 0.9), (2, 5, 0.6)], "same": [(2, 0, 0.9), (4, 5, 0.6)]}
+    assert labels.ranks == {  # head 5 of layer 2 is 0.6 next, that of layer 4 is 0.6 same
+        "next (next ≥ 0.5)": [(4, 0, 0.9), (2, 5, 0.6)],
+        "same (same ≥ 0.5)": [(2, 0, 0.9), (4, 5, 0.6)],
+    }
+
+
+def test_all_heads_stand_in_their_order_or_in_that_of_a_number_those_without_one_last() -> None:
+    order = [(4, 5), (4, 0), (4, 1), (2, 5), (2, 0), (2, 1)]
+    for sort, expected in ((None, order), ("next", [(4, 0), (2, 5), (4, 1), (2, 1), (4, 5), (2, 0)])):
+        _, rows = table_sections(every=True, sort=sort)
+        assert isinstance(rows, HeadRows) and rows.heads == expected
+    _, rows = table_sections(sort="same", top=3)
+    assert isinstance(rows, HeadRows) and rows.heads == [(2, 0), (4, 5), (2, 1)]
+
+
+def test_what_numbers_mean_is_said_last_where_that_is_wanted() -> None:
+    assert isinstance(table_sections(define=True)[-1], Definitions)
+    assert not any(isinstance(section, Definitions) for section in table_sections())
 
 
 def test_sections_know_no_medium() -> None:

@@ -12,11 +12,12 @@ from attnviz.measures.statistics import Statistic
 from attnviz.records import Attention, HeadTable
 from attnviz.views.names import head_name, index_name
 from attnviz.views.report import Glance, HeadNumber, HeadRows, RankedHeads, WordInHeads, WordSide, sides
-from attnviz.views.terminal.cells import plain_table, strongest_tokens
+from attnviz.views.terminal.cells import aligned, plain_table, strongest_tokens
 from attnviz.vocabulary import Place
 
 _HEAD_WIDTH = 9
 _NAME_WIDTH = 18
+_TOO_SMALL = 0.0005  # would be written as 0.000
 _GAP = 3  # between the halves of a table
 _LEAST_ROOM = 12  # for one of them; below it, they stand under each other
 _ROLES = {"keys": "looks at", "queries": "looked at by"}
@@ -78,41 +79,44 @@ def _legend(glyphs: _Glyphs, width: int, *, marked: bool) -> Iterator[Text]:
     yield from _flowing([Text(words) for words in (*levels, *telling)], width)
 
 
-def _flowing(parts: Sequence[Text], width: int) -> Iterator[Text]:
+def _flowing(parts: Sequence[Text], width: int, style: str = "dim") -> Iterator[Text]:
     """Yield the parts beside each other, in lines that break between them only."""
-    line = Text(style="dim")
+    line = Text(style=style)
     for part in parts:
         if line and line.cell_len + 2 + part.cell_len > width:
             yield line
-            line = Text(style="dim")
+            line = Text(style=style)
         line.append("  " if line else "").append_text(part)
     yield line
 
 
-def ranked_heads(section: RankedHeads) -> Iterator[RenderableType]:
-    """Yield a line for each number that heads are ranked by."""
+def ranked_heads(section: RankedHeads, width: int) -> Iterator[Text]:
+    """Yield a line for each number that heads are ranked by, or more where these have no room beside each other."""
     yield Text(section.title, style="bold")
-    grid = plain_table("dim")
-    grid.add_column(no_wrap=True)
-    grid.add_column()
-    for name, ranked in section.ranks.items():
-        grid.add_row(Text(name), _numbers(ranked))
-    yield grid
+    beginnings = aligned([Text(name) for name in section.ranks], 2)
+    for beginning, ranked in zip(beginnings, section.ranks.values(), strict=True):
+        for line in _flowing(_numbers(ranked), width - beginning.cell_len, ""):
+            yield beginning + line
+            beginning = Text(" " * beginning.cell_len)
 
 
-def _numbers(ranked: Sequence[HeadNumber]) -> Text:
-    """Return heads with their numbers, to be broken between them only."""
-    said = (f"{head_name(layer, head)} {_written(number)}".replace(" ", "\u00a0") for layer, head, number in ranked)
-    return Text("  ".join(said) or "undefined")
+def _numbers(ranked: Sequence[HeadNumber]) -> list[Text]:
+    """Return heads with their numbers, but for those that have none of it."""
+    if not ranked:
+        return [Text("undefined", style="dim")]
+    there = [(head_name(layer, head), number) for layer, head, number in ranked if abs(number) >= _TOO_SMALL]
+    return [Text(f"{name} {_written(number)}") for name, number in there] or [Text("0 in all heads", style="dim")]
 
 
-def head_rows(section: HeadRows, width: int) -> Iterator[Table]:
+def head_rows(section: HeadRows, width: int) -> Iterator[RenderableType]:
     """Yield a column for each number, and one for labels if there are any; as many beside each other as fit."""
     table, heads = section.table, section.heads
     columns = {name: [_written(number) for number in _of(table, name, heads)] for name in table.columns}
     if table.labels:
         columns["label"] = [table.labels.get(head, "") for head in heads]
-    for names in _pages(columns, width):
+    for number, names in enumerate(_pages(columns, width)):
+        if number:
+            yield Text()
         grid = plain_table("dim")
         grid.add_column("head", no_wrap=True)
         for name in names:
@@ -143,6 +147,7 @@ def _pages(columns: Mapping[str, Sequence[str]], width: int) -> Iterator[list[st
 def statistic_lines(name: str, statistic: Statistic, *, full: bool) -> Table:
     """Return what a number is, beside its name; in `full` also its formula, source and range, and what it says."""
     grid = plain_table("dim")
+    grid.show_header = False
     grid.add_column(no_wrap=True, min_width=_NAME_WIDTH)
     grid.add_column()
     grid.add_row(Text(name, style="bold"), Text(statistic.definition))

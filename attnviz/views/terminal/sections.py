@@ -57,7 +57,7 @@ def _drawn(section: Section, options: ConsoleOptions) -> RenderResult:
             yield word_title(word, attention)
             yield from word_in_heads(section, options.max_width)
         case RankedHeads():
-            yield from ranked_heads(section)
+            yield from ranked_heads(section, options.max_width)
         case HeadRows():
             yield from head_rows(section, options.max_width)
         case Definitions(table=table):
