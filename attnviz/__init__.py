@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from attnviz.formats.writing import Result
     from attnviz.measures.links import strongest, telling
     from attnviz.measures.statistics import STATISTICS
-    from attnviz.models.base import Model
+    from attnviz.models.model import Model
     from attnviz.records import Attention, HeadTable, Link, Selection
     from attnviz.text import Bins, By
     from attnviz.vocabulary import Kind
@@ -64,7 +64,7 @@ _HOMES = {
     "formats.writing": ("Result",),
     "measures.links": ("strongest", "telling"),
     "measures.statistics": ("STATISTICS",),
-    "models.base": ("Model",),
+    "models.model": ("Model",),
     "records": ("Attention", "HeadTable", "Link", "Selection"),
     "text": ("Bins", "By"),
     "vocabulary": ("Kind",),
@@ -206,7 +206,7 @@ def heads(
     from functools import partial
 
     from attnviz.errors import require
-    from attnviz.models.base import ALL, Model
+    from attnviz.models.model import ALL, Model
     from attnviz.pipeline.counting import total
     from attnviz.pipeline.job import Job
     from attnviz.pipeline.outcomes import HeadNumbers

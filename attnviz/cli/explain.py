@@ -18,7 +18,7 @@ from attnviz.lessons import Lesson, lesson_json
 from attnviz.lessons.explaining import HeadQuery, explained
 from attnviz.lessons.toy import toy_lesson
 from attnviz.measures.links import telling
-from attnviz.models.base import Model
+from attnviz.models.model import Model
 from attnviz.models.reading import Passage, Reading
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import Outcome

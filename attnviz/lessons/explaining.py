@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from attnviz.lessons import Lesson, Variant, WhatIf, comparisons, head_steps
-from attnviz.models.base import Model
+from attnviz.models.model import Model
 from attnviz.models.reading import Reading
 from attnviz.records import Selection
 from attnviz.reference.numbers import Reals

@@ -229,7 +229,7 @@ def _attend(toy: Toy, variant: Variant, order: tuple[int, ...], **watching: Any)
 def _row(toy: Toy, variant: Variant, order: tuple[int, ...]) -> Reals:
     """Return what the query looks at, in this order: [tokens]."""
     seen: list[Reals] = []
-    _attend(toy, variant, order, watch=lambda first_row, first_key, weights: seen.append(weights))
+    _attend(toy, variant, order, watch=lambda block: seen.append(block.weights))
     row: Reals = seen[0][toy.head, order.index(toy.query)]
     return row
 

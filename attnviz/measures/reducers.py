@@ -1,72 +1,24 @@
 """Reducers: what is kept of the blocks of query rows that a model yields, so that no N×N matrix is held unasked."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, Protocol, Self, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
-from attnviz.records import Attention, Axes, is_of_torch, on_host
+from attnviz.records import Attention, Axes, Block, Indices, is_of_torch, on_host
 from attnviz.text import By, Grouping, Groups, grouped
-from attnviz.vocabulary import Kind
 
 Result = TypeVar("Result", covariant=True)
-
-Indices = range | NDArray[np.intp]
-"""Which tokens of a sequence: those next to each other, or any."""
-
-
-def stretches(indices: Iterable[int]) -> list[range]:
-    """Return indices as ranges of neighbours, in order: 7, 1, 2, 3 -> 1 to 3, 7."""
-    found: list[range] = []
-    for index in sorted(indices):
-        if found and index == found[-1].stop:
-            found[-1] = range(found[-1].start, index + 1)
-        else:
-            found.append(range(index, index + 1))
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Some query rows of some heads of one layer: `weights` [heads, rows, keys] of any array library, on any device.
-
-    `rows` and `keys` are the indices of its queries and keys; the other keys have no weight. `text` is the number of
-    the text among those that a model reads together.
-    """
-
-    kind: Kind
-    layer: int
-    heads: tuple[int, ...]
-    rows: Indices
-    keys: Indices
-    weights: Any
-    text: int = 0
-
-    @classmethod
-    def starting(
-        cls,
-        kind: Kind,
-        layer: int,
-        heads: tuple[int, ...],
-        first_row: int,
-        weights: Any,
-        text: int = 0,
-        *,
-        first_key: int = 0,
-    ) -> Self:
-        """Return the block of neighbouring rows and keys that starts with these."""
-        _, rows, keys = weights.shape
-        there = range(first_row, first_row + rows), range(first_key, first_key + keys)
-        return cls(kind, layer, heads, *there, weights, text)
 
 
 class Reducer(Protocol[Result]):
     """Consume the blocks of one text and one kind of attention, and give one record.
 
-    Blocks come layer after layer; the rows of a layer come in any order, each once.
+    Layers come in ascending order (of a text that is read in windows, anew for each run of some of them); the rows of a
+    layer come in any order, each once.
     """
 
     def update(self, block: Block) -> None:
@@ -163,16 +115,10 @@ def between(axes: Axes, by: Grouping) -> Group:
     return Group(axes, grouped(axes.query_tokens, by), grouped(axes.key_tokens, by))
 
 
-def blocks_of(attention: Attention) -> Iterator[Block]:
-    """Return the weights of a record that is there already, a layer at a time."""
-    for layer, weights in zip(attention.layers, attention.weights, strict=True):
-        yield Block.starting(attention.kind, layer, attention.heads, 0, weights)
-
-
 def reduced(attention: Attention, reducer: Reducer[Result]) -> Result:
     """Return what a reducer makes of a record that is there already."""
-    for block in blocks_of(attention):
-        reducer.update(block)
+    for layer, weights in zip(attention.layers, attention.weights, strict=True):
+        reducer.update(Block.starting(attention.kind, layer, attention.heads, 0, weights))
     return reducer.result()
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import UsageError, require
-from attnviz.measures.reducers import Block
-from attnviz.records import Axes, Column, HeadTable, on_host
+from attnviz.records import Axes, Block, Column, HeadTable, on_host
 from attnviz.text import Token
 
 Reals = NDArray[np.float64]

@@ -27,13 +27,13 @@ class Adapter:
 
     @classmethod
     def read(cls, path: Path) -> "Adapter":
-        """What the file says."""
+        """Return what the file says."""
         written = json_object(path)
         base = written.get("base_model_name_or_path")
         return cls(str(written.get("peft_type")), base if isinstance(base, str) and base else None)
 
     def alone(self, model: str) -> ModelError:
-        """What to say of a folder, or a model on the hub, that holds nothing but the adapter."""
+        """Return what to say of a folder, or a model on the hub, that holds nothing but the adapter."""
         of = f"of {visible(self.base)}" if self.base else "of a model that it does not name"
         return ModelError(
             f"{visible(model)} holds only an adapter ({visible(self.kind)}) {of}, and no model: put {ADAPTER} and "
@@ -42,7 +42,7 @@ class Adapter:
 
 
 def check_adapter(name: str, folder: Path) -> bool:
-    """Whether an adapter stands beside the model in a folder, which is then one that can be merged into it.
+    """Return whether an adapter stands beside the model in a folder, which is then one that can be merged into it.
 
     Raises:
         ModelError: it cannot; the message says why, and what to do.

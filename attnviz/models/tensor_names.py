@@ -21,7 +21,7 @@ _WHOLE = re.compile(r"model\.(model|transformer|lm_head|(distil|ro|al|de)?bert(a
 
 
 def _kept_as_model(names: Collection[str]) -> bool:
-    """Whether a whole model, head and all, was saved as the `model` of something, such as a trainer."""
+    """Return whether a whole model, head and all, was saved as the `model` of something, such as a trainer."""
     return all(name.startswith("model.") for name in names) and any(_WHOLE.match(name) for name in names)
 
 
@@ -48,14 +48,14 @@ def wrappings(names: Collection[str]) -> dict[str, str]:
 
 
 def unwrapped(name: str, patterns: Mapping[str, str]) -> str:
-    """The name of a tensor without what `wrappings` found."""
+    """Return the name of a tensor without what `wrappings` found."""
     for pattern, instead in patterns.items():
         name = re.sub(pattern, instead, name)
     return name
 
 
 def otherwise_called(name: str, names: Iterable[str]) -> str:
-    """What to say of a tensor that is missing, where there is one of that name with something before it."""
+    """Return what to say of a tensor that is missing, where there is one of that name with something before it."""
     found = next((other for other in sorted(names) if other.endswith(f".{name}")), None)
     if found is None:
         return ""
@@ -115,7 +115,7 @@ def unread(left: Iterable[str], read: Iterable[str], prefix: str = "") -> Unread
 
 
 def _layers(names: Iterable[str]) -> dict[str, int]:
-    """How many layers there are, by what the names of all of them begin with; layers are what attends."""
+    """Return how many layers there are, by what the names of all of them begin with; layers are what attends."""
     found = [matched.groups() for name in names if (matched := _NUMBERED.fullmatch(name))]
     counts = {stem: 0 for stem, _, rest in found if _attends(rest)}
     for stem, number, _ in found:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 
-class Reader(Protocol):
+class TextTokenizer(Protocol):
     """What cuts texts into tokens."""
 
     def read(self, passage: Passage, card: Card) -> Reading:
@@ -72,7 +72,7 @@ class TextReader:
         return tokenizer
 
     def read(self, passage: Passage, card: Card) -> Reading:
-        """See `Reader.read`."""
+        """See `TextTokenizer.read`."""
         read = segments(passage.text, passage.pair)
         encoding = self._encoding([segment.text for segment in read], card, added=passage.added_tokens)
         check_length(len(encoding), passage, card)
@@ -88,7 +88,7 @@ class TextReader:
         return Vocabulary(self.name_of, special, unknown_id(self.tokenizer))
 
     def written(self, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
-        """The text that a model has written, without the blank before it, and its tokens; see `written_tokens`."""
+        """Return the text that a model has written, without a blank before it, and its tokens; see `written_tokens`."""
         special = self.tokenizer.get_added_tokens_decoder()
         return written_tokens(Spelling(self._decoded, self.name_of, special, self.vocabulary.unknown), ids, first)
 
@@ -96,7 +96,7 @@ class TextReader:
         return str(self.tokenizer.decode(list(ids))).lstrip()
 
     def name_of(self, id_: int) -> str:
-        """What the vocabulary calls an id."""
+        """Return what the vocabulary calls an id."""
         return self.tokenizer.id_to_token(id_) or f"<{id_}>"
 
     def _encoding(self, texts: list[str], card: Card, *, added: bool) -> "Encoding":
@@ -117,12 +117,12 @@ class Spelling:
     unknown: int | None = None
 
     def text(self, ids: Sequence[int]) -> str:
-        """The text that ids spell."""
+        """Return the text that ids spell."""
         return self.decode([id_ for id_ in ids if id_ not in self.special])
 
 
 def written_tokens(spelling: Spelling, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
-    """The text that a model has written, and its tokens, the first of which stands at the position `first`.
+    """Return the text that a model has written, and its tokens, the first of which stands at the position `first`.
 
     A token stands for what decoding it adds to the text; tokens that only together make a character share it, but one
     without which the text is the same, such as a blank that begins it, has no share.
@@ -148,7 +148,7 @@ def _agreement(start: str, text: str) -> int:
 
 
 def segments(text: str, pair: str | None) -> list[Segment]:
-    """The text, or the two of a pair, if a model can read them.
+    """Return the text, or the two of a pair, if a model can read them.
 
     Raises:
         TextError: one is empty, or not valid Unicode.
@@ -158,6 +158,6 @@ def segments(text: str, pair: str | None) -> list[Segment]:
 
 
 def places_of(encoding: "Encoding") -> list[TextSpan | None]:
-    """Where each token stands, as the tokenizer says itself; None for those that it has added."""
+    """Return where each token stands, as the tokenizer says itself; None for those that it has added."""
     parts = zip(encoding.sequence_ids, encoding.offsets, strict=True)
     return [None if number is None else (number, span) for number, span in parts]

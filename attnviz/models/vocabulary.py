@@ -29,19 +29,19 @@ class Vocabulary:
     unknown: int | None = None
 
     def tokens(self, ids: Sequence[int], places: Sequence[TextSpan | None], segments: Sequence[Segment]) -> list[Token]:
-        """The token of each id, which stands at a place in one of the texts, or has been added to them (None)."""
+        """Return the token of each id, which stands at a place in one of the texts, or is added to them (None)."""
         return [
             self.added(id_, position) if place is None else self.token(id_, segments[place[0]], place[1], position)
             for position, (id_, place) in enumerate(zip(ids, places, strict=True))
         ]
 
     def added(self, id_: int, position: int) -> Token:
-        """A special token that stands in no text."""
+        """Return a special token that stands in no text."""
         name = self.name_of(id_)
         return replace(special_token(name, position), id=id_, piece=name)
 
     def token(self, id_: int, segment: Segment, span: Span, position: int) -> Token:
-        """The token of an id that stands for a stretch of a text; special ones may be written there too."""
+        """Return the token of an id that stands for a stretch of a text; special ones may be written there too."""
         name = self.name_of(id_)
         span = _own(segment.text, span, name)
         written = id_ != self.unknown or segment.text[slice(*span)].strip() == name
@@ -53,7 +53,7 @@ class Vocabulary:
 
 
 def _own(text: str, span: Span, name: str) -> Span:
-    """The stretch that a token stands for; a piece that is only a blank claims the letter after it in some tokenizers.
+    """Return what a token stands for; a piece that is only a blank claims the letter after it in some tokenizers.
 
     Where a tokenizer puts a blank before a text that begins with none, it stands for nothing.
     """
@@ -65,7 +65,7 @@ def _own(text: str, span: Span, name: str) -> Span:
 
 
 def unknown_id(tokenizer: "Tokenizer") -> int | None:
-    """The id of what a tokenizer of the tokenizers library does not know; None if there is nothing that it cannot cut.
+    """Return the id of what a tokenizer does not know; None if there is nothing that it cannot cut.
 
     Not all of its models say so: this is how each of them cuts a character that no vocabulary has.
     """
@@ -77,7 +77,7 @@ def unknown_id(tokenizer: "Tokenizer") -> int | None:
 
 
 def warn_doubled(reading: Reading) -> Reading:
-    """The reading with a warning if a special token is written where the tokenizer adds the same one."""
+    """Return the reading with a warning if a special token is written where the tokenizer adds the same one."""
     return replace(reading, warnings=(*reading.warnings, *_doubled(reading.tokens)))
 
 

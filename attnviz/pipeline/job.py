@@ -5,12 +5,12 @@ from functools import cached_property
 
 from attnviz.errors import UsageError, WriteOption, in_python, in_words
 from attnviz.formats.reading import READERS
-from attnviz.models.base import ALL, Model
 from attnviz.models.fingerprint import fingerprint
 from attnviz.models.loading import DEFAULT, Loading
+from attnviz.models.model import ALL, Model
 from attnviz.models.reading import Passage, Reading
 from attnviz.models.registry import load, locate
-from attnviz.models.saved import SavedModel
+from attnviz.models.saved import restore
 from attnviz.pipeline.sources import Source
 from attnviz.records import Attention, Selection, mean_of
 from attnviz.text import By, Grouping
@@ -107,8 +107,7 @@ class Job:
             reading = self.loaded.read(replace(self.passage, text=source.text()))
             warnings = tuple(in_words(warning, self.option) for warning in reading.warnings)
             return ReadText(source, self.loaded, replace(reading, warnings=warnings))
-        model = SavedModel(READERS[source.saved](source.record()))
-        return ReadText(source, model, model.reading)
+        return ReadText(source, *restore(READERS[source.saved](source.record())))
 
     def formed(self, found: list[Attention]) -> list[Attention]:
         """Return the records in the form that was asked for."""

@@ -1,5 +1,6 @@
 """Records: all that views know of attention. Numbers for each query and key, and numbers for each head."""
 
+from attnviz.records.blocks import Block, Each, Indices, stretches, unwatched
 from attnviz.records.matrices import (
     Attention,
     Axes,
@@ -20,9 +21,12 @@ from attnviz.records.tables import Column, HeadTable
 __all__ = [
     "Attention",
     "Axes",
+    "Block",
     "Column",
+    "Each",
     "HeadMatrix",
     "HeadTable",
+    "Indices",
     "LayerGroup",
     "Link",
     "Selection",
@@ -35,4 +39,6 @@ __all__ = [
     "on_host",
     "one_record",
     "ranges",
+    "stretches",
+    "unwatched",
 ]

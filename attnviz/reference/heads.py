@@ -1,10 +1,11 @@
 """Multi-head attention: the width split among heads that attend each on its own (Vaswani et al. 2017, 3.2.2)."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from attnviz.records import Block, Each, unwatched
 from attnviz.reference import masks
 from attnviz.reference.arrays import Array, namespace
 from attnviz.reference.layers import linear, rms_norm
@@ -14,21 +15,15 @@ from attnviz.reference.positions import Bias
 from attnviz.reference.rotary import Turn
 from attnviz.reference.scores import attention
 from attnviz.reference.trace import Note, silent
+from attnviz.vocabulary import Kind
 
 AT_ONCE = 2**23
 """How many weights are computed at a time, so that no N×N matrix of a long text is ever held."""
 
-Watch = Callable[[int, int, Array], None]
-"""Is shown each block of neighbouring weights: its first row, its first key, and [..., heads, rows, keys]."""
-
-
-def unseen(first_row: int, first_key: int, weights: Array) -> None:
-    """Look at no weights."""
-
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """How many heads attend side by side, and how each does.
+    """The heads of a layer, known by its kind and number: how many attend side by side, and how each does.
 
     With fewer `key_heads` than heads, groups of heads share keys and values (Ainslie et al. 2023). With a
     `norm_epsilon`, the queries and keys of each head are normed before they meet (Henry et al. 2020).
@@ -41,6 +36,8 @@ class Heads:
     causal: bool = False
     turn: Turn | None = None
     bias: Bias | None = None
+    kind: Kind = Kind.ENCODER
+    layer: int = 0
 
     @property
     def groups(self) -> int:
@@ -68,14 +65,22 @@ def merge(x: Array) -> Array:
 
 
 def attend_in_blocks(
-    queries: Array, keys: Array, values: Array, heads: Heads, watch: Watch, *, start: int = 0
+    queries: Array,
+    keys: Array,
+    values: Array,
+    heads: Heads,
+    watch: Each,
+    *,
+    wanted: Sequence[int] | None = None,
+    start: int = 0,
 ) -> Array:
-    """Attend with all heads, some query rows at a time: [..., heads, q, d] -> [..., heads, q, d].
+    """Attend with all heads, or with those `wanted`, some query rows at a time: [..., heads, q, d] -> the same.
 
     The first query is at the position `start`. Keys before the first one that the mask lets any of these rows see are
-    not looked at, nor, if they are causal, those after the last row; neither are they in the weights watched.
+    not looked at, nor, if they are causal, those after the last row; neither are they in the blocks watched.
     """
     xp, mask = namespace(queries), heads.visible
+    numbers = tuple(range(queries.shape[-3]) if wanted is None else wanted)
     end, seen = start + queries.shape[-2], keys.shape[-2]
     rows = max(1, AT_ONCE // (math.prod(queries.shape[:-2]) * seen))  # of all texts and heads
     positions = xp.arange(max(end, seen), device=queries.device)
@@ -89,7 +94,7 @@ def attend_in_blocks(
         added = heads.bias(asking, asked[:, since:]) if heads.bias else None
         meeting = queries[..., first - start : last - start, :], keys[..., since:until, :], values[..., since:until, :]
         weights, output = attention(*meeting, None if allowed is None else allowed[..., since:], added)
-        watch(first, since, weights)
+        watch(Block(heads.kind, heads.layer, numbers, range(first, last), range(since, until), weights))
         outputs.append(output)
     return xp.concat(outputs, axis=-2)
 
@@ -111,7 +116,7 @@ def multi_head_attention(
     parameters: Parameters,
     heads: Heads,
     *,
-    watch: Watch = unseen,
+    watch: Each = unwatched,
     note: Note = silent,
 ) -> Array:
     """Attend from `x` to `context` (the same in self-attention), then apply the output projection W_O.
@@ -129,7 +134,7 @@ def multi_head_attention(
 
 
 def some_weights(
-    x: Array, parameters: Parameters, heads: Heads, *, wanted: Sequence[int], rows: Sequence[range], watch: Watch
+    x: Array, parameters: Parameters, heads: Heads, *, wanted: Sequence[int], rows: Sequence[range], watch: Each
 ) -> None:
     """Show the weights of the wanted heads of self-attention in some stretches of rows; compute nothing from them.
 
@@ -142,7 +147,7 @@ def some_weights(
         heads = replace(heads, bias=lambda *positions: of_wanted(bias(*positions)))
     for some in rows:
         asking = queries[..., some.start : some.stop, :]
-        attend_in_blocks(asking, keys, nothing, heads, watch, start=some.start)
+        attend_in_blocks(asking, keys, nothing, heads, watch, wanted=wanted, start=some.start)
 
 
 def _meeting(x: Array, context: Array, parameters: Parameters, heads: Heads, note: Note) -> tuple[Array, Array]:

@@ -5,12 +5,13 @@ An encoder reads the source in both directions. Before the decoder takes up the 
 its last state which of the encoder's states to look at.
 """
 
+from attnviz.records import Block, Each, unwatched
 from attnviz.reference.arrays import Array, namespace
-from attnviz.reference.heads import Watch, unseen
 from attnviz.reference.layers import linear
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import weights_of
 from attnviz.reference.trace import Note, silent, within
+from attnviz.vocabulary import Kind
 
 
 def gru(given: Array, state: Array, parameters: Parameters) -> Array:
@@ -74,7 +75,7 @@ def decode(
     parameters: Parameters,
     lengths: Array | None = None,
     *,
-    watch: Watch = unseen,
+    watch: Each = unwatched,
     note: Note = silent,
 ) -> Array:
     """Return logits of what comes next: [..., targets] -> [..., targets, vocabulary].
@@ -94,7 +95,7 @@ def decode(
         state = gru(read, state, decoder.within("state"))
         rows.append(row | {"state": state})
     found = {name: namespace(x).stack([row[name] for row in rows], axis=-2) for name in rows[0]}
-    watch(0, 0, found["weights"][..., None, :, :])
+    watch(Block.starting(Kind.CROSS, 0, (0,), 0, found["weights"][..., None, :, :]))
     tell = within(note, "attention")
     for name, array in (found | {"key": encoded, "value": encoded, "projected_key": keys}).items():
         tell(name, array)

@@ -8,7 +8,7 @@ from attnviz.reference.arrays import Array, namespace
 from attnviz.reference.heads import Heads
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
-from attnviz.reference.transformer import Config, own_heads, within_window
+from attnviz.reference.transformer import Config, of_layer, own_heads
 
 _EMBEDDING = "embedding."
 
@@ -39,7 +39,7 @@ def traced(
     x = own["input"]  # [queries, width]
     heads = Heads(config.heads, config.key_heads)
     if not crossing:
-        heads = within_window(own_heads(x, parameters, config), config, notes.layer)
+        heads = of_layer(notes.layer, own_heads(x, parameters, config), config)
     return trace_of(
         own,
         heads,

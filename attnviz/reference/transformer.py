@@ -3,24 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import partial
 
+from attnviz.records import Each, unwatched
 from attnviz.reference.arrays import Array, namespace
-from attnviz.reference.heads import Heads, Watch, multi_head_attention, some_weights, unseen
+from attnviz.reference.heads import Heads, multi_head_attention, some_weights
 from attnviz.reference.layers import ACTIVATIONS, NORMS, Norm, feed_forward, linear
 from attnviz.reference.masks import Mask, both, sliding_window
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.positions import Bias, alibi, relative, sinusoidal
 from attnviz.reference.rotary import UNSCALED, Scaling, Turn, frequencies, rotation
 from attnviz.reference.trace import Note, silent, within
-
-WatchLayers = Callable[[int, int, int, Array], None]
-"""Is shown blocks of each layer's weights: the layer, the first row, the first key, and [..., heads, rows, keys]."""
-
-
-def unwatched(layer: int, first_row: int, first_key: int, weights: Array) -> None:
-    """Look at no weights."""
-
+from attnviz.vocabulary import Kind
 
 _Sublayer = Callable[[Array, Parameters, Note], Array]
 
@@ -40,7 +33,8 @@ class Positions(Enum):
 class Config:
     """The shape of a stack of layers: an encoder, or if it is `causal` a decoder.
 
-    If it `crosses`, its layers also look at what an encoder has made of another text.
+    If it `crosses`, its layers also look at what an encoder has made of another text. If it is `unmasked`, every token
+    is seen, though it would not be by a decoder or through a window.
     `key_heads` are the heads of keys and values where groups of heads share them, `head_width` is set where it is not
     width / heads. Learned positions are counted from one beyond the id of `padding`, if that is given, and tokens of
     that id have none; rotary ones have a `base` and a `scaling`.
@@ -56,6 +50,7 @@ class Config:
     head_width: int | None = None
     causal: bool = False
     crosses: bool = False
+    unmasked: bool = False
     windows: tuple[int | None, ...] = ()
     positions: Positions = Positions.LEARNED
     padding: int | None = None
@@ -68,6 +63,16 @@ class Config:
     norm_embedding: bool = False
     norm_heads: bool = False
     epsilon: float = 1e-5
+
+    @property
+    def kind(self) -> Kind:
+        """Return the kind of self-attention."""
+        return Kind.DECODER if self.causal or self.crosses else Kind.ENCODER
+
+    @property
+    def looks_back(self) -> bool:
+        """Return whether a token sees itself and what comes before it, and nothing else."""
+        return self.causal and not self.unmasked
 
     @property
     def sublayers(self) -> tuple[str, ...]:
@@ -84,8 +89,7 @@ def transformer(
     mask: Mask | None = None,
     context: Array | None = None,
     context_mask: Mask | None = None,
-    watch: WatchLayers = unwatched,
-    watch_context: WatchLayers = unwatched,
+    watch: Each = unwatched,
     note: Note = silent,
     depth: int | None = None,
 ) -> Array:
@@ -102,11 +106,10 @@ def transformer(
             x,
             parameters.within(f"layers.{layer}"),
             config,
-            within_window(heads, config, layer),
+            of_layer(layer, heads, config),
             context=context,
             context_mask=context_mask,
-            watch=partial(watch, layer),
-            watch_context=partial(watch_context, layer),
+            watch=watch,
             note=within(note, f"layers.{layer}"),
         )
     return _norm(x, parameters, "norm", config) if config.norm_first and depth is None else x
@@ -121,23 +124,22 @@ def show_layer(
     heads: Sequence[int],
     rows: Sequence[range],
     types: Array | None = None,
-    watch: WatchLayers,
-    watch_below: WatchLayers = unwatched,
+    watch: Each,
 ) -> None:
     """Show the self-attention of one layer: the weights of some heads in some stretches of rows.
 
-    The layers below it run whole, nothing else of this one does, and none above it.
+    The layers below it run whole, and are shown whole; nothing else of this one does, and none above it.
     """
-    x = transformer(ids, parameters, config, types=types, watch=watch_below, depth=layer)
+    x = transformer(ids, parameters, config, types=types, watch=watch, depth=layer)
     own = parameters.within(f"layers.{layer}")
     read = _norm(x, own, "attention_norm", config) if config.norm_first else x
     some_weights(
         read,
         own.within("attention"),
-        within_window(own_heads(x, parameters, config), config, layer),
+        of_layer(layer, own_heads(x, parameters, config), config),
         wanted=heads,
         rows=rows,
-        watch=partial(watch, layer),
+        watch=watch,
     )
 
 
@@ -167,21 +169,20 @@ def transformer_layer(
     *,
     context: Array | None = None,
     context_mask: Mask | None = None,
-    watch: Watch = unseen,
-    watch_context: Watch = unseen,
+    watch: Each = unwatched,
     note: Note = silent,
 ) -> Array:
     """Apply self-attention by these heads, cross-attention where there is a context, then the feed-forward network.
 
     Each is added to what it read: [..., tokens, width] -> the same.
     """
-    crossing = Heads(config.heads, config.key_heads, mask=context_mask)
+    crossing = Heads(config.heads, config.key_heads, mask=context_mask, kind=Kind.CROSS, layer=heads.layer)
 
     def attend(x: Array, parameters: Parameters, note: Note) -> Array:
         return multi_head_attention(x, x, parameters, heads, watch=watch, note=note)
 
     def look(x: Array, parameters: Parameters, note: Note) -> Array:
-        return multi_head_attention(x, context, parameters, crossing, watch=watch_context, note=note)
+        return multi_head_attention(x, context, parameters, crossing, watch=watch, note=note)
 
     def transform(x: Array, parameters: Parameters, note: Note) -> Array:
         return feed_forward(x, parameters, ACTIVATIONS[config.activation], gated=config.gated)
@@ -228,22 +229,23 @@ def _norm(x: Array, parameters: Parameters, part: str, config: Config) -> Array:
 
 
 def own_heads(x: Array, parameters: Parameters, config: Config, mask: Mask | None = None) -> Heads:
-    """Return what the heads of self-attention are in every layer, but for its window."""
+    """Return what the heads of self-attention are in every layer, but for its number and its window."""
     return Heads(
         config.heads,
         config.key_heads,
         norm_epsilon=config.epsilon if config.norm_heads else None,
         mask=mask,
-        causal=config.causal,
+        causal=config.looks_back,
         turn=_turn(x, config),
         bias=_bias(parameters, config),
+        kind=config.kind,
     )
 
 
-def within_window(heads: Heads, config: Config, layer: int) -> Heads:
+def of_layer(layer: int, heads: Heads, config: Config) -> Heads:
     """Return the heads of a layer, which look no further than its window, if it has one."""
-    width = config.windows[layer] if config.windows else None
-    return heads if width is None else replace(heads, mask=both(heads.mask, sliding_window(width)))
+    width = config.windows[layer] if config.windows and not config.unmasked else None
+    return replace(heads, layer=layer, mask=heads.mask if width is None else both(heads.mask, sliding_window(width)))
 
 
 def _turn(x: Array, config: Config) -> Turn | None:
@@ -260,5 +262,5 @@ def _bias(parameters: Parameters, config: Config) -> Bias | None:
     if config.positions is Positions.ALIBI:
         return alibi(config.heads)
     if config.positions is Positions.RELATIVE:
-        return relative(parameters["relative.weight"], causal=config.causal)
+        return relative(parameters["relative.weight"], causal=config.looks_back)
     return None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from attnviz.models.base import Model
+from attnviz.models.model import Model
 from attnviz.pipeline.artifacts import Maker
 from attnviz.pipeline.batch import exports
 from attnviz.pipeline.job import Job

@@ -12,11 +12,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from attnviz.errors import UsageError
 from attnviz.lessons import Axis, Quantity, Variant, WhatIf, comparisons, head_steps
 from attnviz.lessons.toy import MASKS, POSITIONS, VECTORS, Toy, toy_lesson
+from attnviz.records import Block
 from attnviz.reference.numbers import Numbers, entropy
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
 from attnviz.reference.tracing import LayerNotes, traced
 from attnviz.reference.transformer import Config, Norm, Positions, transformer
+from attnviz.vocabulary import Kind
 
 LAYERS, HEADS, TOKENS, DEPTH, INNER, VOCABULARY, SOURCES = 3, 6, 7, 4, 13, 11, 5
 WIDTH = HEADS * DEPTH
@@ -68,12 +70,13 @@ def run(config: Config, layer: int, query: int, ids: Any = IDS) -> tuple[Trace, 
     notes = LayerNotes(layer)
     parameters = random_parameters(config)
 
-    def watch(at: int, first_row: int, first_key: int, weights: Any) -> None:
-        watched[at] = weights
+    def watch(block: Block) -> None:
+        if not config.crosses or block.kind is Kind.CROSS:
+            watched[block.layer] = block.weights
 
-    crossing = {"context": CONTEXT, "watch_context": watch} if config.crosses else {"watch": watch}
-    transformer(ids, parameters, config, note=notes.take, depth=layer + 1, **crossing)
-    trace = traced(notes, parameters, config, query, context=CONTEXT if config.crosses else None)
+    context = CONTEXT if config.crosses else None
+    transformer(ids, parameters, config, context=context, watch=watch, note=notes.take, depth=layer + 1)
+    trace = traced(notes, parameters, config, query, context=context)
     return trace, watched[layer][:, query], notes.parts
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.measures import reducers
-from attnviz.measures.reducers import Block, Collect, Group, OfRows, Reducer, group, stretches
-from attnviz.records import Attention, Axes
+from attnviz.measures.reducers import Collect, Group, OfRows, Reducer, group
+from attnviz.records import Attention, Axes, Block, stretches
 from attnviz.text import By, Groups, Token
 from attnviz.vocabulary import Kind
 

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from attnviz.errors import UsageError
-from attnviz.measures.reducers import Block
 from attnviz.measures.statistics import STATISTICS, Statistic, Statistics, statistics_named
-from attnviz.records import Axes, HeadTable
+from attnviz.records import Axes, Block, HeadTable
 from attnviz.text import Token
 from attnviz.vocabulary import Kind
 

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from attnviz.records import Block, Selection
+from attnviz.vocabulary import Kind
+
 LINES = ["the animal did not cross the street because it was too tired", "The cat sat; Ça va, Straße? 10 1234 ½ cats"]
 QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -249,3 +252,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("any_stored", STORED)
     if "one_of_each" in metafunc.fixturenames:
         metafunc.parametrize("one_of_each", ONE_OF_EACH)
+
+
+@pytest.fixture
+def layers_handed_over() -> Callable[..., dict[Kind, list[int]]]:
+    """The layers of each kind in the order of their blocks; one that comes again after another is there again."""
+
+    def layers(model: Any, reading: Any, select: Selection | None = None) -> dict[Kind, list[int]]:
+        seen: dict[Kind, list[int]] = {}
+
+        def see(block: Block) -> None:
+            assert len(block.weights) == 1
+            assert block.weights.shape[1:] == (len(block.heads), len(block.rows), len(block.keys))
+            own = seen.setdefault(block.kind, [])
+            if own[-1:] != [block.layer]:
+                own.append(block.layer)
+
+        model.run([reading], select or Selection(), see)
+        return seen
+
+    return layers

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from attnviz.errors import UsageError
-from attnviz.measures.reducers import Block
-from attnviz.models.base import Card, Each, Model, Stack
+from attnviz.models.base import Card, Part, Runner, Stack
+from attnviz.models.model import Model
 from attnviz.models.reading import Passage, Reading
-from attnviz.records import Selection
+from attnviz.records import Block, Each, Selection
 from attnviz.text import By, Segment, Token, special_token
 from attnviz.vocabulary import Kind
 
@@ -21,15 +22,14 @@ def words(text: str, number: int = 0, first: int = 0) -> tuple[Token, ...]:
     return tuple(segment.token(span, position) for position, span in enumerate(segment.words, first))
 
 
-class Even(Model):
-    """Looks evenly at everything; its tokens are words."""
+class Even(Runner):
+    """Reads words, and looks evenly at everything."""
 
-    def __init__(self, *kinds: Kind) -> None:
-        stacks = {kind: Stack((1, 4), HEADS) for kind in kinds}
-        self.card = Card(name="even", purpose="", stacks=stacks, parameters=0, positions=None, config={})
+    def __init__(self, card: Card) -> None:
+        self.card = card
 
     def read(self, passage: Passage) -> Reading:
-        self.accept(passage)
+        self.card.accept(passage)
         tokens = words(passage.text)
         if passage.generate:
             whole = tokens + words("purred too", 1, len(tokens))
@@ -40,18 +40,21 @@ class Even(Model):
         target = Reading(passage=passage, ids=(), tokens=(special_token("<s>", 0), *words(passage.target, 1, 1)))
         return Reading(passage=passage, ids=(), tokens=tokens, target=target)
 
-    def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
-        import numpy as np
-
-        for text, reading in enumerate(readings):
-            for kind, wanted in self.wanted(select).items():
-                queries, keys = map(len, reading.axes(kind))
-                for layer in wanted.layers:
-                    weights = np.full((len(wanted.heads), queries, keys), 1 / keys, np.float32)
-                    each(Block.starting(kind, layer, wanted.heads, 0, weights, text))
+    def run(self, readings: Sequence[Reading], parts: Sequence[Part], each: Each) -> None:
+        for part in parts:
+            queries, keys = map(len, readings[0].axes(part.kind))
+            for layer in part.layers:
+                weights = np.full((len(readings), len(part.heads), queries, keys), 1 / keys, np.float32)
+                each(Block.starting(part.kind, layer, part.heads, 0, weights))
 
 
-TRANSLATOR = Even(Kind.ENCODER, Kind.DECODER, Kind.CROSS)
+def even(*kinds: Kind) -> Model:
+    stacks = {kind: Stack((1, 4), HEADS) for kind in kinds}
+    runner = Even(Card(name="even", purpose="", stacks=stacks, parameters=0, positions=None, config={}))
+    return Model(runner.card, runner, runner)
+
+
+TRANSLATOR = even(Kind.ENCODER, Kind.DECODER, Kind.CROSS)
 
 
 def predicted(tokens: tuple[Token, ...]) -> list[tuple[str, str | None]]:
@@ -80,7 +83,7 @@ def test_a_row_of_a_target_predicts_the_token_after_it_and_the_last_one_nothing_
 
 
 def test_a_continuation_is_predicted_from_the_last_token_of_the_prompt_on():
-    (found,) = Even(Kind.DECODER).attend("the cat", generate=2)
+    (found,) = even(Kind.DECODER).attend("the cat", generate=2)
     assert predicted(found.query_tokens) == [("the", None), ("cat", "purred"), ("purred", "too"), ("too", None)]
     assert found.words("cat")[0].keys == (1,)  # what it predicts makes it no other token as a key
 
@@ -88,7 +91,7 @@ def test_a_continuation_is_predicted_from_the_last_token_of_the_prompt_on():
 def test_grouped_rows_predict_groups():
     _, decoder, _ = TRANSLATOR.attend("the cat", target="die Katze", by=By.WORD)
     assert predicted(decoder.query_tokens) == [("<s>", "die"), ("die", "Katze"), ("Katze", None)]
-    (found,) = Even(Kind.DECODER).attend("the cat", generate=2, by=By.SEGMENT)
+    (found,) = even(Kind.DECODER).attend("the cat", generate=2, by=By.SEGMENT)
     assert predicted(found.query_tokens) == [("the cat", "purred too"), ("purred too", None)]
 
 
@@ -96,7 +99,7 @@ def test_kinds_are_chosen_and_those_that_are_not_there_refused_with_those_that_a
     (found,) = TRANSLATOR.attend("the cat", target="die", select=Selection(kinds=(Kind.CROSS,), layers=(4,)))
     assert (found.kind, found.layers) == (Kind.CROSS, (4,))
     with pytest.raises(UsageError, match="only: encoder"):
-        Even(Kind.ENCODER).attend("the cat", select=Selection(kinds=(Kind.DECODER,)))
+        even(Kind.ENCODER).attend("the cat", select=Selection(kinds=(Kind.DECODER,)))
 
 
 @pytest.mark.parametrize(
@@ -111,4 +114,4 @@ def test_kinds_are_chosen_and_those_that_are_not_there_refused_with_those_that_a
 )
 def test_what_such_a_model_cannot_do_is_refused_with_what_it_can(kinds, options, said):
     with pytest.raises(UsageError, match=said):
-        Even(*kinds).attend("the cat", **options)
+        even(*kinds).attend("the cat", **options)

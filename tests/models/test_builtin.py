@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import attnviz
 from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models import builtin
-from attnviz.models.builtin.encoder import BuiltinEncoder
+from attnviz.models.model import Model
 from attnviz.models.reading import Passage
 from attnviz.records import Attention, Selection
 from attnviz.reference.parameters import Parameters
@@ -26,8 +26,8 @@ SENTENCE = "The animal didn't cross the street because it was too {}"
 
 
 @pytest.fixture(scope="module")
-def model() -> BuiltinEncoder:
-    return BuiltinEncoder(FOLDER)
+def model() -> Model:
+    return builtin.load(FOLDER)
 
 
 def weight(attention: Attention, query: str, key: str) -> np.ndarray:
@@ -52,7 +52,7 @@ def test_an_invented_noun_works_like_a_known_one(model):
 def test_the_card_says_what_is_measured_and_that_is_what_it_should_be(model):
     card = json.loads((FOLDER / builtin.CARD).read_text(encoding="utf-8"))
     assert card["measured"]["texts"] >= 1000
-    found = findings(evaluate(model, card["measured"]["texts"]))
+    found = findings(evaluate(FOLDER, card["measured"]["texts"]))
     assert found["measured"]["antecedent_named"] >= 0.95
     assert found["measured"]["pronoun_head"]["share"] >= 0.90
     for figure in ("antecedent_named", "masked_token_guessed"):
@@ -74,14 +74,16 @@ def test_layers_heads_and_parameters_are_what_the_card_says(model):
     attention = model.attend("the cat sat")[0]
     stack = model.card.stacks[Kind.ENCODER]
     assert attention.shape[:2] == (len(stack.layers), stack.heads)
-    assert model.card.parameters == sum(array.size for array in model.parameters.arrays.values())
+    assert model.card.parameters == sum(array.size for array in model.runner.parameters.arrays.values())
 
 
 def test_numpy_and_torch_give_the_same_weights(model):
     reading = model.read(Passage(text="The keys to the cabinet are on the table, and nobody has seen them."))
-    parameters = Parameters({name: torch.from_numpy(array) for name, array in model.parameters.arrays.items()})
+    parameters = Parameters({name: torch.from_numpy(array) for name, array in model.runner.parameters.arrays.items()})
     seen = []
-    transformer(torch.tensor(reading.ids), parameters, model.shape, watch=lambda *block: seen.append(block[-1]))
+    transformer(
+        torch.tensor(reading.ids), parameters, model.runner.shape, watch=lambda block: seen.append(block.weights)
+    )
     attention = model.attend("The keys to the cabinet are on the table, and nobody has seen them.")[0]
     np.testing.assert_allclose(attention.weights, torch.stack(seen).numpy(), atol=1e-5)
 
@@ -134,7 +136,7 @@ def test_any_text_is_read_and_its_tokens_are_stretches_of_it(text):
     assert covered >= {index for index, char in enumerate(text) if not char.isspace()}
 
 
-READER = BuiltinEncoder(FOLDER)
+READER = builtin.load(FOLDER)
 
 
 @pytest.mark.parametrize("name", ["[CLS]", "[SEP]", "[MASK]", "[PAD]"])

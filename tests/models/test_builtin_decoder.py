@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 import attnviz
 from attnviz.errors import TextError, UsageError
 from attnviz.models import builtin
-from attnviz.models.builtin.decoder import BuiltinDecoder
-from attnviz.models.builtin.writing import greedy
+from attnviz.models.builtin.package import write_greedily
 from attnviz.models.reading import Passage
 from attnviz.records import Selection
 from attnviz.reference.transformer import transformer
@@ -26,7 +25,7 @@ from attnviz.training.decoder.evaluation import evaluate
 from attnviz.vocabulary import Kind
 
 FOLDER = builtin.folders()["builtin/decoder"]
-MODEL = BuiltinDecoder(FOLDER)
+MODEL = builtin.load(FOLDER)
 LAYERS, HEADS = len(MODEL.card.stacks[Kind.DECODER].layers), MODEL.card.stacks[Kind.DECODER].heads
 
 
@@ -41,7 +40,10 @@ def scores_of(offsets: dict[str, int], ids: list[list[int]], first: int) -> dict
     for row in ids:
         seen = []
         transformer(
-            np.array(row), MODEL.parameters, MODEL.shape, watch=lambda *block, seen=seen: seen.append(block[-1])
+            np.array(row),
+            MODEL.runner.parameters,
+            MODEL.runner.shape,
+            watch=lambda block, seen=seen: seen.append(block.weights),
         )
         for i, layer in enumerate(seen):
             for j, weights in enumerate(layer):
@@ -57,7 +59,7 @@ def twice(items: list[int]) -> list[int]:
 
 @pytest.mark.parametrize("count", [25, 50])
 def test_one_head_finds_what_came_after_a_random_piece_the_first_time_and_one_the_piece_before(count):
-    chance, size = random.Random(97), MODEL.tokenizer.get_vocab_size()
+    chance, size = random.Random(97), MODEL.reader.package.text.tokenizer.get_vocab_size()
     ids = [twice(chance.sample(range(2, size), count)) for _ in range(7)]
     found = scores_of({"induction": 1 - count, "previous": -1}, ids, count + 1)
     assert found["induction"] > 0.5
@@ -98,13 +100,13 @@ def test_one_head_looks_at_the_token_before_in_ordinary_texts():
 def test_most_words_of_the_lexicon_are_one_token():
     words = lexicon()
     named = [*words.nouns, *words.verbs, *words.adjectives, *words.adverbs]
-    assert sum(len(MODEL.tokenizer.encode(word).ids) == 1 for word in named) > 0.95 * len(named)
+    assert sum(len(MODEL.reader.package.text.tokenizer.encode(word).ids) == 1 for word in named) > 0.95 * len(named)
 
 
 def test_the_card_says_what_is_measured_and_that_is_what_it_should_be():
     card = json.loads((FOLDER / builtin.CARD).read_text(encoding="utf-8"))
     assert card["measured"]["texts"] == EVALUATED_TEXTS >= 1000
-    found, written = findings(evaluate(MODEL, 211))["measured"], card["measured"]
+    found, written = findings(evaluate(FOLDER, 211))["measured"], card["measured"]
     assert found["perplexity"] == pytest.approx(written["perplexity"], rel=0.1)
     assert found["foretold"] == pytest.approx(written["foretold"], abs=0.03)
     assert found["previous_head"]["weight"] > 0.5
@@ -139,9 +141,9 @@ def test_what_comes_later_changes_nothing_before_it():
 def test_it_writes_the_likeliest_token_again_and_again(text):
     ids = list(MODEL.read(Passage(text=text)).ids)
     given_ids = len(ids)
-    arrays = MODEL.parameters
+    arrays = MODEL.runner.parameters
     for _ in range(5):
-        vector = transformer(np.array(ids), arrays, MODEL.shape)[-1]
+        vector = transformer(np.array(ids), arrays, MODEL.runner.shape)[-1]
         hidden = arrays["next.weight"] @ vector + arrays["next.bias"]
         ids.append(int(np.argmax(arrays["embedding.weight"] @ hidden + arrays["embedding.bias"])))
     reading = MODEL.read(Passage(text=text, generate=5))
@@ -179,8 +181,8 @@ def test_it_says_again_what_was_said():
 
 def test_greedy_writing_stops_at_the_end_and_leaves_it_out():
     counted = iter([7, 5, 3, 2])
-    assert greedy(lambda ids: next(counted), [11], 9, end=3) == ([7, 5], True)
-    assert greedy(lambda ids: len(ids), [11, 13], 3, end=None) == ([2, 3, 4], False)
+    assert write_greedily(lambda ids: next(counted), [11], 9, end=3) == ([7, 5], True)
+    assert write_greedily(lambda ids: len(ids), [11, 13], 3, end=None) == ([2, 3, 4], False)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40).filter(str.strip))
@@ -227,4 +229,4 @@ def test_a_selection_is_a_part_of_the_whole():
 def test_it_is_loaded_by_name():
     model = attnviz.load("builtin/decoder")
     assert model.card.name == "builtin/decoder"
-    assert model.card.parameters == sum(array.size for array in model.parameters.arrays.values())
+    assert model.card.parameters == sum(array.size for array in model.runner.parameters.arrays.values())

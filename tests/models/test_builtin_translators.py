@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -8,9 +9,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.errors import TextError, UsageError
 from attnviz.models import builtin
-from attnviz.models.builtin.encoder_decoder import END, START, EncoderDecoder
+from attnviz.models.builtin.encoder_decoder import END, START
+from attnviz.models.model import Model
 from attnviz.models.reading import Passage
-from attnviz.records import Attention, Selection
+from attnviz.records import Attention, Block, Selection
 from attnviz.reference.parameters import Parameters
 from attnviz.training.corpus import Split
 from attnviz.training.corpus.french import Pair, pairs
@@ -21,17 +23,17 @@ MEASURED = 150  # held-out pairs; the card has more
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def model(request: pytest.FixtureRequest) -> EncoderDecoder:
+def model(request: pytest.FixtureRequest) -> Model:
     return builtin.load(builtin.FOLDER / request.param)
 
 
 @pytest.fixture(scope="module")
-def translator() -> EncoderDecoder:
+def translator() -> Model:
     return builtin.load(builtin.FOLDER / "translator")
 
 
 @pytest.fixture(scope="module")
-def bahdanau() -> EncoderDecoder:
+def bahdanau() -> Model:
     return builtin.load(builtin.FOLDER / "bahdanau")
 
 
@@ -40,16 +42,16 @@ def held_out() -> list[Pair]:
     return list(islice(pairs(Split.TEST, 7), MEASURED))
 
 
-def written(model: EncoderDecoder, text: str) -> Passage:
+def written(model: Model, text: str) -> Passage:
     return model.read(Passage(text=text)).passage
 
 
-def cross(model: EncoderDecoder, text: str, target: str | None = None) -> Attention:
+def cross(model: Model, text: str, target: str | None = None) -> Attention:
     (attention,) = model.attend(text, target=target, select=Selection(kinds=(Kind.CROSS,)))
     return attention
 
 
-def card(model: EncoderDecoder) -> dict:
+def card(model: Model) -> dict:
     folder = builtin.folders()[model.card.name]
     return json.loads((folder / builtin.CARD).read_text(encoding="utf-8"))
 
@@ -120,7 +122,7 @@ def test_all_of_its_files_take_at_most_two_megabytes(model):
 
 
 def test_parameters_are_as_many_as_the_card_says(model):
-    assert model.card.parameters == sum(array.size for array in model.parameters.arrays.values())
+    assert model.card.parameters == sum(array.size for array in model.runner.parameters.arrays.values())
 
 
 def test_the_translator_attends_in_three_kinds(translator):
@@ -167,12 +169,12 @@ def test_the_decoder_reads_a_start_and_a_given_target_without_an_end(model):
 
 def test_what_it_writes_is_the_likeliest_next_piece_again_and_again(model):
     reading = model.read(Passage(text="The white cat sees a dog."))
-    encoded = model.network.encode(np.asarray(reading.ids), model.parameters)
+    encoded = model.reader.network.encode(np.asarray(reading.ids), model.runner.parameters)
     ids = [START]
     while ids[-1] != END:
-        ids.append(int(np.argmax(model.network.decode(np.asarray(ids), encoded, model.parameters)[-1])))
+        ids.append(int(np.argmax(model.reader.network.decode(np.asarray(ids), encoded, model.runner.parameters)[-1])))
     assert [*reading.target.ids, END] == ids
-    assert reading.passage.target == model.tokenizer.decode(ids[1:-1]).strip()
+    assert reading.passage.target == model.reader.package.text.tokenizer.decode(ids[1:-1]).strip()
 
 
 def test_what_it_writes_is_read_the_same_when_it_is_given(model):
@@ -243,22 +245,29 @@ def test_a_selection_is_a_part_of_the_whole(translator):
         (Kind.CROSS, ("decoder.layers.1.",)),
     ],
 )
-def test_nothing_beyond_the_last_layer_that_is_wanted_runs(translator, monkeypatch, kind, unneeded):
+def test_nothing_beyond_the_last_layer_that_is_wanted_runs(translator, kind, unneeded):
     reading, seen = translator.read(Passage(text="the red car", target="la voiture")), []
-    needed = {name: array for name, array in translator.parameters.arrays.items() if not name.startswith(unneeded)}
-    monkeypatch.setattr(translator, "parameters", Parameters(needed))
+    needed = {
+        name: array for name, array in translator.runner.parameters.arrays.items() if not name.startswith(unneeded)
+    }
+    shallow = replace(translator, runner=replace(translator.runner, parameters=Parameters(needed)))
     select = Selection(kinds=(kind,), layers=(0,))
-    translator.run([reading], select, lambda block: seen.append((block.kind, block.layer)))
+    shallow.run([reading], select, lambda block: seen.append((block.kind, block.layer)))
     assert seen == [(kind, 0)]
 
 
 def test_numpy_and_torch_give_the_same_weights(model):
     reading = model.read(Passage(text="The white cat sees a dog."))
-    parameters = Parameters({name: torch.from_numpy(array) for name, array in model.parameters.arrays.items()})
+    parameters = Parameters({name: torch.from_numpy(array) for name, array in model.runner.parameters.arrays.items()})
     seen: list[torch.Tensor] = []
-    encoded = model.network.encode(torch.tensor(reading.ids), parameters)
+
+    def record(block: Block) -> None:
+        if block.kind is Kind.CROSS:
+            seen.append(block.weights)
+
+    encoded = model.reader.network.encode(torch.tensor(reading.ids), parameters)
     target = torch.tensor(reading.target.ids)
-    model.network.decode(target, encoded, parameters, watch_context=lambda *block: seen.append(block[-1]))
+    model.reader.network.decode(target, encoded, parameters, watch=record)
     attention = cross(model, "The white cat sees a dog.")
     assert_allclose(attention.weights, torch.stack(seen).numpy(), atol=1e-5)
 

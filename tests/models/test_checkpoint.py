@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from attnviz.errors import ModelError, RecordError, TextError, UsageError
 from attnviz.lessons import WhatIf
 from attnviz.lessons.explaining import HeadQuery, explained
 from attnviz.models.checkpoint.families import FAMILIES
-from attnviz.models.checkpoint.model import CheckpointModel
+from attnviz.models.checkpoint.model import load as load_checkpoint
 from attnviz.models.configuration import UnsupportedError
+from attnviz.models.model import Model
 from attnviz.models.reading import Passage
 from attnviz.records import Attention, Selection
 from attnviz.reference import heads
@@ -191,8 +192,8 @@ def save(folder: Path, kind: str, settings: dict[str, Any], cls: str = "AutoMode
     return folder
 
 
-def load(folder: Path) -> CheckpointModel:
-    return CheckpointModel("tiny", folder, sorted(folder.glob("*.safetensors")))
+def load(folder: Path) -> Model:
+    return load_checkpoint("tiny", folder, sorted(folder.glob("*.safetensors")))
 
 
 def theirs(folder: Path, ids: tuple[int, ...], types: tuple[int, ...] | None = None) -> np.ndarray:
@@ -230,8 +231,8 @@ def test_what_is_explained_of_a_head_is_what_the_model_computes(saved: Callable[
     model = load(folder)
     reading = model.read(passage())
     layer, head, query = LAYERS - 1, expected.shape[1] - 1, len(reading.ids) - 2
-    place = HeadQuery(kind=model.kind, layer=layer, head=head, query=query)
-    normed = model.shape.norm_heads
+    place = HeadQuery(kind=model.runner.shape.kind, layer=layer, head=head, query=query)
+    normed = model.runner.shape.norm_heads
     what_if = WhatIf(scores=("dot",) if normed else ("dot", "general"))
     told = {quantity.name: quantity.array for quantity in explained(model, reading, place, what_if).quantities()}
     assert_allclose(told["weights"], expected[layer, head, query], atol=1e-5)
@@ -281,8 +282,8 @@ def test_rows_at_a_time_are_those_of_the_whole(
 
 def test_a_layer_is_read_when_it_runs_and_none_above_the_last_one_wanted(saved: Callable[[str], Path]) -> None:
     model, read = load(saved("llama")), []
-    stored = model.parameters.arrays
-    model.parameters = Parameters(Watched(stored, read))
+    stored = model.runner.parameters.arrays
+    model = replace(model, runner=replace(model.runner, parameters=Parameters(Watched(stored, read))))
     (part,) = model.attend(TEXT, select=Selection(layers=(1,), heads=(3, 0)))
     assert_array_equal(part.weights[0], attend(saved("llama")).weights[1, [3, 0]])
     layers = [int(name.split(".")[1]) for name in read if name.startswith("layers.")]
@@ -305,7 +306,7 @@ class Watched(dict[str, Any]):
 
 
 def test_of_a_table_only_the_rows_in_use_are_read(saved: Callable[[str], Path]) -> None:
-    table = load(saved("gpt2")).parameters["embedding.weight"]
+    table = load(saved("gpt2")).runner.parameters["embedding.weight"]
     whole = table.read()
     wanted = np.array([[7, 2, 3], [3, 11, 2]])
     assert_array_equal(table[wanted], whole[wanted])
@@ -348,7 +349,7 @@ def test_sizes_may_have_the_names_that_other_families_give_them(
 def test_windows_begin_at_a_layer_where_no_types_are_written(saved: Callable[[str], Path], tmp_path: Path) -> None:
     folder = copied(saved("qwen2 with windows"), tmp_path)
     configure(folder, lambda config: {key: value for key, value in config.items() if key != "layer_types"})
-    assert load(folder).shape.windows == (None, 3, 3)
+    assert load(folder).runner.shape.windows == (None, 3, 3)
     assert_allclose(attend(folder).weights, theirs(folder, ids_of(folder)), atol=1e-5)
 
 

@@ -11,8 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import attnviz
 from attnviz.errors import TextError, UsageError
-from attnviz.models.base import Card, Model, Stack
+from attnviz.models.base import Card, Stack
 from attnviz.models.lengths import cut, fitted
+from attnviz.models.model import Model
 from attnviz.models.reading import Overlong, Passage, Reading, Windows
 from attnviz.records import Attention, Selection
 from attnviz.text import Bins, Segment, Token, special_token

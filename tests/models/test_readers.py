@@ -21,14 +21,14 @@ from attnviz.models.configuration import configuration
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.pretrained.tokenizers import TransformersReader
 from attnviz.models.reading import Passage
-from attnviz.models.tokenization import Reader, TextReader
+from attnviz.models.tokenization import TextReader, TextTokenizer
 from attnviz.text.boundaries import trimmed
 
 CARD = Card(name="some model", purpose="", stacks={}, parameters=0, positions=None, config={})
 Texts = list[tuple[str, str | None]]
 
 
-def reader_of(folder: Path) -> Reader:
+def reader_of(folder: Path) -> TextTokenizer:
     return choose_reader("some model", folder, configuration(folder))
 
 
@@ -37,7 +37,7 @@ def theirs(folder: Path) -> Any:
         return AutoTokenizer.from_pretrained(folder)
 
 
-def check_alike(folder: Path, texts: Texts) -> Reader | None:
+def check_alike(folder: Path, texts: Texts) -> TextTokenizer | None:
     """Compare all that a reading says with what AutoTokenizer says; None where AutoTokenizer itself fails."""
     try:
         tokenizer = theirs(folder)

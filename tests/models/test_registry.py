@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,41 +8,35 @@ import pytest
 
 import attnviz
 from attnviz.errors import ModelError, UsageError
-from attnviz.measures.reducers import Block
 from attnviz.models import automatic, registry
-from attnviz.models.automatic import Automatic
-from attnviz.models.base import Each, Model
-from attnviz.models.checkpoint.model import CheckpointModel
-from attnviz.models.reading import Passage, Reading
-from attnviz.records import Attention, Selection
+from attnviz.models.automatic import on_either
+from attnviz.models.base import Card, Part, Runner
+from attnviz.models.model import Model
+from attnviz.models.reading import Passage, Reading, Windows
+from attnviz.records import Attention, Block, Each, Selection
 from attnviz.text import By
 from attnviz.vocabulary import Engine, Kind
 
 
-class Elsewhere(Model):
-    """What stands in for transformers: a model of the same shape that says who it is, and computes even weights."""
+class Elsewhere(Runner):
+    """What stands in for transformers: a runner of a model of this card that says who it is, with even weights."""
 
     engine = Engine.TRANSFORMERS
 
-    def __init__(self, reference: CheckpointModel) -> None:
-        self.card = reference.card
-        self._reference = reference
+    def __init__(self, card: Card) -> None:
+        self.card = card
 
-    def read(self, passage: Passage) -> Reading:
-        return self._reference.read(passage)
-
-    def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
+    def run(self, readings: Sequence[Reading], parts: Sequence[Part], each: Each) -> None:
         count = len(readings[0].ids)
         for layer in self.card.stacks[Kind.ENCODER].layers:
-            weights = np.full((12, count, count), 1 / count, np.float32)
+            weights = np.full((len(readings), 12, count, count), 1 / count, np.float32)
             each(Block.starting(Kind.ENCODER, layer, tuple(range(12)), 0, weights))
 
 
 @pytest.fixture
-def both() -> Automatic:
+def both() -> Model:
     reference = attnviz.load("minilm", engine="reference")
-    assert isinstance(reference, CheckpointModel)
-    return Automatic(reference, lambda: Elsewhere(reference))
+    return on_either(reference, lambda: replace(reference, runner=Elsewhere(reference.card)))
 
 
 def attend(model: Model, text: str, **options: Any) -> Attention:
@@ -50,7 +45,7 @@ def attend(model: Model, text: str, **options: Any) -> Attention:
 
 
 def test_a_short_text_is_read_by_the_reference_and_one_that_is_much_work_by_transformers(
-    both: Automatic, monkeypatch: pytest.MonkeyPatch
+    both: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(automatic, "MUCH_WORK", both.card.parameters * 7)
     assert attend(both, "four words and more").engine is Engine.REFERENCE  # 6 tokens
@@ -58,13 +53,21 @@ def test_a_short_text_is_read_by_the_reference_and_one_that_is_much_work_by_tran
     assert attend(both, "five words and even more", by=By.WORD).engine is Engine.TRANSFORMERS
 
 
-def test_axes_name_the_engine_that_runs_the_text_before_it_does(
-    both: Automatic, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_axes_name_the_engine_that_runs_the_text_before_it_does(both: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(automatic, "MUCH_WORK", both.card.parameters * 7)
     for text, engine in (("four words and more", Engine.REFERENCE), ("five words and even more", Engine.TRANSFORMERS)):
         (axes,) = both.axes(both.read(Passage(text=text)), Selection())
         assert axes.engine is engine
+
+
+def test_the_windows_of_a_text_run_on_the_engine_that_the_length_of_the_whole_asks_for(
+    both: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic, "MUCH_WORK", both.card.parameters * 23)
+    reading = both.read(Passage(text="the dog saw a cat " * 7, overlong=Windows(13, 5)))
+    (attention,) = both.weights(reading)
+    assert attention.engine is Engine.TRANSFORMERS
+    np.testing.assert_allclose(attention.weights[attention.weights > 0], 1 / 13)
 
 
 def test_transformers_is_not_loaded_for_a_text_that_is_not_worth_it() -> None:
@@ -72,8 +75,7 @@ def test_transformers_is_not_loaded_for_a_text_that_is_not_worth_it() -> None:
         raise AssertionError("loaded")
 
     reference = attnviz.load("minilm", engine="reference")
-    assert isinstance(reference, CheckpointModel)
-    assert attend(Automatic(reference, fail), "It works.").engine is Engine.REFERENCE
+    assert attend(on_either(reference, fail), "It works.").engine is Engine.REFERENCE
 
 
 @pytest.mark.parametrize(

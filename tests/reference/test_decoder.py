@@ -13,6 +13,7 @@ from attnviz.reference.masks import padding
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import attention
 from attnviz.reference.transformer import Config, Positions, transformer, transformer_layer
+from attnviz.vocabulary import Kind
 
 BATCH, LAYERS, HEADS, TARGETS, SOURCES, DEPTH, INNER, VOCABULARY = 5, 2, 3, 7, 11, 14, 13, 17
 WIDTH = HEADS * DEPTH
@@ -103,11 +104,11 @@ def test_both_kinds_of_weights_are_watched(array: Callable[..., Any]) -> None:
         whole(array),
         config(positions=Positions.NONE),
         context=array(CONTEXT[0]),
-        watch=lambda *block: own.append(block),
-        watch_context=lambda *block: crossing.append(block),
+        watch=lambda block: (crossing if block.kind is Kind.CROSS else own).append(block),
     )
     for blocks, keys in ((own, TARGETS), (crossing, SOURCES)):
-        assert [(*place, w.shape) for *place, w in blocks] == [(i, 0, 0, (HEADS, TARGETS, keys)) for i in (0, 1)]
+        shown = [(block.layer, block.rows.start, block.keys.start, block.weights.shape) for block in blocks]
+        assert shown == [(i, 0, 0, (HEADS, TARGETS, keys)) for i in (0, 1)]
 
 
 @pytest.mark.parametrize("positions", [Positions.ALIBI, Positions.RELATIVE])
@@ -127,7 +128,7 @@ def test_a_bias_is_added_to_the_scores_of_each_head_in_every_layer(array: Callab
         whole(array),
         config(positions=Positions.ALIBI, causal=False),
         context=array(CONTEXT[0]),
-        watch=lambda layer, row, key, weights: watched.update({layer: weights}),
+        watch=lambda block: watched.update({(block.kind, block.layer): block.weights}),
         note=notes.__setitem__,
     )
     distances = np.abs(np.arange(TARGETS)[:, None] - np.arange(TARGETS))
@@ -135,7 +136,7 @@ def test_a_bias_is_added_to_the_scores_of_each_head_in_every_layer(array: Callab
     for layer in range(LAYERS):
         queries, keys = (torch.from_numpy(np.asarray(notes[f"layers.{layer}.attention.{n}"])) for n in ("query", "key"))
         scores = queries @ keys.mT / DEPTH**0.5 - torch.tensor(slopes)[:, None, None] * torch.from_numpy(distances)
-        assert_allclose(np.asarray(watched[layer]), torch.softmax(scores, -1), atol=1e-5)
+        assert_allclose(np.asarray(watched[Kind.DECODER, layer]), torch.softmax(scores, -1), atol=1e-5)
 
 
 def test_what_is_noted_leads_from_the_embedding_to_what_a_layer_passes_on(array: Callable[..., Any]) -> None:
@@ -177,7 +178,7 @@ def test_each_head_writes_by_a_map_of_low_rank(array: Callable[..., Any], key_he
         array(x),
         parameters,
         Heads(heads, key_heads),
-        watch=lambda *block: watched.append(np.asarray(block[-1])),
+        watch=lambda block: watched.append(np.asarray(block.weights)),
         note=notes.__setitem__,
     )
     parts = np.asarray(contributions(notes["mixed"], parameters))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
+from attnviz.records import Block
 from attnviz.reference import heads
 from attnviz.reference.heads import Heads, attend_in_blocks, merge, multi_head_attention, split
 from attnviz.reference.layers import linear
@@ -79,7 +80,7 @@ def test_weights_and_output_are_those_of_torch(
         array(context),
         parameters_of(module, array),
         Heads(HEADS, mask=None if lengths is None else padding(array(lengths))),
-        watch=lambda *block: blocks.append(block[-1]),
+        watch=lambda block: blocks.append(block.weights),
     )
 
     tensors = [torch.from_numpy(values).double() for values in (x, context, context)]
@@ -111,10 +112,9 @@ def blocks_of(
 ) -> tuple[list[Any], np.ndarray, np.ndarray]:
     """Blocks as they are watched, what they are when put together, [batch, heads, queries, keys], and the output."""
     queries, keys, values = (array(random_array(BATCH, HEADS, QUERIES, depth)) for depth in (DEPTH, DEPTH, 17))
-    blocks: list[Any] = []
-    asking = queries[..., start:, :]
-    how = Heads(HEADS, mask=mask, causal=causal)
-    output = attend_in_blocks(asking, keys, values, how, lambda *block: blocks.append(block), start=start)
+    asking, told = queries[..., start:, :], list[Block]()
+    output = attend_in_blocks(asking, keys, values, Heads(HEADS, mask=mask, causal=causal), told.append, start=start)
+    blocks = [(block.rows.start, block.keys.start, block.weights) for block in told]
     whole = np.zeros((BATCH, HEADS, QUERIES, QUERIES), np.float32)
     for row, key, weights in blocks:
         whole[..., row : row + weights.shape[-2], key : key + weights.shape[-1]] = np.asarray(weights)
@@ -203,7 +203,7 @@ def test_texts_of_a_batch_share_the_weights_that_are_computed_at_a_time(
     array: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, texts: int
 ) -> None:
     monkeypatch.setattr(heads, "AT_ONCE", 5 * HEADS * QUERIES)
-    x, blocks = array(random_array(texts, HEADS, QUERIES, DEPTH)), []
+    x, blocks = array(random_array(texts, HEADS, QUERIES, DEPTH)), list[Block]()
     with np.errstate(invalid="ignore"):  # some builds of BLAS raise the flag for small products of finite numbers
-        attend_in_blocks(x, x, x, Heads(1), lambda *block: blocks.append(block))
-    assert [block.shape[-2] for *_, block in blocks] == {1: [5, 5, 1], 2: [2, 2, 2, 2, 2, 1], 5: [1] * 11}[texts]
+        attend_in_blocks(x, x, x, Heads(HEADS), blocks.append)
+    assert [block.weights.shape[-2] for block in blocks] == {1: [5, 5, 1], 2: [2, 2, 2, 2, 2, 1], 5: [1] * 11}[texts]

@@ -147,12 +147,13 @@ def test_what_the_decoder_gives_and_looks_at_is_what_torchs_own_parts_give(array
         array(encoded),
         parameters(array, learned()),
         array(LENGTHS),
-        watch=lambda *block: seen.append(block),
+        watch=seen.append,
     )
     expected, weights = decoded_by_torch(ids, encoded)
     assert_allclose(np.asarray(logits), expected, atol=1e-5)
-    ((first_row, first_key, watched),) = seen
-    assert (first_row, first_key) == (0, 0)
+    (block,) = seen
+    watched = block.weights
+    assert (block.rows.start, block.keys.start) == (0, 0)
     assert watched.shape == (BATCH, 1, TARGETS, SOURCES)
     assert_allclose(np.asarray(watched)[:, 0], weights, atol=1e-6)
 
@@ -164,7 +165,7 @@ def test_rows_sum_to_1_and_padding_gets_no_weight(array: Make) -> None:
         array(random_array(BATCH, SOURCES, 2 * WIDTH)),
         parameters(array, learned()),
         array(LENGTHS),
-        watch=lambda *block: seen.append(np.asarray(block[-1])),
+        watch=lambda block: seen.append(np.asarray(block.weights)),
     )
     assert_allclose(seen[0].sum(-1), 1, atol=1e-6)
     assert_array_equal((seen[0] > 0).all((1, 2)), REAL)
@@ -176,7 +177,7 @@ def test_a_row_looks_before_the_decoder_reads_its_own_token(array: Make) -> None
     other[3] = (ids[3] + 1) % VOCABULARY
     seen: list[np.ndarray] = []
     for target in (ids, other):
-        watch = lambda *block: seen.append(np.asarray(block[-1])[0])  # noqa: E731
+        watch = lambda block: seen.append(np.asarray(block.weights)[0])  # noqa: E731
         decode(array(target), encoded, parameters(array, learned()), watch=watch)
     assert_array_equal(seen[0][:4], seen[1][:4])
     assert (seen[0][4] != seen[1][4]).all()

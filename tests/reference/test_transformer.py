@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from attnviz.records import Block
 from attnviz.reference import heads
 from attnviz.reference.heads import Heads
 from attnviz.reference.masks import padding
@@ -171,7 +172,7 @@ def test_rotary_positions_turn_the_queries_and_keys_of_each_head(array: Callable
     ours = with_embeddings({name: array(value) for name, value in arrays.items()}, array)
     watched: list[Any] = []
     shape = config(positions=Positions.ROTARY, norm_first=False)
-    transformer(array(IDS), ours, shape, depth=1, watch=lambda *block: watched.append(block[-1]))
+    transformer(array(IDS), ours, shape, depth=1, watch=lambda block: watched.append(block.weights))
     vectors = torch.from_numpy(np.asarray(ours["embedding.weight"])[IDS])
 
     frequencies = 10000 ** (-torch.arange(0, DEPTH, 2) / DEPTH)
@@ -218,10 +219,17 @@ def test_weights_are_watched_layer_by_layer_and_row_by_row(
 ) -> None:
     parameters = with_embeddings(arrays_of(torch_encoder(), array), array)
     whole: dict[int, Any] = {}
-    expected = transformer(array(IDS), parameters, config(), watch=lambda *block: whole.update({block[0]: block[-1]}))
+    expected = transformer(
+        array(IDS), parameters, config(), watch=lambda block: whole.update({block.layer: block.weights})
+    )
     seen: list[tuple[int, int, int, Any]] = []
     monkeypatch.setattr(heads, "AT_ONCE", 3 * BATCH * HEADS * TOKENS)
-    result = transformer(array(IDS), parameters, config(), watch=lambda *block: seen.append(block))
+    result = transformer(
+        array(IDS),
+        parameters,
+        config(),
+        watch=lambda block: seen.append((block.layer, block.rows.start, block.keys.start, block.weights)),
+    )
     assert [tuple(place) for *place, _ in seen] == [(layer, row, 0) for layer in (0, 1) for row in (0, 3, 6)]
     for layer, first, _, weights in seen:
         assert weights.shape == (BATCH, HEADS, min(3, TOKENS - first), TOKENS)
@@ -236,6 +244,12 @@ ALL_ROWS = [range(2), range(3, 4), range(5, 7)]
 def shown(layer: int, parameters: Parameters, shape: Config, wanted: tuple[int, ...], array: Callable[..., Any]) -> Any:
     """The weights of some heads of a layer, [texts, heads, rows, keys], by first row, and the first key of each."""
     seen: dict[tuple[int, int], tuple[int, np.ndarray]] = {}
+
+    def watch(block: Block) -> None:
+        if block.layer == layer:
+            assert block.heads == wanted
+            seen[block.layer, block.rows.start] = block.keys.start, np.asarray(block.weights)
+
     show_layer(
         layer,
         array(IDS),
@@ -243,7 +257,7 @@ def shown(layer: int, parameters: Parameters, shape: Config, wanted: tuple[int, 
         shape,
         heads=wanted,
         rows=ALL_ROWS,
-        watch=lambda layer, row, key, weights: seen.update({(layer, row): (key, np.asarray(weights))}),
+        watch=watch,
     )
     return seen
 
@@ -265,7 +279,9 @@ def test_some_heads_and_rows_of_a_layer_are_those_of_the_whole(
     parameters = with_embeddings(arrays, array)
     shape = config(norm_first=norm_first, key_heads=key_heads, **changes)
     whole: dict[int, np.ndarray] = {}
-    transformer(array(IDS), parameters, shape, watch=lambda layer, row, key, w: whole.update({layer: np.asarray(w)}))
+    transformer(
+        array(IDS), parameters, shape, watch=lambda block: whole.update({block.layer: np.asarray(block.weights)})
+    )
     for wanted in ((2, 0), (0, 1, 2)):
         seen = shown(1, parameters, shape, wanted, array)
         assert list(seen) == [(1, rows.start) for rows in ALL_ROWS]

@@ -129,7 +129,7 @@ def test_the_weights_of_a_sequence_said_twice_are_those_that_loops_add_up():
     ids, model = [4, 19, 2, 11, 23, 7, 29], Made()
     seen = []
     transformer(
-        np.array([START, *ids, *ids]), model.parameters, model.shape, watch=lambda *block: seen.append(block[-1])
+        np.array([START, *ids, *ids]), model.parameters, model.shape, watch=lambda block: seen.append(block.weights)
     )
     found = said_twice(model, ids).weights
     for layer, weights in enumerate(seen):

@@ -5,7 +5,7 @@ import pytest
 from rich.progress import Progress
 
 from attnviz.models.builtin import folders
-from attnviz.models.builtin.encoder import BuiltinEncoder
+from attnviz.models.builtin.package import Package
 from attnviz.records import Attention
 from attnviz.reference.parameters import Parameters
 from attnviz.text import Segment, special_token
@@ -18,7 +18,7 @@ from attnviz.training.fitting import Recipe
 from attnviz.training.tokenizer import CLS, MASK, PAD, SEP, SPECIAL, learn_tokenizer
 from attnviz.vocabulary import Kind
 
-TOKENIZER = BuiltinEncoder(folders()["builtin/encoder"]).tokenizer
+TOKENIZER = Package.of(folders()["builtin/encoder"]).text.tokenizer
 
 
 def drawn(count: int) -> list[Example]:

@@ -94,7 +94,7 @@ def test_every_array_learns(design: Design, tokenizer):
 def test_many_texts_at_a_time_are_translated_as_each_is_alone(name: str):
     model = builtin.load(builtin.FOLDER / name)
     texts = [*drawn(11), CAR]
-    for pair, written in translated(model, texts):
+    for pair, written in translated(model.reader, texts):
         assert written == model.read(Passage(text=pair.english)).passage.target
 
 

@@ -3,13 +3,13 @@
 from importlib import import_module
 from pathlib import Path
 
-from attnviz.models.base import Model
 from attnviz.models.builtin.folder import CARD, FOLDER, MODELS, TOKENIZER, WEIGHTS, folders, read_card
+from attnviz.models.model import Model
 
 __all__ = ["CARD", "FOLDER", "MODELS", "TOKENIZER", "WEIGHTS", "folders", "load", "read_card"]
 
 
 def load(folder: Path) -> Model:
     """Return the built-in model in one of these folders."""
-    model: Model = getattr(import_module(f"{__name__}.{folder.name}"), MODELS[folder.name])(folder)
+    model: Model = import_module(f"{__name__}.{folder.name}").load(folder)
     return model

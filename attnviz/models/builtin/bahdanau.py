@@ -1,62 +1,43 @@
 """The built-in recurrent translator: the encoder-decoder in which attention began (Bahdanau et al. 2015)."""
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from attnviz.models.base import Each
-from attnviz.models.builtin.encoder_decoder import EncoderDecoder, targets_of
-from attnviz.models.on_reference import ids_of, watching
+from attnviz.models.base import Card, Part, Runner
+from attnviz.models.builtin.encoder_decoder import TranslationReader, targets_of
+from attnviz.models.builtin.package import Package
+from attnviz.models.model import Model
 from attnviz.models.reading import Reading
-from attnviz.records import Selection
+from attnviz.models.reference import ids_of, only
+from attnviz.records import Each
 from attnviz.reference import recurrent
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.trace import Note, Trace, silent
-from attnviz.reference.transformer import WatchLayers, unwatched
+from attnviz.reference.trace import Trace
 from attnviz.vocabulary import Kind
 
 
-class RecurrentNetwork:
+@dataclass(frozen=True)
+class RecurrentRunner(Runner):
     """Gated recurrent units, and one head of additive attention between them."""
 
-    def encode(self, ids: Array, parameters: Parameters, lengths: Array | None = None) -> Array:
-        """See `Network.encode`."""
-        return recurrent.encode(ids, parameters, lengths)
+    card: Card
+    parameters: Parameters
 
-    def decode(
-        self,
-        ids: Array,
-        encoded: Array,
-        parameters: Parameters,
-        lengths: Array | None = None,
-        *,
-        watch_context: WatchLayers = unwatched,
-        note: Note = silent,
-    ) -> Array:
-        """See `Network.decode`."""
-        watch = partial(watch_context, 0)
-        return recurrent.decode(ids, encoded, parameters, lengths, watch=watch, note=note)
-
-
-class BuiltinBahdanau(EncoderDecoder):
-    """A recurrent encoder-decoder of ours that translates."""
-
-    network = RecurrentNetwork()
-
-    def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
-        """See `Model.run`."""
-        (wanted,) = self.wanted(select).values()
+    def run(self, readings: Sequence[Reading], parts: Sequence[Part], each: Each) -> None:
+        """See `Runner.run`."""
         with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
-            encoded = self.network.encode(ids_of(readings), self.parameters)
-            self.network.decode(targets_of(readings), encoded, self.parameters, watch_context=watching(wanted, each))
+            encoded = recurrent.encode(ids_of(readings), self.parameters)
+            recurrent.decode(targets_of(readings), encoded, self.parameters, watch=only(parts, each))
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
-        """See `Model.trace`; the query is the state of the decoder before it reads the token of that row."""
+        """See `Runner.trace`; the query is the state of the decoder before it reads the token of that row."""
         noted: dict[str, Array] = {}
-        encoded = self.network.encode(np.asarray(reading.ids), self.parameters)
-        self.network.decode(targets_of([reading])[0], encoded, self.parameters, note=noted.__setitem__)
+        encoded = recurrent.encode(np.asarray(reading.ids), self.parameters)
+        recurrent.decode(targets_of([reading])[0], encoded, self.parameters, note=noted.__setitem__)
         return Trace(
             position=query,
             query=noted["attention.query"][None, query],
@@ -66,3 +47,10 @@ class BuiltinBahdanau(EncoderDecoder):
             score_parameters=self.parameters.within("attention"),
             mixed=noted["attention.mixed"][None, query],
         )
+
+
+def load(folder: Path) -> Model:
+    """Return the recurrent translator in a folder."""
+    package = Package.of(folder)
+    runner = RecurrentRunner(package.card, package.parameters)
+    return Model(package.card, TranslationReader(package, recurrent), runner)

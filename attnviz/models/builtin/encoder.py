@@ -1,25 +1,31 @@
-"""The built-in encoder."""
+"""The built-in encoder: it reads single texts."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from attnviz.errors import UsageError
-from attnviz.models.builtin.packaged import PackagedModel
+from attnviz.models.builtin.package import Package
 from attnviz.models.lengths import fitted
-from attnviz.models.on_reference import ReferenceModel
+from attnviz.models.model import Model
 from attnviz.models.reading import Passage, Reading
-from attnviz.models.shapes import read_shape
 
 
-class BuiltinEncoder(PackagedModel, ReferenceModel):
-    """An encoder of ours."""
+@dataclass(frozen=True, slots=True)
+class EncoderReader:
+    """What reads texts for the built-in encoder."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.shape = read_shape(self.card.config)
+    package: Package
 
     def read(self, passage: Passage) -> Reading:
-        """See `Model.read`."""
-        self.accept(passage)
+        """See `Reader.read`."""
+        card = self.package.card
+        self.package.accept(passage)
         if passage.pair is not None:
-            raise UsageError(f"{self.card.name} takes no second text: it was trained on single ones.")
-        return fitted(self._reader.read(passage, self.card), self.card)
+            raise UsageError(f"{card.name} takes no second text: it was trained on single ones.")
+        return fitted(self.package.text.read(passage, card), card)
+
+
+def load(folder: Path) -> Model:
+    """Return the encoder in a folder."""
+    package = Package.of(folder)
+    return Model(package.card, EncoderReader(package), package.stack)

@@ -1,21 +1,19 @@
 """What the built-in translators have in common: a source is read to its end, a target given or written."""
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from attnviz.errors import UsageError
-from attnviz.models.builtin.packaged import PackagedModel
-from attnviz.models.builtin.writing import greedy
-from attnviz.models.lengths import fitted
-from attnviz.models.on_reference import ids_of
+from attnviz.models.builtin.package import Package, write_greedily
+from attnviz.models.lengths import fitted, room_for_target
 from attnviz.models.reading import Passage, Reading
+from attnviz.models.reference import ids_of
+from attnviz.records import Each, unwatched
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.transformer import WatchLayers, unwatched
 from attnviz.text import Segment, Token, checked
 
 START, END = range(2)
@@ -26,7 +24,7 @@ class Network(Protocol):
     """An encoder, and a decoder that looks at what the encoder has made of a source; on NumPy and on torch alike."""
 
     def encode(self, ids: Array, parameters: Parameters, lengths: Array | None = None) -> Array:
-        """The source's ids to vectors: [..., sources] -> [..., sources, width]; from `lengths` [...] on is padding."""
+        """Return vectors of a source: [..., sources] -> [..., sources, width]; from `lengths` [...] on is padding."""
 
     def decode(
         self,
@@ -35,64 +33,62 @@ class Network(Protocol):
         parameters: Parameters,
         lengths: Array | None = None,
         *,
-        watch_context: WatchLayers = unwatched,
+        watch: Each = unwatched,
     ) -> Array:
-        """The target's ids to logits of what comes next: [..., targets] -> [..., targets, vocabulary]."""
+        """Return logits of what comes next in a target: [..., targets] -> [..., targets, vocabulary]."""
 
 
-class EncoderDecoder(PackagedModel):
-    """A translator of ours."""
+@dataclass(frozen=True, slots=True)
+class TranslationReader:
+    """What reads a source for a built-in translator, and reads or writes its target."""
 
-    @property
-    @abstractmethod
-    def network(self) -> Network:
-        """What computes."""
+    package: Package
+    network: Network
 
     def read(self, passage: Passage) -> Reading:
-        """See `Model.read`."""
+        """See `Reader.read`."""
+        card, text = self.package.card, self.package.text
         if passage.pair is not None or passage.generate:
-            raise UsageError(f"{self.card.name} translates one text: give it no second one, and none to continue.")
-        self.accept(passage)
-        source = self._reader.read(passage, self.card)
+            raise UsageError(f"{card.name} translates one text: give it no second one, and none to continue.")
+        self.package.accept(passage)
+        source = text.read(passage, card)
         reading = Reading(passage=passage, ids=source.ids, tokens=source.tokens)
         if passage.added_tokens:
-            end = self._reader.vocabulary.added(END, len(source.tokens))
+            end = text.vocabulary.added(END, len(source.tokens))
             reading = replace(reading, ids=(*source.ids, END), tokens=(*source.tokens, end))
-        reading = fitted(reading, self.card)
+        reading = fitted(reading, card)
         target = self._written(reading) if passage.target is None else self._given(passage, passage.target)
         return replace(reading, passage=target.passage, target=target)
 
     def _given(self, passage: Passage, target: str) -> Reading:
-        """What the decoder reads of a target, the end of which it is to find itself."""
+        """Return what the decoder reads of a target, the end of which it is to find itself."""
         segment = Segment(checked(target, "The target"), 1)
-        pieces, known = self.tokenizer.encode(target), self._reader.vocabulary
+        pieces, known = self.package.text.tokenizer.encode(target), self.package.text.vocabulary
         parts = enumerate(zip(pieces.ids, pieces.offsets, strict=True), 1)
         tokens = [known.token(id_, segment, span, position) for position, (id_, span) in parts]
         return self._started(passage, pieces.ids, tokens)
 
     def _written(self, reading: Reading) -> Reading:
-        """What the decoder reads of a target that it writes itself."""
-        encoded = self.network.encode(np.asarray(reading.ids), self.parameters)
+        """Return what the decoder reads of a target that it writes itself."""
+        parameters = self.package.parameters
+        encoded = self.network.encode(np.asarray(reading.ids), parameters)
 
         def following(ids: Sequence[int]) -> int:
-            logits = self.network.decode(np.asarray(ids), encoded, self.parameters)  # [targets, vocabulary]
+            logits = self.network.decode(np.asarray(ids), encoded, parameters)  # [targets, vocabulary]
             return int(logits[-1].argmax())
 
-        ids, ended = greedy(following, [START], self._room(reading.passage), END)
-        text, tokens = self._reader.written(ids, 1)
+        room = room_for_target(reading.passage, self.package.card)
+        ids, ended = write_greedily(following, [START], room, END)
+        text, tokens = self.package.text.written(ids, 1)
         return self._started(replace(reading.passage, target=text, written=True, ended=ended), ids, tokens)
 
-    def _room(self, passage: Passage) -> int:
-        """How much there may be written."""
-        positions = self.card.positions
-        return passage.max_new_tokens if positions is None else min(passage.max_new_tokens, positions - 1)
-
     def _started(self, passage: Passage, ids: Sequence[int], tokens: Sequence[Token]) -> Reading:
-        """What the decoder reads: a start, then the pieces of the target."""
-        start = self._reader.vocabulary.added(START, 0)
-        return fitted(Reading(passage=passage, ids=(START, *ids), tokens=(start, *tokens)), self.card, "The target")
+        """Return what the decoder reads: a start, then the pieces of the target."""
+        start = self.package.text.vocabulary.added(START, 0)
+        target = Reading(passage=passage, ids=(START, *ids), tokens=(start, *tokens))
+        return fitted(target, self.package.card, "The target")
 
 
 def targets_of(readings: Sequence[Reading]) -> Array:
-    """What the decoder reads: [texts, targets]."""
+    """Return what the decoder reads: [texts, targets]."""
     return ids_of([reading.target for reading in readings if reading.target])  # every reading of a translator has one

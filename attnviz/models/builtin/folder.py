@@ -13,14 +13,8 @@ from attnviz.reference.arrays import Array
 FOLDER = Path(__file__).parent.parent / "data"
 WEIGHTS, TOKENIZER, CARD = "model.safetensors", "tokenizer.json", "card.json"
 
-
-MODELS = {
-    "encoder": "BuiltinEncoder",
-    "decoder": "BuiltinDecoder",
-    "translator": "BuiltinTranslator",
-    "bahdanau": "BuiltinBahdanau",
-}
-"""The folders, the simplest model first, and the class that runs each, in the module of the same name."""
+MODELS = "encoder", "decoder", "translator", "bahdanau"
+"""The folders, the simplest model first; what loads each is in the module of the same name."""
 
 
 def folders() -> dict[str, Path]:

@@ -1,76 +1,72 @@
-"""A checkpoint as the rest of the house knows models."""
+"""A checkpoint in a folder, composed to a model: config.json, a tokenizer, and its weights in safetensors files."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from attnviz.errors import ModelError, UsageError
+from attnviz.models.base import Card
 from attnviz.models.checkpoint.readers import choose_reader, with_transformers
 from attnviz.models.checkpoint.recognition import recognized
+from attnviz.models.checkpoint.stored import Stored
 from attnviz.models.lengths import fitted
-from attnviz.models.on_reference import ReferenceModel
+from attnviz.models.model import Model
 from attnviz.models.reading import Passage, Reading
-from attnviz.models.tokenization import Reader
-from attnviz.reference.arrays import Array
+from attnviz.models.reference import StackRunner
+from attnviz.models.tokenization import TextTokenizer
 from attnviz.reference.parameters import Parameters
 
 
-class CheckpointModel(ReferenceModel):
-    """A checkpoint in a folder: config.json, a tokenizer, and its weights in safetensors files.
+@dataclass(frozen=True)
+class CheckpointReader:
+    """What reads texts for the checkpoint in a folder, whose tokens have types if it is `typed`."""
+
+    card: Card
+    folder: Path
+    stored: Stored
+    typed: bool
+
+    def read(self, passage: Passage) -> Reading:
+        """See `Reader.read`.
+
+        Raises:
+            ModelError: there is no tokenizer, or it is damaged, or another model's.
+        """
+        self.card.accept(passage)
+        name = self.card.name
+        if passage.generate:
+            raise UsageError(f"The reference engine writes nothing: let transformers continue what {name} reads.")
+        tokenizer = self._full_tokenizer if passage.chat or passage.bos else self._tokenizer
+        reading = tokenizer.read(passage, self.card)
+        known = self._rows("embedding")
+        if max(reading.ids) >= known:
+            raise ModelError(f"The tokenizer of {name} is not its own: it has more than {known:,} tokens.")
+        typed = self.typed and max(reading.types, default=0) < self._rows("types")
+        return fitted(reading if typed else replace(reading, types=()), self.card)
+
+    @cached_property
+    def _tokenizer(self) -> TextTokenizer:
+        return choose_reader(self.card.name, self.folder, self.card.config)
+
+    @cached_property
+    def _full_tokenizer(self) -> TextTokenizer:
+        """The tokenizer of transformers, which knows of templates for chats, and of the token that begins texts."""
+        return with_transformers(self.card.name, self.folder)
+
+    def _rows(self, table: str) -> int:
+        """Return how many rows a table has."""
+        return self.stored.tensor(f"{table}.weight").shape[0]
+
+
+def load(name: str, folder: Path, files: Sequence[Path]) -> Model:
+    """Return the model in a folder, with its weights in these files, each array being read when it is used.
 
     Raises:
         UnsupportedError: the reference transformer does not know such a model.
         ModelError: a file is damaged, or does not fit the others.
     """
-
-    def __init__(self, name: str, folder: Path, files: Sequence[Path]) -> None:
-        known = recognized(name, folder, files)
-        self.card, self.shape, self._stored = known.card, known.shape, known.stored
-        self._folder = folder
-        self._has_types = "types" in known.family.modules
-
-    @cached_property
-    def parameters(self) -> Parameters:
-        """See `ReferenceModel.parameters`; each is read from its file when it is used, as `Stored` has it."""
-        return Parameters(self._stored)
-
-    @cached_property
-    def reader(self) -> Reader:
-        """What cuts texts into tokens.
-
-        Raises:
-            ModelError: there is no tokenizer, or it is damaged.
-        """
-        return choose_reader(self.card.name, self._folder, self.card.config)
-
-    @cached_property
-    def _full_reader(self) -> Reader:
-        """The tokenizer of transformers, which knows of templates for chats, and of the token that begins texts."""
-        return with_transformers(self.card.name, self._folder)
-
-    def read(self, passage: Passage) -> Reading:
-        """See `Model.read`."""
-        self.accept(passage)
-        if passage.generate:
-            name = self.card.name
-            raise UsageError(f"The reference engine writes nothing: let transformers continue what {name} reads.")
-        reader = self._full_reader if passage.chat or passage.bos else self.reader
-        reading = reader.read(passage, self.card)
-        known = self._rows("embedding")
-        if max(reading.ids) >= known:
-            raise ModelError(f"The tokenizer of {self.card.name} is not its own: it has more than {known:,} tokens.")
-        typed = self._has_types and max(reading.types, default=0) < self._rows("types")
-        return fitted(reading if typed else replace(reading, types=()), self.card)
-
-    def types(self, readings: Sequence[Reading]) -> Array | None:
-        """See `ReferenceModel.types`; all are the first if the tokenizer gives none."""
-        if not self._has_types:
-            return None
-        return np.asarray([reading.types or [0] * len(reading.ids) for reading in readings])
-
-    def _rows(self, table: str) -> int:
-        """How many rows a table has."""
-        return self._stored.tensor(f"{table}.weight").shape[0]
+    known = recognized(name, folder, files)
+    typed = "types" in known.family.modules
+    runner = StackRunner(known.card, known.shape, Parameters(known.stored), typed)
+    return Model(known.card, CheckpointReader(known.card, folder, known.stored, typed), runner)

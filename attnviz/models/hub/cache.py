@@ -33,7 +33,7 @@ class Cached:
 
 
 def quiet_environment() -> None:
-    """Keeps the hub's client and transformers from any request that nobody asked for.
+    """Keep the hub's client and transformers from any request that nobody asked for.
 
     They would send what is installed here along with a request, and ask the hub to convert weights to safetensors.
     """
@@ -42,7 +42,7 @@ def quiet_environment() -> None:
 
 
 def find(name: str, revision: str | None = None) -> Path | None:
-    """The folder of a hub name in the cache, None if its config is not there. No request is made.
+    """Return the folder of a hub name in the cache, None if its config is not there. No request is made.
 
     Raises:
         ModelError: the hub can have no such name, or the cache cannot be read.
@@ -64,7 +64,7 @@ def find(name: str, revision: str | None = None) -> Path | None:
 
 
 def cached() -> list[Cached]:
-    """The models in the hub's cache, by name; what is corrupted there is left out.
+    """Return the models in the hub's cache, by name; what is corrupted there is left out.
 
     Raises:
         ModelError: the cache cannot be read.
@@ -84,7 +84,7 @@ def cached() -> list[Cached]:
 
 
 def _newest(name: str, revisions: "Iterable[CachedRevisionInfo]") -> Cached | None:
-    """What the name alone means of the revisions of a model, else the newest that can be asked for."""
+    """Return what the name alone means of the revisions of a model, else the newest that can be asked for."""
     readable = [revision for revision in revisions if (revision.snapshot_path / CONFIG).is_file()]
     if not readable:
         return None

@@ -16,7 +16,7 @@ _CODE = ("*.py",)
 
 
 def download(name: str, loading: Loading) -> Path:
-    """The folder of the hub's cache that a model has been downloaded to.
+    """Return the folder of the hub's cache that a model has been downloaded to.
 
     One file after the other, so that an interrupt ends it at once; what has arrived stays and is not fetched again.
 
@@ -69,7 +69,7 @@ def _explaining(name: str, revision: str | None) -> Iterator[None]:
 
 
 def _explanation(error: BaseException, name: str, revision: str | None) -> str:
-    """What went wrong and what to do about it."""
+    """Return what went wrong and what to do about it."""
     from huggingface_hub import constants, errors
 
     shown, page = visible(name), f"{constants.ENDPOINT}/{name}"

@@ -20,7 +20,7 @@ _OF_VARIANT = re.compile(r"model\.(?:safetensors\.index\.(\w+)\.json|(\w+)\.safe
 
 
 def variant(folder: Path) -> str | None:
-    """The word in the names of a model's files that says in which variant its weights are, such as `fp16`.
+    """Return the word in the names of a model's files that says in which variant its weights are, such as `fp16`.
 
     None where they are in the files without such a word, or in none.
 
@@ -31,7 +31,7 @@ def variant(folder: Path) -> str | None:
 
 
 def variant_among(model: str, names: Collection[str]) -> str | None:
-    """The same of a model whose files have these names.
+    """Return the same of a model whose files have these names.
 
     Raises:
         ModelError: there are several variants.
@@ -48,13 +48,13 @@ def variant_among(model: str, names: Collection[str]) -> str | None:
 
 
 def of_variant(name: str, variant: str | None) -> str:
-    """What a file of weights is called in a variant: its word stands before the last suffix."""
+    """Return what a file of weights is called in a variant: its word stands before the last suffix."""
     stem, _, suffix = name.rpartition(".")
     return name if variant is None else f"{stem}.{variant}.{suffix}"
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a model: one, or the shards that its index names, in the order of their names.
+    """Return the safetensors files of a model: one, or the shards that its index names, in the order of their names.
 
     Raises:
         ModelError: there are none, one is missing, or the index cannot be read or names something else than files
@@ -78,7 +78,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def shard_names(path: Path) -> list[str]:
-    """The names of the safetensors files that an index says hold the weights.
+    """Return the names of the safetensors files that an index says hold the weights.
 
     Raises:
         ModelError: the index is none, or names something else than safetensors files beside it.
@@ -105,7 +105,7 @@ def _is_shard(name: object) -> bool:
 
 
 def is_complete(folder: Path, with_code: bool = False) -> bool:
-    """Whether a folder that holds a config holds the weights, a tokenizer and, if asked for, the model's own code."""
+    """Return whether a folder with a config holds the weights, a tokenizer and, if asked for, the model's own code."""
     try:
         weight_files(folder)
     except (ModelError, OSError):
@@ -116,21 +116,21 @@ def is_complete(folder: Path, with_code: bool = False) -> bool:
 
 
 def _lacks_code(folder: Path, names: Iterable[str]) -> bool:
-    """Whether a config names code of the model's own and there is none, as after a download that did not ask for it."""
+    """Return whether a config names code of the model's own that is not there, as after a download without it."""
     return any(b'"auto_map"' in config.read_bytes() for config in folder.glob("*config.json")) and not any(
         name.endswith(".py") for name in names
     )
 
 
 def no_safetensors(model: str, names: Iterable[str]) -> ModelError:
-    """What to say of a model whose weights are in no file that we read, naming those that they are in."""
+    """Return what to say of a model whose weights are in no file that we read, naming those that they are in."""
     others = sorted(name for name in names if matches(name, LIKE_WEIGHTS))
     there = f", only {some(others)}" if others else ""
     return ModelError(f"{visible(model)} has no {WEIGHTS}{there}. {what_to_do(others)}")
 
 
 def what_to_do(others: Collection[str]) -> str:
-    """What to do about weights in files of other kinds or names."""
+    """Return what to do about weights in files of other kinds or names."""
     if any(matches(name, ("*.safetensors",)) and "/" not in name for name in others):
         return (
             f"Weights are read from the file of that name, or from those that {INDEX} names: rename the file if it "
@@ -148,11 +148,11 @@ def what_to_do(others: Collection[str]) -> str:
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether the name of a file fits one of these patterns."""
+    """Return whether the name of a file fits one of these patterns."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def some(names: Iterable[str]) -> str:
-    """The first few names of many."""
+    """Return the first few names of many."""
     listed = list(names)
     return ", ".join(map(visible, listed[:_FEW])) + (f" and {len(listed) - _FEW} more" if listed[_FEW:] else "")

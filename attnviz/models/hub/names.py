@@ -16,7 +16,7 @@ _WRITTEN_AS_PATH = ("./", "../", "~")
 
 
 def locate(name: str, loading: Loading) -> Path:
-    """The folder that holds a model's files: a local one, or that of a hub name in the hub's cache.
+    """Return the folder that holds a model's files: a local one, or that of a hub name in the hub's cache.
 
     What is not in the cache is downloaded to it; what is there is used without any request.
 
@@ -37,7 +37,7 @@ def locate(name: str, loading: Loading) -> Path:
 
 
 def _local(name: str) -> Path | None:
-    """The folder here that a name means, None if it is a name on the hub."""
+    """Return the folder here that a name means, None if it is a name on the hub."""
     try:
         path = Path(name).expanduser()
         written_as_path = path.is_absolute() or name.startswith(_WRITTEN_AS_PATH)

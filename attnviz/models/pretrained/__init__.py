@@ -11,11 +11,11 @@ from attnviz.text import visible
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from attnviz.models.pretrained.model import PretrainedModel
+    from attnviz.models.model import Model
 
 
-def load(name: str, folder: Path, loading: Loading) -> "PretrainedModel":
-    """The model whose config, tokenizer and safetensors files are in this folder.
+def load(name: str, folder: Path, loading: Loading) -> "Model":
+    """Return the model whose config, tokenizer and safetensors files are in this folder.
 
     Raises:
         ModelError: a file is missing or damaged, the model wants to run its own code, or it yields no weights.
@@ -23,12 +23,12 @@ def load(name: str, folder: Path, loading: Loading) -> "PretrainedModel":
     """
     with quiet():
         from attnviz.models.pretrained.loading import load_files
-        from attnviz.models.pretrained.model import PretrainedModel
+        from attnviz.models.pretrained.model import compose
 
-        return PretrainedModel(name, load_files(name, folder, loading), loading, folder)
+        return compose(name, load_files(name, folder, loading), loading, folder)
 
 
-def adopt(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase | None") -> "PretrainedModel":
+def adopt(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase | None") -> "Model":
     """Return a model of transformers that is in memory already, with its tokenizer, as one of ours.
 
     From then on it is in evaluation mode, attends eagerly, and keeps no keys and values for later runs.
@@ -42,6 +42,6 @@ def adopt(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase | None")
         raise UsageError(f"{name} is a model without a tokenizer: give both, as in attnviz.load(model, tokenizer).")
     with quiet():
         from attnviz.models.pretrained.loading import adopt as adopt_whole
-        from attnviz.models.pretrained.model import PretrainedModel
+        from attnviz.models.pretrained.model import compose
 
-        return PretrainedModel(name, adopt_whole(name, model, tokenizer))
+        return compose(name, adopt_whole(name, model, tokenizer))

@@ -34,7 +34,7 @@ def base_alone(folder: Path, adapted: bool) -> Iterator[Path]:
 
 
 def merge_adapter(whole: PreTrainedModel, name: str, folder: Path) -> PreTrainedModel:
-    """The model with the weights of the adapter in this folder added to its own.
+    """Return the model with the weights of the adapter in this folder added to its own.
 
     Raises:
         ModelError: the adapter does not fit the model, or asks for something that this version of peft does not know.
@@ -59,7 +59,7 @@ def merge_adapter(whole: PreTrainedModel, name: str, folder: Path) -> PreTrained
 
 
 def _config(folder: Path, whole: PreTrainedModel) -> Any:
-    """What the adapter changes, without heads that were trained along with it and that the model has not got."""
+    """Return what the adapter changes, without heads that were trained along with it and that the model has not got."""
     from peft import PeftConfig
 
     config = PeftConfig.from_pretrained(str(folder))
@@ -70,14 +70,14 @@ def _config(folder: Path, whole: PreTrainedModel) -> Any:
 
 
 def _placed(key: str, whole: PreTrainedModel) -> str:
-    """What an array of an adapter is called in this model, be it with or without the head that was trained."""
+    """Return what an array of an adapter is called in this model, be it with or without the head that was trained."""
     bare, prefix = key.removeprefix(_PREFIX), f"{whole.base_model_prefix}."
     spellings = bare, bare.removeprefix(prefix), prefix + bare
     return _PREFIX + next((name for name in spellings if _has(whole, name)), bare)
 
 
 def _has(whole: PreTrainedModel, name: str) -> bool:
-    """Whether the model has the part that an array of this name belongs to."""
+    """Return whether the model has the part that an array of this name belongs to."""
     try:
         whole.get_submodule(_ARRAY.split(name)[0])
     except AttributeError:
@@ -86,6 +86,6 @@ def _has(whole: PreTrainedModel, name: str) -> bool:
 
 
 def _is_of_head(key: str, whole: PreTrainedModel) -> bool:
-    """Whether an array is of a part that stands beside the network, and is not there."""
+    """Return whether an array is of a part that stands beside the network, and is not there."""
     children = {name for network in (whole, whole.base_model) for name, _ in network.named_children()}
     return key.removeprefix(_PREFIX).partition(".")[0] not in children | {whole.base_model_prefix}

@@ -4,7 +4,7 @@ Heads that share their keys and values stay together, so that the function finds
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,10 +13,9 @@ from torch import Tensor
 from torch.nn import Module
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from attnviz.measures.reducers import stretches
 from attnviz.models.pretrained.masks import LazyMask, Recipe, mask_rows, seen_by, widened
-from attnviz.models.pretrained.passes import in_few_passes
-from attnviz.models.pretrained.places import Piece
+from attnviz.models.pretrained.places import AttentionLayer
+from attnviz.records import Block, stretches
 
 BLOCK = 2**20
 """About how many weights are computed at a time: they and what is made of them should fit into a processor's cache."""
@@ -56,10 +55,10 @@ class Made:
     output: Tensor
     weights: Tensor | None
 
-    def piece(self, wanted: Collection[int]) -> Piece:
-        """The weights of those heads that are wanted."""
+    def block(self, place: AttentionLayer) -> Block:
+        """Return the weights, which are those of a layer."""
         assert self.weights is not None  # an eager function that gives none has not passed the survey
-        return Piece.among(wanted, self.heads, self.rows, self.keys, self.weights)
+        return Block(place.kind, place.layer, tuple(self.heads), self.rows, self.keys, self.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +93,13 @@ class Attending:
         return self.query.shape[1] // self.key.shape[1]
 
     def by(self, attention: Attention) -> tuple[Tensor, Tensor | None]:
-        """The output [texts, queries, heads, d] and weights [texts, heads, queries, keys] that a function makes."""
+        """Return the output [texts, queries, heads, d] and weights [texts, heads, queries, keys] of a function."""
         mask = self.mask if attention is in_few_passes else widened(self.mask, self.key.shape[2])
         output, weights = attention(self.module, self.query, self.key, self.value, mask, **self.options)
         return output, weights
 
     def blocks(self, attention: Attention, heads: Sequence[range], rows: Sequence[range]) -> Iterator[Made]:
-        """What a function makes of these rows, a few at a time, and of these heads, a range at a time."""
+        """Return what a function makes of these rows, a few at a time, and of these heads, a range at a time."""
         texts, together = len(self.query), max(map(len, heads))
         for some in self._few(rows, texts * together):
             cut, keys = self.of_rows(some)
@@ -108,20 +107,19 @@ class Attending:
                 yield Made(own, some, keys, *cut.of_heads(own).by(attention))
 
     def output(self, attention: Attention, heads: Sequence[range]) -> Tensor:
-        """The output alone, whatever computes it."""
+        """Return the output alone, whatever computes it."""
         return self.assembled(self.blocks(attention, heads, [range(self.query.shape[2])]))
 
-    def assembled(self, blocks: Iterable[Made], each: Callable[[Made], None] = lambda made: None) -> Tensor:
-        """The output [texts, queries, heads, d] of blocks that are all of it, with each of which something is done."""
+    def assembled(self, blocks: Iterable[Made]) -> Tensor:
+        """Return the output [texts, queries, heads, d] of blocks that are all of it."""
         texts, heads, queries, _ = self.query.shape
         whole = self.query.new_empty(texts, queries, heads, self.value.shape[-1])
         for made in blocks:
-            each(made)
             whole[:, _cut(made.rows), _cut(made.heads)] = made.output
         return whole
 
     def fused(self, heads: Sequence[range]) -> Tensor:
-        """The output alone, by fused attention, without any matrix of weights."""
+        """Return the output alone, by fused attention, without any matrix of weights."""
         causal = isinstance(self.mask, LazyMask) and self.mask.recipe.is_causal
         at_once = (causal or self.mask is None) and not any(map(self._spans_rows, self.options.values()))
         options = self.options | {"is_causal": causal and at_once}  # whatever the module says of itself
@@ -130,17 +128,17 @@ class Attending:
         return replace(self, options=options).output(sdpa_attention_forward, heads)
 
     def in_float32(self) -> "Attending":
-        """The same in float32, in which rounding hides no difference."""
+        """Return the same in float32, in which rounding hides no difference."""
         options = {name: _in_float32(option) for name, option in self.options.items()}
         query, key, value = self.query.float(), self.key.float(), self.value.float()
         return replace(self, query=query, key=key, value=value, mask=_in_float32(self.mask), options=options)
 
     def mixing_nothing(self) -> "Attending":
-        """The same with values of no width, so that nothing is computed from the weights."""
+        """Return the same with values of no width, so that nothing is computed from the weights."""
         return replace(self, value=self.value[..., :0])
 
     def of_rows(self, rows: range) -> tuple["Attending", range]:
-        """What some query rows take: they themselves, and of all else the range of keys that they can see."""
+        """Return what some query rows take: they themselves, and of all else the range of keys that they can see."""
         mask, keys = mask_rows(self.mask, rows, self.key.shape[2])
         both = ..., _cut(rows), _cut(keys)
         options = {name: option[both] if self._spans_rows(option) else option for name, option in self.options.items()}
@@ -149,7 +147,7 @@ class Attending:
         return replace(self, query=query, key=key, value=value, mask=mask, options=options), keys
 
     def of_heads(self, heads: range) -> "Attending":
-        """What some heads take, which are all that share their keys and values."""
+        """Return what some heads take, which are all that share their keys and values."""
         if len(heads) == self.query.shape[1]:
             return self
         groups = slice(heads.start // self.sharing, heads.stop // self.sharing)
@@ -163,7 +161,7 @@ class Attending:
         )
 
     def apart(self, wanted: Iterable[int]) -> list[range]:
-        """The heads to be computed at a time for the sake of the wanted ones.
+        """Return the heads to be computed at a time for the sake of the wanted ones.
 
         All of them in a short text. In a long one fewer, so that blocks have as many rows as they should.
         """
@@ -177,7 +175,7 @@ class Attending:
         ]
 
     def _of_heads(self, given: Any, heads: range) -> Any:
-        """The share of some heads in what is given for each, such as a position bias [1, heads, queries, keys]."""
+        """Return the share of some heads in what is given for each, as a position bias [1, heads, queries, keys]."""
         apart = isinstance(given, Tensor) and given.ndim == 4 and given.shape[1] == self.query.shape[1]
         return given[:, _cut(heads)] if apart else given
 
@@ -185,7 +183,7 @@ class Attending:
         return isinstance(option, Tensor) and option.ndim == 4 and option.shape[-2:] == self.lengths
 
     def _few(self, rows: Sequence[range], heads: int) -> Iterator[range]:
-        """The rows a few at a time: as many as make a block of so many heads."""
+        """Return the rows a few at a time: as many as make a block of so many heads."""
         keys = self.key.shape[2]
         for left in rows:
             while left:
@@ -195,8 +193,39 @@ class Attending:
                 left = left[count:]
 
 
+def in_few_passes(
+    module: Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    **options: Any,
+) -> tuple[Tensor, Tensor]:
+    """Return the output [texts, queries, heads, d] and the weights [texts, heads, queries, keys].
+
+    This is attention as most models compute it, in as few passes over the weights as that takes. The eager functions of
+    transformers make a new matrix each for scaling, masking and softmax, and repeat keys for the heads that share them.
+    Where a model's own function computes nothing else, which the survey finds out, this one is used.
+
+    `query` is [texts, heads, queries, d], `key` and `value` are [texts, groups, keys, d]. The mask may be that of the
+    last keys only, where those before them are seen by every query.
+    """
+    texts, heads, queries, depth = query.shape
+    _, groups, keys, _ = key.shape
+    scale = depth**-0.5 if scaling is None else scaling
+    asking = (query * scale).reshape(texts * groups, -1, depth)  # the heads of a group below each other
+    weights = asking.bmm(key.reshape(texts * groups, keys, depth).mT)  # [texts · groups, heads of one · queries, keys]
+    apart = weights.view(texts, heads, queries, keys)
+    if attention_mask is not None:
+        apart[..., keys - attention_mask.shape[-1] :] += attention_mask
+    torch.softmax(weights, -1, out=weights)
+    mixed = weights.bmm(value.reshape(texts * groups, keys, -1)).view(texts, heads, queries, -1)
+    return mixed.transpose(1, 2), apart
+
+
 def rows_at_once(heads: int, keys: int, seen: int) -> int:
-    """How many rows make a block, if the first one sees so many of the keys, and each further one at most one more."""
+    """Return how many rows make a block, if the first one sees so many keys, and each further one at most one more."""
     most = BLOCK // heads
     growing = (math.isqrt(seen**2 + 4 * most) - seen) // 2  # that many rows, each of as many keys as the last
     return max(growing, most // keys, FEWEST_ROWS)

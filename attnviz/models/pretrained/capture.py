@@ -4,32 +4,43 @@ Ours takes the place of such a model's eager attention function. It calls that o
 on some query rows, with the mask cut to the same rows and the keys to those that these can see. Where all of a layer is
 wanted, the outputs, put together, are its output, so that nothing is computed twice; where little is, that little is
 computed apart, and the output by fused attention, if anything comes after it.
+
+A model gets its attention function by name, and may do more by that name: models with sparse attention put the keys
+that they leave out into the mask for some names, and hand them to the function for others. Ours takes the place of the
+eager one under that very name, so that all else is as it is where the model returns its own weights.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from torch import Tensor
-from transformers import PreTrainedModel
+from torch.nn import Module
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
 
-from attnviz.models.pretrained.attending import UNREAD, Attending, Attention, Made
-from attnviz.models.pretrained.dispatch import EAGER, Attend, attending_by
-from attnviz.models.pretrained.passes import in_few_passes
+from attnviz.models.base import Part
+from attnviz.models.pretrained.attending import UNREAD, Attending, Attention, Made, in_few_passes
+from attnviz.models.pretrained.masks import lazy_mask
 from attnviz.models.pretrained.places import (
+    AttentionLayer,
     Call,
     Finished,
     Inputs,
-    Layer,
-    Part,
-    Piece,
-    Take,
     Visit,
     check_lengths,
     in_turn,
     unlike_shorter,
 )
+from attnviz.records import Each
+
+EAGER = "eager"
+
+Attend = Callable[[Attending], tuple[Tensor | None, None]]
+_attend: ContextVar[Attend | None] = ContextVar("attend", default=None)
 
 LITTLE = 0.5
 """Up to this share of a layer's weights is computed apart from its output, which fused attention is faster at."""
@@ -53,11 +64,11 @@ class Capture:
     plain: bool
 
     @property
-    def places(self) -> tuple[Layer, ...]:
+    def places(self) -> tuple[AttentionLayer, ...]:
         """The layers that attend."""
         return tuple(place for _, place in self.calls if place)
 
-    def run(self, inputs: Inputs, wanted: Mapping[Layer, Part], take: Take) -> None:
+    def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
         """See `Way.run`."""
         visit = Visit(self.calls, wanted)
 
@@ -66,14 +77,14 @@ class Capture:
             if place is None:
                 return self._unwanted(call), None
             check_lengths(place, inputs, call.lengths)
-            output = self._wanted(call, wanted[place], partial(take, place), needed=not visit.is_last(place))
+            output = self._wanted(call, place, wanted[place], each, needed=not visit.is_last(place))
             visit.leave(place)
             return output, None
 
         self._run(inputs, attend)
 
-    def call(self, inputs: Inputs, wanted: Layer) -> Attending | None:
-        """What a layer calls its attention function with, nothing after that being run; None if it does not call it."""
+    def call(self, inputs: Inputs, wanted: AttentionLayer) -> Attending | None:
+        """Return what a layer calls its attention function with, and run nothing after it; None if it does not."""
         visit = Visit(self.calls, {wanted})
         found: list[Attending] = []
 
@@ -87,7 +98,7 @@ class Capture:
         return found[0] if found else None
 
     def _run(self, inputs: Inputs, attend: Attend) -> None:
-        """Runs the model with this attention function.
+        """Run the model with this attention function.
 
         Raises:
             TextError: it gives the function an option that it did not give for a few tokens.
@@ -101,22 +112,23 @@ class Capture:
         with suppress(Finished), attending_by(attend_as_known):
             self.network(**inputs)
 
-    def _wanted(self, call: Attending, part: Part, take: Callable[[Piece], None], *, needed: bool) -> Tensor | None:
-        """Hands over a part of a layer's weights; the layer's output, if that is needed."""
+    def _wanted(self, call: Attending, place: AttentionLayer, part: Part, each: Each, *, needed: bool) -> Tensor | None:
+        """Hand over a part of a layer's weights, and return the layer's output, if that is needed."""
 
-        def hand_over(made: Made) -> None:
-            take(made.piece(part.heads))
+        def shown(call: Attending, heads: Sequence[range], rows: Sequence[range]) -> Iterator[Made]:
+            for made in call.blocks(self._attention(call), heads, rows):
+                each(made.block(place).of_heads(part.heads))
+                yield made
 
-        own, (queries, _) = self._attention(call), call.lengths
+        queries, _ = call.lengths
         if needed and not (self.fuses and part.share(call.query.shape[1], queries) <= LITTLE):
-            return call.assembled(call.blocks(own, self._apart(call), [range(queries)]), hand_over)
-        shown = call.mixing_nothing() if self.slices else call
-        for made in shown.blocks(own, self._apart(call, part.heads), part.rows):
-            hand_over(made)
+            return call.assembled(shown(call, self._apart(call), [range(queries)]))
+        for _ in shown(call.mixing_nothing() if self.slices else call, self._apart(call, part.heads), part.rows):
+            pass
         return self._unwanted(call) if needed else None
 
     def _unwanted(self, call: Attending) -> Tensor:
-        """The output of a layer whose weights nobody wants."""
+        """Return the output of a layer whose weights nobody wants."""
         heads = self._apart(call)
         return call.fused(heads) if self.fuses else call.output(self._attention(call), heads)
 
@@ -124,22 +136,24 @@ class Capture:
         return in_few_passes if self.plain else call.own
 
     def _apart(self, call: Attending, wanted: Sequence[int] | None = None) -> list[range]:
-        """The heads to be computed at a time for the sake of those wanted, or of all."""
+        """Return the heads to be computed at a time for the sake of those wanted, or of all."""
         every = range(call.query.shape[1])
         return call.apart(every if wanted is None else wanted) if self.slices else [every]
 
 
 def recorded(network: PreTrainedModel, inputs: Inputs, rows: int) -> list[tuple[Attending, Tensor]]:
-    """Every call of the attention function, and all the weights that it makes, so many rows at a time."""
+    """Return every call of the attention function, and all the weights that it makes, so many rows at a time."""
     calls: list[tuple[Attending, Tensor]] = []
 
     def attend(call: Attending) -> tuple[Tensor, None]:
         _, heads, queries, _ = call.query.shape
+        made = list(call.blocks(call.own, [range(heads)], in_turn(range(queries), rows)))
         weights = call.query.new_zeros(*call.query.shape[:3], call.key.shape[2])
-        blocks = call.blocks(call.own, [range(heads)], in_turn(range(queries), rows))
-        output = call.assembled(blocks, lambda made: made.piece(made.heads).put_into(weights))
+        for some in made:
+            assert some.weights is not None  # else the function is none that can be recorded
+            weights[:, :, some.rows.start : some.rows.stop, some.keys.start : some.keys.stop] = some.weights
         calls.append((call, weights))
-        return output, None
+        return call.assembled(made), None
 
     with attending_by(attend):
         network(**inputs)
@@ -154,3 +168,46 @@ def implementation(network: PreTrainedModel, name: str) -> Iterator[None]:
         yield
     finally:
         network.set_attn_implementation(EAGER)
+
+
+@contextmanager
+def attending_by(attend: Attend) -> Iterator[None]:
+    """Let models attend by this function instead of eagerly; those that run in other threads meanwhile do not."""
+    token = _attend.set(attend)
+    try:
+        yield
+    finally:
+        _attend.reset(token)
+
+
+_by_name = AttentionInterface.get_interface
+
+
+def _get_interface(interface: AttentionInterface, attn_implementation: str, default: Attention) -> Attention:
+    """Return the attention function of this name, `default` being the model's eager one."""
+    attend = _attend.get()
+    if attend is None or attn_implementation != EAGER:
+        return _by_name(interface, attn_implementation, default)
+    return partial(_attention, attend, default)
+
+
+def _attention(
+    attend: Attend,
+    own: Attention,
+    module: Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None = None,
+    **options: Any,
+) -> tuple[Tensor | None, None]:
+    """Attend as transformers asks an attention function to."""
+    return attend(Attending(module, query, key, value, attention_mask, options, own))
+
+
+def _mask(**arguments: Any) -> Tensor | None:
+    return (eager_mask if _attend.get() is None else lazy_mask)(**arguments)
+
+
+AttentionInterface.get_interface = _get_interface  # type: ignore[assignment]  # a parameter has another name than self
+ALL_MASK_ATTENTION_FUNCTIONS[EAGER] = _mask

@@ -1,11 +1,26 @@
-"""Models that change while they run: BigBird, which for good attends to all texts as it does to a short one it met."""
+"""What changes in a network while it runs, or is made to for a while, and is put back.
+
+BigBird changes for good: it attends to all texts as it does to a short one that it met.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch.nn import Module
+from transformers import PreTrainedConfig
 
 _SIMPLE = (str, int, float, type(None))
+
+NARROW = {
+    **dict.fromkeys(("sliding_window", "sliding_window_size", "local_attention", "attention_chunk_size"), 3),
+    **dict.fromkeys(("index_topk", "index_block_size", "block_size"), 2),
+    **dict.fromkeys(("index_topk_blocks", "topk_blocks"), 1),
+}
+"""What configs and modules call a window, the keys chosen from all, a block of keys, and the blocks chosen from all.
+
+Beside each stands how wide it is when it is narrowed.
+"""
 
 
 @contextmanager
@@ -23,3 +38,28 @@ def unchanged(network: Module) -> Iterator[None]:
 
 def _settings(module: Module) -> dict[str, object]:
     return {name: value for name, value in vars(module).items() if isinstance(value, _SIMPLE)}
+
+
+@contextmanager
+def narrowed(network: Module) -> Iterator[None]:
+    """Let a network attend to a few tokens as it does to many: its windows and budgets end before they do."""
+    wide = [(fields, name, fields[name]) for fields in _fields(network) for name in NARROW if _is_wide(fields, name)]
+    for fields, name, _ in wide:
+        fields[name] = NARROW[name]
+    try:
+        yield
+    finally:
+        for fields, name, width in wide:
+            fields[name] = width
+
+
+def _fields(network: Module) -> list[dict[str, Any]]:
+    """Return the attributes of all parts of a network and of their configs, each once."""
+    parts = list(network.modules())
+    configs = {id(config): config for part in parts if isinstance(config := vars(part).get("config"), PreTrainedConfig)}
+    return [vars(owner) for owner in (*parts, *configs.values())]
+
+
+def _is_wide(fields: dict[str, Any], name: str) -> bool:
+    width = fields.get(name)
+    return isinstance(width, int) and width > NARROW[name]

@@ -1,5 +1,9 @@
-"""Which class of transformers holds all that a checkpoint has."""
+"""Which class holds all that a checkpoint has: one of transformers, or of Python code that comes with the model.
 
+The latter runs only if whoever wrote it is trusted.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 import transformers
@@ -18,6 +22,12 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
     MODEL_MAPPING,
 )
+
+from attnviz.errors import Advice
+from attnviz.models.pretrained.edge import TRUST
+from attnviz.text import visible
+
+_FIRST = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM", "AutoModel")  # those that write, then the bare network
 
 
 def class_for(config: PreTrainedConfig) -> Any:
@@ -68,3 +78,30 @@ def _usual(config: PreTrainedConfig) -> Any:
 def _writes(config: PreTrainedConfig) -> bool:
     """Return whether there is a class that writes with all of a model, and not with a part of it (Emu3)."""
     return any(_suits(known, config) for known in _among(MODEL_FOR_CAUSAL_LM_MAPPING, config))
+
+
+def own_models(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return where config.json says that the model's own code is, for each automatic class of transformers."""
+    places = config.get("auto_map")
+    named = places.items() if isinstance(places, Mapping) else ()
+    return {name: str(place) for name, place in named if name.startswith("AutoModel") and hasattr(transformers, name)}
+
+
+def own_class(config: PreTrainedConfig) -> Any:
+    """Return the automatic class that runs the code of the model's own; None if it has none."""
+    places = own_models({"auto_map": getattr(config, "auto_map", None)})
+    first = next((name for name in (*_FIRST, *places) if name in places), None)
+    return None if first is None else getattr(transformers, first)
+
+
+def note_on_own_code(name: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what is to be said of a model whose own code does not run, although it has some."""
+    places = own_models(config)
+    if not places:
+        return ()
+    files = ", ".join(sorted({visible(place.rpartition(".")[0]) + ".py" for place in places.values()}))
+    note = (
+        f"{name} comes with Python code of its own ({files}), which did not run: these are the weights of a plain "
+        f"{visible(str(config.get('model_type')))} model, and its own may differ."
+    )
+    return (Advice(note, TRUST),)

@@ -30,7 +30,7 @@ def check_numbers(name: str, stored: Mapping[str, Tensor], config: Mapping[str, 
 def is_complete(
     missing: Collection[str], unexpected: Collection[str], whole: PreTrainedModel, name: str, without_code: bool
 ) -> bool:
-    """Whether every parameter was there; what only the words to come depend on may be missing.
+    """Return whether every parameter was there; what only the words to come depend on may be missing.
 
     `without_code` says that the model comes with code of its own, which did not run.
 
@@ -51,7 +51,7 @@ def is_complete(
 
 
 def check_unread(unexpected: Collection[str], whole: PreTrainedModel, name: str) -> tuple[str, ...]:
-    """What is to be said of tensors in the files that the network does not read.
+    """Return what is to be said of tensors in the files that the network does not read.
 
     Raises:
         ModelError: attention may be meant to depend on one.
@@ -70,7 +70,7 @@ def check_unread(unexpected: Collection[str], whole: PreTrainedModel, name: str)
 
 
 def _is_head(key: str, whole: PreTrainedModel) -> bool:
-    """Whether a parameter stands outside the network that computes the attention."""
+    """Return whether a parameter stands outside the network that computes the attention."""
     if whole.base_model is not whole:
         return not key.startswith(f"{whole.base_model_prefix}.")
     return key.startswith(("lm_head.", "final_logits_bias"))  # T5 and its like have no network within

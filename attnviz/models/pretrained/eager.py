@@ -9,20 +9,19 @@ from torch import Tensor
 from torch.nn import Module
 from transformers import PreTrainedModel
 
+from attnviz.models.base import Part
 from attnviz.models.pretrained.attending import rows_at_once
 from attnviz.models.pretrained.places import (
+    AttentionLayer,
     Call,
     Finished,
     Inputs,
-    Layer,
-    Part,
-    Piece,
-    Take,
     Visit,
     check_lengths,
     in_turn,
     unlike_shorter,
 )
+from attnviz.records import Block, Each
 from attnviz.vocabulary import Kind
 
 OUTPUTS = {"encoder_attentions": Kind.ENCODER, "decoder_attentions": Kind.DECODER, "cross_attentions": Kind.CROSS}
@@ -30,7 +29,7 @@ OUTPUTS = {"encoder_attentions": Kind.ENCODER, "decoder_attentions": Kind.DECODE
 
 
 def returned(network: PreTrainedModel, inputs: Inputs, only: Kind | None = None) -> dict[Kind, dict[int, Any]]:
-    """What a model itself returns as its attention weights: by kind, and by their number among those of the kind.
+    """Return what a model itself gives as its attention weights: by kind, and by their number among those of the kind.
 
     Of a model with one stack of layers, `only` is the kind, if that is known: a text of one token does not show it.
     """
@@ -44,7 +43,7 @@ def returned(network: PreTrainedModel, inputs: Inputs, only: Kind | None = None)
 
 
 def _layers(weights: Sequence[Any] | None, network: PreTrainedModel) -> dict[int, Any]:
-    """The layers that attend, by number; some models return the states of linear attention among them (MiniMax)."""
+    """Return the layers that attend, by number; some models give the states of linear attention too (MiniMax)."""
     there = {number: layer for number, layer in enumerate(weights or ()) if layer is not None}
     types = getattr(network.config.get_text_config(), "layer_types", None) or ()
     if len(weights or ()) != len(types):  # they are those of another stack, or some return nothing
@@ -53,7 +52,7 @@ def _layers(weights: Sequence[Any] | None, network: PreTrainedModel) -> dict[int
 
 
 def _causal(layers: Iterable[Any]) -> bool:
-    """Whether no query has looked at a key after it, where the keys are the queries."""
+    """Return whether no query has looked at a key after it, where the keys are the queries."""
     there = [layer for layer in layers if isinstance(layer, Tensor) and layer.ndim > 1]
     square = [layer for layer in there if layer.shape[-1] == layer.shape[-2]]
     return all(not layer.triu(1).any() for layer in square or there)
@@ -71,18 +70,18 @@ class Hooked:
     index: dict[Module, int]
 
     @property
-    def places(self) -> tuple[Layer, ...]:
+    def places(self) -> tuple[AttentionLayer, ...]:
         """The layers that attend."""
         return tuple(place for _, place in self.calls if place)
 
-    def run(self, inputs: Inputs, wanted: Mapping[Layer, Part], take: Take) -> None:
+    def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
         """See `Way.run`."""
         visit = Visit(self.calls, wanted)
 
         def hook(module: Module, args: Any, output: Sequence[Any]) -> Sequence[Any]:
             place, index = visit.place(module), self.index[module]
             if place is not None:
-                _hand_over(place, output[index], inputs, wanted[place], take)
+                _hand_over(place, output[index], inputs, wanted[place], each)
                 visit.leave(place)
             return type(output)([*output[:index], output[index].new_empty(0), *output[index + 1 :]])  # type: ignore[call-arg]
 
@@ -101,18 +100,18 @@ class Returned:
     """A model whose weights can be had in no other way than all of them at its end."""
 
     network: PreTrainedModel
-    places: tuple[Layer, ...]
+    places: tuple[AttentionLayer, ...]
 
-    def run(self, inputs: Inputs, wanted: Mapping[Layer, Part], take: Take) -> None:
+    def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
         """See `Way.run`."""
         for kind, layers in returned(self.network, inputs, self.places[0].kind).items():
             for number, weights in layers.items():
-                if (place := Layer(kind, number)) in wanted:
-                    _hand_over(place, weights, inputs, wanted[place], take)
+                if (place := AttentionLayer(kind, number)) in wanted:
+                    _hand_over(place, weights, inputs, wanted[place], each)
 
 
-def _hand_over(place: Layer, weights: Any, inputs: Inputs, part: Part, take: Take) -> None:
-    """Hands over a part of weights [texts, heads, queries, keys] a few rows at a time, as if they were computed so.
+def _hand_over(place: AttentionLayer, weights: Any, inputs: Inputs, part: Part, each: Each) -> None:
+    """Hand over a part of weights [texts, heads, queries, keys] a few rows at a time, as if they were computed so.
 
     Raises:
         TextError: they have another shape, as those of models that look at long texts through a summary of them.
@@ -124,7 +123,8 @@ def _hand_over(place: Layer, weights: Any, inputs: Inputs, part: Part, take: Tak
     at_once = rows_at_once(texts * heads, keys, keys)
     for rows in (few for stretch in part.rows for few in in_turn(stretch, at_once)):
         some = weights[:, :, rows.start : rows.stop]
-        take(place, Piece.among(part.heads, range(heads), rows, range(keys), some))
+        block = Block(place.kind, place.layer, tuple(range(heads)), rows, range(keys), some)
+        each(block.of_heads(part.heads))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ class Opening:
 
 
 def known_languages(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
-    """The languages that a tokenizer tells apart, by their codes, with the id of the token of each."""
+    """Return the languages that a tokenizer tells apart, by their codes, with the id of the token of each."""
     if not hasattr(type(tokenizer), "src_lang"):
         return {}
     codes: dict[str, int] | None = getattr(tokenizer, "lang_code_to_id", None)
@@ -29,7 +29,7 @@ def known_languages(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
 
 
 def set_languages(tokenizer: PreTrainedTokenizerBase, source: str | None, target: str | None, name: str) -> None:
-    """Has the tokenizer mark texts as being in these languages.
+    """Have the tokenizer mark texts as being in these languages.
 
     Raises:
         UsageError: the model does not know such a language, or knows none.
@@ -46,7 +46,7 @@ def set_languages(tokenizer: PreTrainedTokenizerBase, source: str | None, target
 
 
 def opening(tokenizer: PreTrainedTokenizerBase, start: int, name: str) -> Opening:
-    """How the decoder of a model begins in the language that was chosen for it; with `start` if there is no choice.
+    """Return how a decoder begins in the language that was chosen for it; with `start` if there is no choice.
 
     A language whose token comes first in a target is written first (NLLB); one whose token comes last (the older
     mBART) is what the decoder starts with.

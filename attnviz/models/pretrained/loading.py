@@ -21,10 +21,9 @@ from attnviz.models.checkpoint.tensors import tensors
 from attnviz.models.hub.folder import variant, weight_files
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained.adapters import base_alone, merge_adapter
-from attnviz.models.pretrained.classes import class_for
+from attnviz.models.pretrained.classes import class_for, note_on_own_code, own_class
 from attnviz.models.pretrained.completeness import check_numbers, check_unread, is_complete
 from attnviz.models.pretrained.edge import translated
-from attnviz.models.pretrained.own_code import note_on_own_code, own_class
 from attnviz.models.pretrained.tokenizers import load_tokenizer
 from attnviz.models.pretrained.towers import text_part
 from attnviz.models.tensor_names import wrappings
@@ -49,7 +48,7 @@ class Loaded:
 
 
 def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
-    """What the files of a model make together.
+    """Return what the files of a model make together.
 
     Raises:
         ModelError: a file is missing or damaged, or the model wants to run its own code.
@@ -97,7 +96,7 @@ def adopt(name: str, whole: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
 def _load_whole(
     folder: Path, loading: Loading, where: dict[str, bool], renaming: dict[str, str]
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
-    """The network with all that stands around it, and which parameters the files lack, and have beside it."""
+    """Return the network with all that stands around it, and which parameters the files lack, and have beside it."""
     device, dtype = _device(loading.device), _dtype(loading.dtype)
     config = AutoConfig.from_pretrained(folder, **where)
     own = own_class(config) if loading.trust_remote_code else None
@@ -134,7 +133,7 @@ def _read_config(name: str, folder: Path, loading: Loading) -> dict[str, Any]:
 
 
 def _write_greedily(whole: PreTrainedModel) -> None:
-    """Leaves of how a model is meant to write only which tokens begin and end it, and which it must never write."""
+    """Leave of how a model is meant to write only which tokens begin and end it, and which it must never write."""
     given = whole.generation_config
     kept = {name: getattr(given, name, None) for name in _HOW_TO_WRITE}
     whole.generation_config = GenerationConfig(**kept)  # type: ignore[no-untyped-call]
@@ -153,7 +152,7 @@ _HOW_TO_WRITE = (
 
 
 def _start(whole: PreTrainedModel) -> int | None:
-    """The token that a decoder begins with, if its files name one."""
+    """Return the token that a decoder begins with, if its files name one."""
     configs = [config for config in (getattr(whole, "generation_config", None), whole.config) if config is not None]
     named = [getattr(config, name, None) for name in ("decoder_start_token_id", "bos_token_id") for config in configs]
     return next((id_ for id_ in named if isinstance(id_, int)), None)

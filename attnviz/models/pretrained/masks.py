@@ -30,7 +30,7 @@ class Recipe:
         )
 
     def seen_by(self, rows: range) -> range:
-        """The keys from the first to the last that these rows can see; found once for all layers that ask."""
+        """Return the keys from the first to the last that these rows can see; found once for all layers that ask."""
         if self.is_causal:
             return range(rows.stop)
         if rows not in self._seen:
@@ -38,7 +38,7 @@ class Recipe:
         return self._seen[rows]
 
     def allowed(self, rows: range, keys: range) -> Tensor:
-        """Whether a query may look at a key: [texts, 1, rows, keys]."""
+        """Return whether a query may look at a key: [texts, 1, rows, keys]."""
         recipe = self.arguments
         allowed = sdpa_mask(
             **recipe
@@ -68,7 +68,7 @@ class LazyMask(Tensor):
 
     @staticmethod
     def __new__(cls, recipe: Recipe) -> "LazyMask":
-        """A tensor of that shape without any storage."""
+        """Return a tensor of that shape without any storage."""
         made = recipe.arguments
         shape = made["batch_size"], 1, made["q_length"], made["kv_length"]
         mask: LazyMask = Tensor._make_wrapper_subclass(cls, shape, dtype=made["dtype"], device=made["device"])
@@ -76,7 +76,7 @@ class LazyMask(Tensor):
         return mask
 
     def rows(self, rows: range) -> tuple[Tensor, range]:
-        """The mask of some query rows, and the keys that these can see.
+        """Return the mask of some query rows, and the keys that these can see.
 
         The mask [texts, 1, rows, last keys] leaves out those first ones of these keys that all of the rows can see.
         """
@@ -89,21 +89,21 @@ class LazyMask(Tensor):
     def __torch_dispatch__(  # type: ignore[override]  # torch types it as an instance method
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Computes the mask where a model does more with it than look at its shape or take all of it."""
+        """Compute the mask where a model does more with it than look at its shape or take all of it."""
         if _takes_all(func, args):
             return LazyMask(args[0].recipe)
         return func(*tree_map(_computed, args), **tree_map(_computed, kwargs or {}))
 
 
 def lazy_mask(**arguments: Any) -> LazyMask | None:
-    """What models are given instead of a mask; None where `eager_mask` would give none."""
+    """Return what models are given instead of a mask; None where `eager_mask` would give none."""
     if arguments.get("allow_is_bidirectional_skip") and eager_mask(**arguments | {"q_length": 1}) is None:
         return None
     return LazyMask(Recipe(**arguments))
 
 
 def mask_rows(mask: Tensor | None, rows: range, keys: int) -> tuple[Tensor | None, range]:
-    """Some query rows of any mask that a model may pass on, and which of its keys they can see."""
+    """Return some query rows of any mask that a model may pass on, and which of its keys they can see."""
     if isinstance(mask, LazyMask):
         return mask.rows(rows)
     if mask is None or mask.ndim < 2 or mask.shape[-2] == 1:
@@ -112,19 +112,19 @@ def mask_rows(mask: Tensor | None, rows: range, keys: int) -> tuple[Tensor | Non
 
 
 def seen_by(mask: Tensor | None, rows: range, keys: int) -> range:
-    """Which of all keys some query rows can see."""
+    """Return which of all keys some query rows can see."""
     return mask.recipe.seen_by(rows) if isinstance(mask, LazyMask) else range(keys)
 
 
 def widened(mask: Tensor | None, keys: int) -> Tensor | None:
-    """A mask of the last of so many keys as one of all of them."""
+    """Return a mask of the last of so many keys as one of all of them."""
     if mask is None or isinstance(mask, LazyMask) or mask.shape[-1] == keys:
         return mask
     return pad(mask, (keys - mask.shape[-1], 0))
 
 
 def _hiding(padding: Tensor | None, keys: int) -> Tensor | None:
-    """Which keys are padding, if any are."""
+    """Return which keys are padding, if any are."""
     needless = padding is not None and padding.shape[-1] == keys and bool(padding.all())
     return None if needless else padding
 
@@ -134,7 +134,7 @@ def _computed(value: Any) -> Any:
 
 
 def _takes_all(func: Any, args: tuple[Any, ...]) -> bool:
-    """Whether an operation leaves the mask as it is: `mask[:, :, :, :keys]` with all keys."""
+    """Return whether an operation leaves the mask as it is: `mask[:, :, :, :keys]` with all keys."""
     if not args or not isinstance(args[0], LazyMask):
         return False
     if func is torch.ops.aten.slice.Tensor:

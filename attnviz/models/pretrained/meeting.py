@@ -42,14 +42,14 @@ class Meeting:
     unasked: Reals | None = None  # [heads, keys + sinks]
 
     def explanation(self) -> Trace | None:
-        """The steps that lead from the query to the model's own weights, if softmax of scaled scores does."""
+        """Return the steps that lead from the query to the model's own weights, if softmax of scaled scores does."""
         if self.scores is None or self.unasked is None:
             return None
         with np.errstate(all="ignore"):  # numbers that are none are close to nothing
             return next((trace for trace in self._readings(self.scores, self.unasked) if self.is_by(trace)), None)
 
     def plain(self) -> Trace | None:
-        """The same with the model's own weights and no steps to them, if it mixes the values by these."""
+        """Return the same with the model's own weights and no steps to them, if it mixes the values by these."""
         trace = Trace(
             position=self.position,
             query=self.query,
@@ -62,7 +62,7 @@ class Meeting:
             return trace if self.is_by(trace) else None
 
     def is_by(self, trace: Trace) -> bool:
-        """Whether a trace ends in the model's own weights and in what it mixes by them, but for float32's rounding."""
+        """Return whether a trace ends in the model's own weights and what it mixes by them, but for rounding."""
         exact = replace(trace, query=trace.query.astype(np.float64))
         return all(self._is_by(exact, head) for head in range(len(self.weights)))
 
@@ -135,7 +135,7 @@ _NOTHING = 1e-30
 
 
 def _factor(depth: int, products: Reals, gained: Reals, given: Reals, sizes: Reals) -> float | None:
-    """What products [heads, keys] were multiplied by, if all of them were by the same number and nothing else was done.
+    """Return the number that products [heads, keys] were multiplied by, if all were and nothing else was done.
 
     Of the numbers that rounding leaves open, 1 / √d or 1 if it is one of them. How far it goes follows from how large
     scores are `given` to softmax in each head, and how large the sums are that products consist of: [heads, 1] each.
@@ -150,7 +150,7 @@ def _factor(depth: int, products: Reals, gained: Reals, given: Reals, sizes: Rea
 
 
 def _lifted(added: Reals, visible: NDArray[np.bool_], keys: int) -> Reals:
-    """What is added to scores, less what is added to every visible key of a head alike (and to its sinks)."""
+    """Return what is added to scores, less what is added to every visible key of a head alike (and to its sinks)."""
     own, seen = added[:, :keys], visible[:, :keys]
     lowest = np.min(own, axis=1, keepdims=True, where=seen, initial=np.inf)
     highest = np.max(own, axis=1, keepdims=True, where=seen, initial=-np.inf)

@@ -2,16 +2,17 @@
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol
 
 from torch import Tensor
 from torch.nn import Module
 from transformers import PreTrainedModel
 
 from attnviz.errors import HOW_TO_CUT, TextError
-from attnviz.measures.reducers import stretches
+from attnviz.models.base import Part
+from attnviz.records import Each
 from attnviz.vocabulary import Kind
 
 Inputs = Mapping[str, Tensor]
@@ -19,7 +20,7 @@ Inputs = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class AttentionLayer:
     """A layer of one kind of attention, by its own number in the model."""
 
     kind: Kind
@@ -27,7 +28,7 @@ class Layer:
 
 
 def accepted(network: Module, inputs: Inputs) -> Inputs:
-    """Those inputs that a network takes."""
+    """Return those inputs that a network takes."""
     parameters = inspect.signature(network.forward).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return inputs
@@ -42,7 +43,7 @@ def decodes(network: PreTrainedModel) -> bool:
 
 
 def lengths(kind: Kind, inputs: Inputs) -> tuple[int, int]:
-    """How many queries and keys there are in one kind of attention."""
+    """Return how many queries and keys there are in one kind of attention."""
     own = inputs["input_ids"].shape[1]
     if "decoder_input_ids" not in inputs or kind is Kind.ENCODER:
         return own, own
@@ -51,12 +52,12 @@ def lengths(kind: Kind, inputs: Inputs) -> tuple[int, int]:
 
 
 def unlike_shorter() -> TextError:
-    """What is to be said where a model turns out to attend in another way than it did to a few tokens."""
+    """Return what is to be said where a model turns out to attend in another way than it did to a few tokens."""
     return TextError(f"The model attends to this text in another way than to shorter ones: {HOW_TO_CUT}")
 
 
-def check_lengths(place: Layer, inputs: Inputs, found: Sequence[int]) -> None:
-    """Whether there are as many queries and keys as in the text.
+def check_lengths(place: AttentionLayer, inputs: Inputs, found: Sequence[int]) -> None:
+    """Refuse other numbers of queries and keys than the text has.
 
     Raises:
         TextError: the model attends to it in another way, such as through a summary.
@@ -65,63 +66,20 @@ def check_lengths(place: Layer, inputs: Inputs, found: Sequence[int]) -> None:
         raise unlike_shorter()
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What is wanted of the weights of a place: some heads, and in them some stretches of query rows, in order."""
-
-    heads: tuple[int, ...]
-    rows: tuple[range, ...]
-
-    @classmethod
-    def of(cls, heads: Iterable[int], rows: Iterable[int]) -> Self:
-        """The part with these heads and rows."""
-        return cls(tuple(heads), tuple(stretches(rows)))
-
-    def share(self, heads: int, queries: int) -> float:
-        """How much it is of all the weights of so many heads and queries."""
-        return len(self.heads) * sum(map(len, self.rows)) / (heads * queries)
-
-
 def in_turn(indices: range, at_once: int) -> list[range]:
-    """Neighbouring indices, so many at a time."""
+    """Return neighbouring indices, so many at a time."""
     return [indices[first : first + at_once] for first in range(0, len(indices), at_once)]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Some weights of a place [texts, heads, rows, keys], with the indices of their heads, queries and keys."""
-
-    heads: tuple[int, ...]
-    rows: range
-    keys: range
-    weights: Tensor
-
-    @classmethod
-    def among(cls, wanted: Collection[int], heads: range, rows: range, keys: range, weights: Tensor) -> Self:
-        """Those weights [texts, heads, rows, keys] whose heads are wanted."""
-        kept = [index for index, head in enumerate(heads) if head in wanted]
-        weights = weights if len(kept) == len(heads) else weights[:, kept]
-        return cls(tuple(heads[index] for index in kept), rows, keys, weights)
-
-    def put_into(self, whole: Tensor) -> None:
-        """Puts the weights into their place among all [texts, heads, queries, keys]."""
-        rows, keys = (slice(indices.start, indices.stop) for indices in (self.rows, self.keys))
-        whole[:, list(self.heads), rows, keys] = self.weights
-
-
-Take = Callable[[Layer, Piece], None]
-"""What is done with some weights of a place."""
 
 
 class Way(Protocol):
     """A way to get at the attention weights of a model."""
 
     @property
-    def places(self) -> tuple[Layer, ...]:
+    def places(self) -> tuple[AttentionLayer, ...]:
         """The layers that attend."""
 
-    def run(self, inputs: Inputs, wanted: Mapping[Layer, Part], take: Take) -> None:
-        """Runs the model as far as it is needed, handing over the wanted weights.
+    def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
+        """Run the model as far as it is needed, and hand over the wanted weights.
 
         Raises:
             TextError: the model attends to this text in another way than it did to a few tokens.
@@ -132,32 +90,32 @@ class Finished(Exception):  # noqa: N818  it is no error
     """Nothing that is wanted comes after this: the rest of the model need not be run."""
 
 
-Call = tuple[Module, Layer | None]
+Call = tuple[Module, AttentionLayer | None]
 """A module that was called, and the place of what it computed; None if that is no layer's weights."""
 
 
 class Visit:
     """One run through a model, in which its modules are called in the same order as they were before."""
 
-    def __init__(self, calls: Sequence[Call], wanted: Collection[Layer]) -> None:
+    def __init__(self, calls: Sequence[Call], wanted: Collection[AttentionLayer]) -> None:
         self._left = set(wanted)
         self._calls = calls
         self._seen: Counter[int] = Counter()
 
-    def place(self, module: Module) -> Layer | None:
-        """The place of this call of a module, if it is wanted."""
+    def place(self, module: Module) -> AttentionLayer | None:
+        """Return the place of this call of a module, if it is wanted."""
         places = [place for called, place in self._calls if called is module]
         turn = self._seen[id(module)]
         self._seen[id(module)] += 1
         place = places[turn] if turn < len(places) else None
         return place if place in self._left else None
 
-    def is_last(self, place: Layer) -> bool:
-        """Whether nothing is wanted after this one."""
+    def is_last(self, place: AttentionLayer) -> bool:
+        """Return whether nothing is wanted after this one."""
         return self._left == {place}
 
-    def leave(self, place: Layer) -> None:
-        """Ends the run after the last place that is wanted.
+    def leave(self, place: AttentionLayer) -> None:
+        """End the run after the last place that is wanted.
 
         Raises:
             Finished: that was it.
@@ -167,8 +125,8 @@ class Visit:
             raise Finished
 
 
-def places_of(calls: Sequence[tuple[Module, Layer | None]], network: Module) -> list[Call]:
-    """Each call with its place: the number of its layer as the model has it.
+def places_of(calls: Sequence[tuple[Module, AttentionLayer | None]], network: Module) -> list[Call]:
+    """Return each call with its place: the number of its layer as the model has it.
 
     It is the number among all weights of the kind that the model returns, which is given, where some of those are not
     shown, perhaps of another stack (CANINE), and where the names of several modules have the same number, as where a
@@ -182,10 +140,10 @@ def places_of(calls: Sequence[tuple[Module, Layer | None]], network: Module) -> 
         numbers = [_number(names[module]) for _, module, _ in own]
         if all_shown and len(set(numbers)) == len(numbers):
             for (index, module, _), number in zip(own, numbers, strict=True):
-                found[index] = module, Layer(kind, number)
+                found[index] = module, AttentionLayer(kind, number)
     return found
 
 
 def _number(name: str) -> int:
-    """The first number in the name of a module, such as 4 in `model.layers.4.self_attn`."""
+    """Return the first number in the name of a module, such as 4 in `model.layers.4.self_attn`."""
     return next((int(part) for part in name.split(".") if part.isdecimal()), 0)

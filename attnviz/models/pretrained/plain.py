@@ -11,33 +11,35 @@ from transformers import PreTrainedModel
 from attnviz.errors import ModelError
 from attnviz.models.base import Withheld
 from attnviz.models.pretrained.eager import returned
-from attnviz.models.pretrained.places import Inputs, Layer, lengths
+from attnviz.models.pretrained.places import AttentionLayer, Inputs, lengths
 from attnviz.vocabulary import Kind
 
 TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 """How far row sums may be from 1, in each precision."""
 
 
-def find_faults(returns: Mapping[Kind, Mapping[int, Any]], inputs: Inputs, sink: bool, name: str) -> dict[Layer, str]:
+def find_faults(
+    returns: Mapping[Kind, Mapping[int, Any]], inputs: Inputs, sink: bool, name: str
+) -> dict[AttentionLayer, str]:
     """Return what is wrong with those of the weights that a model returns that are no plain ones.
 
     Raises:
         ModelError: some are no numbers.
     """
-    faults: dict[Layer, str] = {}
+    faults: dict[AttentionLayer, str] = {}
     for kind, layers in returns.items():
         queries, keys = lengths(kind, inputs)
         for number, weights in layers.items():
             if isinstance(weights, Tensor) and not weights.isfinite().all():
                 raise no_numbers(f"weights of layer {number}", name, weights.dtype)
             if fault := _fault(weights, queries, keys, sink):
-                faults[Layer(kind, number)] = fault
+                faults[AttentionLayer(kind, number)] = fault
     return faults
 
 
 def find_faults_of_longer(
     network: PreTrainedModel, inputs: Inputs, only: Kind | None, sink: bool, name: str
-) -> dict[Layer, str]:
+) -> dict[AttentionLayer, str]:
     """Return what is wrong with the weights of a longer text, if the model reads one, all of kind `only` if told."""
     try:
         return find_faults(returned(network, inputs, only), inputs, sink, name)
@@ -47,7 +49,7 @@ def find_faults_of_longer(
 
 def find_changing(
     returns: Mapping[Kind, Mapping[int, Any]], changed: set[Module], network: PreTrainedModel, name: str
-) -> dict[Layer, str]:
+) -> dict[AttentionLayer, str]:
     """Return what is wrong with the encoder of a model that has become another by reading a short text.
 
     Raises:
@@ -55,11 +57,13 @@ def find_changing(
     """
     if Kind.CROSS not in returns or not changed <= set(network.get_encoder().modules()):
         raise ModelError(f"{name} attends in another way to long texts than to short ones: choose another model.")
-    return {Layer(Kind.ENCODER, number): "is of another form for longer texts" for number in returns[Kind.ENCODER]}
+    return {
+        AttentionLayer(Kind.ENCODER, number): "is of another form for longer texts" for number in returns[Kind.ENCODER]
+    }
 
 
 def keep_plain(
-    returns: Mapping[Kind, Mapping[int, Any]], faults: Mapping[Layer, str], name: str
+    returns: Mapping[Kind, Mapping[int, Any]], faults: Mapping[AttentionLayer, str], name: str
 ) -> dict[Kind, dict[int, Tensor]]:
     """Return those weights with which nothing is wrong.
 
@@ -69,7 +73,7 @@ def keep_plain(
     if not returns:
         raise ModelError(f"{name} computes no attention weights, so there is nothing to show: choose another model.")
     own = {
-        kind: {number: weights for number, weights in layers.items() if Layer(kind, number) not in faults}
+        kind: {number: weights for number, weights in layers.items() if AttentionLayer(kind, number) not in faults}
         for kind, layers in returns.items()
     }
     if not any(own.values()):
@@ -77,24 +81,24 @@ def keep_plain(
     return {kind: layers for kind, layers in own.items() if layers}
 
 
-def _cannot_be_shown(name: str, place: Layer, fault: str) -> ModelError:
+def _cannot_be_shown(name: str, place: AttentionLayer, fault: str) -> ModelError:
     return ModelError(
         f"{name} computes no attention weights that could be shown: what it returns for {place.kind.value} layer "
         f"{place.layer} {fault}. Choose another model."
     )
 
 
-def withhold(faults: Mapping[Layer, str]) -> tuple[Withheld, ...]:
+def withhold(faults: Mapping[AttentionLayer, str]) -> tuple[Withheld, ...]:
     """Return what is wrong with the layers of each kind, said once for all of them."""
     found = []
     for kind in dict.fromkeys(place.kind for place in faults):
         layers = tuple(place.layer for place in faults if place.kind is kind)
-        found.append(Withheld(kind, layers, faults[Layer(kind, layers[0])]))
+        found.append(Withheld(kind, layers, faults[AttentionLayer(kind, layers[0])]))
     return tuple(found)
 
 
 def _fault(weights: Any, queries: int, keys: int, sink: bool) -> str | None:
-    """What is wrong with these weights, if anything is."""
+    """Return what is wrong with these weights, if anything is."""
     if not isinstance(weights, Tensor) or weights.ndim != 4 or weights.shape[2:] != (queries, keys):
         shape = list(weights.shape) if isinstance(weights, Tensor) else "of several tensors"
         return f"has the shape {shape} for {queries} queries and {keys} keys"
@@ -107,13 +111,13 @@ def _fault(weights: Any, queries: int, keys: int, sink: bool) -> str | None:
 
 
 def no_numbers(what: str, name: str, dtype: torch.dtype) -> ModelError:
-    """What is to be said where a model computes weights that are infinite, or no numbers at all."""
+    """Return what is to be said where a model computes weights that are infinite, or no numbers at all."""
     if dtype is torch.float16:
         return ModelError(f"{name} overflows in float16 ({what}):", hint="use {dtype:bfloat16} or {dtype:float32}.")
     return ModelError(f"{name} computes {what} that are no finite numbers: its files may be damaged.")
 
 
 def sum_to_one(sums: Tensor, dtype: torch.dtype, sink: bool) -> bool:
-    """Whether these sums of rows of weights that were computed in a dtype are 1, or less if there is a sink."""
+    """Return whether these sums of rows of weights that were computed in a dtype are 1, or less if there is a sink."""
     tolerance = TOLERANCE[dtype]
     return bool((sums <= 1 + tolerance).all() and (sink or (sums >= 1 - tolerance).all()))

@@ -64,7 +64,7 @@ def _passed(network: PreTrainedModel, modules: set[Module], inputs: Inputs) -> s
 
 
 def vocabulary(network: PreTrainedModel) -> int | None:
-    """How many different ids the network knows; None if it has no table of them (CANINE reads characters)."""
+    """Return how many different ids the network knows; None if it has no table of them (CANINE reads characters)."""
     try:
         size = getattr(network.get_input_embeddings(), "num_embeddings", None)
     except NotImplementedError:  # so transformers says that a network has no such table
@@ -77,6 +77,6 @@ def _is_table(name: str, module: Module) -> bool:
 
 
 def _rows(table: Module) -> int:
-    """How many positions a table has; RoBERTa and its like begin after the one for padding."""
+    """Return how many positions a table has; RoBERTa and its like begin after the one for padding."""
     assert isinstance(table, Embedding)
     return table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)

@@ -18,7 +18,7 @@ _LONGEST = 300  # characters of what an error says
 
 
 def prompted(passage: Passage, tokenizer: PreTrainedTokenizerBase, name: str) -> Passage:
-    """The passage; a chat as the text that the model's template makes of it, to which no tokens are added any more.
+    """Return the passage; a chat as the text that the model's template makes of it, with no tokens to be added.
 
     Raises:
         UsageError: the model has no template.
@@ -31,7 +31,7 @@ def prompted(passage: Passage, tokenizer: PreTrainedTokenizerBase, name: str) ->
 
 
 def messages(text: str) -> list[Message]:
-    """The messages that a text holds as a JSON list, or the one that it is.
+    """Return the messages that a text holds as a JSON list, or the one that it is.
 
     Raises:
         TextError: the text is empty, or a list of what are no messages.
@@ -70,12 +70,12 @@ def _rendered(tokenizer: PreTrainedTokenizerBase, said: Sequence[Message], name:
 
 
 def _reason(error: Exception) -> str:
-    """What an error says, in one line."""
+    """Return what an error says, in one line."""
     return visible(str(error).strip().partition("\n")[0][:_LONGEST].rstrip(".") or type(error).__name__)
 
 
 def begin_token(tokenizer: PreTrainedTokenizerBase, name: str) -> Token:
-    """The token that begins a text.
+    """Return the token that begins a text.
 
     Raises:
         UsageError: the model has none.

@@ -25,7 +25,7 @@ Encoded = tuple[list[int], list[Token], list[int]]
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str, pair: str | None = None, *, added: bool = True) -> Encoded:
-    """The ids, tokens and token types of a text or a pair, with the special tokens that are `added` to it, or without.
+    """Return the ids, tokens and token types of a text or a pair, with special tokens `added` to it or without.
 
     Raises:
         TextError: a text is empty or not valid Unicode.
@@ -36,7 +36,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, text: str, pair: str | None = Non
 
 
 def encode_target(tokenizer: PreTrainedTokenizerBase, target: str) -> tuple[list[int], list[Token]]:
-    """The ids and tokens of what a decoder is to read, without the special tokens that end it.
+    """Return the ids and tokens of what a decoder is to read, without the special tokens that end it.
 
     Raises:
         TextError: the text is empty or not valid Unicode.
@@ -66,7 +66,7 @@ def _encode(
 def _of_slow(
     tokenizer: PreTrainedTokenizerBase, segments: Sequence[Segment], ids: list[int], bare: Sequence[list[int]]
 ) -> list[TextSpan | None]:
-    """Where each token stands, found by looking for its piece in the text; None for those that have been added.
+    """Return where each token stands, found by looking for its piece in the text; None for those that have been added.
 
     `bare` are the ids of each text without such.
     """
@@ -81,7 +81,7 @@ def _of_slow(
 
 
 def _spans(tokenizer: PreTrainedTokenizerBase, text: str, ids: Sequence[int]) -> list[Span]:
-    """Where the pieces of a text stand in it, those between two special tokens that are written there by themselves."""
+    """Return where the pieces of a text stand in it, those between two special tokens by themselves."""
     known = vocabulary_of(tokenizer)
     spells_bytes = tokenizer.tokenize(_OF_TWO_BYTES) == [chr(byte) for byte in _OF_TWO_BYTES.encode()]
     pieces = ["" if id_ in known.special else _piece(tokenizer, id_, spells_bytes) for id_ in ids]
@@ -101,7 +101,7 @@ def _moved(spans: Sequence[Span], by: int) -> list[Span]:
 
 
 def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
-    """What a tokenizer calls its ids; special are those of languages too."""
+    """Return what a tokenizer calls its ids; special are those of languages too."""
     unknown = unknown_id(tokenizer.backend_tokenizer) if tokenizer.is_fast else tokenizer.unk_token_id
     if unknown in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id):  # a name for want of one
         unknown = None
@@ -109,13 +109,13 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
 
 
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """The ids of special tokens, those of languages too."""
+    """Return the ids of special tokens, those of languages too."""
     added = (id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special)
     return {*tokenizer.all_special_ids, *added, *known_languages(tokenizer).values()}
 
 
 def _piece(tokenizer: PreTrainedTokenizerBase, id_: int, spells_bytes: bool) -> str | bytes | None:
-    """What a piece of a vocabulary stands for: characters, or bytes of one; None if nobody knows."""
+    """Return what a piece of a vocabulary stands for: characters, or bytes of one; None if nobody knows."""
     if id_ == tokenizer.unk_token_id:
         return None
     name = name_of(tokenizer, id_)
@@ -128,6 +128,6 @@ def _piece(tokenizer: PreTrainedTokenizerBase, id_: int, spells_bytes: bool) -> 
 
 
 def name_of(tokenizer: PreTrainedTokenizerBase, id_: int) -> str:
-    """What the vocabulary calls an id."""
+    """Return what the vocabulary calls an id."""
     name = tokenizer.convert_ids_to_tokens(id_)
     return f"<{id_}>" if name is None else str(name)  # a network may know more ids than its tokenizer

@@ -24,14 +24,14 @@ from transformers import PreTrainedModel
 from attnviz.models.base import Stack, Withheld
 from attnviz.models.pretrained.capture import Capture
 from attnviz.models.pretrained.eager import Hooked, Returned
-from attnviz.models.pretrained.places import Layer
+from attnviz.models.pretrained.places import AttentionLayer
 from attnviz.models.pretrained.survey import Survey, survey
 from attnviz.vocabulary import Kind
 
 LARGEST = 2**22
 """No file of more bytes is read: what is known of a model takes a few thousand."""
 
-_RECORDS = {record.__name__: record for record in (Survey, Stack, Withheld, Layer, Capture, Hooked, Returned)}
+_RECORDS = {record.__name__: record for record in (Survey, Stack, Withheld, AttentionLayer, Capture, Hooked, Returned)}
 _COLLECTIONS = {collection.__name__: collection for collection in (tuple, list, frozenset)}
 
 
@@ -51,7 +51,7 @@ def survey_once(network: PreTrainedModel, name: str, folder: Path) -> Survey:
 
 
 def _path(network: PreTrainedModel, folder: Path) -> Path | None:
-    """The file for all that a survey depends on; None for a model that comes with code of its own, or without a cache.
+    """Return the file for all that a survey depends on; None for a model with code of its own, or without a cache.
 
     The weights are part of it: they decide whether numbers overflow, and which of two kinds of attention is which.
     """
@@ -73,7 +73,7 @@ def _path(network: PreTrainedModel, folder: Path) -> Path | None:
 
 
 def _cache() -> Path:
-    """Where programs of this user keep what they could find out again."""
+    """Return where programs of this user keep what they could find out again."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     if sys.platform == "win32":
         home = home or os.environ.get("LOCALAPPDATA", "")
@@ -82,7 +82,7 @@ def _cache() -> Path:
 
 
 def _recalled(path: Path, network: PreTrainedModel) -> Survey | None:
-    """What a file holds; None if it is not there, not this user's, damaged, or of another model."""
+    """Return what a file holds; None if it is not there, not this user's, damaged, or of another model."""
     with suppress(Exception):  # whatever may be in such a file
         if _is_ours(path.lstat()):
             kept = json.loads(path.read_bytes())
@@ -93,7 +93,7 @@ def _recalled(path: Path, network: PreTrainedModel) -> Survey | None:
 
 
 def _is_ours(status: os.stat_result) -> bool:
-    """Whether this is a file, not too large, that nobody but this user can have written."""
+    """Return whether this is a file, not too large, that nobody but this user can have written."""
     mine = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
     return mine and stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST
 
@@ -116,7 +116,7 @@ def _digest(value: Any) -> str:
 
 
 def _encoded(value: Any, names: Mapping[Module, str]) -> Any:
-    """A value as JSON: a number, a text or nothing as it is, all else by the name of its type; modules by their own."""
+    """Return a value as JSON: a number, text or nothing as it is, all else by its type; modules by their names."""
     match value:
         case None | bool() | int() | str():
             return value
@@ -134,7 +134,7 @@ def _encoded(value: Any, names: Mapping[Module, str]) -> Any:
 
 
 def _decoded(value: Any, modules: Mapping[str, Module]) -> Any:
-    """What `_encoded` has made JSON of."""
+    """Return what `_encoded` has made JSON of."""
     if not isinstance(value, dict):
         return value
     ((name, held),) = value.items()

@@ -14,18 +14,14 @@ from torch import Tensor
 from torch.nn import Module
 from transformers import PreTrainedModel
 
-from attnviz.models.base import Stack, Withheld
-from attnviz.models.pretrained.attending import READ, UNREAD, Attending
+from attnviz.models.base import Part, Stack, Withheld
+from attnviz.models.pretrained.attending import READ, UNREAD, Attending, in_few_passes
 from attnviz.models.pretrained.capture import Capture, recorded
-from attnviz.models.pretrained.changes import unchanged
+from attnviz.models.pretrained.changes import narrowed, unchanged
 from attnviz.models.pretrained.eager import Hooked, Returned, returned, watched
-from attnviz.models.pretrained.narrowing import narrowed
-from attnviz.models.pretrained.passes import in_few_passes
 from attnviz.models.pretrained.places import (
+    AttentionLayer,
     Inputs,
-    Layer,
-    Part,
-    Piece,
     Way,
     accepted,
     decodes,
@@ -35,6 +31,7 @@ from attnviz.models.pretrained.places import (
 )
 from attnviz.models.pretrained.plain import find_changing, find_faults, find_faults_of_longer, keep_plain, withhold
 from attnviz.models.pretrained.positions import vocabulary
+from attnviz.records import Block
 from attnviz.vocabulary import Kind
 
 TOKENS, TARGET_TOKENS = 6, 4
@@ -55,7 +52,7 @@ HIGH = 30.0
 EXACT, ROUGH = 1e-4, 1e-2
 """How far weights may be from the model's own: any of them in float32, all of them on the average in less."""
 
-Weights = Mapping[Layer, Tensor]
+Weights = Mapping[AttentionLayer, Tensor]
 """Weights [texts, heads, queries, keys] of layers that attend."""
 
 Found = tuple[Way, bool]
@@ -112,7 +109,7 @@ def _survey(network: PreTrainedModel, name: str) -> Survey:
 
 
 def trial_inputs(network: PreTrainedModel, tokens: int = TOKENS) -> Inputs:
-    """A few ordinary tokens, and for the decoder of an encoder-decoder a few others."""
+    """Return a few ordinary tokens, and for the decoder of an encoder-decoder a few others."""
     size = _common_vocabulary(network)
     inputs = {"input_ids": _spread(size, tokens, network.device)}
     inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
@@ -122,18 +119,18 @@ def trial_inputs(network: PreTrainedModel, tokens: int = TOKENS) -> Inputs:
 
 
 def _spread(size: int, count: int, device: torch.device) -> Tensor:
-    """Ids from all over the vocabulary, its special tokens mostly being at its ends."""
+    """Return ids from all over the vocabulary, its special tokens mostly being at its ends."""
     return torch.tensor([[(i + 1) * size // (count + 1) for i in range(count)]], device=device)
 
 
 def _common_vocabulary(network: PreTrainedModel) -> int:
-    """How many ids there are at least, in the encoder and the decoder; where nothing says it, any will do."""
+    """Return how many ids there are at least, in the encoder and the decoder; where nothing says it, any will do."""
     decoder = getattr(network.config, "decoder", network.config).get_text_config()
     sizes = (vocabulary(network), getattr(decoder, "vocab_size", None))
     return min((size for size in sizes if size is not None), default=128)
 
 
-def _stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[Layer]) -> dict[Kind, Stack]:
+def _stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[AttentionLayer]) -> dict[Kind, Stack]:
     """Return which layers attend, and with how many heads each; both are in the order in which they are called."""
     stacks = {}
     for kind, layers in own.items():
@@ -145,7 +142,7 @@ def _stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[Layer])
 def _captured(
     network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mapping[int, Tensor]], sink: bool
 ) -> Found | None:
-    """The model with our attention function in it, if it then gives its own weights."""
+    """Return the model with our attention function in it, if it then gives its own weights."""
     for together in (True, False):
         try:
             calls = recorded(network, _doubled(inputs) if together else inputs, ROWS)
@@ -160,9 +157,9 @@ def _captured(
 
 
 def _capture(
-    network: PreTrainedModel, calls: list[tuple[Attending, Tensor]], places: list[Layer | None], sink: bool
+    network: PreTrainedModel, calls: list[tuple[Attending, Tensor]], places: list[AttentionLayer | None], sink: bool
 ) -> Capture:
-    """The model with our attention function in it, as fast as what this was called with shows that it may be."""
+    """Return the model with our attention function in it, as fast as what this was called with shows that it may be."""
     made = [call for call, _ in calls]
     fusing = all(part._supports_sdpa for part in network.modules() if isinstance(part, PreTrainedModel))
     return Capture(
@@ -176,7 +173,7 @@ def _capture(
 
 
 def _is_plain(call: Attending) -> bool:
-    """Whether a module's own function makes the same as `in_few_passes`, and is given no more than that reads."""
+    """Return whether a module's own function makes the same as `in_few_passes`, given no more than that reads."""
     if not call.given <= UNREAD | {"scaling", "dropout"}:
         return False
     with suppress(Exception):  # it wants its queries and keys in another form
@@ -190,7 +187,7 @@ def _is_plain(call: Attending) -> bool:
 
 
 def _fuses(call: Attending) -> bool:
-    """Whether fused attention makes the same as a module's own function."""
+    """Return whether fused attention makes the same as a module's own function."""
     with suppress(Exception):  # it knows no such options
         loud = _loud(call)
         whole, _ = loud.of_rows(range(call.query.shape[2]))
@@ -199,7 +196,7 @@ def _fuses(call: Attending) -> bool:
 
 
 def _slices(call: Attending, weights: Tensor) -> bool:
-    """Whether a module's own function gives these weights for its last heads alone, and without values."""
+    """Return whether a module's own function gives these weights for its last heads alone, and without values."""
     _, heads, queries, _ = call.query.shape
     last = range(heads - call.sharing, heads)
     with suppress(Exception):  # it has something for each head elsewhere
@@ -210,19 +207,19 @@ def _slices(call: Attending, weights: Tensor) -> bool:
 
 
 def _loud(call: Attending) -> Attending:
-    """The same in float32 with high scores, so that it shows if they are capped."""
+    """Return the same in float32 with high scores, so that it shows if they are capped."""
     call = call.in_float32()
     highest = (call.query @ call.key.repeat_interleave(call.sharing, 1).mT).abs().max()
     return replace(call, query=call.query * (HIGH * call.query.shape[-1] ** 0.5 / highest))
 
 
-def _matched(calls: list[Tensor], own: Mapping[Kind, Mapping[int, Tensor]]) -> list[Layer | None] | None:
-    """Which layer each call is, by the model's own weights, which come in the same order; None if some are missing."""
+def _matched(calls: list[Tensor], own: Mapping[Kind, Mapping[int, Tensor]]) -> list[AttentionLayer | None] | None:
+    """Return which layer each call is, by the model's own weights in the same order; None if some are missing."""
     left = {kind: list(layers.items()) for kind, layers in own.items()}
     found = []
     for weights in calls:
         kind = next((kind for kind, layers in left.items() if layers and _same(layers[0][1], weights)), None)
-        found.append(None if kind is None else Layer(kind, left[kind].pop(0)[0]))
+        found.append(None if kind is None else AttentionLayer(kind, left[kind].pop(0)[0]))
     return None if any(left.values()) else found
 
 
@@ -232,8 +229,10 @@ def _hooked(
     own: Mapping[Kind, Mapping[int, Tensor]],
     seen: list[tuple[Module, int, Tensor]],
 ) -> Found | None:
-    """The model with hooks on the modules that first returned each of its weights, if it can do without them."""
-    places = {id(weights): Layer(kind, number) for kind, layers in own.items() for number, weights in layers.items()}
+    """Return the model with hooks on the modules that first returned each of its weights, if it can do without them."""
+    places = {
+        id(weights): AttentionLayer(kind, number) for kind, layers in own.items() for number, weights in layers.items()
+    }
     sources: dict[int, tuple[Module, int, Tensor]] = {}
     for module, index, tensor in seen:
         if id(tensor) in places:
@@ -246,14 +245,16 @@ def _hooked(
 
 
 def _returned(network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mapping[int, Tensor]]) -> Found:
-    """The model as it is, all its weights being returned at its end."""
-    expected = {Layer(kind, number): weights for kind, layers in own.items() for number, weights in layers.items()}
+    """Return the model as it is, all its weights being returned at its end."""
+    expected = {
+        AttentionLayer(kind, number): weights for kind, layers in own.items() for number, weights in layers.items()
+    }
     way = Returned(network, tuple(expected))
     return _agreeing(way, inputs, expected) or (way, False)
 
 
 def _agreeing(way: Way, inputs: Inputs, expected: Weights) -> Found | None:
-    """The way, if it yields these weights of a text: also together with another one, or only alone."""
+    """Return the way, if it yields these weights of a text: also together with another one, or only alone."""
     for together in (True, False):
         with suppress(Exception):  # a model that reads one text at a time, or does more with weights taken from it
             if _agrees(way, _doubled(inputs) if together else inputs, expected):
@@ -262,37 +263,39 @@ def _agreeing(way: Way, inputs: Inputs, expected: Weights) -> Found | None:
 
 
 def _agrees(way: Way, inputs: Inputs, expected: Weights) -> bool:
-    """Whether a way yields these weights of the first text."""
-    got = _gathered(way, inputs, {place: _part(*own.shape[1:3]) for place, own in expected.items()})
+    """Return whether a way yields these weights of the first text."""
+    got = _gathered(way, inputs, {place: _part(place, *own.shape[1:3]) for place, own in expected.items()})
     return all(_same(weights, got[place][:1]) for place, weights in expected.items())
 
 
 def _doubled(inputs: Inputs) -> Inputs:
-    """A second text after the first, of the same tokens backwards."""
+    """Return a second text after the first, of the same tokens backwards."""
     return {name: torch.cat([values, values.flip(1)]) for name, values in inputs.items()}
 
 
-def _part(heads: int, queries: int) -> Part:
-    """All rows of so many heads, a few at a time."""
-    return Part(tuple(range(heads)), tuple(in_turn(range(queries), ROWS)))
+def _part(place: AttentionLayer, heads: int, queries: int) -> Part:
+    """Return all rows of so many heads, a few at a time."""
+    return Part(place.kind, (place.layer,), tuple(range(heads)), tuple(in_turn(range(queries), ROWS)))
 
 
-def _gathered(way: Way, inputs: Inputs, wanted: Mapping[Layer, Part]) -> dict[Layer, Tensor]:
-    """The wanted weights, [texts, heads, queries, keys] up to the last of these heads."""
-    got: dict[Layer, Tensor] = {}
+def _gathered(way: Way, inputs: Inputs, wanted: Mapping[AttentionLayer, Part]) -> dict[AttentionLayer, Tensor]:
+    """Return the wanted weights, [texts, heads, queries, keys] up to the last of these heads."""
+    got: dict[AttentionLayer, Tensor] = {}
 
-    def take(place: Layer, piece: Piece) -> None:
+    def take(block: Block) -> None:
+        place = AttentionLayer(block.kind, block.layer)
         if place not in got:
-            heads = max(wanted[place].heads) + 1
-            got[place] = piece.weights.new_zeros(len(piece.weights), heads, *lengths(place.kind, inputs))
-        piece.put_into(got[place])
+            count = max(wanted[place].heads) + 1
+            got[place] = block.weights.new_zeros(len(block.weights), count, *lengths(place.kind, inputs))
+        heads, rows, keys = (torch.tensor(list(indices)) for indices in (block.heads, block.rows, block.keys))
+        got[place][:, heads[:, None, None], rows[:, None], keys] = block.weights
 
     way.run(inputs, wanted, take)
     return got
 
 
 def _same(own: Tensor, weights: Tensor) -> bool:
-    """Whether these are the same weights, but for rounding, which in half precision adds up here and there."""
+    """Return whether these are the same weights, but for rounding, which in half precision adds up here and there."""
     if own.shape != weights.shape:
         return False
     differences = (own.float() - weights.float()).abs()

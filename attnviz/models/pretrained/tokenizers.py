@@ -22,7 +22,7 @@ class TransformersReader:
         self._tokenizer = tokenizer
 
     def read(self, passage: Passage, card: Card) -> Reading:
-        """See `Reader.read`; a chat is read as the text that the model's template makes of it."""
+        """See `TextTokenizer.read`; a chat is read as the text that the model's template makes of it."""
         with quiet(), translated("The text", f"read by {card.name}"):
             passage = prompted(passage, self._tokenizer, card.name)
             ids, tokens, types = encode(self._tokenizer, passage.text, passage.pair, added=passage.added_tokens)
@@ -59,7 +59,7 @@ def load_tokenizer(
 
 
 def _check_vocabulary(tokenizer: PreTrainedTokenizerBase, folder: Path, name: str) -> None:
-    """Refuses a tokenizer that was made up from nothing because its files are not there."""
+    """Refuse a tokenizer that was made up from nothing because its files are not there."""
     files = tokenizer.vocab_files_names.values()
     there = any((folder / file).exists() for file in ("tokenizer.json", "tekken.json", *files))
     if files and not there and not any(folder.glob("*.model")):  # of SentencePiece, which fewer classes name than read

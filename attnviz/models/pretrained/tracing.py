@@ -9,16 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attnviz.errors import UsageError
+from attnviz.models.base import Part
 from attnviz.models.pretrained.attending import Attending
 from attnviz.models.pretrained.capture import Capture
 from attnviz.models.pretrained.eager import Hooked, Returned
 from attnviz.models.pretrained.meeting import Meeting
 from attnviz.models.pretrained.places import (
+    AttentionLayer,
     Inputs,
-    Layer,
-    Part,
-    Piece,
-    Take,
     Way,
     check_lengths,
     lengths,
@@ -26,11 +24,12 @@ from attnviz.models.pretrained.places import (
 )
 from attnviz.models.pretrained.survey import trial_inputs
 from attnviz.models.pretrained.watching import Around, Product, Softmax, Watching
+from attnviz.records import Block, Each, unwatched
 from attnviz.reference.trace import Trace
 
 
-def traced(name: str, way: Way, inputs: Inputs, place: Layer, heads: int, query: int, check: Take) -> Trace:
-    """What meets in a layer of so many heads for one query, whose weights pass a check.
+def traced(name: str, way: Way, inputs: Inputs, place: AttentionLayer, heads: int, query: int, check: Each) -> Trace:
+    """Return what meets in a layer of so many heads for one query, whose weights pass a check.
 
     Queries and keys are as they meet: normed and turned by their positions, in some models scaled already. An attention
     function that does more than score, scale, add, mask and softmax (it caps scores) is shown with the weights that it
@@ -49,14 +48,14 @@ def traced(name: str, way: Way, inputs: Inputs, place: Layer, heads: int, query:
     check_lengths(place, inputs, call.lengths)
     met = meeting_of(call, query)
     weights = torch.from_numpy(met.weights)[None, :, None]
-    check(place, Piece(tuple(range(len(met.weights))), range(query, query + 1), range(weights.shape[-1]), weights))
+    check(Block.starting(place.kind, place.layer, tuple(range(len(met.weights))), query, weights))
     if (trace := met.explanation() or met.plain()) is None:
         raise _refused(name, place, "what it puts out is not its values mixed by the weights that it returns")
     return trace
 
 
 def meeting_of(call: Attending, query: int) -> Meeting:
-    """What one query meets in a call of the attention function.
+    """Return what one query meets in a call of the attention function.
 
     The function is run in float32 whatever the precision of the model, so that rounding hides no difference.
     """
@@ -86,7 +85,7 @@ def meeting_of(call: Attending, query: int) -> Meeting:
 
 
 def _run(row: Attending) -> tuple[Tensor | None, Tensor, Tensor]:
-    """What an attention function gives softmax for one query, what it puts out, and its weights.
+    """Return what an attention function gives softmax for one query, what it puts out, and its weights.
 
     These are [heads, keys + sinks], [1, 1, heads, d] and [heads, keys]; there are no scores if it calls no softmax.
     """
@@ -105,35 +104,35 @@ def _run(row: Attending) -> tuple[Tensor | None, Tensor, Tensor]:
 
 
 def _of_own_code(
-    name: str, way: Hooked | Returned, inputs: Inputs, place: Layer, heads: int, query: int, check: Take
+    name: str, way: Hooked | Returned, inputs: Inputs, place: AttentionLayer, heads: int, query: int, check: Each
 ) -> Trace:
-    """What one query meets in a layer of a model that attends with code of its own, seen while that code runs."""
+    """Return what one query meets in a layer of a model with attention code of its own, seen while that runs."""
     if way.network.dtype.itemsize < 4:
         raise UsageError(
             f"{name} attends with code of its own, and in half precision nobody can tell whether an explanation is "
             "right:",
             hint="use {dtype:float32}.",
         )
-    part = Part(tuple(range(heads)), (range(lengths(place.kind, inputs)[0]),))
+    part = _whole(place, heads, inputs)
     if (number := _softmax_of(way, place, heads)) is None:
         raise _refused(name, place, "no softmax in it gives its weights")
     around, weights = Around(number), []
 
-    def take(_: Layer, piece: Piece) -> None:
-        check(place, piece)
-        if not (around.softmax and _is_made(piece, around.softmax)):
+    def take(block: Block) -> None:
+        check(block)
+        if not (around.softmax and _is_made(block, around.softmax)):
             raise unlike_shorter()
-        if query in piece.rows:
-            weights.append(piece.weights[0, :, query - piece.rows.start])
+        if query in block.rows:
+            weights.append(block.weights[0, :, query - int(block.rows[0])])
 
     with Watching(around.see):
         way.run(inputs, {place: part}, take)
 
     def unasked(product: Product) -> Tensor:
-        """What softmax is given if the query of a product is 0."""
+        """Return what softmax is given if the query of a product is 0."""
         again = Around(number)
         with Watching(again.see, silenced=product.number):
-            way.run(inputs, {place: part}, lambda place, piece: None)
+            way.run(inputs, {place: part}, unwatched)
         assert again.softmax is not None  # a silenced product changes no more than numbers
         return again.softmax.given
 
@@ -141,9 +140,9 @@ def _of_own_code(
 
 
 def _explained(
-    name: str, place: Layer, query: int, around: Around, weights: Tensor, unasked: Callable[[Product], Tensor]
+    name: str, place: AttentionLayer, query: int, around: Around, weights: Tensor, unasked: Callable[[Product], Tensor]
 ) -> Trace:
-    """The explanation of a query by one of the products before a softmax and the first after it with its weights."""
+    """Explain a query by one of the products before a softmax and the first after it with its weights."""
     heads, keys = weights.shape
     assert around.softmax is not None
     scores, made = (each.reshape(heads, -1, each.shape[-1]) for each in (around.softmax.given, around.softmax.made))
@@ -168,8 +167,8 @@ def _explained(
     raise _refused(name, place, "its scores are not a matrix product of queries and keys, scaled, with something added")
 
 
-def _softmax_of(way: Hooked | Returned, place: Layer, heads: int) -> int | None:
-    """The number of the softmax in a run that makes the weights of a place, found on a few tokens; None without one."""
+def _softmax_of(way: Hooked | Returned, place: AttentionLayer, heads: int) -> int | None:
+    """Return the number of the softmax in a run that makes the weights of a layer, found on a few tokens, if any."""
     inputs, made = trial_inputs(way.network), list[Softmax]()
     matching: list[set[int]] = []
 
@@ -177,26 +176,31 @@ def _softmax_of(way: Hooked | Returned, place: Layer, heads: int) -> int | None:
         if isinstance(step, Softmax):
             made.append(step)
 
-    def take(_: Layer, piece: Piece) -> None:
-        matching.append({number for number, softmax in enumerate(made) if _is_made(piece, softmax)})
+    def take(block: Block) -> None:
+        matching.append({number for number, softmax in enumerate(made) if _is_made(block, softmax)})
 
-    part = Part(tuple(range(heads)), (range(lengths(place.kind, inputs)[0]),))
+    part = _whole(place, heads, inputs)
     with Watching(see):
         way.run(inputs, {place: part}, take)
     return max(set.intersection(*matching), default=None)
 
 
-def _is_made(piece: Piece, softmax: Softmax) -> bool:
-    """Whether weights are those that a softmax has made."""
-    heads, rows, keys = len(piece.heads), piece.rows, len(piece.keys)
+def _whole(place: AttentionLayer, heads: int, inputs: Inputs) -> Part:
+    """Return all rows of so many heads."""
+    return Part(place.kind, (place.layer,), tuple(range(heads)), (range(lengths(place.kind, inputs)[0]),))
+
+
+def _is_made(block: Block, softmax: Softmax) -> bool:
+    """Return whether weights are those that a softmax has made."""
+    heads, first, end, keys = len(block.heads), int(block.rows[0]), int(block.rows[-1]) + 1, len(block.keys)
     made = softmax.made
-    if made.ndim < 3 or made.shape[-1] < keys or made.shape[-2] < rows.stop or made[..., 0, 0].numel() != heads:
+    if made.ndim < 3 or made.shape[-1] < keys or made.shape[-2] < end or made[..., 0, 0].numel() != heads:
         return False
-    own = made.reshape(heads, *made.shape[-2:])[:, rows.start : rows.stop, :keys]
-    return torch.equal(own.to(piece.weights.dtype), piece.weights[0])
+    own = made.reshape(heads, *made.shape[-2:])[:, first:end, :keys]
+    return torch.equal(own.to(block.weights.dtype), block.weights[0])
 
 
-def _refused(name: str, place: Layer, why: str) -> UsageError:
+def _refused(name: str, place: AttentionLayer, why: str) -> UsageError:
     return UsageError(
         f"The steps to the weights of {name} in {place.kind.value} layer {place.layer} cannot be shown, for {why}: "
         "look at the weights with attnviz show."

@@ -52,7 +52,7 @@ class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Runs an operation, or the operations that it consists of."""
+        """Run an operation, or the operations that it consists of."""
         kwargs = kwargs or {}
         if func.overloadpacket is _SOFTMAX:
             made = func(*args, **kwargs)
@@ -88,7 +88,7 @@ class Around:
     _count: int = 0
 
     def see(self, step: Softmax | Product) -> None:
-        """Is told of a step of the run."""
+        """Take note of a step of the run."""
         if isinstance(step, Product):
             if self._count <= self.number:
                 self.before.append(step)

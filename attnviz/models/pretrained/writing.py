@@ -24,7 +24,7 @@ class Writer:
     whole: PreTrainedModel | None
 
     def write(self, inputs: Inputs, count: int, **options: Any) -> list[int]:
-        """At most `count` ids that follow those of a decoder, or the start token of an encoder-decoder.
+        """Return at most `count` ids that follow those of a decoder, or the start token of an encoder-decoder.
 
         Raises:
             ModelError: the checkpoint lacks what it takes.
@@ -43,18 +43,18 @@ class Writer:
         return [int(id_) for id_ in ids[0, given:]]
 
     def ends(self) -> list[int]:
-        """The ids that end what is written."""
+        """Return the ids that end what is written."""
         ends = self.whole.generation_config.eos_token_id if self.whole else None
         return ends if isinstance(ends, list) else [] if ends is None else [ends]
 
     def _padding(self, whole: PreTrainedModel) -> int:
-        """Nothing is padded, but without an id for it the library would warn."""
+        """Return the id that pads: nothing is padded, but without an id for it the library would warn."""
         padding: int | None = whole.generation_config.pad_token_id
         return padding if padding is not None else [*self.ends(), 0][0]
 
 
 def written_tokens(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
-    """The text that a model has written, and its tokens, the first of which stands at the position `first`."""
+    """Return the text that a model has written, and its tokens, the first of which stands at the position `first`."""
     decode = partial(tokenizer.decode, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     known = vocabulary_of(tokenizer)
     spelling = Spelling(lambda ids: str(decode(list(ids))), known.name_of, known.special, known.unknown)

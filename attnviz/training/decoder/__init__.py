@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from attnviz.models.builtin.decoder import BuiltinDecoder
 from attnviz.training.course import Course, Json
 from attnviz.training.decoder.card import findings, findings_in_words, prose
 from attnviz.training.decoder.evaluation import evaluate
@@ -12,8 +11,8 @@ EVALUATED_TEXTS = 2000
 
 
 def measured(folder: Path) -> Json:
-    """What the decoder in a folder does with held-out texts."""
-    return findings(evaluate(BuiltinDecoder(folder), EVALUATED_TEXTS))
+    """Return what the decoder in a folder does with held-out texts."""
+    return findings(evaluate(folder, EVALUATED_TEXTS))
 
 
 COURSE = Course(recipe=RECIPE, learn=learn, findings=measured, findings_in_words=findings_in_words, prose=prose)

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
-from attnviz.models.builtin.decoder import START, BuiltinDecoder, next_scores
+from attnviz.models.builtin.decoder import START, load, next_scores
+from attnviz.models.builtin.package import Package
+from attnviz.models.reference import StackRunner
 from attnviz.reference.arrays import Array
 from attnviz.reference.transformer import transformer
 from attnviz.training.corpus import Split, examples
@@ -56,15 +60,17 @@ class Figures:
     far: Repeated
 
 
-def evaluate(model: BuiltinDecoder, texts: int) -> Figures:
-    """All figures, on the first `texts` held-out examples and on as many things said twice."""
+def evaluate(folder: Path, texts: int) -> Figures:
+    """Return all figures of the decoder in a folder, on `texts` held-out examples and as many things said twice."""
+    model, package = load(folder), Package.of(folder)
+    tokenizer, stack = package.text.tokenizer, package.stack
     tally, surprises, hits, previous = RoleTally(), list[Array](), list[Array](), list[Array]()
     for example in islice(examples(Split.TEST, _SEED), texts):
         attention = model.attend(example.text)[0]
         tally.add(example, attention)
         previous.append(_on(attention.weights, np.arange(1, attention.shape[-1]), -1))
-        ids = model.tokenizer.encode(example.text).ids
-        scores = _run(model, ids)[1]
+        ids = tokenizer.encode(example.text).ids
+        scores = _run(stack, ids)[1]
         surprises.append(_surprise(scores, ids))
         hits.append(scores.argmax(-1) == ids)
     return Figures(
@@ -74,9 +80,9 @@ def evaluate(model: BuiltinDecoder, texts: int) -> Figures:
         foretold=float(np.concatenate(hits).mean()),
         roles=tally.shares(),
         previous=np.concatenate(previous, axis=-1).mean(-1),
-        words=_repeated(model, texts, _words(model), _COUNTS),
-        pieces=_repeated(model, texts, _pieces(model), _COUNTS),
-        far=_repeated(model, texts, _words(model), _FAR_COUNTS),
+        words=_repeated(stack, texts, _words(tokenizer), _COUNTS),
+        pieces=_repeated(stack, texts, _pieces(tokenizer), _COUNTS),
+        far=_repeated(stack, texts, _words(tokenizer), _FAR_COUNTS),
     )
 
 
@@ -84,19 +90,19 @@ _Strung = Callable[[int, Random], Sequence[int]]
 """The ids of so many different items that chance has strung together."""
 
 
-def _words(model: BuiltinDecoder) -> _Strung:
+def _words(tokenizer: Tokenizer) -> _Strung:
     pool = lemmas()
-    return lambda count, rng: model.tokenizer.encode(" ".join(succession(pool, count, rng, Split.TEST))).ids
+    return lambda count, rng: tokenizer.encode(" ".join(succession(pool, count, rng, Split.TEST))).ids
 
 
-def _pieces(model: BuiltinDecoder) -> _Strung:
-    pool = range(len(SPOKEN), model.tokenizer.get_vocab_size())
+def _pieces(tokenizer: Tokenizer) -> _Strung:
+    pool = range(len(SPOKEN), tokenizer.get_vocab_size())
     return lambda count, rng: succession(pool, count, rng, Split.TEST)
 
 
-def _repeated(model: BuiltinDecoder, sequences: int, strung: _Strung, counts: tuple[int, int]) -> Repeated:
+def _repeated(stack: StackRunner, sequences: int, strung: _Strung, counts: tuple[int, int]) -> Repeated:
     rng = Random(_SEED)
-    told = [said_twice(model, strung(rng.randint(*counts), rng)) for _ in range(sequences)]
+    told = [said_twice(stack, strung(rng.randint(*counts), rng)) for _ in range(sequences)]
     return Repeated(
         weights={name: np.mean([one.weights[name] for one in told], axis=0) for name in told[0].weights},
         first=float(np.mean([one.first for one in told])),
@@ -104,10 +110,10 @@ def _repeated(model: BuiltinDecoder, sequences: int, strung: _Strung, counts: tu
     )
 
 
-def said_twice(model: BuiltinDecoder, ids: Sequence[int]) -> Repeated:
-    """What happens in one sequence of so many ids and the same again; what comes first then is not to be foretold."""
+def said_twice(stack: StackRunner, ids: Sequence[int]) -> Repeated:
+    """Measure one sequence of so many ids and the same again; what comes first then is not to be foretold."""
     count, twice = len(ids), [*ids, *ids]
-    weights, scores = _run(model, twice)
+    weights, scores = _run(stack, twice)
     again, hits = np.arange(count + 1, 2 * count + 1), scores.argmax(-1) == twice
     return Repeated(
         weights={
@@ -126,13 +132,13 @@ def _on(weights: NDArray[np.float32], queries: NDArray[np.intp], offset: int) ->
     return found
 
 
-def _run(model: BuiltinDecoder, ids: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """All weights [layers, heads, tokens, tokens], and the scores of what each id could be [ids, vocabulary]."""
+def _run(stack: StackRunner, ids: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return all weights [layers, heads, tokens, tokens], and the scores of what each id could be [ids, vocabulary]."""
     seen: list[Array] = []
     vectors = transformer(
-        np.array([START, *ids]), model.parameters, model.shape, watch=lambda *block: seen.append(block[-1])
+        np.array([START, *ids]), stack.parameters, stack.shape, watch=lambda block: seen.append(block.weights)
     )
-    return np.stack(seen), next_scores(vectors[:-1], model.parameters)
+    return np.stack(seen), next_scores(vectors[:-1], stack.parameters)
 
 
 def _surprise(scores: NDArray[np.float32], ids: Sequence[int]) -> NDArray[np.float32]:

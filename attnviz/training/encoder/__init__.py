@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from attnviz.models.builtin.encoder import BuiltinEncoder
 from attnviz.training.course import Course, Json
 from attnviz.training.encoder.card import findings, findings_in_words, prose
 from attnviz.training.encoder.evaluation import evaluate
@@ -13,8 +12,8 @@ EVALUATED_TEXTS = 2000
 
 
 def measured(folder: Path) -> Json:
-    """What the encoder in a folder does on held-out texts."""
-    return findings(evaluate(BuiltinEncoder(folder), EVALUATED_TEXTS))
+    """Return what the encoder in a folder does on held-out texts."""
+    return findings(evaluate(folder, EVALUATED_TEXTS))
 
 
 COURSE = Course(recipe=Recipe(), learn=learn, findings=measured, findings_in_words=findings_in_words, prose=prose)

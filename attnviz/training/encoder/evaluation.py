@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.models.builtin.encoder import BuiltinEncoder
+from attnviz.models.builtin.encoder import load
+from attnviz.models.builtin.package import Package
+from attnviz.models.model import Model
+from attnviz.models.reference import StackRunner
 from attnviz.reference.masks import padding
 from attnviz.reference.transformer import transformer
 from attnviz.training.corpus import Example, Split, examples
@@ -36,13 +40,14 @@ class Figures:
     demo: dict[str, dict[str, Shares]]
 
 
-def evaluate(model: BuiltinEncoder, texts: int) -> Figures:
-    """All figures, on the first `texts` held-out examples."""
+def evaluate(folder: Path, texts: int) -> Figures:
+    """Return all figures of the encoder in a folder, on the first `texts` held-out examples."""
+    model, package = load(folder), Package.of(folder)
     held_out = list(islice(examples(Split.TEST, _SEED), texts))
     tally = RoleTally()
     for example in held_out:
         tally.add(example, model.attend(example.text)[0])
-    named, guessed = zip(*(_hits(model, batch) for batch in _batches(model, held_out)), strict=True)
+    named, guessed = zip(*(_hits(package, batch) for batch in _batches(package, held_out)), strict=True)
     return Figures(
         texts=texts,
         pronouns=sum(map(len, named)),
@@ -53,31 +58,31 @@ def evaluate(model: BuiltinEncoder, texts: int) -> Figures:
     )
 
 
-def _batches(model: BuiltinEncoder, held_out: list[Example]) -> Iterator[tuple[Batch, Batch]]:
+def _batches(package: Package, held_out: list[Example]) -> Iterator[tuple[Batch, Batch]]:
     """The texts as they are, and with some of their tokens hidden."""
-    noise = np.random.default_rng(_SEED)
+    noise, tokenizer = np.random.default_rng(_SEED), package.text.tokenizer
     for first in range(0, len(held_out), _TOGETHER):
-        whole = padded(held_out[first : first + _TOGETHER], model.tokenizer)
-        yield whole, masked(whole, model.tokenizer, noise)
+        whole = padded(held_out[first : first + _TOGETHER], tokenizer)
+        yield whole, masked(whole, tokenizer, noise)
 
 
-def _hits(model: BuiltinEncoder, batches: tuple[Batch, Batch]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _hits(package: Package, batches: tuple[Batch, Batch]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """At which pronouns the antecedent is what the model names first, and which hidden tokens it guesses."""
     whole, hidden = batches
     asked, texts = whole.pronouns, whole.ids[whole.pronouns.rows]  # [pronouns, tokens]
-    scores = naming_scores(_read(model, whole, asked), texts, model.parameters)
+    scores = naming_scores(_read(package.stack, whole, asked), texts, package.parameters)
     named = scores.argmax(-1)  # [pronouns]
-    guessed = masked_scores(_read(model, hidden, hidden.masked), model.parameters).argmax(-1)
+    guessed = masked_scores(_read(package.stack, hidden, hidden.masked), package.parameters).argmax(-1)
     return (asked.starts <= named) & (named < asked.ends), guessed == hidden.masked.ids
 
 
-def _read(model: BuiltinEncoder, batch: Batch, places: Places | Pronouns) -> NDArray[np.float32]:
-    vectors = transformer(batch.ids, model.parameters, model.shape, mask=padding(batch.lengths))
+def _read(stack: StackRunner, batch: Batch, places: Places | Pronouns) -> NDArray[np.float32]:
+    vectors = transformer(batch.ids, stack.parameters, stack.shape, mask=padding(batch.lengths))
     read: NDArray[np.float32] = vectors[places.rows, places.columns]  # [places, width]
     return read
 
 
-def _demo(model: BuiltinEncoder, adjective: str) -> dict[str, Shares]:
+def _demo(model: Model, adjective: str) -> dict[str, Shares]:
     attention = model.attend(DEMO.format(adjective))[0]
     (pronoun,) = attention.words("it")
     weights = attention.looks_at(pronoun)  # [layers, heads, keys]

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from attnviz.models.builtin.bahdanau import BuiltinBahdanau
-from attnviz.models.builtin.encoder_decoder import EncoderDecoder
-from attnviz.models.builtin.translator import BuiltinTranslator
+from attnviz.models.builtin import bahdanau, translator
+from attnviz.models.model import Model
 from attnviz.training.course import Course, Json
 from attnviz.training.fitting import Recipe
 from attnviz.training.translation import recurrent, transformer
@@ -16,7 +15,7 @@ from attnviz.training.translation.learning import Design
 EVALUATED_PAIRS = 2000
 
 
-def _course(design: Design, recipe: Recipe, load: Callable[[Path], EncoderDecoder]) -> Course:
+def _course(design: Design, recipe: Recipe, load: Callable[[Path], Model]) -> Course:
     def measured(folder: Path) -> Json:
         return findings(evaluate(load(folder), EVALUATED_PAIRS))
 
@@ -29,5 +28,5 @@ def _course(design: Design, recipe: Recipe, load: Callable[[Path], EncoderDecode
     )
 
 
-TRANSLATOR = _course(transformer.DESIGN, Recipe(steps=16_000), BuiltinTranslator)
-BAHDANAU = _course(recurrent.DESIGN, Recipe(steps=12_000, learning_rate=8e-3), BuiltinBahdanau)
+TRANSLATOR = _course(transformer.DESIGN, Recipe(steps=16_000), translator.load)
+BAHDANAU = _course(recurrent.DESIGN, Recipe(steps=12_000, learning_rate=8e-3), bahdanau.load)

@@ -6,7 +6,8 @@ from itertools import islice
 
 import numpy as np
 
-from attnviz.models.builtin.encoder_decoder import END, START, EncoderDecoder
+from attnviz.models.builtin.encoder_decoder import END, START, TranslationReader
+from attnviz.models.model import Model
 from attnviz.models.reading import Passage
 from attnviz.training.corpus import Split
 from attnviz.training.corpus.french import Pair, pairs
@@ -36,8 +37,9 @@ class Figures:
     examples: tuple[tuple[str, str], ...]
 
 
-def evaluate(model: EncoderDecoder, texts: int) -> Figures:
-    """All figures, on the first `texts` held-out pairs."""
+def evaluate(model: Model, texts: int) -> Figures:
+    """Return all figures of a built-in translator, on the first `texts` held-out pairs."""
+    assert isinstance(model.reader, TranslationReader)
     held_out = list(islice(pairs(Split.TEST, _SEED), texts))
     tally = RoleTally()
     for pair in held_out:
@@ -45,7 +47,7 @@ def evaluate(model: EncoderDecoder, texts: int) -> Figures:
     return Figures(
         texts=texts,
         content_words=tally.chances(Kind.CROSS, CONTENT),
-        exact=float(np.mean([right(pair, written) for pair, written in translated(model, held_out)])),
+        exact=float(np.mean([right(pair, written) for pair, written in translated(model.reader, held_out)])),
         roles=tally.shares(),
         examples=tuple((text, model.read(Passage(text=text)).passage.target or "") for text in EXAMPLES),
     )
@@ -57,21 +59,22 @@ def right(pair: Pair, written: str) -> bool:
     return written == french
 
 
-def translated(model: EncoderDecoder, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, str]]:
-    """Each pair with what the model writes for its English, many at a time."""
+def translated(reader: TranslationReader, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, str]]:
+    """Yield each pair with what the model writes for its English, many at a time."""
     for together in alike(pairs, _TOGETHER):
-        batch = padded(*encoded(together, model.tokenizer))
-        yield from zip(together, _written(model, batch.sources, batch.lengths), strict=True)
+        batch = padded(*encoded(together, reader.package.text.tokenizer))
+        yield from zip(together, _written(reader, batch.sources, batch.lengths), strict=True)
 
 
-def _written(model: EncoderDecoder, sources: Integers, lengths: Integers) -> list[str]:
-    """The likeliest next piece of each target, again and again, until all have ended."""
-    encoded = model.network.encode(sources, model.parameters, lengths)
+def _written(reader: TranslationReader, sources: Integers, lengths: Integers) -> list[str]:
+    """Return the likeliest next piece of each target, again and again, until all have ended."""
+    network, parameters, tokenizer = reader.network, reader.package.parameters, reader.package.text.tokenizer
+    encoded = network.encode(sources, parameters, lengths)
     ids = np.full((len(sources), 1), START)
     while ids.shape[1] <= _LONGEST and not (ids == END).any(1).all():
-        logits = model.network.decode(ids, encoded, model.parameters, lengths)  # [texts, pieces, vocabulary]
+        logits = network.decode(ids, encoded, parameters, lengths)  # [texts, pieces, vocabulary]
         ids = np.concat((ids, logits[:, -1:].argmax(-1)), axis=1)
-    return [model.tokenizer.decode(_until_end(row)).strip() for row in ids[:, 1:].tolist()]
+    return [tokenizer.decode(_until_end(row)).strip() for row in ids[:, 1:].tolist()]
 
 
 def _until_end(ids: list[int]) -> list[int]:

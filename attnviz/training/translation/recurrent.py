@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from attnviz.models.builtin.bahdanau import RecurrentNetwork
+from attnviz.reference import recurrent
 from attnviz.reference.scores import SCORES
 from attnviz.training import initial
 from attnviz.training.fitting import Weights
@@ -30,7 +30,7 @@ def initial_weights(vocabulary: int) -> Weights:
 
 
 DESIGN = Design(
-    network=RecurrentNetwork(),
+    network=recurrent,
     initial_weights=initial_weights,
     purpose="A recurrent network that translates English to French.",
     config={"width": WIDTH, "embedding": EMBEDDING, "attention": ATTENTION},

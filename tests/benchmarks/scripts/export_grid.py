@@ -4,18 +4,18 @@ import sys
 from collections.abc import Sequence
 
 from attnviz.cli.app import app
-from attnviz.measures.reducers import Block
 from attnviz.models import registry
-from attnviz.models.base import Card, Each, Model, Stack
+from attnviz.models.base import Card, Part, Runner, Stack
+from attnviz.models.model import Model
 from attnviz.models.reading import Passage, Reading
-from attnviz.records import Selection
+from attnviz.records import Block, Each
 from attnviz.text import Segment, spans_of_pieces, special_token
 from attnviz.vocabulary import Kind
 from tests.benchmarks.scripts.example import HEADS, LAYERS, SENTENCE, TOKENS, weights
 
 
-class ReadyMade(Model):
-    """A model that reads one sentence, and computes nothing."""
+class ReadyMade(Runner):
+    """What reads one sentence, and computes nothing."""
 
     card = Card(
         name="12x12",
@@ -27,18 +27,19 @@ class ReadyMade(Model):
     )
 
     def read(self, passage: Passage) -> Reading:
-        """See `Model.read`."""
+        """See `Reader.read`."""
         segment, end = Segment(passage.text), len(TOKENS) - 1
         spans = spans_of_pieces(passage.text, TOKENS[1:end])
         words = (segment.token(span, position) for position, span in enumerate(spans, 1))
         tokens = (special_token(TOKENS[0], 0), *words, special_token(TOKENS[end], end))
         return Reading(passage=passage, ids=tuple(range(len(tokens))), tokens=tokens)
 
-    def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
-        """See `Model.run`."""
+    def run(self, readings: Sequence[Reading], parts: Sequence[Part], each: Each) -> None:
+        """See `Runner.run`."""
         for layer, heads in enumerate(weights()):
-            each(Block.starting(Kind.ENCODER, layer, tuple(range(HEADS)), 0, heads))
+            each(Block.starting(Kind.ENCODER, layer, tuple(range(HEADS)), 0, heads[None]))
 
 
-registry.load = lambda name, loading: ReadyMade()
+READY_MADE = ReadyMade()
+registry.load = lambda name, loading: Model(READY_MADE.card, READY_MADE, READY_MADE)
 app(["export", SENTENCE, "--layout", "grid", "-o", sys.argv[1]])

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models
 
 from attnviz.errors import AttnvizError
 from attnviz.models.checkpoint.families import FAMILIES
-from attnviz.models.checkpoint.model import CheckpointModel
+from attnviz.models.checkpoint.model import load
 from attnviz.models.checkpoint.understanding import HARMLESS, Watched, check_understood
 from attnviz.models.configuration import UnsupportedError
 
@@ -63,7 +63,7 @@ class Tiny:
     def ours(self, changes: dict[str, Any]) -> np.ndarray:
         """The weights of the reference engine, if it takes the model."""
         (self.folder / "config.json").write_text(json.dumps(self.written | changes))
-        model = CheckpointModel("tiny", self.folder, [self.folder / "model.safetensors"])
+        model = load("tiny", self.folder, [self.folder / "model.safetensors"])
         (attention,) = model.attend(TEXT)
         return attention.weights
 

@@ -10,9 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.errors import ModelError
 from attnviz.models import automatic
-from attnviz.models.base import Model
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.loading import Loading
+from attnviz.models.model import Model
 from attnviz.models.reading import Passage
 from attnviz.vocabulary import Engine
 

@@ -46,14 +46,14 @@ class TestCard:
         assert model_of(family).card.stacks[Kind.DECODER].layers == (1, 3)
 
     def test_only_a_model_with_sinks_may_have_rows_below_1(self, model_of: Callable[[str], Any]) -> None:
-        assert model_of("gpt-oss").sink
-        assert not model_of("llama").sink
+        assert model_of("gpt-oss").runner.sink
+        assert not model_of("llama").runner.sink
         (attention,) = model_of("gpt-oss").attend("the animal did not")
         assert attention.weights.sum(-1).max() < 1
 
     def test_it_is_run_by_transformers(self, model_of: Callable[[str], Any]) -> None:
         model = model_of("bert")
-        assert (model.engine, model.precision) == (Engine.TRANSFORMERS, "float32")
+        assert (model.engine, model.runner.precision) == (Engine.TRANSFORMERS, "float32")
 
 
 class TestPrecision:
@@ -63,7 +63,7 @@ class TestPrecision:
         self, family: str, precision: str, folder_of: Folders, model_of: Callable[[str], Any]
     ) -> None:
         model = load(family, folder_of(family), Loading(dtype=precision))
-        assert model.precision == precision
+        assert model.runner.precision == precision
         target = "it was" if family == "t5" else None
         for found, exact in zip(
             model.attend("the animal did", target=target),
@@ -73,7 +73,7 @@ class TestPrecision:
             assert_allclose(found.weights, exact.weights, atol=0.05)
 
     def test_auto_is_what_the_checkpoint_has(self, folder_of: Folders) -> None:
-        assert load("bert", folder_of("bert"), Loading(dtype="auto")).precision == "float32"
+        assert load("bert", folder_of("bert"), Loading(dtype="auto")).runner.precision == "float32"
 
     @pytest.mark.parametrize("loading", [Loading(dtype="int3"), Loading(device="abacus"), Loading(device="cuda")])
     def test_what_is_not_there_cannot_be_asked_for(self, loading: Loading, folder_of: Folders) -> None:

@@ -168,7 +168,7 @@ def test_a_few_tokens_are_tried_in_narrower_windows(long: Long, monkeypatch: pyt
         return own
 
     monkeypatch.setattr(survey, "returned", watched)
-    assert survey.survey(model.network, "again").way == model.way
+    assert survey.survey(model.runner.network, "again").way == model.runner.way
     assert max(shown) < survey.TOKENS
     (found,) = model.weights(reading, Selection(layers=(1,)))
     assert_allclose(found.weights[0], own[1], atol=1e-5)
@@ -210,7 +210,7 @@ class TestOptions:
         from attnviz.models.pretrained.survey import survey
 
         monkeypatch.setattr(TestOptions, "from_length", 0)
-        assert isinstance(survey(llama.network, "llama").way, Hooked)
+        assert isinstance(survey(llama.runner.network, "llama").way, Hooked)
 
 
 def replace_rows(select: Selection) -> Selection:

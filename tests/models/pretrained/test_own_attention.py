@@ -126,7 +126,7 @@ def from_library(model: Any) -> np.ndarray:
     if reading.types:
         inputs["token_type_ids"] = torch.tensor([reading.types])
     with quiet(), torch.inference_mode():
-        output = model.network(**inputs, output_attentions=True)
+        output = model.runner.network(**inputs, output_attentions=True)
     own: np.ndarray = output.attentions[LAYER][0, :, QUERY].numpy()
     return own
 
@@ -163,7 +163,7 @@ def test_bloom_adds_a_number_for_the_place_of_a_key_and_its_slope_for_the_head(l
 
 def test_queries_and_values_are_those_that_the_layer_has_made(loaded: Load) -> None:
     model, seen = loaded("xlm"), dict[str, np.ndarray]()
-    layer = model.network.attentions[LAYER]
+    layer = model.runner.network.attentions[LAYER]
     parts = {"query": layer.q_lin, "keys": layer.k_lin, "values": layer.v_lin}
     handles = [
         part.register_forward_hook(lambda module, args, output, name=name: seen.update({name: output[0].numpy()}))

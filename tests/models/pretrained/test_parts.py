@@ -22,7 +22,7 @@ Models = Callable[[str], Any]
 
 
 def read(model: Any, text: str = TEXT, target: str = TARGET) -> Reading:
-    reading: Reading = model.read(Passage(text=text, target=target if model.translates else None))
+    reading: Reading = model.read(Passage(text=text, target=target if model.card.translates else None))
     return reading
 
 
@@ -71,7 +71,7 @@ def test_texts_read_together_have_the_weights_that_they_have_alone(any_family: s
 
 def test_texts_of_one_size_are_one_batch(model_of: Models) -> None:
     model, batches = model_of("bert"), list[int]()
-    hook = model.network.register_forward_pre_hook(
+    hook = model.runner.network.register_forward_pre_hook(
         lambda module, args, given: batches.append(len(given["input_ids"])), with_kwargs=True
     )
     model.weights_of([read(model, text) for text in (TEXT, *OTHERS)])
@@ -83,9 +83,9 @@ def test_texts_are_read_one_by_one_where_that_makes_a_difference(
     monkeypatch: pytest.MonkeyPatch, model_of: Models
 ) -> None:
     model, batches = model_of("bert"), list[int]()
-    monkeypatch.setattr(model, "_together", False)
+    monkeypatch.setattr(model.runner, "tokens_at_once", 1)
     readings = [read(model, text) for text in (TEXT, *OTHERS)]
-    hook = model.network.register_forward_pre_hook(
+    hook = model.runner.network.register_forward_pre_hook(
         lambda module, args, given: batches.append(len(given["input_ids"])), with_kwargs=True
     )
     found = model.weights_of(readings)
@@ -98,7 +98,7 @@ def test_texts_are_read_one_by_one_where_that_makes_a_difference(
 def test_a_model_that_mixes_texts_is_found_out(model_of: Models) -> None:
     from attnviz.models.pretrained.survey import survey
 
-    network = model_of("bert").network
+    network = model_of("bert").runner.network
     assert survey(network, "bert").together
     hook = network.embeddings.register_forward_hook(lambda module, args, vectors: vectors - vectors.mean(0) / 2)
     try:
@@ -134,7 +134,7 @@ def test_texts_read_together_need_not_have_the_rows_in_the_same_kinds(model_of: 
     "family", ["bert", "distilbert", "llama", "gpt2", "mistral", "gemma3", "t5", "bart", "modernbert"]
 )
 def test_functions_can_be_called_for_some_heads_and_without_values(family: str, model_of: Models) -> None:
-    assert model_of(family).way.slices
+    assert model_of(family).runner.way.slices
 
 
 def test_a_function_that_finds_something_for_each_head_in_its_module_is_called_for_all(
@@ -143,7 +143,7 @@ def test_a_function_that_finds_something_for_each_head_in_its_module_is_called_f
     sizes = families["gpt-oss"].sizes | {"num_attention_heads": 4, "num_key_value_heads": 2}
     make(tmp_path, "GptOssForCausalLM", "GptOssConfig", sizes, "$A")
     model = load("gpt-oss", tmp_path, Loading())
-    assert not model.way.slices
+    assert not model.runner.way.slices
     reading = read(model)
     (whole,), (some,) = model.weights(reading), model.weights(reading, Selection(layers=(2,), heads=(3,)))
     assert_allclose(some.weights[0, 0], whole.weights[2, 3], atol=1e-5)
@@ -159,7 +159,7 @@ def test_a_function_that_finds_something_for_each_head_in_its_module_is_called_f
 def test_what_caps_scores_or_adds_to_them_or_to_their_sum_is_left_to_the_models_own_function(
     family: str, plain: bool, model_of: Models
 ) -> None:
-    assert model_of(family).way.plain is plain
+    assert model_of(family).runner.way.plain is plain
 
 
 def test_a_cap_that_no_score_of_a_few_tokens_comes_near_is_found_out(
@@ -167,7 +167,7 @@ def test_a_cap_that_no_score_of_a_few_tokens_comes_near_is_found_out(
 ) -> None:
     sizes = families["gemma2"].sizes | {"attn_logit_softcapping": 50.0}
     make(tmp_path, "Gemma2ForCausalLM", "Gemma2Config", sizes, "$A")
-    assert not load("gemma2", tmp_path, Loading()).way.plain
+    assert not load("gemma2", tmp_path, Loading()).runner.way.plain
 
 
 def test_sinks_that_take_nothing_from_a_few_tokens_are_not_forgotten(
@@ -175,7 +175,7 @@ def test_sinks_that_take_nothing_from_a_few_tokens_are_not_forgotten(
 ) -> None:
     from attnviz.models.pretrained.survey import survey
 
-    network = load("gpt-oss", folder_of("gpt-oss"), Loading()).network
+    network = load("gpt-oss", folder_of("gpt-oss"), Loading()).runner.network
     for layer in network.layers:
         layer.self_attn.sinks.data.fill_(-50)
     way = survey(network, "gpt-oss").way
@@ -194,7 +194,7 @@ def test_heads_that_share_their_keys_are_computed_together(model_of: Models, cal
     calls.clear()
     model.run([read(model)], Selection(layers=(0,), heads=(1,)), blocks.append)
     assert [(call["query"][1], call["key"][1]) for call in calls] == [(3, 1)]
-    assert [(block.heads, block.weights.shape[0]) for block in blocks] == [((1,), 1)]
+    assert [(block.heads, block.weights.shape[1]) for block in blocks] == [((1,), 1)]
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -192,7 +192,7 @@ def test_what_is_plain_is_what_the_library_returns_in_whatever_order_texts_are_r
     model = load(name, folder, Loading())
     assert {kind: stack.layers for kind, stack in model.card.stacks.items()} == case.shown
     for text in (TEXT, LONG, TEXT):
-        reading = model.read(Passage(text=text, target=TARGET if model.translates else None))
+        reading = model.read(Passage(text=text, target=TARGET if model.card.translates else None))
         expected = by_transformers(folder, case, model, reading)
         for found in model.weights(reading):
             assert found.layers == case.shown[found.kind]

@@ -163,7 +163,7 @@ class TestSlowTokenizers:
         return load("byt5", folder, Loading())
 
     def test_their_tokens_are_found_in_the_text(self, model: Any) -> None:
-        assert not model.tokenizer.is_fast
+        assert not model.reader.tokenizer.is_fast
         reading = model.read(Passage(text="to ü!", target="ab"))
         assert [token.span for token in reading.tokens if not token.special][:2] == [(0, 1), (1, 2)]
         assert shown(reading.tokens)[-2:] == ["!", "</s>"]

@@ -44,7 +44,7 @@ def test_whatever_a_survey_finds_is_found_again(any_family: str, model_of: Calla
     from attnviz.models.pretrained.remembering import _decoded, _encoded
     from attnviz.models.pretrained.survey import survey
 
-    network = model_of(any_family).network
+    network = model_of(any_family).runner.network
     found = survey(network, any_family)
     names = {module: name for name, module in network.named_modules()}
     text = json.dumps(_encoded(found, names))
@@ -99,7 +99,7 @@ def test_nothing_is_kept_of_a_model_with_code_of_its_own(
 ) -> None:
     from attnviz.models.pretrained import remembering
 
-    network, found = model_of("llama").network, object()
+    network, found = model_of("llama").runner.network, object()
     monkeypatch.setattr(remembering, "survey", lambda network, name: found)
     monkeypatch.setattr(type(network), "__module__", "transformers_modules.own")
     assert remembering.survey_once(network, "own", folder) is found

@@ -29,14 +29,14 @@ Models = Callable[[str], Any]
 
 def test_no_family_takes_more_memory_than_it_must(any_family: str, model_of: Models) -> None:
     way = "Returned" if any_family == "xlnet" else "Hooked" if any_family in OWN_ATTENTION else "Capture"
-    assert type(model_of(any_family).way).__name__ == way
+    assert type(model_of(any_family).runner.way).__name__ == way
 
 
 @pytest.mark.parametrize(("family", "fuses"), [("bert", True), ("llama", True), ("gemma2", False), ("gpt-oss", False)])
 def test_layers_are_run_without_weights_only_where_that_makes_no_difference(
     family: str, fuses: bool, model_of: Models
 ) -> None:
-    assert model_of(family).way.fuses is fuses
+    assert model_of(family).runner.way.fuses is fuses
 
 
 @pytest.mark.parametrize(("family", "layers"), [("bert", "encoder.layer"), ("llama", "layers"), ("gpt-j", "h")])
@@ -44,7 +44,7 @@ def test_what_comes_after_the_last_wanted_layer_is_not_run(family: str, layers: 
     model, run = model_of(family), []
     hooks = [
         layer.register_forward_pre_hook(lambda *_, number=number: run.append(number))
-        for number, layer in enumerate(model.network.get_submodule(layers))
+        for number, layer in enumerate(model.runner.network.get_submodule(layers))
     ]
     blocks: list[Any] = []
     model.run([model.read(Passage(text="the animal did"))], Selection(layers=(1,), heads=(2,)), blocks.append)
@@ -52,6 +52,16 @@ def test_what_comes_after_the_last_wanted_layer_is_not_run(family: str, layers: 
         hook.remove()
     assert run == [0, 1]
     assert {(block.layer, block.heads) for block in blocks} == {(1, (2,))}
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_layers_of_a_kind_come_in_ascending_order(
+    any_family: str, model_of: Models, layers_handed_over: Callable[..., dict[Kind, list[int]]]
+) -> None:
+    model = model_of(any_family)
+    reading = model.read(Passage(text=TEXT, target=TEXT if model.card.translates else None))
+    expected = {kind: sorted(stack.layers) for kind, stack in model.card.stacks.items()}
+    assert layers_handed_over(model, reading) == expected
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -70,7 +80,7 @@ def test_causal_blocks_hold_only_the_keys_that_their_rows_can_see(model_of: Mode
     keys: list[int] = []
     model = model_of("llama")
     reading = model.read(Passage(text=TEXT))
-    model.run([reading], Selection(layers=(0,)), lambda block: keys.append(block.weights.shape[2]))
+    model.run([reading], Selection(layers=(0,)), lambda block: keys.append(block.weights.shape[-1]))
     assert keys == [5, 10, 12]
 
 
@@ -112,7 +122,7 @@ def test_a_model_that_attends_to_long_texts_in_another_way_shows_only_short_ones
 
 @pytest.mark.parametrize(("family", "times"), [("llama", 2), ("t5", 2), ("gpt-j", 3), ("xlnet", 3)])
 def test_a_large_model_is_tried_in_a_few_runs(family: str, times: int, model_of: Models) -> None:
-    network, runs = model_of(family).network, list[int]()
+    network, runs = model_of(family).runner.network, list[int]()
     hook = network.register_forward_pre_hook(lambda *_: runs.append(1))
     survey(network, family)
     hook.remove()
@@ -122,14 +132,14 @@ def test_a_large_model_is_tried_in_a_few_runs(family: str, times: int, model_of:
 def test_a_model_that_cannot_be_tried_in_narrow_windows_is_tried_as_it_is(
     model_of: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = model_of("mistral").network
+    network = model_of("mistral").runner.network
 
     def fussy(*_: Any) -> None:
         if network.config.sliding_window < 5:
             raise ValueError("windows must have 5 tokens")
 
     hook = network.register_forward_pre_hook(fussy)
-    assert survey(network, "mistral").way == model_of("mistral").way
+    assert survey(network, "mistral").way == model_of("mistral").runner.way
     hook.remove()
     assert network.config.sliding_window == 5
 
@@ -155,7 +165,7 @@ class TestOverflow:
 
     def test_a_text_that_overflows_says_so_too(self, folder_of: Callable[[str], Path]) -> None:
         model = load("llama", folder_of("llama"), Loading(dtype="float16"))
-        model.network.layers[0].self_attn.q_proj.weight.data *= 1e5
+        model.runner.network.layers[0].self_attn.q_proj.weight.data *= 1e5
         with pytest.raises(
             ModelError, match=r"overflows in float16 \(decoder weights of layer 0\): use `dtype=\"bfloat16\"`"
         ):

@@ -33,7 +33,7 @@ DOES_MORE = "gemma2", "t5gemma"
 
 
 def read(model: Any) -> Reading:
-    reading: Reading = model.read(Passage(text=TEXT, target=TARGET if model.translates else None))
+    reading: Reading = model.read(Passage(text=TEXT, target=TARGET if model.card.translates else None))
     return reading
 
 
@@ -46,7 +46,7 @@ def from_library(model: Any, reading: Reading, kind: Kind, layer: int) -> np.nda
     if reading.target is not None:
         inputs["decoder_input_ids"] = torch.tensor([reading.target.ids])
     with quiet(), torch.inference_mode():
-        output = model.network(**inputs, output_attentions=True, use_cache=False)
+        output = model.runner.network(**inputs, output_attentions=True, use_cache=False)
     prefixes = {Kind.ENCODER: "encoder_", Kind.DECODER: "decoder_", Kind.CROSS: "cross_"}
     layers = output[f"{prefixes[kind] if reading.target else ''}attentions"]
     attending = model.card.stacks[kind].layers
@@ -102,7 +102,7 @@ def test_queries_keys_and_values_are_those_that_the_layer_has_made(model_of: Mod
     reading = read(model)
     trace = model.trace(reading, Kind.ENCODER, 1, QUERY)
     parts = [f"encoder.layer.1.attention.self.{name}" for name in ("query", "key", "value")]
-    query, keys, values = (of_heads(rows, 3) for rows in outputs_of(model.network, reading, *parts))
+    query, keys, values = (of_heads(rows, 3) for rows in outputs_of(model.runner.network, reading, *parts))
     assert trace.position == QUERY
     assert_allclose(trace.query, query[:, QUERY], atol=1e-5)
     assert_allclose(trace.keys, keys, atol=1e-5)
@@ -114,8 +114,8 @@ def test_what_is_mixed_is_what_the_output_projection_reads(model_of: Models) -> 
     model = model_of("bert")
     reading = read(model)
     trace = model.trace(reading, Kind.ENCODER, 2, QUERY)
-    projection = model.network.encoder.layer[2].attention.output.dense
-    (projected,) = outputs_of(model.network, reading, "encoder.layer.2.attention.output.dense")
+    projection = model.runner.network.encoder.layer[2].attention.output.dense
+    (projected,) = outputs_of(model.runner.network, reading, "encoder.layer.2.attention.output.dense")
     with torch.inference_mode():
         assert_allclose(projection(torch.tensor(trace.mixed.reshape(1, -1)))[0], projected[QUERY], atol=1e-5)
 
@@ -124,12 +124,12 @@ def test_keys_that_heads_share_come_once_and_turned_by_their_positions(model_of:
     model = model_of("llama")
     reading = read(model)
     trace = model.trace(reading, Kind.DECODER, 1, QUERY)
-    (keys,) = outputs_of(model.network, reading, "layers.1.self_attn.k_proj")
+    (keys,) = outputs_of(model.runner.network, reading, "layers.1.self_attn.k_proj")
     with torch.inference_mode():
         from transformers.models.llama.modeling_llama import rotate_half
 
         plain = torch.tensor(keys)[None, None]  # [1, 1, keys, d]
-        cos, sin = model.network.rotary_emb(plain, torch.arange(len(keys))[None])
+        cos, sin = model.runner.network.rotary_emb(plain, torch.arange(len(keys))[None])
         turned = plain * cos + rotate_half(plain) * sin
     assert trace.query.shape == (3, 10)
     assert_allclose(trace.keys, turned[0], atol=1e-5)
@@ -150,7 +150,7 @@ def test_a_bias_for_positions_is_that_of_the_model(kind: Kind, part: str, model_
     reading = read(model)
     trace = model.trace(reading, kind, 1, QUERY)
     count = len(reading.axes(kind)[0])
-    first = model.network.get_submodule(f"{part}.block.0.layer.0.SelfAttention")
+    first = model.runner.network.get_submodule(f"{part}.block.0.layer.0.SelfAttention")
     with torch.inference_mode():
         bias = first.compute_bias(count, count)[0, :, QUERY].numpy()
     seen = np.ones(count, bool) if trace.allowed is None else trace.allowed
@@ -170,7 +170,7 @@ def test_nothing_after_the_layer_is_run(model_of: Models) -> None:
     model, run = model_of("bert"), []
     hooks = [
         layer.register_forward_pre_hook(lambda *_, number=number: run.append(number))
-        for number, layer in enumerate(model.network.encoder.layer)
+        for number, layer in enumerate(model.runner.network.encoder.layer)
     ]
     model.trace(read(model), Kind.ENCODER, 1, QUERY)
     for hook in hooks:
@@ -213,7 +213,7 @@ def test_a_sink_takes_its_share_in_a_long_text_as_in_a_short_one(
     make(tmp_path, "GptOssForCausalLM", "GptOssConfig", config, "$A")
     model = load("sunk", tmp_path, Loading(dtype=dtype))
     sinks = torch.tensor([-1.0, 0.5, 3.0])
-    for each in model.network.layers:
+    for each in model.runner.network.layers:
         each.self_attn.sinks.data = sinks.clone()
     reading = model.read(Passage(text=" ".join(f"w{number % 67}" for number in range(0, 163 * 7, 7))))
     trace = model.trace(reading, Kind.DECODER, layer, 157)
@@ -327,8 +327,10 @@ def test_a_layer_that_is_not_there_is_refused(kind: Kind, layer: int, fault: str
 
 
 def test_a_layer_that_is_not_called_for_this_text_is_refused(model_of: Models) -> None:
-    model = copy(model_of("bert"))
-    model.way = replace(model.way, calls=())
+    model = model_of("bert")
+    runner = copy(model.runner)
+    runner.way = replace(runner.way, calls=())
+    model = replace(model, runner=runner)
     with pytest.raises(TextError, match="in another way than to shorter ones"):
         model.trace(read(model), Kind.ENCODER, 0, QUERY)
 
@@ -338,7 +340,7 @@ def test_weights_that_are_no_numbers_are_not_taken_for_an_attention_of_another_k
 ) -> None:
     model = load("broken", folder_of("bert"), Loading())
     reading = read(model)
-    model.network.encoder.layer[0].attention.self.key.bias.data[0] = torch.nan
+    model.runner.network.encoder.layer[0].attention.self.key.bias.data[0] = torch.nan
     with pytest.raises(ModelError, match='do not sum to 1: try `dtype="float32"`'):
         model.trace(reading, Kind.ENCODER, 0, QUERY)
 

@@ -11,8 +11,8 @@ from numpy.testing import assert_allclose
 from attnviz.errors import UsageError
 from attnviz.formats.reading import from_json, from_npz
 from attnviz.formats.writing import Result, to_json, to_npz
-from attnviz.models.base import Model
 from attnviz.models.loading import Loading
+from attnviz.models.model import Model
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
 from attnviz.records import Selection

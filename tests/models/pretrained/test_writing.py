@@ -76,7 +76,7 @@ class TestTarget:
     def test_the_decoder_reads_its_start_and_the_target_without_the_end(self, model_of: Models) -> None:
         reading = model_of("bart").read(Passage(text="the animal", target="it was"))
         assert reading.target is not None
-        assert reading.target.ids == (3, *model_of("bart").tokenizer.convert_tokens_to_ids(["it", "was"]))
+        assert reading.target.ids == (3, *model_of("bart").reader.tokenizer.convert_tokens_to_ids(["it", "was"]))
         assert [(t.text, t.position, t.special) for t in reading.target.tokens] == [
             ("[SEP]", 0, True),
             ("it", 1, False),
@@ -97,7 +97,7 @@ class TestTarget:
         self, model_of: Models, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         model = model_of("bart")
-        monkeypatch.setattr(type(model._writer), "write", lambda *args, **options: [3])
+        monkeypatch.setattr(type(model.reader.writer), "write", lambda *args, **options: [3])
         reading = model.read(Passage(text="the animal"))
         assert (reading.target.ids, reading.passage.target) == ((3,), "")
         assert [attention.shape[2] for attention in model.weights(reading)] == [3, 1, 1]
@@ -197,7 +197,7 @@ def test_a_target_that_had_to_be_cut_has_all_its_tokens_and_says_so(
 
 def test_a_continuation_of_special_tokens_is_predicted_too(model_of: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of("gpt2")
-    monkeypatch.setattr(type(model._writer), "write", lambda self, inputs, count, **options: [2, 3][:count])
+    monkeypatch.setattr(type(model.reader.writer), "write", lambda self, inputs, count, **options: [2, 3][:count])
     (attention,) = model.attend("the animal", generate=2)
     assert [token.predicts for token in attention.query_tokens] == [None, "[CLS]", "[SEP]", None]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import attnviz
 from attnviz.errors import AttnvizError
-from attnviz.models.base import Model
+from attnviz.models.model import Model
 from attnviz.models.reading import Passage
 from attnviz.records import Attention
 from attnviz.vocabulary import Engine, Kind

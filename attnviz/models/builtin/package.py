@@ -1,0 +1,67 @@
+"""What all models have in common that come with the package: their files, what they refuse, how they write."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnviz.errors import UsageError
+from attnviz.models.base import Card
+from attnviz.models.builtin.folder import TOKENIZER, read_card, read_weights
+from attnviz.models.reading import Passage
+from attnviz.models.reference import StackRunner
+from attnviz.models.shapes import read_shape
+from attnviz.models.tokenization import TextReader
+from attnviz.reference.parameters import Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """The files of a built-in model: its card, its tokenizer and its weights.
+
+    `begins` says that it has a token that begins texts.
+    """
+
+    card: Card
+    text: TextReader
+    parameters: Parameters
+    begins: bool = False
+
+    @classmethod
+    def of(cls, folder: Path, *, begins: bool = False) -> "Package":
+        """Return the files in a folder."""
+        text = TextReader(folder / TOKENIZER, literal=True)
+        return cls(read_card(folder), text, Parameters(read_weights(folder)), begins)
+
+    @property
+    def stack(self) -> StackRunner:
+        """What runs a model of one stack of layers."""
+        return StackRunner(self.card, read_shape(self.card.config), self.parameters)
+
+    def accept(self, passage: Passage) -> None:
+        """Refuse what the model cannot read or write.
+
+        Raises:
+            UsageError: as in `Card.accept`; or there is no template for chats, or no token that begins texts.
+        """
+        self.card.accept(passage)
+        name = self.card.name
+        if passage.chat:
+            raise UsageError(f"{name} has no chat template:", hint="leave {chat} out, or choose a chat model.")
+        if passage.bos and not self.begins:
+            raise UsageError(f"{name} has no token that begins a text:", hint="leave {bos} out.")
+
+
+def write_greedily(
+    following: Callable[[Sequence[int]], int], ids: Sequence[int], most: int, end: int | None
+) -> tuple[list[int], bool]:
+    """Return at most `most` ids after those given, and whether they came to an `end`, which is not among them.
+
+    `following` gives the likeliest id after some; without an `end` there are always `most`.
+    """
+    written: list[int] = []
+    while len(written) < most:
+        id_ = following([*ids, *written])
+        if id_ == end:
+            return written, True
+        written.append(id_)
+    return written, False

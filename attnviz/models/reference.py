@@ -1,0 +1,83 @@
+"""Stacks of layers that the reference transformer runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from attnviz.models.base import Card, Part, Runner
+from attnviz.models.reading import Reading
+from attnviz.records import Block, Each
+from attnviz.reference.arrays import Array
+from attnviz.reference.parameters import Parameters
+from attnviz.reference.trace import Trace
+from attnviz.reference.tracing import LayerNotes, traced
+from attnviz.reference.transformer import Config, Positions, show_layer, transformer
+from attnviz.vocabulary import Kind
+
+
+@dataclass(frozen=True)
+class StackRunner(Runner):
+    """One stack of layers of a certain shape, whose tokens have types if it is `typed`."""
+
+    card: Card
+    shape: Config
+    parameters: Parameters
+    typed: bool = False
+
+    def run(self, readings: Sequence[Reading], parts: Sequence[Part], each: Each) -> None:
+        """See `Runner.run`; of the last layer wanted only the weights are computed, and no layer above it is run."""
+        (part,) = parts
+        if not part.layers:
+            return
+        with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
+            show_layer(
+                max(part.layers),
+                ids_of(readings),
+                self.parameters,
+                self.shape,
+                types=self._types(readings),
+                heads=part.heads,
+                rows=part.rows,
+                watch=only(parts, each),
+            )
+
+    def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
+        """See `Runner.trace`."""
+        notes, types = LayerNotes(layer), self._types([reading])
+        one: dict[str, Any] = {"types": None if types is None else types[0], "note": notes.take, "depth": layer + 1}
+        transformer(ids_of([reading])[0], self.parameters, self.shape, **one)
+        return traced(notes, self.parameters, self.shape, query)
+
+    def without(self, *, positions: bool = False, mask: bool = False) -> Self:
+        """See `Runner.without`."""
+        return replace(self, shape=bare(self.shape, positions=positions, mask=mask))
+
+    def _types(self, readings: Sequence[Reading]) -> Array | None:
+        """Return the token types [texts, tokens] if there are such; all are the first if the tokenizer gives none."""
+        if not self.typed:
+            return None
+        return np.asarray([reading.types or [0] * len(reading.ids) for reading in readings])
+
+
+def bare(shape: Config, *, positions: bool, mask: bool) -> Config:
+    """Return the same shape without its positions, or with every token seen."""
+    shape = replace(shape, positions=Positions.NONE) if positions else shape
+    return replace(shape, unmasked=True) if mask else shape
+
+
+def ids_of(readings: Sequence[Reading]) -> Array:
+    """Return what equally long readings read: [texts, tokens]."""
+    return np.asarray([reading.ids for reading in readings])
+
+
+def only(parts: Sequence[Part], each: Each) -> Each:
+    """Return what does something with nothing but the wanted layers and heads of the blocks that it is given."""
+    wanted = {(part.kind, layer): part.heads for part in parts for layer in part.layers}
+
+    def watch(block: Block) -> None:
+        if heads := wanted.get((block.kind, block.layer)):
+            each(block.of_heads(heads))
+
+    return watch

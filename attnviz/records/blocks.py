@@ -1,0 +1,69 @@
+"""Blocks: some query rows of attention weights, as they are handed over while a model runs."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.vocabulary import Kind
+
+Indices = range | NDArray[np.intp]
+"""Which tokens of a sequence: those next to each other, or any."""
+
+
+def stretches(indices: Iterable[int]) -> list[range]:
+    """Return indices as ranges of neighbours, in order: 7, 1, 2, 3 -> 1 to 3, 7."""
+    found: list[range] = []
+    for index in sorted(indices):
+        if found and index == found[-1].stop:
+            found[-1] = range(found[-1].start, index + 1)
+        else:
+            found.append(range(index, index + 1))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some query rows of some heads of one layer, of any array library, on any device.
+
+    `weights` is [heads, rows, keys] of one text, or [texts, heads, rows, keys] of texts that are run together. `rows`
+    and `keys` are the indices of its queries and keys; the other keys have no weight.
+    """
+
+    kind: Kind
+    layer: int
+    heads: tuple[int, ...]
+    rows: Indices
+    keys: Indices
+    weights: Any
+
+    @classmethod
+    def starting(
+        cls, kind: Kind, layer: int, heads: tuple[int, ...], first_row: int, weights: Any, *, first_key: int = 0
+    ) -> Self:
+        """Return the block of neighbouring rows and keys that starts with these."""
+        *_, rows, keys = weights.shape
+        there = range(first_row, first_row + rows), range(first_key, first_key + keys)
+        return cls(kind, layer, heads, *there, weights)
+
+    def of_text(self, text: int) -> Self:
+        """Return what one of the texts has that are run together."""
+        return replace(self, weights=self.weights[text])
+
+    def of_heads(self, wanted: Sequence[int]) -> Self:
+        """Return what the block has of these heads, in its own order."""
+        kept = [index for index, head in enumerate(self.heads) if head in wanted]
+        if len(kept) == len(self.heads):
+            return self
+        heads = tuple(self.heads[index] for index in kept)
+        return replace(self, heads=heads, weights=self.weights[..., kept, :, :])
+
+
+Each = Callable[[Block], None]
+"""What is done with each block: the one type of callback by which weights are handed over."""
+
+
+def unwatched(block: Block) -> None:
+    """Do nothing with a block."""
