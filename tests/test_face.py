@@ -18,10 +18,9 @@ from numpy.testing import assert_array_equal
 import attnviz
 from attnviz.cli.app import main
 from attnviz.errors import InputError, RecordError, TextError, UsageError
+from tests.pages import PAGES, README, ROOT, blocks
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGE = ".github/docs/python.md"
 TEXT = "The animal didn't cross the street because it was too tired"
 TEXTS = "Mary lost her keys", "The dog barked", "An old man saw the boat"
 CLASSES = "Attention", "HeadTable"
@@ -103,16 +102,18 @@ def test_a_type_checker_finds_everything_where_it_is() -> None:
     assert homes == {name: f"attnviz.{home}" for home, names in attnviz._HOMES.items() for name in names}
 
 
-def test_the_readme_shows_all_of_it_and_nothing_that_is_not_there() -> None:
-    (section,) = re.findall(r"^## From Python\n(.*?)^## ", README, re.DOTALL | re.MULTILINE)
+def test_its_page_shows_all_of_it_and_nothing_that_is_not_there() -> None:
     rooms = {path.stem for path in Path(attnviz.__file__).parent.iterdir()}
-    shown = set(re.findall(r"\battnviz\.(\w+)", section)) - rooms
+    shown = set(re.findall(r"\battnviz\.(\w+)", PAGES[PAGE])) - rooms
     assert shown | {"__version__"} == set(attnviz.__all__)
 
 
-def test_the_python_of_the_readme_runs_from_top_to_bottom(folder: Path) -> None:
+@pytest.mark.parametrize("page", [README, PAGE])
+def test_the_python_of_a_page_runs_from_top_to_bottom(page: str, folder: Path) -> None:
     (folder / "sample_inputs").symlink_to(ROOT / "sample_inputs")
-    exec(compile("\n".join(BLOCKS), "README.md", "exec"), {})
+    code = "\n".join(blocks(PAGES[page], "python"))
+    assert "attnviz.load" in code
+    exec(compile(code, page, "exec"), {})
 
 
 def test_it_is_there_without_numpy_until_it_is_asked_for() -> None:

@@ -1,3 +1,5 @@
+"""The commands of the README and of the pages beside it, run as they stand."""
+
 import os
 import re
 import subprocess
@@ -6,24 +8,43 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
+from attnviz.cli import app
+from tests.pages import CONTRIBUTING, PAGES, README, ROOT, blocks, section
+
+NAMED = re.compile(rf"\battnviz ({'|'.join(app.COMMANDS)})\b")
+COMMANDS = dict.fromkeys(
     line.partition("  # ")[0].strip()
-    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    for name, text in PAGES.items()
+    if name != CONTRIBUTING  # whose commands are for what its examples add
+    for block in blocks(text, "console")
     for line in block.splitlines()
-    if re.search(r"\battnviz (show|export|explain|cost|models)\b", line) and not line.startswith(("#", "$", "pip "))
-]
+    if NAMED.search(line) and not line.startswith(("#", "$", "pip "))
+)
+"""Each once, whatever number of pages it stands on."""
+
 ELSEWHERE = re.compile(r"--model (?!minilm\b|builtin/)\S")
 """What commands have that name a model which is neither in the package nor installed along."""
 
 JQ = r"""
 import json, re, sys
+
+def path(steps, values):
+    for name, index in re.findall(r"\.(\w+)|\[(\d*)\]", steps):
+        each = name or index
+        values = [value[name or int(index)] for value in values] if each else [one for value in values for one in value]
+    return values
+
+def filtered(part, value):
+    if part.startswith("["):
+        return [[found for steps in part[1:-1].split(",") for found in path(steps, [value])]]
+    return path(part, [value])
+
 for line in sys.stdin:
-    value = json.loads(line)
-    for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", sys.argv[-1]):
-        value = value[name or int(index)]
-    print(json.dumps(value))
+    values = [json.loads(line)]
+    for part in sys.argv[-1].split("|"):
+        values = [found for value in values for found in filtered(part.strip(), value)]
+    for value in values:
+        print(json.dumps(value))
 """
 PROGRAMS = {
     "attnviz": f'PYTHONPATH={ROOT} exec {sys.executable} -m attnviz "$@"',
@@ -46,8 +67,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_readme_has_commands():
-    assert len(COMMANDS) > 12
+def test_the_pages_have_commands_and_the_readme_has_ten():
+    assert len(COMMANDS) > 60
+    recipes = section(PAGES[README], "## Ten things to do")
+    assert len(re.findall(r"^attnviz ", recipes, re.MULTILINE)) == 10
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if ELSEWHERE.search(command)])
@@ -61,7 +84,7 @@ def test_a_command_for_a_model_that_is_not_here_lacks_nothing_but_the_model(comm
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if not ELSEWHERE.search(command)])
-def test_a_command_of_the_readme_does_what_it_is_there_for(command: str, folder: Path):
+def test_a_command_of_a_page_does_what_it_is_there_for(command: str, folder: Path):
     environment = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], cwd=folder, env=environment, capture_output=True, encoding="utf-8"
