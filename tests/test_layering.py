@@ -36,7 +36,7 @@ ARROWS = {
 }
 """Each room, and the rooms that it may import."""
 
-HEAVY = {"numpy", "torch", "transformers", "matplotlib", "tokenizers", "safetensors"}
+HEAVY = {"numpy", "torch", "transformers", "matplotlib", "tokenizers", "safetensors", "pydantic"}
 
 
 def room_of(name: str) -> str:
