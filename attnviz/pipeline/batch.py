@@ -125,7 +125,8 @@ class Batch:
         entry = self._entry(source)
         if self.anew or (former := folder.find(entry)) is None:
             return entry
-        folder.keep(replace(former, source=entry.source, file=entry.file))
+        if (former.source, former.file) != (entry.source, entry.file):
+            folder.keep(replace(former, source=entry.source, file=entry.file))
         return None
 
     def _entry(self, source: Source) -> ManifestEntry:

@@ -1,6 +1,7 @@
 """The folder that a batch is exported into, and what keeps it whole."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -31,7 +32,6 @@ class Folder:
         self._manifest = Manifest()
         self._held = ExitStack()
         self._entered = False
-        self._written = bytearray()  # what stands in the manifest
 
     def __enter__(self) -> Self:
         if self.path.is_dir():
@@ -83,21 +83,24 @@ class Folder:
 
     def _read(self) -> None:
         path = self.path / MANIFEST
+        data = self._manifest_bytes()
         try:
-            with _refused(path, "read"):
-                data = path.read_bytes() if path.exists() else b""
             replaced = {name for entry in entries(data) for name in self._manifest.take(entry)}
         except InputError as error:
             raise InputError(f"{path}: {error} Name another folder, or move that file away.") from error
         self._remove({name for name in replaced if not self._manifest.owns(name)})
-        self._written[:] = data
-        self._settle()
+        if not data.endswith(b"\n"):  # else what is appended would not stand on a line of its own
+            self._settle()
 
     def _settle(self) -> None:
         """Write the manifest anew, each entry in its place, unless that is how it is."""
-        if (lines := self._manifest.lines()) != self._written:
+        if (lines := self._manifest.lines()) != self._manifest_bytes():
             write_file(self.path / MANIFEST, lines)
-            self._written[:] = lines
+
+    def _manifest_bytes(self) -> bytes:
+        path = self.path / MANIFEST
+        with _refused(path, "read"):
+            return path.read_bytes() if path.exists() else b""
 
     def _append(self, line: bytes) -> None:
         path = self.path / MANIFEST
@@ -110,7 +113,6 @@ class Folder:
                 with suppress(OSError):
                     file.truncate(end)
                 raise
-        self._written += line
 
     def _remove(self, names: Iterable[str]) -> None:
         for name in names:
@@ -120,7 +122,11 @@ class Folder:
 
 def _size(path: Path) -> int | None:
     """Return how many bytes a file has, if there is one."""
-    return path.stat().st_size if path.is_file() else None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """The list of what was done in a folder: a line of JSON for each text."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from attnviz.errors import InputError
@@ -11,6 +12,9 @@ BEGINNING = 1000
 """How many characters of a text are kept."""
 
 Slot = tuple[Any, ...]
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+_canonical = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,74 +52,65 @@ class ManifestEntry:
 
     def line(self) -> bytes:
         """Return the entry as a line of JSON; what is no valid Unicode in it is escaped."""
-        fields = asdict(self) | {"files": list(self.files), "sizes": list(self.files.values())}
-        if self.error is None:
-            del fields["error"]
-        return json.dumps(fields, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        held = {name: getattr(self, name) for name in _FIELDS if name != "error" or self.error is not None}
+        held |= {"files": list(self.files), "sizes": list(self.files.values())}
+        return _encode(held).encode("utf-8", "backslashreplace") + b"\n"
 
-    def without(self, name: str) -> "ManifestEntry":
-        """Return the entry of a text that has lost one of its files."""
-        return replace(self, hash=None, files={file: size for file, size in self.files.items() if file != name})
+
+_FIELDS = tuple(each.name for each in fields(ManifestEntry))
 
 
 class Manifest:
     """The entries of a folder: the latest for each slot.
 
-    A file belongs to the entry that has written it last, and to those that have the same hash: the same text in several
-    inputs has one file.
+    Beside the name of each file stands the hash of the entry that has written it last. The file belongs to all entries
+    with this hash: the same text in several inputs has one file.
     """
 
     def __init__(self) -> None:
         self._entries: dict[Slot, ManifestEntry] = {}
-        self._slots: dict[str | None, set[Slot]] = {}  # by hash
-        self._owners: dict[str, set[Slot]] = {}  # by name of a file
+        self._slots: dict[str | None, set[Slot]] = {}  # where an entry with this hash stands, or has stood
+        self._hashes: dict[str, str | None] = {}  # by name of a file
+        self._owners: Counter[tuple[str, str | None]] = Counter()  # how many entries have this file and this hash
 
     def find(self, wanted: ManifestEntry) -> ManifestEntry | None:
-        """Return an entry that has the same hash."""
-        slots = self._slots.get(wanted.hash)
-        return self._entries[next(iter(slots))] if slots else None
+        """Return an entry that has the same hash, and all its files."""
+        found = (self._kept(self._entries[slot]) for slot in self._slots.get(wanted.hash, ()))
+        return next((entry for entry in found if entry is not None and entry.hash == wanted.hash), None)
 
     def take(self, entry: ManifestEntry) -> set[str]:
         """Take in an entry in place of the one of its slot; return the names of the files that nobody owns any more."""
-        former = self._remove(entry.slot).files if entry.slot in self._entries else {}
+        slot = entry.slot
+        former = self._entries.get(slot)
+        self._entries[slot] = entry
+        self._slots.setdefault(entry.hash, set()).add(slot)
         for name in entry.files:
-            for slot in tuple(self._owners.get(name, ())):
-                if self._entries[slot].hash != entry.hash:
-                    self._put(self._remove(slot).without(name))
-        self._put(entry)
-        return former.keys() - self._owners.keys()
+            self._hashes[name] = entry.hash
+            self._owners[name, entry.hash] += 1
+        if former is None:
+            return set()
+        own = [name for name in former.files if self._is_of(name, former)]
+        self._owners.subtract((name, former.hash) for name in former.files)
+        return {name for name in own if not self.owns(name)}
 
     def owns(self, name: str) -> bool:
         """Return whether a file belongs to one of the entries."""
-        return name in self._owners
+        return name in self._hashes and self._owners[name, self._hashes[name]] > 0
 
     def lines(self) -> bytes:
         """Return all entries, those of one input in the order of its texts."""
-        return b"".join(entry.line() for entry in sorted(self._entries.values(), key=lambda entry: entry.order))
+        kept = filter(None, map(self._kept, self._entries.values()))
+        return b"".join(entry.line() for entry in sorted(kept, key=lambda entry: entry.order))
 
-    def _put(self, entry: ManifestEntry) -> None:
-        if not entry.files and entry.error is None:
-            return
-        self._entries[entry.slot] = entry
-        for name in entry.files:
-            self._owners.setdefault(name, set()).add(entry.slot)
-        if entry.hash is not None:
-            self._slots.setdefault(entry.hash, set()).add(entry.slot)
+    def _is_of(self, name: str, entry: ManifestEntry) -> bool:
+        return self.owns(name) and self._hashes[name] == entry.hash
 
-    def _remove(self, slot: Slot) -> ManifestEntry:
-        entry = self._entries.pop(slot)
-        _drop(self._slots, entry.hash, slot)
-        for name in entry.files:
-            _drop(self._owners, name, slot)
-        return entry
-
-
-def _drop(slots: dict[Any, set[Slot]], key: str | None, slot: Slot) -> None:
-    """Take a slot out of those of a key, if it is there, and the key too if it was the last."""
-    if key in slots:
-        slots[key].discard(slot)
-        if not slots[key]:
-            del slots[key]
+    def _kept(self, entry: ManifestEntry) -> ManifestEntry | None:
+        """Return an entry with the files that are still its own; None if there is nothing left of it."""
+        own = {name: size for name, size in entry.files.items() if self._is_of(name, entry)}
+        if len(own) < len(entry.files):
+            entry = replace(entry, hash=None, files=own)
+        return entry if own or entry.error is not None else None
 
 
 def entries(data: bytes) -> Iterator[ManifestEntry]:
@@ -154,7 +149,3 @@ def _entry(fields: Any) -> ManifestEntry:
 def _is_name(name: Any) -> bool:
     """Return whether this can name a file of ours: what stands in a manifest may not lead out of its folder."""
     return isinstance(name, str) and name[:6].isdecimal() and not set(name) & set("/\\:\0")
-
-
-def _canonical(options: Mapping[str, Any]) -> str:
-    return json.dumps(options, sort_keys=True)

@@ -20,6 +20,7 @@ _FEW_LINES = 1_000
 _LARGE_TEXT = 200
 _LONG_TEXT = 4_096
 _MANY, _PICTURES = 1_000, 400
+_DONE = 80_000
 _HEADS = 100
 
 
@@ -154,6 +155,22 @@ def sharing(setting: Setting) -> Benchmark:
     )
 
 
+def resuming(setting: Setting) -> Benchmark:
+    """A folder of many texts in which all is done; it takes some minutes to make."""
+    lines, folder = write_lines(setting.folder / "done.txt", _DONE), setting.folder / "done"
+    chosen = "--layer", "0", "--head", "0", "--format", "npz", "--jobs", "2"
+    export = Command("attnviz", ("-m", "attnviz", "export", "--file", str(lines), "-o", str(folder), *chosen))
+    export.run()
+    return Benchmark(
+        what=f"export of {_DONE:,} lines that are done",
+        command=export,
+        yardstick=Command("5 s", ("-c", "import time; time.sleep(5)")),
+        limit=1.0,
+        remark=lambda runs: _throughput(_DONE, runs),
+        once=True,
+    )
+
+
 def long_time(setting: Setting) -> Benchmark:
     """All heads of a long text, beside what the model takes to read it."""
     return _long("time, {:,} tokens", "grouped", 1.5, setting)
@@ -211,5 +228,6 @@ BENCHMARKS: dict[str, Callable[[Setting], Benchmark]] = {
     "stream": streaming,
     "batch-json": many_to_json,
     "batch-jobs": sharing,
+    "batch-resume": resuming,
 }
 """What describes each benchmark, writing the files that it needs."""
