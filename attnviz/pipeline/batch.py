@@ -1,7 +1,6 @@
 """A batch, from its texts to its folder: what is done stays, what was stopped goes on where it was."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +13,7 @@ from attnviz.formats.writing import Result
 from attnviz.pipeline.artifacts import Artifact, Maker
 from attnviz.pipeline.folder import Folder
 from attnviz.pipeline.job import Job
-from attnviz.pipeline.manifest import BEGINNING, ManifestEntry
+from attnviz.pipeline.manifest import BEGINNING, ManifestEntry, canonical
 from attnviz.pipeline.outcomes import Note, Weights, outcomes
 from attnviz.pipeline.processes import in_processes
 from attnviz.pipeline.sources import FAILURES, Source, portions
@@ -150,7 +149,7 @@ class Batch:
         """
         model = None if source.saved else self.job.fingerprint
         known = [__version__, model, self.options, source.index, source.saved, source.whole]
-        digest = hashlib.blake2b(json.dumps(known, sort_keys=True).encode(), digest_size=16)
+        digest = hashlib.blake2b(canonical(known).encode(), digest_size=16)
         digest.update(source.raw)
         return digest.hexdigest()
 

@@ -1,7 +1,6 @@
 """The folder that a batch is exported into, and what keeps it whole."""
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from attnviz.pipeline.files import is_part, write_file
 from attnviz.pipeline.manifest import Manifest, ManifestEntry, entries
 
 MANIFEST = "manifest.jsonl"
+_LOCK = ".attnviz.lock"
 
 
 class Folder:
@@ -32,6 +32,7 @@ class Folder:
         self._manifest = Manifest()
         self._held = ExitStack()
         self._entered = False
+        self._sizes: dict[str, int] = {}  # of the files that are here
 
     def __enter__(self) -> Self:
         if self.path.is_dir():
@@ -50,7 +51,7 @@ class Folder:
         entry = self._manifest.find(wanted)
         if entry is None or entry.error is not None:
             return None
-        whole = all(_size(self.path / name) == size for name, size in entry.files.items())
+        whole = all(self._sizes.get(name) == size for name, size in entry.files.items())
         return entry if whole else None
 
     def keep(self, entry: ManifestEntry) -> None:
@@ -67,6 +68,7 @@ class Folder:
             self._enter()
         for artifact in artifacts:
             write_file(self.path / artifact.file_name, artifact.data)
+            self._sizes[artifact.file_name] = len(artifact.data)
         self._append(entry.line())
         self.keep(entry)
 
@@ -74,12 +76,34 @@ class Folder:
         """Make sure that nobody else is here, and that all is as the manifest says."""
         with _refused(self.path, "written"):
             self.path.mkdir(parents=True, exist_ok=True)
-        self._held.enter_context(_alone(self.path))
+        with ExitStack() as held:
+            self._lock(held)
+            with _refused(self.path, "read"), os.scandir(self.path) as files:
+                self._sizes = {file.name: file.stat().st_size for file in files if file.is_file()}
+            self._remove(filter(is_part, [*self._sizes]))
+            self._read()
+            self._held = held.pop_all()
         self._entered = True
-        with _refused(self.path, "read"):
-            parts = {path.name for path in self.path.iterdir() if is_part(path.name)}
-        self._remove(parts)
-        self._read()
+
+    def _lock(self, held: ExitStack) -> None:
+        """Keep other runs out until this one ends, however it does, where the file system has locks."""
+        from filelock import FileLock, Timeout  # which few commands need
+
+        path = self.path / _LOCK
+        lock = FileLock(path, blocking=False, fallback_to_soft=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise OutputError(f"Another run is exporting into {self.path}: wait for it, or name another.") from error
+        except OSError:  # as on some network file systems, and where nothing may be written
+            return
+        held.callback(lock.release)
+
+        @held.callback
+        def remove() -> None:
+            """Remove the file while it is locked, lest another run lock one that is gone."""
+            with suppress(OSError):  # on Windows, where no open file is removed, the release does it
+                path.unlink()
 
     def _read(self) -> None:
         path = self.path / MANIFEST
@@ -118,15 +142,7 @@ class Folder:
         for name in names:
             with _refused(self.path / name, "removed"):
                 (self.path / name).unlink(missing_ok=True)
-
-
-def _size(path: Path) -> int | None:
-    """Return how many bytes a file has, if there is one."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
+            self._sizes.pop(name, None)
 
 
 @contextmanager
@@ -135,23 +151,3 @@ def _refused(path: Path, what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"{path} cannot be {what}: {error.strerror}.") from error
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder until this one ends, however it does, where the system has such locks."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems cannot lock a folder
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise OutputError(f"Another run is exporting into {folder}: wait for it, or name another.") from error
-        yield
-    finally:
-        os.close(descriptor)

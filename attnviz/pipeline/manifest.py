@@ -1,9 +1,12 @@
 """The list of what was done in a folder: a line of JSON for each text."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from types import NoneType
 from typing import Any
 
 from attnviz.errors import InputError
@@ -13,11 +16,13 @@ BEGINNING = 1000
 
 Slot = tuple[Any, ...]
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode
-_canonical = json.JSONEncoder(sort_keys=True).encode
+_NAME = re.compile(r"\d{6}[^/\\:\0]*", re.DOTALL)
+
+canonical = json.JSONEncoder(sort_keys=True).encode
+"""Write what can be JSON, and in the same way what is the same."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ManifestEntry:
     """What was done for one text: its `files` and the bytes that each has, or the `error` that it ended in.
 
@@ -42,22 +47,30 @@ class ManifestEntry:
         """What it has in common with the entry that takes its place: the line of a file, as exported in one way."""
         if self.file is None:
             return (self.hash or tuple(self.files),)
-        return self.file, self.index, _canonical(self.options)
+        return self.file, self.index, self._way
 
     @property
     def order(self) -> tuple[Any, ...]:
         """The key that entries are sorted by."""
-        way = _canonical(self.options)
+        way = self._way
         return self.file or "", way if self.file else "", self.index, way, self.hash or "", tuple(self.files)
 
+    @cached_property
+    def _way(self) -> str:
+        """The options, written alike if they are the same."""
+        return canonical(self.options)
+
     def line(self) -> bytes:
-        """Return the entry as a line of JSON; what is no valid Unicode in it is escaped."""
-        held = {name: getattr(self, name) for name in _FIELDS if name != "error" or self.error is not None}
+        """Return the entry as a line of JSON, as it was read if it was; what is no valid Unicode in it is escaped."""
+        return self._line
+
+    @cached_property
+    def _line(self) -> bytes:
+        held = {each.name: getattr(self, each.name) for each in fields(self)}
         held |= {"files": list(self.files), "sizes": list(self.files.values())}
-        return _encode(held).encode("utf-8", "backslashreplace") + b"\n"
-
-
-_FIELDS = tuple(each.name for each in fields(ManifestEntry))
+        if self.error is None:
+            del held["error"]
+        return json.dumps(held, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
 class Manifest:
@@ -122,30 +135,34 @@ def entries(data: bytes) -> Iterator[ManifestEntry]:
     *lines, _ = data.split(b"\n")
     for number, line in enumerate(lines, 1):
         try:
-            yield _entry(json.loads(line))
-        except (ValueError, TypeError, RecursionError) as error:
+            entry = _entry(json.loads(line))
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise InputError(f"Line {number} is not of attnviz's making.") from error
+        vars(entry)["_line"] = line + b"\n"  # which costs more to write than to keep
+        yield entry
 
 
-def _entry(fields: Any) -> ManifestEntry:
-    match fields:
-        case {
-            "index": int(),
-            "text": str(),
-            "source": str() | None,
-            "file": str() | None,
-            "hash": str() | None,
-            "model": str(),
-            "engine": str(),
-            "options": dict(),
-            "files": list(files),
-            "sizes": list(sizes),
-        } if len(files) == len(sizes) and all(map(_is_name, files)) and all(isinstance(size, int) for size in sizes):
-            del fields["sizes"]
-            return ManifestEntry(**fields | {"files": dict(zip(files, sizes, strict=True))})
-    raise ValueError(fields)
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "index": (int,),
+    "text": (str,),
+    **dict.fromkeys(("source", "file", "hash"), (str, NoneType)),
+    **dict.fromkeys(("model", "engine"), (str,)),
+    "options": (dict,),
+    "files": (list,),
+    "sizes": (list,),
+}
+"""What each field of a line may be, but for the error, which may be missing."""
+
+
+def _entry(held: dict[str, Any]) -> ManifestEntry:
+    if not all(isinstance(held[name], kinds) for name, kinds in _KINDS.items()):
+        raise ValueError(held)
+    files = dict(zip(held["files"], held.pop("sizes"), strict=True))
+    if not all(_is_name(name) and isinstance(size, int) for name, size in files.items()):
+        raise ValueError(held)
+    return ManifestEntry(**held | {"files": files})
 
 
 def _is_name(name: Any) -> bool:
     """Return whether this can name a file of ours: what stands in a manifest may not lead out of its folder."""
-    return isinstance(name, str) and name[:6].isdecimal() and not set(name) & set("/\\:\0")
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
