@@ -20,6 +20,7 @@ _MODELS = f"{_NUMBERS} models"
 ARROWS = {
     "errors": "",
     "vocabulary": "",
+    "processes": "errors",
     "text": "errors vocabulary",
     "records": _TEXT,
     "formats": _RECORDS,
@@ -27,10 +28,10 @@ ARROWS = {
     "measures": _RECORDS,
     "models": _NUMBERS,
     "lessons": _MODELS,
-    "costs": _MODELS,
+    "costs": f"{_MODELS} processes",
     "training": _MODELS,
     "views": f"{_RECORDS} measures lessons costs",
-    "pipeline": f"{_MODELS} lessons costs views {EDGE}",
+    "pipeline": f"{_MODELS} processes lessons costs views {EDGE}",
     "cli": f"{_MODELS} lessons costs views pipeline {EDGE}",
     EDGE: f"{_RECORDS} formats measures models pipeline views cli",
 }

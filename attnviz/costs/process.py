@@ -7,17 +7,16 @@ resident memory, set back before each run where the system can do that (Linux: p
 import ctypes
 import gc
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
 from time import process_time
 
 from attnviz.costs.methods import METHODS, Work
-from attnviz.errors import Advice, AttnvizError
+from attnviz.errors import AttnvizError, ProcessError
+from attnviz.processes import in_processes
 from attnviz.text import visible
 
 Size = tuple[int, int]
@@ -29,8 +28,7 @@ Taken = tuple[float, int | None]
 _LEAST, _MOST, _ENOUGH = 3, 15, 0.3  # runs, runs, and seconds after which no more runs are timed
 _IDLE = 5  # how often doing nothing is measured
 _THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
-_TOO_LITTLE = Advice("there is too little memory,", hint="so give a smaller {longest}")
-_PATIENCE = 5.0  # seconds that a process gets to end by itself
+_TOO_LITTLE = "there is too little memory,", "so give a smaller {longest}"
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _PEAK_IS_NOW = "5"  # what sets the peak back to what is resident now
 _KILOBYTE = 1024
@@ -42,50 +40,41 @@ def taken(method: str, sizes: Sequence[Size]) -> Iterator[Taken]:
     Raises:
         AttnvizError: there is too little memory, or a library does not run here.
     """
-    context = get_context("spawn")  # a fork would bring along what this process holds
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(theirs, method, sizes), daemon=True)
-    with closing(ours):
-        process.start()
-        theirs.close()  # else the end of the process would not be seen
-        try:
-            for tokens, width in ((0, 0), *sizes):
-                yield received(ours, f"{method} at N = {tokens:,} and d = {width:,}")
-            process.join(_PATIENCE)
-        finally:
-            process.kill()
-            process.join()
+    with closing(in_processes(partial(_measure, method), [sizes], 1, _use_one_thread)) as found:
+        for tokens, width in ((0, 0), *sizes):
+            yield received(found, f"{method} at N = {tokens:,} and d = {width:,}")
 
 
-def received(pipe: Connection, what: str) -> Taken:
+def received(found: Iterator[Taken], what: str) -> Taken:
     """Return what comes next.
 
     Raises:
         AttnvizError: nothing does, since there is too little memory, or a library does not run here.
     """
-    found: Taken | str
     try:
-        found = pipe.recv()
-    except EOFError:  # ended by the system, as it does where it is short of memory
-        found = _TOO_LITTLE
-    if isinstance(found, str):
-        raise AttnvizError(f"{what} cannot be measured: " + found + ".")
-    return found
+        return next(found)
+    except ProcessError:  # ended by the system, as it does where it is short of memory
+        why = AttnvizError(*_TOO_LITTLE)
+    except AttnvizError as error:
+        why = error
+    raise AttnvizError(f"{what} cannot be measured: " + why.advice + ".")
 
 
-def _work(pipe: Connection, method: str, sizes: Sequence[Size]) -> None:
-    """Measure in the process, leaving it to the one that started it what becomes of an interrupt."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _use_one_thread() -> None:
     os.environ.update(dict.fromkeys(_THREADS, "1"))  # before NumPy and torch read it
+
+
+def _measure(method: str, sizes: Sequence[Size]) -> Iterator[Taken]:
+    """Yield what doing nothing takes, and then the method at each size; in a process of its own."""
     try:
         _nothing()  # what is needed the first time is not what it takes
-        pipe.send((0.0, _noise()))
+        yield 0.0, _noise()
         for size in sizes:
-            pipe.send(measured(METHODS[method](*size)))
+            yield measured(METHODS[method](*size))
     except MemoryError:
-        pipe.send(_TOO_LITTLE)
+        raise AttnvizError(*_TOO_LITTLE) from None
     except (ImportError, OSError, RuntimeError) as error:  # torch, which may lack a kernel, or memory
-        pipe.send(visible(str(error).partition("\n")[0]) or type(error).__name__)
+        raise AttnvizError(visible(str(error).partition("\n")[0]) or type(error).__name__) from error
 
 
 def _noise() -> int | None:

@@ -5,9 +5,10 @@ from functools import partial
 
 from attnviz.errors import AttnvizError
 from attnviz.measures.totals import Totals
+from attnviz.pipeline.numerics import share_cores
 from attnviz.pipeline.outcomes import HeadNumbers, Note, Outcome, outcomes
-from attnviz.pipeline.processes import in_processes
 from attnviz.pipeline.sources import Source, portions
+from attnviz.processes import in_processes
 
 
 def totals_of(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[Outcome[Totals]]:
@@ -37,8 +38,8 @@ def total(
     found = Totals()
     # portions are the same whoever works on them: which texts are run together can show in the last digits
     work, parts = partial(totals_of, task), portions(sources, whole=True)
-    ends = in_processes(work, parts, jobs) if jobs > 1 else (end for part in parts for end in work(part))
-    for outcome in ends:
+    here = (end for part in parts for end in work(part))
+    for outcome in in_processes(work, parts, jobs, partial(share_cores, jobs)) if jobs > 1 else here:
         if isinstance(outcome.found, AttnvizError):
             fail(outcome.place, outcome.found)
         elif isinstance(outcome.found, Note):

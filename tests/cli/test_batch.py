@@ -269,7 +269,7 @@ class TestKilled:
 
     @pytest.mark.parametrize("whom", ["parent", "worker"])
     def test_when_one_dies_the_others_end_whatever_they_are_doing(self, whom: str) -> None:
-        code = "from time import sleep; from functools import partial; from attnviz.pipeline.processes import *\n"
+        code = "from time import sleep; from functools import partial; from attnviz.processes import *\n"
         code += "list(in_processes(partial(map, sleep), [[600], [600]], 2))"
         process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
         workers = started(process)

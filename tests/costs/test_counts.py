@@ -5,6 +5,7 @@ import math
 import multiprocessing
 import time
 import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -236,19 +237,28 @@ class TestMeasuring:
         assert measured(work)[0] == 2.0
 
     def test_a_process_that_was_ended_is_said_to_lack_memory(self) -> None:
-        ours, theirs = multiprocessing.Pipe(duplex=False)
-        theirs.close()
-        with (
-            ours,
-            pytest.raises(AttnvizError, match=r"naive at N = 3 .*too little memory, so give a smaller `longest`"),
-        ):
-            received(ours, "naive at N = 3")
+        found = taken("naive", [(8192, 64)])
+        next(found)
+        (child,) = multiprocessing.active_children()
+        child.kill()
+        with pytest.raises(AttnvizError, match=r"naive at N = 8,192 .*too little memory, so give a smaller `longest`"):
+            next(found)
+
+    def test_so_is_one_that_the_system_gives_no_more(self) -> None:
+        found = taken("naive", [(1 << 20, 1)])  # whose scores take 4 TB
+        next(found)
+        with pytest.raises(AttnvizError, match=r"naive at N = 1,048,576 .*too little memory, so give a smaller"):
+            next(found)
 
     def test_what_a_library_says_is_passed_on(self) -> None:
-        ours, theirs = multiprocessing.Pipe(duplex=False)
-        theirs.send("no such kernel")
-        with ours, theirs, pytest.raises(AttnvizError, match=r"^It cannot be measured: no such kernel\.$"):
-            received(ours, "It")
+        def refused() -> Iterator[process.Taken]:
+            yield 0.0, None
+            raise AttnvizError("no such kernel")
+
+        found = refused()
+        next(found)
+        with pytest.raises(AttnvizError, match=r"^It cannot be measured: no such kernel\.$"):
+            received(found, "It")
 
     def test_three_experiments_double_their_sizes_up_to_the_longest(self) -> None:
         said: list[str] = []

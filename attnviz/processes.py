@@ -1,28 +1,33 @@
-"""Work shared out among processes, which end when this one does, in whatever way."""
+"""Work shared out among processes, which end when this one does, in whatever way.
 
-import os
+It is neither `concurrent.futures` nor loky: their processes outlive the one that started them if it is killed while
+they are at work, and give back all that is made of an item at once, in the end.
+"""
+
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
+from os import _exit
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
 from attnviz.errors import AttnvizError, ProcessError
-from attnviz.pipeline.numerics import start_numpy
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Work = Callable[[Item], Iterator[Result]]
+Prepare = Callable[[], None]
 
-_THREADS = "OMP_NUM_THREADS"
 
-
-def in_processes(work: Work[Item, Result], items: Iterable[Item], count: int) -> Iterator[Result]:
+def in_processes(
+    work: Work[Item, Result], items: Iterable[Item], count: int, prepare: Prepare | None = None
+) -> Generator[Result, None, None]:
     """Return what the work makes of all items, as it comes, shared out among so many processes.
 
-    An error of the house, or of the system, is raised here as it would be by the work itself.
+    Each of them begins with `prepare`, before it imports what the work needs. An error of the house, or of the system,
+    is raised here as it would be by the work itself.
 
     Raises:
         ProcessError: a process has ended before its work was done.
@@ -30,8 +35,11 @@ def in_processes(work: Work[Item, Result], items: Iterable[Item], count: int) ->
     workers: list[_Worker[Item, Result]] = []
     try:
         for item in items:
-            while (free := _free(workers, work, count)) is None:
-                yield from _received(workers)
+            while (free := next((worker for worker in workers if not worker.busy), None)) is None:
+                if len(workers) < count:
+                    workers.append(_Worker(work, prepare))
+                else:
+                    yield from _received(workers)
             free.take(item)
         while any(worker.busy for worker in workers):
             yield from _received(workers)
@@ -43,10 +51,10 @@ def in_processes(work: Work[Item, Result], items: Iterable[Item], count: int) ->
 class _Worker(Generic[Item, Result]):
     """A process at work on one item at a time."""
 
-    def __init__(self, work: Work[Item, Result], threads: int) -> None:
+    def __init__(self, work: Work[Item, Result], prepare: Prepare | None) -> None:
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, threads), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, prepare), daemon=True)
         with _uninterrupted():
             self._process.start()
         theirs.close()
@@ -93,19 +101,6 @@ class _Worker(Generic[Item, Result]):
         )
 
 
-def _free(
-    workers: "list[_Worker[Item, Result]]", work: Work[Item, Result], count: int
-) -> "_Worker[Item, Result] | None":
-    """Return a worker that has nothing to do, a new one if there may be more; None if all are busy."""
-    for worker in workers:
-        if not worker.busy:
-            return worker
-    if len(workers) == count:
-        return None
-    workers.append(_Worker(work, max(_cores() // count, 1)))
-    return workers[-1]
-
-
 def _received(workers: "list[_Worker[Item, Result]]") -> Iterator[Result]:
     """Return what comes next from those that are busy."""
     busy = [worker for worker in workers if worker.busy]
@@ -113,11 +108,6 @@ def _received(workers: "list[_Worker[Item, Result]]") -> Iterator[Result]:
     for worker in busy:
         if worker.connection in ready:
             yield from worker.receive()
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -134,14 +124,14 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _serve(connection: "Connection[Any, Any]", threads: int) -> None:
+def _serve(connection: "Connection[Any, Any]", prepare: Prepare | None) -> None:
     """Do in a process the work that it is sent first, on each item that follows.
 
     It sends the results of an item, and None after them; or the error that has stopped it.
     """
     Thread(target=_end_with_parent, daemon=True).start()
-    start_numpy()
-    os.environ.setdefault(_THREADS, str(threads))  # for torch, once it is imported
+    if prepare is not None:
+        prepare()
     try:
         work = connection.recv()
         while True:
@@ -159,4 +149,4 @@ def _end_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])
-    os._exit(1)
+    _exit(1)
