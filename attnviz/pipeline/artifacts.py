@@ -96,6 +96,12 @@ def file_name(stem: str, *parts: str) -> str:
     return f"{_cut(whole, _NAME_BYTES)}-{zlib.crc32(whole.encode()):08x}"
 
 
+def is_artifact(name: str, index: int) -> bool:
+    """Return whether a file is called as those are that the text of this index becomes."""
+    stem, _, form = name.rpartition(".")
+    return stem.startswith(f"{index:06}-") and form in (*IMAGE_FORMATS, *FILES)
+
+
 def unlike(taken: set[str], name: str) -> str:
     """Return the name itself, or with a number after it if it is taken."""
     numbered, number = name, 1

@@ -3,27 +3,53 @@
 import os
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from attnviz.errors import OutputError
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file wholly or not at all: first beside its place, then into it.
+    """Write a file by itself, in a folder that is made if need be, and remove what a run that was killed left of it.
 
     Raises:
         OutputError: it cannot be written there.
     """
-    part = path.with_name(f".attnviz-{os.getpid()}-{zlib.crc32(os.fsencode(path.name)):08x}.part")
-    try:
+    with refused(path, "written"):
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(_part(path, "*")):
+            left.unlink(missing_ok=True)
+    put_file(path, data)
+
+
+def put_file(path: Path, data: bytes) -> None:
+    """Write a file wholly or not at all: first beside its place, where nothing may be yet, then into it.
+
+    Raises:
+        OutputError: it cannot be written there, or there is no such folder.
+    """
+    part = path.with_name(_part(path, str(os.getpid())))
+    with refused(path, "written"), part.open("xb") as file:
         try:
-            part.write_bytes(data)
+            file.write(data)
+            file.close()
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def refused(path: Path, what: str) -> Iterator[None]:
+    """Say in a sentence why something cannot be done to a file."""
+    try:
+        yield
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
+        raise OutputError(f"{path} cannot be {what}: {error.strerror}.") from error
+
+
+def _part(path: Path, process: str) -> str:
+    return f".attnviz-{process}-{zlib.crc32(os.fsencode(path.name)):08x}.part"
 
 
 def is_part(name: str) -> bool:

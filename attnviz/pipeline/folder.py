@@ -1,14 +1,14 @@
 """The folder that a batch is exported into, and what keeps it whole."""
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
 from attnviz.errors import InputError, OutputError
-from attnviz.pipeline.artifacts import Artifact
-from attnviz.pipeline.files import is_part, write_file
+from attnviz.pipeline.artifacts import Artifact, is_artifact
+from attnviz.pipeline.files import is_part, put_file, refused
 from attnviz.pipeline.manifest import Manifest, ManifestEntry, entries
 
 MANIFEST = "manifest.jsonl"
@@ -33,6 +33,7 @@ class Folder:
         self._held = ExitStack()
         self._entered = False
         self._sizes: dict[str, int] = {}  # of the files that are here
+        self._written = 0  # how many bytes the manifest has
 
     def __enter__(self) -> Self:
         if self.path.is_dir():
@@ -56,7 +57,7 @@ class Folder:
 
     def keep(self, entry: ManifestEntry) -> None:
         """Take in an entry whose files are there already."""
-        self._remove(self._manifest.take(entry))
+        self._remove(self._given_up(entry))
 
     def add(self, entry: ManifestEntry, artifacts: Iterable[Artifact]) -> None:
         """Write the files of a text, then its entry.
@@ -67,18 +68,18 @@ class Folder:
         if not self._entered:
             self._enter()
         for artifact in artifacts:
-            write_file(self.path / artifact.file_name, artifact.data)
+            put_file(self.path / artifact.file_name, artifact.data)
             self._sizes[artifact.file_name] = len(artifact.data)
         self._append(entry.line())
         self.keep(entry)
 
     def _enter(self) -> None:
         """Make sure that nobody else is here, and that all is as the manifest says."""
-        with _refused(self.path, "written"):
+        with refused(self.path, "written"):
             self.path.mkdir(parents=True, exist_ok=True)
         with ExitStack() as held:
             self._lock(held)
-            with _refused(self.path, "read"), os.scandir(self.path) as files:
+            with refused(self.path, "read"), os.scandir(self.path) as files:
                 self._sizes = {file.name: file.stat().st_size for file in files if file.is_file()}
             self._remove(filter(is_part, [*self._sizes]))
             self._read()
@@ -107,29 +108,48 @@ class Folder:
 
     def _read(self) -> None:
         path = self.path / MANIFEST
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise InputError(f"{path} is not of attnviz's making. Name another folder, or move that file away.")
         data = self._manifest_bytes()
+        self._written = len(data)
         try:
-            replaced = {name for entry in entries(data) for name in self._manifest.take(entry)}
+            replaced = {name for entry in entries(data) for name in self._given_up(entry)}
         except InputError as error:
             raise InputError(f"{path}: {error} Name another folder, or move that file away.") from error
         self._remove({name for name in replaced if not self._manifest.owns(name)})
-        if not data.endswith(b"\n"):  # else what is appended would not stand on a line of its own
+        if replaced or not data.endswith(b"\n"):  # what is appended is to stand on a line of its own
             self._settle()
+
+    def _given_up(self, entry: ManifestEntry) -> list[str]:
+        """Take in an entry; return the files that nobody owns any more, if they look as they would if we wrote them.
+
+        For a manifest may come from anywhere, and name what is somebody else's.
+        """
+        left = self._manifest.take(entry).items()
+        return [name for name, size in left if is_artifact(name, entry.index) and self._sizes.get(name) == size]
 
     def _settle(self) -> None:
         """Write the manifest anew, each entry in its place, unless that is how it is."""
-        if (lines := self._manifest.lines()) != self._manifest_bytes():
-            write_file(self.path / MANIFEST, lines)
+        there = self._manifest_bytes()
+        self._check(len(there))
+        if (lines := self._manifest.lines()) != there:
+            put_file(self.path / MANIFEST, lines)
+            self._written = len(lines)
+
+    def _check(self, size: int) -> None:
+        if size != self._written:
+            raise OutputError(f"{self.path} was changed or removed by somebody else meanwhile: run the command again.")
 
     def _manifest_bytes(self) -> bytes:
         path = self.path / MANIFEST
-        with _refused(path, "read"):
+        with refused(path, "read"):
             return path.read_bytes() if path.exists() else b""
 
     def _append(self, line: bytes) -> None:
         path = self.path / MANIFEST
-        with _refused(path, "written"), path.open("ab", buffering=0) as file:  # what a buffer held would follow later
+        with refused(path, "written"), path.open("ab", buffering=0) as file:  # what a buffer held would follow later
             end, left = file.tell(), line
+            self._check(end)
             try:
                 while left:
                     left = left[file.write(left) :]
@@ -137,17 +157,10 @@ class Folder:
                 with suppress(OSError):
                     file.truncate(end)
                 raise
+        self._written += len(line)
 
     def _remove(self, names: Iterable[str]) -> None:
         for name in names:
-            with _refused(self.path / name, "removed"):
+            with refused(self.path / name, "removed"):
                 (self.path / name).unlink(missing_ok=True)
             self._sizes.pop(name, None)
-
-
-@contextmanager
-def _refused(path: Path, what: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{path} cannot be {what}: {error.strerror}.") from error

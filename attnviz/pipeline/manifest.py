@@ -91,8 +91,8 @@ class Manifest:
         found = (self._kept(self._entries[slot]) for slot in self._slots.get(wanted.hash, ()))
         return next((entry for entry in found if entry is not None and entry.hash == wanted.hash), None)
 
-    def take(self, entry: ManifestEntry) -> set[str]:
-        """Take in an entry in place of the one of its slot; return the names of the files that nobody owns any more."""
+    def take(self, entry: ManifestEntry) -> dict[str, int]:
+        """Take in an entry in place of the one of its slot; return the files, and sizes, that nobody owns any more."""
         slot = entry.slot
         former = self._entries.get(slot)
         self._entries[slot] = entry
@@ -101,10 +101,10 @@ class Manifest:
             self._hashes[name] = entry.hash
             self._owners[name, entry.hash] += 1
         if former is None:
-            return set()
+            return {}
         own = [name for name in former.files if self._is_of(name, former)]
         self._owners.subtract((name, former.hash) for name in former.files)
-        return {name for name in own if not self.owns(name)}
+        return {name: former.files[name] for name in own if not self.owns(name)}
 
     def owns(self, name: str) -> bool:
         """Return whether a file belongs to one of the entries."""
@@ -127,12 +127,14 @@ class Manifest:
 
 
 def entries(data: bytes) -> Iterator[ManifestEntry]:
-    """Return the entries of a manifest; a last line that was not written to its end is left out.
+    """Return the entries of a manifest; a last line of ours that was not written to its end is left out.
 
     Raises:
         InputError: a line is no entry; the message begins with its number.
     """
-    *lines, _ = data.split(b"\n")
+    *lines, rest = data.split(b"\n")
+    if rest and not _is_torn(rest):
+        lines.append(rest)
     for number, line in enumerate(lines, 1):
         try:
             entry = _entry(json.loads(line))
@@ -140,6 +142,19 @@ def entries(data: bytes) -> Iterator[ManifestEntry]:
             raise InputError(f"Line {number} is not of attnviz's making.") from error
         vars(entry)["_line"] = line + b"\n"  # which costs more to write than to keep
         yield entry
+
+
+_BEGINS = b'{"index": 0, "text": "'
+"""How each of our lines begins, but for the number."""
+
+
+def _is_torn(line: bytes) -> bool:
+    """Return whether a line is one of ours, as far as it goes; one that is whole, and not ours, is none."""
+    begins = re.sub(rb"\d+", b"0", line[:40], count=1)[: len(_BEGINS)]
+    try:
+        return _BEGINS.startswith(begins) and json.loads(line).keys() >= _KINDS.keys()
+    except ValueError:
+        return True
 
 
 _KINDS: Mapping[str, tuple[type, ...]] = {

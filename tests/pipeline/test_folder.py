@@ -1,6 +1,7 @@
 import json
 import os
 import resource
+import shutil
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from attnviz.errors import InputError, OutputError
 from attnviz.pipeline.artifacts import Artifact, file_name, slug, unlike
+from attnviz.pipeline.files import is_part, put_file, write_file
 from attnviz.pipeline.folder import MANIFEST, Folder
 from attnviz.pipeline.manifest import Manifest, ManifestEntry, entries
 
@@ -176,6 +178,98 @@ class TestManifestsOfOthers:
             exported(tmp_path, *LATTER)
         assert contents(tmp_path) == before
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b'{"audio_filepath": "1.wav"}',
+            b'{"index": 0, "text": "hello", "label": 3}',
+            b'{"index": 0, "label": "hel',
+            b"a note",
+        ],
+    )
+    def test_so_is_one_that_has_no_end_unless_it_begins_like_ours(self, tmp_path: Path, line: bytes) -> None:
+        (tmp_path / MANIFEST).write_bytes(line)
+        with pytest.raises(InputError, match="Line 1 is not of attnviz's making"):
+            exported(tmp_path, *LATTER)
+        assert contents(tmp_path) == {MANIFEST: line}
+
+    def test_one_that_leads_elsewhere_is_not_followed(self, tmp_path: Path) -> None:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "elsewhere").touch()
+        (tmp_path / "out" / MANIFEST).symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(InputError, match="not of attnviz's making"):
+            exported(tmp_path / "out", *FORMER)
+        assert (tmp_path / "elsewhere").read_bytes() == b""
+
+    @pytest.mark.parametrize(
+        ("name", "size"), [("202411-taxes.pdf", 5), ("000000-thesis.docx", 5), ("000000-mine.csv", 4)]
+    )
+    def test_what_it_names_stays_unless_it_is_called_and_as_long_as_what_we_write(
+        self, tmp_path: Path, name: str, size: int
+    ) -> None:
+        (tmp_path / name).write_bytes(b"mine!")
+        planted = replace(entry(0, "a"), files={name: size})
+        (tmp_path / MANIFEST).write_bytes(planted.line() + entry(0, "b", "000000-b.npz").line())
+        exported(tmp_path, LATTER[0])
+        assert contents(tmp_path)[name] == b"mine!"
+
+
+class TestRemovedInTheMiddle:
+    @pytest.mark.parametrize("again", [False, True], ids=["gone", "made again"])
+    @pytest.mark.parametrize("left", [[], FORMER[2:]], ids=["in the end", "before a text"])
+    def test_it_is_said(self, tmp_path: Path, again: bool, left: list[ManifestEntry]) -> None:
+        folder = tmp_path / "out"
+
+        def export() -> None:
+            with Folder(folder) as opened:
+                for one in (*FORMER[:2], None, *left):
+                    if one is not None:
+                        opened.add(one, [Artifact(*name.split("."), one.text.encode()) for name in one.files])
+                        continue
+                    shutil.rmtree(folder)
+                    if again:
+                        folder.mkdir()
+
+        with pytest.raises(OutputError, match=r"cannot be written|changed or removed by somebody"):
+            export()
+        assert folder.exists() == again
+
+    def test_so_it_is_where_nothing_is_to_be_done(self, tmp_path: Path) -> None:
+        exported(tmp_path, *FORMER)
+        with pytest.raises(OutputError, match="changed or removed"), Folder(tmp_path):
+            (tmp_path / MANIFEST).unlink()
+
+
+class TestFiles:
+    def test_what_a_killed_run_has_left_is_removed_by_the_next_that_writes_the_same_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def kill(*_: Any, **options: Any) -> None:
+            raise Killed
+
+        with monkeypatch.context() as patch, suppress(Killed):
+            patch.setattr(os, "getpid", lambda: 4_000_000)
+            patch.setattr(Path, "replace", kill)
+            patch.setattr(Path, "unlink", kill)
+            write_file(tmp_path / "a.npz", b"half")
+        assert [is_part(name) for name in contents(tmp_path)] == [True]
+        write_file(tmp_path / "a.npz", b"whole")
+        assert contents(tmp_path) == {"a.npz": b"whole"}
+
+    @pytest.mark.parametrize("write", [write_file, put_file])
+    def test_a_link_where_it_would_stand_first_is_not_followed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, bytes], None]
+    ) -> None:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "precious").write_bytes(b"mine")
+        monkeypatch.setattr(os, "getpid", lambda: 7)
+        part = f".attnviz-7-{zlib.crc32(b'a.npz'):08x}.part"
+        (tmp_path / "out" / part).symlink_to(tmp_path / "precious")
+        with suppress(OutputError):
+            write(tmp_path / "out" / "a.npz", b"data")
+        assert (tmp_path / "precious").read_bytes() == b"mine"
+        assert not (tmp_path / "out" / "a.npz").is_symlink()
+
 
 NAMES = "000000-a", "000001-b", "000002-c", "000003-d"
 
@@ -194,7 +288,7 @@ class TestManifest:
     def test_each_file_belongs_to_one_text_and_what_nobody_owns_is_given_up(self, taken: list[ManifestEntry]) -> None:
         manifest, there = Manifest(), set[str]()
         for one in taken:
-            given_up = manifest.take(one)
+            given_up = manifest.take(one).keys()
             there = (there | set(one.files)) - given_up
             assert not given_up & set(one.files)
         owners: dict[str, set[str | None]] = {}
@@ -207,10 +301,10 @@ class TestManifest:
     def test_the_same_text_in_two_inputs_has_one_file_that_each_may_give_up(self) -> None:
         manifest = Manifest()
         in_one, in_other = (entry(0, "same", "000000-same", file=name) for name in ("a.txt", "b.txt"))
-        assert manifest.take(in_one) == manifest.take(in_other) == set()
-        assert manifest.take(entry(0, "new", "000000-new", file="b.txt")) == set()
+        assert manifest.take(in_one) == manifest.take(in_other) == {}
+        assert manifest.take(entry(0, "new", "000000-new", file="b.txt")) == {}
         assert manifest.find(in_one) == in_one
-        assert manifest.take(entry(0, "new too", "000000-new-too", file="a.txt")) == {"000000-same"}
+        assert manifest.take(entry(0, "new too", "000000-new-too", file="a.txt")) == {"000000-same": 4}
 
     @given(st.lists(ENTRIES))
     def test_read_again_it_is_the_same(self, taken: list[ManifestEntry]) -> None:
@@ -218,7 +312,7 @@ class TestManifest:
         for one in taken:
             manifest.take(one)
         for one in entries(manifest.lines()):
-            assert again.take(one) == set()
+            assert again.take(one) == {}
         assert again.lines() == manifest.lines()
 
     def test_what_is_no_unicode_comes_back(self) -> None:
