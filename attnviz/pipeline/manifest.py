@@ -135,13 +135,16 @@ def entries(data: bytes) -> Iterator[ManifestEntry]:
     *lines, rest = data.split(b"\n")
     if rest and not _is_torn(rest):
         lines.append(rest)
+    former: ManifestEntry | None = None
     for number, line in enumerate(lines, 1):
         try:
             entry = _entry(json.loads(line))
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise InputError(f"Line {number} is not of attnviz's making.") from error
-        vars(entry)["_line"] = line + b"\n"  # which costs more to write than to keep
-        yield entry
+        if former is not None and former.options == entry.options:
+            vars(entry)["_way"] = former._way
+        vars(entry)["_line"] = line + b"\n"  # both cost more to write than to keep
+        yield (former := entry)
 
 
 _BEGINS = b'{"index": 0, "text": "'
