@@ -69,7 +69,7 @@ _HOMES = {
     "text": ("Bins", "By"),
     "vocabulary": ("Kind",),
 }
-"""What is public and made elsewhere. It is imported when it is asked for: `attnviz --help` waits for no NumPy."""
+"""The public names that other modules define, imported when they are asked for: `attnviz --help` waits for no NumPy."""
 
 if not TYPE_CHECKING:
 

@@ -1,4 +1,4 @@
-"""The one exception family of attnviz: whatever a user can cause ends in one of these.
+"""The exceptions of attnviz: whatever a user can cause ends in one of these.
 
 Each message is a sentence that says what was wrong and what to do. It is raised where the problem is known and shown
 once, by the command line. Where it tells to give or leave out an option, it holds that as a hint: Python and the
@@ -10,7 +10,7 @@ from string import Formatter
 from typing import Self
 
 HOW_TO_CUT = "Cut it into shorter texts, such as a sentence on each line (fold -s -w 1000 does it roughly)."
-"""What to do about any text that is too long."""
+"""The advice for any text that is too long."""
 
 
 WriteOption = Callable[[str, str], str]

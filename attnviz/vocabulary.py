@@ -22,7 +22,7 @@ _Either = TypeVar("_Either")
 
 
 class Kind(Enum):
-    """Which tokens look at which: encoder and decoder tokens at their own kind, or decoder tokens at the encoder's."""
+    """A kind of attention: encoder and decoder tokens look at their own kind, or decoder tokens at the encoder's."""
 
     ENCODER = "encoder"
     DECODER = "decoder"
@@ -35,7 +35,7 @@ class Kind(Enum):
 
 
 class By(Enum):
-    """What to group tokens by."""
+    """A unit to group tokens by."""
 
     TOKEN = "token"
     WORD = "word"
@@ -49,11 +49,11 @@ class By(Enum):
 
 
 GROUPINGS = (*(by.value for by in By), "bins:N")
-"""All that tokens can be grouped by."""
+"""The groupings of tokens, as the command line names them."""
 
 
 class Engine(Enum):
-    """What computes the weights: the reference transformer, the transformers library, or what nobody has said."""
+    """The engine that computes the weights: the reference transformer, the transformers library, or an unknown one."""
 
     REFERENCE = "reference"
     TRANSFORMERS = "transformers"
@@ -61,7 +61,7 @@ class Engine(Enum):
 
 
 class Place(Enum):
-    """Which token a key is to the query that looks at it."""
+    """The place of a key as seen from the query that looks at it."""
 
     PREVIOUS = "previous"
     NEXT = "next"
@@ -71,7 +71,7 @@ class Place(Enum):
 
 
 class Layout(Enum):
-    """How the heads of a record are spread over pictures."""
+    """The layout of a record's heads over pictures."""
 
     HEAD = "head"
     LAYER = "layer"
@@ -79,7 +79,7 @@ class Layout(Enum):
 
 
 class Orientation(Enum):
-    """Which way the weights of a head are drawn; the value says whether that is the transpose of how they are held."""
+    """The orientation in which a head's weights are drawn; its value says whether they are transposed for that."""
 
     QUERIES_DOWN = False
     KEYS_DOWN = True

@@ -1,1 +1,1 @@
-"""What attention costs, counted from sizes and measured here."""
+"""The costs of attention, counted from sizes and measured on this machine."""

@@ -1,4 +1,4 @@
-"""What attention costs, counted from how large it is.
+"""The costs of attention, counted from its dimensions.
 
 A multiplication and the addition that follows it are two operations. Softmax, biases, norms and positions are left out:
 they are small beside what is counted.
@@ -12,7 +12,7 @@ from attnviz.reference.scores import SCORES, Sizes
 from attnviz.vocabulary import Kind
 
 BYTES = {"float16": 2, "float32": 4}
-"""How many bytes a number takes."""
+"""The bytes that a number takes."""
 
 SCORE = "score"
 """The map of a learned score function: to one number, from what it has made of a query and a key."""
@@ -34,11 +34,11 @@ class Map:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dimensions:
-    """How large the attention of a stack of layers is.
+    """The dimensions of the attention in a stack of layers.
 
     Vectors of `width` numbers become the queries of `heads` heads, which share `key_heads` heads of keys and values of
-    `value_width` numbers. `maps` are the learned ones, by name; a score of one query and one key takes so many
-    `score_operations`. Where layers share their maps, only `distinct_layers` have some of their own.
+    `value_width` numbers. `maps` are the learned ones, by name; the score of one query and one key takes
+    `score_operations` operations. Where layers share their maps, only `distinct_layers` have maps of their own.
     """
 
     width: int
@@ -138,10 +138,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What the attention of a stack of layers costs, when so many `tokens` look at as many.
+    """The cost of the attention in a stack of layers, when `tokens` queries look at as many keys.
 
-    `parameters` are counted by map, without biases; `operations` by what is done; `weights` are the numbers of all N×N
-    weights, `cache` those of the keys and values of one token in all layers.
+    `parameters` are counted by map, without biases, `operations` by step. `weights` counts all N×N weights, `cache` the
+    numbers in the keys and values of one token in all layers.
     """
 
     tokens: int

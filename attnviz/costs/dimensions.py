@@ -1,4 +1,4 @@
-"""How large a model's attention is, from its config or card, without loading its weights."""
+"""The dimensions of a model's attention, read from its config or card without loading its weights."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _NO_MAP = re.compile("linear_attn|relative", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """How many numbers of attention are in a model's files: in matrices, and in their biases."""
+    """The counts of attention parameters in a model's files: in matrices, and in their biases."""
 
     matrices: int
     biases: int
@@ -33,9 +33,9 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large a model's attention is, and how many tokens it reads; None where its files do not say.
+    """The dimensions of a model's attention, and the number of tokens it reads; None where its files do not say.
 
-    A shape that belongs to no model has no name.
+    The size of a shape that belongs to no model has no `name`.
     """
 
     name: str | None

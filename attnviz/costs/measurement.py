@@ -1,4 +1,4 @@
-"""What attention costs, measured here: time and memory at growing sizes, and the exponents with which they grow."""
+"""The costs of attention, measured here: time and memory at growing sizes, and the exponents of their growth."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,12 +17,12 @@ _FEWEST = 3  # points; two lie on a line whatever they are
 _DIGITS = 6
 
 HOW = "one head, one thread, float32; least CPU time of several runs; peak memory of the process beyond the inputs"
-"""What is measured, for tables and pictures to say."""
+"""The conditions of the measurement, for tables and pictures to say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What one size took: the least CPU time in `seconds`, and the peak of `memory` in bytes where it can be known."""
+    """A measurement at one size: the least CPU time in `seconds`, and the peak `memory` in bytes, None if unknown."""
 
     size: int
     seconds: float
@@ -31,9 +31,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """What a method took at growing sizes, and the exponents with which that grew; None where nothing can be fitted.
+    """The measurements of a method at growing sizes, and the exponents of their growth; None where none can be fitted.
 
-    Memory below the `noise`, in bytes, is not in the fit.
+    Memory below `noise` bytes is left out of the fit.
     """
 
     method: str

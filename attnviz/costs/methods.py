@@ -1,4 +1,4 @@
-"""What is measured: ways to attend, and ways to score, each on one head of random float32 vectors."""
+"""The methods that are measured: ways to attend, and ways to score, each on one head of random float32 vectors."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -65,4 +65,4 @@ def _vectors(count: int, tokens: int, width: int) -> Any:
 ATTENDING: Mapping[str, Prepare] = {"naive": _naive, "online softmax": _online, "PyTorch fused": _fused}
 SCORING: Mapping[str, Prepare] = {"dot product": _scoring("scaled-dot"), "additive": _scoring("additive")}
 METHODS: Mapping[str, Prepare] = {**ATTENDING, **SCORING}
-"""All of them, by the names that tables and pictures know them by."""
+"""The methods, by the names that tables and pictures show."""

@@ -20,7 +20,7 @@ from attnviz.processes import in_processes
 from attnviz.text import visible
 
 Size = tuple[int, int]
-"""How many tokens there are, and how wide their vectors."""
+"""The number of tokens, and the width of their vectors."""
 
 Taken = tuple[float, int | None]
 """The least CPU time of a run in seconds, and the peak of memory in bytes, if it can be known."""

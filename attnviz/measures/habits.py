@@ -1,4 +1,4 @@
-"""Where each head's weight goes, and how concentrated it is."""
+"""Habits of heads: the places that each head's weight goes to, and how concentrated it is."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from attnviz.vocabulary import Place
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Habits:
-    """What each head does on the whole: means over the queries that are not special tokens, if there are such.
+    """The habits of each head: means over the queries that are not special tokens, or over all if all are special.
 
     `shares` [places, layers, heads] is the weight that goes to each place (Clark et al. 2019, section 3), in the order
     of `Place`; `concentration` [layers, heads] is the largest weight in a row.

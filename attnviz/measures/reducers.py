@@ -29,7 +29,7 @@ class Reducer(Protocol[Result]):
 
 
 Make = Callable[[Axes], Reducer[Result]]
-"""What makes a reducer for the axes of a text."""
+"""A function that makes a reducer for the axes of a text."""
 
 
 class OfRows(Generic[Result]):

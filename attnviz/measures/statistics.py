@@ -26,7 +26,7 @@ _STOPS = {".", ","}
 
 
 class Keys:
-    """What the keys of a text are, 1.0 for those that are such a key and 0.0 for the others: [keys]."""
+    """The keys of a text by type, each an array [keys] with 1.0 for the keys of that type and 0.0 for the others."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self.first = np.array([token.position == 0 for token in tokens], float)

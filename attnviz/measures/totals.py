@@ -24,7 +24,7 @@ Integers = NDArray[np.object_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
-    """How many texts have a value, the sum of the values, and the sum of their squares, in fixed point."""
+    """The number of texts that have a value, the sum of the values, and the sum of their squares, in fixed point."""
 
     counts: Integers
     sums: Integers
@@ -68,7 +68,7 @@ _ERROR: Callable[..., Integers] = np.frompyfunc(_error, 3, 1)
 
 @dataclass(slots=True)
 class Total:
-    """What texts that have the same heads come to: how many they are, and the moments of each statistic."""
+    """The total over texts that have the same heads: the number of texts, and the moments of each statistic."""
 
     texts: int = 0
     moments: dict[str, Moments] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Total:
 
 
 Key = tuple[str, Kind, str, tuple[int, ...], tuple[int, ...]]
-"""What texts have in common that are added up: the model, the kind, what tokens are grouped by, layers and heads."""
+"""The key of texts that are added up: their model, kind, grouping of tokens, layers and heads."""
 
 
 @dataclass(slots=True)

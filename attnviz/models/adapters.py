@@ -16,7 +16,7 @@ _LORA = "LORA"
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """What an adapter_config.json says: the kind of adapter, and the model that it was trained beside, if it says so.
+    """The contents of an adapter_config.json: the kind of adapter, and the model it was trained for, None if unnamed.
 
     Raises:
         ModelError: the file is no JSON object.

@@ -1,4 +1,4 @@
-"""What config.json says of the attention in a checkpoint, read without its weights and without transformers."""
+"""The attention in a checkpoint as config.json describes it, read without its weights and without transformers."""
 
 import re
 from collections.abc import Mapping, Sequence

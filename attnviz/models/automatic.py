@@ -48,7 +48,7 @@ def load(name: str, folder: Path, loading: Loading) -> Model:
 
 @dataclass(frozen=True, slots=True)
 class WritingReader:
-    """What reads as the reference engine does, but lets transformers read what a decoder is to continue."""
+    """A reader that is the reference engine's, except for texts that a decoder continues: these transformers reads."""
 
     reference: Model
     transformers: Callable[[], Model]

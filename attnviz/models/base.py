@@ -1,4 +1,4 @@
-"""What a model is made of: a card, a reader and a runner."""
+"""The parts of a model: a card, a reader and a runner."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ from attnviz.vocabulary import Engine, Kind
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Which layers attend, by their own numbers in the model, and with how many heads each.
+    """The layers that attend in one way, by their own numbers in the model, and how many heads each has.
 
-    `heads` is the most that a layer has, `fewer` how many those have that have less. The heads of a layer count from 0,
-    unless there are `numbered` groups of layers, which name theirs.
+    `heads` is the largest number of heads in a layer; `fewer` has the number of each layer that has fewer. The heads of
+    a layer are counted from 0, unless `numbered` groups of layers name their own.
     """
 
     layers: tuple[int, ...]
@@ -33,12 +33,12 @@ class Stack:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many heads each of the layers has."""
+        """Return how many heads each of the layers has."""
         return tuple(self.fewer.get(layer, self.heads) for layer in self.layers)
 
     @property
     def groups(self) -> list[LayerGroup]:
-        """The layers that have the same heads, and these, in the order of the first layer of each."""
+        """Return groups of layers that have the same heads, with these heads, in the order of their first layers."""
         if self.numbered:
             return list(self.numbered)
         found: dict[int, list[int]] = {}
@@ -62,7 +62,7 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is wanted of one kind of attention: some layers that have the same heads, and in them some heads.
+    """A part of one kind of attention: some layers that have the same heads, and some of these heads.
 
     `rows` are stretches of query rows, in order.
     """
@@ -79,7 +79,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """What can be said of a model without running it.
+    """A description of a model that needs no run of it.
 
     `positions` is how many tokens it can read (None without limit), `config` its shape as its own files have it,
     `withheld` what attends too but is not shown. `notes` is what a user must be told of what was loaded, as sentences.
@@ -96,17 +96,17 @@ class Card:
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        """The kinds of attention that there are, whether they are shown or not."""
+        """Return the kinds of attention that the model has, shown or withheld."""
         return frozenset((*self.stacks, *(one.kind for one in self.withheld)))
 
     @property
     def translates(self) -> bool:
-        """Whether there is a decoder that looks at what an encoder has made, and of which something can be shown."""
+        """Return whether the model has a decoder that looks at an encoder's output, and can show some of it."""
         return Kind.CROSS in self.kinds and self.stacks.keys() != {Kind.ENCODER}
 
     @property
     def only_decodes(self) -> bool:
-        """Whether every token looks only at those before it."""
+        """Return whether every token looks only at itself and at those before it."""
         return self.kinds == {Kind.DECODER}
 
     def check(self, select: Selection) -> None:
@@ -158,7 +158,7 @@ class Card:
 
 
 class Reader(Protocol):
-    """What turns passages into tokens, for one model."""
+    """A reader that turns passages into tokens, for one model."""
 
     def read(self, passage: Passage) -> Reading:
         """Return the tokens of a passage, those included that the model is to write itself.
@@ -170,7 +170,7 @@ class Reader(Protocol):
 
 
 class Runner(ABC):
-    """What computes the weights of a model, or holds them.
+    """A runner that computes the weights of a model, or holds them.
 
     `precision` is the dtype in which the `engine` computes them, and `sink` says that rows may sum to less than 1
     because part of their weight goes to an attention sink outside the keys. No more than `tokens_at_once` are run

@@ -1,4 +1,4 @@
-"""What can be loaded without the network: built-in models, installed ones, and those in the hub's cache."""
+"""The models that can be loaded without the network: built-in, installed, and in the hub's cache."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -19,9 +19,9 @@ from attnviz.vocabulary import Engine, Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What is known of a model from its files alone; None where they do not say it.
+    """A description of a model from its files alone; None where they do not say.
 
-    `size` is that of its files, in bytes; `engine` what computes its attention unless told otherwise.
+    `size` is the size of its files in bytes; `engine` computes its attention unless another is asked for.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Whether the files of a model are still the same."""
+"""Fingerprints of models, which tell whether their files are still the same."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What becomes of a text that is longer than a model reads: it is refused, cut, or read in overlapping windows."""
+"""Texts that are longer than a model reads: they are refused, cut, or read in overlapping windows."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

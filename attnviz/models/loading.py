@@ -1,4 +1,4 @@
-"""How a model is to be loaded."""
+"""Options for loading a model."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from attnviz.vocabulary import Engine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loading:
-    """What may be chosen when a model is loaded; None leaves the choice to us.
+    """The options for loading a model; None leaves the choice to attnviz.
 
     `engine` computes the weights, on a `device` that torch knows and in a `dtype` that it knows ("auto": the best
     device there is, the checkpoint's own dtype). `revision` is a branch, tag or commit on the hub, which `offline`
@@ -25,7 +25,7 @@ class Loading:
 
     @property
     def beyond_reference(self) -> bool:
-        """Whether something is asked for that the reference engine has not got: it computes in float32 on the CPU."""
+        """Return whether an option asks for more than the reference engine has: it computes in float32 on the CPU."""
         return (
             self.device not in ("auto", "cpu")
             or self.dtype != "float32"

@@ -22,7 +22,7 @@ _ONE_TEXT = (
 )
 
 Choose = Callable[[Sequence[Reading]], Runner]
-"""What chooses the runner for some readings, where a model has more than one."""
+"""A function that chooses the runner for some readings, where a model has more than one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Model:
 
     @property
     def engine(self) -> Engine:
-        """What computes the weights, where there is no choice."""
+        """Return the engine that computes the weights, where there is no choice."""
         return self.runner.engine
 
     def read(self, passage: Passage) -> Reading:

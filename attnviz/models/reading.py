@@ -1,4 +1,4 @@
-"""What a model is given to read, and what it makes of it: tokens, those of a long text in windows."""
+"""Passages that a model is given to read, and readings of them: tokens, for a long text in windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from attnviz.vocabulary import Kind
 
 
 class Overlong(Enum):
-    """What becomes of a text that has more tokens than its model has positions."""
+    """The treatment of a text that has more tokens than its model has positions."""
 
     REFUSED = "refused"
     CUT = "cut"
@@ -40,7 +40,7 @@ class Windows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """What a model is given to read: a text, and with it the second text of a pair or the target of a translation.
+    """A passage for a model to read: a text, with or without the second text of a pair or the target of a translation.
 
     A decoder continues the text by `generate` tokens. The decoder of an encoder-decoder reads the target; where there
     is none it writes one, of at most `max_new_tokens`. `written` says that the model wrote the target: such a
@@ -87,12 +87,12 @@ class Reading:
 
     @property
     def parts(self) -> "tuple[Window, ...]":
-        """What a model reads at a time: all of it, or its windows one by one."""
+        """Return the parts that a model reads at a time: all of it, or its windows one by one."""
         return self.windows or (Window(self),)
 
     @property
     def size(self) -> tuple[int, ...]:
-        """How many tokens a model reads; what is equally long can be read together."""
+        """Return how many tokens the model reads, and its decoder; readings of one size can be run together."""
         return (len(self.ids),) if self.target is None else (len(self.ids), *self.target.size)
 
     def permuted(self, order: Sequence[int]) -> "Reading":

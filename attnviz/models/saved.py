@@ -1,4 +1,4 @@
-"""What is saved is a model too: its reading is the tokens that were stored, its blocks the stored weights."""
+"""Saved records as a model: its reading is the stored tokens, its blocks are the stored weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

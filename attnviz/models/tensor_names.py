@@ -11,7 +11,7 @@ HARMLESS = re.compile(
     r"pooler|rotary_emb|(inv_freq|relative_position_index)$|(^|\.)(attn|attention)\.bias$"
     r"|(^|\.)(position_ids|token_type_ids|masked_bias|version|_float_tensor)$"
 )
-"""What no attention weight depends on: what comes after the layers, and masks and positions that are worked out."""
+"""Names of tensors that no attention weight depends on: parts after the layers, computed masks and positions."""
 
 _ATTENDS = re.compile(r"attn|attention|relative|position|rotary|alibi|embed")
 _OTHER_SENSES = re.compile(r"vision|visual|image|video|audio|speech")
@@ -30,7 +30,7 @@ _PUT_THERE: dict[str, Callable[[Collection[str]], bool]] = {
     r"^module\.": lambda names: all(name.startswith("module.") for name in names),  # DataParallel and its like
     r"^model\.": _kept_as_model,
 }
-"""What training programs put into names, as patterns, and whether that is so where a pattern is found."""
+"""Patterns of what training programs add to names, each with a test whether a match is such an addition."""
 
 
 def wrappings(names: Collection[str]) -> dict[str, str]:
@@ -79,7 +79,7 @@ class Unread:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be said of those that change nothing that is shown."""
+        """Return what to tell the user about tensors that change nothing that is shown."""
         found = []
         if self.layers:
             found.append(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class TextTokenizer(Protocol):
-    """What cuts texts into tokens."""
+    """A tokenizer that cuts texts into tokens."""
 
     def read(self, passage: Passage, card: Card) -> Reading:
         """Return the ids and tokens of a text, or of the two of a pair, special tokens included, not cut yet.
@@ -59,7 +59,7 @@ class TextReader:
 
     @cached_property
     def tokenizer(self) -> "Tokenizer":
-        """The tokenizer itself, which neither truncates nor pads, whatever was stored with it.
+        """Return the tokenizer itself, set to neither truncate nor pad, whatever was stored with it.
 
         Raises:
             ModelError: the file is no tokenizer.
@@ -82,7 +82,7 @@ class TextReader:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """What it calls its ids."""
+        """Return its vocabulary."""
         added = self.tokenizer.get_added_tokens_decoder()
         special = {id_ for id_, token in added.items() if token.special}
         return Vocabulary(self.name_of, special, unknown_id(self.tokenizer))
@@ -109,7 +109,7 @@ class TextReader:
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """How ids spell a text: what some of them `decode` to, what the vocabulary calls one, which have no text at all."""
+    """The spelling of ids as text: `decode` spells several, `name_of` names one, `special` ids have no text at all."""
 
     decode: Callable[[Sequence[int]], str]
     name_of: Callable[[int], str]
@@ -143,7 +143,7 @@ def written_tokens(spelling: Spelling, ids: Sequence[int], first: int) -> tuple[
 
 
 def _agreement(start: str, text: str) -> int:
-    """With how many same characters two texts begin."""
+    """Return how many characters two texts have in common at their beginning."""
     return next((i for i, (a, b) in enumerate(zip(start, text, strict=False)) if a != b), min(len(start), len(text)))
 
 

@@ -1,4 +1,4 @@
-"""What the ids of a tokenizer are called, and the tokens that they make of a text."""
+"""The vocabulary of a tokenizer, and the tokens that its ids make of a text."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 TextSpan = tuple[int, Span]
-"""Which of the texts, and a stretch of it."""
+"""The number of a text, and a span in it."""
 
 _BLANK = frozenset("▁ĠĊĉč")
-"""What vocabularies write for a blank, a line feed, a tab and a carriage return."""
+"""The characters that vocabularies write for a blank, a line feed, a tab and a carriage return."""
 
 _OF_NO_VOCABULARY = "\U0010ffff"  # never a character
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What a tokenizer calls an id, which ids are `special` tokens, and which one stands for what it does not know."""
+    """The vocabulary of a tokenizer: the name of each id, the `special` ids, and the id of `unknown` text."""
 
     name_of: Callable[[int], str]
     special: Collection[int]

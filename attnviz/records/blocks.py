@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from attnviz.vocabulary import Kind
 
 Indices = range | NDArray[np.intp]
-"""Which tokens of a sequence: those next to each other, or any."""
+"""Indices of tokens in a sequence: a range of neighbours, or any."""
 
 
 def stretches(indices: Iterable[int]) -> list[range]:
@@ -62,7 +62,7 @@ class Block:
 
 
 Each = Callable[[Block], None]
-"""What is done with each block: the one type of callback by which weights are handed over."""
+"""A callback that takes each block; weights are handed over by no other type of callback."""
 
 
 def unwatched(block: Block) -> None:

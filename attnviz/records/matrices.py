@@ -19,7 +19,7 @@ _ROW_SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Axes:
-    """What the axes of attention weights stand for, before or beside the weights themselves.
+    """The axes of attention weights, before or beside the weights themselves: layers, heads, queries and keys.
 
     `layers` and `heads` are original indices (`AVERAGE` for an average). `sink` says that rows may sum to less than 1,
     because the rest of their weight lies on nothing that is shown. `by` is what the tokens are, if not tokens but

@@ -18,12 +18,12 @@ _ENTRIES: Mapping[str, tuple[type, str]] = {
     "heads": (Integral, "(0, 3)"),
     "rows": (str, "('3-9', 'her')"),
 }
-"""What a selection has for each of its fields, and how that is written."""
+"""The type of the entries in each field of a selection, and an example."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which kinds, layers, heads and query rows are wanted, 0-based; None stands for all of them.
+    """A selection of kinds, layers, heads and query rows, 0-based; None stands for all of them.
 
     Rows are named: by position (`3`), range (`3-9`), or the word that stands there.
 

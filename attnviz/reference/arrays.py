@@ -1,4 +1,4 @@
-"""What the array API standard leaves out: finding an array's library, softmax, and the error function."""
+"""Array functions that the standard leaves out: finding an array's library, softmax, and the error function."""
 
 import math
 from functools import lru_cache

@@ -18,7 +18,7 @@ from attnviz.reference.trace import Note, silent
 from attnviz.vocabulary import Kind
 
 AT_ONCE = 2**23
-"""How many weights are computed at a time, so that no N×N matrix of a long text is ever held."""
+"""The number of weights computed at a time, so that no N×N matrix of a long text is ever held."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What stands between attention and attention: linear maps, norms, and the feed-forward network."""
+"""The parts of a layer other than attention: linear maps, norms, and the feed-forward network."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Activation = Callable[[Array], Array]
 
 
 class Norm(Enum):
-    """What is done to vectors so that they stay of one size."""
+    """The norms that keep vectors of one size."""
 
     LAYER = "layer"
     RMS = "rms"

@@ -1,4 +1,4 @@
-"""What one head computes for one query, array by array, from a trace of its layer."""
+"""The computation of one head for one query, array by array, from a trace of its layer."""
 
 from dataclasses import dataclass
 from typing import Any, Self

@@ -8,7 +8,7 @@ from typing import Protocol
 from attnviz.reference.arrays import Array, namespace
 
 Turn = Callable[[Array], Array]
-"""What relative positions do to queries and keys before they meet: [..., tokens, d] -> [..., tokens, d]."""
+"""A rotation of queries or keys by their positions: [..., tokens, d] -> [..., tokens, d]."""
 
 
 class Scaling(Protocol):

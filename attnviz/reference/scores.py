@@ -57,7 +57,7 @@ def _unit(x: Array, shortest: float = 1e-8) -> Array:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """How many queries meet how many keys, and how wide each are."""
+    """The sizes that a score function's cost depends on: how many queries and keys there are, and their widths."""
 
     queries: int
     keys: int

@@ -1,4 +1,4 @@
-"""What is computed on the way to attention weights and from them, for whoever wants to see it."""
+"""Traces: the arrays on the way to attention weights and from them, for whoever wants to see them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ _NONE_LEARNED = Parameters({})
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trace:
-    """What the attention of one layer computes for one query; None is what a model does not show.
+    """The computation of one layer's attention for one query; None stands for what a model does not show.
 
     `score` is the name of the score function, whose learned arrays are `score_parameters`. Where positions turn queries
     and keys, `turned_query` and `turned_keys` are what meets, and `turn` does it. `parameters` are the learned arrays

@@ -19,7 +19,7 @@ _Sublayer = Callable[[Array, Parameters, Note], Array]
 
 
 class Positions(Enum):
-    """How a model learns the order of its tokens."""
+    """The ways in which a model learns the order of its tokens."""
 
     NONE = "none"
     LEARNED = "learned"

@@ -1,4 +1,4 @@
-"""Where the pieces of a text stand in it, for tokenizers that do not say."""
+"""The alignment of pieces with their text, for tokenizers that do not say where they stand."""
 
 import re
 from bisect import bisect_left
@@ -11,7 +11,7 @@ from unicodedata import category, normalize
 from attnviz.text.boundaries import Span, trimmed
 
 _REACH = 3
-"""How many letters may be passed over to come to a piece, for each of its own and each piece lost before it."""
+"""The number of letters that the search for a piece may skip, for each of its letters and each piece lost before it."""
 
 _UNSEEN = ("Mn", "Mc", "Me", "Cc", "Cf")  # marks, control and format characters
 

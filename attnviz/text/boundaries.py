@@ -1,4 +1,4 @@
-"""Where words and sentences are in a text, for every model and language alike."""
+"""The boundaries of words and sentences in a text, for every model and language alike."""
 
 from bisect import bisect_right
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a reader takes for one character: a letter with its marks, a joined emoji, a syllable of Hangul."""
+"""Graphemes, which readers take for one character: a letter with its marks, a joined emoji, a syllable of Hangul."""
 
 
 def graphemes(text: str) -> list[str]:

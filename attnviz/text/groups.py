@@ -34,7 +34,7 @@ class Bins:
 
 
 Grouping = By | Bins
-"""What to group tokens by."""
+"""A unit, or a number of bins, to group tokens by."""
 
 
 def grouping(name: str | Grouping) -> Grouping:

@@ -3,7 +3,7 @@
 from attnviz.errors import TextError
 
 JOINERS = "\u200c\u200d"
-"""What joins or parts the characters beside it, and cannot be seen itself."""
+"""Invisible characters that join or part their neighbours."""
 
 _NAMED_WHITESPACE = {" ": "␣", "\t": "⇥", "\n": "⏎", "\r": "␍", "\x7f": "␡"}
 

@@ -1,4 +1,4 @@
-"""What a model reads, position by position: tokens, and the texts that they are cut from."""
+"""Tokens, which a model reads position by position, and the texts that they are cut from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

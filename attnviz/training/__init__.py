@@ -1,1 +1,1 @@
-"""What the shipped encoder learns from: a lexicon, a grammar, world-knowledge frames, and the corpus they generate."""
+"""The corpora that the built-in models learn from, and their training: a lexicon, a grammar, world-knowledge frames."""

@@ -24,7 +24,7 @@ PROSE = "CARD.md"
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What comes out of a training.
+    """The result of a training.
 
     `config` is the shape as the card has it, `positions` how many tokens the model reads, `texts` how many went into a
     step, `lexicon` how many lemmas these were made of, by part of speech and in `total`.
@@ -41,7 +41,7 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """How a built-in model is trained, measured on texts that it has not seen, and described.
+    """A course for a built-in model: its training, its measurement on texts that it has not seen, its description.
 
     `findings` are those of the model in a folder, as its card has them; `prose` is the card in Markdown, and
     `findings_in_words` the part of it that says what was measured.
@@ -55,7 +55,7 @@ class Course:
 
 
 def shape_of(config: Config) -> Json:
-    """What is not as usual in a shape, for `read_shape` to read."""
+    """Return the fields of a shape that differ from the defaults, for `read_shape` to read."""
     unusual = {f.name: getattr(config, f.name) for f in fields(config) if getattr(config, f.name) != f.default}
     return {name: value.value if isinstance(value, Enum) else value for name, value in unusual.items()} | {
         "positions": config.positions.value
@@ -90,13 +90,13 @@ def train_into(folder: Path, course: Course, recipe: Recipe, progress: Progress)
 
 
 def complete_card(folder: Path, course: Course, found: Json) -> None:
-    """Adds what was found to a card, and writes it in prose too."""
+    """Add what was found to a card, and write it in prose too."""
     card = json.loads((folder / CARD).read_text(encoding="utf-8")) | found
     (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / PROSE).write_text(course.prose(card), encoding="utf-8")
 
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     lines = (header, ("---",) * len(header), *rows)
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

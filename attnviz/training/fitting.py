@@ -1,4 +1,4 @@
-"""How a built-in model learns: the recipe, and the steps of gradient descent that it prescribes."""
+"""The training of a built-in model: a recipe, and the steps of gradient descent that it prescribes."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How long and how fast to learn. `warm_up` is a share of the steps."""
+    """A recipe: how long and how fast to learn. `warm_up` is a share of the steps."""
 
     steps: int = 5000
     seed: int = 1
@@ -32,7 +32,7 @@ class Recipe:
     warm_up: float = 0.05
 
     def pace(self, step: int) -> float:
-        """The learning rate at a step, as a share of the full one: up in a line, then down in half a cosine."""
+        """Return the learning rate at a step, as a share of the full one: up in a line, then down in half a cosine."""
         return min(1.0, (step + 1) / (self.warm_up * self.steps)) * (1 + math.cos(math.pi * step / self.steps)) / 2
 
 
@@ -43,7 +43,7 @@ def fit(
     recipe: Recipe,
     progress: Progress,
 ) -> Learned:
-    """The learned arrays, by name, in half precision."""
+    """Return the learned arrays, by name, in half precision."""
     torch.use_deterministic_algorithms(True)
     optimizer = torch.optim.AdamW(weights.values(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.pace)

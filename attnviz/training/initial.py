@@ -1,4 +1,4 @@
-"""What the learned arrays are before training: random matrices with variance 1 / inputs, as torch draws them."""
+"""The learned arrays before training: random matrices with variance 1 / inputs, as torch draws them."""
 
 import math
 
@@ -9,28 +9,28 @@ from attnviz.training.fitting import Weights
 
 
 def learnable(arrays: Weights) -> Weights:
-    """The same arrays, whose gradients are wanted."""
+    """Return the same arrays, whose gradients are wanted."""
     return {name: array.requires_grad_() for name, array in arrays.items()}
 
 
 def embedding(name: str, rows: int, width: int) -> Weights:
-    """A table of vectors."""
+    """Return a table of vectors."""
     return {f"{name}.weight": torch.randn(rows, width) / math.sqrt(width)}
 
 
 def linear(name: str, inputs: int, outputs: int, scale: float = 1.0) -> Weights:
-    """A linear map with a bias."""
+    """Return a linear map with a bias."""
     weight = torch.randn(outputs, inputs) * scale / math.sqrt(inputs)
     return {f"{name}.weight": weight, f"{name}.bias": torch.zeros(outputs)}
 
 
 def norm(name: str, width: int) -> Weights:
-    """A norm that changes nothing yet."""
+    """Return a norm that changes nothing yet."""
     return {f"{name}.weight": torch.ones(width), f"{name}.bias": torch.zeros(width)}
 
 
 def stack(config: Config, prefix: str = "") -> Weights:
-    """The layers of a transformer and its last norm; what adds to the residual stream is smaller the more there are."""
+    """Return the layers of a transformer and its last norm; the more layers, the less each adds to the stream."""
     width, inner = config.width, 4 * config.width
     residual = 1 / math.sqrt(len(config.sublayers) * config.layers)
     arrays: Weights = {}

@@ -12,7 +12,7 @@ _SPACED_WORD = r" ?(([cdjlmnst]|qu)['’](?=\w)|\w+(['’]\w+)*|[^\w\s])"
 
 
 def learn_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """A tokenizer whose pieces are learned on these texts, and which falls back on bytes for whatever is not in them.
+    """Return a tokenizer whose pieces are learned on these texts, and which falls back on bytes for all else.
 
     Letter case is ignored; pieces never cross the edge of a word, and blanks belong to none.
     """
@@ -25,7 +25,7 @@ def learn_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 def learn_writing_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """A tokenizer for what a model writes: likewise, but a blank belongs to the word after it, so ids spell a text.
+    """Return a tokenizer likewise for a model that writes: a blank belongs to the word after it, so ids spell a text.
 
     A French word that is elided, such as *l'*, is one of its own. Special tokens are added by whoever reads.
     """

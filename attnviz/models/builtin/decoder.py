@@ -31,7 +31,7 @@ def next_scores(vectors: Array, parameters: Parameters) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class DecoderReader:
-    """What reads texts for the built-in decoder, and continues them."""
+    """A reader of texts for the built-in decoder, which can continue them."""
 
     package: Package
     stack: StackRunner

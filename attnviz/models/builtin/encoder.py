@@ -12,7 +12,7 @@ from attnviz.models.reading import Passage, Reading
 
 @dataclass(frozen=True, slots=True)
 class EncoderReader:
-    """What reads texts for the built-in encoder."""
+    """A reader of texts for the built-in encoder."""
 
     package: Package
 

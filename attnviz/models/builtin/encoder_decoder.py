@@ -1,4 +1,4 @@
-"""What the built-in translators have in common: a source is read to its end, a target given or written."""
+"""The common part of the built-in translators: a source is read to its end, a target given or written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ class Network(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TranslationReader:
-    """What reads a source for a built-in translator, and reads or writes its target."""
+    """A reader of sources for a built-in translator, which reads or writes their targets."""
 
     package: Package
     network: Network

@@ -1,4 +1,4 @@
-"""What all models have in common that come with the package: their files, what they refuse, how they write."""
+"""The common part of all built-in models: their files, what they refuse, how they write."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Package:
 
     @property
     def stack(self) -> StackRunner:
-        """What runs a model of one stack of layers."""
+        """Return the runner of a model that is one stack of layers."""
         return StackRunner(self.card, read_shape(self.card.config), self.parameters)
 
     def accept(self, passage: Passage) -> None:

@@ -17,7 +17,7 @@ from attnviz.reference.transformer import Config, Positions
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """What a file calls a part of the model; `{}` stands for the number of the layer.
+    """A part of the model by its `name` in a checkpoint's files, where `{}` stands for the number of the layer.
 
     A `table` is read by rows, and has no bias; any other part has one if `bias` says so, or the key of config.json
     that it is. A linear map may be kept `transposed` ([in, out]), and be one `third` of a fused one. What is `optional`
@@ -39,7 +39,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """How checkpoints of a family are written down.
+    """A family of checkpoints: how their files spell the parts and the shape of a model.
 
     `prefix` stands before all names in checkpoints of a model with a head. `keys` has, for fields of `Config`, the key
     in config.json; `fixed` what does not depend on config.json, and `derive` what takes more than a key. `limit` is

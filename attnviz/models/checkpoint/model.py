@@ -20,7 +20,7 @@ from attnviz.reference.parameters import Parameters
 
 @dataclass(frozen=True)
 class CheckpointReader:
-    """What reads texts for the checkpoint in a folder, whose tokens have types if it is `typed`."""
+    """A reader of texts for the checkpoint in a folder; its tokens have types if it is `typed`."""
 
     card: Card
     folder: Path
@@ -51,7 +51,7 @@ class CheckpointReader:
 
     @cached_property
     def _full_tokenizer(self) -> TextTokenizer:
-        """The tokenizer of transformers, which knows of templates for chats, and of the token that begins texts."""
+        """Return the tokenizer of transformers, which knows chat templates and the token that begins a text."""
         return with_transformers(self.card.name, self.folder)
 
     def _rows(self, table: str) -> int:

@@ -1,4 +1,4 @@
-"""Whether the reference transformer runs a checkpoint, and what is known of it without running it."""
+"""The recognition of checkpoints that the reference transformer runs, and a description of each without a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -51,7 +51,7 @@ class Stored(Mapping[str, Array]):
             )
 
     def __getitem__(self, name: str) -> Array:
-        """The array of this name; of a table only the rows that are then asked for."""
+        """Return the array of this name; for a table, a `Tensor` that reads only the rows it is indexed with."""
         if name in self._kept:
             return self._kept[name]
         array = self._read(name)
@@ -68,7 +68,7 @@ class Stored(Mapping[str, Array]):
         return array.T if module.transposed and kind == "weight" else array
 
     def tensor(self, name: str) -> Tensor:
-        """Where the array of this name is kept.
+        """Return the tensor in the files that keeps the array of this name.
 
         Raises:
             KeyError: the checkpoint has none.
@@ -76,10 +76,10 @@ class Stored(Mapping[str, Array]):
         return self.tensors[self._spelled(name)]
 
     def _spelled(self, name: str) -> str:
-        """What the files call the array of this name.
+        """Return the name of this array in the files.
 
         Raises:
-            KeyError: they have none.
+            KeyError: the files have no such array.
         """
         module, kind = self._module(name)
         theirs = self._prefix + module.name.format(*_layer_of(name))
@@ -90,40 +90,40 @@ class Stored(Mapping[str, Array]):
         raise KeyError(spelled[0])
 
     def __iter__(self) -> Iterator[str]:
-        """All names that every model of the family has, whether or not they are in the files."""
+        """Yield the names that every model of the family has, whether or not they are in the files."""
         for template, module in self._family.modules.items():
             if not module.optional:
                 yield from self._arrays(template)
 
     def _arrays(self, template: str) -> Iterator[str]:
-        """All names of a part of the model."""
+        """Yield the names of all arrays of a part of the model."""
         kinds = self._family.modules[template].kinds
         return (f"{part}.{kind}" for part in self._parts(template) for kind in kinds)
 
     def __len__(self) -> int:
-        """How many names there are."""
+        """Return how many names there are."""
         return sum(1 for _ in self)
 
     @property
     def positions(self) -> int:
-        """How many tokens there are learned positions for."""
+        """Return how many positions are learned."""
         rows = self.tensor("positions.weight").shape[0]
         return rows if self._shape.padding is None else rows - self._shape.padding - 1
 
     def _module(self, name: str) -> tuple[Module, str]:
-        """What the file calls a part, and whether its weight or its bias is meant."""
+        """Return the part that an array belongs to, and whether the array is its "weight" or its "bias"."""
         part, _, kind = name.rpartition(".")
         if part.startswith(_LAYERS):
             part = f"{_LAYERS}{{}}.{part.split('.', 2)[2]}"
         return self._family.modules[part], kind
 
     def _parts(self, template: str) -> Iterator[str]:
-        """A part of the model in each of its layers, or the one that there is."""
+        """Yield the names of a part in each layer, or its one name outside of the layers."""
         layers = range(self._shape.layers) if template.startswith(_LAYERS) else (0,)
         return (template.format(layer) for layer in layers)
 
     def _check(self, folder: Path) -> Iterator[str]:
-        """The names in the files of all arrays of the model, each checked."""
+        """Check each array of the model, and yield its name in the files."""
         required = set(self)
         for name in (name for template in self._family.modules for name in self._arrays(template)):
             try:
@@ -150,19 +150,19 @@ class Stored(Mapping[str, Array]):
 
     @property
     def _embedding(self) -> int:
-        """How wide embeddings are: as wide as the model, but in ELECTRA."""
+        """Return the width of embeddings, which is that of the model except in ELECTRA."""
         narrower = "projection" in self._family.modules
         return self.tensor("embedding.weight").shape[-1] if narrower else self._shape.width
 
     @cached_property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of maps and norms, the inner width being that of the first layer."""
+        """Return the shapes of maps and norms, the inner width being that of the first layer."""
         up = "layers.0.feed_forward.up.weight"
         inner = (*self.tensor(up).shape, 0)[1 if self._module(up)[0].transposed else 0]
         return _shapes(self._shape, self._embedding, inner)
 
     def _expected(self, name: str) -> tuple[int, ...]:
-        """The shape that an array has in the file, if it is what the config says."""
+        """Return the shape that an array must have in the file to fit the config."""
         module, kind = self._module(name)
         if module.table:
             return *self.tensor(name).shape[:1], self._embedding
@@ -174,7 +174,7 @@ class Stored(Mapping[str, Array]):
 
 
 def _shapes(shape: Config, embedding: int, inner: int) -> dict[str, tuple[int, ...]]:
-    """What each map gives and takes, [out, in], and how long the vectors are that each norm scales, [width]."""
+    """Return the shape of each map, [out, in], and of each norm, [width]."""
     width, head = shape.width, shape.head_width or shape.width // shape.heads
     queries, keys = shape.heads * head, (shape.key_heads or shape.heads) * head
     return {

@@ -1,4 +1,4 @@
-"""How config.json says that rotary positions are stretched to long texts, old spellings included."""
+"""The scaling of rotary positions for long texts as config.json spells it, old spellings included."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ _LONG = 10**9  # tokens; longer than any training
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What config.json gives: its table of rotary `parameters`, and what the formulas need beside it.
+    """The values of config.json that the formulas need: its table of rotary `parameters`, and numbers beside it.
 
     `longest` is how many tokens the model reads, `trained` how many its training knew before it was stretched.
     """
@@ -28,18 +28,20 @@ class _Given:
 
     @property
     def factor(self) -> float:
-        """How much longer texts may be than those of the training."""
+        """Return how many times longer texts may be than those of the training."""
         factor = self.parameters.get("factor")
         return float(self.longest / self.trained if factor is None else factor)
 
     def magnitude(self, otherwise: float) -> float:
-        """The factor of what is turned, where it is given."""
+        """Return the factor of turned queries and keys if config.json gives one, else the factor `otherwise`."""
         given = self.parameters.get("attention_factor")
         return otherwise if given is None else float(given)
 
 
 def scaling(parameters: Mapping[str, Any], config: Mapping[str, Any], longest: int, width: int, base: float) -> Scaling:
-    """The scaling of the rotary positions of heads of a width; `longest` where config.json does not say it.
+    """Return the scaling of the rotary positions of heads of this width.
+
+    `longest` is how many tokens the model reads, if config.json does not say.
 
     Raises:
         UnsupportedError: it is of a kind that the reference transformer does not know.
@@ -60,7 +62,11 @@ def scaling(parameters: Mapping[str, Any], config: Mapping[str, Any], longest: i
 
 
 def _check(scaling: Scaling, width: int, base: float) -> None:
-    """Whether a scaling gives as many frequencies as it is given, and numbers, in short texts and in long ones."""
+    """Refuse a scaling that gives other than one finite frequency for each it is given, in short and in long texts.
+
+    Raises:
+        ValueError: it does.
+    """
     plain = frequencies(width, base, like=np.zeros(1))
     with np.errstate(all="ignore"):
         scaled = [scaling(plain, tokens) for tokens in (1, _LONG)]
@@ -74,7 +80,7 @@ def _llama3(given: _Given) -> Scaling:
 
 
 def _yarn(given: _Given) -> Scaling:
-    """The ramp runs between the pairs that make `beta_fast` and `beta_slow` turns in the training's length."""
+    """Return YaRN, its ramp between the pairs that make `beta_fast` and `beta_slow` turns in the training's length."""
     turns = given.parameters.get("beta_fast") or 32, given.parameters.get("beta_slow") or 1
     first, last = (_pair_of(count, given) for count in turns)
     if given.parameters.get("truncate", True):
@@ -84,12 +90,12 @@ def _yarn(given: _Given) -> Scaling:
 
 
 def _pair_of(turns: float, given: _Given) -> float:
-    """Which pair of dimensions makes so many turns in the training's length (Peng et al. 2023, section 3.2)."""
+    """Return the pair of dimensions that makes this many turns in the training's length (Peng et al. 2023, 3.2)."""
     return given.width * math.log(given.trained / (turns * 2 * math.pi)) / (2 * math.log(given.base))
 
 
 def _yarn_magnitude(given: _Given) -> float:
-    """How much sharper attention is made against the longer text (Peng et al. 2023, equation 22)."""
+    """Return the factor that sharpens attention for longer texts (Peng et al. 2023, equation 22)."""
 
     def sharpened(by: float) -> float:
         return 1.0 if given.factor <= 1 else 0.1 * by * math.log(given.factor) + 1

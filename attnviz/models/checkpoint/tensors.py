@@ -24,7 +24,7 @@ _LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Where a tensor stands in a file, and how it is kept; read, it is float32."""
+    """A tensor in a file: its place, dtype and shape. It is read as float32."""
 
     path: Path
     offset: int
@@ -33,24 +33,24 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        """How many numbers it has."""
+        """Return how many numbers it has."""
         return math.prod(self.shape)
 
     @property
     def readable(self) -> bool:
-        """Whether its numbers are of a type that is read here."""
+        """Return whether its dtype can be read."""
         return self.dtype in _DTYPES
 
     def read(self) -> NDArray[np.float32]:
-        """All of it.
+        """Return the whole tensor.
 
         Raises:
-            ModelError: its numbers are of another type than float, or the file cannot be read.
+            ModelError: its dtype is not a float, or the file cannot be read.
         """
         return self._read(0, self.size).reshape(self.shape)
 
     def __getitem__(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Only some rows, as an array gives them, without reading the others.
+        """Return some rows, as an array does, and read no others.
 
         Raises:
             IndexError: there is no such row.
@@ -66,7 +66,7 @@ class Tensor:
         return wanted
 
     def _read(self, first: int, count: int) -> NDArray[np.float32]:
-        """So many numbers from the first on, flat."""
+        """Return `count` numbers from the one at index `first` on, flat."""
         if (name := _DTYPES.get(self.dtype)) is None:
             held = f"{self.path} holds {self.dtype} numbers,"
             raise ModelError(held, hint="which only {engine:transformers} may know.")
@@ -79,7 +79,7 @@ class Tensor:
 
 
 def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Rows that follow each other, each run as its first and one beyond its last."""
+    """Yield runs of neighbouring rows, each as its first row and one beyond its last."""
     first = 0
     for at in range(1, len(rows) + 1):
         if at == len(rows) or rows[at] != rows[at - 1] + 1:
@@ -88,12 +88,12 @@ def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _widened(raw: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """bfloat16 is the upper half of float32."""
+    """Return bfloat16 numbers as float32, of which they are the upper half."""
     return (raw.astype(np.uint32) << 16).view(np.float32)
 
 
 def tensors(paths: Sequence[Path]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, by name, however many files they are spread over.
+    """Return the tensors of a checkpoint by name, from all its files.
 
     Raises:
         ModelError: a file cannot be read, is no safetensors file, or is damaged.
@@ -120,7 +120,7 @@ def _tensors_of(path: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def _header(path: Path) -> tuple[Mapping[str, Any], int, int]:
-    """The header, where the data begins, and where the file ends."""
+    """Return the header, the offset of the data, and the size of the file."""
     try:
         end = path.stat().st_size
         with path.open("rb") as file:

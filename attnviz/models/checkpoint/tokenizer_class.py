@@ -57,6 +57,6 @@ def find_class(folder: Path, model: Mapping[str, Any], given: Mapping[str, Any])
 
 
 def _reads_bytes(folder: Path) -> bool:
-    """Whether a tokenizer.json is like that of Llama 3, for which a checkpoint must not mean Llama's own class."""
+    """Return whether a tokenizer.json works on bytes, as Llama 3's does, for which Llama's own class is wrong."""
     path = folder / TOKENIZER
     return path.exists() and b'"ByteLevel"' in path.read_bytes()

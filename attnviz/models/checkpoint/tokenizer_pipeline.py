@@ -1,7 +1,7 @@
-"""What the tokenizer classes of transformers 5 build around the vocabulary of a tokenizer.json.
+"""The pipelines that the tokenizer classes of transformers 5 build around the vocabulary of a tokenizer.json.
 
-They take the vocabulary and the special tokens from that file, and build the other parts themselves, whatever the file
-says of these. The table here says what they build, as their code does; the tests hold it to AutoTokenizer.
+The classes take the vocabulary and the special tokens from that file, and build the other parts themselves, whatever
+the file says of them. The table `KNOWN` follows their code; tests compare it with AutoTokenizer.
 """
 
 import json
@@ -14,15 +14,15 @@ from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
 from attnviz.models.checkpoint.tokenizer_class import AS_STORED
 
 Settings = Mapping[str, Any]
-"""What a class is made with: its own defaults, and what the files say instead."""
+"""The settings of a class: its own defaults, overridden by the files."""
 
 KEPT: Literal["kept"] = "kept"
-"""Instead of a part: the one in the file."""
+"""A mark that stands for the part in the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """The parts that a class builds, `model` all of it but the vocabulary. Those that are KEPT it takes as they are."""
+    """The parts that a class builds, `model` without the vocabulary. Parts that are KEPT come from the file."""
 
     model: Mapping[str, Any] | Literal["kept"] = KEPT
     normalizer: Any = None
@@ -69,7 +69,7 @@ def _state(part: Any) -> Any:
 
 
 def _compared(state: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a part without those that change nothing."""
+    """Return the settings of a part without those that change nothing."""
     if "pretokenizers" in state:
         return state | {"pretokenizers": [_compared(part) for part in state["pretokenizers"]]}
     if state["type"] == "ByteLevel":

@@ -1,4 +1,4 @@
-"""Which keys of config.json are understood, so that none that changes attention is passed over.
+"""A check that every key of config.json is understood, so that none that changes attention is passed over.
 
 A key is understood if a family reads it, harmless if no weight can depend on it, and idle if it is null or asks for
 what is done anyway. Any other sends the model to transformers: a new key is unknown until somebody has looked at it.

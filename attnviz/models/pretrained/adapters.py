@@ -22,7 +22,7 @@ _ARRAY = re.compile(r"\.(?:lora_|weight$|bias$)")
 
 @contextmanager
 def base_alone(folder: Path, adapted: bool) -> Iterator[Path]:
-    """A folder that holds the model without the adapter, which transformers would read in a way of its own."""
+    """Yield a folder with the model but not its adapter, which transformers would read in its own way."""
     if not adapted:
         yield folder
         return

@@ -1,4 +1,4 @@
-"""What an attention function is called with, and how that is cut: to some heads, some query rows, what these can see.
+"""Calls of attention functions, and how they are cut to some heads, some query rows, and the keys that these can see.
 
 Heads that share their keys and values stay together, so that the function finds the shapes that it expects.
 """
@@ -44,7 +44,7 @@ UNREAD = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What an attention function makes of some heads and rows.
+    """The output of an attention function for some heads and rows.
 
     `output` is [texts, rows, heads, d], `weights` [texts, heads, rows, keys] or None where it is a fused one.
     """
@@ -63,7 +63,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Attending:
-    """What attention is called with: `query` [texts, heads, queries, d], `key` and `value` [texts, groups, keys, d].
+    """A call of attention: `query` [texts, heads, queries, d], `key` and `value` [texts, groups, keys, d].
 
     The `mask` may be that of the last keys only, where those before them are seen by every query. `own` is the eager
     attention function that the module would call, were it not for ours.
@@ -79,17 +79,17 @@ class Attending:
 
     @property
     def given(self) -> frozenset[str]:
-        """The names of the options that say anything."""
+        """Return the names of the options that are set."""
         return frozenset(name for name, option in self.options.items() if option is not None and option is not False)
 
     @property
     def lengths(self) -> tuple[int, int]:
-        """How many queries and keys there are."""
+        """Return how many queries and keys there are."""
         return self.query.shape[2], self.key.shape[2]
 
     @property
     def sharing(self) -> int:
-        """How many heads have the same keys and values."""
+        """Return how many heads share each head of keys and values."""
         return self.query.shape[1] // self.key.shape[1]
 
     def by(self, attention: Attention) -> tuple[Tensor, Tensor | None]:
@@ -99,7 +99,7 @@ class Attending:
         return output, weights
 
     def blocks(self, attention: Attention, heads: Sequence[range], rows: Sequence[range]) -> Iterator[Made]:
-        """Return what a function makes of these rows, a few at a time, and of these heads, a range at a time."""
+        """Yield what a function makes of these rows, a few at a time, and of these heads, a range at a time."""
         texts, together = len(self.query), max(map(len, heads))
         for some in self._few(rows, texts * together):
             cut, keys = self.of_rows(some)

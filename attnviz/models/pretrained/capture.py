@@ -65,7 +65,7 @@ class Capture:
 
     @property
     def places(self) -> tuple[AttentionLayer, ...]:
-        """The layers that attend."""
+        """Return the layers that attend."""
         return tuple(place for _, place in self.calls if place)
 
     def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
@@ -162,7 +162,7 @@ def recorded(network: PreTrainedModel, inputs: Inputs, rows: int) -> list[tuple[
 
 @contextmanager
 def implementation(network: PreTrainedModel, name: str) -> Iterator[None]:
-    """The model attending by the function of this name, and eagerly afterwards."""
+    """Let the model attend by the function of this name, and eagerly afterwards."""
     network.set_attn_implementation(name)
     try:
         yield

@@ -1,6 +1,6 @@
-"""What changes in a network while it runs, or is made to for a while, and is put back.
+"""Changes to a network that are undone: those it makes while it runs, and those we make for a while.
 
-BigBird changes for good: it attends to all texts as it does to a short one that it met.
+Without this, BigBird would attend to all later texts as to the first short one.
 """
 
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ NARROW = {
     **dict.fromkeys(("index_topk", "index_block_size", "block_size"), 2),
     **dict.fromkeys(("index_topk_blocks", "topk_blocks"), 1),
 }
-"""What configs and modules call a window, the keys chosen from all, a block of keys, and the blocks chosen from all.
+"""The fields of configs and modules that limit the keys a query sees, and the value of each in a narrowed network.
 
-Beside each stands how wide it is when it is narrowed.
+They are windows; the size of a block of keys; and the number of keys, or of blocks, that are chosen from all.
 """
 
 

@@ -1,4 +1,4 @@
-"""Which class holds all that a checkpoint has: one of transformers, or of Python code that comes with the model.
+"""The class that holds all that a checkpoint has: one of transformers, or of Python code that comes with the model.
 
 The latter runs only if whoever wrote it is trusted.
 """

@@ -1,4 +1,4 @@
-"""Whether the files of a model hold what its network reads, and nothing that it should read and does not."""
+"""Checks that the files of a model hold what its network reads, and nothing that it should read and does not."""
 
 from collections.abc import Collection, Mapping
 from typing import Any

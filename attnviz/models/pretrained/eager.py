@@ -25,7 +25,7 @@ from attnviz.records import Block, Each
 from attnviz.vocabulary import Kind
 
 OUTPUTS = {"encoder_attentions": Kind.ENCODER, "decoder_attentions": Kind.DECODER, "cross_attentions": Kind.CROSS}
-"""What encoder-decoders call their weights."""
+"""The names of the weights in the outputs of encoder-decoders."""
 
 
 def returned(network: PreTrainedModel, inputs: Inputs, only: Kind | None = None) -> dict[Kind, dict[int, Any]]:
@@ -71,7 +71,7 @@ class Hooked:
 
     @property
     def places(self) -> tuple[AttentionLayer, ...]:
-        """The layers that attend."""
+        """Return the layers that attend."""
         return tuple(place for _, place in self.calls if place)
 
     def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
@@ -129,7 +129,7 @@ def _hand_over(place: AttentionLayer, weights: Any, inputs: Inputs, part: Part, 
 
 @contextmanager
 def watched(network: PreTrainedModel) -> Iterator[list[tuple[Module, int, Tensor]]]:
-    """Everything with four axes that modules return among other things: the module, its index there, the tensor."""
+    """Yield a list that fills with the four-axis tensors in what modules return: module, index there, tensor."""
     seen: list[tuple[Module, int, Tensor]] = []
 
     def hook(module: Module, args: Any, output: Any) -> None:

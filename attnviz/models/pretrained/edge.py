@@ -28,7 +28,7 @@ _PACKAGES = ("sentencepiece", "tiktoken", "protobuf", "sacremoses", "fugashi", "
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing of what transformers logs or warns of is shown meanwhile, but errors."""
+    """Keep transformers from logging and warning meanwhile; errors still come through."""
     quiet_environment()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # else tokenizers warn when the process is forked
     with warnings.catch_warnings():
@@ -48,10 +48,10 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def translated(name: str, doing: str, kind: type[AttnvizError] = ModelError) -> Iterator[None]:
-    """What goes wrong meanwhile becomes one sentence of ours: that the model could not be `doing`, and why.
+    """Turn any error raised meanwhile into one sentence of ours: that the model could not be `doing`, and why.
 
     Raises:
-        AttnvizError: something that was not raised by us, as an error of this `kind`.
+        AttnvizError: an error of this `kind` in place of one from a library.
     """
     try:
         yield

@@ -10,7 +10,7 @@ from attnviz.text import visible
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How a decoder begins: its start token, and the token that it has to write first, if there is one."""
+    """The opening of a decoder: its start token, and the token that it has to write first, if there is one."""
 
     start: int
     forced: int | None = None

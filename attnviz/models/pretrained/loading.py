@@ -159,7 +159,7 @@ def _start(whole: PreTrainedModel) -> int | None:
 
 
 def _remember_nothing(config: PreTrainedConfig) -> None:
-    """One run reads the whole text, so keys and values need not be kept for later ones."""
+    """Turn off the cache of keys and values: one run reads the whole text."""
     for part in (config, *(getattr(config, name, None) for name in config.sub_configs)):
         if part is not None:
             part.use_cache = False

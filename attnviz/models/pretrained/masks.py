@@ -11,7 +11,7 @@ from transformers.masking_utils import eager_mask, sdpa_mask
 
 
 class Recipe:
-    """What a mask is made from: the arguments of `eager_mask`."""
+    """The recipe of a mask: the arguments of `eager_mask`."""
 
     def __init__(self, **arguments: Any) -> None:
         self.keys: int = arguments["kv_length"]
@@ -20,7 +20,7 @@ class Recipe:
 
     @cached_property
     def is_causal(self) -> bool:
-        """Whether it hides nothing but the keys after each query, which fused attention does by itself."""
+        """Return whether it hides only the keys after each query, which fused attention does by itself."""
         window = self.arguments.get("local_size")
         return (
             bool(self.arguments.get("allow_is_causal_skip"))
@@ -58,7 +58,7 @@ class Recipe:
 
 
 class LazyMask(Tensor):
-    """What `eager_mask` would make of a recipe: an additive mask [texts, 1, queries, keys], 0 where a key can be seen.
+    """An additive mask that `eager_mask` makes only when it must: [texts, 1, queries, keys], 0 where a key can be seen.
 
     To a model it is a tensor like any other: an operation on it computes it. Only our attention function knows how to
     ask it for some rows.

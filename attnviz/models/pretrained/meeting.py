@@ -1,4 +1,4 @@
-"""What meets in one layer for one query, taken apart into the steps of an explanation: scale, bias, mask, sink."""
+"""The attention of one layer for one query, taken apart into the steps of an explanation: scale, bias, mask, sink."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,13 +14,13 @@ from attnviz.reference.trace import Trace
 Reals = NDArray[np.floating[Any]]
 
 HIDDEN = -5e3
-"""What is added to the scores of keys that a query may not see is below this: -10,000 in old models, -∞ in others."""
+"""The bound below which an addition to a score hides its key: old models add -10,000, others -∞."""
 
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
-"""How far numbers in float32 may be apart that are the same but for rounding, for each unit of what they are made of.
+"""The relative error of float32 within which two numbers count as equal.
 
-A score is a sum, and is rounded by its largest parts; a weight is off by as large a share of itself as its score is
-off.
+It is relative to the largest parts of a sum for scores, and to the weight itself for weights, whose relative error is
+the absolute error of their scores.
 """
 
 
@@ -79,7 +79,7 @@ class Meeting:
         )
 
     def _readings(self, scores: Reals, unasked: Reals) -> Iterator[Trace]:
-        """Scores as scaled products and what is added, as they are and as if a number were taken from each row.
+        """Yield scores as scaled products plus an addition, first as they are, then with a number taken from each row.
 
         Some models take away its largest score, which softmax does not see.
         """
@@ -115,12 +115,12 @@ class Meeting:
 
     @cached_property
     def _products(self) -> Reals:
-        """q·k: [heads, keys]."""
+        """Return q·k: [heads, keys]."""
         return self._multiplied(self.query, self.keys)
 
     @cached_property
     def _sizes(self) -> Reals:
-        """Σ |q_i k_i|, which says how much q·k is rounded: [heads, keys]."""
+        """Return Σ |q_i k_i|, which says how much q·k is rounded: [heads, keys]."""
         return self._multiplied(np.abs(self.query), np.abs(self.keys))
 
     def _multiplied(self, query: Reals, keys: Reals) -> Reals:

@@ -56,7 +56,7 @@ def compose(name: str, loaded: Loaded, loading: Loading = DEFAULT, folder: Path 
 
 @dataclass(frozen=True, slots=True)
 class PretrainedReader:
-    """What reads for a model of transformers, and lets it write; `start` is what its decoder begins with."""
+    """A reader for a model of transformers, which can write too; `start` is the token its decoder begins with."""
 
     tokenizer: PreTrainedTokenizerBase
     runner: TransformersRunner
@@ -65,7 +65,7 @@ class PretrainedReader:
 
     @property
     def card(self) -> Card:
-        """What can be said of the model."""
+        """Return the card of the model."""
         return self.runner.card
 
     def read(self, passage: Passage) -> Reading:

@@ -1,4 +1,4 @@
-"""Where attention weights come from: which call of which module is which layer."""
+"""The sources of attention weights: which call of which module is which layer."""
 
 import inspect
 from collections import Counter
@@ -16,7 +16,7 @@ from attnviz.records import Each
 from attnviz.vocabulary import Kind
 
 Inputs = Mapping[str, Tensor]
-"""What a model is called with, by the names of its parameters."""
+"""The inputs of a model, by the names of its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Way(Protocol):
 
     @property
     def places(self) -> tuple[AttentionLayer, ...]:
-        """The layers that attend."""
+        """Return the layers that attend."""
 
     def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
         """Run the model as far as it is needed, and hand over the wanted weights.

@@ -1,4 +1,4 @@
-"""Which of the weights that a model returns are plain ones, queries by keys in rows that sum to 1, and which not."""
+"""A check of which weights that a model returns are plain ones: queries by keys, in rows that sum to 1."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from attnviz.models.pretrained.places import AttentionLayer, Inputs, lengths
 from attnviz.vocabulary import Kind
 
 TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
-"""How far row sums may be from 1, in each precision."""
+"""The largest distance of a row's sum from 1, in each precision."""
 
 
 def find_faults(

@@ -1,4 +1,4 @@
-"""How much a model can read: as many tokens, and as many different ones, as its tables have rows."""
+"""The capacity of a model: how many tokens it can read, and how many different ones, by the rows of its tables."""
 
 import re
 

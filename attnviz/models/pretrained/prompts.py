@@ -1,4 +1,4 @@
-"""What a model's own files say of how a text is given to it: its chat template, the token that begins texts."""
+"""Prompts as a model's own files prescribe them: its chat template, and the token that begins texts."""
 
 import json
 from collections.abc import Sequence

@@ -13,10 +13,10 @@ from attnviz.models.vocabulary import TextSpan, Vocabulary, unknown_id
 from attnviz.text import Segment, Span, Token, checked, spans_of_pieces
 
 _MARKERS = re.compile(r"^(##|▁+|Ġ+)|(</w>|@@)$")
-"""What pieces of words are told apart by, in the vocabularies of tokenizers."""
+"""The marks in vocabularies of pieces that begin, continue or end a word."""
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
-"""What a vocabulary calls a byte."""
+"""The name of a byte in a vocabulary."""
 
 _OF_TWO_BYTES = "é"
 

@@ -1,6 +1,6 @@
-"""What was found out about a model, kept in the user's cache, so that it need not be tried again whenever it is loaded.
+"""Surveys of models, kept in the user's cache, so that a model need not be tried again whenever it is loaded.
 
-It holds for the same files, versions, device and precision. What cannot be read back is as if it were not there.
+A survey holds for the same files, versions, device and precision. One that cannot be read back is made again.
 """
 
 import hashlib

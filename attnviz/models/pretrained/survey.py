@@ -1,4 +1,4 @@
-"""What attends in a model and how its weights can be had, found out by running it on a few tokens.
+"""A survey of a model: which layers attend and how to get at their weights, found out by running it on a few tokens.
 
 What the model itself returns as its attention weights (`output_attentions`) is the measure: another way to get at them
 is taken only where it gives the same, run in blocks of a few rows. Running a large model takes time, so it is run as
@@ -35,22 +35,23 @@ from attnviz.records import Block
 from attnviz.vocabulary import Kind
 
 TOKENS, TARGET_TOKENS = 6, 4
-"""How many tokens the model is tried on; none of them many, so that it takes no time, and not the same number.
+"""The numbers of tokens that a model is tried on: small, to be fast, and different, to tell the two apart.
 
-Nor is it odd, as is the number of keys in a window around a query (Longformer), whose weights would look like all.
+The first is even because a window around a query has an odd number of keys (Longformer): its weights cannot then be
+taken for those of all keys.
 """
 
 LONGER = 139
-"""How many tokens are read where it is asked which layers attend in another way to longer texts."""
+"""The number of tokens in the trial that finds layers which attend in another way to longer texts."""
 
 ROWS = 3
-"""How many query rows there are in a block while it is tried."""
+"""The number of query rows in a block of a trial."""
 
 HIGH = 30.0
-"""How high the highest score is when it is tried whether scores are capped."""
+"""The highest score in the trial that finds whether scores are capped."""
 
 EXACT, ROUGH = 1e-4, 1e-2
-"""How far weights may be from the model's own: any of them in float32, all of them on the average in less."""
+"""The largest distance of weights from the model's own: of each weight in float32, of their mean in half precision."""
 
 Weights = Mapping[AttentionLayer, Tensor]
 """Weights [texts, heads, queries, keys] of layers that attend."""
@@ -61,7 +62,7 @@ Found = tuple[Way, bool]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Which layers attend, by kind, whether they have a sink, and the way to get at their weights.
+    """The layers that attend in a model, by kind, whether they have a sink, and the way to get at their weights.
 
     `together` says that texts which are read together get the weights that each gets alone, `withheld` what attends but
     not in a way that could be shown, `changes` that the model becomes another by reading a short text.

@@ -1,4 +1,4 @@
-"""Which part of a network reads text: all of it, or one of two towers, the other of which is for pictures or sounds."""
+"""The part of a network that reads text: all of it, or one of two towers, the other being for pictures or sounds."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ _OTHERS = {
     "query_embeds": "what another network has made",
     "hidden_states": "what another network has made",
 }
-"""What a model reads beside or instead of text, by how the names of its parameters begin."""
+"""The kinds of input other than text, by how the names of parameters for them begin."""
 
 
 def text_part(whole: PreTrainedModel, name: str) -> PreTrainedModel:

@@ -1,4 +1,4 @@
-"""What can be seen of attention that transformers computes: what meets in a layer for a query."""
+"""Traces of attention that transformers computes, for one query of one layer."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -66,7 +66,7 @@ def meeting_of(call: Attending, query: int) -> Meeting:
     before, after = seen.start, call.key.shape[2] - seen.stop  # keys that no row sees
 
     def whole(made: Tensor, unseen: float) -> NDArray[np.float32]:
-        """Numbers [heads, keys + sinks] of the keys that are seen, and of those around them."""
+        """Return numbers [heads, keys + sinks], those of seen keys being `made`, those of the keys around `unseen`."""
         last = seen.stop - seen.start
         parts = torch.full((heads, before), unseen), made[:, :last], torch.full((heads, after), unseen), made[:, last:]
         return _array(torch.cat([part.float().cpu() for part in parts], 1))

@@ -1,4 +1,4 @@
-"""What a model writes by itself, a continuation or a translation: always the likeliest next token."""
+"""Generation: a continuation or a translation that a model writes, always the likeliest next token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

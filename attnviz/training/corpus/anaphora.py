@@ -18,7 +18,7 @@ _OBJECT_JOINTS = ("and", "but", ".", "while", "and then")
 
 
 def _possible_pronouns(referent: Referent) -> tuple[str, ...]:
-    """The genders a reader may give a referent: both, for a person whose noun does not tell."""
+    """Return the genders a reader may give a referent: both, for a person whose noun does not tell."""
     if referent.plural:
         return ("plural",)
     if referent.gender == "n":
@@ -61,7 +61,7 @@ class Anaphora:
         return Plan("anaphora", clauses, referents, "past" if self._rng.random() < 0.7 else "present")
 
     def _subject(self) -> Plan | None:
-        """A pronoun for the subject: *the dog chased Tom and then it barked*."""
+        """Return a pronoun for the subject: *the dog chased Tom and then it barked*."""
         first = self._rng.choice(self._inventory.all[0])
         referents = self._cast(first)
         second = self._inventory.with_subject(referents["A"].noun, 1, self._rng)
@@ -73,7 +73,7 @@ class Anaphora:
         return self._plan(referents | cast, first.clause, follow)
 
     def _object(self) -> Plan | None:
-        """A pronoun for the object: *Tom found a key but Mary took it*."""
+        """Return a pronoun for the object: *Tom found a key but Mary took it*."""
         first = self._rng.choice(self._inventory.all[0])
         referents = self._cast(first)
         if not first.object_classes:
@@ -90,7 +90,7 @@ class Anaphora:
         return self._plan(referents | cast, first.clause, follow)
 
     def _possessor(self) -> Plan | None:
-        """A possessive for the subject: *the girl washed her bicycle*."""
+        """Return a possessive for the subject: *the girl washed her bicycle*."""
         construction = self._rng.choice(self._inventory.all[0])
         referents = self._cast(construction)
         if not construction.object_classes or referents["A"].gender == "n":

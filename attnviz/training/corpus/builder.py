@@ -13,7 +13,7 @@ _PUNCTUATION = _SENTENCE_ENDS | {","}
 
 
 class Relation(Enum):
-    """What one word is to another; the arrow runs from the first to the second."""
+    """The relation of one word to another; the arrow runs from the first to the second."""
 
     DETERMINER_NOUN = "determiner to noun"
     ADJECTIVE_NOUN = "adjective to noun"
@@ -71,7 +71,7 @@ class TextBuilder:
 
     @property
     def has_pronoun(self) -> bool:
-        """Whether some pronoun has an antecedent."""
+        """Return whether some pronoun has an antecedent."""
         return any(relation is Relation.PRONOUN_ANTECEDENT for relation, _, _ in self._links)
 
     def finish(self, kind: str, *, capitalise: bool = True) -> Example:

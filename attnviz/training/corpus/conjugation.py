@@ -42,7 +42,7 @@ def _negated(first: str, contracted: bool) -> list[str]:
 
 
 def _chain(verb: Verb, marks: frozenset[str], lone_needs_do: bool) -> list[tuple[Verb, str]]:
-    """The verbs after any modal, each with the form it imposes on the next."""
+    """Return the verbs after any modal, each with the form it imposes on the next."""
     chain: list[tuple[Verb, str]] = []
     if "perf" in marks:
         chain.append((_HAVE, "participle"))
@@ -65,7 +65,7 @@ def _form(verb: Verb, imposed: str) -> str:
 def verb_group(
     verb: Verb, tense: str, number: str, marks: frozenset[str], *, contracted: bool, inverted: bool = False
 ) -> tuple[str, ...]:
-    """The words of a finite verb group, the main verb last.
+    """Return the words of a finite verb group, the main verb last.
 
     ``number`` is *singular*, *plural* or *first*; ``tense`` is *past*, *present*, *future* or *imperative*. An
     inverted group has an auxiliary for the subject to follow.

@@ -24,7 +24,7 @@ class Construction:
 
     @property
     def has_agent(self) -> bool:
-        """Whether the subject is a person or an animal."""
+        """Return whether the subject is a person or an animal."""
         nouns = self.slots[0].pool.nouns
         return "animate" in lexicon().ancestry(nouns[0].classes)
 
@@ -72,15 +72,15 @@ class Inventory:
             self._attachments.setdefault(row["noun"], []).append(attachment)
 
     def with_subject(self, noun: Noun, letters: int, rng: Random) -> Construction | None:
-        """A construction whose subject can be this noun."""
+        """Return a construction whose subject can be this noun."""
         return self._pick(self._by_subject[letters], noun, rng)
 
     def with_object(self, noun: Noun, letters: int, rng: Random) -> Construction | None:
-        """A construction whose direct object can be this noun."""
+        """Return a construction whose direct object can be this noun."""
         return self._pick(self._by_object[letters], noun, rng)
 
     def attachment(self, noun: Noun, rng: Random) -> Attachment | None:
-        """A prepositional phrase that can follow this noun."""
+        """Return a prepositional phrase that can follow this noun."""
         labels = [*self._words.ancestry(noun.classes), noun.lemma]
         found = [attachment for label in labels for attachment in self._attachments.get(label, ())]
         return rng.choice(found) if found else None
@@ -104,5 +104,5 @@ def _indexed(constructions: list[Construction], *, by_object: bool) -> dict[str,
 
 @cache
 def inventory() -> Inventory:
-    """The inventory, built once."""
+    """Return the inventory, built once."""
     return Inventory(lexicon())

@@ -34,7 +34,7 @@ _CONTRACTED_SHARE = 0.75
 
 
 class Split(Enum):
-    """What is for training, and what is kept to test whether training generalised."""
+    """The split of texts: some for training, others kept to test whether training generalised."""
 
     TRAIN = "train"
     TEST = "test"
@@ -51,7 +51,7 @@ class Draft:
     has_pronoun: bool
 
     def belongs_to(self, split: Split) -> bool:
-        """Whether the split may have this text; some texts, with a held-out noun in a minor part, neither may."""
+        """Return whether the split may have this text; neither may have some with a held-out noun in a minor part."""
         unseen_combination = bool(self.combination) and frames.is_held_out(self.combination)
         if split is Split.TRAIN:
             return not self.has_pronoun or not (unseen_combination or not held_out_nouns().isdisjoint(self.nouns))
@@ -157,7 +157,7 @@ def _say(plan: Plan, builder: TextBuilder, rng: Random) -> None:
 
 
 def drafts(split: Split, seed: int) -> Iterator[Draft]:
-    """The texts of a split with what decided that they belong to it."""
+    """Yield the texts of a split with what decided that they belong to it."""
     writer = _Writer(split, seed)
     while True:
         draft = writer.draft()
@@ -166,13 +166,13 @@ def drafts(split: Split, seed: int) -> Iterator[Draft]:
 
 
 def examples(split: Split, seed: int) -> Iterator[Example]:
-    """An endless stream of texts, the same for the same seed in every process."""
+    """Yield texts without end, the same for the same seed in every process."""
     for draft in drafts(split, seed):
         yield draft.example
 
 
 def lexicon_size() -> dict[str, int]:
-    """How many lemmas the lexicon has, by part of speech and in all."""
+    """Return how many lemmas the lexicon has, by part of speech and in all."""
     words = lexicon()
     sizes = Counter(
         noun=len(words.nouns),

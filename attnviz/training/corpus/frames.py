@@ -42,23 +42,23 @@ class Frame:
 
     @property
     def negatable(self) -> bool:
-        """Whether the main clause denies an event, by whichever negative auxiliary."""
+        """Return whether the main clause denies an event, by whichever negative auxiliary."""
         return "neg" in self.main.marks
 
     @property
     def candidates(self) -> frozenset[str]:
-        """The letters of the slots that compete for the pronoun."""
+        """Return the letters of the slots that compete for the pronoun."""
         return frozenset(continuation.letter for continuation in self.continuations)
 
 
 def combination(frame: Frame, continuation: Continuation, noun: Noun) -> str:
-    """The name of what the split holds out: a frame, a predicate and the primary class of its bearer."""
+    """Return the name of what the split holds out: a frame, a predicate and the primary class of its bearer."""
     return f"{frame.family}/{continuation.predicate}/{noun.classes[0]}"
 
 
 @cache
 def is_held_out(name: str) -> bool:
-    """Whether a combination is kept from training."""
+    """Return whether a combination is kept from training."""
     return zlib.crc32(name.encode()) % 100 < _HELD_OUT_PERCENT
 
 
@@ -81,12 +81,12 @@ def _frame(row: dict[str, str], words: Lexicon) -> Frame:
 
 @cache
 def frames() -> tuple[Frame, ...]:
-    """The table of frames, read once."""
+    """Return the table of frames, read once."""
     return tuple(_frame(row, lexicon()) for row in table("frames"))
 
 
 def _refer_back(clause: Clause, letter: str) -> Clause:
-    """The clause with a pronoun wherever it names a slot."""
+    """Return the clause with a pronoun wherever it names a slot."""
 
     def swapped(item: Item) -> Item:
         return Pronoun(letter) if isinstance(item, Mention) and item.slot == letter else item
@@ -103,7 +103,7 @@ def _with_degree(clause: Clause, degrees: tuple[str, ...]) -> Clause:
 
 
 def _arrangement(frame: Frame, continuation: Continuation, draw: float) -> str:
-    """Which clause comes first and what joins them."""
+    """Return which clause comes first and what joins them."""
     if frame.connective not in ("because", "but"):
         return "main first"
     if frame.connective == "but" or draw < 0.58:
@@ -122,7 +122,7 @@ def _pronouns_elsewhere(continuation: Continuation) -> bool:
 
 
 def arrange(frame: Frame, continuation: Continuation, rng: Random, *, future: bool) -> tuple[Clause, ...]:
-    """The clauses of one text in a frame, in one of the orders that English allows."""
+    """Return the clauses of one text in a frame, in one of the orders that English allows."""
     main, cause = frame.main, continuation.clause
     if frame.negatable:
         denial = {"not", "can"} if rng.random() < 0.4 else {"not"}

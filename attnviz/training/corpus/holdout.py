@@ -1,4 +1,4 @@
-"""Which nouns training never sees as a pronoun's possible antecedent."""
+"""The nouns that training never sees as a pronoun's possible antecedent."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _pools() -> list[Pool]:
 
 @cache
 def held_out_nouns() -> frozenset[str]:
-    """The lemmas that occur in no training text with a pronoun.
+    """Return the lemmas that occur in no training text with a pronoun.
 
     A noun that some pattern spells out, or that names a class, cannot be kept out of such texts and is never chosen;
     nor are all the nouns that some slot accepts.

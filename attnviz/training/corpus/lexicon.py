@@ -47,7 +47,7 @@ class Adjective:
 
 
 def table(name: str) -> list[dict[str, str]]:
-    """The rows of one of the data files, by column name; a line that starts with # is skipped."""
+    """Return the rows of one of the data files, by column name; a line that starts with # is skipped."""
     with (_DATA / f"{name}.tsv").open(encoding="utf-8", newline="") as lines:
         rows = csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t", quotechar="\0")
         return [{key: value or "" for key, value in row.items()} for row in rows]
@@ -85,7 +85,7 @@ class Lexicon:
         return {label: list(dict.fromkeys(nouns)) for label, nouns in members.items()}
 
     def ancestry(self, classes: tuple[str, ...]) -> list[str]:
-        """The classes with everything above them in the hierarchy."""
+        """Return the classes with everything above them in the hierarchy."""
         above: list[str] = []
         for label in classes:
             step: str | None = label
@@ -95,11 +95,11 @@ class Lexicon:
         return above
 
     def members(self, label: str) -> list[Noun]:
-        """The nouns of a class; a noun's own lemma names a class of one."""
+        """Return the nouns of a class; a noun's own lemma names a class of one."""
         return self._members[label]
 
     def bearing(self, noun: Noun) -> tuple[Adjective, ...]:
-        """The adjectives that can describe a noun."""
+        """Return the adjectives that can describe a noun."""
         key = (*noun.classes, noun.lemma)
         if key not in self._bearing:
             labels = {*self.ancestry(noun.classes), noun.lemma}
@@ -120,5 +120,5 @@ def _verb(row: dict[str, str]) -> Verb:
 
 @cache
 def lexicon() -> Lexicon:
-    """The lexicon, read once."""
+    """Return the lexicon, read once."""
     return Lexicon()

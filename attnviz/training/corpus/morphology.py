@@ -22,12 +22,12 @@ def _add_s(lemma: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """The regular plural of a noun."""
+    """Return the regular plural of a noun."""
     return _add_s(noun)
 
 
 def third_person(verb: str) -> str:
-    """The third person singular of the simple present."""
+    """Return the third person singular of the simple present."""
     return {"be": "is", "have": "has", "go": "goes", "do": "does"}.get(verb) or _add_s(verb)
 
 
@@ -38,7 +38,7 @@ def _doubles(lemma: str) -> bool:
 
 
 def past(verb: str) -> str:
-    """The regular past tense, which is also the regular past participle."""
+    """Return the regular past tense, which is also the regular past participle."""
     if verb.endswith("e"):
         return verb + "d"
     if verb.endswith("y") and verb[-2] not in _VOWELS:
@@ -47,7 +47,7 @@ def past(verb: str) -> str:
 
 
 def gerund(verb: str) -> str:
-    """The form in -ing."""
+    """Return the form in -ing."""
     if verb.endswith("ie"):
         return verb[:-2] + "ying"
     if verb.endswith("e") and not verb.endswith("ee") and verb != "be":
@@ -56,7 +56,7 @@ def gerund(verb: str) -> str:
 
 
 def comparative(adjective: str) -> str | None:
-    """The comparative in -er, or None for an adjective that takes *more*."""
+    """Return the comparative in -er, or None for an adjective that takes *more*."""
     irregular = {"good": "better", "bad": "worse"}
     if adjective in irregular:
         return irregular[adjective]
@@ -72,7 +72,7 @@ def comparative(adjective: str) -> str | None:
 
 @cache
 def takes_an(word: str) -> bool:
-    """Whether the indefinite article before this word is *an*."""
+    """Return whether the indefinite article before this word is *an*."""
     lowered = word.lower()
     if lowered.startswith(_SILENT_H):
         return True

@@ -21,7 +21,7 @@ class Narrative:
 
 @cache
 def narratives() -> tuple[Narrative, ...]:
-    """The table of narratives, read once."""
+    """Return the table of narratives, read once."""
     words = lexicon()
     return tuple(
         Narrative(row["kind"], parse_slots(row["slots"], words), parse(row["text"], words))

@@ -12,7 +12,7 @@ _ENDINGS = ("", "", "", "et", "le", "er", "ix", "o")
 
 
 def nonce(rng: Random, words: Collection[str]) -> str:
-    """A pronounceable noun that is not one of the given words."""
+    """Return a pronounceable noun that is not one of the given words."""
     while True:
         word = rng.choice(_ONSETS) + rng.choice(_NUCLEI) + rng.choice(_CODAS) + rng.choice(_ENDINGS)
         if word not in words:

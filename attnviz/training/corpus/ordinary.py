@@ -104,7 +104,7 @@ class Ordinary:
         return self._chooser.cast(construction.slots, plain=False)
 
     def _embellished(self, construction: Construction, tense: str) -> tuple[Clause, str]:
-        """The clause with marks and perhaps adverbs or a time, and the tense that these leave."""
+        """Return the clause with marks and perhaps adverbs or a time, and the tense that these leave."""
         rng = self._rng
         clause = construction.clause
         marks, items, adverb = rng.choice(_MARKS), clause.items, ""

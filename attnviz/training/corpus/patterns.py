@@ -229,7 +229,7 @@ class _Parser:
 
 
 def parse(text: str, words: Lexicon) -> tuple[Clause, ...]:
-    """The clauses of a pattern."""
+    """Return the clauses of a pattern."""
     parts = re.split(r"\[(.*?)\]", text)
     bodies = [parts[0], *parts[2::2]]
     connectives = ["", *parts[1::2]]

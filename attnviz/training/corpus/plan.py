@@ -1,4 +1,4 @@
-"""What a text is to say, before any word of it is chosen."""
+"""Plans of texts: what they are to say, before any word is chosen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attnviz.training.corpus.referents import Referent
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to say: clauses about referents, in a tense, closed by a mark."""
+    """A plan of a text: clauses about referents, in a tense, closed by a mark."""
 
     kind: str
     clauses: tuple[Clause, ...]

@@ -1,4 +1,4 @@
-"""What a text talks about: slots that choose a noun or a name, and the referents they become."""
+"""Referents that a text talks about, and the slots that choose a noun or a name for each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NEUTRAL_KINDS = frozenset({"colour", "look", "material"})
 
 @dataclass(frozen=True, slots=True)
 class Modifier:
-    """What follows a noun: a prepositional phrase or a relative clause over further slots."""
+    """A modifier after a noun: a prepositional phrase or a relative clause over further slots."""
 
     clause: Clause | None = None
     object_gap: bool = False
@@ -40,7 +40,7 @@ class Referent:
 
     @property
     def number(self) -> str:
-        """The number its verb agrees with."""
+        """Return the number its verb agrees with."""
         return "plural" if self.plural else "singular"
 
 
@@ -58,7 +58,7 @@ class Pool:
         return self.nouns[int(rng.random() * len(self.nouns))]
 
     def without(self, excluded: Callable[[Noun], bool]) -> Pool:
-        """The pool less some nouns."""
+        """Return the pool less some nouns."""
         nouns = tuple(noun for noun in self.nouns if not excluded(noun))
         return Pool(nouns, self.names)
 
@@ -91,7 +91,7 @@ def _pool(words: Lexicon, classes: tuple[str, ...], flags: frozenset[str], gende
 
 
 def parse_slot(letter: str, notation: str, words: Lexicon) -> Slot:
-    """A slot from ``class,class,-excluded.flag.flag``; flags: m, f, x and y (opposite genders), pl, any, the."""
+    """Return a slot from ``class,class,-excluded.flag.flag``; flags: m, f, x and y (opposite genders), pl, any, the."""
     head, *tail = notation.split(".")
     classes, flags = tuple(head.split(",")), frozenset(tail)
     fixed = next((gender for gender in "mf" if gender in flags), "")
@@ -104,7 +104,7 @@ def parse_slot(letter: str, notation: str, words: Lexicon) -> Slot:
 
 
 def parse_slots(notation: str, words: Lexicon) -> tuple[Slot, ...]:
-    """The slots of a pattern from ``A=animal B=street,path.pl``."""
+    """Return the slots of a pattern from ``A=animal B=street,path.pl``."""
     pairs = (part.split("=", 1) for part in notation.split())
     return tuple(parse_slot(letter, spelled, words) for letter, spelled in pairs)
 
@@ -123,7 +123,7 @@ class Chooser:
         self.nonce_rate = 0.0
 
     def cast(self, slots: tuple[Slot, ...], *, plain: bool) -> dict[str, Referent]:
-        """A referent for each slot, no two of the same noun; ``plain`` keeps adjectives out of the way of pronouns."""
+        """Return a referent for each slot, no two of one noun; ``plain`` keeps adjectives out of pronouns' way."""
         rng = self._rng
         swap = rng.random() < 0.5
         chosen: dict[str, Referent] = {}

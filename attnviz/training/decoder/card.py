@@ -66,7 +66,7 @@ _TESTS = "induction", "previous"
 
 
 def findings(figures: Figures) -> Json:
-    """The figures as the card's JSON has them: what was `measured`, and what each of the `heads` does."""
+    """Return the figures as the card's JSON has them: what was `measured`, and what each of the `heads` does."""
     return {
         "measured": {
             "texts": figures.texts,
@@ -104,12 +104,12 @@ def _repeated(found: Repeated) -> Json:
 
 
 def prose(card: Json) -> str:
-    """The card in Markdown."""
+    """Return the card in Markdown."""
     return "\n".join((_ABOUT.format(**card), findings_in_words(card), _LIMITS))
 
 
 def findings_in_words(found: Json) -> str:
-    """What `findings` says, in Markdown."""
+    """Return what `findings` says, in Markdown."""
     measured = found["measured"]
     repeated = (
         (

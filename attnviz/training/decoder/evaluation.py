@@ -1,4 +1,4 @@
-"""What the built-in decoder does with texts that it was not trained on, measured from its shipped weights."""
+"""The evaluation of the built-in decoder on texts that it was not trained on, from its shipped weights."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _FAR_COUNTS = 100, 100  # farther than training ever had it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeated:
-    """What was measured where items that chance has strung together are said twice.
+    """The measurements on random items that are said twice.
 
     `weights` is the mean weight of each head from a token said again: to what followed it the first time (`INDUCTION`,
     the prefix matching of Olsson et al. 2022), to itself the first time (`DUPLICATE`), and from any token to the one
@@ -42,7 +42,7 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What was measured on held-out texts; all accuracies, shares and weights are between 0 and 1.
+    """The measurements on held-out texts; all accuracies, shares and weights are between 0 and 1.
 
     `perplexity` is that of a token, `roles` how often each head fills each role, `previous` the mean weight of each
     head on the token before. As many sequences as there are `texts` were said twice: of `words`, of `pieces`, and of
@@ -127,7 +127,7 @@ def said_twice(stack: StackRunner, ids: Sequence[int]) -> Repeated:
 
 
 def _on(weights: NDArray[np.float32], queries: NDArray[np.intp], offset: int) -> NDArray[np.float32]:
-    """The weight of each query on the key so far from it: [layers, heads, queries]."""
+    """Return the weight of each query on the key so far from it: [layers, heads, queries]."""
     found: NDArray[np.float32] = weights[..., queries, queries + offset]
     return found
 

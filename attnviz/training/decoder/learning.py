@@ -31,7 +31,7 @@ _QUIET = 0.3  # how much less a layer writes at first than it reads, so that tok
 
 
 def learn(recipe: Recipe, progress: Progress) -> Trained:
-    """The tokenizer, learned first, and the weights."""
+    """Return the tokenizer, learned first, and the weights."""
     tokenizer = learn_writing_tokenizer(_vocabulary_texts(recipe.seed), VOCABULARY)
     return Trained(
         tokenizer=tokenizer,
@@ -52,7 +52,7 @@ def _vocabulary_texts(seed: int) -> Iterator[str]:
 
 
 def train(tokenizer: Tokenizer, recipe: Recipe, progress: Progress) -> Learned:
-    """The learned arrays, by name, in half precision."""
+    """Return the learned arrays, by name, in half precision."""
     torch.manual_seed(recipe.seed)
     weights = initial_weights(CONFIG, tokenizer.get_vocab_size())
     drawn = batches(tokenizer, recipe.seed, round(_REPEATING * recipe.steps))
@@ -60,7 +60,7 @@ def train(tokenizer: Tokenizer, recipe: Recipe, progress: Progress) -> Learned:
 
 
 def initial_weights(config: Config, vocabulary: int) -> Weights:
-    """What training starts from."""
+    """Return the weights that training starts from."""
     width = config.width
     arrays = initial.embedding("embedding", vocabulary, width) | {"embedding.bias": torch.zeros(vocabulary)}
     arrays |= initial.norm("embedding_norm", width) | initial.linear("next", width, width) | initial.stack(config)

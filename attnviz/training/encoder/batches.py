@@ -86,7 +86,7 @@ def _moved(span: Span, by: int) -> Span:
 
 
 def padded(examples: list[Example], tokenizer: Tokenizer) -> Batch:
-    """The texts as ids, none masked yet, and where each pronoun and its antecedent stand."""
+    """Return the texts as ids, none masked yet, and where each pronoun and its antecedent stand."""
     encodings = tokenizer.encode_batch([example.text for example in examples])
     lengths = np.array([len(encoding) for encoding in encodings])
     ids = np.full((len(examples), lengths.max()), SPECIAL.index(PAD))

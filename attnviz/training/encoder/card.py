@@ -55,7 +55,7 @@ It is no source of facts and no judge of meaning; it is there to show what atten
 
 
 def findings(figures: Figures) -> Json:
-    """The figures as the card's JSON has them: what was `measured`, and what each of the `heads` does."""
+    """Return the figures as the card's JSON has them: what was `measured`, and what each of the `heads` does."""
     tired, wide = figures.demo["tired"], figures.demo["wide"]
     tells = np.minimum(tired["animal"] - tired["street"], wide["street"] - wide["animal"])
     pronoun_head, demo_head = strongest(figures.roles[PRONOUN]), strongest(tells)
@@ -80,12 +80,12 @@ def findings(figures: Figures) -> Json:
 
 
 def prose(card: Json) -> str:
-    """The card in Markdown."""
+    """Return the card in Markdown."""
     return "\n".join((_ABOUT.format(**card), findings_in_words(card), _LIMITS))
 
 
 def findings_in_words(found: Json) -> str:
-    """What `findings` says, in Markdown."""
+    """Return what `findings` says, in Markdown."""
     demo = found["measured"]["demo"]
     heads = [
         (head["layer"], head["head"], ", ".join(f"{role} {share:.0%}" for role, share in head["roles"].items()) or "—")

@@ -1,4 +1,4 @@
-"""What the built-in encoder does on texts that it was not trained on, measured from its shipped weights."""
+"""The evaluation of the built-in encoder on texts that it was not trained on, from its shipped weights."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _TOGETHER = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What was measured on held-out texts; all accuracies and shares are between 0 and 1.
+    """The measurements on held-out texts; all accuracies and shares are between 0 and 1.
 
     `roles` says how often each head fills each role, `demo` what weight each head gives from *it* to *animal* and to
     *street* in the two sentences of `DEMO`.
@@ -59,7 +59,7 @@ def evaluate(folder: Path, texts: int) -> Figures:
 
 
 def _batches(package: Package, held_out: list[Example]) -> Iterator[tuple[Batch, Batch]]:
-    """The texts as they are, and with some of their tokens hidden."""
+    """Yield the texts as they are, and with some of their tokens hidden."""
     noise, tokenizer = np.random.default_rng(_SEED), package.text.tokenizer
     for first in range(0, len(held_out), _TOGETHER):
         whole = padded(held_out[first : first + _TOGETHER], tokenizer)

@@ -25,7 +25,7 @@ _POSITIONS = 512
 
 
 def learn(recipe: Recipe, progress: Progress) -> Trained:
-    """The tokenizer, learned first, and the weights."""
+    """Return the tokenizer, learned first, and the weights."""
     drawn = islice(examples(Split.TRAIN, recipe.seed), _VOCABULARY_TEXTS)
     tokenizer = learn_tokenizer((example.text for example in drawn), VOCABULARY)
     return Trained(
@@ -40,7 +40,7 @@ def learn(recipe: Recipe, progress: Progress) -> Trained:
 
 
 def train(tokenizer: Tokenizer, recipe: Recipe, progress: Progress) -> Learned:
-    """The learned arrays, by name, in half precision."""
+    """Return the learned arrays, by name, in half precision."""
     torch.manual_seed(recipe.seed)
     weights = initial_weights(CONFIG, tokenizer.get_vocab_size())
     drawn = batches(examples(Split.TRAIN, recipe.seed), tokenizer, recipe.seed)
@@ -48,7 +48,7 @@ def train(tokenizer: Tokenizer, recipe: Recipe, progress: Progress) -> Learned:
 
 
 def initial_weights(config: Config, vocabulary: int) -> Weights:
-    """What training starts from."""
+    """Return the weights that training starts from."""
     width = config.width
     arrays = initial.embedding("embedding", vocabulary, width) | initial.stack(config)
     return initial.learnable(arrays | initial.linear("naming", width, width) | {"masked.bias": torch.zeros(vocabulary)})

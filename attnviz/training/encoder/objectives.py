@@ -1,4 +1,4 @@
-"""What the built-in encoder learns to do with its vectors; nothing here looks at attention weights."""
+"""The objectives of the built-in encoder, computed from its vectors; nothing here looks at attention weights."""
 
 import math
 
@@ -9,12 +9,12 @@ from attnviz.training.tokenizer import SPECIAL
 
 
 def masked_scores(vectors: Array, parameters: Parameters) -> Array:
-    """How likely each token of the vocabulary stood where these vectors are: [..., width] -> [..., vocabulary]."""
+    """Return how likely each token of the vocabulary stood at these vectors: [..., width] -> [..., vocabulary]."""
     return vectors @ parameters["embedding.weight"].mT + parameters["masked.bias"]
 
 
 def naming_scores(vectors: Array, ids: Array, parameters: Parameters) -> Array:
-    """How likely each token of its text is the first piece of what a pronoun stands for.
+    """Return how likely each token of its text is the first piece of what a pronoun stands for.
 
     Only the text's own words compete, so a noun that no pronoun ever stood for is not unlearned: the vectors
     [pronouns, width] and the ids of their texts [pronouns, tokens] -> [pronouns, tokens], -∞ at special tokens.

@@ -1,4 +1,4 @@
-"""What heads do: how often each head's strongest weight goes where a role says."""
+"""The roles of heads: how often each head's strongest weight goes where a role says."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -20,18 +20,18 @@ PRONOUN = Relation.PRONOUN_ANTECEDENT.value
 
 
 def strongest(shares: Shares) -> dict[str, int]:
-    """The head that does it most."""
+    """Return the head that does it most."""
     layer, head = np.unravel_index(shares.argmax(), shares.shape)
     return {"layer": int(layer), "head": int(head)}
 
 
 def share_at(shares: Shares, head: Mapping[str, int]) -> float:
-    """The share of one head, as cards have it."""
+    """Return the share of one head, as cards have it."""
     return round(float(shares[head["layer"], head["head"]]), 4)
 
 
 def telling(roles: Mapping[str, Shares], head: Mapping[str, int]) -> dict[str, float]:
-    """What a head does more often than not, most often first."""
+    """Return what a head does more often than not, most often first."""
     shares = {role: share_at(share, head) for role, share in roles.items()}
     often = (item for item in shares.items() if item[1] > _TELLING)
     return dict(sorted(often, key=lambda item: -item[1]))
@@ -49,12 +49,12 @@ class RoleTally:
         self._chances: dict[str, int] = defaultdict(int)
 
     def add(self, example: Example, attention: Attention) -> None:
-        """Counts one text."""
+        """Count one text."""
         self._add_positions(attention)
         self._add_relations(example, attention)
 
     def shares(self) -> dict[str, Shares]:
-        """How often each head filled each role when it could."""
+        """Return how often each head filled each role when it could."""
         return {role: np.asarray(hits / self._chances[role]) for role, hits in self._hits.items()}
 
     def _add_positions(self, attention: Attention) -> None:
@@ -75,13 +75,13 @@ class RoleTally:
             self._count(role, np.isin(strongest[..., [source]], targets))
 
     def _count(self, role: str, hits: NDArray[np.bool_]) -> None:
-        """Adds hits [layers, heads, chances]."""
+        """Add hits [layers, heads, chances]."""
         self._hits[role] += hits.sum(-1)
         self._chances[role] += hits.shape[-1]
 
 
 def _between(attention: Attention, words: Groups) -> NDArray[np.floating]:
-    """The weights between words: to a word the sum over its pieces, from it the mean; [layers, heads, words, words]."""
+    """Return weights between words, [layers, heads, words, words]: to one the sum over its pieces, from it the mean."""
     starts = np.searchsorted(words.index, range(len(words.tokens)))
     sums = np.add.reduceat(np.add.reduceat(attention.weights, starts, -1), starts, -2)
     means: NDArray[np.floating] = sums / np.bincount(words.index)[:, None]

@@ -45,20 +45,20 @@ def batches(pairs: Iterator[Pair], tokenizer: Tokenizer, seed: int) -> Iterator[
 
 
 def alike(pairs: Sequence[Pair], count: int) -> Iterator[list[Pair]]:
-    """The pairs sorted by length, so many at a time."""
+    """Return the pairs sorted by length, so many at a time."""
     by_length = sorted(pairs, key=lambda pair: (len(pair.french), len(pair.english)))
     return (by_length[first : first + count] for first in range(0, len(by_length), count))
 
 
 def encoded(pairs: Sequence[Pair], tokenizer: Tokenizer) -> tuple[list[Encoding], list[Encoding]]:
-    """The pieces of the sources and those of the targets."""
+    """Return the pieces of the sources and those of the targets."""
     sources: list[Encoding] = tokenizer.encode_batch([pair.english for pair in pairs])
     targets: list[Encoding] = tokenizer.encode_batch([pair.french for pair in pairs])
     return sources, targets
 
 
 def padded(sources: Sequence[Encoding], targets: Sequence[Encoding]) -> Batch:
-    """The ids of pairs of texts."""
+    """Return the ids of pairs of texts."""
     source_ids = [[*encoding.ids, END] for encoding in sources]
     return Batch(
         sources=_filled(source_ids, END),

@@ -59,7 +59,7 @@ it is there to show what attention between two texts is.
 
 
 def findings(figures: Figures) -> Json:
-    """The figures as the card's JSON has them: what was `measured`, and what each of the `heads` does."""
+    """Return the figures as the card's JSON has them: what was `measured`, and what each of the `heads` does."""
     aligned = figures.roles[Kind.CROSS][CONTENT]
     aligning = strongest(aligned)
     return {
@@ -79,14 +79,14 @@ def findings(figures: Figures) -> Json:
 
 
 def prose(card: Json) -> str:
-    """The card in Markdown."""
+    """Return the card in Markdown."""
     head, model = card["measured"]["aligning_head"], card["name"].removeprefix("builtin/")
     about = _ABOUT.format(**card, model=model, head=head, example=EXAMPLES[-1])
     return "\n".join((about, findings_in_words(card), _LIMITS))
 
 
 def findings_in_words(found: Json) -> str:
-    """What `findings` says, in Markdown."""
+    """Return what `findings` says, in Markdown."""
     crossing = sum(head["kind"] == Kind.CROSS.value for head in found["heads"])
     heads = (
         (head["kind"], head["layer"], head["head"], ", ".join(_share(*role) for role in head["roles"].items()) or "—")

@@ -1,4 +1,4 @@
-"""What a built-in translator does with pairs that it was not trained on, measured from its shipped weights."""
+"""The evaluation of a built-in translator on pairs that it was not trained on, from its shipped weights."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _LONGEST = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What was measured on held-out pairs; all shares are between 0 and 1.
+    """The measurements on held-out pairs; all shares are between 0 and 1.
 
     `roles` says how often each head of each kind fills each role, `content_words` at how many words of the targets that
     is known for words with a meaning; `examples` are English texts with what the model writes.
@@ -54,7 +54,7 @@ def evaluate(model: Model, texts: int) -> Figures:
 
 
 def right(pair: Pair, written: str) -> bool:
-    """Whether what was written is the French, letter case aside."""
+    """Return whether what was written is the French, letter case aside."""
     french: str = pair.french.lower()
     return written == french
 

@@ -33,7 +33,7 @@ class Design:
     vocabulary: int
 
     def learn(self, recipe: Recipe, progress: Progress) -> Trained:
-        """The tokenizer of both languages, learned first, and the weights."""
+        """Return the tokenizer of both languages, learned first, and the weights."""
         drawn = islice(pairs(Split.TRAIN, recipe.seed), _VOCABULARY_PAIRS)
         texts = (text for pair in drawn for text in (pair.english, pair.french))
         tokenizer = learn_writing_tokenizer(texts, self.vocabulary)
@@ -48,7 +48,7 @@ class Design:
         )
 
     def train(self, tokenizer: Tokenizer, recipe: Recipe, progress: Progress) -> Learned:
-        """The learned arrays, by name, in half precision."""
+        """Return the learned arrays, by name, in half precision."""
         torch.manual_seed(recipe.seed)
         weights = self.initial_weights(tokenizer.get_vocab_size())
         drawn = batches(pairs(Split.TRAIN, recipe.seed), tokenizer, recipe.seed)

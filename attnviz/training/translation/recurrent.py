@@ -15,7 +15,7 @@ ATTENTION = WIDTH  # inside the score function, as in the paper
 
 
 def initial_weights(vocabulary: int) -> Weights:
-    """What training starts from."""
+    """Return the weights that training starts from."""
     gates, encoding = 3 * WIDTH, 2 * WIDTH  # a gated recurrent unit has three parts, an encoding two directions
     arrays = initial.embedding("embedding", vocabulary, EMBEDDING) | {"embedding.bias": torch.zeros(vocabulary)}
     for direction in ("encoder.forward", "encoder.backward"):

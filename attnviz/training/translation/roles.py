@@ -1,4 +1,4 @@
-"""What heads do: how often each head's strongest weight goes where a role says."""
+"""The roles of heads: how often each head's strongest weight goes where a role says."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ class RoleTally:
         self._chances: dict[tuple[Kind, str], int] = defaultdict(int)
 
     def add(self, pair: Pair, records: Iterable[Attention]) -> None:
-        """Counts one pair."""
+        """Count one pair."""
         for attention in records:
             if attention.kind.crosses:
                 self._add_words(pair, attention)
@@ -35,14 +35,14 @@ class RoleTally:
                 self._add_places(attention)
 
     def shares(self) -> dict[Kind, dict[str, Shares]]:
-        """How often each head filled each role when it could."""
+        """Return how often each head filled each role when it could."""
         shares: dict[Kind, dict[str, Shares]] = defaultdict(dict)
         for (kind, role), hits in self._hits.items():
             shares[kind][role] = np.asarray(hits / self._chances[kind, role])
         return shares
 
     def chances(self, kind: Kind, role: str) -> int:
-        """How often a role could be filled."""
+        """Return how often a role could be filled."""
         return self._chances[kind, role]
 
     def _add_places(self, attention: Attention) -> None:
@@ -66,7 +66,7 @@ class RoleTally:
                 self._count(attention.kind, token.text, strongest == index)
 
     def _count(self, kind: Kind, role: str, hits: NDArray[np.bool_]) -> None:
-        """Adds hits [layers, heads, chances]."""
+        """Add hits [layers, heads, chances]."""
         self._hits[kind, role] += hits.sum(-1)
         self._chances[kind, role] += hits.shape[-1]
 

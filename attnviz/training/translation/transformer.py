@@ -17,7 +17,7 @@ DECODER = Config(
 
 
 def initial_weights(vocabulary: int) -> Weights:
-    """What training starts from."""
+    """Return the weights that training starts from."""
     arrays = initial.embedding("embedding", vocabulary, _WIDTH) | {"embedding.bias": torch.zeros(vocabulary)}
     return initial.learnable(arrays | initial.stack(ENCODER, "encoder.") | initial.stack(DECODER, "decoder."))
 

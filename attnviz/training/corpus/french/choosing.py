@@ -32,7 +32,7 @@ from attnviz.training.corpus.french.words import Adjective, Noun
 
 
 class Role(Enum):
-    """What a noun phrase does, which decides how it may be determined."""
+    """The role of a noun phrase, which decides how it may be determined."""
 
     ALONE = auto()
     SUBJECT = auto()
@@ -98,7 +98,7 @@ class Chooser:
             self.shows_held_out = True
 
     def phrase(self, nouns: Sequence[Noun], role: Role, *, adjectives: float = 0.25) -> NounPhrase:
-        """A noun phrase about one of these nouns, described at this rate."""
+        """Return a noun phrase about one of these nouns, described at this rate."""
         noun = self._rng.choice(nouns)
         if noun.is_unique:
             return NounPhrase(noun, THE)
@@ -163,7 +163,7 @@ class Chooser:
 
 
 def _can_join(first: Adjective, second: Adjective) -> bool:
-    """Whether *and* can join two adjectives: both said with *être* and after the French noun, not both colours.
+    """Return whether *and* can join two adjectives: both said with *être* and after the French noun, not both colours.
 
     In French the colours of two-coloured things do not agree: *des drapeaux noir et jaune*.
     """

@@ -129,7 +129,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Predication:
-    """What something is, by one or two adjectives, or where it is; in the present or the past."""
+    """A clause on what something is, by one or two adjectives, or where it is; in the present or the past."""
 
     subject: Subject
     adjectives: tuple[Adjective, ...] = ()
@@ -184,7 +184,7 @@ class Predication:
 
 @dataclass(frozen=True, slots=True)
 class Existence:
-    """What there is somewhere, in the present or the past: *there is a dog in the garden*."""
+    """A clause on what there is somewhere, in the present or the past: *there is a dog in the garden*."""
 
     thing: NounPhrase
     preposition: str = ""

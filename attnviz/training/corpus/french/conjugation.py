@@ -35,7 +35,7 @@ _WEAK_VOWEL = re.compile(r"[eé]([bcçdfghjklmnpqrstvz]|ch|[bcdfgpt][lr])$")
 
 
 def regular(infinitive: str) -> Conjugation:
-    """The conjugation of a verb in *-er*, of the second group in *-ir*, or like *vendre*."""
+    """Return the conjugation of a verb in *-er*, of the second group in *-ir*, or like *vendre*."""
     stem, ending = infinitive[:-2], infinitive[-2:]
     if ending == "er":
         return Conjugation(infinitive, _present_er(infinitive, stem), stem + "é")
@@ -51,7 +51,7 @@ def _present_er(infinitive: str, stem: str) -> tuple[str, ...]:
 
 
 def _strong(infinitive: str, stem: str) -> str:
-    """The stem under stress, before a silent ending: *achèt-*, *nettoi-*, *appell-*."""
+    """Return the stem under stress, before a silent ending: *achèt-*, *nettoi-*, *appell-*."""
     if infinitive in _DOUBLING:
         return stem + stem[-1]
     if stem.endswith(("ay", "oy", "uy")):

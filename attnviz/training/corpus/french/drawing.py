@@ -33,7 +33,7 @@ class Clauses:
         self._adverbs = (*self._words.adverbs.values(), *frequent * 2)
 
     def _choosable(self, past: bool, personal: bool) -> tuple[tuple[Verb, tuple[Frame, ...]], ...]:
-        """The verbs that have a past, if one is wanted, with their frames, only those for persons if wanted."""
+        """Return the verbs that have a past, if one is wanted, with their frames, only those for persons if wanted."""
         choices: list[tuple[Verb, tuple[Frame, ...]]] = []
         for verb in self._words.verbs.values():
             frames = tuple(frame for frame in verb.frames if not personal or frame.subjects[0].is_person)
@@ -42,15 +42,15 @@ class Clauses:
         return tuple(choices)
 
     def tense(self) -> Tense:
-        """A tense for an action."""
+        """Return a tense for an action."""
         return self._rng.choice(_TENSES)
 
     def copula_tense(self) -> Tense:
-        """A tense for *be*."""
+        """Return a tense for *be*."""
         return self._rng.choice(_COPULA_TENSES)
 
     def action(self, tense: Tense, subject: Subject | None = None) -> Action:
-        """An action; a subject that is given is some person."""
+        """Return an action; a subject that is given is some person."""
         rng = self._rng
         verb, frames = rng.choice(self._choices[tense is Tense.PAST, subject is not None])
         frame = rng.choice(frames)
@@ -85,7 +85,7 @@ class Clauses:
         return Predication(subject, adjectives, very, tense=tense, negation=negation)
 
     def location(self) -> Predication:
-        """Where something or somebody is."""
+        """Return a clause on where something or somebody is."""
         tense, negation = self.copula_tense(), self._rng.choice(_NEGATIONS)
         frame = self._rng.choice(self._words.locations)
         subject = self._chooser.subject(frame.subjects, Role.PAST_SUBJECT)
@@ -93,14 +93,14 @@ class Clauses:
         return Predication(subject, (), False, frame.preposition, place, tense, negation)
 
     def existence(self) -> Existence:
-        """What there is somewhere."""
+        """Return a clause on what there is somewhere."""
         tense = self.copula_tense()
         frame = self._rng.choice(self._words.locations)
         thing = self._chooser.phrase(frame.subjects, Role.EXISTING)
         return Existence(thing, frame.preposition, self.place(frame.places), tense)
 
     def command(self) -> Command:
-        """An order, never of one word: *cook* would be a noun as well."""
+        """Return an order, never of one word: *cook* would be a noun as well."""
         while True:
             verb, frames = self._rng.choice(self._choices[False, True])
             frame = self._rng.choice(frames)
@@ -110,7 +110,7 @@ class Clauses:
         return Command(verb, thing, frame.preposition, place, self._rng.choice(_NEGATIONS))
 
     def place(self, places: tuple[Noun, ...]) -> NounPhrase:
-        """Where, or with whom."""
+        """Return a place, or company."""
         if places[0].is_person and self._rng.random() < 0.4:
             return self._chooser.name()
         return self._chooser.phrase(places, Role.PLACE, adjectives=0.15)

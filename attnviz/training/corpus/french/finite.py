@@ -27,7 +27,7 @@ class Tense(Enum):
 
 
 class Negation(Enum):
-    """Whether a clause is negated, and whether English contracts it: *does not*, *doesn't*."""
+    """The negation of a clause, if any, and whether English contracts it: *does not*, *doesn't*."""
 
     NONE = "none"
     FULL = "full"
@@ -35,7 +35,7 @@ class Negation(Enum):
 
 
 class Modal(Enum):
-    """What governs an infinitive, by its English and French verb."""
+    """A modal that governs an infinitive, by its English and French verb."""
 
     CAN = ("can", "pouvoir")
     MUST = ("must", "devoir")
@@ -47,14 +47,14 @@ Said = tuple[tuple[str, int], ...]
 
 
 def number(subject: Subject) -> str:
-    """The number of a subject as the English verb sees it."""
+    """Return the number of a subject as the English verb sees it."""
     return _ENGLISH_NUMBER.get(subject.person, "plural")
 
 
 def finite_group(
     verb: Verb | None, number: str, tense: Tense, negation: Negation, modal: Modal | None = None, *, inverted: bool
 ) -> tuple[str, ...]:
-    """The English words of a finite verb, which is *be* if none is given."""
+    """Return the English words of a finite verb, which is *be* if none is given."""
     main = verb.english if verb else BE
     governs = modal is Modal.WANT
     marks = {
@@ -74,7 +74,7 @@ def finite_group(
 
 
 def source_of(said: Said, *endings: str) -> tuple[int, ...]:
-    """The index of the first word with such an ending, if there is one."""
+    """Return the index of the first word with such an ending, if there is one."""
     return tuple(index for word, index in said if word.endswith(endings))[:1]
 
 

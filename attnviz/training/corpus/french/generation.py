@@ -17,7 +17,7 @@ _CAPITAL_SHARE = 0.7
 
 
 def pairs(split: Split, seed: int) -> Iterator[Pair]:
-    """An endless stream of pairs, the same for the same seed in every process.
+    """Yield pairs without end, the same for the same seed in every process.
 
     Each test text, and no training text, puts words together that are held out.
     """

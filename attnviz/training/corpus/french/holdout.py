@@ -1,4 +1,4 @@
-"""Which combinations of words training never shows, so that the test is about putting known words together."""
+"""The combinations of words that training never shows, so that the test is about putting known words together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ALWAYS_SHOWN = frozenset({("red", "car")})
 
 @cache
 def is_held_out(first: str, second: str) -> bool:
-    """Whether two lemmas may meet in a test text only.
+    """Return whether two lemmas may meet in a test text only.
 
     They are an adjective and its noun, a verb and the noun that is its object, or a noun as subject and its verb.
     """

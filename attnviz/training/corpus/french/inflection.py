@@ -25,7 +25,7 @@ _FEMININE_ENDINGS = (
 
 @cache
 def plural(word: str) -> str:
-    """The regular plural of a noun, or of an adjective in either gender."""
+    """Return the regular plural of a noun, or of an adjective in either gender."""
     if word.endswith(("s", "x", "z")):
         return word
     if word.endswith("al") and word not in _PLURALS_IN_ALS:
@@ -37,7 +37,7 @@ def plural(word: str) -> str:
 
 @cache
 def feminine(adjective: str) -> str:
-    """The regular feminine of an adjective given in the masculine."""
+    """Return the regular feminine of an adjective given in the masculine."""
     if adjective.endswith("e"):
         return adjective
     for ending, replacement in _FEMININE_ENDINGS:

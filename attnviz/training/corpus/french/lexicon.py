@@ -20,7 +20,7 @@ _COMMON_WEIGHT = 4
 
 
 def table(name: str) -> list[dict[str, str]]:
-    """The rows of one of the data files, by column name; missing cells are empty."""
+    """Return the rows of one of the data files, by column name; missing cells are empty."""
     with (_DATA / f"{name}.tsv").open(encoding="utf-8", newline="") as lines:
         rows = csv.DictReader(lines, delimiter="\t", quotechar="\0", restval="")
         return [{key: value or "" for key, value in row.items()} for row in rows]
@@ -46,7 +46,7 @@ class Lexicon:
         self._bearing: dict[str, tuple[Adjective, ...]] = {}
 
     def bearing(self, noun: Noun) -> tuple[Adjective, ...]:
-        """The adjectives that can describe a noun, to draw from: the common ones are repeated."""
+        """Return the adjectives that can describe a noun, to draw from: the common ones are repeated."""
         lemma = noun.english.lemma
         if lemma not in self._bearing:
             labels = {*self._shared.ancestry(noun.english.classes), lemma}
@@ -55,7 +55,7 @@ class Lexicon:
         return self._bearing[lemma]
 
     def members(self, labels: str) -> tuple[Noun, ...]:
-        """The nouns of any of the classes, which commas separate, to draw from: the common ones are repeated."""
+        """Return the nouns of any of the classes, which commas separate, to draw from: the common ones are repeated."""
         found: dict[str, Noun] = {}
         for label in labels.split(","):
             for noun in self._shared.members(label):
@@ -64,7 +64,7 @@ class Lexicon:
         return _weighted(found.values())
 
     def verb(self, lemma: str) -> Conjugation:
-        """The conjugation of a French verb."""
+        """Return the conjugation of a French verb."""
         return self._irregular.get(lemma) or regular(lemma)
 
     def _noun(self, row: dict[str, str]) -> Noun:
@@ -139,7 +139,7 @@ class Lexicon:
         return frame if complete else None
 
     def _is_plain(self, name: str) -> bool:
-        """Whether the name is a word of no other kind, and starts with a letter that tells whether it elides."""
+        """Return whether the name is a word of no other kind, and starts with a letter that tells whether it elides."""
         word = name.lower()
         shared = self._shared
         taken = word in shared.nouns or word in shared.verbs or word in shared.adjectives or word == "will"
@@ -164,12 +164,12 @@ def _weighted(words: Iterable[_Word]) -> tuple[_Word, ...]:
 
 @cache
 def lexicon() -> Lexicon:
-    """The bilingual lexicon, read once."""
+    """Return the bilingual lexicon, read once."""
     return Lexicon()
 
 
 def lemmas() -> dict[str, int]:
-    """How many English lemmas have a French, by part of speech and in all."""
+    """Return how many English lemmas have a French, by part of speech and in all."""
     words = lexicon()
     sizes = {
         "noun": len(words.nouns),

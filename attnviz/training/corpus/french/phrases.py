@@ -19,7 +19,7 @@ class Determiner:
     plural: tuple[str, ...]
 
     def french(self, *, feminine: bool, plural: bool) -> tuple[str, ...]:
-        """The words of the form that agrees."""
+        """Return the words of the form that agrees."""
         return self.plural if plural else self.feminine if feminine else self.masculine
 
 
@@ -78,12 +78,12 @@ class NounPhrase:
 
     @property
     def feminine(self) -> bool:
-        """The gender that agrees with it."""
+        """Return the gender that agrees with it."""
         return self.noun.feminine
 
     @property
     def person(self) -> Person:
-        """The person that agrees with it."""
+        """Return the person that agrees with it."""
         return Person.THEY if self.plural else Person.IT
 
     def say(self, draft: Draft) -> None:
@@ -106,12 +106,12 @@ class Coordination:
 
     @property
     def feminine(self) -> bool:
-        """The gender that agrees with both."""
+        """Return the gender that agrees with both."""
         return self.first.feminine and self.second.feminine
 
     @property
     def person(self) -> Person:
-        """The person that agrees with both."""
+        """Return the person that agrees with both."""
         return Person.THEY
 
     def say(self, draft: Draft) -> None:
@@ -149,7 +149,7 @@ Subject = NounPhrase | Coordination | Pronoun
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """Where the English words of a noun phrase are."""
+    """The places of the English words of a noun phrase."""
 
     noun: int
     adjectives: tuple[int, ...]

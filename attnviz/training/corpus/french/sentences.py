@@ -54,7 +54,7 @@ class Sentences:
 
     @property
     def shows_held_out(self) -> bool:
-        """Whether the latest sentence puts words together that training never shows."""
+        """Return whether the latest sentence puts words together that training never shows."""
         return self._chooser.shows_held_out
 
     def say(self, draft: Draft) -> bool:
@@ -76,7 +76,7 @@ class Sentences:
         return False
 
     def _word(self, draft: Draft) -> bool:
-        """A word by itself, as one looks it up: a name, an adjective in the masculine."""
+        """Return a word by itself, as one looks it up: a name, an adjective in the masculine."""
         if self._rng.random() < 0.4:
             self._chooser.name().say(draft)
         else:
@@ -148,7 +148,7 @@ class Sentences:
 
 
 def _pronoun(subject: Subject) -> Pronoun | None:
-    """The pronoun for a person already named; none for several women, as *they* is always *ils*."""
+    """Return the pronoun for a person already named; none for several women, as *they* is always *ils*."""
     if not isinstance(subject, NounPhrase) or not subject.noun.is_person:
         return None
     if subject.plural:

@@ -49,7 +49,7 @@ class Pair:
 
 @cache
 def starts_with_vowel(word: str) -> bool:
-    """Whether French words are elided before this one: it starts with a vowel or a silent *h*."""
+    """Return whether French words are elided before this one: it starts with a vowel or a silent *h*."""
     lowered = word.lower()
     if lowered[0] not in _VOWELS:
         return False
@@ -69,7 +69,7 @@ class Draft:
         self._french: list[_FrenchWord] = []
 
     def __len__(self) -> int:
-        """The number of English words."""
+        """Return the number of English words."""
         return len(self._english)
 
     def english(self, word: str) -> int:
@@ -82,7 +82,7 @@ class Draft:
         self._french.append((word, sources, content))
 
     def finish(self, *, capital: bool, mark: str = "") -> Pair:
-        """The texts, spelled; both begin with a capital if asked to, or if the English begins with a name or *I*."""
+        """Return the spelled texts; both begin with a capital if asked to, or if the English starts so (a name, *I*)."""
         capital = capital or self._english[0][0].isupper()
         english, english_spans = _joined(_with_an(self._english), capital, mark)
         words = _adjusted(self._french)

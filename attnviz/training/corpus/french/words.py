@@ -23,17 +23,17 @@ class Noun:
 
     @property
     def is_unique(self) -> bool:
-        """Whether there is only one, such as the sun."""
+        """Return whether there is only one, such as the sun."""
         return self.english.countability == "unique"
 
     @property
     def is_mass(self) -> bool:
-        """Whether it is said of stuff: *some water*, *de l'eau*."""
+        """Return whether it is said of stuff: *some water*, *de l'eau*."""
         return self.english.countability == "mass"
 
     @property
     def is_name(self) -> bool:
-        """Whether it is a person's name, which needs no determiner and stays as it is."""
+        """Return whether it is a person's name, which needs no determiner and stays as it is."""
         return self.english.is_name
 
 
@@ -56,7 +56,7 @@ class Adjective:
     common: bool
 
     def form(self, *, feminine: bool, plural: bool) -> str:
-        """The form that agrees."""
+        """Return the form that agrees."""
         if feminine:
             return self.feminine_plural if plural else self.feminine
         return self.plural if plural else self.masculine
@@ -64,7 +64,7 @@ class Adjective:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a verb selects: nouns as subjects, as objects (none if it takes none), and after a preposition."""
+    """The frame of a verb: nouns as subjects, as objects (none if it takes none), and after a preposition."""
 
     subjects: tuple[Noun, ...]
     objects: tuple[Noun, ...] = ()
