@@ -166,16 +166,16 @@ def statistics(records: "Attention | Iterable[Attention]", names: "str | Sequenc
     from collections.abc import Iterable
 
     from attnviz.errors import require
-    from attnviz.measures.reducers import reduced
-    from attnviz.measures.statistics import Statistics, statistics_named
+    from attnviz.measures.reducers import reduce_record
+    from attnviz.measures.statistics import Statistics, find_statistics
     from attnviz.measures.totals import Totals
-    from attnviz.records import Attention, one_record
+    from attnviz.records import Attention, require_record
 
-    wanted, totals = statistics_named(names), Totals()
+    wanted, totals = find_statistics(names), Totals()
     records = [records] if isinstance(records, Attention) else records
     require(records, Iterable, "give a record, or a list of records.")
     for record in records:
-        totals.add(reduced(one_record(record), Statistics(record, wanted)))
+        totals.add(reduce_record(require_record(record), Statistics(record, wanted)))
     return list(totals.tables())
 
 

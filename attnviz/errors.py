@@ -17,7 +17,7 @@ WriteOption = Callable[[str, str], str]
 """Write an option, by its name in Python and the value to give it, "" for none."""
 
 
-def in_python(name: str, value: str) -> str:
+def write_in_python(name: str, value: str) -> str:
     """Write an option as an argument in Python: `name`, or `name="value"`."""
     if value and not (value.isdecimal() or value in ("True", "False")):
         value = f'"{value}"'
@@ -36,7 +36,7 @@ class Advice(str):
     def __new__(cls, text: str, hint: str = "") -> Self:
         """Put the hint after the text, which may be advice too."""
         template = " ".join(part for part in (_template(text), hint) if part)
-        advice = super().__new__(cls, _written(template, in_python))
+        advice = super().__new__(cls, _fill_template(template, write_in_python))
         advice.template = template
         return advice
 
@@ -53,16 +53,16 @@ class Advice(str):
         return Advice("", _template(text) + self.template)
 
 
-def in_words(said: str, option: WriteOption) -> str:
+def write_options(said: str, option: WriteOption) -> str:
     """Return what is said with its options written in a certain way; what is no advice names none."""
-    return _written(said.template, option) if isinstance(said, Advice) else said
+    return _fill_template(said.template, option) if isinstance(said, Advice) else said
 
 
 def _template(said: str) -> str:
     return said.template if isinstance(said, Advice) else said.replace("{", "{{").replace("}", "}}")
 
 
-def _written(template: str, option: WriteOption) -> str:
+def _fill_template(template: str, option: WriteOption) -> str:
     parts = Formatter().parse(template)
     return "".join(text + (option(name, value or "") if name else "") for text, name, value, _ in parts)
 

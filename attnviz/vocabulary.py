@@ -84,7 +84,7 @@ class Orientation(Enum):
     QUERIES_DOWN = False
     KEYS_DOWN = True
 
-    def turned(self, weights: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    def turn(self, weights: "NDArray[np.float32]") -> "NDArray[np.float32]":
         """Return the weights as they are drawn: [..., queries, keys] -> [..., rows, columns]."""
         return weights.swapaxes(-2, -1) if self is Orientation.KEYS_DOWN else weights
 

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnviz.text import spans_of_pieces
+from attnviz.text import align_pieces
 
 Pieces = list[str | None]
 
 
 def stretches(text: str, pieces: Pieces) -> list[str]:
-    return [text[start:end] for start, end in spans_of_pieces(text, pieces)]
+    return [text[start:end] for start, end in align_pieces(text, pieces)]
 
 
 @st.composite
@@ -72,16 +72,16 @@ def test_an_unknown_piece_gets_what_lies_between_its_neighbours(text: str, piece
 def test_a_byte_has_the_span_of_the_character_that_it_is_part_of(text: str) -> None:
     data = [bytes([byte]) for byte in text.encode()]
     whose = [offset for offset, char in enumerate(text) for _ in char.encode()]
-    assert spans_of_pieces(text, data) == [(offset, offset + 1) for offset in whose]
+    assert align_pieces(text, data) == [(offset, offset + 1) for offset in whose]
 
 
 def test_bytes_stand_between_pieces_as_the_characters_that_they_make() -> None:
-    assert spans_of_pieces("Café 東x", ["cafe", b"\xe6", b"\x9d", b"\xb1", "x"]) == [
+    assert align_pieces("Café 東x", ["cafe", b"\xe6", b"\x9d", b"\xb1", "x"]) == [
         (0, 4),
         *[(5, 6)] * 3,
         (6, 7),
     ]
-    assert spans_of_pieces("é!", [b"\xc3", b"\xff", "!"]) == [(0, 1), (0, 1), (1, 2)]  # no character: unknown
+    assert align_pieces("é!", [b"\xc3", b"\xff", "!"]) == [(0, 1), (0, 1), (1, 2)]  # no character: unknown
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_a_blank_piece_stands_for_nothing_even_between_unknown_ones(
 def test_a_piece_that_cannot_be_found_is_empty_and_the_next_are_found(
     text: str, pieces: Pieces, spans: list[tuple[int, int]]
 ) -> None:
-    assert spans_of_pieces(text, pieces) == spans
+    assert align_pieces(text, pieces) == spans
 
 
 def test_a_short_piece_is_not_sought_far_away() -> None:
-    assert spans_of_pieces("abc, d", ["d"]) == [(0, 0)]
-    assert spans_of_pieces("abc d", ["d"]) == [(4, 5)]
+    assert align_pieces("abc, d", ["d"]) == [(0, 0)]
+    assert align_pieces("abc d", ["d"]) == [(4, 5)]
 
 
 def test_what_a_tokenizer_has_dropped_is_passed_over_however_long() -> None:
@@ -130,7 +130,7 @@ def test_what_a_tokenizer_has_dropped_is_passed_over_however_long() -> None:
 @given(cuttings(st.text(st.characters()) | st.text(st.sampled_from("aA \u0301\u200d½\n"))))
 def test_a_text_cut_anywhere_gives_back_the_cuts(cutting: tuple[str, list[tuple[int, int]]]) -> None:
     text, cuts = cutting
-    for cut, span in zip(cuts, spans_of_pieces(text, [text[slice(*cut)] for cut in cuts]), strict=True):
+    for cut, span in zip(cuts, align_pieces(text, [text[slice(*cut)] for cut in cuts]), strict=True):
         if text[slice(*cut)].strip():
             assert span == without_blanks(text, cut)
 
@@ -138,7 +138,7 @@ def test_a_text_cut_anywhere_gives_back_the_cuts(cutting: tuple[str, list[tuple[
 @given(cuttings(st.text(st.sampled_from("aZéÜ½ﬁ你한ДＡ .,")).filter(str.strip)))
 def test_a_text_cut_anywhere_and_normalised_gives_back_the_cuts(cutting: tuple[str, list[tuple[int, int]]]) -> None:
     text, cuts = cutting
-    for cut, span in zip(cuts, spans_of_pieces(text, [plain(text[slice(*cut)]) for cut in cuts]), strict=True):
+    for cut, span in zip(cuts, align_pieces(text, [plain(text[slice(*cut)]) for cut in cuts]), strict=True):
         if text[slice(*cut)].strip():
             assert span == without_blanks(text, cut)
 
@@ -149,12 +149,12 @@ def test_every_other_piece_may_be_unknown(cutting: tuple[str, list[tuple[int, in
     cuts = [cut for cut in cuts if text[slice(*cut)].strip()]
     pieces: Pieces = [text[slice(*cut)] for cut in cuts]
     pieces[first::2] = [None] * len(pieces[first::2])
-    assert spans_of_pieces(text, pieces) == [without_blanks(text, cut) for cut in cuts]
+    assert align_pieces(text, pieces) == [without_blanks(text, cut) for cut in cuts]
 
 
 @given(st.text(st.sampled_from("aAé½ \u0301.")), st.lists(st.none() | st.text(st.sampled_from("aé12⁄ \u0301.z"))))
 def test_spans_never_decrease_nor_leave_the_text_whatever_the_pieces(text: str, pieces: Pieces) -> None:
-    spans = spans_of_pieces(text, pieces)
+    spans = align_pieces(text, pieces)
     assert len(spans) == len(pieces)
     assert all(0 <= start <= end <= len(text) for start, end in spans)
     assert all(a <= c and b <= d for (a, b), (c, d) in pairwise(spans))

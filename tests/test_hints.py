@@ -12,7 +12,7 @@ import typer
 import attnviz
 from attnviz.cli.app import COMMANDS, app
 from attnviz.cli.options import flag
-from attnviz.errors import Advice, RecordError, UsageError, in_words
+from attnviz.errors import Advice, RecordError, UsageError, write_options
 
 PACKAGE = Path(attnviz.__file__).parent
 OUTSIDE_THE_COMMAND_LINE = [
@@ -78,15 +78,15 @@ def test_a_hint_names_an_option_as_python_and_as_the_command_line_have_it(
 ) -> None:
     error = UsageError("No {pair}:", hint)
     assert str(error) == f"No {{pair}}: {in_python}"
-    assert in_words(error.advice, flag) == f"No {{pair}}: {typed}"
+    assert write_options(error.advice, flag) == f"No {{pair}}: {typed}"
 
 
 @pytest.mark.parametrize("text", ["{pair}", "{", "}", "{{pair}}", "{0}", "{pair!r:{by}}", "%s {}"])
 def test_what_comes_from_outside_stays_as_it_is(text: str) -> None:
     advice = text + Advice(text, hint="leave {by} out") + text
     assert advice == f"{text}{text} leave `by` out{text}"
-    assert in_words(advice, flag) == f"{text}{text} leave --by out{text}"
-    assert in_words(text, flag) == text
+    assert write_options(advice, flag) == f"{text}{text} leave --by out{text}"
+    assert write_options(text, flag) == text
 
 
 def test_in_python_the_notes_of_a_record_name_arguments() -> None:
@@ -98,11 +98,11 @@ def test_in_python_the_notes_of_a_record_name_arguments() -> None:
 
 def test_an_error_that_stands_for_another_keeps_its_hint() -> None:
     error = RecordError(UsageError("A chat is one text:", hint="leave {pair} out.").advice)
-    assert in_words(error.advice, flag) == "A chat is one text: leave --pair out."
+    assert write_options(error.advice, flag) == "A chat is one text: leave --pair out."
 
 
 def test_a_hint_comes_through_from_another_process() -> None:
     error = pickle.loads(pickle.dumps(UsageError("{a} chat is one text:", hint="leave {pair} out.")))
     assert type(error) is UsageError
     assert str(error) == "{a} chat is one text: leave `pair` out."
-    assert in_words(error.advice, flag) == "{a} chat is one text: leave --pair out."
+    assert write_options(error.advice, flag) == "{a} chat is one text: leave --pair out."

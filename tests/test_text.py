@@ -14,14 +14,14 @@ from attnviz.text import (
     Occurrence,
     Segment,
     Token,
-    checked,
-    grouped,
+    check_text,
+    find_occurrences,
+    group_tokens,
+    make_special_token,
     not_found,
-    occurrences,
-    special_token,
     visible,
 )
-from attnviz.text.boundaries import covering, sentence_spans, word_spans
+from attnviz.text.boundaries import find_covering, find_sentence_spans, find_word_spans
 
 ANYTHING = st.text(st.characters())  # halves of surrogate pairs too: a shell can put them on a command line
 PROSE = st.text(st.sampled_from("aB3é你い한ไ.!。?…'\"”(\u200d\u0301\u202e🦆 \n\u3000\x1c"), max_size=23)
@@ -32,23 +32,23 @@ def cut(text: str, spans: list[tuple[int, int]]) -> list[str]:
 
 
 def words_of(text: str) -> list[str]:
-    return cut(text, word_spans(text))
+    return cut(text, find_word_spans(text))
 
 
 def sentences_of(text: str) -> list[str]:
-    return cut(text, sentence_spans(text))
+    return cut(text, find_sentence_spans(text))
 
 
 def read(*texts: str) -> list[Token]:
     """The tokens of texts cut at each bar, special ones around and between."""
-    tokens = [special_token("[CLS]", 0)]
+    tokens = [make_special_token("[CLS]", 0)]
     for number, barred in enumerate(texts):
         pieces = barred.split("|")
         segment, start = Segment("".join(pieces), number), 0
         for piece in pieces:
             tokens.append(segment.token((start, start + len(piece)), len(tokens)))
             start += len(piece)
-        tokens.append(special_token("[SEP]", len(tokens)))
+        tokens.append(make_special_token("[SEP]", len(tokens)))
     return tokens
 
 
@@ -61,13 +61,13 @@ def tokens_of(text: str, *spans: tuple[int, int]) -> list[Token]:
 def readings(draw: st.DrawFn) -> tuple[list[str], list[Token]]:
     """Texts and their tokens, which may share characters with those before them, or stand for none."""
     texts = draw(st.lists(PROSE | st.text(min_size=1), min_size=1, max_size=2))
-    tokens = [special_token("[CLS]", 0)]
+    tokens = [make_special_token("[CLS]", 0)]
     for number, text in enumerate(texts):
         cuts = [0, *sorted(draw(st.lists(st.integers(0, len(text)), max_size=11))), len(text)]
         for start, end in pairwise(cuts):
             back = draw(st.integers(0, min(start, 1)))
             tokens.append(Segment(text, number).token((start - back, end), len(tokens)))
-        tokens.append(special_token("[SEP]", len(tokens)))
+        tokens.append(make_special_token("[SEP]", len(tokens)))
     return texts, tokens
 
 
@@ -139,27 +139,27 @@ class TestWords:
 
     @given(ANYTHING | PROSE)
     def test_words_are_in_order_and_hold_every_character_that_is_not_blank_once(self, text: str) -> None:
-        covered = [offset for start, end in word_spans(text) for offset in range(start, end)]
+        covered = [offset for start, end in find_word_spans(text) for offset in range(start, end)]
         assert covered == [offset for offset, char in enumerate(text) if not char.isspace()]
-        assert all(start < end for start, end in word_spans(text))
+        assert all(start < end for start, end in find_word_spans(text))
 
     @given(st.text(st.sampled_from("aZ39_'’ .\n!é你")))
     def test_a_run_of_ascii_letters_and_digits_is_never_cut(self, text: str) -> None:
-        spans = word_spans(text)
+        spans = find_word_spans(text)
         for run in re.finditer(r"[A-Za-z0-9_]+", text):
             assert any(start <= run.start() and run.end() <= end for start, end in spans)
 
     @given(ANYTHING | PROSE)
     def test_no_mark_is_cut_from_what_it_stands_on(self, text: str) -> None:
-        starts = [start for start, _ in word_spans(text) if start and not text[start - 1].isspace()]
+        starts = [start for start, _ in find_word_spans(text) if start and not text[start - 1].isspace()]
         assert not [start for start in starts if unicodedata.category(text[start])[0] == "M"]
 
     @given(ANYTHING | PROSE)
     def test_the_span_covering_a_character_is_the_one_that_holds_it(self, text: str) -> None:
-        words = word_spans(text)
+        words = find_word_spans(text)
         for offset in range(len(text)):
             holding = [index for index, (start, end) in enumerate(words) if start <= offset < end]
-            assert covering(words, offset) == (holding[0] if holding else None)
+            assert find_covering(words, offset) == (holding[0] if holding else None)
 
 
 class TestSentences:
@@ -223,7 +223,7 @@ class TestSentences:
 
     @given(ANYTHING | PROSE)
     def test_every_character_that_is_not_blank_is_in_one_sentence(self, text: str) -> None:
-        spans = sentence_spans(text)
+        spans = find_sentence_spans(text)
         covered = [offset for start, end in spans for offset in range(start, end)]
         assert covered == sorted(set(covered))
         assert {offset for offset, char in enumerate(text) if not char.isspace()} <= set(covered)
@@ -236,9 +236,9 @@ class TestSentences:
 
     @given(PROSE)
     def test_words_are_in_one_sentence_whole(self, text: str) -> None:
-        sentences = sentence_spans(text)
-        for start, end in word_spans(text):
-            assert covering(sentences, start) == covering(sentences, end - 1)
+        sentences = find_sentence_spans(text)
+        for start, end in find_word_spans(text):
+            assert find_covering(sentences, start) == find_covering(sentences, end - 1)
 
 
 class TestVisible:
@@ -276,16 +276,16 @@ class TestVisible:
 class TestChecked:
     @given(st.text().filter(str.strip))
     def test_valid_text_comes_back_unchanged(self, text: str) -> None:
-        assert checked(text) == text
+        assert check_text(text) == text
 
     @pytest.mark.parametrize("text", ["", " ", "\n\t\u3000"])
     def test_blank_text_is_refused(self, text: str) -> None:
         with pytest.raises(TextError, match="empty"):
-            checked(text)
+            check_text(text)
 
     def test_half_of_a_surrogate_pair_is_refused_with_its_place(self) -> None:
         with pytest.raises(TextError, match=r"character 2 .*U\+DC80.*UTF-8"):
-            checked("né\udc80")
+            check_text("né\udc80")
 
 
 class TestSegment:
@@ -316,7 +316,7 @@ class TestSegment:
 
     def test_control_characters_do_not_reach_the_display_text(self) -> None:
         assert Segment("\x1b[0m").token((0, 1), 0).text == "␛"
-        assert special_token("<\x1b>", 0) == Token("<␛>", 0, None, special=True)
+        assert make_special_token("<\x1b>", 0) == Token("<␛>", 0, None, special=True)
 
 
 class TestFind:
@@ -337,14 +337,14 @@ class TestFind:
         self, wanted: str, found: list[tuple[str, tuple[int, ...]]]
     ) -> None:
         tokens = read("T|he| ani|mal| it| bit| the| it|.")
-        assert occurrences(tokens, wanted) == [Occurrence(*occurrence) for occurrence in found]
+        assert find_occurrences(tokens, wanted) == [Occurrence(*occurrence) for occurrence in found]
 
     def test_a_word_goes_before_a_piece_of_the_same_name(self) -> None:
-        assert occurrences(read("an|other| an"), "an") == [Occurrence("an", (3,))]
+        assert find_occurrences(read("an|other| an"), "an") == [Occurrence("an", (3,))]
 
     @pytest.mark.parametrize(("word", "wanted"), [("Straße", "STRASSE"), ("STRASSE", "straße"), ("ΣΟΦΟΣ", "σοφος")])
     def test_case_is_folded_in_every_script(self, word: str, wanted: str) -> None:
-        assert occurrences(read(word), wanted) == [Occurrence(word, (1,))]
+        assert find_occurrences(read(word), wanted) == [Occurrence(word, (1,))]
 
     @pytest.mark.parametrize("form", ["NFC", "NFD"])
     @pytest.mark.parametrize("written", ["NFC", "NFD"])
@@ -352,11 +352,11 @@ class TestFind:
     def test_composed_and_decomposed_characters_are_the_same(self, word: str, written: str, form: str) -> None:
         there = unicodedata.normalize(written, word)
         wanted = unicodedata.normalize(form, word.lower())
-        assert occurrences(read(f"a| {there}"), wanted) == [Occurrence(there, (2,))]
+        assert find_occurrences(read(f"a| {there}"), wanted) == [Occurrence(there, (2,))]
 
     def test_what_joins_or_parts_characters_need_not_be_typed(self) -> None:
-        assert occurrences(read("می\u200cخواهم"), "میخواهم") == [Occurrence("می\u200cخواهم", (1,))]
-        assert occurrences(tokens_of("co\u00adoperate", (0, 2), (3, 10)), "cooperate") == [
+        assert find_occurrences(read("می\u200cخواهم"), "میخواهم") == [Occurrence("می\u200cخواهم", (1,))]
+        assert find_occurrences(tokens_of("co\u00adoperate", (0, 2), (3, 10)), "cooperate") == [
             Occurrence("cooperate", (0, 1))
         ]
 
@@ -373,30 +373,30 @@ class TestFind:
         self, wanted: str, found: list[tuple[str, tuple[int, ...]]]
     ) -> None:
         tokens = read("The| capi|tal| of|  France|.| the| capital")
-        assert occurrences(tokens, wanted) == [Occurrence(*occurrence) for occurrence in found]
+        assert find_occurrences(tokens, wanted) == [Occurrence(*occurrence) for occurrence in found]
 
     @pytest.mark.parametrize("wanted", ["capital France", "capitalof", "of Fran", "tal of", "France The"])
     def test_what_does_not_stand_there_in_a_row_is_not_found(self, wanted: str) -> None:
-        assert occurrences(read("The| capi|tal| of| France", "The"), wanted) == []
+        assert find_occurrences(read("The| capi|tal| of| France", "The"), wanted) == []
 
     def test_words_of_a_script_without_blanks_are_found_together(self) -> None:
-        assert occurrences(read("我|爱|北京|天安门"), "北京天安门") == [Occurrence("北京天安门", (3, 4))]
-        assert occurrences(read("ดี|ครับ"), "ดีครับ") == [Occurrence("ดีครับ", (1, 2))]
+        assert find_occurrences(read("我|爱|北京|天安门"), "北京天安门") == [Occurrence("北京天安门", (3, 4))]
+        assert find_occurrences(read("ดี|ครับ"), "ดีครับ") == [Occurrence("ดีครับ", (1, 2))]
 
     def test_a_token_is_found_by_its_name_in_the_vocabulary_where_nothing_is_called_so(self) -> None:
         tokens = [Token("zebra", 0, (0, 5), piece="[UNK]", unknown=True), Token("s", 1, (5, 6), piece="##s")]
-        assert occurrences(tokens, "##S") == [Occurrence("s", (1,))]
-        assert occurrences(tokens, "[unk]") == [Occurrence("zebra", (0,))]
+        assert find_occurrences(tokens, "##S") == [Occurrence("s", (1,))]
+        assert find_occurrences(tokens, "[unk]") == [Occurrence("zebra", (0,))]
 
     def test_a_position_is_the_one_in_the_whole_sequence(self) -> None:
         rows = read("one| two| three")[2:4]
-        assert occurrences(rows, "3") == [Occurrence("three", (1,))]
-        assert occurrences(rows, "1") == []
+        assert find_occurrences(rows, "3") == [Occurrence("three", (1,))]
+        assert find_occurrences(rows, "1") == []
 
     @pytest.mark.parametrize("wanted", ["cat", "99", "", "\x1b"])
     def test_the_error_says_what_was_wanted_and_lists_the_tokens(self, wanted: str) -> None:
         tokens = read("The| dog")
-        assert occurrences(tokens, wanted) == []
+        assert find_occurrences(tokens, wanted) == []
         assert str(not_found(tokens, wanted)) == (
             f"There is no token {visible(wanted)!r} in this text. Its tokens are: 0 [CLS], 1 The, 2 dog, 3 [SEP]."
         )
@@ -407,7 +407,7 @@ class TestFind:
         assert str(not_found(tokens[:40], "y")).endswith("39 x.")
 
     def test_a_word_is_found_in_every_segment_and_its_pieces_are_not_mixed(self) -> None:
-        assert occurrences(read("un|do| it", "Un|do"), "undo") == [
+        assert find_occurrences(read("un|do| it", "Un|do"), "undo") == [
             Occurrence("undo", (1, 2)),
             Occurrence("Undo", (5, 6)),
         ]
@@ -415,7 +415,7 @@ class TestFind:
 
 class TestGrouped:
     def test_pieces_of_a_word_come_together_and_special_tokens_stay_alone(self) -> None:
-        assert grouped(read("un|believ|able|!| It| did|n't"), By.WORD) == Groups(
+        assert group_tokens(read("un|believ|able|!| It| did|n't"), By.WORD) == Groups(
             (
                 Token("[CLS]", 0, special=True),
                 Token("unbelievable", 1, (0, 12), word=0, sentence=0),
@@ -429,7 +429,7 @@ class TestGrouped:
         )
 
     def test_tokens_of_a_sentence_come_together_with_single_blanks(self) -> None:
-        assert grouped(read("He |  | r|an|.\n|\n| So|  did|  I|."), By.SENTENCE) == Groups(
+        assert group_tokens(read("He |  | r|an|.\n|\n| So|  did|  I|."), By.SENTENCE) == Groups(
             (
                 Token("[CLS]", 0, special=True),
                 Token("He ran.", 1, (0, 10), word=0, sentence=0),
@@ -442,7 +442,7 @@ class TestGrouped:
         )
 
     def test_tokens_of_a_segment_come_together(self) -> None:
-        assert grouped(read("So|.| Un|do", " | Why|?"), By.SEGMENT) == Groups(
+        assert group_tokens(read("So|.| Un|do", " | Why|?"), By.SEGMENT) == Groups(
             (
                 Token("[CLS]", 0, special=True),
                 Token("So. Undo", 1, (0, 8), word=0, sentence=0, segment=0),
@@ -456,51 +456,51 @@ class TestGrouped:
 
     def test_each_token_can_be_a_group_of_its_own(self) -> None:
         tokens = read("un|do", "un|do")
-        assert grouped(tokens, By.TOKEN) == Groups(tuple(tokens), tuple(range(7)))
+        assert group_tokens(tokens, By.TOKEN) == Groups(tuple(tokens), tuple(range(7)))
 
     @pytest.mark.parametrize("by", [By.WORD, By.SENTENCE, By.SEGMENT])
     def test_segments_never_mix(self, by: By) -> None:
         one, other = Segment("undo", 0), Segment("untie", 1)
         tokens = [one.token((0, 2), 0), one.token((2, 4), 1), other.token((0, 2), 2), other.token((2, 5), 3)]
-        groups = grouped(tokens, by)
+        groups = group_tokens(tokens, by)
         assert [(token.text, token.segment) for token in groups.tokens] == [("undo", 0), ("untie", 1)]
         assert groups.index == (0, 0, 1, 1)
 
     def test_the_same_word_twice_is_two_groups(self) -> None:
-        assert grouped(read("so| so"), By.WORD).index == (0, 1, 2, 3)
+        assert group_tokens(read("so| so"), By.WORD).index == (0, 1, 2, 3)
 
     def test_the_bytes_of_one_character_show_it_once(self) -> None:
         duck = tokens_of("a 🦆b", (1, 3), (2, 3), (2, 3))
-        assert grouped(duck, By.WORD) == Groups((Token("🦆", 0, (2, 3), word=1, sentence=0),), (0, 0, 0), By.WORD)
+        assert group_tokens(duck, By.WORD) == Groups((Token("🦆", 0, (2, 3), word=1, sentence=0),), (0, 0, 0), By.WORD)
 
     @pytest.mark.parametrize("text", ["한국어", "a\u0301\u0301", "e\u202ee"], ids=["letters", "marks", "picture"])
     def test_a_character_shared_by_two_pieces_shows_once(self, text: str) -> None:
         pieces = tokens_of(text, (0, 2), (1, 3))
-        assert [token.text for token in grouped(pieces, By.WORD).tokens] == [visible(text)]
+        assert [token.text for token in group_tokens(pieces, By.WORD).tokens] == [visible(text)]
 
     def test_a_joiner_that_is_a_token_is_a_picture_alone_and_joins_in_its_word(self) -> None:
         pieces = tokens_of("👩\u200d💻", (0, 1), (1, 2), (2, 3))
         assert [token.text for token in pieces] == ["👩", "<U+200D>", "💻"]
-        assert occurrences(pieces, "👩\u200d💻") == [Occurrence("👩\u200d💻", (0, 1, 2))]
+        assert find_occurrences(pieces, "👩\u200d💻") == [Occurrence("👩\u200d💻", (0, 1, 2))]
 
     def test_text_that_looks_like_a_picture_stays_as_it_is(self) -> None:
         text = "<U+200D>!"
-        assert [token.text for token in grouped(tokens_of(text, (0, 8), (8, 9)), By.SEGMENT).tokens] == [text]
+        assert [token.text for token in group_tokens(tokens_of(text, (0, 8), (8, 9)), By.SEGMENT).tokens] == [text]
 
     def test_pieces_within_others_show_once(self) -> None:
         pieces = tokens_of("한국어", (0, 3), (1, 2), (2, 3), (1, 2))
-        assert grouped(pieces, By.WORD).tokens == (Token("한국어", 0, (0, 3), word=0, sentence=0),)
+        assert group_tokens(pieces, By.WORD).tokens == (Token("한국어", 0, (0, 3), word=0, sentence=0),)
 
     def test_joiners_that_join_nothing_are_pictures_in_their_word_too(self) -> None:
         pieces = tokens_of("\u200d\u200d", (0, 1), (1, 2))
-        assert [token.text for token in grouped(pieces, By.WORD).tokens] == ["<U+200D><U+200D>"]
+        assert [token.text for token in group_tokens(pieces, By.WORD).tokens] == ["<U+200D><U+200D>"]
 
     def test_tokens_that_belong_to_no_word_are_parted_where_they_leave_a_gap(self) -> None:
         tokens = [Token("a", 0, (0, 2)), Token("b", 1, (2, 3)), Token("c", 2, (4, 5))]
-        assert grouped(tokens, By.SEGMENT).tokens == (Token("ab c", 0, (0, 5)),)
+        assert group_tokens(tokens, By.SEGMENT).tokens == (Token("ab c", 0, (0, 5)),)
 
     def test_what_a_tokenizer_drops_within_a_word_leaves_no_blank(self) -> None:
-        assert grouped(tokens_of("co\u00adoperate", (0, 2), (3, 10)), By.WORD).tokens[0].text == "cooperate"
+        assert group_tokens(tokens_of("co\u00adoperate", (0, 2), (3, 10)), By.WORD).tokens[0].text == "cooperate"
 
     @pytest.mark.parametrize(
         ("text", "spans", "words"),
@@ -516,37 +516,37 @@ class TestGrouped:
         self, text: str, spans: list[tuple[int, int]], words: list[str]
     ) -> None:
         tokens = tokens_of(text, *spans)
-        groups = grouped(tokens, By.WORD).tokens
+        groups = group_tokens(tokens, By.WORD).tokens
         assert [group.text for group in groups] == words
         assert [text[slice(*group.span)] for group in groups if group.span] == words
-        assert [group.text for group in grouped(tokens, By.SENTENCE).tokens] == [text]
+        assert [group.text for group in group_tokens(tokens, By.SENTENCE).tokens] == [text]
 
     def test_what_another_token_stands_for_is_not_shown_twice(self) -> None:
         thai = tokens_of("ครับ", (0, 2), (2, 4))  # the first covers a word, and the letter that begins the next
-        assert [group.text for group in grouped(thai, By.WORD).tokens] == ["คร", "ับ"]
-        cut = grouped(tokens_of("unbelievable", (0, 2), (2, 7), (7, 12)), Bins(2)).tokens
+        assert [group.text for group in group_tokens(thai, By.WORD).tokens] == ["คร", "ับ"]
+        cut = group_tokens(tokens_of("unbelievable", (0, 2), (2, 7), (7, 12)), Bins(2)).tokens
         assert [group.text for group in cut] == ["unbelie", "vable"]
 
     def test_tokens_of_nothing_do_not_show_between_others(self) -> None:
-        assert grouped(tokens_of("I am", (0, 0), (0, 1), (2, 2), (2, 4)), By.SEGMENT).tokens == (
+        assert group_tokens(tokens_of("I am", (0, 0), (0, 1), (2, 2), (2, 4)), By.SEGMENT).tokens == (
             Token("I am", 0, (0, 4), word=0, sentence=0),
         )
 
     def test_a_sentence_grouped_again_keeps_its_single_blanks(self) -> None:
         tokens = tokens_of("3\u30003", (0, 0), (0, 1), (2, 3), (3, 3))
-        again = grouped(grouped(tokens, By.SENTENCE).tokens, By.SEGMENT).tokens
-        assert again == grouped(tokens, By.SEGMENT).tokens
+        again = group_tokens(group_tokens(tokens, By.SENTENCE).tokens, By.SEGMENT).tokens
+        assert again == group_tokens(tokens, By.SEGMENT).tokens
         assert again[0].text == "3 3"
 
     def test_a_group_of_nothing_but_blanks_can_be_seen(self) -> None:
-        assert grouped(tokens_of("a", (1, 1), (1, 1)), By.SEGMENT).tokens == (Token("␣␣", 0, (1, 1)),)
+        assert group_tokens(tokens_of("a", (1, 1), (1, 1)), By.SEGMENT).tokens == (Token("␣␣", 0, (1, 1)),)
 
     @given(readings(), st.sampled_from(By))
     def test_every_token_is_in_one_group_and_the_order_is_kept(
         self, reading: tuple[list[str], list[Token]], by: By
     ) -> None:
         _, tokens = reading
-        groups = grouped(tokens, by)
+        groups = group_tokens(tokens, by)
         assert len(groups.index) == len(tokens)
         assert list(dict.fromkeys(groups.index)) == list(range(len(groups.tokens)))
         firsts = [groups.index.index(group) for group in range(len(groups.tokens))]
@@ -555,7 +555,7 @@ class TestGrouped:
     @given(readings())
     def test_a_group_holds_one_word_or_one_token(self, reading: tuple[list[str], list[Token]]) -> None:
         _, tokens = reading
-        groups = grouped(tokens, By.WORD)
+        groups = group_tokens(tokens, By.WORD)
         for number, group in enumerate(groups.tokens):
             members = [token for token, index in zip(tokens, groups.index, strict=True) if index == number]
             assert {(token.segment, token.word, token.special) for token in members} == {
@@ -568,7 +568,7 @@ class TestGrouped:
         self, reading: tuple[list[str], list[Token]]
     ) -> None:
         texts, tokens = reading
-        for group in grouped(tokens, By.WORD).tokens:
+        for group in group_tokens(tokens, By.WORD).tokens:
             if group.word is not None:
                 text = texts[group.segment][slice(*group.span)]
                 assert group.text == visible(text if group in tokens else " ".join(text.split()))
@@ -576,7 +576,7 @@ class TestGrouped:
     @given(PROSE)
     def test_a_sentence_shows_its_text_with_single_blanks(self, text: str) -> None:
         tokens = tokens_of(text, *(match.span() for match in re.finditer(r"\s|\S", text)))
-        shown = [group.text for group in grouped(tokens, By.SENTENCE).tokens if group.sentence is not None]
+        shown = [group.text for group in group_tokens(tokens, By.SENTENCE).tokens if group.sentence is not None]
         assert shown == [visible(" ".join(sentence.split())) for sentence in sentences_of(text)]
 
     @given(readings(), st.permutations([By.WORD, By.SENTENCE, By.SEGMENT]))
@@ -585,5 +585,5 @@ class TestGrouped:
     ) -> None:
         _, tokens = reading
         finer, coarser = sorted(order[:2], key=[By.WORD, By.SENTENCE, By.SEGMENT].index)
-        nested = grouped(grouped(tokens, finer).tokens, coarser).tokens
-        assert nested == grouped(tokens, coarser).tokens
+        nested = group_tokens(group_tokens(tokens, finer).tokens, coarser).tokens
+        assert nested == group_tokens(tokens, coarser).tokens

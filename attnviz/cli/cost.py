@@ -14,8 +14,8 @@ from attnviz.cli import options
 from attnviz.cli.groups import grouped
 from attnviz.cli.output import write_standard_output
 from attnviz.cli.terminal import terminal
-from attnviz.costs.counts import Cost, LayerType, count, counted_fields, layer_types, multi_head
-from attnviz.costs.dimensions import Size, size_of
+from attnviz.costs.counts import Cost, LayerType, count, list_counts, list_layer_types, size_multi_head
+from attnviz.costs.dimensions import Size, find_size
 from attnviz.costs.measurement import Experiment, measure
 from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
@@ -80,7 +80,7 @@ class ModelName:
 
     def size(self) -> Size:
         """Return how large its attention is."""
-        return size_of(self.model, Loading(revision=self.revision, offline=self.offline))
+        return find_size(self.model, Loading(revision=self.revision, offline=self.offline))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ class Shape:
         if self.d_model is None or self.heads is None or self.layers is None:
             raise UsageError("A shape takes --d-model, --heads and --layers: give all three.")
         try:
-            made = multi_head(
+            made = size_multi_head(
                 self.d_model, self.layers, self.heads, key_heads=self.key_heads, head_width=self.head_width
             )
         except ValueError as error:
@@ -229,7 +229,7 @@ class _Counted:
         tokens = tokens or min(_USUAL_TOKENS, size.positions or _USUAL_TOKENS)
         costs = {kind: count(dimensions, tokens) for kind, dimensions in size.stacks.items()}
         itself = next((cost for kind, cost in costs.items() if not kind.crosses), None)
-        return cls(size, tokens, costs, layer_types(itself) if itself else ())
+        return cls(size, tokens, costs, list_layer_types(itself) if itself else ())
 
     def fields(self) -> dict[str, Any]:
         """Return all the numbers, by name."""
@@ -237,7 +237,7 @@ class _Counted:
             "model": self.size.name,
             "positions": self.size.positions,
             "tokens": self.tokens,
-            "attention": [counted_fields(kind, each) for kind, each in self.costs.items()],
+            "attention": [list_counts(kind, each) for kind, each in self.costs.items()],
             "held": asdict(self.size.held) if self.size.held else None,
             "layer_types": [asdict(each) for each in self.layer_types],
         }

@@ -13,7 +13,7 @@ from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.request import Input, ModelChoice
 from attnviz.cli.terminal import terminal
-from attnviz.errors import TextError, UsageError, in_words
+from attnviz.errors import TextError, UsageError, write_options
 from attnviz.lessons import Lesson, lesson_json
 from attnviz.lessons.explaining import HeadQuery, explained
 from attnviz.lessons.toy import toy_lesson
@@ -24,7 +24,7 @@ from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import Outcome
 from attnviz.pipeline.sources import Source
 from attnviz.records import Axes, Word
-from attnviz.text import not_found, occurrences
+from attnviz.text import find_occurrences, not_found
 from attnviz.views.terminal.lesson import LessonSteps
 from attnviz.vocabulary import Kind
 
@@ -122,7 +122,7 @@ def _of_text(
         "layer": place.layer,
         "head": place.head,
     }
-    warnings = (in_words(warning, options.flag) for warning in reading.warnings)
+    warnings = (write_options(warning, options.flag) for warning in reading.warnings)
     return replace(lesson, notes=(*warnings, *lesson.notes, *note_on_choice)), about
 
 
@@ -148,7 +148,7 @@ def _chosen(model: Model, reading: Reading, one: OneHead) -> tuple[HeadQuery, Se
 
 def _query(axes: Axes, wanted: str) -> tuple[int, Sequence[str]]:
     """Return the index of a query by its word or position, and what to say if there was more than one to choose."""
-    found = occurrences(axes.query_tokens, wanted)
+    found = find_occurrences(axes.query_tokens, wanted)
     if not found:
         error = not_found(axes.query_tokens, wanted)
         read = (

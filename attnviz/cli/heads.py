@@ -14,7 +14,7 @@ from attnviz.cli.request import HeadChoice, Input, ModelChoice
 from attnviz.cli.terminal import terminal
 from attnviz.errors import AttnvizError, InputError, UsageError
 from attnviz.formats.tables import TABLES
-from attnviz.measures.statistics import STATISTICS, Statistic, statistics_named
+from attnviz.measures.statistics import STATISTICS, Statistic, find_statistics
 from attnviz.pipeline.counting import total
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import HeadNumbers
@@ -103,7 +103,7 @@ def heads(
     if listing:
         if form != _TABLE:
             raise UsageError(f"--list is to be read: leave --format {form} out.")
-        _list(statistics_named(given.texts or ()), shape, full=bool(given.texts))
+        _list(find_statistics(given.texts or ()), shape, full=bool(given.texts))
         return
     shape.check(stat or (), form)
     job = Job(

@@ -10,9 +10,9 @@ from rich.text import Text
 from attnviz.cli import options
 from attnviz.cli.output import write_standard_output
 from attnviz.cli.terminal import terminal
-from attnviz.errors import ModelError, in_words
+from attnviz.errors import ModelError, write_options
 from attnviz.models.base import Stack
-from attnviz.models.catalogue import Listing, catalogue
+from attnviz.models.catalogue import Listing, list_models
 from attnviz.text import visible
 
 
@@ -32,7 +32,7 @@ def models(
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     found, failure = list[Listing](), None
     try:
-        found.extend(catalogue())
+        found.extend(list_models())
     except ModelError as error:
         failure = error
     if form == options.JSON:
@@ -46,7 +46,7 @@ def models(
 def _fields(entry: Listing) -> dict[str, object]:
     return {
         "name": entry.name,
-        "purpose": in_words(entry.purpose, options.flag),
+        "purpose": write_options(entry.purpose, options.flag),
         "engine": entry.engine.value,
         "bytes": entry.size,
         "attention": {kind.value: _of_stack(stack) for kind, stack in entry.stacks.items()},
@@ -72,7 +72,7 @@ def _table(entries: Sequence[Listing]) -> Table:
         layers = " + ".join(str(len(stack.layers)) for stack in entry.stacks.values())
         heads = " + ".join("/".join(map(str, sorted({*stack.counts}))) for stack in entry.stacks.values())
         facts = layers, heads, _in_megabytes(entry.size), entry.engine.value
-        table.add_row(Text(visible(entry.name)), *facts, Text(visible(in_words(entry.purpose, options.flag))))
+        table.add_row(Text(visible(entry.name)), *facts, Text(visible(write_options(entry.purpose, options.flag))))
     return table
 
 

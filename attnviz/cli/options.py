@@ -72,10 +72,10 @@ def parse_indices(text: str) -> Indices:
 
 def parse_grouping(name: str) -> str:
     """Return what to group tokens by, if there is such a thing."""
-    from attnviz.text import grouping
+    from attnviz.text import read_grouping
 
     try:
-        return grouping(name).value
+        return read_grouping(name).value
     except UsageError as error:
         raise typer.BadParameter(str(error)) from None
 

@@ -7,7 +7,7 @@ from io import BufferedReader
 from typing import cast
 
 from attnviz.cli.options import flag
-from attnviz.errors import UsageError, in_words
+from attnviz.errors import UsageError, write_options
 
 
 def complain(message: str) -> None:
@@ -17,7 +17,7 @@ def complain(message: str) -> None:
     if sys.stderr:
         encoding = sys.stderr.encoding or "ascii"
         with suppress(OSError):  # that nobody listens is no reason to stop working
-            said = visible(in_words(message, flag)).encode(encoding, "backslashreplace")
+            said = visible(write_options(message, flag)).encode(encoding, "backslashreplace")
             print(said.decode(encoding), file=sys.stderr)
 
 

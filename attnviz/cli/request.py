@@ -12,7 +12,7 @@ from attnviz.models.reading import Overlong, Passage, Windows
 from attnviz.pipeline.job import MEMORY, Job
 from attnviz.pipeline.sources import STANDARD_INPUT, Source, names_saved, sources
 from attnviz.records import Selection
-from attnviz.text import Grouping, grouping
+from attnviz.text import Grouping, read_grouping
 from attnviz.vocabulary import Engine, Kind
 
 
@@ -130,7 +130,7 @@ class Wanted(HeadChoice):
     @property
     def grouping(self) -> Grouping | None:
         """Return between what the weights are to be, if it was said."""
-        return None if self.by is None else grouping(self.by)
+        return None if self.by is None else read_grouping(self.by)
 
 
 def job_of(given: Input, model: ModelChoice, wanted: Wanted) -> Job:

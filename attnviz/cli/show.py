@@ -14,7 +14,7 @@ from attnviz.cli.output import write_standard_output
 from attnviz.cli.request import Input, ModelChoice, Wanted, job_of
 from attnviz.cli.terminal import terminal
 from attnviz.formats.writing import STREAMS, Result
-from attnviz.measures.words import rows_of
+from attnviz.measures.words import select_rows
 from attnviz.pipeline.outcomes import Weights, outcomes
 from attnviz.pipeline.sources import chunks
 from attnviz.text import visible
@@ -75,7 +75,7 @@ def _to_pipe(form: str, token: str | None) -> _Writer:
     header = iter([chosen.header])  # stands before the first result, so not where nothing came out
 
     def write(result: Result) -> None:
-        kept = replace(result, attention=rows_of(result.attention, token))
+        kept = replace(result, attention=select_rows(result.attention, token))
         write_standard_output(next(header, b"") + chosen.encode(kept))
 
     return write

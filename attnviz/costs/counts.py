@@ -61,7 +61,7 @@ class Dimensions:
         return (self.maps["key"].outputs + self.value_width) * self.key_heads
 
 
-def multi_head(
+def size_multi_head(
     width: int,
     layers: int,
     heads: int,
@@ -103,7 +103,7 @@ def multi_head(
     )
 
 
-def additive(width: int, key_width: int, inner: int) -> Dimensions:
+def size_additive(width: int, key_width: int, inner: int) -> Dimensions:
     """Return the dimensions of additive attention: v·tanh(W_q q + W_k k) scores states as they are.
 
     The one head of a recurrent network has it (Bahdanau et al. 2015). Queries of `width` numbers and keys of
@@ -130,7 +130,7 @@ class Counts:
     model: int
 
     @classmethod
-    def together(cls, parts: Iterable["Counts"]) -> "Counts":
+    def add_up(cls, parts: Iterable["Counts"]) -> "Counts":
         """Return the sum of several."""
         each = list(parts)
         return cls(*(sum(getattr(part, field) for part in each) for field in ("head", "layer", "model")))
@@ -182,7 +182,7 @@ def count(dimensions: Dimensions, tokens: int) -> Cost:
             for name, each in dimensions.maps.items()
         },
         operations={
-            "projections": Counts.together(
+            "projections": Counts.add_up(
                 _counts(2 * tokens * each.parameters, each.heads, layers) for each in dimensions.projections
             ),
             "scores": _counts(pairs * dimensions.score_operations, heads, layers),
@@ -198,14 +198,14 @@ def _counts(head: int, heads: int, layers: int) -> Counts:
     return Counts(head, head * heads, head * heads * layers)
 
 
-def layer_types(cost: Cost) -> tuple[LayerType, ...]:
+def list_layer_types(cost: Cost) -> tuple[LayerType, ...]:
     """Return a layer of self-attention beside layers of other kinds that are as wide (Vaswani et al. 2017, table 1).
 
     The recurrent one is Elman's (1990), the convolution dilated: what is next to each other in one layer is
     `_KERNEL` times as far apart in the next (van den Oord et al. 2016).
     """
     tokens, square = cost.tokens, 2 * cost.tokens * cost.dimensions.width**2  # operations of one map for all tokens
-    attention = Counts.together(cost.operations.values()).layer
+    attention = Counts.add_up(cost.operations.values()).layer
     return (
         LayerType("self-attention", "N²·d + N·d²", attention, steps=1, path=1),
         LayerType("recurrent", "N·d²", 2 * square, steps=tokens, path=tokens),
@@ -221,7 +221,7 @@ def _dilated_layers(tokens: int) -> int:
     return max(layers, 1)
 
 
-def counted_fields(kind: Kind, cost: Cost) -> dict[str, Any]:
+def list_counts(kind: Kind, cost: Cost) -> dict[str, Any]:
     """Return what was counted of one kind of attention, every number by its name, for JSON.
 
     An encoder keeps no keys and values, so its cache is None.
@@ -237,7 +237,7 @@ def counted_fields(kind: Kind, cost: Cost) -> dict[str, Any]:
 
 
 def _with_total(parts: Mapping[str, Counts]) -> dict[str, Any]:
-    together = Counts.together(parts.values())
+    together = Counts.add_up(parts.values())
     return {name.replace(" ", "_"): asdict(each) for name, each in {**parts, "together": together}.items()}
 
 

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from attnviz.costs.counts import Dimensions, additive, multi_head
+from attnviz.costs.counts import Dimensions, size_additive, size_multi_head
 from attnviz.errors import ModelError, UsageError
 from attnviz.models import builtin, hub
 from attnviz.models.architecture import understand
-from attnviz.models.checkpoint.tensors import tensors
-from attnviz.models.configuration import CONFIG, configuration
+from attnviz.models.checkpoint.tensors import find_tensors
+from attnviz.models.configuration import CONFIG, read_config
 from attnviz.models.loading import DEFAULT, Loading
-from attnviz.models.registry import ALIASES, MINILM, minilm
+from attnviz.models.registry import ALIASES, MINILM, locate_minilm
 from attnviz.models.shapes import StackShape, understand_card
 from attnviz.text import visible
 from attnviz.vocabulary import Kind
@@ -44,7 +44,7 @@ class Size:
     held: Held | None
 
 
-def size_of(name: str, loading: Loading = DEFAULT) -> Size:
+def find_size(name: str, loading: Loading = DEFAULT) -> Size:
     """Return the size of a built-in model's attention, or of a checkpoint's, by its name.
 
     Raises:
@@ -52,21 +52,21 @@ def size_of(name: str, loading: Loading = DEFAULT) -> Size:
         UsageError: a revision was asked for of what has only one.
     """
     name = ALIASES.get(name, name)
-    folder = builtin.folders().get(name)
+    folder = builtin.find_folders().get(name)
     if loading.revision is not None and (folder or name == MINILM):
         raise UsageError(f"{visible(name)} is installed here in one version:", hint="leave {revision} out.")
     if folder is None:
-        return _of_checkpoint(name, minilm() if name == MINILM else hub.locate(name, loading))
+        return _find_checkpoint_size(name, locate_minilm() if name == MINILM else hub.locate(name, loading))
     card = builtin.read_card(folder)
-    stacks = {kind: _dimensions(shape) for kind, shape in understand_card(card.config).items()}
-    return Size(name=name, stacks=stacks, positions=card.positions, held=_held([folder / builtin.WEIGHTS]))
+    stacks = {kind: _read_dimensions(shape) for kind, shape in understand_card(card.config).items()}
+    return Size(name=name, stacks=stacks, positions=card.positions, held=_count_parameters([folder / builtin.WEIGHTS]))
 
 
-def _of_checkpoint(name: str, folder: Path) -> Size:
-    config = configuration(folder)
+def _find_checkpoint_size(name: str, folder: Path) -> Size:
+    config = read_config(folder)
     try:
         found = understand(config)
-        stacks = {kind: _dimensions(shape) for kind, shape in found.stacks.items()}
+        stacks = {kind: _read_dimensions(shape) for kind, shape in found.stacks.items()}
     except (TypeError, ValueError, ArithmeticError) as error:
         raise ModelError(f"{visible(str(folder / CONFIG))} makes no sense: {error}.") from error
     size = Size(name=name, stacks=stacks, positions=found.positions, held=None)
@@ -76,10 +76,10 @@ def _of_checkpoint(name: str, folder: Path) -> Size:
         files = hub.weight_files(folder)
     except ModelError:  # nothing of them is needed
         return size
-    return replace(size, held=_held(files))
+    return replace(size, held=_count_parameters(files))
 
 
-def _dimensions(shape: StackShape) -> Dimensions:
+def _read_dimensions(shape: StackShape) -> Dimensions:
     """Return the dimensions of layers of such a shape.
 
     Raises:
@@ -89,8 +89,8 @@ def _dimensions(shape: StackShape) -> Dimensions:
     _check_counted(shape)
     assert shape.width is not None and shape.layers is not None
     if shape.score_width is not None and shape.context_width is not None:
-        return additive(shape.width, shape.context_width, shape.score_width)
-    return multi_head(
+        return size_additive(shape.width, shape.context_width, shape.score_width)
+    return size_multi_head(
         shape.width,
         len(shape.layers),
         shape.heads[0],
@@ -129,13 +129,13 @@ def _check_counted(shape: StackShape) -> None:
             )
 
 
-def _held(files: Sequence[Path]) -> Held:
+def _count_parameters(files: Sequence[Path]) -> Held:
     """Return what the headers of weight files say; biases stand beside a matrix, as those of norms do not.
 
     Raises:
         ModelError: a file is damaged.
     """
-    found = tensors(files).items()
+    found = find_tensors(files).items()
     there = {name: tensor for name, tensor in found if _OF_ATTENTION.search(name) and not _NO_MAP.search(name)}
     maps = {name.removesuffix("weight"): tensor.size for name, tensor in there.items() if len(tensor.shape) == 2}
     biases = (there[f"{name}bias"].size for name in maps if f"{name}bias" in there)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from attnviz.costs.methods import ATTENDING, SCORING
-from attnviz.costs.process import Size, taken
+from attnviz.costs.process import Size, measure_sizes
 
 _WIDTH = 64  # numbers in a query, a key and a value
 _WIDEST = 256
@@ -42,7 +42,7 @@ class Series:
     time_exponent: float | None
     memory_exponent: float | None
 
-    def drowned(self, point: Point) -> bool:
+    def is_noise(self, point: Point) -> bool:
         """Return whether the memory of a point cannot be told from noise."""
         return point.memory is not None and point.memory < self.noise
 
@@ -77,15 +77,15 @@ def measure(longest: int, say: Callable[[str], None] = lambda doing: None) -> It
     Raises:
         AttnvizError: there is too little memory, or a library does not run here.
     """
-    for plan in _plans(longest):
-        series = tuple(_series(plan, method, say) for method in plan.methods)
+    for plan in _make_plans(longest):
+        series = tuple(_measure_series(plan, method, say) for method in plan.methods)
         yield Experiment(title=plan.title, variable=plan.variable, fixed=plan.fixed, series=series)
 
 
-def _plans(longest: int) -> tuple[_Plan, ...]:
-    by_tokens, scored = ([(tokens, _WIDTH) for tokens in _doubling(most)] for most in (longest, longest // _SCORED))
+def _make_plans(longest: int) -> tuple[_Plan, ...]:
+    by_tokens, scored = ([(tokens, _WIDTH) for tokens in _double_up_to(most)] for most in (longest, longest // _SCORED))
     wide = longest // _SCORED_WIDE
-    by_width = [(wide, width) for width in _doubling(_WIDEST)]
+    by_width = [(wide, width) for width in _double_up_to(_WIDEST)]
     return (
         _Plan("Attention", "N", f"d = {_WIDTH}", ATTENDING, by_tokens),
         _Plan("Scores alone", "N", f"d = {_WIDTH}", SCORING, scored),
@@ -93,14 +93,14 @@ def _plans(longest: int) -> tuple[_Plan, ...]:
     )
 
 
-def _doubling(largest: int) -> list[int]:
+def _double_up_to(largest: int) -> list[int]:
     return [largest >> times for times in range(_DOUBLINGS, -1, -1)]
 
 
-def _series(plan: _Plan, method: str, say: Callable[[str], None]) -> Series:
+def _measure_series(plan: _Plan, method: str, say: Callable[[str], None]) -> Series:
     sizes = [size["Nd".index(plan.variable)] for size in plan.sizes]
     say(f"{method}, {plan.variable} up to {sizes[-1]:,}")
-    (_, idle), *found = taken(method, plan.sizes)
+    (_, idle), *found = measure_sizes(method, plan.sizes)
     points = tuple(Point(size, *each) for size, each in zip(sizes, found, strict=True))
     noise = max((idle or 0) * _FAR_ABOVE, _LEAST_NOISE)
     heard = [(point.size, float(point.memory)) for point in points if point.memory and point.memory > noise]
@@ -108,12 +108,12 @@ def _series(plan: _Plan, method: str, say: Callable[[str], None]) -> Series:
         method=method,
         points=points,
         noise=noise,
-        time_exponent=exponent(sizes, [point.seconds for point in points]),
-        memory_exponent=exponent([size for size, _ in heard], [memory for _, memory in heard]),
+        time_exponent=fit_exponent(sizes, [point.seconds for point in points]),
+        memory_exponent=fit_exponent([size for size, _ in heard], [memory for _, memory in heard]),
     )
 
 
-def exponent(sizes: Sequence[float], values: Sequence[float]) -> float | None:
+def fit_exponent(sizes: Sequence[float], values: Sequence[float]) -> float | None:
     """Return the slope of the line through log(size) and log(value), by least squares; None of fewer than three points.
 
     Values of c · size^p, c and p being any numbers, give p.

@@ -12,27 +12,27 @@ Prepare = Callable[[int, int], Work]
 _SEED = 7
 
 
-def _naive(tokens: int, width: int) -> Work:
+def _prepare_naive(tokens: int, width: int) -> Work:
     from attnviz.reference.scores import attention
 
-    vectors = _vectors(3, tokens, width)
+    vectors = _draw_vectors(3, tokens, width)
     return lambda: attention(*vectors)[1]
 
 
-def _online(tokens: int, width: int) -> Work:
+def _prepare_online(tokens: int, width: int) -> Work:
     from attnviz.reference.streaming import online_attention
 
-    vectors = _vectors(3, tokens, width)
+    vectors = _draw_vectors(3, tokens, width)
     return lambda: online_attention(*vectors)
 
 
-def _fused(tokens: int, width: int) -> Work:
+def _prepare_fused(tokens: int, width: int) -> Work:
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.nn.functional import scaled_dot_product_attention
 
     torch.set_num_threads(1)
-    vectors = torch.from_numpy(_vectors(3, tokens, width))[:, None, None]
+    vectors = torch.from_numpy(_draw_vectors(3, tokens, width))[:, None, None]
     queries, keys, values = vectors  # [1, 1, tokens, width]
 
     def attend() -> object:
@@ -42,27 +42,34 @@ def _fused(tokens: int, width: int) -> Work:
     return attend
 
 
-def _scoring(name: str) -> Prepare:
+def _prepare_scoring(name: str) -> Prepare:
     """Prepare scores of a function in `SCORES`, with random parameters."""
 
     def prepare(tokens: int, width: int) -> Work:
-        from attnviz.reference.scores import SCORES, initial
+        from attnviz.reference.scores import SCORES, draw_parameters
 
-        queries, keys = _vectors(2, tokens, width)
-        parameters = initial(name, width, width, tokens, _SEED)
+        queries, keys = _draw_vectors(2, tokens, width)
+        parameters = draw_parameters(name, width, width, tokens, _SEED)
         return lambda: SCORES[name](queries, keys, parameters)
 
     return prepare
 
 
-def _vectors(count: int, tokens: int, width: int) -> Any:
+def _draw_vectors(count: int, tokens: int, width: int) -> Any:
     """Return random float32 vectors [count, tokens, width]."""
     import numpy as np
 
     return np.random.default_rng(_SEED).standard_normal((count, tokens, width), np.float32)
 
 
-ATTENDING: Mapping[str, Prepare] = {"naive": _naive, "online softmax": _online, "PyTorch fused": _fused}
-SCORING: Mapping[str, Prepare] = {"dot product": _scoring("scaled-dot"), "additive": _scoring("additive")}
+ATTENDING: Mapping[str, Prepare] = {
+    "naive": _prepare_naive,
+    "online softmax": _prepare_online,
+    "PyTorch fused": _prepare_fused,
+}
+SCORING: Mapping[str, Prepare] = {
+    "dot product": _prepare_scoring("scaled-dot"),
+    "additive": _prepare_scoring("additive"),
+}
 METHODS: Mapping[str, Prepare] = {**ATTENDING, **SCORING}
 """The methods, by the names that tables and pictures show."""

@@ -34,7 +34,7 @@ _PEAK_IS_NOW = "5"  # what sets the peak back to what is resident now
 _KILOBYTE = 1024
 
 
-def taken(method: str, sizes: Sequence[Size]) -> Iterator[Taken]:
+def measure_sizes(method: str, sizes: Sequence[Size]) -> Iterator[Taken]:
     """Yield what a method takes at each size, as soon as it is known; first what doing nothing takes.
 
     Raises:
@@ -42,10 +42,10 @@ def taken(method: str, sizes: Sequence[Size]) -> Iterator[Taken]:
     """
     with closing(in_processes(partial(_measure, method), [sizes], 1, _use_one_thread)) as found:
         for tokens, width in ((0, 0), *sizes):
-            yield received(found, f"{method} at N = {tokens:,} and d = {width:,}")
+            yield receive(found, f"{method} at N = {tokens:,} and d = {width:,}")
 
 
-def received(found: Iterator[Taken], what: str) -> Taken:
+def receive(found: Iterator[Taken], what: str) -> Taken:
     """Return what comes next.
 
     Raises:
@@ -67,37 +67,37 @@ def _use_one_thread() -> None:
 def _measure(method: str, sizes: Sequence[Size]) -> Iterator[Taken]:
     """Yield what doing nothing takes, and then the method at each size; in a process of its own."""
     try:
-        _nothing()  # what is needed the first time is not what it takes
-        yield 0.0, _noise()
+        _do_nothing()  # what is needed the first time is not what it takes
+        yield 0.0, _measure_noise()
         for size in sizes:
-            yield measured(METHODS[method](*size))
+            yield measure_work(METHODS[method](*size))
     except MemoryError:
         raise AttnvizError(*_TOO_LITTLE) from None
     except (ImportError, OSError, RuntimeError) as error:  # torch, which may lack a kernel, or memory
         raise AttnvizError(visible(str(error).partition("\n")[0]) or type(error).__name__) from error
 
 
-def _noise() -> int | None:
+def _measure_noise() -> int | None:
     """Return the most memory that doing nothing seems to take."""
-    found = [peak_of(_nothing) for _ in range(_IDLE)]
+    found = [measure_peak(_do_nothing) for _ in range(_IDLE)]
     return max((peak for peak in found if peak is not None), default=None)
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     return None
 
 
-def measured(work: Work) -> Taken:
+def measure_work(work: Work) -> Taken:
     """Return what a work takes, but for its first run, which loads what is loaded late.
 
     A clock on the wall would count what the machine does for others in between. Others also empty its caches, which
     makes a run longer and never shorter: the shortest one is what the work takes.
     """
     work()
-    return min(_times(work)), peak_of(work)
+    return min(_time_runs(work)), measure_peak(work)
 
 
-def _times(work: Callable[[], object]) -> Iterator[float]:
+def _time_runs(work: Callable[[], object]) -> Iterator[float]:
     """Yield how many seconds of CPU time each run takes, until there are enough."""
     total, runs = 0.0, 0
     while runs < _LEAST or (runs < _MOST and total < _ENOUGH):
@@ -107,7 +107,7 @@ def _times(work: Callable[[], object]) -> Iterator[float]:
         yield last
 
 
-def peak_of(work: Callable[[], object]) -> int | None:
+def measure_peak(work: Callable[[], object]) -> int | None:
     """Return how many bytes more are resident at most while this is done; None where the system does not say.
 
     What the work returns counts too. Where the peak cannot be set back, only a run that takes more than all before it
@@ -117,9 +117,9 @@ def peak_of(work: Callable[[], object]) -> int | None:
     _give_back()
     with suppress(OSError):
         _CLEAR.write_text(_PEAK_IS_NOW, encoding="ascii")
-    before = _peak()
+    before = _read_peak()
     kept = work()
-    after = _peak()
+    after = _read_peak()
     del kept
     return None if before is None or after is None else after - before
 
@@ -131,7 +131,7 @@ def _give_back() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-def _peak() -> int | None:
+def _read_peak() -> int | None:
     """Return the most bytes that have been resident, since the peak was set back or else since the start."""
     with suppress(OSError):
         for line in _STATUS.read_text(encoding="ascii").splitlines():

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from attnviz.errors import AttnvizError, RecordError
-from attnviz.text import Grouping, Span, grouping
+from attnviz.text import Grouping, Span, read_grouping
 from attnviz.vocabulary import GROUPINGS
 
 Value = TypeVar("Value")
@@ -150,7 +150,7 @@ def member(of: type[Member]) -> Parse[Member]:
 def grouped_by(value: Any) -> Grouping:
     """Return what tokens are grouped by."""
     try:
-        return grouping(text(value))
+        return read_grouping(text(value))
     except AttnvizError:
         raise ValueError(f"{', '.join(GROUPINGS[:-1])} or {GROUPINGS[-1]}") from None
 

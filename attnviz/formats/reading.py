@@ -10,7 +10,7 @@ from attnviz.formats.archive import Archive, array_in
 from attnviz.formats.records import result_of
 from attnviz.formats.texts import Names
 from attnviz.formats.writing import ARRAYS, RECORD, Result, prefixes
-from attnviz.records import by_layer
+from attnviz.records import expand_shape
 from attnviz.vocabulary import Kind
 
 
@@ -122,7 +122,7 @@ def _arrays(names: Parts, archive: Archive) -> dict[str, Any]:
         if shape[-2:] != named and None not in named:
             raise RecordError(f"The weights have the shape {shape}, and {named} query and key tokens are named.")
         if not {"query_tokens", "key_tokens"} & there.keys():
-            Names.numbered(by_layer(shape))
+            Names.numbered(expand_shape(shape))
         arrays["weights"] = archive.array(there["weights"])
     return arrays
 

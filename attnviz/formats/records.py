@@ -11,7 +11,7 @@ from attnviz.errors import RecordError
 from attnviz.formats.fields import Fields, axis_index, fields, flag, grouped_by, member, one_of, text
 from attnviz.formats.texts import Names, Passages, tokens_of
 from attnviz.formats.writing import Result
-from attnviz.records import Attention, Axes, by_layer, likely_kind
+from attnviz.records import Attention, Axes, expand_shape, guess_kind
 from attnviz.text import By, visible
 from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
 
@@ -95,7 +95,7 @@ class _Record:
         heads = _indices(own, "heads", nested[0] if _length(nested) else None)
         axes = {"layers": layers, "heads": heads, "query_tokens": names.queries, "key_tokens": names.keys}
         weights = _numbers(own, nested, [(len(entries), name) for name, entries in axes.items()])
-        return cls(own, told or likely_kind(names.queries, names.keys, weights), layers, heads, names, weights)
+        return cls(own, told or guess_kind(names.queries, names.keys, weights), layers, heads, names, weights)
 
     def attention(self, whole: Fields, passages: Passages) -> Attention:
         """Return the record itself; what is said of the whole result holds for it.
@@ -157,7 +157,7 @@ def _as_weights(own: Fields, array: NDArray[Any]) -> NDArray[Any]:
     if not array.size or array.dtype.kind not in _NUMBERS:
         there = f"{array.dtype}, of the shape {array.shape}"
         raise own.wrong(f"The weights are {there}: give real numbers, integer or floating, and one at least.")
-    return array.reshape(by_layer(array.shape))
+    return array.reshape(expand_shape(array.shape))
 
 
 def _numbers(own: Fields, value: Any, axes: Sequence[Axis]) -> NDArray[Any]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from attnviz.errors import RecordError
 from attnviz.formats.fields import Fields, Parse, Value, flag, or_none, place, span, text
-from attnviz.text import Segment, Span, Token, spans_of_pieces, visible
+from attnviz.text import Segment, Span, Token, align_pieces, visible
 from attnviz.vocabulary import Kind
 
 _MOST_NUMBERED = 2**20
@@ -145,5 +145,5 @@ def _placed(position: int, where: Span | None, number: int | None, segments: Seq
 def _found(names: Sequence[str], side: Side) -> tuple[Span | None, ...]:
     """Return where tokens stand in the text that they are all of; None for those that are not found."""
     segment = side.segments[side.usual]
-    found = spans_of_pieces(segment.text, names) if segment else []
+    found = align_pieces(segment.text, names) if segment else []
     return tuple((start, end) if start < end else None for start, end in found)

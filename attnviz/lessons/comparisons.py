@@ -9,10 +9,10 @@ import numpy as np
 from attnviz.errors import UsageError
 from attnviz.lessons.lesson import Axis, Quantity, Step, side_by_side
 from attnviz.lessons.other_scores import under_scores
-from attnviz.reference.masks import zeroed_afterwards
-from attnviz.reference.numbers import DOTS, Numbers, Reals, to_weights
+from attnviz.reference.masks import zero_after_softmax
+from attnviz.reference.numbers import DOTS, Numbers, Reals, weigh_scores
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.scores import weights_of
+from attnviz.reference.scores import compute_weights
 from attnviz.reference.streaming import Running
 from attnviz.reference.trace import Trace
 
@@ -77,7 +77,7 @@ def _without_scale(trace: Trace, head: int, numbers: Numbers) -> Step:
     title = "Without the scale"
     if trace.score not in DOTS or trace.scale == 1:
         return Step(title, "s_j stays as it is", "Scores have no scale here that could be left out.", ())
-    weights = {"with": numbers.weights, "without": to_weights(trace, head, numbers.scores)}
+    weights = {"with": numbers.weights, "without": weigh_scores(trace, head, numbers.scores)}
     return Step(
         title,
         "softmax(s_j / √d_k) beside softmax(s_j)",
@@ -88,11 +88,11 @@ def _without_scale(trace: Trace, head: int, numbers: Numbers) -> Step:
 
 
 def _without_mask(trace: Trace, numbers: Numbers) -> Step:
-    bare = weights_of(numbers.biased, None, numbers.sink)
+    bare = compute_weights(numbers.biased, None, numbers.sink)
     weights = {"with": numbers.weights, "without": bare}
     why = "Nothing is hidden from this query, so nothing changes without a mask."
     if trace.allowed is not None:
-        weights["zeroed after"] = zeroed_afterwards(bare, trace.allowed)
+        weights["zeroed after"] = zero_after_softmax(bare, trace.allowed)
         why = (
             "Without the mask, weight goes to tokens that this query is not to see. To put zeros there after softmax "
             "does not mend it: the row sums to less, since the hidden tokens have taken their share."

@@ -73,11 +73,11 @@ def _again(model: Model, reading: Reading, place: HeadQuery, variant: Variant) -
 def _moved(reading: Reading, place: HeadQuery, order: list[int]) -> tuple[Reading, HeadQuery]:
     """Return the reading with the tokens in another order that are keys, and where the query has got to."""
     if place.kind.crosses:
-        return reading.permuted(order), place
+        return reading.permute(order), place
     place = replace(place, query=order.index(place.query))
     if place.kind is Kind.DECODER and reading.target:
-        return replace(reading, target=reading.target.permuted(order)), place
-    return reading.permuted(order), place
+        return replace(reading, target=reading.target.permute(order)), place
+    return reading.permute(order), place
 
 
 def _row(model: Model, reading: Reading, place: HeadQuery) -> Reals:

@@ -7,7 +7,7 @@ import numpy as np
 from attnviz.errors import UsageError
 from attnviz.lessons.lesson import Quantity, Step, side_by_side
 from attnviz.reference.arrays import Array
-from attnviz.reference.numbers import DOTS, Reals, key_head, meeting, own_scores, project, to_weights
+from attnviz.reference.numbers import DOTS, Reals, compute_scores, find_key_head, project, select_head, weigh_scores
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import SCORES, general
 from attnviz.reference.trace import Trace
@@ -22,7 +22,7 @@ def under_scores(trace: Trace, head: int, wanted: Sequence[str], drawn: Mapping[
         UsageError: a function needs parameters that this head has not learned.
     """
     scores = {name: _scores(trace, head, name, drawn) for name in wanted}
-    weights = {name: to_weights(trace, head, s) for name, s in scores.items()}
+    weights = {name: weigh_scores(trace, head, s) for name, s in scores.items()}
     quantities = list(side_by_side("weights_by_score", "weights under each function", weights))
     why = (
         "Softmax makes weights of any scores. The model was trained with its own function; the others show what that "
@@ -44,9 +44,9 @@ def under_scores(trace: Trace, head: int, wanted: Sequence[str], drawn: Mapping[
 
 def _scores(trace: Trace, head: int, name: str, drawn: Mapping[str, Parameters]) -> Reals:
     """Return what a function says of each key [keys], before the bias and the mask."""
-    query, keys, _ = meeting(trace, head)
+    query, keys, _ = select_head(trace, head)
     if name == trace.score and name not in DOTS:
-        return own_scores(trace, query, keys)
+        return compute_scores(trace, query, keys)
     if name == _GENERAL:
         return _bilinear(trace, head)
     if name not in drawn and SCORES[name].shapes(1, 1, 1):
@@ -66,7 +66,7 @@ def _bilinear(trace: Trace, head: int) -> Reals:
     Where positions turn queries and keys, there is a W for each key: the maps are turned in their stead.
     """
     if trace.score not in DOTS:
-        query, keys, _ = meeting(trace, head)
+        query, keys, _ = select_head(trace, head)
         learned = trace.score_parameters
         weight = learned["query.weight"].T @ learned["key.weight"]
         product: Reals = general(query[None], keys, Parameters({"weight": weight}))[0]
@@ -83,7 +83,7 @@ def _bilinear(trace: Trace, head: int) -> Reals:
         )
     asked, offered = _with_one(trace.input), _with_one(trace.context)  # [width + 1], [keys, width + 1]
     query_map = _map(trace, "query", head, len(trace.query))  # [width + 1, d]
-    key_map = _map(trace, "key", key_head(trace, head), len(trace.keys))
+    key_map = _map(trace, "key", find_key_head(trace, head), len(trace.keys))
     if trace.turn is None:
         return np.asarray(general(asked[None], offered, Parameters({"weight": query_map @ key_map.T}))[0])
     turned = _turned(trace, query_map, len(offered), trace.position)

@@ -18,9 +18,9 @@ from attnviz.reference.numbers import Reals
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.positions import Bias, alibi, sinusoidal
 from attnviz.reference.rotary import Turn, frequencies, rotation
-from attnviz.reference.scores import dot, initial, weights_of
+from attnviz.reference.scores import compute_weights, dot, draw_parameters
 from attnviz.reference.trace import Trace
-from attnviz.reference.tracing import trace_of
+from attnviz.reference.tracing import trace_heads
 
 NAMES = "cat", "dog", "car", "bus", "red"
 VECTORS: Reals = np.array(
@@ -134,7 +134,7 @@ def toy_lesson(toy: Toy, what_if: WhatIf) -> Lesson:
 
     depth = toy.width // toy.heads
     by_chance = (name for name in what_if.scores if name in _NEVER_LEARNED)
-    drawn = {name: initial(name, depth, depth, len(names), toy.seed) for name in by_chance}
+    drawn = {name: draw_parameters(name, depth, depth, len(names), toy.seed) for name in by_chance}
     steps = (
         *_without_parameters(toy),
         *_placed(toy, trace),
@@ -155,7 +155,7 @@ def _without_parameters(toy: Toy) -> Iterator[Step]:
     x, i = toy.vectors, toy.query
     name = toy.names[i]
     similar = dot(x, x)  # [tokens, tokens]
-    weights = weights_of(similar, None)
+    weights = compute_weights(similar, None)
     yield Step(
         "The vectors",
         "X",
@@ -238,7 +238,7 @@ def _traced(toy: Toy) -> Trace:
     noted: dict[str, Reals] = {}
     x, written = _attend(toy, Variant(), tuple(range(len(toy.vectors))), note=noted.__setitem__)
     own = x[toy.query]
-    return trace_of(
+    return trace_heads(
         noted,
         _heads(toy, Variant()),
         toy.query,

@@ -8,11 +8,11 @@ import numpy as np
 
 from attnviz.lessons.lesson import BY_KEY, DIMENSIONS, TOP_BY_DIMENSION, Axis, Quantity, Step
 from attnviz.lessons.wording import Wording, wording
-from attnviz.reference.heads import contributions
-from attnviz.reference.masks import zeroed_afterwards
-from attnviz.reference.numbers import DOTS, Numbers, Reals, entropy, key_head, project
+from attnviz.reference.heads import split_output
+from attnviz.reference.masks import zero_after_softmax
+from attnviz.reference.numbers import DOTS, Numbers, Reals, entropy, find_key_head, project
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.scores import weights_of
+from attnviz.reference.scores import compute_weights
 from attnviz.reference.trace import Trace
 
 
@@ -109,7 +109,7 @@ def _query(trace: Trace, head: int, numbers: Numbers, words: Wording) -> Step:
 
 def _keys(trace: Trace, head: int, numbers: Numbers, words: Wording) -> Step:
     axes = Axis.KEYS, Axis.DIMENSIONS
-    quantities = [Quantity("keys", "the key of every token", trace.keys[key_head(trace, head)], axes)]
+    quantities = [Quantity("keys", "the key of every token", trace.keys[find_key_head(trace, head)], axes)]
     if trace.turned_keys is not None:
         quantities.append(Quantity("turned_keys", "the keys, each turned for its own position", numbers.keys, axes))
     if trace.context is not None:
@@ -215,7 +215,7 @@ def _mask(trace: Trace, numbers: Numbers) -> Step:
         if trace.allowed is not None:
             why = "This model hides tokens by their place, but none that is here from this query."
         return Step("No mask here", "s_j stays as it is", why, ())
-    zeroed = zeroed_afterwards(weights_of(numbers.biased, None, numbers.sink), trace.allowed)
+    zeroed = zero_after_softmax(compute_weights(numbers.biased, None, numbers.sink), trace.allowed)
     return Step(
         "The mask",
         "s_j ← −∞ where the query may not look",
@@ -299,7 +299,7 @@ def _mixture(numbers: Numbers, names: Sequence[str]) -> Step:
 
 
 def _output(trace: Trace, parameters: Parameters, mixed: Reals, head: int) -> Step:
-    each = contributions(mixed[:, None, :], parameters)[:, 0]  # [heads, width]
+    each = split_output(mixed[:, None, :], parameters)[:, 0]  # [heads, width]
     bias = parameters.get("output.bias")
     biased = [] if bias is None else [Quantity("output_bias", "b_O, the same for every token", bias, DIMENSIONS)]
     return Step(

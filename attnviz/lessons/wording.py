@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnviz.reference.numbers import key_head
+from attnviz.reference.numbers import find_key_head
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import SCORES
 from attnviz.reference.trace import Trace
@@ -77,7 +77,9 @@ def _learned(trace: Trace, parameters: Parameters, head: int) -> Wording:
     if trace.part == "cross_attention":
         there, keys_why = "h_j", f"{_KEY} Here the keys are those of the other text, from what the encoder made of it."
     if len(trace.keys) < len(trace.query):
-        keys_why += f" Groups of heads share keys and values: this one uses those of key head {key_head(trace, head)}."
+        keys_why += (
+            f" Groups of heads share keys and values: this one uses those of key head {find_key_head(trace, head)}."
+        )
     query, keys = _map(parameters, "query", "W_Q", x), _map(parameters, "key", "W_K", there)
     query, keys, q, k = f"q = {query}", f"k_j = {keys}", "q", "k"
     if trace.turned_query is not None:

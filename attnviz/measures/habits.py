@@ -27,17 +27,17 @@ class Habits:
         return [[order[place] for place in layer] for layer in self.shares.argmax(0)]
 
 
-def habits(attention: Attention) -> Habits:
+def find_habits(attention: Attention) -> Habits:
     """Return where each head of a record looks, and how concentrated it is."""
     every = range(len(attention.query_tokens))
     queries = [i for i in every if not attention.query_tokens[i].special] or list(every)
     rows = attention.weights[:, :, queries]  # [layers, heads, queries, keys]
-    places = _places(attention)[queries]  # [queries, keys]
+    places = _find_places(attention)[queries]  # [queries, keys]
     shares = [(rows * (places == place)).sum(-1).mean(-1) for place in range(len(Place))]
     return Habits(np.stack(shares), rows.max(-1).mean(-1))
 
 
-def _places(attention: Attention) -> NDArray[np.int64]:
+def _find_places(attention: Attention) -> NDArray[np.int64]:
     """Return what each key is to each query, by its index in `Place`: [queries, keys]."""
     order = list(Place)
     places = np.full(attention.shape[2:], order.index(Place.OTHER))

@@ -30,7 +30,7 @@ LABELS = (
 """The labels of heads. Of those whose rule a head meets it has the last."""
 
 
-def labels_of(table: HeadTable) -> dict[tuple[int, int], HeadLabel]:
+def find_labels(table: HeadTable) -> dict[tuple[int, int], HeadLabel]:
     """Return the label of each head that has one, by its layer and its head, from the numbers that the table has."""
     found: dict[tuple[int, int], HeadLabel] = {}
     for label in LABELS:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.measures.reducers import group
-from attnviz.records import Attention, Link, Weights, Word, one_record
-from attnviz.text import By, Token, grouped
+from attnviz.measures.reducers import group_record
+from attnviz.records import Attention, Link, Weights, Word, require_record
+from attnviz.text import By, Token, group_tokens
 
 
 def strongest(attention: Attention, top: int = 5) -> list[Link]:
@@ -22,8 +22,8 @@ def strongest(attention: Attention, top: int = 5) -> list[Link]:
         >>> link.layer, link.head, link.query.text, link.key.text
         (3, 5, 'chased', 'dog')
     """
-    words = _words(attention)
-    return list(_largest(words, np.where(_content(words), words.weights, 0), top))
+    words = _group_words(attention)
+    return list(_find_largest(words, np.where(_find_content(words), words.weights, 0), top))
 
 
 def telling(attention: Attention, word: Word | None = None) -> Link | None:
@@ -39,16 +39,16 @@ def telling(attention: Attention, word: Word | None = None) -> Link | None:
         >>> link.layer, link.head, link.query.text, link.key.text
         (3, 1, 'it', 'animal')
     """
-    words = _words(attention)
-    value = _beyond_habit(words)
+    words = _group_words(attention)
+    value = _exceed_habit(words)
     if word:
-        number = grouped(attention.query_tokens, By.WORD).index
+        number = group_tokens(attention.query_tokens, By.WORD).index
         value[:, :, list(set(number) - {number[query] for query in word.queries})] = 0
     together = value.sum((0, 1))  # [queries, keys]
-    return next(_largest(words, np.where(together == together.max(), value, 0), 1), None)
+    return next(_find_largest(words, np.where(together == together.max(), value, 0), 1), None)
 
 
-def _beyond_habit(words: Attention) -> NDArray[np.floating]:
+def _exceed_habit(words: Attention) -> NDArray[np.floating]:
     """Return how much each link between two different words says, 0 for special tokens and punctuation: as the weights.
 
     A link counts for as much as its weight exceeds what habit explains: the mean weight at the same distance (a
@@ -59,16 +59,16 @@ def _beyond_habit(words: Attention) -> NDArray[np.floating]:
     habit: NDArray[np.floating] = words.weights.mean(-2, keepdims=True)
     reach: NDArray[np.float64] | float = 1.0
     if distance is not None:
-        habit = np.maximum(habit, _diagonal_means(words.weights, distance))
+        habit = np.maximum(habit, _average_diagonals(words.weights, distance))
         reach = 1 - 1 / np.maximum(np.abs(distance), 1)
-    return np.where(_content(words), np.maximum(words.weights - habit, 0) * reach, 0)
+    return np.where(_find_content(words), np.maximum(words.weights - habit, 0) * reach, 0)
 
 
-def _words(attention: Attention) -> Attention:
-    return group(one_record(attention), By.WORD)
+def _group_words(attention: Attention) -> Attention:
+    return group_record(require_record(attention), By.WORD)
 
 
-def _content(words: Attention) -> NDArray[np.bool_]:
+def _find_content(words: Attention) -> NDArray[np.bool_]:
     """Return where two words differ, neither a special token, blank nor punctuation: [queries, keys]."""
     queries = np.array([_is_content(token) for token in words.query_tokens])
     keys = np.array([_is_content(token) for token in words.key_tokens])
@@ -83,7 +83,7 @@ def _is_content(token: Token) -> bool:
     return any(unicodedata.category(char)[0] != "P" for char in token.text)
 
 
-def _diagonal_means(weights: Weights, distance: NDArray[np.int64]) -> NDArray[np.float64]:
+def _average_diagonals(weights: Weights, distance: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the mean weight of all links of the same distance in the same head, for each link: as `weights`."""
     index = (distance - distance.min()).ravel()
     flat = weights.reshape(-1, index.size)  # [layers · heads, queries · keys]
@@ -92,7 +92,7 @@ def _diagonal_means(weights: Weights, distance: NDArray[np.int64]) -> NDArray[np
     return means[:, index].reshape(weights.shape)
 
 
-def _largest(words: Attention, value: NDArray[np.floating], top: int) -> Iterator[Link]:
+def _find_largest(words: Attention, value: NDArray[np.floating], top: int) -> Iterator[Link]:
     """Yield the links of largest positive value, largest first."""
     flat = -value.ravel()
     least = np.partition(flat, min(top, flat.size) - 1)[min(top, flat.size) - 1]  # sorting all of them would be slow

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
-from attnviz.records import Attention, Axes, Block, Indices, is_of_torch, on_host
-from attnviz.text import By, Grouping, Groups, grouped
+from attnviz.records import Attention, Axes, Block, Indices, is_of_torch, to_numpy
+from attnviz.text import By, Grouping, Groups, group_tokens
 
 Result = TypeVar("Result", covariant=True)
 
@@ -56,8 +56,8 @@ class Collect:
     def update(self, block: Block) -> None:
         """Put the rows of a block in their place."""
         layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, queries, keys]
-        place = _crossing(block.rows, block.keys)
-        for head, own in zip(block.heads, on_host(block.weights), strict=True):
+        place = _index_block(block.rows, block.keys)
+        for head, own in zip(block.heads, to_numpy(block.weights), strict=True):
             layer[self.axes.heads.index(head)][place] = own
 
     def result(self) -> Attention:
@@ -88,16 +88,16 @@ class Group:
         heads = [self.axes.heads.index(head) for head in block.heads]
         groups, index = np.unique(self._from[np.asarray(block.rows)], return_inverse=True)
         shares = np.where(index == np.arange(len(groups))[:, None], self._shares[groups, None], 0)  # [groups, rows]
-        means = _product(shares, block.weights)  # [heads, groups of these rows, keys]
-        sums = _summed(means, self._to[np.asarray(block.keys)], len(self.axes.key_tokens))
-        layer[np.ix_(np.asarray(heads), groups)] += on_host(sums)
+        means = _multiply(shares, block.weights)  # [heads, groups of these rows, keys]
+        sums = _sum_groups(means, self._to[np.asarray(block.keys)], len(self.axes.key_tokens))
+        layer[np.ix_(np.asarray(heads), groups)] += to_numpy(sums)
 
     def result(self) -> Attention:
         """Return the record between groups."""
         return self.axes.filled(self.weights)
 
 
-def keep(axes: Axes, by: Grouping) -> Collect | Group:
+def make_keeper(axes: Axes, by: Grouping) -> Collect | Group:
     """Return the reducer that keeps the weights on these axes between what they are to be grouped by.
 
     Raises:
@@ -107,34 +107,34 @@ def keep(axes: Axes, by: Grouping) -> Collect | Group:
         return Collect(axes)
     if axes.by is not By.TOKEN:
         raise RecordError(f"The weights are between groups already ({axes.by.value}):", hint="leave {by} out.")
-    return between(axes, by)
+    return make_grouper(axes, by)
 
 
-def between(axes: Axes, by: Grouping) -> Group:
+def make_grouper(axes: Axes, by: Grouping) -> Group:
     """Return the reducer that keeps the weights between groups of what these axes hold, whatever that is."""
-    return Group(axes, grouped(axes.query_tokens, by), grouped(axes.key_tokens, by))
+    return Group(axes, group_tokens(axes.query_tokens, by), group_tokens(axes.key_tokens, by))
 
 
-def reduced(attention: Attention, reducer: Reducer[Result]) -> Result:
+def reduce_record(attention: Attention, reducer: Reducer[Result]) -> Result:
     """Return what a reducer makes of a record that is there already."""
     for layer, weights in zip(attention.layers, attention.weights, strict=True):
         reducer.update(Block.starting(attention.kind, layer, attention.heads, 0, weights))
     return reducer.result()
 
 
-def group(attention: Attention, by: Grouping) -> Attention:
+def group_record(attention: Attention, by: Grouping) -> Attention:
     """Return a record that is there already with its tokens grouped, as `Group` does it."""
-    return reduced(attention, between(attention, by))
+    return reduce_record(attention, make_grouper(attention, by))
 
 
-def _crossing(rows: Indices, keys: Indices) -> Any:
+def _index_block(rows: Indices, keys: Indices) -> Any:
     """Return the index of what stands in these rows and keys; slices where that can be, which are far faster."""
     if isinstance(rows, range) or isinstance(keys, range):
         return tuple(slice(one.start, one.stop) if isinstance(one, range) else one for one in (rows, keys))
     return np.ix_(rows, keys)
 
 
-def _product(shares: NDArray[np.float32], weights: Any) -> Any:
+def _multiply(shares: NDArray[np.float32], weights: Any) -> Any:
     """Multiply matrices [groups, rows] and [heads, rows, keys] where the weights are: [heads, groups, keys]."""
     if not is_of_torch(weights):
         return shares @ weights
@@ -144,7 +144,7 @@ def _product(shares: NDArray[np.float32], weights: Any) -> Any:
     return there.expand(len(weights), -1, -1).bmm(weights.detach().float())
 
 
-def _summed(values: Any, index: NDArray[np.intp], count: int) -> Any:
+def _sum_groups(values: Any, index: NDArray[np.intp], count: int) -> Any:
     """Return the sums of the values on the last axis that share an index, from 0 to `count` - 1, where they are."""
     if not is_of_torch(values):
         order = np.argsort(index, kind="stable")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import UsageError, require
-from attnviz.records import Axes, Block, Column, HeadTable, on_host
+from attnviz.records import Axes, Block, Column, HeadTable, to_numpy
 from attnviz.text import Token
 
 Reals = NDArray[np.float64]
@@ -229,7 +229,7 @@ Example:
 """
 
 
-def statistics_named(names: str | Sequence[str]) -> dict[str, Statistic]:
+def find_statistics(names: str | Sequence[str]) -> dict[str, Statistic]:
     """Return the statistics of these names, in this order; all of them where none is named.
 
     Raises:
@@ -255,7 +255,7 @@ class Statistics:
         """Add the rows of a block."""
         layer = self._axes.layers.index(block.layer)
         heads = [self._axes.heads.index(head) for head in block.heads]
-        weights, keys = on_host(block.weights).astype(float), np.asarray(block.keys)
+        weights, keys = to_numpy(block.weights).astype(float), np.asarray(block.keys)
         rows = Rows(weights, self._keys, keys, self._distances(block))
         for name, statistic in self._wanted.items():
             if statistic.is_defined(self._axes):

@@ -8,9 +8,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.measures.labels import labels_of
+from attnviz.measures.labels import find_labels
 from attnviz.records import Column, HeadTable
-from attnviz.text import grouping
+from attnviz.text import read_grouping
 from attnviz.vocabulary import Kind
 
 _KINDS = list(Kind)
@@ -109,10 +109,10 @@ class Totals:
             table = HeadTable(
                 model=model,
                 kind=kind,
-                by=grouping(by),
+                by=read_grouping(by),
                 layers=layers,
                 heads=heads,
                 texts=total.texts,
                 columns={name: moments.column() for name, moments in total.moments.items()},
             )
-            yield replace(table, labels={place: label.name for place, label in labels_of(table).items()})
+            yield replace(table, labels={place: label.name for place, label in find_labels(table).items()})

@@ -6,7 +6,7 @@ from attnviz.records import Attention, Word
 from attnviz.text import not_found
 
 
-def words_of(found: Sequence[Attention], token: str) -> list[tuple[Attention, list[Word]]]:
+def find_words(found: Sequence[Attention], token: str) -> list[tuple[Attention, list[Word]]]:
     """Return where a word stands in each record that has it.
 
     Raises:
@@ -19,7 +19,7 @@ def words_of(found: Sequence[Attention], token: str) -> list[tuple[Attention, li
     return placed
 
 
-def rows_of(found: Sequence[Attention], token: str | None) -> Sequence[Attention]:
+def select_rows(found: Sequence[Attention], token: str | None) -> Sequence[Attention]:
     """Return only what one word looks at, the rows of all its occurrences among the queries, if one is named.
 
     Raises:
@@ -27,5 +27,5 @@ def rows_of(found: Sequence[Attention], token: str | None) -> Sequence[Attention
     """
     if not token:
         return found
-    placed = [(attention, [i for word in words for i in word.queries]) for attention, words in words_of(found, token)]
+    placed = [(attention, [i for word in words for i in word.queries]) for attention, words in find_words(found, token)]
     return [attention.rows(rows) for attention, rows in placed if rows]

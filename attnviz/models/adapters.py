@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from attnviz.errors import ModelError
-from attnviz.models.configuration import json_object
+from attnviz.models.configuration import read_json
 from attnviz.text import visible
 
 ADAPTER = "adapter_config.json"
@@ -28,7 +28,7 @@ class Adapter:
     @classmethod
     def read(cls, path: Path) -> "Adapter":
         """Return what the file says."""
-        written = json_object(path)
+        written = read_json(path)
         base = written.get("base_model_name_or_path")
         return cls(str(written.get("peft_type")), base if isinstance(base, str) and base else None)
 

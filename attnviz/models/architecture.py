@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from attnviz.models.checkpoint.families import FAMILIES
-from attnviz.models.configuration import Key, key, table
-from attnviz.models.shapes import StackShape, translating
+from attnviz.models.configuration import Key, find_table, key
+from attnviz.models.shapes import StackShape, pair_stacks
 from attnviz.vocabulary import Kind
 
 _KEYS = {
@@ -50,35 +50,35 @@ def understand(config: Mapping[str, Any]) -> Architecture:
         ValueError: a value makes no sense; the message names its key.
         UnsupportedError: two keys for the same say different things.
     """
-    text = _text_of(config)
+    text = _find_text_config(config)
     family = FAMILIES.get(text["model_type"])
     of_family = family and family.limit and family.positions(text, family.shape(text))
-    stacks = _stacks(text, Kind.ENCODER if text is config else Kind.DECODER)
+    stacks = _find_stacks(text, Kind.ENCODER if text is config else Kind.DECODER)
     return Architecture(stacks, of_family or _POSITIONS.of(text) or None)
 
 
-def _text_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def _find_text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what config.json says of the part that reads text, or of the whole where that is all that it reads."""
-    text = table(config, _TEXT)
+    text = find_table(config, _TEXT)
     whole = {name: config[name] for name in ("model_type", "architectures") if name in config}
     return whole | {name: value for name, value in text.items() if value or name not in whole} if text else config
 
 
-def _stacks(config: Mapping[str, Any], usual: Kind) -> dict[Kind, StackShape]:
+def _find_stacks(config: Mapping[str, Any], usual: Kind) -> dict[Kind, StackShape]:
     """Return what attends in a model of text, which is of the `usual` kind if there is no sign of another."""
     both = not config.get("is_decoder") and config.keys() >= {"encoder_layers", "decoder_layers"}
     if not config.get("is_encoder_decoder", both):
-        kind = _kind(config, usual)
-        return {kind: _stack(config, kind)}
+        kind = _guess_kind(config, usual)
+        return {kind: _read_stack(config, kind)}
     whole = {"model_type": config["model_type"]}
     encoder, decoder = (
-        _stack(_text_of(whole | dict(table(config, kind.value) or config)), kind)
+        _read_stack(_find_text_config(whole | dict(find_table(config, kind.value) or config)), kind)
         for kind in (Kind.ENCODER, Kind.DECODER)
     )
-    return {Kind.ENCODER: encoder} if _HALF.search(str(config.get("architectures"))) else translating(encoder, decoder)
+    return {Kind.ENCODER: encoder} if _HALF.search(str(config.get("architectures"))) else pair_stacks(encoder, decoder)
 
 
-def _kind(config: Mapping[str, Any], usual: Kind) -> Kind:
+def _guess_kind(config: Mapping[str, Any], usual: Kind) -> Kind:
     """Return whether tokens see only what stands before them, by the surest sign that there is."""
     family, named = FAMILIES.get(config["model_type"]), str(config.get("architectures"))
     encodes = _ENCODES.search(named) or _HALF.search(named) or "type_vocab_size" in config
@@ -97,19 +97,22 @@ def _kind(config: Mapping[str, Any], usual: Kind) -> Kind:
     return Kind.DECODER if causal else Kind.ENCODER
 
 
-def _stack(config: Mapping[str, Any], kind: Kind) -> StackShape:
+def _read_stack(config: Mapping[str, Any], kind: Kind) -> StackShape:
     """Return the shape of one stack; what config.json leaves out is what its family has, if that is known."""
     family = FAMILIES.get(config["model_type"])
     if family:
         keys = {name: family.keys.get(name, key(None)) for name in _KEYS}
     else:
         config = {name: value for name, value in config.items() if value is not None}
-        own = {"layers": _of_side(config, kind, "layers"), "heads": _of_side(config, kind, "attention_heads")}
+        own = {
+            "layers": _find_side_keys(config, kind, "layers"),
+            "heads": _find_side_keys(config, kind, "attention_heads"),
+        }
         keys = _KEYS | {name: key(None, *names) for name, names in own.items() if names}
-    layers = _layers(config, keys["layers"])
-    heads = _by_layer(config, keys["heads"], layers or ())
+    layers = _find_layers(config, keys["layers"])
+    heads = _count_heads(config, keys["heads"], layers or ())
     heads = heads if all(heads) else ()
-    shared = _by_layer(config, keys["key_heads"], layers or ())
+    shared = _count_heads(config, keys["key_heads"], layers or ())
     if config.get("multi_query") is True and not config.get("new_decoder_architecture"):  # GPT-BigCode, Falcon
         shared = (1,) * len(heads)
     found = {name: keys[name].of(config) or None for name in ("width", "head_width", "distinct_layers")}
@@ -127,13 +130,13 @@ def _stack(config: Mapping[str, Any], kind: Kind) -> StackShape:
     )
 
 
-def _of_side(config: Mapping[str, Any], side: Kind, what: str) -> tuple[str, ...]:
+def _find_side_keys(config: Mapping[str, Any], side: Kind, what: str) -> tuple[str, ...]:
     """Return the names of what an encoder, or a decoder, has, if config.json has one of these."""
     names = f"{side.value}_{what}", f"num_{side.value}_{what}", what
     return names if any(name in config for name in names) else ()
 
 
-def _layers(config: Mapping[str, Any], sought: Key) -> tuple[int, ...] | None:
+def _find_layers(config: Mapping[str, Any], sought: Key) -> tuple[int, ...] | None:
     """Return the numbers of the layers that attend; None if config.json does not say how many there are."""
     types = next((types for name in _TYPES if isinstance(types := config.get(name), list) and types), None)
     count = len(types) if types else sought.of(config)
@@ -162,16 +165,16 @@ def _find_attending(config: Mapping[str, Any], count: int) -> Sequence[bool]:
     return [True] * count
 
 
-def _by_layer(config: Mapping[str, Any], sought: Key, layers: Sequence[int]) -> tuple[int, ...]:
+def _count_heads(config: Mapping[str, Any], sought: Key, layers: Sequence[int]) -> tuple[int, ...]:
     """Return how many heads each of these layers has; 0 where config.json does not say."""
-    own = _of_their_own(config, sought.names)
+    own = _find_own_counts(config, sought.names)
     usual = sought.of(config) or 0 if any(layer not in own for layer in layers) else 0
     if usual > _MOST:
         raise ValueError(f"{sought.names[0]} is {usual}")
     return tuple(own.get(layer, usual) for layer in layers)
 
 
-def _of_their_own(config: Mapping[str, Any], names: Sequence[str]) -> dict[int, int]:
+def _find_own_counts(config: Mapping[str, Any], names: Sequence[str]) -> dict[int, int]:
     """Return how many heads each layer has that has a number of its own, by its number; none in most models."""
     special = config.get("per_layer_config")
     listed = special.items() if isinstance(special, dict) else ()

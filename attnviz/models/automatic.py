@@ -43,7 +43,7 @@ def load(name: str, folder: Path, loading: Loading) -> Model:
         if loading.engine is Engine.REFERENCE:
             raise
         return on_transformers()
-    return reference if loading.engine is Engine.REFERENCE else on_either(reference, on_transformers)
+    return reference if loading.engine is Engine.REFERENCE else combine_engines(reference, on_transformers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class WritingReader:
         return (self.transformers() if writes else self.reference).read(passage)
 
 
-def on_either(reference: Model, load: Callable[[], Model]) -> Model:
+def combine_engines(reference: Model, load: Callable[[], Model]) -> Model:
     """Return a checkpoint that both engines run; transformers is loaded only for a text that is worth it."""
     transformers = cache(load)
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from attnviz.errors import UsageError
 from attnviz.models.reading import Passage, Reading
-from attnviz.records import Axes, Each, LayerGroup, Selection, ranges
+from attnviz.records import Axes, Each, LayerGroup, Selection, format_ranges
 from attnviz.reference.trace import Trace
 from attnviz.vocabulary import Engine, Kind
 
@@ -56,7 +56,7 @@ class Withheld:
     reason: str
 
     def __str__(self) -> str:
-        some = f"layer {self.layers[0]} is" if len(self.layers) == 1 else f"layers {ranges(self.layers)} are"
+        some = f"layer {self.layers[0]} is" if len(self.layers) == 1 else f"layers {format_ranges(self.layers)} are"
         return f"{self.kind.value} {some} not shown: what the model returns there {self.reason}"
 
 
@@ -119,10 +119,12 @@ class Card:
             named = one.kind in (select.kinds or ())
             asked = any(layer in one.layers for layer in select.layers or ()) and (named or select.kinds is None)
             if asked if one.kind in self.stacks else named:
-                there = "; ".join(f"{kind.value} layers {ranges(stack.layers)}" for kind, stack in self.stacks.items())
+                there = "; ".join(
+                    f"{kind.value} layers {format_ranges(stack.layers)}" for kind, stack in self.stacks.items()
+                )
                 raise UsageError(f"Of {self.name}, {one}. What can be shown: {there}.")
 
-    def wanted(self, select: Selection) -> list[Part]:
+    def select_parts(self, select: Selection) -> list[Part]:
         """Return what is wanted of each kind, those layers together that have the same heads.
 
         Raises:

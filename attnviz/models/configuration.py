@@ -17,20 +17,20 @@ class UnsupportedError(ModelError):
     """A model that the reference transformer does not run, though transformers may."""
 
 
-def configuration(folder: Path) -> Mapping[str, Any]:
+def read_config(folder: Path) -> Mapping[str, Any]:
     """Return what the config.json in a folder says.
 
     Raises:
         ModelError: there is none, or it is no JSON object that names the type of the model.
     """
     path = folder / CONFIG
-    config = json_object(path)
+    config = read_json(path)
     if not isinstance(config.get("model_type"), str):
         raise ModelError(f"{path} does not say what model it is: it names no model_type.")
     return config
 
 
-def json_object(path: Path) -> Mapping[str, Any]:
+def read_json(path: Path) -> Mapping[str, Any]:
     """Return what a file of JSON holds.
 
     Raises:
@@ -92,7 +92,7 @@ def key(default: int | float | str | None, *names: str, nullable: bool = False) 
     return Key(default, names, nullable)
 
 
-def table(config: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+def find_table(config: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
     """Return the first of these tables that is there and not empty.
 
     Raises:

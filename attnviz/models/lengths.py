@@ -14,7 +14,7 @@ from attnviz.models.reading import Overlong, Passage, Reading, Window, Windows
 from attnviz.text import Token
 
 
-def fitted(reading: Reading, card: Card, what: str = "The text", more: int = 0) -> Reading:
+def fit_length(reading: Reading, card: Card, what: str = "The text", more: int = 0) -> Reading:
     """Return a reading that the model has positions for, `more` of them left to be written on.
 
     Raises:
@@ -23,7 +23,7 @@ def fitted(reading: Reading, card: Card, what: str = "The text", more: int = 0) 
     """
     overlong = reading.passage.overlong
     if isinstance(overlong, Windows):
-        return _in_windows(reading, card, overlong, more)
+        return _read_in_windows(reading, card, overlong, more)
     check_length(len(reading.ids), reading.passage, card, what, more)
     if card.positions is None or len(reading.ids) + more <= card.positions:
         return reading
@@ -32,7 +32,7 @@ def fitted(reading: Reading, card: Card, what: str = "The text", more: int = 0) 
     return cut(reading, card.positions - more, what)
 
 
-def room_for_target(passage: Passage, card: Card) -> int:
+def count_room(passage: Passage, card: Card) -> int:
     """Return how many tokens of a target a model may write, after the one that begins it."""
     return passage.max_new_tokens if card.positions is None else min(passage.max_new_tokens, card.positions - 1)
 
@@ -65,7 +65,7 @@ def cut(reading: Reading, room: int, what: str = "The text") -> Reading:
         TextError: there is room for special tokens only.
     """
     added = sum(token.added for token in reading.tokens)
-    left = _shares(Counter(token.segment for token in reading.tokens if not token.added), room - added)
+    left = _share_room(Counter(token.segment for token in reading.tokens if not token.added), room - added)
     if min(left.values(), default=0) < 1:
         raise TextError(f"There is no room for a text in {room} tokens: leave out what is read along with it.")
     indices = []
@@ -76,10 +76,10 @@ def cut(reading: Reading, room: int, what: str = "The text") -> Reading:
             indices.append(index)
     note = f"{what.removeprefix('The ')} cut to {len(indices):,} of {len(reading.tokens):,} tokens"
     tokens = tuple(replace(reading.tokens[index], position=place) for place, index in enumerate(indices))
-    return replace(_taken(reading, indices), tokens=tokens, notes=(*reading.notes, note))
+    return replace(_take_tokens(reading, indices), tokens=tokens, notes=(*reading.notes, note))
 
 
-def _shares(lengths: Mapping[int, int], room: int) -> dict[int, int]:
+def _share_room(lengths: Mapping[int, int], room: int) -> dict[int, int]:
     """Return how many tokens of each text there is room for: of a shorter one all, if they take no more than half."""
     shares = {}
     for left, text in zip(range(len(lengths), 0, -1), sorted(lengths, key=lengths.__getitem__), strict=True):
@@ -88,7 +88,7 @@ def _shares(lengths: Mapping[int, int], room: int) -> dict[int, int]:
     return shares
 
 
-def _taken(reading: Reading, indices: Iterable[int]) -> Reading:
+def _take_tokens(reading: Reading, indices: Iterable[int]) -> Reading:
     """Return some tokens of a reading, at the positions where they were."""
     indices = list(indices)
     return replace(
@@ -99,30 +99,30 @@ def _taken(reading: Reading, indices: Iterable[int]) -> Reading:
     )
 
 
-def _in_windows(reading: Reading, card: Card, windows: Windows, more: int) -> Reading:
+def _read_in_windows(reading: Reading, card: Card, windows: Windows, more: int) -> Reading:
     """Read in windows what is longer than one. Special tokens that stand round the text stand round each."""
-    before, after = (_added(tokens) for tokens in (reading.tokens, reading.tokens[::-1]))
+    before, after = (_count_added(tokens) for tokens in (reading.tokens, reading.tokens[::-1]))
     end = len(reading.tokens) - after
     inner = windows.size - before - after  # tokens of the text in a window
-    _check(reading, card, windows, inner, more)
+    _check_windows(reading, card, windows, inner, more)
     if end - before <= inner:
         return reading
     starts = [*range(before, end - inner, windows.stride), end - inner]  # the last is as long as the others
-    edges = _edges(starts, inner, end, causal=card.only_decodes)
+    edges = _find_edges(starts, inner, end, causal=card.only_decodes)
     indices = [np.r_[0:before, start : start + inner, end : end + after] for start in starts]
     owned = [
         (some < before) | (some >= end) | ((some >= first) & (some < last))
         for some, (first, last) in zip(indices, pairwise(edges), strict=True)
     ]
-    return _joined(reading, indices, owned)
+    return _join(reading, indices, owned)
 
 
-def _added(tokens: Sequence[Token]) -> int:
+def _count_added(tokens: Sequence[Token]) -> int:
     """Return how many tokens there are before the first of the text."""
     return sum(1 for _ in takewhile(lambda token: token.added, tokens))
 
 
-def _check(reading: Reading, card: Card, windows: Windows, inner: int, more: int) -> None:
+def _check_windows(reading: Reading, card: Card, windows: Windows, inner: int, more: int) -> None:
     if card.translates or reading.passage.pair is not None or more:
         raise UsageError("Only single texts are read in windows: none that is translated, continued, or has a second.")
     if card.positions is not None and windows.size > card.positions:
@@ -136,7 +136,7 @@ def _check(reading: Reading, card: Card, windows: Windows, inner: int, more: int
         )
 
 
-def _edges(starts: Sequence[int], inner: int, end: int, *, causal: bool) -> list[int]:
+def _find_edges(starts: Sequence[int], inner: int, end: int, *, causal: bool) -> list[int]:
     """Return where the queries of each window begin and the last ones end.
 
     A token is a query of one window: in an encoder of that in which it has most tokens on both sides, in a decoder of
@@ -146,7 +146,7 @@ def _edges(starts: Sequence[int], inner: int, end: int, *, causal: bool) -> list
     return [starts[0], *between, end]
 
 
-def _joined(reading: Reading, indices: Sequence[NDArray[np.intp]], owned: Sequence[NDArray[np.bool_]]) -> Reading:
+def _join(reading: Reading, indices: Sequence[NDArray[np.intp]], owned: Sequence[NDArray[np.bool_]]) -> Reading:
     """Join windows of these tokens of a reading; each token is there once for each window that has it as own."""
     read = np.concatenate([some[own] for some, own in zip(indices, owned, strict=True)])  # [tokens of the whole]
     numbers = np.repeat(range(len(owned)), [own.sum() for own in owned])
@@ -156,11 +156,11 @@ def _joined(reading: Reading, indices: Sequence[NDArray[np.intp]], owned: Sequen
     for number, (some, own) in enumerate(zip(indices, owned, strict=True)):
         there = places[some]
         there[own] = np.flatnonzero(numbers == number)  # special tokens are there many times, each in its own window
-        windows.append(Window(_taken(reading, some), own, there))
+        windows.append(Window(_take_tokens(reading, some), own, there))
     tokens = tuple(
         replace(reading.tokens[index], position=place, window=int(number))
         for place, (index, number) in enumerate(zip(read, numbers, strict=True))
     )
     note = f"read in {len(windows)} windows of {len(indices[0])} tokens"
-    whole = replace(_taken(reading, read), tokens=tokens, windows=tuple(windows))
+    whole = replace(_take_tokens(reading, read), tokens=tokens, windows=tuple(windows))
     return replace(whole, notes=(*reading.notes, note))

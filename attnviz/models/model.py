@@ -6,12 +6,12 @@ from functools import partial
 from typing import Any
 
 from attnviz.errors import require
-from attnviz.measures.reducers import Make, OfRows, Reducer, Result, keep
+from attnviz.measures.reducers import Make, OfRows, Reducer, Result, make_keeper
 from attnviz.models.base import Card, Reader, Runner
-from attnviz.models.reading import Passage, Reading, Window, rows_among
-from attnviz.records import Attention, Axes, Block, Each, Selection, stretches
+from attnviz.models.reading import Passage, Reading, Window, find_rows_among
+from attnviz.records import Attention, Axes, Block, Each, Selection, find_runs
 from attnviz.reference.trace import Trace
-from attnviz.text import By, Grouping, grouping
+from attnviz.text import By, Grouping, read_grouping
 from attnviz.vocabulary import Engine, Kind
 
 ALL = Selection()
@@ -83,7 +83,7 @@ class Model:
         passage = Passage(
             text=text, pair=pair, target=target, generate=generate, chat=chat, added_tokens=added_tokens, bos=bos
         )
-        return self.weights(self.read(passage), select, grouping(by))
+        return self.weights(self.read(passage), select, read_grouping(by))
 
     def weights(self, reading: Reading, select: Selection = ALL, by: Grouping = By.TOKEN) -> list[Attention]:
         """Return the attention weights of what was read, one record a kind, between tokens or groups of them.
@@ -100,7 +100,7 @@ class Model:
         self, readings: Sequence[Reading], select: Selection = ALL, by: Grouping = By.TOKEN
     ) -> list[list[Attention]]:
         """Return the same for several readings of one `size`, which are run together."""
-        return self.reduce(readings, select, partial(keep, by=by))
+        return self.reduce(readings, select, partial(make_keeper, by=by))
 
     def reduce(self, readings: Sequence[Reading], select: Selection, make: Make[Result]) -> list[list[Result]]:
         """Run readings of one `size` together, and return for each what the reducers of its records come to.
@@ -109,20 +109,20 @@ class Model:
             UsageError: the model has no such layer, head or kind.
             TextError: the text has none of the rows.
         """
-        model = self._settled(readings)
-        reducers = [model._reducers(reading, select, make) for reading in readings]
+        model = self._settle(readings)
+        reducers = [model._make_reducers(reading, select, make) for reading in readings]
         parts = [(text, part) for text, reading in enumerate(readings) for part in reading.parts]
         at_once = max(model.runner.tokens_at_once // max(len(parts[0][1].reading.ids), 1), 1)
         for first in range(0, len(parts), at_once):
             model._feed(parts[first : first + at_once], select, reducers)
         return [[reducer.result() for reducer in dict.fromkeys(own.values())] for own in reducers]
 
-    def _reducers(
+    def _make_reducers(
         self, reading: Reading, select: Selection, make: Make[Result]
     ) -> dict[tuple[Kind, int], Reducer[Result]]:
         """Make a reducer for each record, and return it for each of the layers that the record is to hold."""
         reducers: dict[tuple[Kind, int], Reducer[Result]] = {}
-        for axes, rows in self._records(reading, select):
+        for axes, rows in self._list_records(reading, select):
             reducer = make(axes)
             if select.rows is not None:
                 reducer = OfRows(reducer, rows)
@@ -141,7 +141,7 @@ class Model:
             for number, (text, part) in enumerate(parts):
                 reducer = reducers[text].get((block.kind, block.layer))
                 if reducer is not None:  # a text has none where it lacks the rows
-                    reducer.update(part.placed(block.of_text(number)))
+                    reducer.update(part.place_block(block.of_text(number)))
 
         wanted = select if parts[0][1].own is None else replace(select, rows=None)  # rows are counted in the whole
         self.run([part.reading for _, part in parts], wanted, update)
@@ -153,10 +153,10 @@ class Model:
             UsageError: the model has no such layer, head or kind.
         """
         parts = [
-            replace(part, rows=tuple(stretches(rows_among(readings, part.kind, select))))
-            for part in self.card.wanted(select)
+            replace(part, rows=tuple(find_runs(find_rows_among(readings, part.kind, select))))
+            for part in self.card.select_parts(select)
         ]
-        self._settled(readings).runner.run(readings, parts, each)
+        self._settle(readings).runner.run(readings, parts, each)
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """Return what one layer computes for one query, as `Runner.trace` does.
@@ -164,7 +164,7 @@ class Model:
         Raises:
             UsageError: there is no such layer, or the model shows nothing but its weights.
         """
-        self.card.wanted(Selection(kinds=(kind,), layers=(layer,)))
+        self.card.select_parts(Selection(kinds=(kind,), layers=(layer,)))
         return self.runner.trace(reading, kind, layer, query)
 
     def without(self, *, positions: bool = False, mask: bool = False) -> "Model":
@@ -184,19 +184,19 @@ class Model:
             UsageError: the model has no such layer, head or kind.
             TextError: the text has none of the rows.
         """
-        return [axes for axes, _ in self._settled([reading])._records(reading, select)]
+        return [axes for axes, _ in self._settle([reading])._list_records(reading, select)]
 
-    def _records(self, reading: Reading, select: Selection) -> list[tuple[Axes, tuple[int, ...]]]:
+    def _list_records(self, reading: Reading, select: Selection) -> list[tuple[Axes, tuple[int, ...]]]:
         """Return the axes of each wanted record, and which rows of the reading it holds."""
-        whole = [self.runner.axes(reading, part) for part in self.card.wanted(select)]
+        whole = [self.runner.axes(reading, part) for part in self.card.select_parts(select)]
         select.check_rows([axes.query_tokens for axes in whole])
         rows = [select.rows_of(axes.query_tokens) for axes in whole]
-        return [(_of_rows(axes, own), own) for axes, own in zip(whole, rows, strict=True) if own]
+        return [(_select_rows(axes, own), own) for axes, own in zip(whole, rows, strict=True) if own]
 
-    def _settled(self, readings: Sequence[Reading]) -> "Model":
+    def _settle(self, readings: Sequence[Reading]) -> "Model":
         """Return the model with the runner that is chosen for some readings."""
         return self if self.choose is None else replace(self, runner=self.choose(readings), choose=None)
 
 
-def _of_rows(axes: Axes, rows: Sequence[int]) -> Axes:
+def _select_rows(axes: Axes, rows: Sequence[int]) -> Axes:
     return axes.of_tokens(tuple(axes.query_tokens[row] for row in rows), axes.key_tokens)

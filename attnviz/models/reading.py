@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from attnviz.errors import UsageError
 from attnviz.records import Block, Selection
-from attnviz.text import Token, predicting
+from attnviz.text import Token, add_predictions
 from attnviz.vocabulary import Kind
 
 
@@ -95,7 +95,7 @@ class Reading:
         """Return how many tokens the model reads, and its decoder; readings of one size can be run together."""
         return (len(self.ids),) if self.target is None else (len(self.ids), *self.target.size)
 
-    def permuted(self, order: Sequence[int]) -> "Reading":
+    def permute(self, order: Sequence[int]) -> "Reading":
         """Return the same tokens in another order: first the one at `order[0]`."""
         return replace(
             self,
@@ -104,7 +104,7 @@ class Reading:
             types=tuple(self.types[i] for i in order) if self.types else (),
         )
 
-    def continued(self, ids: Sequence[int], text: str, tokens: Sequence[Token]) -> "Reading":
+    def continue_with(self, ids: Sequence[int], text: str, tokens: Sequence[Token]) -> "Reading":
         """Return the same with what a decoder has written after it: a text, and its ids and tokens."""
         return replace(
             self,
@@ -114,7 +114,7 @@ class Reading:
             written_from=len(self.ids),
         )
 
-    def begun(self, begin: Token) -> "Reading":
+    def begin_with(self, begin: Token) -> "Reading":
         """Return the same with a special token before it, unless it begins with that already."""
         if begin.id is None or self.ids[:1] == (begin.id,):
             return self
@@ -129,9 +129,9 @@ class Reading:
         """
         if self.target is None or kind is Kind.ENCODER:
             since = self.written_from
-            tokens = self.tokens if since is None else predicting(self.tokens, max(since - 1, 0))
+            tokens = self.tokens if since is None else add_predictions(self.tokens, max(since - 1, 0))
             return tokens, tokens
-        queries = predicting(self.target.tokens)
+        queries = add_predictions(self.target.tokens)
         return queries, self.tokens if kind.crosses else queries
 
 
@@ -147,7 +147,7 @@ class Window:
     own: NDArray[np.bool_] | None = None
     places: NDArray[np.intp] | None = None
 
-    def placed(self, block: Block) -> Block:
+    def place_block(self, block: Block) -> Block:
         """Return a block of the part as one of the whole."""
         if self.own is None or self.places is None:
             return block
@@ -157,7 +157,7 @@ class Window:
         return replace(block, rows=self.places[rows[here]], keys=keys, weights=block.weights[:, here])
 
 
-def rows_among(readings: Sequence[Reading], kind: Kind, select: Selection) -> list[int]:
+def find_rows_among(readings: Sequence[Reading], kind: Kind, select: Selection) -> list[int]:
     """Return the rows that are wanted in any of these readings, in order."""
     if select.rows is None:
         return list(range(len(readings[0].axes(kind)[0])))

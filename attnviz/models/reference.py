@@ -12,7 +12,7 @@ from attnviz.records import Block, Each
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
-from attnviz.reference.tracing import LayerNotes, traced
+from attnviz.reference.tracing import LayerNotes, trace_layer
 from attnviz.reference.transformer import Config, Positions, show_layer, transformer
 from attnviz.vocabulary import Kind
 
@@ -34,25 +34,25 @@ class StackRunner(Runner):
         with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
             show_layer(
                 max(part.layers),
-                ids_of(readings),
+                stack_ids(readings),
                 self.parameters,
                 self.shape,
                 types=self._types(readings),
                 heads=part.heads,
                 rows=part.rows,
-                watch=only(parts, each),
+                watch=watch_only(parts, each),
             )
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Runner.trace`."""
         notes, types = LayerNotes(layer), self._types([reading])
         one: dict[str, Any] = {"types": None if types is None else types[0], "note": notes.take, "depth": layer + 1}
-        transformer(ids_of([reading])[0], self.parameters, self.shape, **one)
-        return traced(notes, self.parameters, self.shape, query)
+        transformer(stack_ids([reading])[0], self.parameters, self.shape, **one)
+        return trace_layer(notes, self.parameters, self.shape, query)
 
     def without(self, *, positions: bool = False, mask: bool = False) -> Self:
         """See `Runner.without`."""
-        return replace(self, shape=bare(self.shape, positions=positions, mask=mask))
+        return replace(self, shape=strip_shape(self.shape, positions=positions, mask=mask))
 
     def _types(self, readings: Sequence[Reading]) -> Array | None:
         """Return the token types [texts, tokens] if there are such; all are the first if the tokenizer gives none."""
@@ -61,18 +61,18 @@ class StackRunner(Runner):
         return np.asarray([reading.types or [0] * len(reading.ids) for reading in readings])
 
 
-def bare(shape: Config, *, positions: bool, mask: bool) -> Config:
+def strip_shape(shape: Config, *, positions: bool, mask: bool) -> Config:
     """Return the same shape without its positions, or with every token seen."""
     shape = replace(shape, positions=Positions.NONE) if positions else shape
     return replace(shape, unmasked=True) if mask else shape
 
 
-def ids_of(readings: Sequence[Reading]) -> Array:
+def stack_ids(readings: Sequence[Reading]) -> Array:
     """Return what equally long readings read: [texts, tokens]."""
     return np.asarray([reading.ids for reading in readings])
 
 
-def only(parts: Sequence[Part], each: Each) -> Each:
+def watch_only(parts: Sequence[Part], each: Each) -> Each:
     """Return what does something with nothing but the wanted layers and heads of the blocks that it is given."""
     wanted = {(part.kind, layer): part.heads for part in parts for layer in part.layers}
 

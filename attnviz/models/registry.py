@@ -22,7 +22,7 @@ def load(name: str, loading: Loading = DEFAULT) -> Model:
         ModelError: there is none, or it cannot be loaded; the message says what to do.
         UsageError: it cannot be loaded in the way that was asked for.
     """
-    folder = builtin.folders().get(ALIASES.get(name, name))
+    folder = builtin.find_folders().get(ALIASES.get(name, name))
     if loading.revision is not None and (folder or name == MINILM):
         raise UsageError(f"{visible(name)} is installed here in one version:", hint="leave {revision} out.")
     if loading.beyond_reference and (folder or loading.engine is Engine.REFERENCE):
@@ -46,16 +46,16 @@ def locate(name: str, loading: Loading = DEFAULT) -> Path:
         ModelError: there is no such model, or it cannot be downloaded; the message says what to do.
         UsageError: a revision of a folder was asked for.
     """
-    if folder := builtin.folders().get(ALIASES.get(name, name)):
+    if folder := builtin.find_folders().get(ALIASES.get(name, name)):
         return folder
     if name == MINILM:
-        return minilm()
+        return locate_minilm()
     from attnviz.models import hub
 
     return hub.locate(name, loading)
 
 
-def minilm() -> Path:
+def locate_minilm() -> Path:
     """Return the folder that the package of the extra `minilm` keeps its files in; nothing of it is imported.
 
     Raises:

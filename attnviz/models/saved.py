@@ -48,7 +48,7 @@ def restore(saved: Saved) -> tuple[Model, Reading]:
     card = Card(
         name=records[0].model,
         purpose="saved weights",
-        stacks={kind: _stack([one for one in records if one.kind is kind]) for kind in _kinds(records)},
+        stacks={kind: _make_stack([one for one in records if one.kind is kind]) for kind in _list_kinds(records)},
         parameters=0,
         positions=None,
         config={},
@@ -58,10 +58,10 @@ def restore(saved: Saved) -> tuple[Model, Reading]:
     return Model(card, runner, runner), Reading(passage=passage, ids=(), tokens=(), warnings=saved.warnings)
 
 
-def _kinds(records: Sequence[Attention]) -> list[Kind]:
+def _list_kinds(records: Sequence[Attention]) -> list[Kind]:
     return list(dict.fromkeys(record.kind for record in records))
 
 
-def _stack(records: Sequence[Attention]) -> Stack:
+def _make_stack(records: Sequence[Attention]) -> Stack:
     counts = {layer: len(record.heads) for record in records for layer in record.layers}
     return replace(Stack.of(counts), numbered=tuple((record.layers, record.heads) for record in records))

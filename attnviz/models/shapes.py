@@ -67,7 +67,7 @@ def understand_card(card: Mapping[str, Any]) -> dict[Kind, StackShape]:
     """Return what attends in a built-in model: a stack of layers, two of them, or one head of a recurrent network."""
     if "encoder" in card:
         sides = (understand_shape(read_shape(card[side])) for side in ("encoder", "decoder"))
-        return translating(*(shape for side in sides for shape in side.values()))
+        return pair_stacks(*(shape for side in sides for shape in side.values()))
     if "layers" in card:
         return understand_shape(read_shape(card))
     states = 2 * card["width"]  # of the encoder, which reads both ways
@@ -75,7 +75,7 @@ def understand_card(card: Mapping[str, Any]) -> dict[Kind, StackShape]:
     return {Kind.CROSS: replace(head, score_width=card["attention"])}
 
 
-def translating(encoder: StackShape, decoder: StackShape) -> dict[Kind, StackShape]:
+def pair_stacks(encoder: StackShape, decoder: StackShape) -> dict[Kind, StackShape]:
     """Return an encoder, and a decoder each of whose layers looks at what the encoder has made too."""
     cross = replace(decoder, context_width=encoder.width)
     return {Kind.ENCODER: encoder, Kind.DECODER: decoder, Kind.CROSS: cross}

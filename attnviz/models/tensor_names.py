@@ -33,7 +33,7 @@ _PUT_THERE: dict[str, Callable[[Collection[str]], bool]] = {
 """Patterns of what training programs add to names, each with a test whether a match is such an addition."""
 
 
-def wrappings(names: Collection[str]) -> dict[str, str]:
+def find_wrappings(names: Collection[str]) -> dict[str, str]:
     """Return what to take out of tensor names because training put it there: patterns, each with "" in its place.
 
     Nothing is taken out where two names would become one.
@@ -47,14 +47,14 @@ def wrappings(names: Collection[str]) -> dict[str, str]:
     return found if len(set(bare)) == len(bare) else {}
 
 
-def unwrapped(name: str, patterns: Mapping[str, str]) -> str:
-    """Return the name of a tensor without what `wrappings` found."""
+def unwrap(name: str, patterns: Mapping[str, str]) -> str:
+    """Return the name of a tensor without what `find_wrappings` found."""
     for pattern, instead in patterns.items():
         name = re.sub(pattern, instead, name)
     return name
 
 
-def otherwise_called(name: str, names: Iterable[str]) -> str:
+def suggest_name(name: str, names: Iterable[str]) -> str:
     """Return what to say of a tensor that is missing, where there is one of that name with something before it."""
     found = next((other for other in sorted(names) if other.endswith(f".{name}")), None)
     if found is None:
@@ -90,13 +90,13 @@ class Unread:
         return tuple(found)
 
 
-def unread(left: Iterable[str], read: Iterable[str], prefix: str = "") -> Unread:
+def find_unread(left: Iterable[str], read: Iterable[str], prefix: str = "") -> Unread:
     """Sort the names of tensors that are `left` when a network has `read` its own, whose names may have a `prefix`.
 
     Heads are no part of the network. More layers than it has change nothing in those that it has.
     """
     own = {name.removeprefix(prefix) for name in read}
-    roots, counts = {name.partition(".")[0] for name in own}, _layers(own)
+    roots, counts = {name.partition(".")[0] for name in own}, _count_layers(own)
     within, layers, beside = [], [], []
     held: dict[str, int] = {}
     for name in sorted(left):
@@ -114,7 +114,7 @@ def unread(left: Iterable[str], read: Iterable[str], prefix: str = "") -> Unread
     return Unread(tuple(within), tuple(layers), tuple(beside), held.get(most, 0), counts.get(most, 0))
 
 
-def _layers(names: Iterable[str]) -> dict[str, int]:
+def _count_layers(names: Iterable[str]) -> dict[str, int]:
     """Return how many layers there are, by what the names of all of them begin with; layers are what attends."""
     found = [matched.groups() for name in names if (matched := _NUMBERED.fullmatch(name))]
     counts = {stem: 0 for stem, _, rest in found if _attends(rest)}

@@ -10,8 +10,8 @@ from attnviz.errors import ModelError
 from attnviz.models.base import Card
 from attnviz.models.lengths import check_length
 from attnviz.models.reading import Passage, Reading
-from attnviz.models.vocabulary import TextSpan, Vocabulary, unknown_id, warn_doubled
-from attnviz.text import Segment, Token, checked
+from attnviz.models.vocabulary import TextSpan, Vocabulary, find_unknown, warn_doubled
+from attnviz.text import Segment, Token, check_text
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -73,10 +73,10 @@ class TextReader:
 
     def read(self, passage: Passage, card: Card) -> Reading:
         """See `TextTokenizer.read`."""
-        read = segments(passage.text, passage.pair)
+        read = make_segments(passage.text, passage.pair)
         encoding = self._encoding([segment.text for segment in read], card, added=passage.added_tokens)
         check_length(len(encoding), passage, card)
-        tokens = tuple(self.vocabulary.tokens(encoding.ids, places_of(encoding), read))
+        tokens = tuple(self.vocabulary.tokens(encoding.ids, find_places(encoding), read))
         types = tuple(encoding.type_ids) if self._typed else ()
         return warn_doubled(Reading(passage=passage, ids=tuple(encoding.ids), tokens=tokens, types=types))
 
@@ -85,12 +85,12 @@ class TextReader:
         """Return its vocabulary."""
         added = self.tokenizer.get_added_tokens_decoder()
         special = {id_ for id_, token in added.items() if token.special}
-        return Vocabulary(self.name_of, special, unknown_id(self.tokenizer))
+        return Vocabulary(self.name_of, special, find_unknown(self.tokenizer))
 
     def written(self, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
-        """Return the text that a model has written, without a blank before it, and its tokens; see `written_tokens`."""
+        """Return the text that a model has written, less a blank before it, and its tokens; see `tokenize_written`."""
         special = self.tokenizer.get_added_tokens_decoder()
-        return written_tokens(Spelling(self._decoded, self.name_of, special, self.vocabulary.unknown), ids, first)
+        return tokenize_written(Spelling(self._decoded, self.name_of, special, self.vocabulary.unknown), ids, first)
 
     def _decoded(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids))).lstrip()
@@ -121,7 +121,7 @@ class Spelling:
         return self.decode([id_ for id_ in ids if id_ not in self.special])
 
 
-def written_tokens(spelling: Spelling, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
+def tokenize_written(spelling: Spelling, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
     """Return the text that a model has written, and its tokens, the first of which stands at the position `first`.
 
     A token stands for what decoding it adds to the text; tokens that only together make a character share it, but one
@@ -129,7 +129,7 @@ def written_tokens(spelling: Spelling, ids: Sequence[int], first: int) -> tuple[
     """
     text, vocabulary = spelling.text(ids), Vocabulary(spelling.name_of, spelling.special, spelling.unknown)
     segment = Segment(text, 1)
-    ends = [_agreement(spelling.text(ids[: count + 1]), text) for count in range(len(ids))]
+    ends = [_count_common(spelling.text(ids[: count + 1]), text) for count in range(len(ids))]
     tokens: list[Token] = []
     for index, id_ in enumerate(ids):
         if id_ in spelling.special:
@@ -142,22 +142,22 @@ def written_tokens(spelling: Spelling, ids: Sequence[int], first: int) -> tuple[
     return text, tokens
 
 
-def _agreement(start: str, text: str) -> int:
+def _count_common(start: str, text: str) -> int:
     """Return how many characters two texts have in common at their beginning."""
     return next((i for i, (a, b) in enumerate(zip(start, text, strict=False)) if a != b), min(len(start), len(text)))
 
 
-def segments(text: str, pair: str | None) -> list[Segment]:
+def make_segments(text: str, pair: str | None) -> list[Segment]:
     """Return the text, or the two of a pair, if a model can read them.
 
     Raises:
         TextError: one is empty, or not valid Unicode.
     """
-    first = Segment(checked(text))
-    return [first] if pair is None else [first, Segment(checked(pair, "The second text"), 1)]
+    first = Segment(check_text(text))
+    return [first] if pair is None else [first, Segment(check_text(pair, "The second text"), 1)]
 
 
-def places_of(encoding: "Encoding") -> list[TextSpan | None]:
+def find_places(encoding: "Encoding") -> list[TextSpan | None]:
     """Return where each token stands, as the tokenizer says itself; None for those that it has added."""
     parts = zip(encoding.sequence_ids, encoding.offsets, strict=True)
     return [None if number is None else (number, span) for number, span in parts]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attnviz.errors import Advice
 from attnviz.models.reading import Reading
-from attnviz.text import Segment, Span, Token, special_token
+from attnviz.text import Segment, Span, Token, make_special_token
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -38,12 +38,12 @@ class Vocabulary:
     def added(self, id_: int, position: int) -> Token:
         """Return a special token that stands in no text."""
         name = self.name_of(id_)
-        return replace(special_token(name, position), id=id_, piece=name)
+        return replace(make_special_token(name, position), id=id_, piece=name)
 
     def token(self, id_: int, segment: Segment, span: Span, position: int) -> Token:
         """Return the token of an id that stands for a stretch of a text; special ones may be written there too."""
         name = self.name_of(id_)
-        span = _own(segment.text, span, name)
+        span = _find_own(segment.text, span, name)
         written = id_ != self.unknown or segment.text[slice(*span)].strip() == name
         if written and (id_ in self.special or id_ == self.unknown):
             token = segment.special_token(name, position)
@@ -52,7 +52,7 @@ class Vocabulary:
         return replace(token, id=id_, piece=name)
 
 
-def _own(text: str, span: Span, name: str) -> Span:
+def _find_own(text: str, span: Span, name: str) -> Span:
     """Return what a token stands for; a piece that is only a blank claims the letter after it in some tokenizers.
 
     Where a tokenizer puts a blank before a text that begins with none, it stands for nothing.
@@ -64,7 +64,7 @@ def _own(text: str, span: Span, name: str) -> Span:
     return start, start + len(claimed) - len(claimed.lstrip())
 
 
-def unknown_id(tokenizer: "Tokenizer") -> int | None:
+def find_unknown(tokenizer: "Tokenizer") -> int | None:
     """Return the id of what a tokenizer does not know; None if there is nothing that it cannot cut.
 
     Not all of its models say so: this is how each of them cuts a character that no vocabulary has.
@@ -78,10 +78,10 @@ def unknown_id(tokenizer: "Tokenizer") -> int | None:
 
 def warn_doubled(reading: Reading) -> Reading:
     """Return the reading with a warning if a special token is written where the tokenizer adds the same one."""
-    return replace(reading, warnings=(*reading.warnings, *_doubled(reading.tokens)))
+    return replace(reading, warnings=(*reading.warnings, *_find_doubled(reading.tokens)))
 
 
-def _doubled(tokens: Sequence[Token]) -> Iterator[str]:
+def _find_doubled(tokens: Sequence[Token]) -> Iterator[str]:
     for end, (outer, inner) in (("beginning", tokens[:2]), ("end", tokens[:-3:-1])) if len(tokens) > 1 else ():
         if outer.added and inner.special and not inner.added and outer.id == inner.id:
             yield Advice(

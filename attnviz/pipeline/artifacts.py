@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from attnviz.formats.writing import FILES, Result
-from attnviz.measures.words import rows_of
+from attnviz.measures.words import select_rows
 from attnviz.vocabulary import IMAGE_FORMATS, Layout
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Maker:
         yield from self._pictures(result, stem, note)
         for form in self.formats:
             if form in FILES:
-                kept = replace(result, attention=rows_of(result.attention, self.token))
+                kept = replace(result, attention=select_rows(result.attention, self.token))
                 yield Artifact(stem, form, FILES[form].header + FILES[form].encode(kept))
 
     def _pictures(self, result: Result, stem: str, note: Callable[[str], None]) -> Iterator[Artifact]:

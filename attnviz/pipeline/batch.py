@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from attnviz import __version__
-from attnviz.errors import AttnvizError, WriteOption, in_words
+from attnviz.errors import AttnvizError, WriteOption, write_options
 from attnviz.formats.writing import Result
 from attnviz.pipeline.artifacts import Artifact, Maker
 from attnviz.pipeline.folder import Folder
@@ -82,7 +82,7 @@ def _made(entry: ManifestEntry, result: Result, maker: Maker, option: WriteOptio
 
 
 def _failed(entry: ManifestEntry, error: AttnvizError, option: WriteOption) -> Export:
-    return Export(replace(entry, error=in_words(error.advice, option)), error=error)
+    return Export(replace(entry, error=write_options(error.advice, option)), error=error)
 
 
 @dataclass(frozen=True, slots=True)

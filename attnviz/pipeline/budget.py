@@ -7,7 +7,7 @@ from math import isqrt, prod
 from attnviz.errors import Advice, TextError
 from attnviz.pipeline.job import Job, ReadText
 from attnviz.records import Axes
-from attnviz.text import Bins, By, Grouping, grouped
+from attnviz.text import Bins, By, Grouping, group_tokens
 from attnviz.views.names import scaled
 
 _BYTES = 4  # of a weight
@@ -55,7 +55,9 @@ def _size(wanted: Sequence[Axes], by: Grouping, memory: int) -> int:
     if size * _BYTES <= memory or all(axes.by == by for axes in wanted):
         return size
     return sum(
-        prod(axes.shape[:2]) * len(grouped(axes.query_tokens, by).tokens) * len(grouped(axes.key_tokens, by).tokens)
+        prod(axes.shape[:2])
+        * len(group_tokens(axes.query_tokens, by).tokens)
+        * len(group_tokens(axes.key_tokens, by).tokens)
         for axes in wanted
     )
 

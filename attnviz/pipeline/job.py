@@ -3,16 +3,16 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from attnviz.errors import UsageError, WriteOption, in_python, in_words
+from attnviz.errors import UsageError, WriteOption, write_in_python, write_options
 from attnviz.formats.reading import READERS
-from attnviz.models.fingerprint import fingerprint
+from attnviz.models.fingerprint import compute_fingerprint
 from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.model import ALL, Model
 from attnviz.models.reading import Passage, Reading
 from attnviz.models.registry import load, locate
 from attnviz.models.saved import restore
 from attnviz.pipeline.sources import Source
-from attnviz.records import Attention, Selection, mean_of
+from attnviz.records import Attention, Selection, average
 from attnviz.text import By, Grouping
 
 MEMORY = 10**9
@@ -67,7 +67,7 @@ class Job:
     memory: int = MEMORY
     mean: bool = False
     no_special: bool = False
-    option: WriteOption = in_python
+    option: WriteOption = write_in_python
 
     @cached_property
     def loaded(self) -> Model:
@@ -81,7 +81,7 @@ class Job:
         Raises:
             ModelError: there is no such model.
         """
-        return fingerprint(locate(self.model, self.loading))
+        return compute_fingerprint(locate(self.model, self.loading))
 
     def check(self, source: Source) -> None:
         """Refuse what is asked for of a text, and not of what is saved.
@@ -105,7 +105,7 @@ class Job:
         """
         if source.saved is None:
             reading = self.loaded.read(replace(self.passage, text=source.text()))
-            warnings = tuple(in_words(warning, self.option) for warning in reading.warnings)
+            warnings = tuple(write_options(warning, self.option) for warning in reading.warnings)
             return ReadText(source, self.loaded, replace(reading, warnings=warnings))
         return ReadText(source, *restore(READERS[source.saved](source.record())))
 
@@ -116,4 +116,4 @@ class Job:
         if not self.mean:
             return found
         kinds = dict.fromkeys(attention.kind for attention in found)
-        return [mean_of([attention for attention in found if attention.kind is kind]) for kind in kinds]
+        return [average([attention for attention in found if attention.kind is kind]) for kind in kinds]

@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from attnviz.errors import Advice, AttnvizError, RecordError, UsageError
 from attnviz.formats.writing import Result
-from attnviz.measures.statistics import Statistics, statistics_named
+from attnviz.measures.statistics import Statistics, find_statistics
 from attnviz.pipeline.budget import plan
 from attnviz.pipeline.job import Job, ReadText
 from attnviz.pipeline.sources import FAILURES, Source
@@ -96,7 +96,7 @@ class HeadNumbers:
 
     def compute(self, texts: Sequence[ReadText]) -> list[list[HeadTable]]:
         """See `Task.compute`."""
-        make = partial(Statistics, wanted=statistics_named(self.names))
+        make = partial(Statistics, wanted=find_statistics(self.names))
         return texts[0].model.reduce([text.reading for text in texts], self.job.select, make)
 
 

@@ -1,6 +1,6 @@
 """Records: all that views know of attention. Numbers for each query and key, and numbers for each head."""
 
-from attnviz.records.blocks import Block, Each, Indices, stretches, unwatched
+from attnviz.records.blocks import Block, Each, Indices, find_runs, watch_nothing
 from attnviz.records.matrices import (
     Attention,
     Axes,
@@ -8,14 +8,14 @@ from attnviz.records.matrices import (
     Link,
     Weights,
     Word,
-    by_layer,
+    average,
+    expand_shape,
+    guess_kind,
     is_of_torch,
-    likely_kind,
-    mean_of,
-    on_host,
-    one_record,
+    require_record,
+    to_numpy,
 )
-from attnviz.records.selection import LayerGroup, Selection, ranges
+from attnviz.records.selection import LayerGroup, Selection, format_ranges
 from attnviz.records.tables import Column, HeadTable
 
 __all__ = [
@@ -32,13 +32,13 @@ __all__ = [
     "Selection",
     "Weights",
     "Word",
-    "by_layer",
+    "average",
+    "expand_shape",
+    "find_runs",
+    "format_ranges",
+    "guess_kind",
     "is_of_torch",
-    "likely_kind",
-    "mean_of",
-    "on_host",
-    "one_record",
-    "ranges",
-    "stretches",
-    "unwatched",
+    "require_record",
+    "to_numpy",
+    "watch_nothing",
 ]

@@ -13,7 +13,7 @@ Indices = range | NDArray[np.intp]
 """Indices of tokens in a sequence: a range of neighbours, or any."""
 
 
-def stretches(indices: Iterable[int]) -> list[range]:
+def find_runs(indices: Iterable[int]) -> list[range]:
     """Return indices as ranges of neighbours, in order: 7, 1, 2, 3 -> 1 to 3, 7."""
     found: list[range] = []
     for index in sorted(indices):
@@ -65,5 +65,5 @@ Each = Callable[[Block], None]
 """A callback that takes each block; weights are handed over by no other type of callback."""
 
 
-def unwatched(block: Block) -> None:
+def watch_nothing(block: Block) -> None:
     """Do nothing with a block."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError, UsageError, require
-from attnviz.records.selection import ranges
-from attnviz.text import By, Grouping, Occurrence, Token, occurrences, tokens_named
+from attnviz.records.selection import format_ranges
+from attnviz.text import By, Grouping, Occurrence, Token, find_occurrences, make_tokens
 from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
 
 Weights = NDArray[np.float32]
@@ -109,10 +109,10 @@ class Axes:
             >>> attention.words("cat")
             [Word(text='cat', queries=(1,), keys=(1,))]
         """
-        queries = occurrences(self.query_tokens, wanted)
+        queries = find_occurrences(self.query_tokens, wanted)
         if not self.kind.crosses:
             return [Word(found.text, found.indices, self._as_keys(found)) for found in queries]
-        keys = occurrences(self.key_tokens, wanted)
+        keys = find_occurrences(self.key_tokens, wanted)
         return [Word(found.text, found.indices, ()) for found in queries] + [
             Word(found.text, (), found.indices) for found in keys
         ]
@@ -193,7 +193,7 @@ class HeadMatrix(Axes):
             Attention(builtin/encoder, encoder, 2 layers × 1 heads, 6 queries × 6 keys)
         """
         own, kept = (tuple(one) if isinstance(one, Iterable) else (one,) for one in (layers, heads))
-        rows, columns = _places(own, self.layers, "layer"), _places(kept, self.heads, "head")
+        rows, columns = _find_places(own, self.layers, "layer"), _find_places(kept, self.heads, "head")
         return replace(self, weights=self.weights[np.ix_(rows, columns)], layers=own, heads=kept)
 
     def looks_at(self, word: "Word") -> Weights:
@@ -239,7 +239,7 @@ class HeadMatrix(Axes):
         """
         if self.layers == self.heads == (AVERAGE,):
             return self
-        averaged = f"mean over layers {ranges(self.layers)}, heads {ranges(self.heads)}"
+        averaged = f"mean over layers {format_ranges(self.layers)}, heads {format_ranges(self.heads)}"
         return replace(
             self,
             weights=self.weights.mean((0, 1), keepdims=True, dtype=np.float32),
@@ -297,17 +297,17 @@ class Attention(HeadMatrix):
             >>> attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
             Attention(unknown model, decoder, 1 layers × 1 heads, 2 queries × 2 keys)
         """
-        array = _gathered(weights)
+        array = _gather(weights)
         given = weights[0] if isinstance(weights, tuple) else weights
         precision = str(getattr(given, "dtype", "float32")).removeprefix("torch.")
-        kind = kind or likely_kind(tuple(tokens), tuple(tokens if keys is None else keys), array)
+        kind = kind or guess_kind(tuple(tokens), tuple(tokens if keys is None else keys), array)
         layers, heads = (tuple(range(count)) for count in array.shape[:2])
         return cls(
             kind=kind,
             layers=layers,
             heads=heads,
-            query_tokens=tokens_named(tokens, segment=int(kind.crosses)),
-            key_tokens=tokens_named(tokens if keys is None else keys),
+            query_tokens=make_tokens(tokens, segment=int(kind.crosses)),
+            key_tokens=make_tokens(tokens if keys is None else keys),
             model=model,
             engine=Engine.UNKNOWN,
             sink=sink,
@@ -344,7 +344,7 @@ class Attention(HeadMatrix):
         )
 
 
-def one_record(given: object) -> Attention:
+def require_record(given: object) -> Attention:
     """Return a record as it is.
 
     Raises:
@@ -355,13 +355,13 @@ def one_record(given: object) -> Attention:
     return given
 
 
-def mean_of(records: Sequence[Attention]) -> Attention:
+def average(records: Sequence[Attention]) -> Attention:
     """Return the average over all layers and heads of some records of one kind, each of layers of its own."""
     if len(records) == 1:
         return records[0].mean()
     counts = [len(one.layers) * len(one.heads) for one in records]
     means = [one.mean().weights for one in records]  # [1, 1, queries, keys] each
-    averaged = "; ".join(f"layers {ranges(one.layers)}, heads {ranges(one.heads)}" for one in records)
+    averaged = "; ".join(f"layers {format_ranges(one.layers)}, heads {format_ranges(one.heads)}" for one in records)
     return replace(
         records[0],
         weights=np.average(means, axis=0, weights=counts).astype(np.float32),
@@ -371,7 +371,7 @@ def mean_of(records: Sequence[Attention]) -> Attention:
     )
 
 
-def likely_kind(queries: Sequence[str], keys: Sequence[str], weights: NDArray[Any]) -> Kind:
+def guess_kind(queries: Sequence[str], keys: Sequence[str], weights: NDArray[Any]) -> Kind:
     """Return the kind that weights [..., queries, keys] are, if nobody says so."""
     if queries != keys:
         return Kind.CROSS
@@ -379,7 +379,7 @@ def likely_kind(queries: Sequence[str], keys: Sequence[str], weights: NDArray[An
     return Kind.ENCODER if looks_ahead or len(keys) == 1 else Kind.DECODER
 
 
-def on_host(weights: Any) -> NDArray[Any]:
+def to_numpy(weights: Any) -> NDArray[Any]:
     """Return the numbers as a NumPy array; torch has dtypes, devices and gradients that NumPy has not."""
     return np.asarray(weights.detach().float().cpu() if is_of_torch(weights) else weights)
 
@@ -389,25 +389,25 @@ def is_of_torch(array: Any) -> bool:
     return hasattr(array, "detach")
 
 
-def _gathered(weights: Any) -> NDArray[Any]:
+def _gather(weights: Any) -> NDArray[Any]:
     """Return weights as [layers, heads, queries, keys].
 
     Raises:
         RecordError: they have other axes.
     """
     if isinstance(weights, tuple):
-        layers = [on_host(layer) for layer in weights]
+        layers = [to_numpy(layer) for layer in weights]
         if {layer.shape[:1] for layer in layers} != {(1,)} or len({layer.shape for layer in layers}) > 1:
             raise RecordError("A tuple has [1, heads, queries, keys] for each layer: take one text, and equal layers.")
         return np.concatenate(layers)
     try:
-        array = on_host(weights).astype(np.float32)
+        array = to_numpy(weights).astype(np.float32)
     except (TypeError, ValueError) as error:
         raise RecordError("Weights are numbers in rows of one length: give an array of them.") from error
-    return array.reshape(by_layer(array.shape))
+    return array.reshape(expand_shape(array.shape))
 
 
-def by_layer(shape: tuple[int, ...]) -> tuple[int, ...]:
+def expand_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape [layers, heads, queries, keys] of weights that may lack the first of these axes, or two.
 
     Raises:
@@ -419,10 +419,10 @@ def by_layer(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (1,) * (4 - len(shape)) + shape
 
 
-def _places(wanted: Sequence[int], held: Sequence[int], axis: str) -> list[int]:
+def _find_places(wanted: Sequence[int], held: Sequence[int], axis: str) -> list[int]:
     for index in wanted:
         if index not in held:
-            raise UsageError(f"There is no {axis} {index} here, only {ranges(held)}.")
+            raise UsageError(f"There is no {axis} {index} here, only {format_ranges(held)}.")
     return [held.index(index) for index in wanted]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from numbers import Integral
 
 from attnviz.errors import UsageError
-from attnviz.text import By, Grouping, Token, not_found, rows_named, unnamed
+from attnviz.text import By, Grouping, Token, find_rows, find_unnamed, not_found
 from attnviz.vocabulary import AVERAGE, Kind
 
 LayerGroup = tuple[tuple[int, ...], tuple[int, ...]]
@@ -77,22 +77,22 @@ class Selection:
         Raises:
             UsageError: there is no such layer or head, or a layer that is named lacks one.
         """
-        layers, heads = (_merged([group[axis] for group in there]) for axis in (0, 1))
-        layers, heads = _among(self.layers, layers, "layer", model), _among(self.heads, heads, "head", model)
-        found = [_both(group, layers, heads) for group in there]
+        layers, heads = (_merge([group[axis] for group in there]) for axis in (0, 1))
+        layers, heads = _choose(self.layers, layers, "layer", model), _choose(self.heads, heads, "head", model)
+        found = [_intersect(group, layers, heads) for group in there]
         for (own, kept), (_, all_heads) in zip(found, there, strict=True):
             if own and self.layers is not None and self.heads is not None and len(kept) < len(heads):
                 missing = next(head for head in heads if head not in kept)
-                having = ranges(sorted(layer for group, others in there if missing in others for layer in group))
+                having = format_ranges(sorted(layer for group, others in there if missing in others for layer in group))
                 raise UsageError(
-                    f"There is no head {missing} in layer {own[0]} of {model}, which has heads {_listed(all_heads)}: "
-                    f"layers {having} have it."
+                    f"There is no head {missing} in layer {own[0]} of {model}, which has heads "
+                    f"{_format_all(all_heads)}: layers {having} have it."
                 )
         return [(own, kept) for own, kept in found if own and kept] if len(there) > 1 else found
 
     def rows_of(self, queries: Sequence[Token]) -> tuple[int, ...]:
         """Return the indices of the wanted rows, in order; none if this text has none of them."""
-        return tuple(range(len(queries))) if self.rows is None else rows_named(queries, self.rows)
+        return tuple(range(len(queries))) if self.rows is None else find_rows(queries, self.rows)
 
     def check_rows(self, there: Sequence[Sequence[Token]]) -> None:
         """Refuse rows that are wanted of none of these sequences of queries.
@@ -100,16 +100,16 @@ class Selection:
         Raises:
             TextError: one stands for no token in any of them.
         """
-        if (missing := unnamed(there, self.rows or ())) is not None:
+        if (missing := find_unnamed(there, self.rows or ())) is not None:
             raise not_found(list(dict.fromkeys(token for queries in there for token in queries)), missing)
 
 
-def _merged(indices: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+def _merge(indices: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """Return all indices of some groups, in the order of the group if there is but one."""
     return indices[0] if len(indices) == 1 else tuple(sorted({index for each in indices for index in each}))
 
 
-def _both(group: LayerGroup, layers: Sequence[int], heads: Sequence[int]) -> LayerGroup:
+def _intersect(group: LayerGroup, layers: Sequence[int], heads: Sequence[int]) -> LayerGroup:
     """Return what a group has of these layers and heads, in their order."""
     own, kept = (
         [index for index in wanted if index in has] for wanted, has in zip((layers, heads), group, strict=True)
@@ -117,24 +117,24 @@ def _both(group: LayerGroup, layers: Sequence[int], heads: Sequence[int]) -> Lay
     return tuple(own), tuple(kept)
 
 
-def _among(wanted: tuple[int, ...] | None, there: Sequence[int], axis: str, model: str) -> tuple[int, ...]:
+def _choose(wanted: tuple[int, ...] | None, there: Sequence[int], axis: str, model: str) -> tuple[int, ...]:
     if wanted is None:
         return tuple(there)
     for index in wanted:
         if index not in there:
             only = f"only {axis} {there[0]}" if there[0] != AVERAGE else f"only the average of its {axis}s"
-            has = f"{axis}s {_listed(there)}" if len(there) > 1 else only
+            has = f"{axis}s {_format_all(there)}" if len(there) > 1 else only
             raise UsageError(f"There is no {axis} {index}: {model} has {has}.")
     return tuple(dict.fromkeys(wanted))
 
 
-def _listed(indices: Sequence[int]) -> str:
+def _format_all(indices: Sequence[int]) -> str:
     """Return what there is: `0 to 11`, or `4,12` where some are left out."""
     first, last = indices[0], indices[-1]
-    return f"{first} to {last}" if len(indices) == last - first + 1 else ranges(indices)
+    return f"{first} to {last}" if len(indices) == last - first + 1 else format_ranges(indices)
 
 
-def ranges(indices: Iterable[int]) -> str:
+def format_ranges(indices: Iterable[int]) -> str:
     """Return indices as people write them: `0-3,5`."""
     runs: list[list[int]] = []
     for index in indices:

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from attnviz.records import Block, Each, unwatched
+from attnviz.records import Block, Each, watch_nothing
 from attnviz.reference import masks
 from attnviz.reference.arrays import Array, namespace
 from attnviz.reference.layers import linear, rms_norm
-from attnviz.reference.masks import Mask, both
+from attnviz.reference.masks import Mask, combine
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.positions import Bias
 from attnviz.reference.rotary import Turn
 from attnviz.reference.scores import attention
-from attnviz.reference.trace import Note, silent
+from attnviz.reference.trace import Note, note_nothing
 from attnviz.vocabulary import Kind
 
 AT_ONCE = 2**23
@@ -47,17 +47,17 @@ class Heads:
     @property
     def visible(self) -> Mask | None:
         """Return what a query may look at, by the mask and by being causal; None if that is every key."""
-        return both(self.mask, masks.causal) if self.causal else self.mask
+        return combine(self.mask, masks.causal) if self.causal else self.mask
 
 
-def split(x: Array, heads: int) -> Array:
+def split_heads(x: Array, heads: int) -> Array:
     """Give each head its slice of the width: [..., tokens, heads · d] -> [..., heads, tokens, d]."""
     xp = namespace(x)
     pieces = xp.reshape(x, (*x.shape[:-1], heads, x.shape[-1] // heads))  # [..., tokens, heads, d]
     return xp.moveaxis(pieces, -2, -3)
 
 
-def merge(x: Array) -> Array:
+def merge_heads(x: Array) -> Array:
     """Concatenate the heads again: [..., heads, tokens, d] -> [..., tokens, heads · d]."""
     xp = namespace(x)
     pieces = xp.moveaxis(x, -3, -2)  # [..., tokens, heads, d]
@@ -90,7 +90,7 @@ def attend_in_blocks(
         until = last if heads.causal else seen
         asking, asked = positions[first:last, None], positions[None, :until]
         allowed = mask(asking, asked) if mask else None
-        since = _first_seen(allowed)
+        since = _find_first_seen(allowed)
         added = heads.bias(asking, asked[:, since:]) if heads.bias else None
         meeting = queries[..., first - start : last - start, :], keys[..., since:until, :], values[..., since:until, :]
         weights, output = attention(*meeting, None if allowed is None else allowed[..., since:], added)
@@ -99,7 +99,7 @@ def attend_in_blocks(
     return xp.concat(outputs, axis=-2)
 
 
-def _first_seen(allowed: Array | None) -> int:
+def _find_first_seen(allowed: Array | None) -> int:
     """Return the first key that any query of any text and head may look at, [..., q, k]; 0 where there is none."""
     if allowed is None:
         return 0
@@ -116,32 +116,32 @@ def multi_head_attention(
     parameters: Parameters,
     heads: Heads,
     *,
-    watch: Each = unwatched,
-    note: Note = silent,
+    watch: Each = watch_nothing,
+    note: Note = note_nothing,
 ) -> Array:
     """Attend from `x` to `context` (the same in self-attention), then apply the output projection W_O.
 
     x [..., q, width], context [..., k, width] -> [..., q, width].
     """
-    queries, keys = _meeting(x, context, parameters, heads, note)
-    values = split(linear(context, parameters.within("value")), heads.groups)  # [..., key heads, k, d]
+    queries, keys = _project(x, context, parameters, heads, note)
+    values = split_heads(linear(context, parameters.within("value")), heads.groups)  # [..., key heads, k, d]
     note("value", values)
     every = range(heads.count)
-    keys, values = (_of_heads(shared, every, heads.count) for shared in (keys, values))  # [..., heads, k, d]
+    keys, values = (_select_heads(shared, every, heads.count) for shared in (keys, values))  # [..., heads, k, d]
     mixed = attend_in_blocks(queries, keys, values, heads, watch)
     note("mixed", mixed)
-    return linear(merge(mixed), parameters.within("output"))
+    return linear(merge_heads(mixed), parameters.within("output"))
 
 
-def some_weights(
+def show_weights(
     x: Array, parameters: Parameters, heads: Heads, *, wanted: Sequence[int], rows: Sequence[range], watch: Each
 ) -> None:
     """Show the weights of the wanted heads of self-attention in some stretches of rows; compute nothing from them.
 
     All else is as in `multi_head_attention`.
     """
-    of_wanted = partial(_of_heads, wanted=wanted, heads=heads.count)
-    queries, keys = map(of_wanted, _meeting(x, x, parameters, heads, silent))  # [..., wanted, tokens, d]
+    of_wanted = partial(_select_heads, wanted=wanted, heads=heads.count)
+    queries, keys = map(of_wanted, _project(x, x, parameters, heads, note_nothing))  # [..., wanted, tokens, d]
     nothing = keys[..., :0]  # values of no width
     if (bias := heads.bias) is not None:
         heads = replace(heads, bias=lambda *positions: of_wanted(bias(*positions)))
@@ -150,10 +150,10 @@ def some_weights(
         attend_in_blocks(asking, keys, nothing, heads, watch, wanted=wanted, start=some.start)
 
 
-def _meeting(x: Array, context: Array, parameters: Parameters, heads: Heads, note: Note) -> tuple[Array, Array]:
+def _project(x: Array, context: Array, parameters: Parameters, heads: Heads, note: Note) -> tuple[Array, Array]:
     """Return the queries [..., heads, q, d] and keys [..., key heads, k, d] as they meet: normed and turned."""
-    queries = split(linear(x, parameters.within("query")), heads.count)
-    keys = split(linear(context, parameters.within("key")), heads.groups)
+    queries = split_heads(linear(x, parameters.within("query")), heads.count)
+    keys = split_heads(linear(context, parameters.within("key")), heads.groups)
     if heads.norm_epsilon is not None:
         queries = rms_norm(queries, parameters.within("query_norm"), heads.norm_epsilon)
         keys = rms_norm(keys, parameters.within("key_norm"), heads.norm_epsilon)
@@ -166,7 +166,7 @@ def _meeting(x: Array, context: Array, parameters: Parameters, heads: Heads, not
     return queries, keys
 
 
-def _of_heads(given: Array, wanted: Sequence[int], heads: int) -> Array:
+def _select_heads(given: Array, wanted: Sequence[int], heads: int) -> Array:
     """Return what each wanted head has, alone or in a group: [..., groups, n, d] -> [..., wanted, n, d]."""
     groups = given.shape[-3]
     if list(wanted) == list(range(groups)):
@@ -175,7 +175,7 @@ def _of_heads(given: Array, wanted: Sequence[int], heads: int) -> Array:
     return xp.take(given, xp.asarray([head * groups // heads for head in wanted], device=given.device), axis=-3)
 
 
-def contributions(mixed: Array, parameters: Parameters) -> Array:
+def split_output(mixed: Array, parameters: Parameters) -> Array:
     """Return what each head adds to the residual stream: [..., heads, q, d] -> [..., heads, q, width].
 
     Their sum, and the output projection's bias where it has one, is what multi-head attention returns.

@@ -28,12 +28,12 @@ def padding(lengths: Array) -> Mask:
     return lambda _, keys: keys < lengths[:, None, None, None]
 
 
-def both(first: Mask | None, second: Mask) -> Mask:
+def combine(first: Mask | None, second: Mask) -> Mask:
     """Return the mask that allows what two masks both allow; the second alone if there is no first."""
     return second if first is None else lambda queries, keys: first(queries, keys) & second(queries, keys)
 
 
-def zeroed_afterwards(weights: Array, allowed: Array) -> Array:
+def zero_after_softmax(weights: Array, allowed: Array) -> Array:
     """Put zeros into weights [..., q, k] after softmax, which no mask does, to show why scores are masked before it.
 
     Rows no longer sum to 1, and what is left of them still depends on the keys that should not have been seen: these

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.reference.layers import linear
-from attnviz.reference.scores import SCORES, masked, weights_of
+from attnviz.reference.scores import SCORES, apply_mask, compute_weights
 from attnviz.reference.trace import Trace
 
 Reals = NDArray[np.floating[Any]]
@@ -39,12 +39,12 @@ class Numbers:
     @classmethod
     def of(cls, trace: Trace, head: int) -> Self:
         """Return those of one head of a trace."""
-        query, keys, values = meeting(trace, head)
-        scores = own_scores(trace, query, keys)
+        query, keys, values = select_head(trace, head)
+        scores = compute_scores(trace, query, keys)
         scaled = scores * trace.scale
-        biased = with_bias(trace, head, scaled)
-        sink = own_sink(trace, head)
-        weights = weights_of(biased, trace.allowed, sink) if trace.weights is None else trace.weights[head]
+        biased = add_bias(trace, head, scaled)
+        sink = select_sink(trace, head)
+        weights = compute_weights(biased, trace.allowed, sink) if trace.weights is None else trace.weights[head]
         return cls(
             query=query,
             keys=keys,
@@ -52,7 +52,7 @@ class Numbers:
             scores=scores,
             scaled=scaled,
             biased=biased,
-            masked=masked(biased, trace.allowed),
+            masked=apply_mask(biased, trace.allowed),
             sink=sink,
             weights=weights,
             mixed=weights @ values,
@@ -65,41 +65,41 @@ class Numbers:
 
     def largest_scores(self) -> list[int]:
         """Return the visible keys of the largest scores, the largest first."""
-        return _largest(self.scores, self.visible)
+        return _find_largest(self.scores, self.visible)
 
     def most_looked_at(self) -> list[int]:
         """Return the visible keys of the largest weights, the largest first."""
-        return _largest(self.weights, self.visible)
+        return _find_largest(self.weights, self.visible)
 
 
 _LOOKED_AT_CLOSELY = 3
 
 
-def _largest(of: Reals, keys: list[int]) -> list[int]:
+def _find_largest(of: Reals, keys: list[int]) -> list[int]:
     return sorted(keys, key=lambda key: -of[key])[:_LOOKED_AT_CLOSELY]
 
 
-def to_weights(trace: Trace, head: int, scores: Reals) -> Reals:
+def weigh_scores(trace: Trace, head: int, scores: Reals) -> Reals:
     """Return the weights that scores [keys] come to in a head, with what is added to them, its mask and its sink."""
-    weights: Reals = weights_of(with_bias(trace, head, scores), trace.allowed, own_sink(trace, head))
+    weights: Reals = compute_weights(add_bias(trace, head, scores), trace.allowed, select_sink(trace, head))
     return weights
 
 
-def own_sink(trace: Trace, head: int) -> Reals | None:
+def select_sink(trace: Trace, head: int) -> Reals | None:
     """Return the score of a head's sink, if it has one."""
     return None if trace.sink is None else np.asarray(trace.sink[head])
 
 
-def key_head(trace: Trace, head: int) -> int:
+def find_key_head(trace: Trace, head: int) -> int:
     """Return which head of the keys and values a head uses, where several share one."""
     return head * len(trace.keys) // len(trace.query)
 
 
-def meeting(trace: Trace, head: int) -> tuple[Reals, Reals, Reals]:
+def select_head(trace: Trace, head: int) -> tuple[Reals, Reals, Reals]:
     """Return the query [d], the keys and the values [keys, d] as they meet in a head."""
     queries = trace.query if trace.turned_query is None else trace.turned_query
     keys = trace.keys if trace.turned_keys is None else trace.turned_keys
-    own = key_head(trace, head)
+    own = find_key_head(trace, head)
     return np.asarray(queries[head]), np.asarray(keys[own]), np.asarray(trace.values[own])
 
 
@@ -109,14 +109,14 @@ def project(trace: Trace, query: Reals, keys: Reals) -> tuple[Reals, Reals]:
     return linear(query, learned.within("query")), linear(keys, learned.within("key"))
 
 
-def own_scores(trace: Trace, query: Reals, keys: Reals) -> Reals:
+def compute_scores(trace: Trace, query: Reals, keys: Reals) -> Reals:
     """Return what the model's score function says of each key, before any scale: [keys]."""
     name = "dot" if trace.score in DOTS else trace.score
     scores: Reals = SCORES[name](query[None], keys, trace.score_parameters)[0]
     return scores
 
 
-def with_bias(trace: Trace, head: int, scores: Reals) -> Reals:
+def add_bias(trace: Trace, head: int, scores: Reals) -> Reals:
     """Return scores [keys] with what is added to them in this head."""
     return scores if trace.bias is None else scores + trace.bias[head]
 

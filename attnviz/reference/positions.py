@@ -32,13 +32,13 @@ def alibi(heads: int) -> Bias:
 
     def bias(queries: Array, keys: Array) -> Array:
         xp = namespace(queries)
-        slopes = xp.asarray(_slopes(heads), dtype=xp.float32, device=queries.device)
+        slopes = xp.asarray(_compute_slopes(heads), dtype=xp.float32, device=queries.device)
         return -slopes[:, None, None] * xp.astype(xp.abs(queries - keys), xp.float32)  # [heads, q, k]
 
     return bias
 
 
-def _slopes(heads: int) -> list[float]:
+def _compute_slopes(heads: int) -> list[float]:
     """Return a geometric progression that ends at 1/256, where the number of heads is a power of two.
 
     Other numbers take the slopes of the power below, then every second one of those of the power above, as in the
@@ -61,16 +61,16 @@ def relative(table: Array, *, causal: bool, farthest: int = 128) -> Bias:
     def bias(queries: Array, keys: Array) -> Array:
         after, xp = keys - queries, namespace(table)  # [q, k]
         if causal:
-            bucket = _bucket(xp.clip(-after, 0, None), buckets, farthest)
+            bucket = _find_buckets(xp.clip(-after, 0, None), buckets, farthest)
         else:
             upper = xp.astype(after > 0, after.dtype) * (buckets // 2)
-            bucket = upper + _bucket(xp.abs(after), buckets // 2, farthest)
+            bucket = upper + _find_buckets(xp.abs(after), buckets // 2, farthest)
         return xp.moveaxis(table[bucket], -1, 0)  # [q, k, heads] -> [heads, q, k]
 
     return bias
 
 
-def _bucket(distances: Array, buckets: int, farthest: int) -> Array:
+def _find_buckets(distances: Array, buckets: int, farthest: int) -> Array:
     """Return the bucket of each distance: half of them hold one each, the other half grow with the logarithm."""
     xp, exact = namespace(distances), buckets // 2
     ratio = xp.astype(xp.clip(distances, exact, None), xp.float32) / exact

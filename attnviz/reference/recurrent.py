@@ -5,12 +5,12 @@ An encoder reads the source in both directions. Before the decoder takes up the 
 its last state which of the encoder's states to look at.
 """
 
-from attnviz.records import Block, Each, unwatched
+from attnviz.records import Block, Each, watch_nothing
 from attnviz.reference.arrays import Array, namespace
 from attnviz.reference.layers import linear
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.scores import weights_of
-from attnviz.reference.trace import Note, silent, within
+from attnviz.reference.scores import compute_weights
+from attnviz.reference.trace import Note, note_nothing, note_within
 from attnviz.vocabulary import Kind
 
 
@@ -33,13 +33,13 @@ def _sigmoid(x: Array) -> Array:
     return (1 + namespace(x).tanh(x / 2)) / 2
 
 
-def recurrent(x: Array, parameters: Parameters, lengths: Array | None = None, *, backward: bool = False) -> Array:
+def run_gru(x: Array, parameters: Parameters, lengths: Array | None = None, *, backward: bool = False) -> Array:
     """Return the state after each token, read in their order or `backward`: [..., tokens, in] -> [..., tokens, width].
 
     Tokens from the `lengths` [...] on only fill up a batch: at these, the state stays what it was.
     """
     given = linear(x, parameters.within("input"))  # [..., tokens, 3 · width], for all steps at once
-    memory, real, xp = parameters.within("state"), _real(lengths, x.shape[-2]), namespace(x)
+    memory, real, xp = parameters.within("state"), _find_real(lengths, x.shape[-2]), namespace(x)
     state = xp.zeros((*x.shape[:-2], given.shape[-1] // 3), dtype=x.dtype, device=x.device)
     states = []
     positions = range(x.shape[-2])
@@ -50,22 +50,22 @@ def recurrent(x: Array, parameters: Parameters, lengths: Array | None = None, *,
     return xp.stack(states[::-1] if backward else states, axis=-2)
 
 
-def _real(lengths: Array | None, tokens: int) -> Array | None:
+def _find_real(lengths: Array | None, tokens: int) -> Array | None:
     """Return where a token is no padding, [..., tokens]; None if all are not."""
     if lengths is None:
         return None
     return namespace(lengths).arange(tokens, device=lengths.device) < lengths[..., None]
 
 
-def encode(ids: Array, parameters: Parameters, lengths: Array | None = None, note: Note = silent) -> Array:
+def encode(ids: Array, parameters: Parameters, lengths: Array | None = None, note: Note = note_nothing) -> Array:
     """Return what the encoder makes of tokens, h_j = [→h_j; ←h_j] (3.2): [..., sources] -> [..., sources, 2 · width].
 
     Sources of other `lengths` [...] are filled up with ids of any kind.
     """
     x = parameters["embedding.weight"][ids]  # [..., sources, embedding]
     note("embedding.token", x)
-    onward = recurrent(x, parameters.within("encoder.forward"), lengths)
-    back = recurrent(x, parameters.within("encoder.backward"), lengths, backward=True)
+    onward = run_gru(x, parameters.within("encoder.forward"), lengths)
+    back = run_gru(x, parameters.within("encoder.backward"), lengths, backward=True)
     return namespace(x).concat((onward, back), axis=-1)
 
 
@@ -75,8 +75,8 @@ def decode(
     parameters: Parameters,
     lengths: Array | None = None,
     *,
-    watch: Each = unwatched,
-    note: Note = silent,
+    watch: Each = watch_nothing,
+    note: Note = note_nothing,
 ) -> Array:
     """Return logits of what comes next: [..., targets] -> [..., targets, vocabulary].
 
@@ -88,27 +88,27 @@ def decode(
     note("embedding.token", x)
     given = linear(x, decoder.within("token"))  # [..., targets, 3 · width], for all steps at once
     keys = linear(encoded, parameters.within("attention.key"))  # U h_j [..., sources, inner], for all steps at once
-    real, state, rows = _real(lengths, encoded.shape[-2]), start(encoded, parameters.within("start")), []
+    real, state, rows = _find_real(lengths, encoded.shape[-2]), start_state(encoded, parameters.within("start")), []
     for position in range(ids.shape[-1]):
-        row = look(state, keys, encoded, parameters.within("attention"), real)
+        row = attend(state, keys, encoded, parameters.within("attention"), real)
         read = given[..., position, :] + linear(row["mixed"], decoder.within("context"))
         state = gru(read, state, decoder.within("state"))
         rows.append(row | {"state": state})
     found = {name: namespace(x).stack([row[name] for row in rows], axis=-2) for name in rows[0]}
     watch(Block.starting(Kind.CROSS, 0, (0,), 0, found["weights"][..., None, :, :]))
-    tell = within(note, "attention")
+    tell = note_within(note, "attention")
     for name, array in (found | {"key": encoded, "value": encoded, "projected_key": keys}).items():
         tell(name, array)
     return readout(found["state"], x, found["mixed"], parameters)
 
 
-def start(encoded: Array, parameters: Parameters) -> Array:
+def start_state(encoded: Array, parameters: Parameters) -> Array:
     """Return s_0 = tanh(W_s ←h_1), of what the encoder knows after reading backwards: [..., width] (A.2.2)."""
     backward = encoded[..., 0, encoded.shape[-1] // 2 :]  # [..., width]
     return namespace(encoded).tanh(linear(backward, parameters))
 
 
-def look(state: Array, keys: Array, encoded: Array, parameters: Parameters, real: Array | None) -> dict[str, Array]:
+def attend(state: Array, keys: Array, encoded: Array, parameters: Parameters, real: Array | None) -> dict[str, Array]:
     """Return one row of attention, by the name of each array (3.1 and A.1.2).
 
     With s_{i-1} [..., width] as the query, e_ij = v·tanh(W s_{i-1} + U h_j) and the weights α_ij are [..., sources],
@@ -117,7 +117,7 @@ def look(state: Array, keys: Array, encoded: Array, parameters: Parameters, real
     """
     query = linear(state, parameters.within("query"))  # W s_{i-1} [..., inner]
     scores = namespace(state).tanh(query[..., None, :] + keys) @ parameters["v"]  # [..., sources, inner] · [inner]
-    weights = weights_of(scores, real)
+    weights = compute_weights(scores, real)
     mixed = (weights[..., None, :] @ encoded)[..., 0, :]  # [..., 1, sources], [..., sources, 2 · width]
     return {"query": state, "projected_query": query, "scores": scores, "weights": weights, "mixed": mixed}
 

@@ -24,7 +24,7 @@ def scaled_dot(queries: Array, keys: Array) -> Array:
 
 def cosine(queries: Array, keys: Array) -> Array:
     """Return the cosine of the angle between query and key, whatever their lengths; 0 where one has no length."""
-    return dot(_unit(queries), _unit(keys))  # [..., q, d], [..., k, d] -> [..., q, k]
+    return dot(_normalize(queries), _normalize(keys))  # [..., q, d], [..., k, d] -> [..., q, k]
 
 
 def general(queries: Array, keys: Array, parameters: Parameters) -> Array:
@@ -50,7 +50,7 @@ def location(queries: Array, keys: Array, parameters: Parameters) -> Array:
     return dot(queries, parameters["weight"][: keys.shape[-2]])  # [..., q, dq], [k, dq] -> [..., q, k]
 
 
-def _unit(x: Array, shortest: float = 1e-8) -> Array:
+def _normalize(x: Array, shortest: float = 1e-8) -> Array:
     xp = namespace(x)
     return x / xp.clip(xp.sqrt(xp.sum(x**2, axis=-1, keepdims=True)), shortest, None)
 
@@ -100,7 +100,7 @@ class ScoreFunction:
         return sum(math.prod(shape) for shape in self.shapes(sizes.query_width, sizes.key_width, sizes.keys).values())
 
 
-def _unlearned(score: Callable[[Array, Array], Array]) -> Callable[[Array, Array, Parameters], Array]:
+def _ignore_parameters(score: Callable[[Array, Array], Array]) -> Callable[[Array, Array, Parameters], Array]:
     return lambda queries, keys, _: score(queries, keys)
 
 
@@ -108,21 +108,21 @@ SCORES: dict[str, ScoreFunction] = {
     "dot": ScoreFunction(
         formula="q·k",
         source="Luong et al. 2015, 3.1",
-        score=_unlearned(dot),
+        score=_ignore_parameters(dot),
         operations=lambda n: 2 * n.pairs * n.key_width,
         memory=lambda n: n.pairs,
     ),
     "scaled-dot": ScoreFunction(
         formula="q·k / √d_k",
         source="Vaswani et al. 2017, 3.2.1",
-        score=_unlearned(scaled_dot),
+        score=_ignore_parameters(scaled_dot),
         operations=lambda n: 2 * n.pairs * n.key_width + n.pairs,
         memory=lambda n: n.pairs,
     ),
     "cosine": ScoreFunction(
         formula="q·k / (‖q‖ ‖k‖)",
         source="Graves et al. 2014, 3.3.1",
-        score=_unlearned(cosine),
+        score=_ignore_parameters(cosine),
         operations=lambda n: 2 * n.pairs * n.key_width + n.vectors * (3 * n.key_width + 1),
         memory=lambda n: n.pairs + n.vectors * n.key_width,
     ),
@@ -158,7 +158,7 @@ SCORES: dict[str, ScoreFunction] = {
 """The score functions, by the name that the command line knows them by."""
 
 
-def initial(name: str, query_width: int, key_width: int, keys: int, seed: int) -> Parameters:
+def draw_parameters(name: str, query_width: int, key_width: int, keys: int, seed: int) -> Parameters:
     """Draw NumPy parameters of a score function, for a demonstration where none are learned.
 
     The same seed gives the same ones. Each is of variance 1 / its last axis, so that the scores are about as large as
@@ -173,7 +173,7 @@ def initial(name: str, query_width: int, key_width: int, keys: int, seed: int) -
     )
 
 
-def masked(scores: Array, allowed: Array | None) -> Array:
+def apply_mask(scores: Array, allowed: Array | None) -> Array:
     """Return scores of -∞ for the keys that the mask does not allow: [..., q, k] -> the same."""
     if allowed is None:
         return scores
@@ -181,15 +181,15 @@ def masked(scores: Array, allowed: Array | None) -> Array:
     return xp.where(allowed, scores, xp.asarray(-math.inf, dtype=scores.dtype, device=scores.device))
 
 
-def weights_of(scores: Array, allowed: Array | None, sink: Array | None = None) -> Array:
+def compute_weights(scores: Array, allowed: Array | None, sink: Array | None = None) -> Array:
     """Apply softmax over the keys that the mask allows; the others are -∞ before it, so that rows still sum to 1.
 
     A row in which nothing is allowed has no softmax: it comes out as NaN. A `sink` [..., q] is one score more, of no
     key, so that rows sum to less than 1 by its share (gpt-oss, 2025).
     """
     if sink is None:
-        return softmax(masked(scores, allowed))  # [..., q, k]
-    with_sink = namespace(scores).concat([masked(scores, allowed), sink[..., None]], axis=-1)  # [..., q, k + 1]
+        return softmax(apply_mask(scores, allowed))  # [..., q, k]
+    with_sink = namespace(scores).concat([apply_mask(scores, allowed), sink[..., None]], axis=-1)  # [..., q, k + 1]
     return softmax(with_sink)[..., :-1]
 
 
@@ -201,5 +201,5 @@ def attention(
     A `bias` [..., q, k] is added to the scaled scores, as ALiBi and T5 tell positions, before the mask.
     """
     scores = scaled_dot(queries, keys)
-    weights = weights_of(scores if bias is None else scores + bias, allowed)
+    weights = compute_weights(scores if bias is None else scores + bias, allowed)
     return weights, weights @ values  # [..., q, k], [..., k, d] -> [..., q, d]

@@ -11,13 +11,13 @@ Note = Callable[[str, Array], None]
 """Is told an array with the name of what it is, as in `layers.3.attention.query`."""
 
 
-def silent(name: str, array: Array) -> None:
+def note_nothing(name: str, array: Array) -> None:
     """Take no note."""
 
 
-def within(note: Note, part: str) -> Note:
+def note_within(note: Note, part: str) -> Note:
     """Return what notes arrays under names that begin with a part; none are put together where nobody takes note."""
-    return note if note is silent else lambda name, array: note(f"{part}.{name}", array)
+    return note if note is note_nothing else lambda name, array: note(f"{part}.{name}", array)
 
 
 _NONE_LEARNED = Parameters({})

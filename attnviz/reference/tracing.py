@@ -8,7 +8,7 @@ from attnviz.reference.arrays import Array, namespace
 from attnviz.reference.heads import Heads
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
-from attnviz.reference.transformer import Config, of_layer, own_heads
+from attnviz.reference.transformer import Config, make_heads, set_layer
 
 _EMBEDDING = "embedding."
 
@@ -29,7 +29,7 @@ class LayerNotes:
                 kept[name.removeprefix(prefix)] = array
 
 
-def traced(
+def trace_layer(
     notes: LayerNotes, parameters: Parameters, config: Config, query: int, *, context: Array | None = None
 ) -> Trace:
     """Return what the attention of the noted layer computed for one query; with a `context`, its cross-attention."""
@@ -39,8 +39,8 @@ def traced(
     x = own["input"]  # [queries, width]
     heads = Heads(config.heads, config.key_heads)
     if not crossing:
-        heads = of_layer(notes.layer, own_heads(x, parameters, config), config)
-    return trace_of(
+        heads = set_layer(notes.layer, make_heads(x, parameters, config), config)
+    return trace_heads(
         own,
         heads,
         query,
@@ -55,7 +55,7 @@ def traced(
     )
 
 
-def trace_of(noted: Mapping[str, Array], heads: Heads, query: int, **around: Any) -> Trace:
+def trace_heads(noted: Mapping[str, Array], heads: Heads, query: int, **around: Any) -> Trace:
     """Return what attention by these heads computed for one query, from what it noted and what stands `around` it."""
     queries, keys, turned = noted["query"], noted["key"], noted.get("turned_query")  # [heads, queries, d] each
     xp = namespace(queries)

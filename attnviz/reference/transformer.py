@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from attnviz.records import Each, unwatched
+from attnviz.records import Each, watch_nothing
 from attnviz.reference.arrays import Array, namespace
-from attnviz.reference.heads import Heads, multi_head_attention, some_weights
+from attnviz.reference.heads import Heads, multi_head_attention, show_weights
 from attnviz.reference.layers import ACTIVATIONS, NORMS, Norm, feed_forward, linear
-from attnviz.reference.masks import Mask, both, sliding_window
+from attnviz.reference.masks import Mask, combine, sliding_window
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.positions import Bias, alibi, relative, sinusoidal
 from attnviz.reference.rotary import UNSCALED, Scaling, Turn, frequencies, rotation
-from attnviz.reference.trace import Note, silent, within
+from attnviz.reference.trace import Note, note_nothing, note_within
 from attnviz.vocabulary import Kind
 
 _Sublayer = Callable[[Array, Parameters, Note], Array]
@@ -89,8 +89,8 @@ def transformer(
     mask: Mask | None = None,
     context: Array | None = None,
     context_mask: Mask | None = None,
-    watch: Each = unwatched,
-    note: Note = silent,
+    watch: Each = watch_nothing,
+    note: Note = note_nothing,
     depth: int | None = None,
 ) -> Array:
     """Turn token ids into contextual vectors: [..., tokens] -> [..., tokens, width].
@@ -100,17 +100,17 @@ def transformer(
     `depth` layers run if it is given, and what comes out of them is what the next would read.
     """
     x = embed(ids, parameters, config, types, note)
-    heads = own_heads(x, parameters, config, mask)
+    heads = make_heads(x, parameters, config, mask)
     for layer in range(config.layers if depth is None else depth):
         x = transformer_layer(
             x,
             parameters.within(f"layers.{layer}"),
             config,
-            of_layer(layer, heads, config),
+            set_layer(layer, heads, config),
             context=context,
             context_mask=context_mask,
             watch=watch,
-            note=within(note, f"layers.{layer}"),
+            note=note_within(note, f"layers.{layer}"),
         )
     return _norm(x, parameters, "norm", config) if config.norm_first and depth is None else x
 
@@ -133,17 +133,19 @@ def show_layer(
     x = transformer(ids, parameters, config, types=types, watch=watch, depth=layer)
     own = parameters.within(f"layers.{layer}")
     read = _norm(x, own, "attention_norm", config) if config.norm_first else x
-    some_weights(
+    show_weights(
         read,
         own.within("attention"),
-        of_layer(layer, own_heads(x, parameters, config), config),
+        set_layer(layer, make_heads(x, parameters, config), config),
         wanted=heads,
         rows=rows,
         watch=watch,
     )
 
 
-def embed(ids: Array, parameters: Parameters, config: Config, types: Array | None = None, note: Note = silent) -> Array:
+def embed(
+    ids: Array, parameters: Parameters, config: Config, types: Array | None = None, note: Note = note_nothing
+) -> Array:
     """Return the embedding of each token, with those of its position and type if any: [...] -> [..., width]."""
     x = parameters["embedding.weight"][ids]  # [..., tokens, width]
     note("embedding.token", x)
@@ -151,7 +153,7 @@ def embed(ids: Array, parameters: Parameters, config: Config, types: Array | Non
         kinds = parameters["types.weight"][types]
         note("embedding.type", kinds)
         x = x + kinds
-    if (places := _absolute(ids, parameters, config, x)) is not None:
+    if (places := _embed_positions(ids, parameters, config, x)) is not None:
         note("embedding.position", places)
         x = x + places
     if config.norm_embedding:
@@ -169,8 +171,8 @@ def transformer_layer(
     *,
     context: Array | None = None,
     context_mask: Mask | None = None,
-    watch: Each = unwatched,
-    note: Note = silent,
+    watch: Each = watch_nothing,
+    note: Note = note_nothing,
 ) -> Array:
     """Apply self-attention by these heads, cross-attention where there is a context, then the feed-forward network.
 
@@ -189,11 +191,13 @@ def transformer_layer(
 
     sublayers = {"attention": attend, "cross_attention": look, "feed_forward": transform}
     for part in config.sublayers:
-        x = _added(x, sublayers[part], parameters, part, config, within(note, part))
+        x = _add_sublayer(x, sublayers[part], parameters, part, config, note_within(note, part))
     return x
 
 
-def _added(x: Array, sublayer: _Sublayer, parameters: Parameters, part: str, config: Config, note: Note) -> Array:
+def _add_sublayer(
+    x: Array, sublayer: _Sublayer, parameters: Parameters, part: str, config: Config, note: Note
+) -> Array:
     """Return what a sublayer adds to what it reads, with a norm before it or after the sum: [..., tokens, width]."""
     note("residual", x)
     read = _norm(x, parameters, f"{part}_norm", config) if config.norm_first else x
@@ -206,16 +210,16 @@ def _added(x: Array, sublayer: _Sublayer, parameters: Parameters, part: str, con
     return x
 
 
-def _absolute(ids: Array, parameters: Parameters, config: Config, x: Array) -> Array | None:
+def _embed_positions(ids: Array, parameters: Parameters, config: Config, x: Array) -> Array | None:
     """Return what is added to the embeddings `x` for the positions of their tokens, where these have an embedding."""
     if config.positions is Positions.LEARNED:
-        return parameters["positions.weight"][_positions(ids, config)]
+        return parameters["positions.weight"][_number_positions(ids, config)]
     if config.positions is Positions.SINUSOIDAL:
         return sinusoidal(namespace(x).arange(ids.shape[-1], dtype=x.dtype, device=x.device), config.width)
     return None
 
 
-def _positions(ids: Array, config: Config) -> Array:
+def _number_positions(ids: Array, config: Config) -> Array:
     """Return the row of each token in the table of positions: [tokens], or as `ids` where padding is skipped."""
     xp = namespace(ids)
     if config.padding is None:
@@ -228,7 +232,7 @@ def _norm(x: Array, parameters: Parameters, part: str, config: Config) -> Array:
     return NORMS[config.norm](x, parameters.within(part), config.epsilon)
 
 
-def own_heads(x: Array, parameters: Parameters, config: Config, mask: Mask | None = None) -> Heads:
+def make_heads(x: Array, parameters: Parameters, config: Config, mask: Mask | None = None) -> Heads:
     """Return what the heads of self-attention are in every layer, but for its number and its window."""
     return Heads(
         config.heads,
@@ -236,19 +240,19 @@ def own_heads(x: Array, parameters: Parameters, config: Config, mask: Mask | Non
         norm_epsilon=config.epsilon if config.norm_heads else None,
         mask=mask,
         causal=config.looks_back,
-        turn=_turn(x, config),
-        bias=_bias(parameters, config),
+        turn=_make_turn(x, config),
+        bias=_make_bias(parameters, config),
         kind=config.kind,
     )
 
 
-def of_layer(layer: int, heads: Heads, config: Config) -> Heads:
+def set_layer(layer: int, heads: Heads, config: Config) -> Heads:
     """Return the heads of a layer, which look no further than its window, if it has one."""
     width = config.windows[layer] if config.windows and not config.unmasked else None
-    return replace(heads, layer=layer, mask=heads.mask if width is None else both(heads.mask, sliding_window(width)))
+    return replace(heads, layer=layer, mask=heads.mask if width is None else combine(heads.mask, sliding_window(width)))
 
 
-def _turn(x: Array, config: Config) -> Turn | None:
+def _make_turn(x: Array, config: Config) -> Turn | None:
     """Return what rotary positions do to the queries and keys of every layer: the same, so it is worked out once."""
     if config.positions is not Positions.ROTARY:
         return None
@@ -257,7 +261,7 @@ def _turn(x: Array, config: Config) -> Turn | None:
     return rotation(positions, config.scaling(plain, x.shape[-2]), config.scaling.magnitude)
 
 
-def _bias(parameters: Parameters, config: Config) -> Bias | None:
+def _make_bias(parameters: Parameters, config: Config) -> Bias | None:
     """Return what relative positions add to the scores of every layer."""
     if config.positions is Positions.ALIBI:
         return alibi(config.heads)

@@ -1,11 +1,11 @@
 """Tokens, the words and sentences they belong to, and text that is safe to put on a terminal."""
 
-from attnviz.text.alignment import spans_of_pieces
+from attnviz.text.alignment import align_pieces
 from attnviz.text.boundaries import Span
-from attnviz.text.groups import Bins, Grouping, Groups, grouped, grouping
-from attnviz.text.safety import checked, visible
-from attnviz.text.search import Occurrence, not_found, occurrences, rows_named, unnamed
-from attnviz.text.tokens import Segment, Token, predicting, special_token, tokens_named
+from attnviz.text.groups import Bins, Grouping, Groups, group_tokens, read_grouping
+from attnviz.text.safety import check_text, visible
+from attnviz.text.search import Occurrence, find_occurrences, find_rows, find_unnamed, not_found
+from attnviz.text.tokens import Segment, Token, add_predictions, make_special_token, make_tokens
 from attnviz.vocabulary import By
 
 __all__ = [
@@ -17,16 +17,16 @@ __all__ = [
     "Segment",
     "Span",
     "Token",
-    "checked",
-    "grouped",
-    "grouping",
+    "add_predictions",
+    "align_pieces",
+    "check_text",
+    "find_occurrences",
+    "find_rows",
+    "find_unnamed",
+    "group_tokens",
+    "make_special_token",
+    "make_tokens",
     "not_found",
-    "occurrences",
-    "predicting",
-    "rows_named",
-    "spans_of_pieces",
-    "special_token",
-    "tokens_named",
-    "unnamed",
+    "read_grouping",
     "visible",
 ]

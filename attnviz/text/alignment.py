@@ -8,7 +8,7 @@ from itertools import accumulate, groupby
 from operator import and_, not_
 from unicodedata import category, normalize
 
-from attnviz.text.boundaries import Span, trimmed
+from attnviz.text.boundaries import Span, trim
 
 _REACH = 3
 """The number of letters that the search for a piece may skip, for each of its letters and each piece lost before it."""
@@ -16,7 +16,7 @@ _REACH = 3
 _UNSEEN = ("Mn", "Mc", "Me", "Cc", "Cf")  # marks, control and format characters
 
 
-def spans_of_pieces(text: str, pieces: Sequence[str | bytes | None]) -> list[Span]:
+def align_pieces(text: str, pieces: Sequence[str | bytes | None]) -> list[Span]:
     """Return the span of each piece, in their order; neither starts nor ends ever decrease.
 
     Pieces may differ from the text in case, accents, blanks and compatibility forms. Bytes, of UTF-8, have the span of
@@ -26,21 +26,21 @@ def spans_of_pieces(text: str, pieces: Sequence[str | bytes | None]) -> list[Spa
     walk = _Walk(text)
     spans: list[Span] = []
     lost: list[str | None] = []  # the pieces since the last one found
-    letters = list(_letters(pieces))
+    letters = list(_decode_letters(pieces))
     for piece, _ in letters:
         end = walk.end
         span = walk.to(piece, lost) if piece else None
         if span is None:
             lost.append(piece)
         else:
-            spans += [*_in_gap(text, lost, trimmed(text, (end, span[0]))), span]
+            spans += [*_fill_gap(text, lost, trim(text, (end, span[0]))), span]
             lost.clear()
-    spans += _in_gap(text, lost, trimmed(text, (walk.end, len(text))))
-    ordered = accumulate(spans, _not_before)
+    spans += _fill_gap(text, lost, trim(text, (walk.end, len(text))))
+    ordered = accumulate(spans, _keep_order)
     return [span for span, (_, count) in zip(ordered, letters, strict=True) for _ in range(count)]
 
 
-def _letters(pieces: Sequence[str | bytes | None]) -> Iterator[tuple[str | None, int]]:
+def _decode_letters(pieces: Sequence[str | bytes | None]) -> Iterator[tuple[str | None, int]]:
     """Yield the pieces, each with how many they are: of bytes, the characters that they make together; None if none."""
     for in_bytes, run in groupby(pieces, lambda piece: isinstance(piece, bytes)):
         if not in_bytes:
@@ -52,13 +52,13 @@ def _letters(pieces: Sequence[str | bytes | None]) -> Iterator[tuple[str | None,
             yield (None, 1) if broken else (char, len(char.encode()))
 
 
-def _in_gap(text: str, lost: Sequence[str | None], gap: Span) -> Iterator[Span]:
+def _fill_gap(text: str, lost: Sequence[str | None], gap: Span) -> Iterator[Span]:
     """Yield where lost pieces stand: the unknown ones share the gap, a word each where blanks part them."""
     unknown = [place for place, piece in enumerate(lost) if piece is None] or [len(lost)]
     first, last = unknown[0], unknown[-1] + 1
     blank = [piece is not None and not piece.strip() for piece in lost]
     runs = list(accumulate(map(and_, blank[first:last], [False, *map(not_, blank[first:last])])))  # blanks so far
-    words = _parts(text, gap, 1 + max(runs, default=0))
+    words = _split_gap(text, gap, 1 + max(runs, default=0))
     yield from [(gap[0], gap[0])] * first
     for is_blank, run in zip(blank[first:last], runs, strict=True):
         start, end = words[run]
@@ -66,7 +66,7 @@ def _in_gap(text: str, lost: Sequence[str | None], gap: Span) -> Iterator[Span]:
     yield from [(gap[1], gap[1])] * (len(lost) - last)
 
 
-def _parts(text: str, gap: Span, count: int) -> list[Span]:
+def _split_gap(text: str, gap: Span, count: int) -> list[Span]:
     """Return so many stretches of a gap, each but the last one word of it; empty ones in the end where it has fewer."""
     words = [match.span() for match in re.compile(r"\S+").finditer(text, *gap)]
     if len(words) >= count:
@@ -74,7 +74,7 @@ def _parts(text: str, gap: Span, count: int) -> list[Span]:
     return [*words, *[(gap[1], gap[1])] * (count - len(words))]
 
 
-def _not_before(previous: Span, span: Span) -> Span:
+def _keep_order(previous: Span, span: Span) -> Span:
     return max(previous[0], span[0]), max(previous[1], span[1])
 
 
@@ -86,7 +86,7 @@ class _Walk:
     """
 
     def __init__(self, text: str) -> None:
-        folded = [(letter, offset) for offset, char in enumerate(text) for letter in _folded(char)]
+        folded = [(letter, offset) for offset, char in enumerate(text) for letter in _fold(char)]
         self.text = text
         self.letters = "".join(letter for letter, _ in folded)
         self.offsets = [*(offset for _, offset in folded), len(text)]  # of each letter in the text
@@ -111,18 +111,18 @@ class _Walk:
         return start, self.end
 
     def _loosely(self, piece: str, first: int, reach: int) -> Span | None:
-        letters = "".join(map(_folded, piece))
+        letters = "".join(map(_fold, piece))
         found = self.letters.find(letters, first, first + (1 + reach) * len(letters)) if letters else -1
         if found < 0:
             return None
         self.place = found + len(letters)
         start, last = self.offsets[found], self.offsets[self.place - 1]
-        start, self.end = trimmed(self.text, (start, max(last + 1, self.offsets[self.place])))  # marks on it included
+        start, self.end = trim(self.text, (start, max(last + 1, self.offsets[self.place])))  # marks on it included
         return start, self.end
 
 
 @cache
-def _folded(char: str) -> str:
+def _fold(char: str) -> str:
     """Return a character without case, marks and compatibility form; nothing of blanks, and of what cannot be seen."""
     parts = normalize("NFKD", char)
     return "".join(part for part in parts if not part.isspace() and category(part) not in _UNSEEN).casefold()

@@ -39,32 +39,32 @@ _SENTENCE = rf"""
 """
 
 
-def word_spans(text: str) -> list[Span]:
+def find_word_spans(text: str) -> list[Span]:
     """Return where the words are, at the default boundaries of Unicode (UAX #29, section 4), blanks left out.
 
     Runs of letters, digits and marks are words, an apostrophe or a decimal point within included; so is each ideograph,
     each other character and each emoji sequence. No word holds a blank.
     """
-    return _spans(_WORD, text)
+    return _find_spans(_WORD, text)
 
 
-def sentence_spans(text: str) -> list[Span]:
+def find_sentence_spans(text: str) -> list[Span]:
     """Return where the sentences are, blanks between them left out.
 
     A sentence ends with its line, and after a full stop, a question mark or the like of any script (UAX #29, section
     5), closing quotes and brackets included: where a blank follows if the script uses blanks, not before a word in
     lower case, not after an initial or a common English abbreviation.
     """
-    return _spans(_SENTENCE, text)
+    return _find_spans(_SENTENCE, text)
 
 
-def covering(spans: Sequence[Span], offset: int) -> int | None:
+def find_covering(spans: Sequence[Span], offset: int) -> int | None:
     """Return the index of the span that covers a character, or None between them."""
     index = bisect_right(spans, offset, key=lambda span: span[0]) - 1
     return index if index >= 0 and offset < spans[index][1] else None
 
 
-def trimmed(text: str, span: Span) -> Span:
+def trim(text: str, span: Span) -> Span:
     """Return the span without the blanks at its edges; empty if it covers nothing else."""
     start, end = span
     piece = text[start:end]
@@ -72,12 +72,12 @@ def trimmed(text: str, span: Span) -> Span:
     return start, start + len(piece.strip())
 
 
-def _spans(rules: str, text: str) -> list[Span]:
-    return [match.span() for match in _compiled(rules).finditer(text.translate(_SEPARATORS))]
+def _find_spans(rules: str, text: str) -> list[Span]:
+    return [match.span() for match in _compile(rules).finditer(text.translate(_SEPARATORS))]
 
 
 @cache
-def _compiled(rules: str) -> "regex.Pattern[str]":
+def _compile(rules: str) -> "regex.Pattern[str]":
     import regex  # unlike re, it knows the word boundaries and the sentence marks of Unicode
 
     return regex.compile(rules, regex.V1 | regex.WORD | regex.MULTILINE | regex.VERBOSE)

@@ -1,7 +1,7 @@
 """Graphemes, which readers take for one character: a letter with its marks, a joined emoji, a syllable of Hangul."""
 
 
-def graphemes(text: str) -> list[str]:
+def split_graphemes(text: str) -> list[str]:
     """Cut a text into extended grapheme clusters (Unicode Standard Annex 29); nothing shown may be cut within one."""
     if text.isascii():
         return list(text)
@@ -11,7 +11,7 @@ def graphemes(text: str) -> list[str]:
     return found
 
 
-def letters(text: str) -> list[str]:
+def split_letters(text: str) -> list[str]:
     """Return the text cut finer: characters that are joined stand apart, each still with its marks."""
     import regex
 

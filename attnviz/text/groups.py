@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from attnviz.errors import UsageError
-from attnviz.text.boundaries import Span, covering
+from attnviz.text.boundaries import Span, find_covering
 from attnviz.text.safety import JOINERS, visible
-from attnviz.text.tokens import Token, predicting
+from attnviz.text.tokens import Token, add_predictions
 from attnviz.vocabulary import By
 
 
@@ -37,7 +37,7 @@ Grouping = By | Bins
 """A unit, or a number of bins, to group tokens by."""
 
 
-def grouping(name: str | Grouping) -> Grouping:
+def read_grouping(name: str | Grouping) -> Grouping:
     """Return what is meant by `word`, or by `bins:256`; a grouping itself as it is.
 
     Raises:
@@ -88,33 +88,33 @@ class _Piece:
     reach: Span | None
 
 
-def grouped(tokens: Sequence[Token], by: Grouping) -> Groups:
+def group_tokens(tokens: Sequence[Token], by: Grouping) -> Groups:
     """Group the pieces of each word, sentence or segment; special tokens, and blanks between, each on their own.
 
     A group shows the whole of its text, with single blanks, and so the marks too that a tokenizer has dropped; its
     position is that of its first token. Of a bin, which is longer, the text shows the beginning and the end.
     """
-    keys = _keys(tokens, by)
+    keys = _find_keys(tokens, by)
     members: dict[object, list[_Piece]] = {}
-    for piece, key in zip(_pieces(tokens, whole=by is not By.TOKEN), keys, strict=True):
+    for piece, key in zip(_make_pieces(tokens, whole=by is not By.TOKEN), keys, strict=True):
         members.setdefault(key, []).append(piece)
     number = {key: index for index, key in enumerate(members)}
-    groups = tuple(map(_stretch if isinstance(by, Bins) else _merged, members.values()))
+    groups = tuple(map(_make_bin if isinstance(by, Bins) else _merge, members.values()))
     predicted = [index for index, group in enumerate(groups) if group.predicts]
-    told = predicting(groups, predicted[0]) if predicted else groups  # a group predicts a group, not a token
+    told = add_predictions(groups, predicted[0]) if predicted else groups  # a group predicts a group, not a token
     return Groups(told, tuple(number[key] for key in keys), by)
 
 
-def _keys(tokens: Sequence[Token], by: Grouping) -> Sequence[object]:
-    return _bins_of(tokens, by.count) if isinstance(by, Bins) else [_key(token, by) for token in tokens]
+def _find_keys(tokens: Sequence[Token], by: Grouping) -> Sequence[object]:
+    return _number_bins(tokens, by.count) if isinstance(by, Bins) else [_find_key(token, by) for token in tokens]
 
 
-def _key(token: Token, by: By) -> object:
+def _find_key(token: Token, by: By) -> object:
     part = _PARTS[by](token)
     return token.position if part is None else (token.segment, part)
 
 
-def _bins_of(tokens: Sequence[Token], count: int) -> list[int]:
+def _number_bins(tokens: Sequence[Token], count: int) -> list[int]:
     """Return the number of the bin that each token belongs to, of at most `count` bins that are all about equally long.
 
     Special tokens, on which weight pools, have bins of their own where they take no more than half of the bins, and no
@@ -122,7 +122,7 @@ def _bins_of(tokens: Sequence[Token], count: int) -> list[int]:
     """
     apart = 2 * sum(token.special for token in tokens) <= count
     runs = [list(run) for _, run in groupby(tokens, lambda token: (token.segment, apart and token.special))]
-    shares = _shares(runs, count, apart)
+    shares = _share_bins(runs, count, apart)
     if sum(shares) > count:
         runs, shares = [list(tokens)], [min(count, len(tokens))]
     numbers: list[int] = []
@@ -132,7 +132,7 @@ def _bins_of(tokens: Sequence[Token], count: int) -> list[int]:
     return numbers
 
 
-def _shares(runs: Sequence[Sequence[Token]], count: int, apart: bool) -> list[int]:
+def _share_bins(runs: Sequence[Sequence[Token]], count: int, apart: bool) -> list[int]:
     """Return how many bins each run of tokens gets: a special token one, others of the rest by their length."""
     alone = [apart and run[0].special for run in runs]
     left = count - sum(len(run) for run, special in zip(runs, alone, strict=True) if special)
@@ -143,22 +143,22 @@ def _shares(runs: Sequence[Sequence[Token]], count: int, apart: bool) -> list[in
     ]
 
 
-def _pieces(tokens: Sequence[Token], *, whole: bool) -> list[_Piece]:
+def _make_pieces(tokens: Sequence[Token], *, whole: bool) -> list[_Piece]:
     """Return the tokens; if they are to make `whole` words, each with what of its word no token stands for."""
     reaches = [token.span for token in tokens]
     placed = [index for index, span in enumerate(reaches) if whole and span]
     for last, index, following in zip([None, *placed], placed, [*placed[1:], None], strict=False):
         before, after = (None if i is None else tokens[i] for i in (last, following))
-        reaches[index] = _reach(tokens[index], before, after)
+        reaches[index] = _find_reach(tokens[index], before, after)
     return [_Piece(token, reach) for token, reach in zip(tokens, reaches, strict=True)]
 
 
-def _reach(token: Token, before: Token | None, after: Token | None) -> Span | None:
+def _find_reach(token: Token, before: Token | None, after: Token | None) -> Span | None:
     """Return the span of a token, widened up to its neighbours, but not beyond its word."""
     if token.source is None or token.span is None or token.word is None:
         return token.span
     (start, end), words = token.span, token.source.words
-    begin, stop = words[token.word][0], words[covering(words, end - 1) or token.word][1]
+    begin, stop = words[token.word][0], words[find_covering(words, end - 1) or token.word][1]
     if before and before.span and before.segment == token.segment:
         begin = start if before.word == token.word else max(begin, before.span[1])
     if after and after.span and after.segment == token.segment:
@@ -166,7 +166,7 @@ def _reach(token: Token, before: Token | None, after: Token | None) -> Span | No
     return min(start, begin), max(end, stop)
 
 
-def _merged(pieces: Sequence[_Piece]) -> Token:
+def _merge(pieces: Sequence[_Piece]) -> Token:
     first = pieces[0].token
     seen = [
         piece for piece in pieces if piece.token.word is not None
@@ -177,7 +177,7 @@ def _merged(pieces: Sequence[_Piece]) -> Token:
         return first
     return replace(
         seen[0].token,
-        text=visible("".join(_running(seen))),
+        text=visible("".join(_join_pieces(seen))),
         position=first.position,
         span=(spans[0][0], max(end for _, end in spans)),
         predicts=pieces[-1].token.predicts,
@@ -187,24 +187,24 @@ def _merged(pieces: Sequence[_Piece]) -> Token:
     )
 
 
-def _stretch(pieces: Sequence[_Piece]) -> Token:
+def _make_bin(pieces: Sequence[_Piece]) -> Token:
     """Return a bin, which shows how it begins and how it ends: words of about `_EDGE` characters on either side."""
-    whole = _merged(pieces)
-    begins, ends = _edge(pieces), _edge(pieces[::-1])[::-1]
+    whole = _merge(pieces)
+    begins, ends = _cut_edge(pieces), _cut_edge(pieces[::-1])[::-1]
     if len(begins) + len(ends) >= len(pieces):
-        return replace(whole, text=_said(pieces))
-    return replace(whole, text=f"{_said(begins)} … {_said(ends)}")
+        return replace(whole, text=_write_pieces(pieces))
+    return replace(whole, text=f"{_write_pieces(begins)} … {_write_pieces(ends)}")
 
 
-def _said(pieces: Sequence[_Piece]) -> str:
+def _write_pieces(pieces: Sequence[_Piece]) -> str:
     """Return the text of these pieces, special tokens among them."""
     runs = [(special, list(run)) for special, run in groupby(pieces, lambda piece: piece.token.special)]
     return " ".join(
-        " ".join(piece.token.text for piece in run) if special else _merged(run).text for special, run in runs
+        " ".join(piece.token.text for piece in run) if special else _merge(run).text for special, run in runs
     )
 
 
-def _edge(pieces: Sequence[_Piece]) -> list[_Piece]:
+def _cut_edge(pieces: Sequence[_Piece]) -> list[_Piece]:
     """Return the first of these pieces up to the end of a word, as many as make `_EDGE` characters."""
     taken: list[_Piece] = []
     for piece in pieces:
@@ -215,18 +215,18 @@ def _edge(pieces: Sequence[_Piece]) -> list[_Piece]:
     return taken
 
 
-def _running(pieces: Sequence[_Piece]) -> Iterator[str]:
+def _join_pieces(pieces: Sequence[_Piece]) -> Iterator[str]:
     """Yield what pieces show one after the other, a blank where they leave a gap between words."""
     end, word = (pieces[0].reach or (0, 0))[0], None
     for piece in pieces:
         start, stop = piece.reach or (end, end)
         if start > end and (word is None or piece.token.word != word):
             yield " "
-        yield _characters(piece, max(end, start))  # bytes of one character share its span: it shows once
+        yield _show_piece(piece, max(end, start))  # bytes of one character share its span: it shows once
         end, word = max(end, stop), piece.token.word
 
 
-def _characters(piece: _Piece, since: int) -> str:
+def _show_piece(piece: _Piece, since: int) -> str:
     """Return what a piece shows of its text from a character on; of what no token stands for, only what can be seen."""
     token, (start, stop) = piece.token, piece.reach or (since, since)
     if token.source is None or token.word is None:

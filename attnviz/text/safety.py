@@ -8,7 +8,7 @@ JOINERS = "\u200c\u200d"
 _NAMED_WHITESPACE = {" ": "␣", "\t": "⇥", "\n": "⏎", "\r": "␍", "\x7f": "␡"}
 
 
-def checked(text: str, what: str = "The text") -> str:
+def check_text(text: str, what: str = "The text") -> str:
     """Return the text itself, if a model can read it; `what` it is called if it cannot.
 
     Raises:
@@ -32,10 +32,10 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     kept = JOINERS if text.strip(JOINERS) else ""  # between other characters they join; alone they would not be seen
-    return "".join(char if char.isprintable() or char in kept else picture(char) for char in text)
+    return "".join(char if char.isprintable() or char in kept else draw_character(char) for char in text)
 
 
-def picture(char: str) -> str:
+def draw_character(char: str) -> str:
     """Return what stands for a character that cannot be seen, a blank included."""
     if char in _NAMED_WHITESPACE:
         return _NAMED_WHITESPACE[char]

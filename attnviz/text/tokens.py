@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from attnviz.text.boundaries import Span, covering, sentence_spans, trimmed, word_spans
-from attnviz.text.safety import picture, visible
+from attnviz.text.boundaries import Span, find_covering, find_sentence_spans, find_word_spans, trim
+from attnviz.text.safety import draw_character, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,45 +59,45 @@ class Segment:
     @cached_property
     def words(self) -> list[Span]:
         """Return where its words are."""
-        return word_spans(self.text)
+        return find_word_spans(self.text)
 
     @cached_property
     def sentences(self) -> list[Span]:
         """Return where its sentences are."""
-        return sentence_spans(self.text)
+        return find_sentence_spans(self.text)
 
     def token(self, span: Span, position: int) -> Token:
         """Return the token that stands for a stretch, blanks at its edges left out (byte-level tokenizers count them).
 
         A stretch of blanks, or of nothing (the lone `▁` of some tokenizers), shows as blanks and belongs to no word.
         """
-        start, end = trimmed(self.text, span)
+        start, end = trim(self.text, span)
         if start < end:
-            shown, word = visible(self.text[start:end]), covering(self.words, start)
+            shown, word = visible(self.text[start:end]), find_covering(self.words, start)
         else:
             start, end = span
-            shown, word = "".join(map(picture, self.text[start:end] or " ")), None
-        sentence = covering(self.sentences, start)
+            shown, word = "".join(map(draw_character, self.text[start:end] or " ")), None
+        sentence = find_covering(self.sentences, start)
         return Token(shown, position, (start, end), False, word, sentence, self.number, source=self)
 
     def special_token(self, text: str, position: int) -> Token:
         """Return a special token, such as `[MASK]`, that stands in it."""
-        return replace(special_token(text, position), segment=self.number, source=self)
+        return replace(make_special_token(text, position), segment=self.number, source=self)
 
 
-def predicting(tokens: Sequence[Token], since: int = 0) -> tuple[Token, ...]:
+def add_predictions(tokens: Sequence[Token], since: int = 0) -> tuple[Token, ...]:
     """Return the tokens, each from `since` on knowing the one after it."""
     after = [token.label for token in tokens[since + 1 :]]
     told = (replace(token, predicts=text) for token, text in zip(tokens[since:], after, strict=False))
     return (*tokens[:since], *told, *tokens[max(since, len(tokens) - 1) :])
 
 
-def special_token(text: str, position: int) -> Token:
+def make_special_token(text: str, position: int) -> Token:
     """Return a token that stands for nothing in the input, such as `[CLS]`."""
     return Token(visible(text), position, special=True)
 
 
-def tokens_named(names: Sequence[str], segment: int = 0) -> tuple[Token, ...]:
+def make_tokens(names: Sequence[str], segment: int = 0) -> tuple[Token, ...]:
     """Return tokens of these names, as they would be of a text in which they stand with blanks between."""
     text, start, tokens = Segment(" ".join(names), segment), 0, list[Token]()
     for position, name in enumerate(names):

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from attnviz.measures.habits import habits
-from attnviz.measures.labels import LABELS, labels_of
+from attnviz.measures.habits import find_habits
+from attnviz.measures.labels import LABELS, find_labels
 from attnviz.measures.links import strongest, telling
-from attnviz.measures.words import words_of
+from attnviz.measures.words import find_words
 from attnviz.records import Attention, HeadTable, Link, Weights, Word
 from attnviz.text import Token
 from attnviz.vocabulary import Orientation, Place
@@ -117,7 +117,7 @@ class Report:
             TextError: there is no such word.
         """
         if self.token:
-            for attention, words in words_of(found, self.token):
+            for attention, words in find_words(found, self.token):
                 yield Summary(attention)
                 yield from (WordInHeads(attention, word, self.top) for word in words)
         else:
@@ -128,7 +128,7 @@ class Report:
     def _heads(self, attention: Attention) -> Iterator[Section]:
         layers, heads, link = attention.layers, attention.heads, None
         if len(layers) * len(heads) > 1:
-            link, habit = telling(attention), habits(attention)
+            link, habit = telling(attention), find_habits(attention)
             yield Glance(layers, heads, habit.main, habit.concentration, (link.layer, link.head) if link else None)
         if self.every:
             for layer, head in product(layers, heads):
@@ -185,7 +185,7 @@ class TableReport:
 
 def _labelled(table: HeadTable) -> Iterator[tuple[str, list[HeadNumber]]]:
     """Yield each label that a head has, with the rule for it, and all its heads."""
-    found = labels_of(table)
+    found = find_labels(table)
     for label in LABELS:
         if label in found.values():
             ranked = table.highest(label.statistic, len(table.layers) * len(table.heads))

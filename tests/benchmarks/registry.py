@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from attnviz.models.registry import minilm
+from attnviz.models.registry import locate_minilm
 from tests.benchmarks.checkpoint import write_checkpoint
 from tests.benchmarks.comparison import PEAK_MEMORY, SECONDS, Benchmark, Measure
 from tests.benchmarks.lines import write_lines, write_mixed_lines
@@ -58,7 +58,8 @@ def pretrained(setting: Setting) -> Benchmark:
         what="attnviz show --model minilm",
         command=_SHOW_MINILM,
         yardstick=Command(
-            "transformers, output_attentions", ("-m", "tests.benchmarks.scripts.usual_way", str(minilm()), _SENTENCE)
+            "transformers, output_attentions",
+            ("-m", "tests.benchmarks.scripts.usual_way", str(locate_minilm()), _SENTENCE),
         ),
         limit=0.15,
     )
@@ -131,7 +132,7 @@ def many_to_json(setting: Setting) -> Benchmark:
     """A thousand sentences as data, beside the loop that one would write with transformers."""
     lines = write_mixed_lines(setting.folder / "mixed.txt", _MANY)
     show = "-m", "attnviz", "show", "--file", str(lines), "--format", "json", "--model", "minilm"
-    loop = "-m", "tests.benchmarks.scripts.usual_loop", str(minilm()), str(lines)
+    loop = "-m", "tests.benchmarks.scripts.usual_loop", str(locate_minilm()), str(lines)
     return Benchmark(
         what=f"{_MANY:,} texts of 5 to 40 words to JSON, minilm",
         command=Command("attnviz", show),

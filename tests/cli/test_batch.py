@@ -129,11 +129,11 @@ class TestRunAgain:
         assert contents(out) == before
 
     def test_a_model_whose_files_have_changed_is_another(self, run: Run, tmp_path: Path, sentences: list[str]) -> None:
-        from attnviz.models.registry import minilm
+        from attnviz.models.registry import locate_minilm
 
         folder = tmp_path / "model"
         folder.mkdir()
-        for path in minilm().iterdir():
+        for path in locate_minilm().iterdir():
             if path.is_file():
                 (folder / path.name).symlink_to(path)
         export = "export", sentences[0], "-o", tmp_path / "out", "--model", folder, *AS_DATA

@@ -17,7 +17,7 @@ from attnviz.pipeline.manifest import ManifestEntry
 from attnviz.pipeline.outcomes import Note, Weights, outcomes
 from attnviz.pipeline.sources import Source
 from attnviz.records import Attention
-from attnviz.text import Bins, grouped
+from attnviz.text import Bins, group_tokens
 from attnviz.vocabulary import Layout
 from tests.cli.conftest import Run
 
@@ -73,7 +73,7 @@ class TestBins:
     ) -> None:
         (record,) = run("show", SENTENCE, "--by", "bins:5", "--format", "json").records
         whole, found = attend(SENTENCE), record["attention"][0]
-        member = np.eye(5)[list(grouped(whole.key_tokens, Bins(5)).index)]  # [tokens, bins]
+        member = np.eye(5)[list(group_tokens(whole.key_tokens, Bins(5)).index)]  # [tokens, bins]
         expected = (member / member.sum(0)).T @ whole.weights.astype(np.float64) @ member
         assert_allclose(np.array(found["weights"]), expected, atol=1e-6)
         assert found["by"] == "bins:5"

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from attnviz.costs import measurement, process
-from attnviz.costs.counts import Counts, additive, count, counted_fields, layer_types, multi_head
-from attnviz.costs.measurement import Experiment, Point, Series, exponent, measure
+from attnviz.costs.counts import Counts, count, list_counts, list_layer_types, size_additive, size_multi_head
+from attnviz.costs.measurement import Experiment, Point, Series, fit_exponent, measure
 from attnviz.costs.methods import ATTENDING, METHODS, SCORING
-from attnviz.costs.process import measured, peak_of, received, taken
+from attnviz.costs.process import measure_peak, measure_sizes, measure_work, receive
 from attnviz.errors import AttnvizError
 from attnviz.reference.scores import SCORES, Sizes
 from attnviz.views.image.cost import picture
@@ -28,12 +28,12 @@ from attnviz.views.terminal import cost as terminal_cost
 from attnviz.views.terminal.cost import scaled
 from attnviz.vocabulary import Kind
 
-GPT3 = multi_head(12_288, 96, 96)
+GPT3 = size_multi_head(12_288, 96, 96)
 MEGABYTE = 2**20
 
 
 def together(parts: Any) -> Counts:
-    return Counts.together(parts.values())
+    return Counts.add_up(parts.values())
 
 
 class TestParameters:
@@ -46,26 +46,26 @@ class TestParameters:
         from torch.nn import MultiheadAttention
 
         theirs = MultiheadAttention(35, 7, bias=False, kdim=11, vdim=11)
-        ours = count(multi_head(35, 3, 7, context_width=11), 1).parameters
+        ours = count(size_multi_head(35, 3, 7, context_width=11), 1).parameters
         assert together(ours).layer == sum(parameter.numel() for parameter in theirs.parameters())
 
     @pytest.mark.parametrize(("key_heads", "shared"), [(6, 1), (3, 2), (2, 3), (1, 6)])
     def test_maps_of_keys_and_values_are_counted_once_for_the_heads_that_share_them(
         self, key_heads: int, shared: int
     ) -> None:
-        counted = count(multi_head(13, 5, 6, key_heads=key_heads, head_width=7), 1).parameters
+        counted = count(size_multi_head(13, 5, 6, key_heads=key_heads, head_width=7), 1).parameters
         assert {each.head for each in counted.values()} == {13 * 7}
         assert counted["query"] == counted["output"] == Counts(91, 6 * 91, 5 * 6 * 91)
         assert counted["key"] == counted["value"] == Counts(91, 6 * 91 // shared, 5 * 6 * 91 // shared)
 
     def test_layers_that_share_their_maps_have_them_once_but_compute_each(self) -> None:
-        counted = count(multi_head(14, 5, 7, distinct_layers=1), 3)
+        counted = count(size_multi_head(14, 5, 7, distinct_layers=1), 3)
         assert together(counted.parameters).model == together(counted.parameters).layer == 4 * 14 * 14
         assert together(counted.operations).model == 5 * together(counted.operations).layer
 
     def test_those_of_additive_scores_are_as_many_as_the_arrays_that_the_score_function_learns(self) -> None:
         sizes = Sizes(queries=1, keys=1, query_width=11, key_width=22)
-        counted = count(additive(width=11, key_width=22, inner=11), 1).parameters
+        counted = count(size_additive(width=11, key_width=22, inner=11), 1).parameters
         assert together(counted).model == SCORES["additive"].parameters(sizes)
 
     @pytest.mark.parametrize(
@@ -74,19 +74,19 @@ class TestParameters:
     )
     def test_heads_that_cannot_be_are_refused(self, shape: tuple[int, int, int], wrong: str) -> None:
         with pytest.raises(ValueError, match=wrong):
-            multi_head(*shape, key_heads=5 if "share" in wrong else None)
+            size_multi_head(*shape, key_heads=5 if "share" in wrong else None)
 
 
 class TestOperations:
     def test_each_part_is_what_one_counts_by_hand(self) -> None:
-        counted = count(multi_head(13, 5, 6, key_heads=2, head_width=7), 11).operations
+        counted = count(size_multi_head(13, 5, 6, key_heads=2, head_width=7), 11).operations
         assert counted["projections"].layer == 2 * 11 * 13 * 7 * (6 + 2 + 2 + 6)
         assert counted["scores"].layer == 6 * 11 * 11 * (2 * 7 + 1)  # a product of 7 numbers, and the scale
         assert counted["weighted sum"].layer == 6 * 11 * 11 * 2 * 7
         assert all(each.model == 5 * each.layer for each in counted.values())
 
     def test_additive_scores_and_their_projections_take_what_the_score_function_says(self) -> None:
-        counted = count(additive(width=11, key_width=22, inner=11), 7).operations
+        counted = count(size_additive(width=11, key_width=22, inner=11), 7).operations
         sizes = Sizes(queries=7, keys=7, query_width=11, key_width=22)
         assert counted["projections"].head + counted["scores"].head == SCORES["additive"].operations(sizes)
         assert counted["weighted sum"].head == 2 * 7 * 7 * 22
@@ -101,58 +101,58 @@ class TestOperations:
 
 class TestMemory:
     def test_the_weights_are_a_square_for_each_head(self) -> None:
-        assert count(multi_head(35, 5, 7), 11).weights == Counts(121, 7 * 121, 5 * 7 * 121)
+        assert count(size_multi_head(35, 5, 7), 11).weights == Counts(121, 7 * 121, 5 * 7 * 121)
 
     def test_the_cache_has_the_keys_and_values_of_a_token_as_an_array_would(self) -> None:
         keys = values = np.zeros((5, 2, 7), np.float16)  # [layers, key heads, head width]
-        cost = count(multi_head(13, 5, 6, key_heads=2, head_width=7), 11)
-        assert counted_fields(Kind.DECODER, cost)["cache_bytes"]["float16"] == {
+        cost = count(size_multi_head(13, 5, 6, key_heads=2, head_width=7), 11)
+        assert list_counts(Kind.DECODER, cost)["cache_bytes"]["float16"] == {
             "token": keys.nbytes + values.nbytes,
             "tokens": 11 * (keys.nbytes + values.nbytes),
         }
 
     def test_an_encoder_keeps_nothing(self) -> None:
-        assert counted_fields(Kind.ENCODER, count(multi_head(35, 5, 7), 11))["cache_bytes"] is None
+        assert list_counts(Kind.ENCODER, count(size_multi_head(35, 5, 7), 11))["cache_bytes"] is None
 
     def test_a_recurrent_networks_cache_has_its_states_and_what_is_made_of_them(self) -> None:
-        assert count(additive(width=11, key_width=22, inner=13), 7).cache == 13 + 22
+        assert count(size_additive(width=11, key_width=22, inner=13), 7).cache == 13 + 22
 
 
 class TestLayersOfOtherKinds:
     def test_a_recurrent_one_takes_a_step_a_token_where_attention_takes_one(self) -> None:
-        attention, recurrent, _ = layer_types(count(GPT3, 101))
+        attention, recurrent, _ = list_layer_types(count(GPT3, 101))
         assert (attention.steps, attention.path) == (1, 1)
         assert (recurrent.steps, recurrent.path) == (101, 101)
 
     def test_a_recurrent_one_has_the_operations_of_two_maps_and_attention_those_of_its_layer(self) -> None:
-        cost = count(multi_head(35, 5, 7), 11)
-        attention, recurrent, convolution = layer_types(cost)
+        cost = count(size_multi_head(35, 5, 7), 11)
+        attention, recurrent, convolution = list_layer_types(cost)
         assert attention.operations == together(cost.operations).layer
         assert recurrent.operations == 2 * 2 * 11 * 35 * 35
         assert convolution.operations == 3 * 2 * 11 * 35 * 35
 
     @pytest.mark.parametrize(("tokens", "layers"), [(1, 1), (3, 1), (4, 2), (9, 2), (10, 3), (243, 5), (244, 6)])
     def test_dilated_convolutions_reach_a_power_of_three(self, tokens: int, layers: int) -> None:
-        assert layer_types(count(GPT3, tokens))[2].path == layers
+        assert list_layer_types(count(GPT3, tokens))[2].path == layers
 
 
 class TestExponent:
     @given(power=st.floats(-3, 3), factor=st.floats(1e-6, 1e6))
     def test_a_power_is_found_whatever_stands_before_it(self, power: float, factor: float) -> None:
         sizes = [16, 32, 80, 500]
-        assert exponent(sizes, [factor * size**power for size in sizes]) == pytest.approx(power, abs=1e-5)
+        assert fit_exponent(sizes, [factor * size**power for size in sizes]) == pytest.approx(power, abs=1e-5)
 
     def test_points_beside_the_line_are_fitted_as_numpy_does(self) -> None:
         sizes, values = [64, 128, 256, 512, 1024], [0.3, 1.4, 3.9, 19.0, 61.0]
         expected, _ = np.polyfit(np.log(sizes), np.log(values), 1)
-        assert exponent(sizes, values) == pytest.approx(expected, abs=1e-6)
+        assert fit_exponent(sizes, values) == pytest.approx(expected, abs=1e-6)
 
     def test_nothing_is_fitted_to_two_points_or_to_none(self) -> None:
-        assert exponent([1, 2], [1, 4]) is None
-        assert exponent([], []) is None
+        assert fit_exponent([1, 2], [1, 4]) is None
+        assert fit_exponent([], []) is None
 
     def test_what_does_not_grow_has_no_sign(self) -> None:
-        found = exponent([16, 32, 64], [2.1, 2.1, 2.1])
+        found = fit_exponent([16, 32, 64], [2.1, 2.1, 2.1])
         assert found == 0.0
         assert math.copysign(1, found) == 1
 
@@ -166,25 +166,25 @@ class TestPeakOfMemory:
         def work() -> float:
             return float(np.ones(64 * MEGABYTE // 8).sum())
 
-        assert peak_of(work) == pytest.approx(64 * MEGABYTE, abs=SLACK)
+        assert measure_peak(work) == pytest.approx(64 * MEGABYTE, abs=SLACK)
 
     def test_it_is_that_of_torch_too(self) -> None:
         import torch
 
         torch.ones(1).sum()
-        assert peak_of(lambda: torch.ones(64 * MEGABYTE // 4)) == pytest.approx(64 * MEGABYTE, abs=SLACK)
+        assert measure_peak(lambda: torch.ones(64 * MEGABYTE // 4)) == pytest.approx(64 * MEGABYTE, abs=SLACK)
 
     def test_a_smaller_one_after_a_larger_is_seen(self) -> None:
-        peak_of(lambda: np.ones(128 * MEGABYTE // 8))
-        assert peak_of(lambda: np.ones(48 * MEGABYTE // 8)) == pytest.approx(48 * MEGABYTE, abs=SLACK)
+        measure_peak(lambda: np.ones(128 * MEGABYTE // 8))
+        assert measure_peak(lambda: np.ones(48 * MEGABYTE // 8)) == pytest.approx(48 * MEGABYTE, abs=SLACK)
 
     def test_memory_that_was_used_before_counts_again(self) -> None:
         for _ in range(4):  # freed memory is kept for the next that asks for as much, unless that is 32 MB or more
-            assert peak_of(lambda: np.ones(24 * MEGABYTE // 8)) == pytest.approx(24 * MEGABYTE, abs=SLACK)
+            assert measure_peak(lambda: np.ones(24 * MEGABYTE // 8)) == pytest.approx(24 * MEGABYTE, abs=SLACK)
 
     def test_doing_nothing_takes_next_to_nothing(self) -> None:
-        peak_of(lambda: None)
-        assert (peak_of(lambda: None) or 0) < SLACK
+        measure_peak(lambda: None)
+        assert (measure_peak(lambda: None) or 0) < SLACK
 
 
 class TestMethods:
@@ -200,14 +200,14 @@ class TestMethods:
 
 class TestMeasuring:
     def test_each_size_is_timed_in_a_process_of_its_own_after_doing_nothing(self) -> None:
-        (nothing, _), *found = taken("naive", [(17, 7), (29, 7)])
+        (nothing, _), *found = measure_sizes("naive", [(17, 7), (29, 7)])
         assert nothing == 0
         assert len(found) == 2
         assert all(seconds > 0 for seconds, _ in found)
         assert multiprocessing.active_children() == []
 
     def test_the_process_ends_with_whoever_asked_for_it(self) -> None:
-        found = taken("naive", [(4096, 64)])
+        found = measure_sizes("naive", [(4096, 64)])
         next(found)
         assert len(multiprocessing.active_children()) == 1
         found.close()
@@ -219,12 +219,12 @@ class TestMeasuring:
         work()
         _, expected = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        _, (_, memory) = taken("naive", [(2048, 64)])
+        _, (_, memory) = measure_sizes("naive", [(2048, 64)])
         assert memory == pytest.approx(expected, abs=SLACK)
         assert expected > 8 * SLACK
 
     def test_time_in_which_others_have_the_processor_is_not_counted(self) -> None:
-        seconds, _ = measured(lambda: time.sleep(0.1))
+        seconds, _ = measure_work(lambda: time.sleep(0.1))
         assert seconds < 0.05
 
     def test_of_several_runs_the_one_counts_that_was_least_disturbed(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,10 +234,10 @@ class TestMeasuring:
             clock[0] += next(runs)
 
         monkeypatch.setattr(process, "process_time", lambda: clock[0])
-        assert measured(work)[0] == 2.0
+        assert measure_work(work)[0] == 2.0
 
     def test_a_process_that_was_ended_is_said_to_lack_memory(self) -> None:
-        found = taken("naive", [(8192, 64)])
+        found = measure_sizes("naive", [(8192, 64)])
         next(found)
         (child,) = multiprocessing.active_children()
         child.kill()
@@ -245,7 +245,7 @@ class TestMeasuring:
             next(found)
 
     def test_so_is_one_that_the_system_gives_no_more(self) -> None:
-        found = taken("naive", [(1 << 20, 1)])  # whose scores take 4 TB
+        found = measure_sizes("naive", [(1 << 20, 1)])  # whose scores take 4 TB
         next(found)
         with pytest.raises(AttnvizError, match=r"naive at N = 1,048,576 .*too little memory, so give a smaller"):
             next(found)
@@ -258,7 +258,7 @@ class TestMeasuring:
         found = refused()
         next(found)
         with pytest.raises(AttnvizError, match=r"^It cannot be measured: no such kernel\.$"):
-            received(found, "It")
+            receive(found, "It")
 
     def test_three_experiments_double_their_sizes_up_to_the_longest(self) -> None:
         said: list[str] = []
@@ -278,16 +278,16 @@ class TestMeasuring:
             yield 0.0, 40_000  # so that the noise is 320,000 bytes
             yield from ((n * 1e-3, 319_000 if n < 100 else 4000 * n) for n, _ in sizes)
 
-        monkeypatch.setattr(measurement, "taken", found)
+        monkeypatch.setattr(measurement, "measure_sizes", found)
         series = next(measure(800)).series[0]  # 50, 100, 200, 400, 800
         assert series.noise == 320_000
-        assert [series.drowned(point) for point in series.points] == [True, False, False, False, False]
+        assert [series.is_noise(point) for point in series.points] == [True, False, False, False, False]
         assert series.memory_exponent == pytest.approx(1)
         assert series.time_exponent == pytest.approx(1)
 
     def test_where_memory_cannot_be_known_only_time_is_fitted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         unknown = [(0.0, None), *((1e-3 * 4**n, None) for n in range(5))]
-        monkeypatch.setattr(measurement, "taken", lambda method, sizes: iter(unknown))
+        monkeypatch.setattr(measurement, "measure_sizes", lambda method, sizes: iter(unknown))
         series = next(measure(800)).series[0]
         assert (series.time_exponent, series.memory_exponent) == (pytest.approx(2), None)
 
@@ -335,14 +335,14 @@ class TestTables:
         ]
 
     def test_shared_heads_and_layers_are_said(self) -> None:
-        cost = count(multi_head(12, 5, 6, key_heads=2, distinct_layers=1), 7)
+        cost = count(size_multi_head(12, 5, 6, key_heads=2, distinct_layers=1), 7)
         text = shown(terminal_cost.heading(Kind.DECODER, cost.dimensions), *terminal_cost.parameters(cost), width=200)
         assert "decoder · 5 layers × 6 heads of 2 · 2 of keys and values · width 12" in text
         assert "Groups of 3 heads share" in text
         assert "1 of 5 have their own" in text
 
     def test_memory_has_a_cache_unless_it_is_an_encoders(self) -> None:
-        cost = count(multi_head(35, 5, 7), 11)
+        cost = count(size_multi_head(35, 5, 7), 11)
         assert "cache" not in shown(*terminal_cost.memory(Kind.ENCODER, cost))
         for kind in (Kind.DECODER, Kind.CROSS):
             text = shown(*terminal_cost.memory(kind, cost))
@@ -358,11 +358,11 @@ class TestTables:
         ],
     )
     def test_what_the_files_hold_beside_is_said(self, matrices: int, biases: int, said: str) -> None:
-        cost = count(multi_head(35, 1, 7), 11)
+        cost = count(size_multi_head(35, 1, 7), 11)
         assert said in shown(terminal_cost.beside_counted([cost], matrices, biases), width=200)
 
     def test_the_vector_of_additive_scores_is_no_matrix(self) -> None:
-        cost = count(additive(width=11, key_width=22, inner=13), 7)
+        cost = count(size_additive(width=11, key_width=22, inner=13), 7)
         assert "hold" not in shown(terminal_cost.beside_counted([cost], 13 * 33, 0), width=200)
 
     def test_what_was_measured(self) -> None:

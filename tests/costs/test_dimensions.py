@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from attnviz.costs.counts import Counts, additive, count, multi_head
-from attnviz.costs.dimensions import Held, Size, size_of
+from attnviz.costs.counts import Counts, count, size_additive, size_multi_head
+from attnviz.costs.dimensions import Held, Size, find_size
 from attnviz.errors import ModelError, UsageError
 from attnviz.models import builtin
 from attnviz.models.loading import Loading
@@ -94,19 +94,19 @@ def described(tmp_path: Path) -> Callable[..., Size]:
 
     def described(**config: Any) -> Size:
         (tmp_path / "config.json").write_text(json.dumps({"model_type": "unheard of"} | config), encoding="utf-8")
-        return size_of(str(tmp_path))
+        return find_size(str(tmp_path))
 
     return described
 
 
 def counted(size: Size) -> int:
-    return sum(Counts.together(count(each, 1).parameters.values()).model for each in size.stacks.values())
+    return sum(Counts.add_up(count(each, 1).parameters.values()).model for each in size.stacks.values())
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_as_many_parameters_are_counted_as_a_model_of_transformers_has(name: str, tmp_path: Path) -> None:
     network = saved(tmp_path, *MODELS[name])
-    size = size_of(str(tmp_path))
+    size = find_size(str(tmp_path))
     assert counted(size) == of_attention(network, "weight")
     assert size.held == Held(of_attention(network, "weight"), of_attention(network, "bias"))
 
@@ -114,39 +114,39 @@ def test_as_many_parameters_are_counted_as_a_model_of_transformers_has(name: str
 @pytest.mark.parametrize(
     ("name", "stacks"),
     [
-        ("bert", {Kind.ENCODER: multi_head(24, 5, 6)}),
-        ("albert", {Kind.ENCODER: multi_head(24, 5, 6, distinct_layers=1)}),
-        ("gpt2", {Kind.DECODER: multi_head(24, 5, 6)}),
-        ("falcon", {Kind.DECODER: multi_head(24, 5, 6, key_heads=1)}),
-        ("llama", {Kind.DECODER: multi_head(24, 5, 6, key_heads=2, head_width=10)}),
-        ("lfm2", {Kind.DECODER: multi_head(24, 2, 6, key_heads=2)}),
+        ("bert", {Kind.ENCODER: size_multi_head(24, 5, 6)}),
+        ("albert", {Kind.ENCODER: size_multi_head(24, 5, 6, distinct_layers=1)}),
+        ("gpt2", {Kind.DECODER: size_multi_head(24, 5, 6)}),
+        ("falcon", {Kind.DECODER: size_multi_head(24, 5, 6, key_heads=1)}),
+        ("llama", {Kind.DECODER: size_multi_head(24, 5, 6, key_heads=2, head_width=10)}),
+        ("lfm2", {Kind.DECODER: size_multi_head(24, 2, 6, key_heads=2)}),
         (
             "bart",
             {
-                Kind.ENCODER: multi_head(24, 5, 6),
-                Kind.DECODER: multi_head(24, 3, 2),
-                Kind.CROSS: multi_head(24, 3, 2),
+                Kind.ENCODER: size_multi_head(24, 5, 6),
+                Kind.DECODER: size_multi_head(24, 3, 2),
+                Kind.CROSS: size_multi_head(24, 3, 2),
             },
         ),
         (
             "t5",
             {
-                Kind.ENCODER: multi_head(24, 5, 6, head_width=10),
-                Kind.DECODER: multi_head(24, 3, 6, head_width=10),
-                Kind.CROSS: multi_head(24, 3, 6, head_width=10),
+                Kind.ENCODER: size_multi_head(24, 5, 6, head_width=10),
+                Kind.DECODER: size_multi_head(24, 3, 6, head_width=10),
+                Kind.CROSS: size_multi_head(24, 3, 6, head_width=10),
             },
         ),
     ],
 )
 def test_each_kind_of_attention_has_its_own_dimensions(name: str, stacks: Any, tmp_path: Path) -> None:
     saved(tmp_path, *MODELS[name])
-    assert size_of(str(tmp_path)).stacks == stacks
+    assert find_size(str(tmp_path)).stacks == stacks
 
 
 def test_maps_that_are_not_counted_show_in_what_the_files_hold(tmp_path: Path) -> None:
     positions = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
     network = saved(tmp_path, "DebertaV2Model", "DebertaV2Config", USUAL | positions)
-    size = size_of(str(tmp_path))
+    size = find_size(str(tmp_path))
     assert size.held is not None
     assert size.held.matrices == sum(
         part.numel() for name, part in network.named_parameters() if "attention" in name and part.ndim == 2
@@ -156,12 +156,12 @@ def test_maps_that_are_not_counted_show_in_what_the_files_hold(tmp_path: Path) -
 
 def test_a_config_alone_is_enough(described: Callable[..., Size]) -> None:
     size = described(hidden_size=24, num_hidden_layers=5, num_attention_heads=6, max_position_embeddings=47)
-    assert (size.stacks, size.positions, size.held) == ({Kind.ENCODER: multi_head(24, 5, 6)}, 47, None)
+    assert (size.stacks, size.positions, size.held) == ({Kind.ENCODER: size_multi_head(24, 5, 6)}, 47, None)
 
 
 def test_what_a_config_leaves_out_is_what_its_family_has(described: Callable[..., Size]) -> None:
     size = described(model_type="mistral")
-    assert size.stacks == {Kind.DECODER: multi_head(4096, 32, 32, key_heads=8)}
+    assert size.stacks == {Kind.DECODER: size_multi_head(4096, 32, 32, key_heads=8)}
 
 
 def test_padding_takes_positions_away(described: Callable[..., Size]) -> None:
@@ -171,7 +171,7 @@ def test_padding_takes_positions_away(described: Callable[..., Size]) -> None:
 def test_of_a_model_that_sees_and_reads_the_reader_is_counted(described: Callable[..., Size]) -> None:
     text = {"hidden_size": 24, "num_hidden_layers": 5, "num_attention_heads": 6, "max_position_embeddings": 47}
     size = described(text_config=text, vision_config={"hidden_size": 7})
-    assert (size.stacks, size.positions) == ({Kind.DECODER: multi_head(24, 5, 6)}, 47)
+    assert (size.stacks, size.positions) == ({Kind.DECODER: size_multi_head(24, 5, 6)}, 47)
 
 
 @pytest.mark.parametrize(
@@ -228,48 +228,48 @@ class TestBuiltin:
             (tmp_path / builtin.CARD).write_text(json.dumps(card), encoding="utf-8")
             arrays = {name: np.zeros(shape, np.float16) for name, shape in weights.items()}
             save_file(arrays, tmp_path / builtin.WEIGHTS)
-            monkeypatch.setattr(builtin, "folders", lambda: {"builtin/tiny": tmp_path})
-            return size_of("builtin/tiny")
+            monkeypatch.setattr(builtin, "find_folders", lambda: {"builtin/tiny": tmp_path})
+            return find_size("builtin/tiny")
 
         return built_in
 
     def test_the_encoder_is_as_large_as_its_weights(self) -> None:
-        size = size_of("builtin")
-        arrays = load_file(builtin.folders()["builtin/encoder"] / builtin.WEIGHTS)
+        size = find_size("builtin")
+        arrays = load_file(builtin.find_folders()["builtin/encoder"] / builtin.WEIGHTS)
         there = {name: array for name, array in arrays.items() if ".attention." in name}
         assert counted(size) == sum(array.size for name, array in there.items() if name.endswith("weight"))
         assert size.held == Held(counted(size), sum(a.size for name, a in there.items() if name.endswith("bias")))
         assert size.positions == 512
 
     def test_every_one_holds_what_is_counted(self) -> None:
-        for name in builtin.folders():
-            size = size_of(name)
+        for name in builtin.find_folders():
+            size = find_size(name)
             vectors = sum(each.maps["score"].parameters for each in size.stacks.values() if "score" in each.maps)
             assert size.held is not None
             assert counted(size) - vectors == size.held.matrices, name
 
     def test_a_decoder_is_causal(self, built_in: Callable[..., Size]) -> None:
         shape = {"width": 24, "layers": 5, "heads": 6, "key_heads": 2, "causal": True, "positions": "rotary"}
-        assert built_in(shape).stacks == {Kind.DECODER: multi_head(24, 5, 6, key_heads=2)}
+        assert built_in(shape).stacks == {Kind.DECODER: size_multi_head(24, 5, 6, key_heads=2)}
 
     def test_a_translator_has_three_kinds(self, built_in: Callable[..., Size]) -> None:
         encoder, decoder = {"width": 24, "layers": 5, "heads": 6}, {"width": 14, "layers": 3, "heads": 7}
         assert built_in({"encoder": encoder, "decoder": decoder}).stacks == {
-            Kind.ENCODER: multi_head(24, 5, 6),
-            Kind.DECODER: multi_head(14, 3, 7),
-            Kind.CROSS: multi_head(14, 3, 7, context_width=24),
+            Kind.ENCODER: size_multi_head(24, 5, 6),
+            Kind.DECODER: size_multi_head(14, 3, 7),
+            Kind.CROSS: size_multi_head(14, 3, 7, context_width=24),
         }
 
     def test_a_recurrent_one_has_additive_scores_of_both_directions(self, built_in: Callable[..., Size]) -> None:
         weights = {"attention.query.weight": (13, 11), "attention.key.weight": (13, 22), "attention.v": (13,)}
         size = built_in({"width": 11, "embedding": 7, "attention": 13}, **weights)
-        assert size.stacks == {Kind.CROSS: additive(11, 22, 13)}
+        assert size.stacks == {Kind.CROSS: size_additive(11, 22, 13)}
         assert size.held == Held(13 * 33, 0)
 
     @pytest.mark.parametrize("name", ["builtin", "minilm"])
     def test_what_is_installed_has_no_revisions(self, name: str) -> None:
         with pytest.raises(UsageError, match="leave `revision` out"):
-            size_of(name, Loading(revision="main"))
+            find_size(name, Loading(revision="main"))
 
 
 def test_a_damaged_weight_file_is_refused(described: Callable[..., Size], tmp_path: Path) -> None:

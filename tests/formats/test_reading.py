@@ -18,9 +18,9 @@ from attnviz.errors import RecordError
 from attnviz.formats.archive import array_bytes
 from attnviz.formats.reading import READERS
 from attnviz.formats.writing import FILES, Result
-from attnviz.measures.reducers import group
+from attnviz.measures.reducers import group_record
 from attnviz.records import Attention
-from attnviz.text import Bins, By, Grouping, Segment, Token, grouped, predicting, special_token
+from attnviz.text import Bins, By, Grouping, Segment, Token, add_predictions, group_tokens, make_special_token
 from attnviz.vocabulary import Engine, Kind
 
 LAYERS, HEADS = (4, 1), (0, 7, 5)
@@ -54,20 +54,22 @@ def record(kind: Kind, queries: list[Token], keys: list[Token], **changes: Any) 
 
 
 def between(attention: Attention, by: Grouping) -> Attention:
-    return group(attention, by)
+    return group_record(attention, by)
 
 
 TEXT = "Mr. \U0001f468\u200d\U0001f469\u200d\U0001f467 didn't go.\tIt \u65e5\u672c\x85 \x1b[31m slept; cafe\u0301!"
 SECOND = "Encore \u05e9\u05dc\u05d5\u05dd une fois."
-SOURCE = [special_token("[CLS]", 0), *cut(TEXT, first=1), special_token("[SEP]", 99)]
-PAIR = [*SOURCE, *cut(SECOND, 1, first=100), special_token("[SEP]", 120)]
-TARGET = [special_token("<s>", 0), *cut(SECOND, 1, first=1)]
-CONTINUED = list(predicting([*cut(TEXT), *cut(SECOND, 1, first=50)], 20))
+SOURCE = [make_special_token("[CLS]", 0), *cut(TEXT, first=1), make_special_token("[SEP]", 99)]
+PAIR = [*SOURCE, *cut(SECOND, 1, first=100), make_special_token("[SEP]", 120)]
+TARGET = [make_special_token("<s>", 0), *cut(SECOND, 1, first=1)]
+CONTINUED = list(add_predictions([*cut(TEXT), *cut(SECOND, 1, first=50)], 20))
 ENCODER = record(Kind.ENCODER, SOURCE, SOURCE, notes=("a note",))
 TRANSLATION = [
     record(Kind.ENCODER, SOURCE, SOURCE),
-    record(Kind.DECODER, list(predicting(TARGET)), list(predicting(TARGET))),
-    record(Kind.CROSS, list(predicting(TARGET)), SOURCE, sink=True, weights=drawn(2, 3, len(TARGET), len(SOURCE)) / 2),
+    record(Kind.DECODER, list(add_predictions(TARGET)), list(add_predictions(TARGET))),
+    record(
+        Kind.CROSS, list(add_predictions(TARGET)), SOURCE, sink=True, weights=drawn(2, 3, len(TARGET), len(SOURCE)) / 2
+    ),
 ]
 
 RESULTS = {
@@ -114,7 +116,7 @@ class TestRoundTrip:
         by=st.sampled_from([*By, Bins(1), Bins(3)]),
     )
     def test_so_does_any_text(self, form: str, text: str, by: Grouping) -> None:
-        tokens = [special_token("[CLS]", 0), *cut(text, first=1)]
+        tokens = [make_special_token("[CLS]", 0), *cut(text, first=1)]
         saved = Result(0, text, [between(record(Kind.DECODER, tokens, tokens), by)])
         read = READERS[form](FILES[form].encode(saved))
         assert read.text == text
@@ -177,7 +179,7 @@ class TestOtherPrograms:
     def test_each_token_is_a_word_of_its_own_whatever_it_holds(self, read: Callable[..., Result]) -> None:
         names = ["[CLS]", "##ing", "New York", " ", "...", ""]
         (made,) = read(query_tokens=names, key_tokens=names, weights=drawn(1, 1, 6, 6).tolist()).attention
-        assert grouped(made.key_tokens, By.WORD).index == (0, 1, 2, 3, 4, 5)
+        assert group_tokens(made.key_tokens, By.WORD).index == (0, 1, 2, 3, 4, 5)
 
     def test_the_kind_is_decoder_if_nothing_looks_ahead_and_cross_between_different_tokens(
         self, read: Callable[..., Result]
@@ -206,7 +208,7 @@ class TestOtherJson:
         own = {"query_tokens": names, "key_tokens": names, "weights": drawn(1, 1, 4, 4).tolist()}
         (made,) = from_json(own, text="Playing now").attention
         assert [token.span for token in made.key_tokens] == [None, (0, 4), (4, 7), (8, 11)]
-        assert grouped(made.key_tokens, By.WORD).index == (0, 1, 1, 2)
+        assert group_tokens(made.key_tokens, By.WORD).index == (0, 1, 1, 2)
 
     def test_queries_that_are_only_some_of_the_tokens_are_not_looked_for(self) -> None:
         (made,) = from_json(foreign(kind="encoder", query_tokens=["the"], weights=drawn(2, 5, 1, 3).tolist())).attention

@@ -16,7 +16,7 @@ from attnviz.records import Block
 from attnviz.reference.numbers import Numbers, entropy
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
-from attnviz.reference.tracing import LayerNotes, traced
+from attnviz.reference.tracing import LayerNotes, trace_layer
 from attnviz.reference.transformer import Config, Norm, Positions, transformer
 from attnviz.vocabulary import Kind
 
@@ -76,7 +76,7 @@ def run(config: Config, layer: int, query: int, ids: Any = IDS) -> tuple[Trace, 
 
     context = CONTEXT if config.crosses else None
     transformer(ids, parameters, config, context=context, watch=watch, note=notes.take, depth=layer + 1)
-    trace = traced(notes, parameters, config, query, context=context)
+    trace = trace_layer(notes, parameters, config, query, context=context)
     return trace, watched[layer][:, query], notes.parts
 
 
@@ -225,7 +225,7 @@ def test_there_is_no_general_form_where_queries_and_keys_are_normed() -> None:
     notes = LayerNotes(0)
     transformer(IDS, parameters, shape, note=notes.take, depth=1)
     with pytest.raises(UsageError, match="normed before they meet"):
-        compared(traced(notes, parameters, shape, 2), 0, scores=("general",))
+        compared(trace_layer(notes, parameters, shape, 2), 0, scores=("general",))
 
 
 @every_shape

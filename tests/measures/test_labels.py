@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from attnviz.measures.labels import LABELS, labels_of
+from attnviz.measures.labels import LABELS, find_labels
 from attnviz.measures.statistics import STATISTICS
 from attnviz.records import Column, HeadTable
 from attnviz.vocabulary import Kind
@@ -15,7 +15,7 @@ def table(**numbers: list[float]) -> HeadTable:
 
 
 def names(found: HeadTable) -> list[str | None]:
-    labels = labels_of(found)
+    labels = find_labels(found)
     return [labels[3, head].name if (3, head) in labels else None for head in found.heads]
 
 

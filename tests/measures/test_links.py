@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from attnviz.measures.habits import habits
+from attnviz.measures.habits import find_habits
 from attnviz.measures.links import strongest, telling
 from attnviz.records import Attention, Link
 from attnviz.text import Token
@@ -78,10 +78,10 @@ class TestHabits:
         ],
     )
     def test_a_head_that_does_one_thing_is_said_to_do_it(self, head: np.ndarray, place: Place) -> None:
-        assert habits(record(head)).main == [[place]]
+        assert find_habits(record(head)).main == [[place]]
 
     def test_shares_are_means_over_queries_that_are_not_special(self) -> None:
-        found = habits(record(shifted(-1), sink()))
+        found = find_habits(record(shifted(-1), sink()))
         share = dict(zip(Place, found.shares[:, 0, 0], strict=True))
         assert share[Place.PREVIOUS] == pytest.approx(4 / 5)  # of the first word the token before is special
         assert share[Place.SPECIAL] == pytest.approx(1 / 5)
@@ -91,23 +91,23 @@ class TestHabits:
         drawn = np.random.default_rng(1).dirichlet(np.ones(7), (2, 3, 5))
         queries, keys = tokens(WORDS)[1:6], tokens(WORDS)
         made = record(layers=(0, 1), heads=(0, 1, 2), query_tokens=queries, key_tokens=keys, weights=drawn.astype("f4"))
-        found = habits(made)
+        found = find_habits(made)
         assert found.shares.shape == (5, 2, 3)
         assert_allclose(found.shares.sum(0), 1, atol=1e-6)
         assert_allclose(found.concentration, drawn.max(-1).mean(-1), atol=1e-6)
 
     def test_concentration_is_the_largest_weight_of_a_row_on_average(self) -> None:
-        found = habits(record(uniform(), shifted(1), linked(IT, CAT, 0.65)))
+        found = find_habits(record(uniform(), shifted(1), linked(IT, CAT, 0.65)))
         assert_allclose(found.concentration, [[1 / 7, 1, (4 / 7 + 0.65) / 5]], atol=1e-6)
 
     def test_between_two_sequences_there_is_no_before_and_after(self) -> None:
-        assert habits(record(shifted(-1), shifted(0), sink(), kind=Kind.CROSS)).main == [
+        assert find_habits(record(shifted(-1), shifted(0), sink(), kind=Kind.CROSS)).main == [
             [Place.OTHER, Place.OTHER, Place.SPECIAL]
         ]
 
     def test_places_are_counted_in_the_whole_sequence_not_among_the_rows_held(self) -> None:
         made = record(shifted(-1)).rows([SAW, IT])
-        assert habits(made).main == [[Place.PREVIOUS]]
+        assert find_habits(made).main == [[Place.PREVIOUS]]
 
 
 class TestStrongest:
@@ -199,6 +199,6 @@ class TestTelling:
     def test_the_record_is_left_as_it_was(self) -> None:
         made = record(linked(IT, CAT))
         before = made.weights.copy()
-        for analyse in (telling, habits, lambda of: strongest(of, 3)):
+        for analyse in (telling, find_habits, lambda of: strongest(of, 3)):
             analyse(made)
         assert (made.weights == before).all()

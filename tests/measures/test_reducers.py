@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.measures import reducers
-from attnviz.measures.reducers import Collect, Group, OfRows, Reducer, group
-from attnviz.records import Attention, Axes, Block, stretches
+from attnviz.measures.reducers import Collect, Group, OfRows, Reducer, group_record
+from attnviz.records import Attention, Axes, Block, find_runs
 from attnviz.text import By, Groups, Token
 from attnviz.vocabulary import Kind
 
@@ -161,7 +161,7 @@ class TestGroup:
             kind=Kind.ENCODER, layers=(0,), heads=(0,), query_tokens=tuple(pieces), key_tokens=tuple(pieces), model="m"
         )
         weights = np.array([[[[0.5, 0.25, 0.25], [0.25, 0.25, 0.5], [0.125, 0.125, 0.75]]]], np.float32)
-        result = group(named.filled(weights), By.WORD)
+        result = group_record(named.filled(weights), By.WORD)
         assert [token.text for token in result.key_tokens] == ["undo", "it"]
         assert_array_equal(result.weights, [[[[0.625, 0.375], [0.25, 0.75]]]])
 
@@ -201,8 +201,8 @@ def test_weights_are_summed_where_they_are_and_only_the_sums_between_groups_leav
     monkeypatch: pytest.MonkeyPatch, array: Callable[..., Any]
 ) -> None:
     left: list[tuple[int, ...]] = []
-    bring = reducers.on_host
-    monkeypatch.setattr(reducers, "on_host", lambda sums: left.append(tuple(sums.shape)) or bring(sums))
+    bring = reducers.to_numpy
+    monkeypatch.setattr(reducers, "to_numpy", lambda sums: left.append(tuple(sums.shape)) or bring(sums))
     reduced(Group(AXES, *HALVES), all_blocks([5], array))
     heads, query_groups_of_each_block, key_groups = 3, [2, 1, 2, 1], 3
     assert left == [(heads, queries, key_groups) for queries in query_groups_of_each_block]
@@ -224,6 +224,6 @@ def test_a_reducer_takes_torch_weights_of_any_precision(
 
 @given(st.sets(st.integers(0, 30)))
 def test_stretches_are_the_longest_runs_of_neighbours(indices: set[int]) -> None:
-    found = stretches(indices)
+    found = find_runs(indices)
     assert [index for run in found for index in run] == sorted(indices)
     assert all(before.stop < after.start for before, after in pairwise(found))

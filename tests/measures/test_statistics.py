@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from attnviz.errors import UsageError
-from attnviz.measures.statistics import STATISTICS, Statistic, Statistics, statistics_named
+from attnviz.measures.statistics import STATISTICS, Statistic, Statistics, find_statistics
 from attnviz.records import Axes, Block, HeadTable
 from attnviz.text import Token
 from attnviz.vocabulary import Kind
@@ -28,7 +28,7 @@ def axes(kind: Kind = Kind.ENCODER, count: int = TOKENS) -> Axes:
 
 def table(weights: np.ndarray, names: Sequence[str], cuts: Sequence[int] = (), kind: Kind = Kind.ENCODER) -> HeadTable:
     """The statistics of dense weights [layers, heads, queries, keys], fed in blocks that end at these rows."""
-    reducer = Statistics(axes(kind, weights.shape[-1]), statistics_named(names))
+    reducer = Statistics(axes(kind, weights.shape[-1]), find_statistics(names))
     for index, layer in enumerate(LAYERS):
         for first, end in zip([0, *cuts], [*cuts, weights.shape[2]], strict=True):
             reducer.update(Block.starting(kind, layer, HEADS, first, weights[index, :, first:end]))
@@ -137,7 +137,7 @@ def test_blocks_of_any_size_give_the_same(name: str, cuts: set[int]) -> None:
 
 def test_keys_that_a_block_leaves_out_count_as_keys_without_weight() -> None:
     causal = np.tril(DENSE) / np.tril(DENSE).sum(-1, keepdims=True)
-    reducer = Statistics(axes(), statistics_named(["entropy"]))
+    reducer = Statistics(axes(), find_statistics(["entropy"]))
     for index, layer in enumerate(LAYERS):
         for row in range(TOKENS):
             reducer.update(Block.starting(Kind.ENCODER, layer, HEADS, row, causal[index, :, row : row + 1, : row + 1]))
@@ -145,8 +145,8 @@ def test_keys_that_a_block_leaves_out_count_as_keys_without_weight() -> None:
 
 
 def test_statistics_come_in_the_order_asked_for_and_all_where_none_is() -> None:
-    assert list(statistics_named(["next", "entropy", "next"])) == ["next", "entropy"]
-    assert statistics_named([]) == STATISTICS
+    assert list(find_statistics(["next", "entropy", "next"])) == ["next", "entropy"]
+    assert find_statistics([]) == STATISTICS
 
 
 def test_a_statistic_of_ones_own_is_one_of_them_once_registered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,4 +159,4 @@ def test_a_statistic_of_ones_own_is_one_of_them_once_registered(monkeypatch: pyt
 
 def test_an_unknown_statistic_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(UsageError, match="no statistic 'sharpness': choose entropy, "):
-        statistics_named(["sharpness"])
+        find_statistics(["sharpness"])

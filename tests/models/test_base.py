@@ -11,7 +11,7 @@ from attnviz.models.base import Card, Part, Runner, Stack
 from attnviz.models.model import Model
 from attnviz.models.reading import Passage, Reading
 from attnviz.records import Block, Each, Selection
-from attnviz.text import By, Segment, Token, special_token
+from attnviz.text import By, Segment, Token, make_special_token
 from attnviz.vocabulary import Kind
 
 HEADS = 3
@@ -37,7 +37,7 @@ class Even(Runner):
             return Reading(passage=passage, ids=(), tokens=whole, written_from=len(tokens))
         if passage.target is None:
             return Reading(passage=passage, ids=(), tokens=tokens)
-        target = Reading(passage=passage, ids=(), tokens=(special_token("<s>", 0), *words(passage.target, 1, 1)))
+        target = Reading(passage=passage, ids=(), tokens=(make_special_token("<s>", 0), *words(passage.target, 1, 1)))
         return Reading(passage=passage, ids=(), tokens=tokens, target=target)
 
     def run(self, readings: Sequence[Reading], parts: Sequence[Part], each: Each) -> None:

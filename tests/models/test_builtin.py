@@ -21,7 +21,7 @@ from attnviz.training.encoder.card import findings
 from attnviz.training.encoder.evaluation import evaluate
 from attnviz.vocabulary import Kind
 
-FOLDER = builtin.folders()["builtin/encoder"]
+FOLDER = builtin.find_folders()["builtin/encoder"]
 SENTENCE = "The animal didn't cross the street because it was too {}"
 
 

@@ -24,7 +24,7 @@ from attnviz.training.decoder.card import findings
 from attnviz.training.decoder.evaluation import evaluate
 from attnviz.vocabulary import Kind
 
-FOLDER = builtin.folders()["builtin/decoder"]
+FOLDER = builtin.find_folders()["builtin/decoder"]
 MODEL = builtin.load(FOLDER)
 LAYERS, HEADS = len(MODEL.card.stacks[Kind.DECODER].layers), MODEL.card.stacks[Kind.DECODER].heads
 

@@ -52,7 +52,7 @@ def cross(model: Model, text: str, target: str | None = None) -> Attention:
 
 
 def card(model: Model) -> dict:
-    folder = builtin.folders()[model.card.name]
+    folder = builtin.find_folders()[model.card.name]
     return json.loads((folder / builtin.CARD).read_text(encoding="utf-8"))
 
 
@@ -117,7 +117,7 @@ def test_its_aligning_head_looks_at_the_word_that_it_translates(model, held_out)
 
 
 def test_all_of_its_files_take_at_most_two_megabytes(model):
-    folder = builtin.folders()[model.card.name]
+    folder = builtin.find_folders()[model.card.name]
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 2_000_000
 
 
@@ -302,7 +302,7 @@ def test_without_positions_the_order_of_the_source_changes_nothing_for_the_encod
     plain = translator.without(positions=True)
     reading, order = translator.read(Passage(text="the red car", target="la voiture")), [2, 0, 3, 1]
     select = Selection(kinds=(Kind.ENCODER,))
-    (there,), (moved,) = plain.weights(reading, select), plain.weights(reading.permuted(order), select)
+    (there,), (moved,) = plain.weights(reading, select), plain.weights(reading.permute(order), select)
     assert_allclose(moved.weights, there.weights[:, :, order][..., order], atol=1e-5)
-    (placed,) = translator.weights(reading.permuted(order), select)
+    (placed,) = translator.weights(reading.permute(order), select)
     assert abs(placed.weights - translator.weights(reading, select)[0].weights[:, :, order][..., order]).max() > 0.01

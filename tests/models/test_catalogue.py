@@ -7,7 +7,7 @@ import pytest
 from attnviz.errors import ModelError
 from attnviz.models import registry
 from attnviz.models.base import Stack
-from attnviz.models.catalogue import Listing, catalogue
+from attnviz.models.catalogue import Listing, list_models
 from attnviz.vocabulary import Engine, Kind
 
 SIZES = {"num_hidden_layers": 3, "num_attention_heads": 5}
@@ -22,9 +22,9 @@ def put(cache: Path, name: str, config: Any, *, weights: bool = True, branch: st
     (repository / "refs").mkdir()
     (repository / "refs" / branch).write_text(COMMIT)
     (folder / "config.json").write_text(config if isinstance(config, str) else json.dumps(config))
-    (folder / "tokenizer.json").write_bytes((registry.minilm() / "tokenizer.json").read_bytes())
+    (folder / "tokenizer.json").write_bytes((registry.locate_minilm() / "tokenizer.json").read_bytes())
     if weights:
-        (folder / "model.safetensors").symlink_to(registry.minilm() / "model.safetensors")
+        (folder / "model.safetensors").symlink_to(registry.locate_minilm() / "model.safetensors")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ INSTALLED = ["builtin/encoder", "builtin/decoder", "builtin/translator", "builti
 
 
 def listed() -> dict[str, Listing]:
-    return {entry.name: entry for entry in catalogue()}
+    return {entry.name: entry for entry in list_models()}
 
 
 def test_without_a_cache_there_is_what_is_installed(cache: Path) -> None:
@@ -48,7 +48,7 @@ def test_without_a_cache_there_is_what_is_installed(cache: Path) -> None:
 
 
 def test_a_checkpoint_that_the_reference_runs_is_measured(cache: Path) -> None:
-    put(cache, "org/mini", json.loads((registry.minilm() / "config.json").read_bytes()))
+    put(cache, "org/mini", json.loads((registry.locate_minilm() / "config.json").read_bytes()))
     entry = listed()["org/mini"]
     assert entry.stacks == {Kind.ENCODER: Stack(tuple(range(6)), 12)}
     assert (entry.engine, entry.parameters, entry.positions) == (Engine.REFERENCE, 22_713_728, 512)
@@ -119,7 +119,7 @@ def test_a_cache_that_cannot_be_read_comes_after_what_can(cache: Path, monkeypat
         raise ModelError("The cache cannot be read.")
 
     monkeypatch.setattr("attnviz.models.hub.cached", refuse)
-    found, entries = catalogue(), []
+    found, entries = list_models(), []
     with pytest.raises(ModelError):
         entries.extend(entry.name for entry in found)
     assert entries == INSTALLED

@@ -12,11 +12,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 import attnviz
 from attnviz.errors import TextError, UsageError
 from attnviz.models.base import Card, Stack
-from attnviz.models.lengths import cut, fitted
+from attnviz.models.lengths import cut, fit_length
 from attnviz.models.model import Model
 from attnviz.models.reading import Overlong, Passage, Reading, Windows
 from attnviz.records import Attention, Selection
-from attnviz.text import Bins, Segment, Token, special_token
+from attnviz.text import Bins, Segment, Token, make_special_token
 from attnviz.vocabulary import Kind
 
 WORDS = ["the", "big", "old", "dog", "saw", "a", "small", "cat", "near", "her", "house", "when", "it", "was", "late"]
@@ -33,11 +33,11 @@ def card(positions: int | None = None, *kinds: Kind) -> Card:
 
 def reading_of(words: int, second: int = 0, overlong: Any = Overlong.REFUSED, around: bool = True) -> Reading:
     """A reading of so many words, of a pair if there are second ones, between special tokens; ids count from 100."""
-    tokens: list[Token] = [special_token("[CLS]", 0)] if around else []
+    tokens: list[Token] = [make_special_token("[CLS]", 0)] if around else []
     for number, count in enumerate([words, second] if second else [words]):
         segment = Segment(text_of(count), number)
         tokens += [segment.token(span, len(tokens) + i) for i, span in enumerate(segment.words)]
-        tokens += [special_token("[SEP]", len(tokens))] if around else []
+        tokens += [make_special_token("[SEP]", len(tokens))] if around else []
     passage = Passage(text=text_of(words), pair=text_of(second) if second else None, overlong=overlong)
     ids = tuple(range(100, 100 + len(tokens)))
     return Reading(passage=passage, ids=ids, tokens=tuple(tokens), types=tuple(token.segment for token in tokens))
@@ -50,22 +50,22 @@ def words_in(reading: Reading, segment: int = 0) -> int:
 class TestRefused:
     def test_a_text_that_is_too_long_is_refused_with_the_limit_and_the_ways_out(self) -> None:
         with pytest.raises(TextError, match=r"13 tokens long.*at most 11.*`truncate`.*`window=\"11:5\"`"):
-            fitted(reading_of(11), card(11))
+            fit_length(reading_of(11), card(11))
 
     def test_a_translation_is_not_offered_windows(self) -> None:
         with pytest.raises(TextError, match="`truncate`") as caught:
-            fitted(reading_of(11), card(11, Kind.ENCODER, Kind.CROSS))
+            fit_length(reading_of(11), card(11, Kind.ENCODER, Kind.CROSS))
         assert "window" not in str(caught.value)
 
     def test_room_for_what_is_still_to_be_written_counts(self) -> None:
-        assert fitted(reading_of(7), card(11), more=2).size == (9,)
+        assert fit_length(reading_of(7), card(11), more=2).size == (9,)
         with pytest.raises(TextError, match="leaves room for 2 new ones, and 3 were asked for"):
-            fitted(reading_of(7), card(11), more=3)
+            fit_length(reading_of(7), card(11), more=3)
 
 
 class TestCut:
     def test_the_beginning_is_kept_and_special_tokens_stand_round_it(self) -> None:
-        short = fitted(reading_of(13, overlong=Overlong.CUT), card(7))
+        short = fit_length(reading_of(13, overlong=Overlong.CUT), card(7))
         assert [token.text for token in short.tokens] == ["[CLS]", *WORDS[:5], "[SEP]"]
         assert short.ids == (100, 101, 102, 103, 104, 105, 114)
         assert [token.position for token in short.tokens] == list(range(7))
@@ -73,10 +73,10 @@ class TestCut:
 
     def test_what_fits_is_left_as_it_is(self) -> None:
         reading = reading_of(5, overlong=Overlong.CUT)
-        assert fitted(reading, card(7)) is reading
+        assert fit_length(reading, card(7)) is reading
 
     def test_what_is_to_be_written_has_room_left(self) -> None:
-        assert fitted(reading_of(13, overlong=Overlong.CUT), card(11), more=3).size == (8,)
+        assert fit_length(reading_of(13, overlong=Overlong.CUT), card(11), more=3).size == (8,)
 
     @given(st.integers(1, 17), st.integers(1, 17), st.integers(5, 37))
     def test_of_a_pair_the_longer_text_loses_tokens_first(self, first: int, second: int, room: int) -> None:
@@ -97,7 +97,7 @@ class TestCut:
 class TestWindows:
     def windows(self, words: int, size: int, stride: int, *kinds: Kind, around: bool = True) -> Reading:
         reading = reading_of(words, overlong=Windows(size, stride), around=around)
-        return fitted(reading, card(None, *kinds))
+        return fit_length(reading, card(None, *kinds))
 
     def test_a_text_that_one_window_holds_is_read_whole(self) -> None:
         assert self.windows(5, 7, 3).windows == ()
@@ -154,7 +154,7 @@ class TestWindows:
         self, reading: Reading, positions: int | None, kinds: tuple[Kind, ...], said: str
     ) -> None:
         with pytest.raises(UsageError, match=said):
-            fitted(reading, card(positions, *kinds))
+            fit_length(reading, card(positions, *kinds))
 
 
 @pytest.fixture(scope="module", params=["builtin/encoder", "builtin/decoder"])

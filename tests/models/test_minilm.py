@@ -1,4 +1,4 @@
-"""A real pretrained model: all-MiniLM-L6-v2, as the package of the extra `minilm` carries it."""
+"""A real pretrained model: all-MiniLM-L6-v2, as the package of the extra `locate_minilm` carries it."""
 
 import hashlib
 
@@ -9,14 +9,14 @@ import transformers
 from numpy.testing import assert_allclose
 
 import attnviz
-from attnviz.models.registry import minilm
+from attnviz.models.registry import locate_minilm
 
 SENTENCE = "The animal didn't cross the street because it was too tired"
 SHA_256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 def test_its_weights_are_those_that_the_readme_speaks_of():
-    assert hashlib.sha256((minilm() / "model.safetensors").read_bytes()).hexdigest() == SHA_256
+    assert hashlib.sha256((locate_minilm() / "model.safetensors").read_bytes()).hexdigest() == SHA_256
 
 
 @pytest.mark.parametrize(("layer", "head", "expected"), [(5, 11, 0.647), (3, 1, 0.640)])
@@ -39,8 +39,10 @@ def test_two_heads_tie_it_to_the_animal(layer, head, expected):
 )
 def test_it_is_what_transformers_computes(text, pair):
     (attention,) = attnviz.load("minilm", engine="reference").attend(text, pair)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(minilm())
-    model = transformers.AutoModel.from_pretrained(minilm(), attn_implementation="eager", dtype=torch.float64).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(locate_minilm())
+    model = transformers.AutoModel.from_pretrained(
+        locate_minilm(), attn_implementation="eager", dtype=torch.float64
+    ).eval()
     inputs = tokenizer(text, pair, return_tensors="pt")
     with torch.no_grad():
         expected = torch.cat(model(**inputs, output_attentions=True).attentions).numpy()

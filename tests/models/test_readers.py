@@ -17,19 +17,19 @@ from attnviz.models.checkpoint.families import FAMILIES
 from attnviz.models.checkpoint.readers import choose_reader, find_reasons
 from attnviz.models.checkpoint.tokenizer_class import find_class
 from attnviz.models.checkpoint.tokenizer_pipeline import KNOWN
-from attnviz.models.configuration import configuration
+from attnviz.models.configuration import read_config
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.pretrained.tokenizers import TransformersReader
 from attnviz.models.reading import Passage
 from attnviz.models.tokenization import TextReader, TextTokenizer
-from attnviz.text.boundaries import trimmed
+from attnviz.text.boundaries import trim
 
 CARD = Card(name="some model", purpose="", stacks={}, parameters=0, positions=None, config={})
 Texts = list[tuple[str, str | None]]
 
 
 def reader_of(folder: Path) -> TextTokenizer:
-    return choose_reader("some model", folder, configuration(folder))
+    return choose_reader("some model", folder, read_config(folder))
 
 
 def theirs(folder: Path) -> Any:
@@ -67,7 +67,7 @@ def check_alike(folder: Path, texts: Texts) -> TextTokenizer | None:
                 blank = token.piece == "</w>" or set(token.piece) <= set("▁ĠĊĉč")
                 if blank and token.piece not in claimed:  # some tokenizers say that it is the letter after it
                     span = span[0], span[0] + len(claimed) - len(claimed.lstrip())
-                start, end = trimmed(source, span)
+                start, end = trim(source, span)
                 assert token.span == ((start, end) if start < end else tuple(span)), (text, pair)
                 assert token.segment == number
     return reader
@@ -84,7 +84,7 @@ def test_every_class_of_the_table_is_held_to_transformers(stored: dict[str, Any]
     for number, files in enumerate(stored.values()):
         (folder := tmp_path / str(number)).mkdir()
         files.save(folder)
-        held.add(find_class(folder, configuration(folder), {"tokenizer_class": files.kind}))
+        held.add(find_class(folder, read_config(folder), {"tokenizer_class": files.kind}))
     assert held == set(KNOWN)
 
 
@@ -421,7 +421,7 @@ def test_why_a_tokenizer_json_may_not_say_all_is_known(
         made.normalizer = change()
     folder = stored[of].save(tmp_path, made, **config)
     given = json.loads((folder / "tokenizer_config.json").read_text())
-    kind = find_class(folder, configuration(folder), given)
+    kind = find_class(folder, read_config(folder), given)
     assert kind is not None
     assert why in next(find_reasons(folder, given, made, kind))
     assert isinstance(reader_of(folder), TransformersReader)

@@ -9,7 +9,7 @@ import pytest
 import attnviz
 from attnviz.errors import ModelError, UsageError
 from attnviz.models import automatic, registry
-from attnviz.models.automatic import on_either
+from attnviz.models.automatic import combine_engines
 from attnviz.models.base import Card, Part, Runner
 from attnviz.models.model import Model
 from attnviz.models.reading import Passage, Reading, Windows
@@ -36,7 +36,7 @@ class Elsewhere(Runner):
 @pytest.fixture
 def both() -> Model:
     reference = attnviz.load("minilm", engine="reference")
-    return on_either(reference, lambda: replace(reference, runner=Elsewhere(reference.card)))
+    return combine_engines(reference, lambda: replace(reference, runner=Elsewhere(reference.card)))
 
 
 def attend(model: Model, text: str, **options: Any) -> Attention:
@@ -75,7 +75,7 @@ def test_transformers_is_not_loaded_for_a_text_that_is_not_worth_it() -> None:
         raise AssertionError("loaded")
 
     reference = attnviz.load("minilm", engine="reference")
-    assert attend(on_either(reference, fail), "It works.").engine is Engine.REFERENCE
+    assert attend(combine_engines(reference, fail), "It works.").engine is Engine.REFERENCE
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_an_engine_that_was_asked_for_is_not_exchanged_for_another(beyond: dict[
 @pytest.mark.parametrize("name", ["builtin", "minilm", "."])
 def test_what_is_here_has_no_revisions(name: str) -> None:
     with pytest.raises(UsageError, match="revision"):
-        attnviz.load(str(registry.minilm()) if name == "." else name, revision="main")
+        attnviz.load(str(registry.locate_minilm()) if name == "." else name, revision="main")
 
 
 def test_a_folder_is_a_model(tmp_path: Path) -> None:
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
-        (tmp_path / name).symlink_to(registry.minilm() / name)
+        (tmp_path / name).symlink_to(registry.locate_minilm() / name)
     here, installed = (attend(attnviz.load(name), "It works.") for name in (str(tmp_path), "minilm"))
     np.testing.assert_array_equal(here.weights, installed.weights)
     assert (here.model, installed.model) == (str(tmp_path), "minilm")

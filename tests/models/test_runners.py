@@ -12,7 +12,7 @@ from attnviz.models.model import Model
 from attnviz.models.reading import Passage, Reading
 from attnviz.models.saved import restore
 from attnviz.records import Attention, Axes, Block, Selection
-from attnviz.text import tokens_named
+from attnviz.text import make_tokens
 from attnviz.vocabulary import Engine, Kind
 
 LAYERS, HEADS, TOKENS = (7, 0, 3), (5, 2), 11
@@ -21,7 +21,7 @@ LAYERS, HEADS, TOKENS = (7, 0, 3), (5, 2), 11
 
 def saved() -> tuple[Model, Reading]:
     """A model that is a record of random weights."""
-    tokens = tokens_named([f"w{number}" for number in range(TOKENS)])
+    tokens = make_tokens([f"w{number}" for number in range(TOKENS)])
     axes = Axes(
         kind=Kind.ENCODER,
         layers=LAYERS,

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as st_numpy
 from safetensors.numpy import save, save_file
 
 from attnviz.errors import ModelError
-from attnviz.models.checkpoint.tensors import tensors
+from attnviz.models.checkpoint.tensors import find_tensors
 
 ROWS, WIDTH = 5, 3
 
@@ -31,7 +31,7 @@ def entry(**changes: Any) -> dict[str, Any]:
 def test_what_the_library_writes_is_read(tmp_path_factory: pytest.TempPathFactory, arrays: dict[str, np.ndarray]):
     path = tmp_path_factory.mktemp("x") / "model.safetensors"
     path.write_bytes(save(arrays, {"format": "pt"}))
-    found = tensors([path])
+    found = find_tensors([path])
     assert found.keys() == arrays.keys()
     for name, array in arrays.items():
         np.testing.assert_array_equal(found[name].read(), array)
@@ -44,7 +44,7 @@ def test_rows_are_those_of_the_whole_in_the_order_asked_for(tmp_path_factory: py
     array = np.arange(ROWS * WIDTH, dtype=np.float32).reshape(ROWS, WIDTH)
     save_file({"a": np.ones(7, np.float32), "t": array}, path)
     wanted = np.array(rows, np.int64)
-    np.testing.assert_array_equal(tensors([path])["t"][wanted], array[wanted])
+    np.testing.assert_array_equal(find_tensors([path])["t"][wanted], array[wanted])
 
 
 @pytest.mark.parametrize(
@@ -73,23 +73,23 @@ def test_rows_are_those_of_the_whole_in_the_order_asked_for(tmp_path_factory: py
 )
 def test_a_header_that_makes_no_sense_is_refused(tmp_path: Path, header: Any):
     with pytest.raises(ModelError, match=r"model\.safetensors is damaged"):
-        tensors([written(tmp_path, header)])
+        find_tensors([written(tmp_path, header)])
 
 
 def test_a_header_longer_than_the_file_is_not_read(tmp_path: Path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", 2**63) + b"{}")
     with pytest.raises(ModelError, match="damaged"):
-        tensors([path])
+        find_tensors([path])
 
 
 @pytest.mark.parametrize("dtype", ["I64", "F8_E4M3", "BOOL"])
 def test_other_numbers_may_lie_beside_but_are_not_read(tmp_path: Path, dtype: str):
-    found = tensors([written(tmp_path, entry(dtype=dtype))])["t"]
+    found = find_tensors([written(tmp_path, entry(dtype=dtype))])["t"]
     with pytest.raises(ModelError, match=dtype):
         found.read()
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(ModelError, match=r"gone\.safetensors cannot be read"):
-        tensors([tmp_path / "gone.safetensors"])
+        find_tensors([tmp_path / "gone.safetensors"])

@@ -10,8 +10,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from attnviz.errors import ModelError, TextError
 from attnviz.models.base import Card
 from attnviz.models.reading import Passage
-from attnviz.models.tokenization import Spelling, TextReader, written_tokens
-from attnviz.text import By, grouped
+from attnviz.models.tokenization import Spelling, TextReader, tokenize_written
+from attnviz.text import By, group_tokens
 
 CARD = Card(name="some model", purpose="", stacks={}, parameters=0, positions=31, config={})
 
@@ -89,7 +89,11 @@ def test_tokens_show_the_text_that_they_cover(tokenizer, text, expected, tmp_pat
 
 def test_a_word_in_bytes_is_whole_again_as_a_group(tmp_path):
     tokens = read(byte_level(), tmp_path, text="naïve 🙂 cat").tokens
-    assert [group.text for group in grouped(tokens, By.WORD).tokens if group.word is not None] == ["naïve", "🙂", "cat"]
+    assert [group.text for group in group_tokens(tokens, By.WORD).tokens if group.word is not None] == [
+        "naïve",
+        "🙂",
+        "cat",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +146,7 @@ def test_a_token_knows_its_id_its_name_and_whether_it_is_unknown(tmp_path):
     assert [token.piece for token in reading.tokens] == ["[CLS]", "un", "##seen", "[UNK]", "[SEP]"]
     assert [token.unknown for token in reading.tokens] == [False, False, False, True, False]
     assert reading.tokens[3].label == "[UNK] 東"
-    word = grouped(reading.tokens, By.WORD).tokens[1]
+    word = group_tokens(reading.tokens, By.WORD).tokens[1]
     assert (word.text, word.id, word.piece, word.unknown) == ("unseen", None, None, False)
 
 
@@ -221,6 +225,6 @@ def test_a_blank_that_begins_what_was_written_shares_nothing_with_what_follows()
     def decode(ids: Sequence[int]) -> str:
         return "".join(pieces[id_] for id_ in ids).lstrip()
 
-    text, tokens = written_tokens(Spelling(decode, str, ()), [1, 2, 3, 4], 1)
+    text, tokens = tokenize_written(Spelling(decode, str, ()), [1, 2, 3, 4], 1)
     assert text == "oli vi"
     assert [token.span for token in tokens] == [(0, 0), (0, 1), (1, 3), (4, 6)]

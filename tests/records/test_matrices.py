@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.errors import RecordError, UsageError
-from attnviz.records import Attention, Axes, Selection, Word, mean_of, ranges
+from attnviz.records import Attention, Axes, Selection, Word, average, format_ranges
 from attnviz.text import Token
 from attnviz.vocabulary import AVERAGE, Kind
 
@@ -247,11 +247,11 @@ class TestRanges:
         [([], ""), ([3], "3"), ([0, 1], "0-1"), ([0, 1, 2, 3, 5], "0-3,5"), ([7, 2, 3], "7,2-3"), ([2, 2], "2,2")],
     )
     def test_runs_are_written_as_people_do(self, indices: list[int], written: str) -> None:
-        assert ranges(indices) == written
+        assert format_ranges(indices) == written
 
     @given(st.lists(st.integers(0, 12), min_size=1))
     def test_nothing_is_lost(self, indices: list[int]) -> None:
-        runs = [[int(end) for end in run.split("-")] for run in ranges(indices).split(",")]
+        runs = [[int(end) for end in run.split("-")] for run in format_ranges(indices).split(",")]
         assert [index for run in runs for index in range(run[0], run[-1] + 1)] == indices
 
 
@@ -322,7 +322,7 @@ def test_the_mean_of_records_of_several_groups_of_layers_counts_every_head_once(
     weights = softmaxed(2, 3, QUERIES, KEYS)
     few = axes(layers=(0,), heads=(0, 1)).filled(weights[:1, :2])
     many = axes(layers=(1,), heads=(0, 1, 2)).filled(weights[1:])
-    mean = mean_of([few, many])
+    mean = average([few, many])
     assert (mean.layers, mean.heads) == ((AVERAGE,), (AVERAGE,))
     every = np.concatenate([weights[0, :2], weights[1]])
     assert_allclose(mean.weights[0, 0], every.mean(0), atol=1e-6)

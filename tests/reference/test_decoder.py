@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from attnviz.reference.heads import Heads, contributions, multi_head_attention
+from attnviz.reference.heads import Heads, multi_head_attention, split_output
 from attnviz.reference.masks import padding
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import attention
@@ -181,7 +181,7 @@ def test_each_head_writes_by_a_map_of_low_rank(array: Callable[..., Any], key_he
         watch=lambda block: watched.append(np.asarray(block.weights)),
         note=notes.__setitem__,
     )
-    parts = np.asarray(contributions(notes["mixed"], parameters))
+    parts = np.asarray(split_output(notes["mixed"], parameters))
     assert parts.shape == (heads, 7, width)
     assert_allclose(parts.sum(0), np.asarray(written), atol=1e-4)
     value, output = (np.asarray(parameters[f"{part}.weight"]) for part in ("value", "output"))

@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.records import Block
 from attnviz.reference import heads
-from attnviz.reference.heads import Heads, attend_in_blocks, merge, multi_head_attention, split
+from attnviz.reference.heads import Heads, attend_in_blocks, merge_heads, multi_head_attention, split_heads
 from attnviz.reference.layers import linear
-from attnviz.reference.masks import Mask, both, causal, padding, prefix, sliding_window
+from attnviz.reference.masks import Mask, causal, combine, padding, prefix, sliding_window
 from attnviz.reference.parameters import Parameters
 
 BATCH, HEADS, QUERIES, KEYS, DEPTH = 2, 3, 11, 7, 5  # of each axis a different prime
@@ -40,7 +40,7 @@ def parameters_of(module: torch.nn.MultiheadAttention, array: Callable[..., Any]
 
 def test_each_head_gets_its_slice_of_the_width(array: Callable[..., Any]) -> None:
     x = random_array(BATCH, QUERIES, WIDTH)
-    pieces = split(array(x), HEADS)
+    pieces = split_heads(array(x), HEADS)
     assert pieces.shape == (BATCH, HEADS, QUERIES, DEPTH)
     for head in range(HEADS):
         assert_array_equal(np.asarray(pieces)[:, head], x[..., head * DEPTH : (head + 1) * DEPTH])
@@ -49,7 +49,7 @@ def test_each_head_gets_its_slice_of_the_width(array: Callable[..., Any]) -> Non
 @pytest.mark.parametrize("batch", [(), (2,), (2, 7)])
 def test_merging_undoes_splitting(array: Callable[..., Any], batch: tuple[int, ...]) -> None:
     x = random_array(*batch, QUERIES, WIDTH)
-    assert_array_equal(np.asarray(merge(split(array(x), HEADS))), x)
+    assert_array_equal(np.asarray(merge_heads(split_heads(array(x), HEADS))), x)
 
 
 def test_a_linear_map_needs_no_bias(array: Callable[..., Any]) -> None:
@@ -125,7 +125,7 @@ def blocks_of(
 @pytest.mark.parametrize("causally", [False, True], ids=["all", "causal"])
 @pytest.mark.parametrize(
     "mask",
-    [None, sliding_window(3), prefix(5), both(causal, sliding_window(2))],
+    [None, sliding_window(3), prefix(5), combine(causal, sliding_window(2))],
     ids=["none", "window", "prefix", "causal window"],
 )
 def test_rows_at_a_time_give_what_all_at_once_give(

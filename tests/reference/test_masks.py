@@ -8,14 +8,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.reference.masks import (
     Mask,
-    both,
     causal,
+    combine,
     padding,
     prefix,
     sliding_window,
-    zeroed_afterwards,
+    zero_after_softmax,
 )
-from attnviz.reference.scores import attention, weights_of
+from attnviz.reference.scores import attention, compute_weights
 
 BATCH, HEADS, QUERIES, KEYS, DEPTH, OUT = 2, 3, 5, 7, 11, 13  # of each axis a different prime
 
@@ -45,7 +45,7 @@ PICTURES = {
         "xxxxx..",
     ),
     "causal window": (
-        lambda array: both(causal, sliding_window(3)),
+        lambda array: combine(causal, sliding_window(3)),
         "x......",
         "xx.....",
         "xxx....",
@@ -90,7 +90,7 @@ def test_attention_is_that_of_torch_under_every_mask(array: Callable[..., Any], 
     made = {
         None: (None, None),
         "padding": (pad, short),
-        "padding and causal": (both(pad, causal), short & drawn(PICTURES["causal"][1:])),
+        "padding and causal": (combine(pad, causal), short & drawn(PICTURES["causal"][1:])),
         **{name: (make(array), drawn(picture)) for name, (make, *picture) in PICTURES.items()},
     }
     mask, expected_mask = made[name]
@@ -116,8 +116,8 @@ def test_rows_sum_to_1_when_masked_before_softmax_and_to_less_when_zeroed_after_
     scores = array(np.random.default_rng(3).normal(size=(HEADS, QUERIES, KEYS)))
     allowed = allowed_by(PICTURES[name][0](array), array)
 
-    before = np.asarray(weights_of(scores, allowed))
-    after = np.asarray(zeroed_afterwards(weights_of(scores, None), allowed))
+    before = np.asarray(compute_weights(scores, allowed))
+    after = np.asarray(zero_after_softmax(compute_weights(scores, None), allowed))
 
     assert_allclose(before.sum(-1), 1, atol=1e-12)
     hides = ~np.asarray(allowed).all(-1)
@@ -134,8 +134,8 @@ def test_what_is_zeroed_after_softmax_has_still_been_seen(array: Callable[..., A
     before, after = (
         [np.asarray(weights(array(given))) for given in (scores, changed)]
         for weights in (
-            lambda given: weights_of(given, allowed),
-            lambda given: zeroed_afterwards(weights_of(given, None), allowed),
+            lambda given: compute_weights(given, allowed),
+            lambda given: zero_after_softmax(compute_weights(given, None), allowed),
         )
     )
 
@@ -145,6 +145,6 @@ def test_what_is_zeroed_after_softmax_has_still_been_seen(array: Callable[..., A
 
 def test_what_no_mask_allows_has_no_weights(array: Callable[..., Any]) -> None:
     with np.errstate(invalid="ignore"):
-        weights = np.asarray(weights_of(array([[1.0, 2.0], [3.0, 3.0]]), array([[False, False], [True, True]])))
+        weights = np.asarray(compute_weights(array([[1.0, 2.0], [3.0, 3.0]]), array([[False, False], [True, True]])))
     assert np.isnan(weights[0]).all()
     assert_allclose(weights[1], 0.5)

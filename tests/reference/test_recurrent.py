@@ -7,7 +7,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.recurrent import decode, encode, gru, look, recurrent
+from attnviz.reference.recurrent import attend, decode, encode, gru, run_gru
 from attnviz.reference.scores import SCORES
 
 BATCH, SOURCES, TARGETS, EMBEDDING, WIDTH, INNER, VOCABULARY = 2, 7, 5, 3, 11, 13, 17  # of each axis a different prime
@@ -116,7 +116,7 @@ def test_an_update_gate_of_1_keeps_the_state_and_one_of_0_forgets_it(array: Make
 @DIRECTIONS
 def test_reading_in_one_direction_is_torchs_gru(array: Make, backward: bool, suffix: str) -> None:
     module, x = torch_gru(), random_array(BATCH, SOURCES, EMBEDDING)
-    states = recurrent(array(x), parameters(array, arrays_of(module, suffix)), backward=backward)
+    states = run_gru(array(x), parameters(array, arrays_of(module, suffix)), backward=backward)
     expected = module(torch.from_numpy(x))[0][..., WIDTH * backward :][..., :WIDTH]
     assert_allclose(np.asarray(states), expected, atol=1e-6)
 
@@ -136,7 +136,7 @@ def test_the_scores_are_those_of_the_additive_score_function(array: Make) -> Non
     expected = np.asarray(SCORES["additive"](array(queries), encoded, attention))  # [batch, targets, sources]
     keys = encoded @ attention["key.weight"].mT
     for row in range(TARGETS):
-        found = look(array(queries[:, row]), keys, encoded, attention, None)
+        found = attend(array(queries[:, row]), keys, encoded, attention, None)
         assert_allclose(np.asarray(found["scores"]), expected[:, row], atol=1e-5)
 
 

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.reference.layers import linear
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.scores import SCORES, Sizes, attention, cosine, initial, scaled_dot, weights_of
+from attnviz.reference.scores import SCORES, Sizes, attention, compute_weights, cosine, draw_parameters, scaled_dot
 
 BATCH, HEADS, QUERIES, KEYS, DEPTH, OUT, INNER = 2, 3, 5, 7, 11, 13, 17  # of each axis a different prime
 SIZES = Sizes(queries=QUERIES, keys=KEYS, query_width=DEPTH, key_width=OUT)
@@ -114,7 +114,7 @@ def test_location_is_a_linear_map_of_torch_of_the_query_alone(array: Callable[..
 @names
 def test_every_score_function_takes_leading_axes_and_keeps_to_its_library(array: Callable[..., Any], name: str) -> None:
     queries, keys = random_vectors((QUERIES, DEPTH), (KEYS, DEPTH if name in ONE_WIDTH else OUT))
-    drawn = initial(name, DEPTH, keys.shape[-1], KEYS, seed=3)
+    drawn = draw_parameters(name, DEPTH, keys.shape[-1], KEYS, seed=3)
     parameters = Parameters({part: array(values) for part, values in drawn.arrays.items()})
     scores = SCORES[name](array(queries), array(keys), parameters)
     assert type(scores) is type(array(queries))
@@ -126,7 +126,7 @@ def test_every_score_function_takes_leading_axes_and_keeps_to_its_library(array:
 
 @names
 def test_parameters_are_drawn_in_their_shapes_and_from_their_seed(name: str) -> None:
-    drawn, again, other = (initial(name, 101, 307, 211, seed).arrays for seed in (3, 3, 5))
+    drawn, again, other = (draw_parameters(name, 101, 307, 211, seed).arrays for seed in (3, 3, 5))
     shapes = SCORES[name].shapes(101, 307, 211)
     assert {part: values.shape for part, values in drawn.items()} == dict(shapes)
     for part, values in drawn.items():
@@ -159,7 +159,7 @@ def test_costs_are_those_counted_by_hand(name: str) -> None:
 
 @names
 def test_as_many_parameters_are_drawn_as_are_counted(name: str) -> None:
-    drawn = initial(name, DEPTH, OUT, KEYS, seed=3).arrays.values()
+    drawn = draw_parameters(name, DEPTH, OUT, KEYS, seed=3).arrays.values()
     assert SCORES[name].parameters(SIZES) == sum(values.size for values in drawn)
 
 
@@ -192,13 +192,15 @@ def test_a_mask_hides_whatever_the_bias_adds(array: Callable[..., Any]) -> None:
 
 def test_weights_are_the_softmax_of_torch(array: Callable[..., Any]) -> None:
     (scores,) = random_vectors((QUERIES, KEYS))
-    assert_allclose(np.asarray(weights_of(array(scores), None)), torch.softmax(torch.from_numpy(scores), -1), atol=1e-6)
-    assert math.isfinite(float(weights_of(array([[1e4, 0.0]]), None)[0, 0]))
+    assert_allclose(
+        np.asarray(compute_weights(array(scores), None)), torch.softmax(torch.from_numpy(scores), -1), atol=1e-6
+    )
+    assert math.isfinite(float(compute_weights(array([[1e4, 0.0]]), None)[0, 0]))
 
 
 def test_a_sink_is_one_score_more_that_belongs_to_no_key(array: Callable[..., Any]) -> None:
     scores, sink = random_vectors((QUERIES, KEYS), (QUERIES,))
     allowed = np.tri(QUERIES, KEYS, 1, dtype=bool)
-    weights = np.asarray(weights_of(array(scores), array(allowed), array(sink)))
+    weights = np.asarray(compute_weights(array(scores), array(allowed), array(sink)))
     with_sink = torch.from_numpy(np.concatenate((np.where(allowed, scores, -np.inf), sink[..., None]), -1))
     assert_allclose(weights, torch.softmax(with_sink, -1)[..., :-1], atol=1e-6)

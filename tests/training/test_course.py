@@ -42,7 +42,7 @@ TRANSLATORS = "translator", "bahdanau"
 
 
 def test_every_model_has_a_course_and_every_course_a_model() -> None:
-    assert set(COURSES) == set(builtin.MODELS) == {name.removeprefix("builtin/") for name in builtin.folders()}
+    assert set(COURSES) == set(builtin.MODELS) == {name.removeprefix("builtin/") for name in builtin.find_folders()}
 
 
 @pytest.mark.parametrize("config", [encoder.CONFIG, decoder.CONFIG])

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from rich.progress import Progress
 
-from attnviz.models.builtin import folders
+from attnviz.models.builtin import find_folders
 from attnviz.models.builtin.package import Package
 from attnviz.records import Attention
 from attnviz.reference.parameters import Parameters
-from attnviz.text import Segment, special_token
+from attnviz.text import Segment, make_special_token
 from attnviz.training.corpus import Example, Link, Relation, Split, examples
 from attnviz.training.encoder.batches import batches, joined, masked, padded
 from attnviz.training.encoder.learning import train
@@ -18,7 +18,7 @@ from attnviz.training.fitting import Recipe
 from attnviz.training.tokenizer import CLS, MASK, PAD, SEP, SPECIAL, learn_tokenizer
 from attnviz.vocabulary import Kind
 
-TOKENIZER = Package.of(folders()["builtin/encoder"]).text.tokenizer
+TOKENIZER = Package.of(find_folders()["builtin/encoder"]).text.tokenizer
 
 
 def drawn(count: int) -> list[Example]:
@@ -117,7 +117,7 @@ def test_naming_lets_only_the_words_of_the_text_compete():
 def record(text: str, strongest: list[int]) -> Attention:
     """One head whose queries each give 0.8 to one key; the rest goes evenly to all."""
     segment = Segment(text)
-    tokens = (special_token(CLS, 0), *(segment.token(span, i) for i, span in enumerate(segment.words, 1)))
+    tokens = (make_special_token(CLS, 0), *(segment.token(span, i) for i, span in enumerate(segment.words, 1)))
     weights = np.full((len(tokens), len(tokens)), 0.2 / len(tokens), np.float32)
     weights[range(len(tokens)), strongest] += 0.8
     return Attention(

@@ -11,7 +11,7 @@ from attnviz.models.builtin.encoder_decoder import END, START
 from attnviz.models.reading import Passage
 from attnviz.records import Attention
 from attnviz.reference.parameters import Parameters
-from attnviz.text import Segment, special_token
+from attnviz.text import Segment, make_special_token
 from attnviz.training.corpus import Split
 from attnviz.training.corpus.french import Alignment, Pair, pairs
 from attnviz.training.fitting import Recipe
@@ -101,8 +101,11 @@ def test_many_texts_at_a_time_are_translated_as_each_is_alone(name: str):
 def record(kind: Kind, source: str, target: str, strongest: list[int]) -> Attention:
     """One head whose rows each give 0.8 to one key; the rest goes evenly to all."""
     keys, queries = Segment(source), Segment(target, 1)
-    key_tokens = (*(keys.token(span, i) for i, span in enumerate(keys.words)), special_token("[END]", 3))
-    query_tokens = (special_token("[START]", 0), *(queries.token(span, i) for i, span in enumerate(queries.words, 1)))
+    key_tokens = (*(keys.token(span, i) for i, span in enumerate(keys.words)), make_special_token("[END]", 3))
+    query_tokens = (
+        make_special_token("[START]", 0),
+        *(queries.token(span, i) for i, span in enumerate(queries.words, 1)),
+    )
     shown = key_tokens if kind.crosses else query_tokens
     weights = np.full((len(query_tokens), len(shown)), 0.2 / len(shown), np.float32)
     weights[range(len(query_tokens)), strongest] += 0.8
@@ -141,7 +144,7 @@ def test_a_word_has_the_weight_of_all_its_pieces():
         kind=Kind.CROSS,
         layers=(0,),
         heads=(0,),
-        query_tokens=(special_token("[START]", 0), target.token((0, 5), 1)),
+        query_tokens=(make_special_token("[START]", 0), target.token((0, 5), 1)),
         key_tokens=keys,
         model="m",
         weights=weights,

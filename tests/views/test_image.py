@@ -10,7 +10,7 @@ from PIL import Image
 
 from attnviz.errors import UsageError
 from attnviz.records import Attention
-from attnviz.text import Bins, Token, special_token
+from attnviz.text import Bins, Token, make_special_token
 from attnviz.views.image.pictures import LAYOUTS, render, token_picture
 from attnviz.views.image.style import Style
 from attnviz.vocabulary import IMAGE_FORMATS, Kind, Layout, Orientation
@@ -20,7 +20,7 @@ LAYERS, HEADS, QUERIES, KEYS = 2, 3, 5, 7
 
 def tokens_of(count, words=("the", "animal", "was", "tired")):
     inner = [Token(words[i % len(words)], i + 1, (i, i + 1), False, i) for i in range(count - 2)]
-    return (special_token("[CLS]", 0), *inner, special_token("[SEP]", count - 1))[:count]
+    return (make_special_token("[CLS]", 0), *inner, make_special_token("[SEP]", count - 1))[:count]
 
 
 def record(layers=LAYERS, heads=HEADS, queries=QUERIES, keys=KEYS, seed=0, **fields):

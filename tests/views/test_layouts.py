@@ -8,12 +8,12 @@ LAYERS, HEADS, QUERIES, KEYS = 2, 3, 5, 7
 
 def test_queries_down_is_how_weights_are_held() -> None:
     weights = np.random.default_rng(0).random((LAYERS, HEADS, QUERIES, KEYS), np.float32)
-    np.testing.assert_array_equal(Orientation.QUERIES_DOWN.turned(weights), weights)
+    np.testing.assert_array_equal(Orientation.QUERIES_DOWN.turn(weights), weights)
 
 
 def test_keys_down_turns_each_head_and_moves_no_layer_or_head() -> None:
     weights = np.random.default_rng(0).random((LAYERS, HEADS, QUERIES, KEYS), np.float32)
-    turned = Orientation.KEYS_DOWN.turned(weights)
+    turned = Orientation.KEYS_DOWN.turn(weights)
     assert turned.shape == (LAYERS, HEADS, KEYS, QUERIES)
     for layer, head, query, key in np.ndindex(*weights.shape):
         assert turned[layer, head, key, query] == weights[layer, head, query, key]
@@ -21,7 +21,7 @@ def test_keys_down_turns_each_head_and_moves_no_layer_or_head() -> None:
 
 def test_a_single_head_is_turned_like_many() -> None:
     weights = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
-    assert Orientation.KEYS_DOWN.turned(weights).tolist() == [[1, 4], [2, 5], [3, 6]]
+    assert Orientation.KEYS_DOWN.turn(weights).tolist() == [[1, 4], [2, 5], [3, 6]]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnviz.errors import TextError
-from attnviz.measures.habits import habits
+from attnviz.measures.habits import find_habits
 from attnviz.measures.links import strongest, telling
 from attnviz.records import Attention, HeadTable
 from attnviz.records.tables import Column
@@ -57,7 +57,7 @@ def test_all_heads_at_a_glance_come_before_the_weights_and_links_of_the_most_tel
     link = telling(attention)
     assert link is not None
     assert glance.marked == (link.layer, link.head)
-    assert glance.places == habits(attention).main
+    assert glance.places == find_habits(attention).main
     assert (one.attention.layers, one.attention.heads, one.reason) == ((link.layer,), (link.head,), link)
     assert (links.links[0], links.telling) == (link, True)
 

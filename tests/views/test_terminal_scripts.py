@@ -14,7 +14,7 @@ from rich.text import Text
 
 from attnviz.records import Attention, Link, Word
 from attnviz.text import Token
-from attnviz.text.graphemes import graphemes, letters
+from attnviz.text.graphemes import split_graphemes, split_letters
 from attnviz.views.report import WordInHeads
 from attnviz.views.terminal.cells import shortened, widest
 from attnviz.views.terminal.columns import KeptColumns
@@ -71,7 +71,7 @@ def cells(line: str, width_of: WidthOf) -> list[str]:
     shown, column = [" "] * 300, 0
     for move, text in re.findall(r"\x1b\[(\d+)G|((?:(?!\x1b\[\d+G).)+)", re.sub(r"\x1b\[[\d;]*m", "", line)):
         column = int(move) - 1 if move else column
-        for each in graphemes(text):
+        for each in split_graphemes(text):
             if width := width_of(each):
                 shown[column : column + width] = [each, *[""] * (width - 1)]
                 column += width
@@ -215,5 +215,5 @@ class TestCutting:
 
     @pytest.mark.parametrize("text", [FARMER, FAMILY, "क्षि"])
     def test_letters_are_a_text_cut_finer(self, text: str) -> None:
-        assert "".join(letters(text)) == text
-        assert len(letters(text)) > len(graphemes(text)) == 1
+        assert "".join(split_letters(text)) == text
+        assert len(split_letters(text)) > len(split_graphemes(text)) == 1

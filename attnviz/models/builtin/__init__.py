@@ -3,10 +3,10 @@
 from importlib import import_module
 from pathlib import Path
 
-from attnviz.models.builtin.folder import CARD, FOLDER, MODELS, TOKENIZER, WEIGHTS, folders, read_card
+from attnviz.models.builtin.folder import CARD, FOLDER, MODELS, TOKENIZER, WEIGHTS, find_folders, read_card
 from attnviz.models.model import Model
 
-__all__ = ["CARD", "FOLDER", "MODELS", "TOKENIZER", "WEIGHTS", "folders", "load", "read_card"]
+__all__ = ["CARD", "FOLDER", "MODELS", "TOKENIZER", "WEIGHTS", "find_folders", "load", "read_card"]
 
 
 def load(folder: Path) -> Model:

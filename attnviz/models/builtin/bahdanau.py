@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from attnviz.models.base import Card, Part, Runner
-from attnviz.models.builtin.encoder_decoder import TranslationReader, targets_of
+from attnviz.models.builtin.encoder_decoder import TranslationReader, stack_targets
 from attnviz.models.builtin.package import Package
 from attnviz.models.model import Model
 from attnviz.models.reading import Reading
-from attnviz.models.reference import ids_of, only
+from attnviz.models.reference import stack_ids, watch_only
 from attnviz.records import Each
 from attnviz.reference import recurrent
 from attnviz.reference.arrays import Array
@@ -30,14 +30,14 @@ class RecurrentRunner(Runner):
     def run(self, readings: Sequence[Reading], parts: Sequence[Part], each: Each) -> None:
         """See `Runner.run`."""
         with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
-            encoded = recurrent.encode(ids_of(readings), self.parameters)
-            recurrent.decode(targets_of(readings), encoded, self.parameters, watch=only(parts, each))
+            encoded = recurrent.encode(stack_ids(readings), self.parameters)
+            recurrent.decode(stack_targets(readings), encoded, self.parameters, watch=watch_only(parts, each))
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Runner.trace`; the query is the state of the decoder before it reads the token of that row."""
         noted: dict[str, Array] = {}
         encoded = recurrent.encode(np.asarray(reading.ids), self.parameters)
-        recurrent.decode(targets_of([reading])[0], encoded, self.parameters, note=noted.__setitem__)
+        recurrent.decode(stack_targets([reading])[0], encoded, self.parameters, note=noted.__setitem__)
         return Trace(
             position=query,
             query=noted["attention.query"][None, query],

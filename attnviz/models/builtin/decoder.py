@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from attnviz.models.builtin.package import Package, write_greedily
-from attnviz.models.lengths import fitted
+from attnviz.models.lengths import fit_length
 from attnviz.models.model import Model
 from attnviz.models.reading import Passage, Reading
 from attnviz.models.reference import StackRunner
@@ -20,7 +20,7 @@ START = 0
 """The id that stands before every text, so that its first word is foretold from something."""
 
 
-def next_scores(vectors: Array, parameters: Parameters) -> Array:
+def score_next(vectors: Array, parameters: Parameters) -> Array:
     """Return how likely each token of the vocabulary comes next: [..., width] -> [..., vocabulary].
 
     The embeddings serve here again (Press and Wolf 2017), after a linear map: without one, a vector that tells what its
@@ -42,18 +42,18 @@ class DecoderReader:
         self.package.accept(passage)
         reading = replace(text.read(passage, card), types=())
         if passage.added_tokens or passage.bos:
-            reading = reading.begun(text.vocabulary.added(START, 0))
-        reading = fitted(reading, card, more=passage.generate)
-        return self._continued(reading) if passage.generate else reading
+            reading = reading.begin_with(text.vocabulary.added(START, 0))
+        reading = fit_length(reading, card, more=passage.generate)
+        return self._continue(reading) if passage.generate else reading
 
-    def _continued(self, reading: Reading) -> Reading:
+    def _continue(self, reading: Reading) -> Reading:
         """Return the reading of a text and of what the model writes after it, which has no end of its own."""
         ids, _ = write_greedily(self._following, reading.ids, reading.passage.generate, end=None)
-        return reading.continued(ids, *self.package.text.written(ids, len(reading.ids)))
+        return reading.continue_with(ids, *self.package.text.written(ids, len(reading.ids)))
 
     def _following(self, ids: Sequence[int]) -> int:
         vectors = transformer(np.asarray(ids), self.stack.parameters, self.stack.shape)  # [tokens, width]
-        return int(next_scores(vectors[-1], self.stack.parameters).argmax())
+        return int(score_next(vectors[-1], self.stack.parameters).argmax())
 
 
 def load(folder: Path) -> Model:

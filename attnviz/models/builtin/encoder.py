@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attnviz.errors import UsageError
 from attnviz.models.builtin.package import Package
-from attnviz.models.lengths import fitted
+from attnviz.models.lengths import fit_length
 from attnviz.models.model import Model
 from attnviz.models.reading import Passage, Reading
 
@@ -22,7 +22,7 @@ class EncoderReader:
         self.package.accept(passage)
         if passage.pair is not None:
             raise UsageError(f"{card.name} takes no second text: it was trained on single ones.")
-        return fitted(self.package.text.read(passage, card), card)
+        return fit_length(self.package.text.read(passage, card), card)
 
 
 def load(folder: Path) -> Model:

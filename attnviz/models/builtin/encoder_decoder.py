@@ -8,13 +8,13 @@ import numpy as np
 
 from attnviz.errors import UsageError
 from attnviz.models.builtin.package import Package, write_greedily
-from attnviz.models.lengths import fitted, room_for_target
+from attnviz.models.lengths import count_room, fit_length
 from attnviz.models.reading import Passage, Reading
-from attnviz.models.reference import ids_of
-from attnviz.records import Each, unwatched
+from attnviz.models.reference import stack_ids
+from attnviz.records import Each, watch_nothing
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
-from attnviz.text import Segment, Token, checked
+from attnviz.text import Segment, Token, check_text
 
 START, END = range(2)
 """The ids of what a target begins with, and of what both texts end with; the decoder does not read the end."""
@@ -33,7 +33,7 @@ class Network(Protocol):
         parameters: Parameters,
         lengths: Array | None = None,
         *,
-        watch: Each = unwatched,
+        watch: Each = watch_nothing,
     ) -> Array:
         """Return logits of what comes next in a target: [..., targets] -> [..., targets, vocabulary]."""
 
@@ -56,19 +56,19 @@ class TranslationReader:
         if passage.added_tokens:
             end = text.vocabulary.added(END, len(source.tokens))
             reading = replace(reading, ids=(*source.ids, END), tokens=(*source.tokens, end))
-        reading = fitted(reading, card)
-        target = self._written(reading) if passage.target is None else self._given(passage, passage.target)
+        reading = fit_length(reading, card)
+        target = self._write_target(reading) if passage.target is None else self._read_target(passage, passage.target)
         return replace(reading, passage=target.passage, target=target)
 
-    def _given(self, passage: Passage, target: str) -> Reading:
+    def _read_target(self, passage: Passage, target: str) -> Reading:
         """Return what the decoder reads of a target, the end of which it is to find itself."""
-        segment = Segment(checked(target, "The target"), 1)
+        segment = Segment(check_text(target, "The target"), 1)
         pieces, known = self.package.text.tokenizer.encode(target), self.package.text.vocabulary
         parts = enumerate(zip(pieces.ids, pieces.offsets, strict=True), 1)
         tokens = [known.token(id_, segment, span, position) for position, (id_, span) in parts]
-        return self._started(passage, pieces.ids, tokens)
+        return self._begin_target(passage, pieces.ids, tokens)
 
-    def _written(self, reading: Reading) -> Reading:
+    def _write_target(self, reading: Reading) -> Reading:
         """Return what the decoder reads of a target that it writes itself."""
         parameters = self.package.parameters
         encoded = self.network.encode(np.asarray(reading.ids), parameters)
@@ -77,18 +77,20 @@ class TranslationReader:
             logits = self.network.decode(np.asarray(ids), encoded, parameters)  # [targets, vocabulary]
             return int(logits[-1].argmax())
 
-        room = room_for_target(reading.passage, self.package.card)
+        room = count_room(reading.passage, self.package.card)
         ids, ended = write_greedily(following, [START], room, END)
         text, tokens = self.package.text.written(ids, 1)
-        return self._started(replace(reading.passage, target=text, written=True, ended=ended), ids, tokens)
+        return self._begin_target(replace(reading.passage, target=text, written=True, ended=ended), ids, tokens)
 
-    def _started(self, passage: Passage, ids: Sequence[int], tokens: Sequence[Token]) -> Reading:
+    def _begin_target(self, passage: Passage, ids: Sequence[int], tokens: Sequence[Token]) -> Reading:
         """Return what the decoder reads: a start, then the pieces of the target."""
         start = self.package.text.vocabulary.added(START, 0)
         target = Reading(passage=passage, ids=(START, *ids), tokens=(start, *tokens))
-        return fitted(target, self.package.card, "The target")
+        return fit_length(target, self.package.card, "The target")
 
 
-def targets_of(readings: Sequence[Reading]) -> Array:
+def stack_targets(readings: Sequence[Reading]) -> Array:
     """Return what the decoder reads: [texts, targets]."""
-    return ids_of([reading.target for reading in readings if reading.target])  # every reading of a translator has one
+    return stack_ids(
+        [reading.target for reading in readings if reading.target]
+    )  # every reading of a translator has one

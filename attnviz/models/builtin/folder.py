@@ -17,7 +17,7 @@ MODELS = "encoder", "decoder", "translator", "bahdanau"
 """The folders, the simplest model first; what loads each is in the module of the same name."""
 
 
-def folders() -> dict[str, Path]:
+def find_folders() -> dict[str, Path]:
     """Return where each built-in model's files are, by its name."""
     return {f"builtin/{name}": FOLDER / name for name in MODELS if (FOLDER / name / CARD).exists()}
 

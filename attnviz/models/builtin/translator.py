@@ -8,19 +8,19 @@ from typing import Any, Self
 import numpy as np
 
 from attnviz.models.base import Card, Part, Runner
-from attnviz.models.builtin.encoder_decoder import TranslationReader, targets_of
+from attnviz.models.builtin.encoder_decoder import TranslationReader, stack_targets
 from attnviz.models.builtin.package import Package
 from attnviz.models.model import Model
 from attnviz.models.reading import Reading
-from attnviz.models.reference import bare, ids_of, only
+from attnviz.models.reference import stack_ids, strip_shape, watch_only
 from attnviz.models.shapes import read_shape
-from attnviz.records import Each, unwatched
+from attnviz.records import Each, watch_nothing
 from attnviz.reference.arrays import Array
 from attnviz.reference.layers import linear
 from attnviz.reference.masks import Mask, padding
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
-from attnviz.reference.tracing import LayerNotes, traced
+from attnviz.reference.tracing import LayerNotes, trace_layer
 from attnviz.reference.transformer import Config, transformer
 from attnviz.vocabulary import Kind
 
@@ -42,7 +42,7 @@ class TransformerNetwork:
         own = _stack(parameters, "encoder")
         return transformer(ids, own, self.encoder, mask=_padding(lengths), **options)
 
-    def contextual(
+    def contextualize(
         self, ids: Array, encoded: Array, parameters: Parameters, lengths: Array | None = None, **options: Any
     ) -> Array:
         """Return what the decoder makes of a target, [..., targets, width]; the options are those of `transformer`."""
@@ -56,10 +56,10 @@ class TransformerNetwork:
         parameters: Parameters,
         lengths: Array | None = None,
         *,
-        watch: Each = unwatched,
+        watch: Each = watch_nothing,
     ) -> Array:
         """See `Network.decode`."""
-        vectors = self.contextual(ids, encoded, parameters, lengths, watch=watch)
+        vectors = self.contextualize(ids, encoded, parameters, lengths, watch=watch)
         return linear(vectors, parameters.within("embedding"))
 
 
@@ -85,31 +85,31 @@ class TranslatorRunner(Runner):
         """See `Runner.run`; the decoder runs where its weights are wanted, and neither stack further than it must."""
         deepest = {part.kind: max(part.layers, default=-1) + 1 for part in parts}
         decoded = [depth for kind, depth in deepest.items() if kind is not Kind.ENCODER]
-        watch = only(parts, each)
+        watch = watch_only(parts, each)
         with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
             depth = None if decoded else deepest[Kind.ENCODER]
-            encoded = self.network.encode(ids_of(readings), self.parameters, watch=watch, depth=depth)
+            encoded = self.network.encode(stack_ids(readings), self.parameters, watch=watch, depth=depth)
             if decoded:
-                targets = targets_of(readings)
-                self.network.contextual(targets, encoded, self.parameters, watch=watch, depth=max(decoded))
+                targets = stack_targets(readings)
+                self.network.contextualize(targets, encoded, self.parameters, watch=watch, depth=max(decoded))
 
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Runner.trace`."""
         notes, network = LayerNotes(layer), self.network
-        ids, targets = ids_of([reading])[0], targets_of([reading])[0]
+        ids, targets = stack_ids([reading])[0], stack_targets([reading])[0]
         if kind is Kind.ENCODER:
             network.encode(ids, self.parameters, note=notes.take, depth=layer + 1)
-            return traced(notes, self.parameters.within("encoder"), network.encoder, query)
+            return trace_layer(notes, self.parameters.within("encoder"), network.encoder, query)
         encoded = network.encode(ids, self.parameters)
-        network.contextual(targets, encoded, self.parameters, note=notes.take, depth=layer + 1)
+        network.contextualize(targets, encoded, self.parameters, note=notes.take, depth=layer + 1)
         context = encoded if kind.crosses else None
-        return traced(notes, self.parameters.within("decoder"), network.decoder, query, context=context)
+        return trace_layer(notes, self.parameters.within("decoder"), network.decoder, query, context=context)
 
     def without(self, *, positions: bool = False, mask: bool = False) -> Self:
         """See `Runner.without`."""
         stacks = (self.network.encoder, self.network.decoder)
         return replace(
-            self, network=TransformerNetwork(*(bare(stack, positions=positions, mask=mask) for stack in stacks))
+            self, network=TransformerNetwork(*(strip_shape(stack, positions=positions, mask=mask) for stack in stacks))
         )
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from attnviz.models.checkpoint.stretching import scaling
-from attnviz.models.configuration import Key, UnsupportedError, key, table
+from attnviz.models.checkpoint.stretching import read_scaling
+from attnviz.models.configuration import Key, UnsupportedError, find_table, key
 from attnviz.reference.layers import Norm
 from attnviz.reference.transformer import Config, Positions
 
@@ -68,7 +68,7 @@ class Family:
                 raise ValueError(f"{self.keys[name].names[0]} is {keyed[name]}")
         return self.derive(config, Config(**keyed | dict(self.fixed)))
 
-    def settled(self, config: Mapping[str, Any]) -> "Family":
+    def settle(self, config: Mapping[str, Any]) -> "Family":
         """Return the same with the biases that the maps of a model have, from what its config.json says.
 
         Raises:
@@ -127,7 +127,7 @@ _BERT_KEYS = {
 _512 = key(512, "max_position_embeddings")
 
 
-def _after_padding(config: Mapping[str, Any], shape: Config) -> Config:
+def _skip_padding(config: Mapping[str, Any], shape: Config) -> Config:
     """Count positions from one beyond the id of the padding token, as fairseq did."""
     return replace(shape, padding=key(1, "pad_token_id").of(config))
 
@@ -140,7 +140,7 @@ _BERT = Family(
     limit=_512,
     idle=_IDLE_ENCODER,
 )
-_ROBERTA = replace(_BERT, prefix="roberta.", derive=_after_padding)
+_ROBERTA = replace(_BERT, prefix="roberta.", derive=_skip_padding)
 _ELECTRA = replace(
     _BERT,
     prefix="electra.",
@@ -198,7 +198,7 @@ _GPT2 = Family(
 )
 
 
-def _llama_modules(
+def _name_llama_modules(
     query: bool | Key = False, output: bool | Key = False, inner: bool | Key = False, *, norm_heads: bool = False
 ) -> dict[str, Module]:
     """Return the parts of Llama and its like, which differ in what has biases, and in whether heads have norms."""
@@ -235,20 +235,20 @@ _LLAMA_KEYS = {
 _LLAMA_FIXED = {"causal": True, "positions": Positions.ROTARY, "norm": Norm.RMS, "gated": True}
 
 
-def _rotary(config: Mapping[str, Any], shape: Config, longest: int = 32768) -> Config:
+def _add_rotary(config: Mapping[str, Any], shape: Config, longest: int = 32768) -> Config:
     """Return a shape with its rotary positions; `longest` is the default of max_position_embeddings."""
-    given = table(config, "rope_scaling", "rope_parameters")
+    given = find_table(config, "rope_scaling", "rope_parameters")
     base = _BASE.of(given if "rope_theta" in given else config)
     width = shape.head_width or shape.width // shape.heads
-    return replace(shape, base=base, scaling=scaling(given, config, longest, width, base))
+    return replace(shape, base=base, scaling=read_scaling(given, config, longest, width, base))
 
 
-def _rotary_with_window(config: Mapping[str, Any], shape: Config) -> Config:
+def _add_rotary_and_window(config: Mapping[str, Any], shape: Config) -> Config:
     """Return the shape of Mistral, each layer of which sees no further than the window, if there is one."""
-    return replace(_rotary(config, shape, 131072), windows=(_WINDOW.of(config),) * shape.layers)
+    return replace(_add_rotary(config, shape, 131072), windows=(_WINDOW.of(config),) * shape.layers)
 
 
-def _rotary_with_some_windows(config: Mapping[str, Any], shape: Config) -> Config:
+def _add_rotary_and_some_windows(config: Mapping[str, Any], shape: Config) -> Config:
     """Return the shape of Qwen: the layers of one type, or those from a certain one on, have a window if any has."""
     first = key(28, "max_window_layers").of(config)
     kinds = config.get("layer_types") or [_SLIDING if i >= first else _FULL for i in range(shape.layers)]
@@ -258,7 +258,7 @@ def _rotary_with_some_windows(config: Mapping[str, Any], shape: Config) -> Confi
         raise UnsupportedError(f"The reference engine knows no layers of the type {other[0]!r}.")
     given = _WINDOW.of(config)
     window = given if key(False, "use_sliding_window").of(config) else None
-    return replace(_rotary(config, shape), windows=tuple(window if kind == _SLIDING else None for kind in kinds))
+    return replace(_add_rotary(config, shape), windows=tuple(window if kind == _SLIDING else None for kind in kinds))
 
 
 _BASE = key(10000.0, "rope_theta")
@@ -267,18 +267,18 @@ _SLIDING, _FULL = "sliding_attention", "full_attention"
 
 _LLAMA = Family(
     prefix="model.",
-    modules=_llama_modules(_ATTENTION_BIAS, _ATTENTION_BIAS, _MLP_BIAS),
+    modules=_name_llama_modules(_ATTENTION_BIAS, _ATTENTION_BIAS, _MLP_BIAS),
     keys=_LLAMA_KEYS,
     fixed=_LLAMA_FIXED,
-    derive=partial(_rotary, longest=2048),
+    derive=partial(_add_rotary, longest=2048),
     idle=_IDLE_DECODER,
 )
 _QWEN_KEYS = _LLAMA_KEYS | {"key_heads": key(32, "num_key_value_heads", nullable=True)}
 _QWEN2 = replace(
     _LLAMA,
-    modules=_llama_modules(query=True),
+    modules=_name_llama_modules(query=True),
     keys=_QWEN_KEYS,
-    derive=_rotary_with_some_windows,
+    derive=_add_rotary_and_some_windows,
     idle=_IDLE_DECODER | {"use_mrope": False},
 )
 
@@ -293,14 +293,14 @@ FAMILIES: dict[str, Family] = {
     "llama": _LLAMA,
     "mistral": replace(
         _LLAMA,
-        modules=_llama_modules(),
+        modules=_name_llama_modules(),
         keys=_LLAMA_KEYS | {"key_heads": key(8, "num_key_value_heads", nullable=True)},
-        derive=_rotary_with_window,
+        derive=_add_rotary_and_window,
     ),
     "qwen2": _QWEN2,
     "qwen3": replace(
         _QWEN2,
-        modules=_llama_modules(_ATTENTION_BIAS, _ATTENTION_BIAS, norm_heads=True),
+        modules=_name_llama_modules(_ATTENTION_BIAS, _ATTENTION_BIAS, norm_heads=True),
         keys=_QWEN_KEYS | {"head_width": key(128, "head_dim")},
         fixed=_LLAMA_FIXED | {"norm_heads": True},
     ),

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from attnviz.errors import ModelError, UsageError
 from attnviz.models.base import Card
-from attnviz.models.checkpoint.readers import choose_reader, with_transformers
-from attnviz.models.checkpoint.recognition import recognized
+from attnviz.models.checkpoint.readers import choose_reader, use_transformers
+from attnviz.models.checkpoint.recognition import recognize
 from attnviz.models.checkpoint.stored import Stored
-from attnviz.models.lengths import fitted
+from attnviz.models.lengths import fit_length
 from attnviz.models.model import Model
 from attnviz.models.reading import Passage, Reading
 from attnviz.models.reference import StackRunner
@@ -43,7 +43,7 @@ class CheckpointReader:
         if max(reading.ids) >= known:
             raise ModelError(f"The tokenizer of {name} is not its own: it has more than {known:,} tokens.")
         typed = self.typed and max(reading.types, default=0) < self._rows("types")
-        return fitted(reading if typed else replace(reading, types=()), self.card)
+        return fit_length(reading if typed else replace(reading, types=()), self.card)
 
     @cached_property
     def _tokenizer(self) -> TextTokenizer:
@@ -52,7 +52,7 @@ class CheckpointReader:
     @cached_property
     def _full_tokenizer(self) -> TextTokenizer:
         """Return the tokenizer of transformers, which knows chat templates and the token that begins a text."""
-        return with_transformers(self.card.name, self.folder)
+        return use_transformers(self.card.name, self.folder)
 
     def _rows(self, table: str) -> int:
         """Return how many rows a table has."""
@@ -66,7 +66,7 @@ def load(name: str, folder: Path, files: Sequence[Path]) -> Model:
         UnsupportedError: the reference transformer does not know such a model.
         ModelError: a file is damaged, or does not fit the others.
     """
-    known = recognized(name, folder, files)
+    known = recognize(name, folder, files)
     typed = "types" in known.family.modules
     runner = StackRunner(known.card, known.shape, Parameters(known.stored), typed)
     return Model(known.card, CheckpointReader(known.card, folder, known.stored, typed), runner)

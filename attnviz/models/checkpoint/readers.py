@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Tokenizer
 from attnviz.errors import ModelError
 from attnviz.models.checkpoint.tokenizer_class import AS_STORED, TOKENIZER, find_class
 from attnviz.models.checkpoint.tokenizer_pipeline import KNOWN, Settings, find_differences, read_content
-from attnviz.models.configuration import json_object
+from attnviz.models.configuration import read_json
 from attnviz.models.tokenization import TextReader, TextTokenizer, read_tokenizer
 
 if TYPE_CHECKING:
@@ -47,21 +47,21 @@ def choose_reader(name: str, folder: Path, model: Mapping[str, Any]) -> TextToke
     Raises:
         ModelError: There is no tokenizer, or one of its files is damaged.
     """
-    given = _json(folder / TOKENIZER_CONFIG)
+    given = _read_json(folder / TOKENIZER_CONFIG)
     kind = find_class(folder, model, given)
     if kind not in KNOWN or not (folder / TOKENIZER).exists():
-        return with_transformers(name, folder, kind)
+        return use_transformers(name, folder, kind)
     try:
         tokenizer = read_tokenizer(folder / TOKENIZER)
     except ModelError:  # though a class that takes only the vocabulary may read it
-        return with_transformers(name, folder, kind)
+        return use_transformers(name, folder, kind)
     if next(find_reasons(folder, given, tokenizer, kind), None):
-        return with_transformers(name, folder, kind)
+        return use_transformers(name, folder, kind)
     typed = "token_type_ids" in given["model_input_names"] if "model_input_names" in given else KNOWN[kind].typed
     return TextReader(tokenizer, literal=given.get("split_special_tokens", False), typed=typed)
 
 
-def with_transformers(name: str, folder: Path, kind: str | None = None) -> "TransformersReader":
+def use_transformers(name: str, folder: Path, kind: str | None = None) -> "TransformersReader":
     """Return the tokenizer of transformers, of the class `kind` where that is known.
 
     Raises:
@@ -85,14 +85,14 @@ def find_reasons(folder: Path, given: Settings, tokenizer: Tokenizer, kind: str)
         kind: The name of the class, which is among the KNOWN.
     """
     known = KNOWN[kind]
-    legacy = {} if _ADDED in given else _json(folder / SPECIAL_TOKENS)
+    legacy = {} if _ADDED in given else _read_json(folder / SPECIAL_TOKENS)
     yield from (f"{SPECIAL_TOKENS} sets {key}" for key, value in legacy.items() if not _names_tokens(key, value))
     unknown = {key for key, value in given.items() if key not in _UNDERSTOOD and not _names_tokens(key, value)}
     yield from (f"{TOKENIZER_CONFIG} sets {key}" for key in unknown)
-    yield from _odd_values(given)
+    yield from _find_odd_values(given)
     settings = {**known.defaults, **given, **legacy}
     try:
-        yield from _other_tokens(folder, settings, tokenizer, rebuilt=kind != AS_STORED, bare=known.bare)
+        yield from _find_other_tokens(folder, settings, tokenizer, rebuilt=kind != AS_STORED, bare=known.bare)
         yield from (
             f"{kind} builds another {part}" for part in find_differences(tokenizer, known.builds(settings, tokenizer))
         )
@@ -100,15 +100,15 @@ def find_reasons(folder: Path, given: Settings, tokenizer: Tokenizer, kind: str)
         yield f"{TOKENIZER_CONFIG} makes no sense: {error}"
 
 
-def _json(path: Path) -> Mapping[str, Any]:
-    return json_object(path) if path.exists() else {}
+def _read_json(path: Path) -> Mapping[str, Any]:
+    return read_json(path) if path.exists() else {}
 
 
 def _names_tokens(key: str, value: Any) -> bool:
     return (key.endswith("_token") and not isinstance(value, bool)) or key in _NAMED
 
 
-def _odd_values(given: Settings) -> Iterator[str]:
+def _find_odd_values(given: Settings) -> Iterator[str]:
     """Yield what is said with a value that it is not read with here."""
     if not isinstance(given.get("split_special_tokens", False), bool):
         yield "split_special_tokens is neither true nor false"
@@ -116,7 +116,7 @@ def _odd_values(given: Settings) -> Iterator[str]:
         yield "model_input_names is no list"
 
 
-def _other_tokens(
+def _find_other_tokens(
     folder: Path, settings: Settings, tokenizer: Tokenizer, *, rebuilt: bool, bare: bool
 ) -> Iterator[str]:
     """Yield why a class may know other special tokens than those that a tokenizer.json adds to its vocabulary.
@@ -127,26 +127,26 @@ def _other_tokens(
     stored = tokenizer.get_added_tokens_decoder()
     if _ADDED in settings:
         added = {int(id_): AddedToken(**token) for id_, token in settings[_ADDED].items()}
-        same = {id_ for id_ in added if id_ in stored and _flags(added[id_]) == _flags(stored[id_])}
+        same = {id_ for id_ in added if id_ in stored and _read_flags(added[id_]) == _read_flags(stored[id_])}
         if same != added.keys() or (rebuilt and same != stored.keys()):
             yield f"{_ADDED} has other tokens than {TOKENIZER}"
     else:
-        legacy = _json(folder / ADDED_TOKENS)
+        legacy = _read_json(folder / ADDED_TOKENS)
         if any(id_ not in stored or stored[id_].content != token for token, id_ in legacy.items()):
             yield f"{ADDED_TOKENS} has other tokens than {TOKENIZER}"
         if rebuilt and any(tokenizer.model.token_to_id(token.content) is None for token in stored.values()):
             yield f"{TOKENIZER} adds tokens to its vocabulary whose numbers no other file tells"
     special = {token.content: token for token in stored.values() if token.special}
-    for name in _named(settings, tokenizer):
-        if name not in special or (bare and _flags(special[name]) != _flags(AddedToken(name, special=True))):
+    for name in _list_special_tokens(settings, tokenizer):
+        if name not in special or (bare and _read_flags(special[name]) != _read_flags(AddedToken(name, special=True))):
             yield f"{name!r} is no special token in {TOKENIZER}"
 
 
-def _flags(token: AddedToken) -> Any:
+def _read_flags(token: AddedToken) -> Any:
     return token.__getstate__()
 
 
-def _named(settings: Settings, tokenizer: Tokenizer) -> Iterator[str]:
+def _list_special_tokens(settings: Settings, tokenizer: Tokenizer) -> Iterator[str]:
     """Yield the special tokens that the settings name, and the one that pads."""
     for key, value in settings.items():
         if _names_tokens(key, value):

@@ -11,7 +11,7 @@ from attnviz.models.base import Card
 from attnviz.models.checkpoint.families import FAMILIES, Family
 from attnviz.models.checkpoint.stored import Stored
 from attnviz.models.checkpoint.understanding import Watched, check_understood
-from attnviz.models.configuration import CONFIG, UnsupportedError, configuration
+from attnviz.models.configuration import CONFIG, UnsupportedError, read_config
 from attnviz.models.shapes import list_stacks, understand_shape
 from attnviz.reference.layers import ACTIVATIONS
 from attnviz.reference.transformer import Config
@@ -27,18 +27,18 @@ class Recognized:
     card: Card
 
 
-def recognized(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
+def recognize(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
     """Return what a folder with config.json holds, its weights being in these files.
 
     Raises:
         UnsupportedError: the reference transformer does not know such a model.
         ModelError: a file is damaged, or does not fit the others.
     """
-    config = configuration(folder)
+    config = read_config(folder)
     if (folder / ADAPTER).exists():
         raise UnsupportedError(f"The reference engine reads no adapters, such as {ADAPTER} in {folder}.")
     try:
-        family, shape, limit = described(config)
+        family, shape, limit = describe(config)
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
         raise ModelError(f"{folder / CONFIG} makes no sense: {error}.") from error
     stored = Stored(family, shape, files)
@@ -54,7 +54,7 @@ def recognized(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
     return Recognized(family, shape, stored, card)
 
 
-def described(written: Mapping[str, Any]) -> tuple[Family, Config, int | None]:
+def describe(written: Mapping[str, Any]) -> tuple[Family, Config, int | None]:
     """Return the family, the shape and the number of positions of a model, if all that config.json says is known.
 
     Raises:
@@ -66,7 +66,7 @@ def described(written: Mapping[str, Any]) -> tuple[Family, Config, int | None]:
         raise UnsupportedError(f"The reference engine knows no {kind} models, only {', '.join(FAMILIES)}.")
     if config.get("quantization_config") is not None:
         raise UnsupportedError("The reference engine reads no quantized weights.")
-    family = FAMILIES[kind].settled(config)
+    family = FAMILIES[kind].settle(config)
     shape = family.shape(config)
     limit = family.positions(config, shape)
     if shape.heads % (shape.key_heads or shape.heads):

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from attnviz.errors import ModelError
 from attnviz.models.checkpoint.families import Family, Module
-from attnviz.models.checkpoint.tensors import Tensor, tensors
+from attnviz.models.checkpoint.tensors import Tensor, find_tensors
 from attnviz.models.configuration import CONFIG, UnsupportedError
 from attnviz.models.hub.folder import some
-from attnviz.models.tensor_names import otherwise_called, unread, unwrapped, wrappings
+from attnviz.models.tensor_names import find_unread, find_wrappings, suggest_name, unwrap
 from attnviz.reference.arrays import Array
 from attnviz.reference.transformer import Config
 
@@ -36,15 +36,15 @@ class Stored(Mapping[str, Array]):
 
     def __init__(self, family: Family, shape: Config, files: Sequence[Path]) -> None:
         self._family, self._shape = family, shape
-        found = tensors(files)
-        patterns = wrappings(found)
-        self.tensors = {unwrapped(name, patterns): tensor for name, tensor in found.items()}
+        found = find_tensors(files)
+        patterns = find_wrappings(found)
+        self.tensors = {unwrap(name, patterns): tensor for name, tensor in found.items()}
         self._small = _BYTES * sum(tensor.size for tensor in self.tensors.values()) <= _KEPT
         self._kept: dict[str, Array] = {}
         bare = family.modules["embedding"].name
         self._prefix = "" if f"{bare}.weight" in self.tensors else family.prefix
         read = set(self._check(files[0].parent))
-        self.unread = unread(self.tensors.keys() - read, read, self._prefix)
+        self.unread = find_unread(self.tensors.keys() - read, read, self._prefix)
         if self.unread.within:
             raise UnsupportedError(
                 f"The reference engine has no use for {some(self.unread.within)} in {files[0].parent}."
@@ -64,7 +64,7 @@ class Stored(Mapping[str, Array]):
         tensor = self.tensor(name)
         if module.table:
             return tensor
-        array = tensor.read() if module.third is None else np.split(_fused(tensor), 3, axis=-1)[module.third]
+        array = tensor.read() if module.third is None else np.split(_read_fused(tensor), 3, axis=-1)[module.third]
         return array.T if module.transposed and kind == "weight" else array
 
     def tensor(self, name: str) -> Tensor:
@@ -73,16 +73,16 @@ class Stored(Mapping[str, Array]):
         Raises:
             KeyError: the checkpoint has none.
         """
-        return self.tensors[self._spelled(name)]
+        return self.tensors[self._spell(name)]
 
-    def _spelled(self, name: str) -> str:
+    def _spell(self, name: str) -> str:
         """Return the name of this array in the files.
 
         Raises:
             KeyError: the files have no such array.
         """
         module, kind = self._module(name)
-        theirs = self._prefix + module.name.format(*_layer_of(name))
+        theirs = self._prefix + module.name.format(*_find_layer(name))
         spelled = (f"{theirs}.{kind}", f"{theirs}.{_OLD_SPELLINGS[kind]}")
         for spelling in spelled:
             if spelling in self.tensors:
@@ -127,14 +127,14 @@ class Stored(Mapping[str, Array]):
         required = set(self)
         for name in (name for template in self._family.modules for name in self._arrays(template)):
             try:
-                spelled, wanted = self._spelled(name), self._expected(name)
+                spelled, wanted = self._spell(name), self._find_shape(name)
             except KeyError as error:
                 if name not in required:
                     continue
                 missing = error.args[0]
                 raise ModelError(
                     f"{folder} lacks the tensor {missing}: a file is missing, or {CONFIG} is another model's."
-                    + otherwise_called(missing.removeprefix(self._prefix), self.tensors)
+                    + suggest_name(missing.removeprefix(self._prefix), self.tensors)
                 ) from None
             found = self.tensors[spelled]
             if found.shape != wanted:
@@ -159,9 +159,9 @@ class Stored(Mapping[str, Array]):
         """Return the shapes of maps and norms, the inner width being that of the first layer."""
         up = "layers.0.feed_forward.up.weight"
         inner = (*self.tensor(up).shape, 0)[1 if self._module(up)[0].transposed else 0]
-        return _shapes(self._shape, self._embedding, inner)
+        return _list_shapes(self._shape, self._embedding, inner)
 
-    def _expected(self, name: str) -> tuple[int, ...]:
+    def _find_shape(self, name: str) -> tuple[int, ...]:
         """Return the shape that an array must have in the file to fit the config."""
         module, kind = self._module(name)
         if module.table:
@@ -173,7 +173,7 @@ class Stored(Mapping[str, Array]):
         return (*into, out) if module.transposed else (out, *into)
 
 
-def _shapes(shape: Config, embedding: int, inner: int) -> dict[str, tuple[int, ...]]:
+def _list_shapes(shape: Config, embedding: int, inner: int) -> dict[str, tuple[int, ...]]:
     """Return the shape of each map, [out, in], and of each norm, [width]."""
     width, head = shape.width, shape.head_width or shape.width // shape.heads
     queries, keys = shape.heads * head, (shape.key_heads or shape.heads) * head
@@ -196,9 +196,9 @@ def _shapes(shape: Config, embedding: int, inner: int) -> dict[str, tuple[int, .
 
 
 @lru_cache(maxsize=2)  # the weight and the bias of one layer, each of which is asked for three times in a row
-def _fused(tensor: Tensor) -> NDArray[np.float32]:
+def _read_fused(tensor: Tensor) -> NDArray[np.float32]:
     return tensor.read()
 
 
-def _layer_of(name: str) -> list[str]:
+def _find_layer(name: str) -> list[str]:
     return [name.split(".")[1]] if name.startswith(_LAYERS) else []

@@ -38,7 +38,9 @@ class _Given:
         return otherwise if given is None else float(given)
 
 
-def scaling(parameters: Mapping[str, Any], config: Mapping[str, Any], longest: int, width: int, base: float) -> Scaling:
+def read_scaling(
+    parameters: Mapping[str, Any], config: Mapping[str, Any], longest: int, width: int, base: float
+) -> Scaling:
     """Return the scaling of the rotary positions of heads of this width.
 
     `longest` is how many tokens the model reads, if config.json does not say.
@@ -74,27 +76,29 @@ def _check(scaling: Scaling, width: int, base: float) -> None:
         raise ValueError("the factors of its rotary positions do not fit")
 
 
-def _llama3(given: _Given) -> Scaling:
+def _make_llama3(given: _Given) -> Scaling:
     low, high = given.parameters["low_freq_factor"], given.parameters["high_freq_factor"]
     return Llama3(given.factor, low, high, given.trained)
 
 
-def _yarn(given: _Given) -> Scaling:
+def _make_yarn(given: _Given) -> Scaling:
     """Return YaRN, its ramp between the pairs that make `beta_fast` and `beta_slow` turns in the training's length."""
     turns = given.parameters.get("beta_fast") or 32, given.parameters.get("beta_slow") or 1
-    first, last = (_pair_of(count, given) for count in turns)
+    first, last = (_find_pair(count, given) for count in turns)
     if given.parameters.get("truncate", True):
         first, last = math.floor(first), math.ceil(last)
     first, last = max(first, 0), min(last, given.width - 1)
-    return Yarn(given.factor, first, last if last != first else last + 0.001, given.magnitude(_yarn_magnitude(given)))
+    return Yarn(
+        given.factor, first, last if last != first else last + 0.001, given.magnitude(_compute_yarn_magnitude(given))
+    )
 
 
-def _pair_of(turns: float, given: _Given) -> float:
+def _find_pair(turns: float, given: _Given) -> float:
     """Return the pair of dimensions that makes this many turns in the training's length (Peng et al. 2023, 3.2)."""
     return given.width * math.log(given.trained / (turns * 2 * math.pi)) / (2 * math.log(given.base))
 
 
-def _yarn_magnitude(given: _Given) -> float:
+def _compute_yarn_magnitude(given: _Given) -> float:
     """Return the factor that sharpens attention for longer texts (Peng et al. 2023, equation 22)."""
 
     def sharpened(by: float) -> float:
@@ -104,7 +108,7 @@ def _yarn_magnitude(given: _Given) -> float:
     return sharpened(mine) / sharpened(all_dimensions) if mine and all_dimensions else sharpened(1)
 
 
-def _longrope(given: _Given) -> Scaling:
+def _make_longrope(given: _Given) -> Scaling:
     longer = given.factor
     magnitude = 1.0 if longer <= 1 else math.sqrt(1 + math.log(longer) / math.log(given.trained))
     short, long = (tuple(map(float, given.parameters[f"{which}_factor"])) for which in ("short", "long"))
@@ -117,7 +121,7 @@ _SCALINGS: dict[str, Callable[[_Given], Scaling]] = {
     "default": lambda given: UNSCALED,
     "linear": lambda given: Linear(given.factor),
     "dynamic": lambda given: Dynamic(given.factor, given.longest),
-    "llama3": _llama3,
-    "yarn": _yarn,
-    "longrope": _longrope,
+    "llama3": _make_llama3,
+    "yarn": _make_yarn,
+    "longrope": _make_longrope,
 }

@@ -60,7 +60,7 @@ class Tensor:
         if rows.size and not 0 <= rows.min() <= rows.max() < count:
             raise IndexError(f"row {rows.max()} of {count}")
         each, inverse = np.unique(rows, return_inverse=True)
-        read = [self._read(first * width, (last - first) * width) for first, last in _runs(each.tolist())]
+        read = [self._read(first * width, (last - first) * width) for first, last in _find_runs(each.tolist())]
         rows_read = np.concatenate(read or [np.zeros(0, np.float32)]).reshape(-1, *self.shape[1:])
         wanted: NDArray[np.float32] = rows_read[inverse.reshape(rows.shape)]
         return wanted
@@ -75,10 +75,10 @@ class Tensor:
             raw = np.fromfile(self.path, dtype, count, offset=self.offset + first * dtype.itemsize)
         except OSError as error:
             raise ModelError(f"{self.path} cannot be read: {error.strerror}.") from error
-        return _widened(raw) if self.dtype == "BF16" else raw.astype(np.float32, copy=False)
+        return _widen(raw) if self.dtype == "BF16" else raw.astype(np.float32, copy=False)
 
 
-def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _find_runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Yield runs of neighbouring rows, each as its first row and one beyond its last."""
     first = 0
     for at in range(1, len(rows) + 1):
@@ -87,22 +87,22 @@ def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
             first = at
 
 
-def _widened(raw: NDArray[np.uint16]) -> NDArray[np.float32]:
+def _widen(raw: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Return bfloat16 numbers as float32, of which they are the upper half."""
     return (raw.astype(np.uint32) << 16).view(np.float32)
 
 
-def tensors(paths: Sequence[Path]) -> dict[str, Tensor]:
+def find_tensors(paths: Sequence[Path]) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint by name, from all its files.
 
     Raises:
         ModelError: a file cannot be read, is no safetensors file, or is damaged.
     """
-    return {name: tensor for path in paths for name, tensor in _tensors_of(path)}
+    return {name: tensor for path in paths for name, tensor in _find_tensors(path)}
 
 
-def _tensors_of(path: Path) -> Iterator[tuple[str, Tensor]]:
-    header, start, end = _header(path)
+def _find_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+    header, start, end = _read_header(path)
     for name, entry in header.items():
         if name == "__metadata__":
             continue
@@ -119,7 +119,7 @@ def _tensors_of(path: Path) -> Iterator[tuple[str, Tensor]]:
         yield name, tensor
 
 
-def _header(path: Path) -> tuple[Mapping[str, Any], int, int]:
+def _read_header(path: Path) -> tuple[Mapping[str, Any], int, int]:
     """Return the header, the offset of the data, and the size of the file."""
     try:
         end = path.stat().st_size

@@ -47,8 +47,10 @@ def find_differences(tokenizer: Tokenizer, built: Pipeline) -> Iterator[str]:
     """Yield the names of the parts of a stored tokenizer that are not what a class builds."""
     parts = ("normalizer", "pre_tokenizer", "post_processor")
     both = {part: (getattr(built, part), getattr(tokenizer, part)) for part in parts}
-    yield from (part for part, (own, stored) in both.items() if own is not KEPT and _state(own) != _state(stored))
-    if built.model is not KEPT and built.model != _model_state(tokenizer):
+    yield from (
+        part for part, (own, stored) in both.items() if own is not KEPT and _read_state(own) != _read_state(stored)
+    )
+    if built.model is not KEPT and built.model != _read_model_state(tokenizer):
         yield "model"
 
 
@@ -57,27 +59,27 @@ def read_content(token: Any) -> str:
     return str(token["content"] if isinstance(token, Mapping) else token)
 
 
-def _numbered(token: str, tokenizer: Tokenizer) -> tuple[str, int]:
+def _number(token: str, tokenizer: Tokenizer) -> tuple[str, int]:
     id_ = tokenizer.token_to_id(token)
     if id_ is None:
         raise LookupError(f"{token!r} has no number")
     return token, id_
 
 
-def _state(part: Any) -> Any:
-    return None if part is None else _compared(json.loads(part.__getstate__()))
+def _read_state(part: Any) -> Any:
+    return None if part is None else _drop_idle(json.loads(part.__getstate__()))
 
 
-def _compared(state: dict[str, Any]) -> dict[str, Any]:
+def _drop_idle(state: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of a part without those that change nothing."""
     if "pretokenizers" in state:
-        return state | {"pretokenizers": [_compared(part) for part in state["pretokenizers"]]}
+        return state | {"pretokenizers": [_drop_idle(part) for part in state["pretokenizers"]]}
     if state["type"] == "ByteLevel":
         return {key: value for key, value in state.items() if key != "trim_offsets"}  # read after the model only
     return state
 
 
-def _model_state(tokenizer: Tokenizer) -> dict[str, Any]:
+def _read_model_state(tokenizer: Tokenizer) -> dict[str, Any]:
     model = tokenizer.model
     match kind := type(model).__name__:
         case "BPE":
@@ -112,11 +114,11 @@ _BPE = {
 _UNIGRAM = {"type": "Unigram", "unk_id": 3, "byte_fallback": False}
 
 
-def _as_stored(given: Settings, tokenizer: Tokenizer) -> Pipeline:
+def _build_as_stored(given: Settings, tokenizer: Tokenizer) -> Pipeline:
     return Pipeline(normalizer=KEPT, pre_tokenizer=KEPT)
 
 
-def _bert(given: Settings, tokenizer: Tokenizer) -> Pipeline:
+def _build_bert(given: Settings, tokenizer: Tokenizer) -> Pipeline:
     start, end = read_content(given["cls_token"]), read_content(given["sep_token"])
     return Pipeline(
         model={
@@ -135,36 +137,36 @@ def _bert(given: Settings, tokenizer: Tokenizer) -> Pipeline:
         post_processor=processors.TemplateProcessing(
             single=f"{start}:0 $A:0 {end}:0",
             pair=f"{start}:0 $A:0 {end}:0 $B:1 {end}:1",
-            special_tokens=[_numbered(start, tokenizer), _numbered(end, tokenizer)],
+            special_tokens=[_number(start, tokenizer), _number(end, tokenizer)],
         ),
     )
 
 
-def _gpt2(given: Settings, tokenizer: Tokenizer) -> Pipeline:
+def _build_gpt2(given: Settings, tokenizer: Tokenizer) -> Pipeline:
     return Pipeline(model=_BPE, pre_tokenizer=pre_tokenizers.ByteLevel(add_prefix_space=given["add_prefix_space"]))
 
 
-def _roberta(given: Settings, tokenizer: Tokenizer) -> Pipeline:
+def _build_roberta(given: Settings, tokenizer: Tokenizer) -> Pipeline:
     start, end = read_content(given["cls_token"]), read_content(given["sep_token"])
     return Pipeline(
         model=_BPE,
         pre_tokenizer=pre_tokenizers.ByteLevel(add_prefix_space=given["add_prefix_space"]),
         post_processor=processors.RobertaProcessing(
-            _numbered(end, tokenizer),
-            _numbered(start, tokenizer),
+            _number(end, tokenizer),
+            _number(start, tokenizer),
             given["trim_offsets"],
             given["add_prefix_space"],
         ),
     )
 
 
-def _qwen2(given: Settings, tokenizer: Tokenizer) -> Pipeline:
+def _build_qwen2(given: Settings, tokenizer: Tokenizer) -> Pipeline:
     words = pre_tokenizers.Split(Regex(_QWEN2_WORDS), behavior="isolated", invert=False)
     pieces = pre_tokenizers.ByteLevel(add_prefix_space=given["add_prefix_space"] or False, use_regex=False)
     return Pipeline(model=_BPE, normalizer=normalizers.NFC(), pre_tokenizer=pre_tokenizers.Sequence([words, pieces]))
 
 
-def _llama(given: Settings, tokenizer: Tokenizer) -> Pipeline:
+def _build_llama(given: Settings, tokenizer: Tokenizer) -> Pipeline:
     before = "always" if given["legacy"] else "first"
     adds = given["add_prefix_space"] in (None, True)
     return Pipeline(
@@ -175,7 +177,7 @@ def _llama(given: Settings, tokenizer: Tokenizer) -> Pipeline:
     )
 
 
-def _xlm_roberta(given: Settings, tokenizer: Tokenizer) -> Pipeline:
+def _build_xlm_roberta(given: Settings, tokenizer: Tokenizer) -> Pipeline:
     start, end = read_content(given["bos_token"]), read_content(given["eos_token"])
     scheme = "always" if given["add_prefix_space"] else "never"
     charsmap = isinstance(tokenizer.normalizer, normalizers.Precompiled)
@@ -188,7 +190,7 @@ def _xlm_roberta(given: Settings, tokenizer: Tokenizer) -> Pipeline:
         post_processor=processors.TemplateProcessing(
             single=[start, "$A", end],
             pair=[start, "$A", end, end, "$B", end],
-            special_tokens=[_numbered(start, tokenizer), _numbered(end, tokenizer)],
+            special_tokens=[_number(start, tokenizer), _number(end, tokenizer)],
         ),
     )
 
@@ -229,13 +231,13 @@ _LLAMA_DEFAULTS = {
 }
 
 KNOWN = {
-    AS_STORED: Known(builds=_as_stored),
-    "BertTokenizer": Known(builds=_bert, defaults=_BERT_DEFAULTS, typed=True),
-    "DistilBertTokenizer": Known(builds=_bert, defaults=_BERT_DEFAULTS),
-    "GPT2Tokenizer": Known(builds=_gpt2, defaults=_GPT2_DEFAULTS),
-    "RobertaTokenizer": Known(builds=_roberta, defaults=_ROBERTA_DEFAULTS),
-    "Qwen2Tokenizer": Known(builds=_qwen2, defaults=_QWEN2_DEFAULTS, bare=True),
-    "LlamaTokenizer": Known(builds=_llama, defaults=_LLAMA_DEFAULTS),
-    "XLMRobertaTokenizer": Known(builds=_xlm_roberta, defaults=_ROBERTA_DEFAULTS | {"add_prefix_space": True}),
+    AS_STORED: Known(builds=_build_as_stored),
+    "BertTokenizer": Known(builds=_build_bert, defaults=_BERT_DEFAULTS, typed=True),
+    "DistilBertTokenizer": Known(builds=_build_bert, defaults=_BERT_DEFAULTS),
+    "GPT2Tokenizer": Known(builds=_build_gpt2, defaults=_GPT2_DEFAULTS),
+    "RobertaTokenizer": Known(builds=_build_roberta, defaults=_ROBERTA_DEFAULTS),
+    "Qwen2Tokenizer": Known(builds=_build_qwen2, defaults=_QWEN2_DEFAULTS, bare=True),
+    "LlamaTokenizer": Known(builds=_build_llama, defaults=_LLAMA_DEFAULTS),
+    "XLMRobertaTokenizer": Known(builds=_build_xlm_roberta, defaults=_ROBERTA_DEFAULTS | {"add_prefix_space": True}),
 }
 """The classes whose pipelines are known."""

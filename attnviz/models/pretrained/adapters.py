@@ -14,14 +14,14 @@ from transformers import PreTrainedModel
 from attnviz.errors import ModelError
 from attnviz.models.adapters import ADAPTER, ADAPTER_WEIGHTS
 from attnviz.models.hub.folder import some
-from attnviz.models.pretrained.edge import translated
+from attnviz.models.pretrained.edge import translate_errors
 
 _PREFIX = "base_model.model."
 _ARRAY = re.compile(r"\.(?:lora_|weight$|bias$)")
 
 
 @contextmanager
-def base_alone(folder: Path, adapted: bool) -> Iterator[Path]:
+def hide_adapter(folder: Path, adapted: bool) -> Iterator[Path]:
     """Yield a folder with the model but not its adapter, which transformers would read in its own way."""
     if not adapted:
         yield folder
@@ -39,14 +39,14 @@ def merge_adapter(whole: PreTrainedModel, name: str, folder: Path) -> PreTrained
     Raises:
         ModelError: the adapter does not fit the model, or asks for something that this version of peft does not know.
     """
-    with translated(f"The adapter of {name}", "merged"), warnings.catch_warnings():
+    with translate_errors(f"The adapter of {name}", "merged"), warnings.catch_warnings():
         warnings.filterwarnings("ignore")
         warnings.filterwarnings("error", message="Unexpected keyword")  # what peft does not know it would leave out
         from peft import PeftModel, set_peft_model_state_dict
 
-        stored = {_placed(key, whole): tensor for key, tensor in load_file(folder / ADAPTER_WEIGHTS).items()}
+        stored = {_find_place(key, whole): tensor for key, tensor in load_file(folder / ADAPTER_WEIGHTS).items()}
         inside = {key: tensor for key, tensor in stored.items() if not _is_of_head(key, whole)}
-        adapted = PeftModel(whole, _config(folder, whole))
+        adapted = PeftModel(whole, _read_adapter_config(folder, whole))
         result: Any = set_peft_model_state_dict(adapted, inside)
         missing = [key for key in result.missing_keys if "lora_" in key or "modules_to_save" in key]
         if left := [*result.unexpected_keys, *missing]:
@@ -58,7 +58,7 @@ def merge_adapter(whole: PreTrainedModel, name: str, folder: Path) -> PreTrained
     return merged
 
 
-def _config(folder: Path, whole: PreTrainedModel) -> Any:
+def _read_adapter_config(folder: Path, whole: PreTrainedModel) -> Any:
     """Return what the adapter changes, without heads that were trained along with it and that the model has not got."""
     from peft import PeftConfig
 
@@ -69,7 +69,7 @@ def _config(folder: Path, whole: PreTrainedModel) -> Any:
     return config
 
 
-def _placed(key: str, whole: PreTrainedModel) -> str:
+def _find_place(key: str, whole: PreTrainedModel) -> str:
     """Return what an array of an adapter is called in this model, be it with or without the head that was trained."""
     bare, prefix = key.removeprefix(_PREFIX), f"{whole.base_model_prefix}."
     spellings = bare, bare.removeprefix(prefix), prefix + bare

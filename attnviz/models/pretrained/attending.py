@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import Module
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from attnviz.models.pretrained.masks import LazyMask, Recipe, mask_rows, seen_by, widened
+from attnviz.models.pretrained.masks import LazyMask, Recipe, cut_mask, find_seen, widen
 from attnviz.models.pretrained.places import AttentionLayer
-from attnviz.records import Block, stretches
+from attnviz.records import Block, find_runs
 
 BLOCK = 2**20
 """About how many weights are computed at a time: they and what is made of them should fit into a processor's cache."""
@@ -94,7 +94,7 @@ class Attending:
 
     def by(self, attention: Attention) -> tuple[Tensor, Tensor | None]:
         """Return the output [texts, queries, heads, d] and weights [texts, heads, queries, keys] of a function."""
-        mask = self.mask if attention is in_few_passes else widened(self.mask, self.key.shape[2])
+        mask = self.mask if attention is attend_in_few_passes else widen(self.mask, self.key.shape[2])
         output, weights = attention(self.module, self.query, self.key, self.value, mask, **self.options)
         return output, weights
 
@@ -108,17 +108,17 @@ class Attending:
 
     def output(self, attention: Attention, heads: Sequence[range]) -> Tensor:
         """Return the output alone, whatever computes it."""
-        return self.assembled(self.blocks(attention, heads, [range(self.query.shape[2])]))
+        return self.assemble(self.blocks(attention, heads, [range(self.query.shape[2])]))
 
-    def assembled(self, blocks: Iterable[Made]) -> Tensor:
+    def assemble(self, blocks: Iterable[Made]) -> Tensor:
         """Return the output [texts, queries, heads, d] of blocks that are all of it."""
         texts, heads, queries, _ = self.query.shape
         whole = self.query.new_empty(texts, queries, heads, self.value.shape[-1])
         for made in blocks:
-            whole[:, _cut(made.rows), _cut(made.heads)] = made.output
+            whole[:, _slice(made.rows), _slice(made.heads)] = made.output
         return whole
 
-    def fused(self, heads: Sequence[range]) -> Tensor:
+    def attend_fused(self, heads: Sequence[range]) -> Tensor:
         """Return the output alone, by fused attention, without any matrix of weights."""
         causal = isinstance(self.mask, LazyMask) and self.mask.recipe.is_causal
         at_once = (causal or self.mask is None) and not any(map(self._spans_rows, self.options.values()))
@@ -129,9 +129,9 @@ class Attending:
 
     def in_float32(self) -> "Attending":
         """Return the same in float32, in which rounding hides no difference."""
-        options = {name: _in_float32(option) for name, option in self.options.items()}
+        options = {name: _to_float32(option) for name, option in self.options.items()}
         query, key, value = self.query.float(), self.key.float(), self.value.float()
-        return replace(self, query=query, key=key, value=value, mask=_in_float32(self.mask), options=options)
+        return replace(self, query=query, key=key, value=value, mask=_to_float32(self.mask), options=options)
 
     def mixing_nothing(self) -> "Attending":
         """Return the same with values of no width, so that nothing is computed from the weights."""
@@ -139,11 +139,11 @@ class Attending:
 
     def of_rows(self, rows: range) -> tuple["Attending", range]:
         """Return what some query rows take: they themselves, and of all else the range of keys that they can see."""
-        mask, keys = mask_rows(self.mask, rows, self.key.shape[2])
-        both = ..., _cut(rows), _cut(keys)
+        mask, keys = cut_mask(self.mask, rows, self.key.shape[2])
+        both = ..., _slice(rows), _slice(keys)
         options = {name: option[both] if self._spans_rows(option) else option for name, option in self.options.items()}
-        key, value = (each[:, :, _cut(keys)] for each in (self.key, self.value))
-        query = self.query[:, :, _cut(rows)]
+        key, value = (each[:, :, _slice(keys)] for each in (self.key, self.value))
+        query = self.query[:, :, _slice(rows)]
         return replace(self, query=query, key=key, value=value, mask=mask, options=options), keys
 
     def of_heads(self, heads: range) -> "Attending":
@@ -153,14 +153,14 @@ class Attending:
         groups = slice(heads.start // self.sharing, heads.stop // self.sharing)
         return replace(
             self,
-            query=self.query[:, _cut(heads)],
+            query=self.query[:, _slice(heads)],
             key=self.key[:, groups],
             value=self.value[:, groups],
             mask=self._of_heads(self.mask, heads),
             options={name: self._of_heads(option, heads) for name, option in self.options.items()},
         )
 
-    def apart(self, wanted: Iterable[int]) -> list[range]:
+    def group_heads(self, wanted: Iterable[int]) -> list[range]:
         """Return the heads to be computed at a time for the sake of the wanted ones.
 
         All of them in a short text. In a long one fewer, so that blocks have as many rows as they should.
@@ -170,14 +170,14 @@ class Attending:
         groups = max(BLOCK // (len(self.query) * rows * keys * self.sharing), 1)
         return [
             range(first * self.sharing, min(first + groups, stretch.stop) * self.sharing)
-            for stretch in stretches({head // self.sharing for head in wanted})
+            for stretch in find_runs({head // self.sharing for head in wanted})
             for first in range(stretch.start, stretch.stop, groups)
         ]
 
     def _of_heads(self, given: Any, heads: range) -> Any:
         """Return the share of some heads in what is given for each, as a position bias [1, heads, queries, keys]."""
         apart = isinstance(given, Tensor) and given.ndim == 4 and given.shape[1] == self.query.shape[1]
-        return given[:, _cut(heads)] if apart else given
+        return given[:, _slice(heads)] if apart else given
 
     def _spans_rows(self, option: Any) -> bool:
         return isinstance(option, Tensor) and option.ndim == 4 and option.shape[-2:] == self.lengths
@@ -187,13 +187,13 @@ class Attending:
         keys = self.key.shape[2]
         for left in rows:
             while left:
-                seen = len(seen_by(self.mask, left[:1], keys))
-                count = rows_at_once(heads, keys, seen)
+                seen = len(find_seen(self.mask, left[:1], keys))
+                count = count_rows(heads, keys, seen)
                 yield left[:count]
                 left = left[count:]
 
 
-def in_few_passes(
+def attend_in_few_passes(
     module: Module,
     query: Tensor,
     key: Tensor,
@@ -224,18 +224,18 @@ def in_few_passes(
     return mixed.transpose(1, 2), apart
 
 
-def rows_at_once(heads: int, keys: int, seen: int) -> int:
+def count_rows(heads: int, keys: int, seen: int) -> int:
     """Return how many rows make a block, if the first one sees so many keys, and each further one at most one more."""
     most = BLOCK // heads
     growing = (math.isqrt(seen**2 + 4 * most) - seen) // 2  # that many rows, each of as many keys as the last
     return max(growing, most // keys, FEWEST_ROWS)
 
 
-def _cut(indices: range) -> slice:
+def _slice(indices: range) -> slice:
     return slice(indices.start, indices.stop)
 
 
-def _in_float32(given: Any) -> Any:
+def _to_float32(given: Any) -> Any:
     if isinstance(given, LazyMask):
         return LazyMask(Recipe(**given.recipe.arguments | {"dtype": torch.float32}))
     return given.float() if isinstance(given, Tensor) and given.is_floating_point() else given

@@ -23,8 +23,8 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
 
 from attnviz.models.base import Part
-from attnviz.models.pretrained.attending import UNREAD, Attending, Attention, Made, in_few_passes
-from attnviz.models.pretrained.masks import lazy_mask
+from attnviz.models.pretrained.attending import UNREAD, Attending, Attention, Made, attend_in_few_passes
+from attnviz.models.pretrained.masks import make_lazy_mask
 from attnviz.models.pretrained.places import (
     AttentionLayer,
     Call,
@@ -32,7 +32,7 @@ from attnviz.models.pretrained.places import (
     Inputs,
     Visit,
     check_lengths,
-    in_turn,
+    split_range,
     unlike_shorter,
 )
 from attnviz.records import Each
@@ -53,7 +53,7 @@ class Capture:
     `calls` are those of its attention function, in order, and `options` the names of what this is given beside queries,
     keys, values and mask. `fuses` says that what is not wanted may be computed without weights, `slices` that its own
     function can be called for some heads only, and without values, and `plain` that this function does nothing that
-    `in_few_passes` does not.
+    `attend_in_few_passes` does not.
     """
 
     network: PreTrainedModel
@@ -75,9 +75,9 @@ class Capture:
         def attend(call: Attending) -> tuple[Tensor | None, None]:
             place = visit.place(call.module)
             if place is None:
-                return self._unwanted(call), None
+                return self._compute_unwanted(call), None
             check_lengths(place, inputs, call.lengths)
-            output = self._wanted(call, place, wanted[place], each, needed=not visit.is_last(place))
+            output = self._show_wanted(call, place, wanted[place], each, needed=not visit.is_last(place))
             visit.leave(place)
             return output, None
 
@@ -90,7 +90,7 @@ class Capture:
 
         def attend(call: Attending) -> tuple[Tensor, None]:
             if visit.place(call.module) is None:
-                return self._unwanted(call), None
+                return self._compute_unwanted(call), None
             found.append(call)
             raise Finished
 
@@ -109,10 +109,12 @@ class Capture:
                 raise unlike_shorter()
             return attend(call)
 
-        with suppress(Finished), attending_by(attend_as_known):
+        with suppress(Finished), attend_by(attend_as_known):
             self.network(**inputs)
 
-    def _wanted(self, call: Attending, place: AttentionLayer, part: Part, each: Each, *, needed: bool) -> Tensor | None:
+    def _show_wanted(
+        self, call: Attending, place: AttentionLayer, part: Part, each: Each, *, needed: bool
+    ) -> Tensor | None:
         """Hand over a part of a layer's weights, and return the layer's output, if that is needed."""
 
         def shown(call: Attending, heads: Sequence[range], rows: Sequence[range]) -> Iterator[Made]:
@@ -122,46 +124,46 @@ class Capture:
 
         queries, _ = call.lengths
         if needed and not (self.fuses and part.share(call.query.shape[1], queries) <= LITTLE):
-            return call.assembled(shown(call, self._apart(call), [range(queries)]))
+            return call.assemble(shown(call, self._apart(call), [range(queries)]))
         for _ in shown(call.mixing_nothing() if self.slices else call, self._apart(call, part.heads), part.rows):
             pass
-        return self._unwanted(call) if needed else None
+        return self._compute_unwanted(call) if needed else None
 
-    def _unwanted(self, call: Attending) -> Tensor:
+    def _compute_unwanted(self, call: Attending) -> Tensor:
         """Return the output of a layer whose weights nobody wants."""
         heads = self._apart(call)
-        return call.fused(heads) if self.fuses else call.output(self._attention(call), heads)
+        return call.attend_fused(heads) if self.fuses else call.output(self._attention(call), heads)
 
     def _attention(self, call: Attending) -> Attention:
-        return in_few_passes if self.plain else call.own
+        return attend_in_few_passes if self.plain else call.own
 
     def _apart(self, call: Attending, wanted: Sequence[int] | None = None) -> list[range]:
         """Return the heads to be computed at a time for the sake of those wanted, or of all."""
         every = range(call.query.shape[1])
-        return call.apart(every if wanted is None else wanted) if self.slices else [every]
+        return call.group_heads(every if wanted is None else wanted) if self.slices else [every]
 
 
-def recorded(network: PreTrainedModel, inputs: Inputs, rows: int) -> list[tuple[Attending, Tensor]]:
+def record_calls(network: PreTrainedModel, inputs: Inputs, rows: int) -> list[tuple[Attending, Tensor]]:
     """Return every call of the attention function, and all the weights that it makes, so many rows at a time."""
     calls: list[tuple[Attending, Tensor]] = []
 
     def attend(call: Attending) -> tuple[Tensor, None]:
         _, heads, queries, _ = call.query.shape
-        made = list(call.blocks(call.own, [range(heads)], in_turn(range(queries), rows)))
+        made = list(call.blocks(call.own, [range(heads)], split_range(range(queries), rows)))
         weights = call.query.new_zeros(*call.query.shape[:3], call.key.shape[2])
         for some in made:
             assert some.weights is not None  # else the function is none that can be recorded
             weights[:, :, some.rows.start : some.rows.stop, some.keys.start : some.keys.stop] = some.weights
         calls.append((call, weights))
-        return call.assembled(made), None
+        return call.assemble(made), None
 
-    with attending_by(attend):
+    with attend_by(attend):
         network(**inputs)
     return calls
 
 
 @contextmanager
-def implementation(network: PreTrainedModel, name: str) -> Iterator[None]:
+def use_implementation(network: PreTrainedModel, name: str) -> Iterator[None]:
     """Let the model attend by the function of this name, and eagerly afterwards."""
     network.set_attn_implementation(name)
     try:
@@ -171,7 +173,7 @@ def implementation(network: PreTrainedModel, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def attending_by(attend: Attend) -> Iterator[None]:
+def attend_by(attend: Attend) -> Iterator[None]:
     """Let models attend by this function instead of eagerly; those that run in other threads meanwhile do not."""
     token = _attend.set(attend)
     try:
@@ -188,10 +190,10 @@ def _get_interface(interface: AttentionInterface, attn_implementation: str, defa
     attend = _attend.get()
     if attend is None or attn_implementation != EAGER:
         return _by_name(interface, attn_implementation, default)
-    return partial(_attention, attend, default)
+    return partial(_attend_as_asked, attend, default)
 
 
-def _attention(
+def _attend_as_asked(
     attend: Attend,
     own: Attention,
     module: Module,
@@ -205,9 +207,9 @@ def _attention(
     return attend(Attending(module, query, key, value, attention_mask, options, own))
 
 
-def _mask(**arguments: Any) -> Tensor | None:
-    return (eager_mask if _attend.get() is None else lazy_mask)(**arguments)
+def _make_mask(**arguments: Any) -> Tensor | None:
+    return (eager_mask if _attend.get() is None else make_lazy_mask)(**arguments)
 
 
 AttentionInterface.get_interface = _get_interface  # type: ignore[assignment]  # a parameter has another name than self
-ALL_MASK_ATTENTION_FUNCTIONS[EAGER] = _mask
+ALL_MASK_ATTENTION_FUNCTIONS[EAGER] = _make_mask

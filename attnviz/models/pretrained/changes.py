@@ -24,9 +24,9 @@ They are windows; the size of a block of keys; and the number of keys, or of blo
 
 
 @contextmanager
-def unchanged(network: Module) -> Iterator[None]:
+def keep_unchanged(network: Module) -> Iterator[None]:
     """Give every module its parts and its settings back, whatever runs meanwhile."""
-    kept = [(module, dict(module._modules), _settings(module)) for module in network.modules()]
+    kept = [(module, dict(module._modules), _read_settings(module)) for module in network.modules()]
     try:
         yield
     finally:
@@ -36,14 +36,16 @@ def unchanged(network: Module) -> Iterator[None]:
             vars(module).update(settings)
 
 
-def _settings(module: Module) -> dict[str, object]:
+def _read_settings(module: Module) -> dict[str, object]:
     return {name: value for name, value in vars(module).items() if isinstance(value, _SIMPLE)}
 
 
 @contextmanager
-def narrowed(network: Module) -> Iterator[None]:
+def narrow(network: Module) -> Iterator[None]:
     """Let a network attend to a few tokens as it does to many: its windows and budgets end before they do."""
-    wide = [(fields, name, fields[name]) for fields in _fields(network) for name in NARROW if _is_wide(fields, name)]
+    wide = [
+        (fields, name, fields[name]) for fields in _list_fields(network) for name in NARROW if _is_wide(fields, name)
+    ]
     for fields, name, _ in wide:
         fields[name] = NARROW[name]
     try:
@@ -53,7 +55,7 @@ def narrowed(network: Module) -> Iterator[None]:
             fields[name] = width
 
 
-def _fields(network: Module) -> list[dict[str, Any]]:
+def _list_fields(network: Module) -> list[dict[str, Any]]:
     """Return the attributes of all parts of a network and of their configs, each once."""
     parts = list(network.modules())
     configs = {id(config): config for part in parts if isinstance(config := vars(part).get("config"), PreTrainedConfig)}

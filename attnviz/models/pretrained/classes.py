@@ -30,25 +30,25 @@ from attnviz.text import visible
 _FIRST = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM", "AutoModel")  # those that write, then the bare network
 
 
-def class_for(config: PreTrainedConfig) -> Any:
+def choose_class(config: PreTrainedConfig) -> Any:
     """Return the class that computes all the attention of a model, and writes if such a model can.
 
     It is the one that the config names. One that names no class, or a bare network, around which the files may have
     what it takes to write, gets what transformers has for its type.
     """
-    named = _named(config)
-    if named is None or (named in _among(MODEL_MAPPING, config) and not hasattr(named, "get_text_features")):
-        return _usual(config)
+    named = _find_named(config)
+    if named is None or (named in _find_among(MODEL_MAPPING, config) and not hasattr(named, "get_text_features")):
+        return _choose_usual(config)
     return named
 
 
-def _named(config: PreTrainedConfig) -> type[PreTrainedModel] | None:
+def _find_named(config: PreTrainedConfig) -> type[PreTrainedModel] | None:
     """Return the class of the library that config.json says the files were saved from, if it is for such a config."""
     name = (config.architectures or [""])[0]
     found = getattr(transformers, name, None) if isinstance(name, str) and name.isidentifier() else None
     if not (isinstance(found, type) and issubclass(found, PreTrainedModel)):
         return None
-    relatives = [known.config_class for known in _among(MODEL_MAPPING, config)]  # ShieldGemma 2 is a Gemma 3
+    relatives = [known.config_class for known in _find_among(MODEL_MAPPING, config)]  # ShieldGemma 2 is a Gemma 3
     return found if _suits(found, config) or found.config_class in relatives else None
 
 
@@ -57,13 +57,13 @@ def _suits(known: type[PreTrainedModel], config: PreTrainedConfig) -> bool:
     return known.config_class is not None and isinstance(config, known.config_class)
 
 
-def _among(mapping: Any, config: PreTrainedConfig) -> tuple[type[PreTrainedModel], ...]:
+def _find_among(mapping: Any, config: PreTrainedConfig) -> tuple[type[PreTrainedModel], ...]:
     """Return the classes that a mapping of the library has for a config."""
     found = mapping.get(type(config), ())
     return found if isinstance(found, tuple) else (found,)
 
 
-def _usual(config: PreTrainedConfig) -> Any:
+def _choose_usual(config: PreTrainedConfig) -> Any:
     """Return what transformers has for a type of model, by what such a model does."""
     if getattr(config, "is_encoder_decoder", False):
         return AutoModelForSeq2SeqLM if type(config) in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING else AutoModel
@@ -77,26 +77,26 @@ def _usual(config: PreTrainedConfig) -> Any:
 
 def _writes(config: PreTrainedConfig) -> bool:
     """Return whether there is a class that writes with all of a model, and not with a part of it (Emu3)."""
-    return any(_suits(known, config) for known in _among(MODEL_FOR_CAUSAL_LM_MAPPING, config))
+    return any(_suits(known, config) for known in _find_among(MODEL_FOR_CAUSAL_LM_MAPPING, config))
 
 
-def own_models(config: Mapping[str, Any]) -> dict[str, str]:
+def find_own_models(config: Mapping[str, Any]) -> dict[str, str]:
     """Return where config.json says that the model's own code is, for each automatic class of transformers."""
     places = config.get("auto_map")
     named = places.items() if isinstance(places, Mapping) else ()
     return {name: str(place) for name, place in named if name.startswith("AutoModel") and hasattr(transformers, name)}
 
 
-def own_class(config: PreTrainedConfig) -> Any:
+def find_own_class(config: PreTrainedConfig) -> Any:
     """Return the automatic class that runs the code of the model's own; None if it has none."""
-    places = own_models({"auto_map": getattr(config, "auto_map", None)})
+    places = find_own_models({"auto_map": getattr(config, "auto_map", None)})
     first = next((name for name in (*_FIRST, *places) if name in places), None)
     return None if first is None else getattr(transformers, first)
 
 
 def note_on_own_code(name: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what is to be said of a model whose own code does not run, although it has some."""
-    places = own_models(config)
+    places = find_own_models(config)
     if not places:
         return ()
     files = ", ".join(sorted({visible(place.rpartition(".")[0]) + ".py" for place in places.values()}))

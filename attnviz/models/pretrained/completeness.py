@@ -9,7 +9,7 @@ from attnviz.errors import Advice, ModelError
 from attnviz.models.checkpoint.tensors import Tensor
 from attnviz.models.hub.folder import some
 from attnviz.models.pretrained.edge import TRUST
-from attnviz.models.tensor_names import HARMLESS, otherwise_called, unread
+from attnviz.models.tensor_names import HARMLESS, find_unread, suggest_name
 from attnviz.text import visible
 
 
@@ -44,7 +44,7 @@ def is_complete(
             Advice("it comes with Python code that may do without them.", TRUST)
             if without_code
             else "its safetensors file is cut short, or its config.json is another model's."
-            + otherwise_called(needed[0].removeprefix(f"{whole.base_model_prefix}."), unexpected)
+            + suggest_name(needed[0].removeprefix(f"{whole.base_model_prefix}."), unexpected)
         )
         raise ModelError(f"{name} lacks the weights of {visible(needed[0])} and {len(needed) - 1} others: " + why)
     return not missing
@@ -59,7 +59,7 @@ def check_unread(unexpected: Collection[str], whole: PreTrainedModel, name: str)
     network = whole.base_model
     prefix = f"{whole.base_model_prefix}."
     read = [*(key for key, _ in network.named_parameters()), *(key for key, _ in network.named_buffers())]
-    left = unread(unexpected, read, prefix)
+    left = find_unread(unexpected, read, prefix)
     if left.within:
         raise ModelError(
             f"{name} holds weights that nothing here reads, {some(left.within)}: what transformers computes without "

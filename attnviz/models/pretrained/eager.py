@@ -10,7 +10,7 @@ from torch.nn import Module
 from transformers import PreTrainedModel
 
 from attnviz.models.base import Part
-from attnviz.models.pretrained.attending import rows_at_once
+from attnviz.models.pretrained.attending import count_rows
 from attnviz.models.pretrained.places import (
     AttentionLayer,
     Call,
@@ -18,7 +18,7 @@ from attnviz.models.pretrained.places import (
     Inputs,
     Visit,
     check_lengths,
-    in_turn,
+    split_range,
     unlike_shorter,
 )
 from attnviz.records import Block, Each
@@ -28,21 +28,21 @@ OUTPUTS = {"encoder_attentions": Kind.ENCODER, "decoder_attentions": Kind.DECODE
 """The names of the weights in the outputs of encoder-decoders."""
 
 
-def returned(network: PreTrainedModel, inputs: Inputs, only: Kind | None = None) -> dict[Kind, dict[int, Any]]:
+def return_weights(network: PreTrainedModel, inputs: Inputs, only: Kind | None = None) -> dict[Kind, dict[int, Any]]:
     """Return what a model itself gives as its attention weights: by kind, and by their number among those of the kind.
 
     Of a model with one stack of layers, `only` is the kind, if that is known: a text of one token does not show it.
     """
     output = network(**inputs, output_attentions=True, return_dict=True)
     if "decoder_input_ids" in inputs:
-        named = {kind: _layers(getattr(output, name, None), network) for name, kind in OUTPUTS.items()}
+        named = {kind: _find_layers(getattr(output, name, None), network) for name, kind in OUTPUTS.items()}
     else:
-        layers = _layers(getattr(output, "attentions", None), network)
-        named = {only or (Kind.DECODER if _causal(layers.values()) else Kind.ENCODER): layers}
+        layers = _find_layers(getattr(output, "attentions", None), network)
+        named = {only or (Kind.DECODER if _is_causal(layers.values()) else Kind.ENCODER): layers}
     return {kind: layers for kind, layers in named.items() if layers}
 
 
-def _layers(weights: Sequence[Any] | None, network: PreTrainedModel) -> dict[int, Any]:
+def _find_layers(weights: Sequence[Any] | None, network: PreTrainedModel) -> dict[int, Any]:
     """Return the layers that attend, by number; some models give the states of linear attention too (MiniMax)."""
     there = {number: layer for number, layer in enumerate(weights or ()) if layer is not None}
     types = getattr(network.config.get_text_config(), "layer_types", None) or ()
@@ -51,7 +51,7 @@ def _layers(weights: Sequence[Any] | None, network: PreTrainedModel) -> dict[int
     return {number: layer for number, layer in there.items() if "linear" not in types[number]}
 
 
-def _causal(layers: Iterable[Any]) -> bool:
+def _is_causal(layers: Iterable[Any]) -> bool:
     """Return whether no query has looked at a key after it, where the keys are the queries."""
     there = [layer for layer in layers if isinstance(layer, Tensor) and layer.ndim > 1]
     square = [layer for layer in there if layer.shape[-1] == layer.shape[-2]]
@@ -104,7 +104,7 @@ class Returned:
 
     def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
         """See `Way.run`."""
-        for kind, layers in returned(self.network, inputs, self.places[0].kind).items():
+        for kind, layers in return_weights(self.network, inputs, self.places[0].kind).items():
             for number, weights in layers.items():
                 if (place := AttentionLayer(kind, number)) in wanted:
                     _hand_over(place, weights, inputs, wanted[place], each)
@@ -120,15 +120,15 @@ def _hand_over(place: AttentionLayer, weights: Any, inputs: Inputs, part: Part, 
         raise unlike_shorter()
     texts, heads, queries, keys = weights.shape
     check_lengths(place, inputs, (queries, keys))
-    at_once = rows_at_once(texts * heads, keys, keys)
-    for rows in (few for stretch in part.rows for few in in_turn(stretch, at_once)):
+    at_once = count_rows(texts * heads, keys, keys)
+    for rows in (few for stretch in part.rows for few in split_range(stretch, at_once)):
         some = weights[:, :, rows.start : rows.stop]
         block = Block(place.kind, place.layer, tuple(range(heads)), rows, range(keys), some)
         each(block.of_heads(part.heads))
 
 
 @contextmanager
-def watched(network: PreTrainedModel) -> Iterator[list[tuple[Module, int, Tensor]]]:
+def watch_modules(network: PreTrainedModel) -> Iterator[list[tuple[Module, int, Tensor]]]:
     """Yield a list that fills with the four-axis tensors in what modules return: module, index there, tensor."""
     seen: list[tuple[Module, int, Tensor]] = []
 

@@ -47,7 +47,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def translated(name: str, doing: str, kind: type[AttnvizError] = ModelError) -> Iterator[None]:
+def translate_errors(name: str, doing: str, kind: type[AttnvizError] = ModelError) -> Iterator[None]:
     """Turn any error raised meanwhile into one sentence of ours: that the model could not be `doing`, and why.
 
     Raises:
@@ -58,10 +58,10 @@ def translated(name: str, doing: str, kind: type[AttnvizError] = ModelError) -> 
     except AttnvizError:
         raise
     except Exception as error:
-        raise kind(f"{name} could not be {doing}: " + why(error)) from error
+        raise kind(f"{name} could not be {doing}: " + explain(error)) from error
 
 
-def why(error: Exception) -> str:
+def explain(error: Exception) -> str:
     """Return what an error of a library means, as the end of a sentence."""
     said = str(error)
     if isinstance(error, MemoryError) or "out of memory" in said.lower() or "can't allocate memory" in said:

@@ -16,7 +16,7 @@ class Opening:
     forced: int | None = None
 
 
-def known_languages(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+def find_languages(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
     """Return the languages that a tokenizer tells apart, by their codes, with the id of the token of each."""
     if not hasattr(type(tokenizer), "src_lang"):
         return {}
@@ -34,18 +34,18 @@ def set_languages(tokenizer: PreTrainedTokenizerBase, source: str | None, target
     Raises:
         UsageError: the model does not know such a language, or knows none.
     """
-    known = known_languages(tokenizer)
+    known = find_languages(tokenizer)
     for attribute, language in (("src_lang", source), ("tgt_lang", target)):
         if language is None:
             continue
         if not known:
             raise UsageError(f"{name} has no languages to choose from: leave {visible(language)!r} out.")
         if language not in known:
-            raise UsageError(f"{name} does not know the language {visible(language)!r}, only: {_some(known)}.")
+            raise UsageError(f"{name} does not know the language {visible(language)!r}, only: {_list_some(known)}.")
         setattr(tokenizer, attribute, language)
 
 
-def opening(tokenizer: PreTrainedTokenizerBase, start: int, name: str) -> Opening:
+def choose_opening(tokenizer: PreTrainedTokenizerBase, start: int, name: str) -> Opening:
     """Return how a decoder begins in the language that was chosen for it; with `start` if there is no choice.
 
     A language whose token comes first in a target is written first (NLLB); one whose token comes last (the older
@@ -54,17 +54,17 @@ def opening(tokenizer: PreTrainedTokenizerBase, start: int, name: str) -> Openin
     Raises:
         UsageError: the model writes in several languages, and none was chosen.
     """
-    known = known_languages(tokenizer)
+    known = find_languages(tokenizer)
     if not known:
         return Opening(start)
     language: str | None = getattr(tokenizer, "tgt_lang", None)
     if language is None:
         advice = Advice(f"{name} writes in several languages:", hint="choose one with {target_language}")
-        raise UsageError(advice + f" ({_some(known)}).")
+        raise UsageError(advice + f" ({_list_some(known)}).")
     token = known[language]
     comes_first = tokenizer(text_target="a")["input_ids"][0] == token
     return Opening(start, forced=token) if comes_first else Opening(token)
 
 
-def _some(languages: dict[str, int], most: int = 12) -> str:
+def _list_some(languages: dict[str, int], most: int = 12) -> str:
     return ", ".join([*languages][:most]) + (", …" if len(languages) > most else "")

@@ -17,16 +17,16 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from attnviz.errors import ModelError, UsageError
 from attnviz.models.adapters import check_adapter
-from attnviz.models.checkpoint.tensors import tensors
+from attnviz.models.checkpoint.tensors import find_tensors
 from attnviz.models.hub.folder import variant, weight_files
 from attnviz.models.loading import Loading
-from attnviz.models.pretrained.adapters import base_alone, merge_adapter
-from attnviz.models.pretrained.classes import class_for, note_on_own_code, own_class
+from attnviz.models.pretrained.adapters import hide_adapter, merge_adapter
+from attnviz.models.pretrained.classes import choose_class, find_own_class, note_on_own_code
 from attnviz.models.pretrained.completeness import check_numbers, check_unread, is_complete
-from attnviz.models.pretrained.edge import translated
+from attnviz.models.pretrained.edge import translate_errors
 from attnviz.models.pretrained.tokenizers import load_tokenizer
-from attnviz.models.pretrained.towers import text_part
-from attnviz.models.tensor_names import wrappings
+from attnviz.models.pretrained.towers import find_text_part
+from attnviz.models.tensor_names import find_wrappings
 from attnviz.text import visible
 from attnviz.vocabulary import DTYPES
 
@@ -55,14 +55,14 @@ def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
         UsageError: there is no such device or dtype.
     """
     raw = _read_config(name, folder, loading)
-    stored, adapted = tensors(weight_files(folder)), check_adapter(name, folder)
+    stored, adapted = find_tensors(weight_files(folder)), check_adapter(name, folder)
     check_numbers(name, stored, raw)
     where = {
         "local_files_only": loading.offline or not loading.trust_remote_code,
         "trust_remote_code": loading.trust_remote_code,
     }
-    with translated(name, "loaded"), base_alone(folder, adapted) as base:
-        whole, info = _load_whole(base, loading, where, wrappings(stored))
+    with translate_errors(name, "loaded"), hide_adapter(folder, adapted) as base:
+        whole, info = _load_whole(base, loading, where, find_wrappings(stored))
     tokenizer = load_tokenizer(name, folder, local=where["local_files_only"], trust=where["trust_remote_code"])
     notes = () if loading.trust_remote_code else note_on_own_code(name, raw)
     missing, unexpected = info["missing_keys"], info["unexpected_keys"]
@@ -70,10 +70,10 @@ def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
     notes += check_unread(unexpected, whole, name)
     if adapted:
         whole = merge_adapter(whole, name, folder)
-    network = text_part(whole, name)
+    network = find_text_part(whole, name)
     _remember_nothing(network.config)
     writes = complete and whole.can_generate()
-    start = _start(whole)
+    start = _find_start(whole)
     if writes:
         _write_greedily(whole)
     return Loaded(raw, network, whole if writes else None, start, tokenizer, notes)
@@ -87,20 +87,22 @@ def adopt(name: str, whole: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
     Raises:
         ModelError: it reads no text.
     """
-    network = text_part(whole.train(mode=False), name)  # what eval() does, with types
+    network = find_text_part(whole.train(mode=False), name)  # what eval() does, with types
     network.set_attn_implementation("eager")
     _remember_nothing(network.config)
-    return Loaded(network.config.to_dict(), network, whole if whole.can_generate() else None, _start(whole), tokenizer)
+    return Loaded(
+        network.config.to_dict(), network, whole if whole.can_generate() else None, _find_start(whole), tokenizer
+    )
 
 
 def _load_whole(
     folder: Path, loading: Loading, where: dict[str, bool], renaming: dict[str, str]
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
     """Return the network with all that stands around it, and which parameters the files lack, and have beside it."""
-    device, dtype = _device(loading.device), _dtype(loading.dtype)
+    device, dtype = _choose_device(loading.device), _choose_dtype(loading.dtype)
     config = AutoConfig.from_pretrained(folder, **where)
-    own = own_class(config) if loading.trust_remote_code else None
-    whole, info = (own or class_for(config)).from_pretrained(
+    own = find_own_class(config) if loading.trust_remote_code else None
+    whole, info = (own or choose_class(config)).from_pretrained(
         folder,
         config=config,
         dtype=dtype,
@@ -151,7 +153,7 @@ _HOW_TO_WRITE = (
 )
 
 
-def _start(whole: PreTrainedModel) -> int | None:
+def _find_start(whole: PreTrainedModel) -> int | None:
     """Return the token that a decoder begins with, if its files name one."""
     configs = [config for config in (getattr(whole, "generation_config", None), whole.config) if config is not None]
     named = [getattr(config, name, None) for name in ("decoder_start_token_id", "bos_token_id") for config in configs]
@@ -165,13 +167,13 @@ def _remember_nothing(config: PreTrainedConfig) -> None:
             part.use_cache = False
 
 
-def _dtype(name: str) -> Any:
+def _choose_dtype(name: str) -> Any:
     if name != "auto" and name not in DTYPES:
         raise UsageError(f"There is no dtype {visible(name)!r}: choose auto, {', '.join(DTYPES)}.")
     return "auto" if name == "auto" else getattr(torch, name)
 
 
-def _device(name: str) -> torch.device:
+def _choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

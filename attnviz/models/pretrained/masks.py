@@ -15,7 +15,7 @@ class Recipe:
 
     def __init__(self, **arguments: Any) -> None:
         self.keys: int = arguments["kv_length"]
-        self.arguments = arguments | {"attention_mask": _hiding(arguments["attention_mask"], self.keys)}
+        self.arguments = arguments | {"attention_mask": _find_padding(arguments["attention_mask"], self.keys)}
         self._seen: dict[range, range] = {}
 
     @cached_property
@@ -34,7 +34,7 @@ class Recipe:
         if self.is_causal:
             return range(rows.stop)
         if rows not in self._seen:
-            self._seen[rows] = self._found(rows)
+            self._seen[rows] = self._find_seen(rows)
         return self._seen[rows]
 
     def allowed(self, rows: range, keys: range) -> Tensor:
@@ -49,7 +49,7 @@ class Recipe:
         assert allowed is not None  # no skipping was allowed
         return allowed
 
-    def _found(self, rows: range) -> range:
+    def _find_seen(self, rows: range) -> range:
         allowed = self.allowed(rows, range(self.keys))
         if not allowed.any(-1).all():  # a row that sees nothing is spread evenly over all keys
             return range(self.keys)
@@ -92,17 +92,17 @@ class LazyMask(Tensor):
         """Compute the mask where a model does more with it than look at its shape or take all of it."""
         if _takes_all(func, args):
             return LazyMask(args[0].recipe)
-        return func(*tree_map(_computed, args), **tree_map(_computed, kwargs or {}))
+        return func(*tree_map(_compute, args), **tree_map(_compute, kwargs or {}))
 
 
-def lazy_mask(**arguments: Any) -> LazyMask | None:
+def make_lazy_mask(**arguments: Any) -> LazyMask | None:
     """Return what models are given instead of a mask; None where `eager_mask` would give none."""
     if arguments.get("allow_is_bidirectional_skip") and eager_mask(**arguments | {"q_length": 1}) is None:
         return None
     return LazyMask(Recipe(**arguments))
 
 
-def mask_rows(mask: Tensor | None, rows: range, keys: int) -> tuple[Tensor | None, range]:
+def cut_mask(mask: Tensor | None, rows: range, keys: int) -> tuple[Tensor | None, range]:
     """Return some query rows of any mask that a model may pass on, and which of its keys they can see."""
     if isinstance(mask, LazyMask):
         return mask.rows(rows)
@@ -111,25 +111,25 @@ def mask_rows(mask: Tensor | None, rows: range, keys: int) -> tuple[Tensor | Non
     return mask[..., rows.start : rows.stop, :], range(keys)
 
 
-def seen_by(mask: Tensor | None, rows: range, keys: int) -> range:
+def find_seen(mask: Tensor | None, rows: range, keys: int) -> range:
     """Return which of all keys some query rows can see."""
     return mask.recipe.seen_by(rows) if isinstance(mask, LazyMask) else range(keys)
 
 
-def widened(mask: Tensor | None, keys: int) -> Tensor | None:
+def widen(mask: Tensor | None, keys: int) -> Tensor | None:
     """Return a mask of the last of so many keys as one of all of them."""
     if mask is None or isinstance(mask, LazyMask) or mask.shape[-1] == keys:
         return mask
     return pad(mask, (keys - mask.shape[-1], 0))
 
 
-def _hiding(padding: Tensor | None, keys: int) -> Tensor | None:
+def _find_padding(padding: Tensor | None, keys: int) -> Tensor | None:
     """Return which keys are padding, if any are."""
     needless = padding is not None and padding.shape[-1] == keys and bool(padding.all())
     return None if needless else padding
 
 
-def _computed(value: Any) -> Any:
+def _compute(value: Any) -> Any:
     return eager_mask(**value.recipe.arguments) if isinstance(value, LazyMask) else value
 
 

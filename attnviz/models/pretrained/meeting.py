@@ -41,12 +41,12 @@ class Meeting:
     scores: Reals | None = None  # [heads, keys + sinks]
     unasked: Reals | None = None  # [heads, keys + sinks]
 
-    def explanation(self) -> Trace | None:
+    def explain(self) -> Trace | None:
         """Return the steps that lead from the query to the model's own weights, if softmax of scaled scores does."""
         if self.scores is None or self.unasked is None:
             return None
         with np.errstate(all="ignore"):  # numbers that are none are close to nothing
-            return next((trace for trace in self._readings(self.scores, self.unasked) if self.is_by(trace)), None)
+            return next((trace for trace in self._read_scores(self.scores, self.unasked) if self.is_by(trace)), None)
 
     def plain(self) -> Trace | None:
         """Return the same with the model's own weights and no steps to them, if it mixes the values by these."""
@@ -78,7 +78,7 @@ class Meeting:
             and (np.abs(numbers.mixed - self.mixed[head]) <= mixed_off).all()
         )
 
-    def _readings(self, scores: Reals, unasked: Reals) -> Iterator[Trace]:
+    def _read_scores(self, scores: Reals, unasked: Reals) -> Iterator[Trace]:
         """Yield scores as scaled products plus an addition, first as they are, then with a number taken from each row.
 
         Some models take away its largest score, which softmax does not see.
@@ -89,14 +89,17 @@ class Meeting:
         gained = scores - unasked
         for centred in (False, True):
             if centred:
-                products, gained = (each - _mean(each, visible) for each in (products, gained))
-                unasked = _lifted(unasked, visible, self.weights.shape[1])
-            given = _largest(np.abs(scores) + np.abs(unasked), visible), _largest(sizes, visible)  # [heads, 1] each
+                products, gained = (each - _average_where(each, visible) for each in (products, gained))
+                unasked = _lift(unasked, visible, self.weights.shape[1])
+            given = (
+                _maximize_where(np.abs(scores) + np.abs(unasked), visible),
+                _maximize_where(sizes, visible),
+            )  # [heads, 1] each
             met, more = (np.where(visible, each, 0) for each in (products, gained))
-            if (scale := _factor(self.query.shape[-1], met, more, *given)) is not None:
-                yield self._with(scale, unasked)
+            if (scale := _find_factor(self.query.shape[-1], met, more, *given)) is not None:
+                yield self._make_trace(scale, unasked)
 
-    def _with(self, scale: float, added: Reals) -> Trace:
+    def _make_trace(self, scale: float, added: Reals) -> Trace:
         keys = self.weights.shape[1]
         added, sinks = added[:, :keys], added[:, keys:]
         hidden = (added <= HIDDEN).all(0)  # [keys]
@@ -116,14 +119,14 @@ class Meeting:
     @cached_property
     def _products(self) -> Reals:
         """Return q·k: [heads, keys]."""
-        return self._multiplied(self.query, self.keys)
+        return self._multiply(self.query, self.keys)
 
     @cached_property
     def _sizes(self) -> Reals:
         """Return Σ |q_i k_i|, which says how much q·k is rounded: [heads, keys]."""
-        return self._multiplied(np.abs(self.query), np.abs(self.keys))
+        return self._multiply(np.abs(self.query), np.abs(self.keys))
 
-    def _multiplied(self, query: Reals, keys: Reals) -> Reals:
+    def _multiply(self, query: Reals, keys: Reals) -> Reals:
         sharing = len(query) // len(keys)
         grouped = query.reshape(len(keys), sharing, -1).astype(np.float64)
         products: Reals = (grouped @ keys.swapaxes(1, 2)).reshape(len(query), -1)
@@ -134,7 +137,7 @@ _NOTHING = 1e-30
 """Weights below this are none in float32, or hardly any."""
 
 
-def _factor(depth: int, products: Reals, gained: Reals, given: Reals, sizes: Reals) -> float | None:
+def _find_factor(depth: int, products: Reals, gained: Reals, given: Reals, sizes: Reals) -> float | None:
     """Return the number that products [heads, keys] were multiplied by, if all were and nothing else was done.
 
     Of the numbers that rounding leaves open, 1 / √d or 1 if it is one of them. How far it goes follows from how large
@@ -149,7 +152,7 @@ def _factor(depth: int, products: Reals, gained: Reals, given: Reals, sizes: Rea
     return scale if (np.abs(gained - scale * products) <= off).all() else None
 
 
-def _lifted(added: Reals, visible: NDArray[np.bool_], keys: int) -> Reals:
+def _lift(added: Reals, visible: NDArray[np.bool_], keys: int) -> Reals:
     """Return what is added to scores, less what is added to every visible key of a head alike (and to its sinks)."""
     own, seen = added[:, :keys], visible[:, :keys]
     lowest = np.min(own, axis=1, keepdims=True, where=seen, initial=np.inf)
@@ -157,11 +160,11 @@ def _lifted(added: Reals, visible: NDArray[np.bool_], keys: int) -> Reals:
     return added - np.where(lowest == highest, lowest, 0)
 
 
-def _mean(numbers: Reals, where: NDArray[np.bool_]) -> Reals:
+def _average_where(numbers: Reals, where: NDArray[np.bool_]) -> Reals:
     mean: Reals = np.sum(numbers, axis=1, keepdims=True, where=where) / np.maximum(where.sum(1, keepdims=True), 1)
     return mean
 
 
-def _largest(numbers: Reals, where: NDArray[np.bool_]) -> Reals:
+def _maximize_where(numbers: Reals, where: NDArray[np.bool_]) -> Reals:
     largest: Reals = np.max(numbers, axis=1, keepdims=True, where=where, initial=0)
     return largest

@@ -8,20 +8,20 @@ from transformers import PreTrainedTokenizerBase
 
 from attnviz.errors import ModelError
 from attnviz.models.base import Card
-from attnviz.models.lengths import fitted, room_for_target
+from attnviz.models.lengths import count_room, fit_length
 from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.model import Model
-from attnviz.models.pretrained.edge import quiet, translated
-from attnviz.models.pretrained.languages import Opening, opening, set_languages
+from attnviz.models.pretrained.edge import quiet, translate_errors
+from attnviz.models.pretrained.languages import Opening, choose_opening, set_languages
 from attnviz.models.pretrained.loading import Loaded
-from attnviz.models.pretrained.positions import positions, vocabulary
-from attnviz.models.pretrained.reading import encode_target, vocabulary_of
+from attnviz.models.pretrained.positions import count_positions, count_vocabulary
+from attnviz.models.pretrained.reading import encode_target, make_vocabulary
 from attnviz.models.pretrained.remembering import survey_once
 from attnviz.models.pretrained.running import TransformersRunner
-from attnviz.models.pretrained.survey import survey, trial_inputs
+from attnviz.models.pretrained.survey import make_trial_inputs, survey_model
 from attnviz.models.pretrained.tokenizers import TransformersReader
-from attnviz.models.pretrained.towers import told_what_it_reads
-from attnviz.models.pretrained.writing import Writer, written_tokens
+from attnviz.models.pretrained.towers import explain_failure
+from attnviz.models.pretrained.writing import Writer, tokenize_written
 from attnviz.models.reading import Passage, Reading
 from attnviz.text import Token
 from attnviz.vocabulary import Kind
@@ -36,9 +36,9 @@ def compose(name: str, loaded: Loaded, loading: Loading = DEFAULT, folder: Path 
     """
     network, tokenizer = loaded.network, loaded.tokenizer
     set_languages(tokenizer, loading.source_language, loading.target_language, name)
-    with torch.inference_mode(), told_what_it_reads(network, name):
-        found = survey_once(network, name, folder) if folder else survey(network, name)
-        read = positions(network, trial_inputs(network))
+    with torch.inference_mode(), explain_failure(network, name):
+        found = survey_once(network, name, folder) if folder else survey_model(network, name)
+        read = count_positions(network, make_trial_inputs(network))
     whole = loaded.writer or network
     card = Card(
         name=name,
@@ -71,18 +71,18 @@ class PretrainedReader:
     def read(self, passage: Passage) -> Reading:
         """See `Reader.read`."""
         self.card.accept(passage)
-        with quiet(), self.runner.as_it_was(), translated("The text", f"read by {self.card.name}"):
+        with quiet(), self.runner.as_it_was(), translate_errors("The text", f"read by {self.card.name}"):
             reading = TransformersReader(self.tokenizer).read(passage, self.card)
             reading = replace(reading, types=self._types(reading.types))
-            reading = self._fitted(reading, "The text", passage.generate)
+            reading = self._fit(reading, "The text", passage.generate)
             if self.card.translates:
                 return self._with_target(reading)
-            return self._continued(reading) if passage.generate else reading
+            return self._continue(reading) if passage.generate else reading
 
-    def _fitted(self, reading: Reading, what: str, more: int = 0) -> Reading:
+    def _fit(self, reading: Reading, what: str, more: int = 0) -> Reading:
         """Return a reading for the tokens of which there are positions, and embeddings."""
-        reading = fitted(reading, self.card, what, more)
-        size, largest = vocabulary(self.runner.network), max(reading.ids)
+        reading = fit_length(reading, self.card, what, more)
+        size, largest = count_vocabulary(self.runner.network), max(reading.ids)
         if size is not None and largest >= size:
             raise ModelError(
                 f"The tokenizer and the network of {self.card.name} do not fit: a token has the number {largest:,}, "
@@ -96,10 +96,10 @@ class PretrainedReader:
         fits = count is None or max(types, default=0) < count
         return types if fits and Kind.DECODER not in self.card.kinds else ()
 
-    def _continued(self, reading: Reading) -> Reading:
+    def _continue(self, reading: Reading) -> Reading:
         """Return the reading of a text and of what the model writes after it."""
         ids = self.writer.write(self.runner.inputs([reading]), reading.passage.generate)
-        return reading.continued(ids, *written_tokens(self.tokenizer, ids, len(reading.ids)))
+        return reading.continue_with(ids, *tokenize_written(self.tokenizer, ids, len(reading.ids)))
 
     def _with_target(self, reading: Reading) -> Reading:
         """Return the reading of a text and of its target, which the model writes if there is none."""
@@ -107,26 +107,26 @@ class PretrainedReader:
             raise ModelError(
                 f"{self.card.name} cannot decode: its files do not say with what token its decoder begins."
             )
-        begin = opening(self.tokenizer, self.start, self.card.name)
+        begin = choose_opening(self.tokenizer, self.start, self.card.name)
         passage = reading.passage
         if passage.target is not None:
             ids, tokens = encode_target(self.tokenizer, passage.target)
         else:
-            ids, tokens, passage = self._translated(reading, begin)
-        start = vocabulary_of(self.tokenizer).added(begin.start, 0)
+            ids, tokens, passage = self._translate(reading, begin)
+        start = make_vocabulary(self.tokenizer).added(begin.start, 0)
         tokens = [start, *(replace(token, position=position) for position, token in enumerate(tokens, 1))]
         ids = [begin.start, *ids]
-        target = self._fitted(Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens)), "The target")
+        target = self._fit(Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens)), "The target")
         return replace(reading, passage=passage, target=target)
 
-    def _translated(self, reading: Reading, begin: Opening) -> tuple[list[int], list[Token], Passage]:
+    def _translate(self, reading: Reading, begin: Opening) -> tuple[list[int], list[Token], Passage]:
         """Return the ids and tokens of the target that the model writes, without its end, and the passage with it."""
         options = {"decoder_start_token_id": begin.start}
         if begin.forced is not None:
             options["forced_bos_token_id"] = begin.forced
-        count = room_for_target(reading.passage, self.card)
+        count = count_room(reading.passage, self.card)
         ids = self.writer.write(self.runner.inputs([reading]), count, **options)
         ended = bool(ids) and ids[-1] in self.writer.ends()
         ids = ids[:-1] if ended else ids
-        text, tokens = written_tokens(self.tokenizer, ids, 0)
+        text, tokens = tokenize_written(self.tokenizer, ids, 0)
         return ids, tokens, replace(reading.passage, target=text, written=True, ended=ended)

@@ -27,7 +27,7 @@ class AttentionLayer:
     layer: int
 
 
-def accepted(network: Module, inputs: Inputs) -> Inputs:
+def keep_accepted(network: Module, inputs: Inputs) -> Inputs:
     """Return those inputs that a network takes."""
     parameters = inspect.signature(network.forward).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
@@ -42,7 +42,7 @@ def decodes(network: PreTrainedModel) -> bool:
     return bool(getattr(network.config, "is_encoder_decoder", False)) and "decoder_input_ids" in parameters
 
 
-def lengths(kind: Kind, inputs: Inputs) -> tuple[int, int]:
+def count_lengths(kind: Kind, inputs: Inputs) -> tuple[int, int]:
     """Return how many queries and keys there are in one kind of attention."""
     own = inputs["input_ids"].shape[1]
     if "decoder_input_ids" not in inputs or kind is Kind.ENCODER:
@@ -62,11 +62,11 @@ def check_lengths(place: AttentionLayer, inputs: Inputs, found: Sequence[int]) -
     Raises:
         TextError: the model attends to it in another way, such as through a summary.
     """
-    if tuple(found) != lengths(place.kind, inputs):
+    if tuple(found) != count_lengths(place.kind, inputs):
         raise unlike_shorter()
 
 
-def in_turn(indices: range, at_once: int) -> list[range]:
+def split_range(indices: range, at_once: int) -> list[range]:
     """Return neighbouring indices, so many at a time."""
     return [indices[first : first + at_once] for first in range(0, len(indices), at_once)]
 
@@ -125,7 +125,7 @@ class Visit:
             raise Finished
 
 
-def places_of(calls: Sequence[tuple[Module, AttentionLayer | None]], network: Module) -> list[Call]:
+def find_places(calls: Sequence[tuple[Module, AttentionLayer | None]], network: Module) -> list[Call]:
     """Return each call with its place: the number of its layer as the model has it.
 
     It is the number among all weights of the kind that the model returns, which is given, where some of those are not
@@ -137,13 +137,13 @@ def places_of(calls: Sequence[tuple[Module, AttentionLayer | None]], network: Mo
     for kind in Kind:
         own = [(index, *call) for index, call in enumerate(calls) if call[1] and call[1].kind is kind]
         all_shown = [place.layer for _, _, place in own if place] == [*range(len(own))]
-        numbers = [_number(names[module]) for _, module, _ in own]
+        numbers = [_find_number(names[module]) for _, module, _ in own]
         if all_shown and len(set(numbers)) == len(numbers):
             for (index, module, _), number in zip(own, numbers, strict=True):
                 found[index] = module, AttentionLayer(kind, number)
     return found
 
 
-def _number(name: str) -> int:
+def _find_number(name: str) -> int:
     """Return the first number in the name of a module, such as 4 in `model.layers.4.self_attn`."""
     return next((int(part) for part in name.split(".") if part.isdecimal()), 0)

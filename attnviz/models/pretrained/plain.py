@@ -10,8 +10,8 @@ from transformers import PreTrainedModel
 
 from attnviz.errors import ModelError
 from attnviz.models.base import Withheld
-from attnviz.models.pretrained.eager import returned
-from attnviz.models.pretrained.places import AttentionLayer, Inputs, lengths
+from attnviz.models.pretrained.eager import return_weights
+from attnviz.models.pretrained.places import AttentionLayer, Inputs, count_lengths
 from attnviz.vocabulary import Kind
 
 TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
@@ -28,11 +28,11 @@ def find_faults(
     """
     faults: dict[AttentionLayer, str] = {}
     for kind, layers in returns.items():
-        queries, keys = lengths(kind, inputs)
+        queries, keys = count_lengths(kind, inputs)
         for number, weights in layers.items():
             if isinstance(weights, Tensor) and not weights.isfinite().all():
                 raise no_numbers(f"weights of layer {number}", name, weights.dtype)
-            if fault := _fault(weights, queries, keys, sink):
+            if fault := _find_fault(weights, queries, keys, sink):
                 faults[AttentionLayer(kind, number)] = fault
     return faults
 
@@ -42,7 +42,7 @@ def find_faults_of_longer(
 ) -> dict[AttentionLayer, str]:
     """Return what is wrong with the weights of a longer text, if the model reads one, all of kind `only` if told."""
     try:
-        return find_faults(returned(network, inputs, only), inputs, sink, name)
+        return find_faults(return_weights(network, inputs, only), inputs, sink, name)
     except Exception:  # there are no positions for so many, or no numbers come of them
         return {}
 
@@ -97,7 +97,7 @@ def withhold(faults: Mapping[AttentionLayer, str]) -> tuple[Withheld, ...]:
     return tuple(found)
 
 
-def _fault(weights: Any, queries: int, keys: int, sink: bool) -> str | None:
+def _find_fault(weights: Any, queries: int, keys: int, sink: bool) -> str | None:
     """Return what is wrong with these weights, if anything is."""
     if not isinstance(weights, Tensor) or weights.ndim != 4 or weights.shape[2:] != (queries, keys):
         shape = list(weights.shape) if isinstance(weights, Tensor) else "of several tensors"

@@ -16,20 +16,20 @@ _COMPUTED = ("embed_positions", "pos_encoding")
 """The names of tables that are computed once, for as many positions as the config says."""
 
 
-def positions(network: PreTrainedModel, inputs: Inputs) -> int | None:
+def count_positions(network: PreTrainedModel, inputs: Inputs) -> int | None:
     """Return the most tokens that the network can read; None if it has no table of positions that could be at an end.
 
     Where it has parts that read pictures or sounds, only those tables count that these inputs, a text, pass through.
     """
     said = getattr(network.config, "max_position_embeddings", None)
-    tables = [(module, _rows(module)) for name, module in network.named_modules() if _is_table(name, module)]
+    tables = [(module, _count_rows(module)) for name, module in network.named_modules() if _is_table(name, module)]
     tables += [
         (network.get_submodule(owner), len(table))
         for owner, _, name, table in ((*name.rpartition("."), table) for name, table in network.named_buffers())
         if name in _COMPUTED
     ]
     if tables and has_other_parts(network):
-        passed = _passed(network, {module for module, _ in tables}, inputs)
+        passed = _find_passed(network, {module for module, _ in tables}, inputs)
         tables = [(module, rows) for module, rows in tables if module in passed]
     sizes = [rows for _, rows in tables]
     if not sizes:
@@ -44,7 +44,7 @@ def has_other_parts(network: PreTrainedModel) -> bool:
     )
 
 
-def _passed(network: PreTrainedModel, modules: set[Module], inputs: Inputs) -> set[Module]:
+def _find_passed(network: PreTrainedModel, modules: set[Module], inputs: Inputs) -> set[Module]:
     """Return which of these modules make something for each token of a text that the network runs on."""
     passed: set[Module] = set()
     counts = {ids.shape[1] for name, ids in inputs.items() if name.endswith("input_ids")}
@@ -63,7 +63,7 @@ def _passed(network: PreTrainedModel, modules: set[Module], inputs: Inputs) -> s
     return passed
 
 
-def vocabulary(network: PreTrainedModel) -> int | None:
+def count_vocabulary(network: PreTrainedModel) -> int | None:
     """Return how many different ids the network knows; None if it has no table of them (CANINE reads characters)."""
     try:
         size = getattr(network.get_input_embeddings(), "num_embeddings", None)
@@ -76,7 +76,7 @@ def _is_table(name: str, module: Module) -> bool:
     return isinstance(module, Embedding) and bool(_TABLE.search(name.rpartition(".")[2]))
 
 
-def _rows(table: Module) -> int:
+def _count_rows(table: Module) -> int:
     """Return how many positions a table has; RoBERTa and its like begin after the one for padding."""
     assert isinstance(table, Embedding)
     return table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)

@@ -8,16 +8,16 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from attnviz.errors import ModelError, TextError, UsageError
-from attnviz.models.pretrained.reading import vocabulary_of
+from attnviz.models.pretrained.reading import make_vocabulary
 from attnviz.models.reading import Passage
-from attnviz.text import Token, checked, visible
+from attnviz.text import Token, check_text, visible
 
 Message = dict[str, Any]
 
 _LONGEST = 300  # characters of what an error says
 
 
-def prompted(passage: Passage, tokenizer: PreTrainedTokenizerBase, name: str) -> Passage:
+def apply_template(passage: Passage, tokenizer: PreTrainedTokenizerBase, name: str) -> Passage:
     """Return the passage; a chat as the text that the model's template makes of it, with no tokens to be added.
 
     Raises:
@@ -27,17 +27,17 @@ def prompted(passage: Passage, tokenizer: PreTrainedTokenizerBase, name: str) ->
     """
     if not passage.chat:
         return passage
-    return replace(passage, text=_rendered(tokenizer, messages(passage.text), name), added_tokens=False)
+    return replace(passage, text=_render(tokenizer, read_messages(passage.text), name), added_tokens=False)
 
 
-def messages(text: str) -> list[Message]:
+def read_messages(text: str) -> list[Message]:
     """Return the messages that a text holds as a JSON list, or the one that it is.
 
     Raises:
         TextError: the text is empty, or a list of what are no messages.
     """
     try:
-        found = json.loads(checked(text))
+        found = json.loads(check_text(text))
     except (ValueError, RecursionError):  # a text may well begin with a bracket
         found = None
     if not (isinstance(found, list) and found and all(isinstance(message, dict) for message in found)):
@@ -52,7 +52,7 @@ def messages(text: str) -> list[Message]:
     return found
 
 
-def _rendered(tokenizer: PreTrainedTokenizerBase, said: Sequence[Message], name: str) -> str:
+def _render(tokenizer: PreTrainedTokenizerBase, said: Sequence[Message], name: str) -> str:
     from jinja2 import TemplateSyntaxError
 
     if not getattr(tokenizer, "chat_template", None):
@@ -63,18 +63,20 @@ def _rendered(tokenizer: PreTrainedTokenizerBase, said: Sequence[Message], name:
     try:
         text = tokenizer.apply_chat_template(list(said), tokenize=False, add_generation_prompt=True)
     except TemplateSyntaxError as error:
-        raise ModelError(f"The chat template of {name} is malformed: {_reason(error)}.") from error
+        raise ModelError(f"The chat template of {name} is malformed: {_shorten_error(error)}.") from error
     except Exception as error:  # a template is a program: it may refuse messages, fail, or do what it must not
-        raise TextError(f"The chat template of {name} does not take these messages: {_reason(error)}.") from error
+        raise TextError(
+            f"The chat template of {name} does not take these messages: {_shorten_error(error)}."
+        ) from error
     return str(text)
 
 
-def _reason(error: Exception) -> str:
+def _shorten_error(error: Exception) -> str:
     """Return what an error says, in one line."""
     return visible(str(error).strip().partition("\n")[0][:_LONGEST].rstrip(".") or type(error).__name__)
 
 
-def begin_token(tokenizer: PreTrainedTokenizerBase, name: str) -> Token:
+def find_begin_token(tokenizer: PreTrainedTokenizerBase, name: str) -> Token:
     """Return the token that begins a text.
 
     Raises:
@@ -82,4 +84,4 @@ def begin_token(tokenizer: PreTrainedTokenizerBase, name: str) -> Token:
     """
     if tokenizer.bos_token_id is None:
         raise UsageError(f"{name} has no token that begins a text:", hint="leave {bos} out.")
-    return vocabulary_of(tokenizer).added(tokenizer.bos_token_id, 0)
+    return make_vocabulary(tokenizer).added(tokenizer.bos_token_id, 0)

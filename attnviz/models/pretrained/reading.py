@@ -7,10 +7,10 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from attnviz.models.pretrained.languages import known_languages
-from attnviz.models.tokenization import places_of, segments
-from attnviz.models.vocabulary import TextSpan, Vocabulary, unknown_id
-from attnviz.text import Segment, Span, Token, checked, spans_of_pieces
+from attnviz.models.pretrained.languages import find_languages
+from attnviz.models.tokenization import find_places, make_segments
+from attnviz.models.vocabulary import TextSpan, Vocabulary, find_unknown
+from attnviz.text import Segment, Span, Token, align_pieces, check_text
 
 _MARKERS = re.compile(r"^(##|▁+|Ġ+)|(</w>|@@)$")
 """The marks in vocabularies of pieces that begin, continue or end a word."""
@@ -30,7 +30,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, text: str, pair: str | None = Non
     Raises:
         TextError: a text is empty or not valid Unicode.
     """
-    read = segments(text, pair)
+    read = make_segments(text, pair)
     encoding = tokenizer(*(segment.text for segment in read), add_special_tokens=added, **_ASK)
     return _encode(tokenizer, read, encoding, lambda: [tokenizer(one.text, **_BARE)["input_ids"] for one in read])
 
@@ -41,7 +41,7 @@ def encode_target(tokenizer: PreTrainedTokenizerBase, target: str) -> tuple[list
     Raises:
         TextError: the text is empty or not valid Unicode.
     """
-    encoding = tokenizer(text_target=checked(target, "The target"), **_ASK)
+    encoding = tokenizer(text_target=check_text(target, "The target"), **_ASK)
     segment = Segment(target, 1)
     ids, tokens, _ = _encode(
         tokenizer, [segment], encoding, lambda: [tokenizer(text_target=target, **_BARE)["input_ids"]]
@@ -59,11 +59,13 @@ def _encode(
     tokenizer: PreTrainedTokenizerBase, segments: Sequence[Segment], encoding: Any, bare: Callable[[], list[list[int]]]
 ) -> Encoded:
     ids = list(encoding["input_ids"])
-    places = places_of(encoding.encodings[0]) if tokenizer.is_fast else _of_slow(tokenizer, segments, ids, bare())
-    return ids, vocabulary_of(tokenizer).tokens(ids, places, segments), list(encoding.get("token_type_ids", ()))
+    places = (
+        find_places(encoding.encodings[0]) if tokenizer.is_fast else _find_slow_places(tokenizer, segments, ids, bare())
+    )
+    return ids, make_vocabulary(tokenizer).tokens(ids, places, segments), list(encoding.get("token_type_ids", ()))
 
 
-def _of_slow(
+def _find_slow_places(
     tokenizer: PreTrainedTokenizerBase, segments: Sequence[Segment], ids: list[int], bare: Sequence[list[int]]
 ) -> list[TextSpan | None]:
     """Return where each token stands, found by looking for its piece in the text; None for those that have been added.
@@ -74,51 +76,51 @@ def _of_slow(
     start = 0
     for number, (segment, own) in enumerate(zip(segments, bare, strict=True)):
         start = next((i for i in range(start, len(ids)) if ids[i : i + len(own)] == own), start)
-        spans = _spans(tokenizer, segment.text, ids[start : start + len(own)])
+        spans = _find_spans(tokenizer, segment.text, ids[start : start + len(own)])
         places[start : start + len(own)] = [(number, span) for span in spans]
         start += len(own)
     return places
 
 
-def _spans(tokenizer: PreTrainedTokenizerBase, text: str, ids: Sequence[int]) -> list[Span]:
+def _find_spans(tokenizer: PreTrainedTokenizerBase, text: str, ids: Sequence[int]) -> list[Span]:
     """Return where the pieces of a text stand in it, those between two special tokens by themselves."""
-    known = vocabulary_of(tokenizer)
+    known = make_vocabulary(tokenizer)
     spells_bytes = tokenizer.tokenize(_OF_TWO_BYTES) == [chr(byte) for byte in _OF_TWO_BYTES.encode()]
-    pieces = ["" if id_ in known.special else _piece(tokenizer, id_, spells_bytes) for id_ in ids]
+    pieces = ["" if id_ in known.special else _read_piece(tokenizer, id_, spells_bytes) for id_ in ids]
     spans: list[Span] = []
     start = 0
     for index, id_ in enumerate(ids):
         name = known.name_of(id_)
         if id_ in known.special and (begin := text.find(name, start)) >= 0:
-            spans += _moved(spans_of_pieces(text[start:begin], pieces[len(spans) : index]), start)
+            spans += _move(align_pieces(text[start:begin], pieces[len(spans) : index]), start)
             start = begin + len(name)
             spans.append((begin, start))
-    return spans + _moved(spans_of_pieces(text[start:], pieces[len(spans) :]), start)
+    return spans + _move(align_pieces(text[start:], pieces[len(spans) :]), start)
 
 
-def _moved(spans: Sequence[Span], by: int) -> list[Span]:
+def _move(spans: Sequence[Span], by: int) -> list[Span]:
     return [(start + by, end + by) for start, end in spans]
 
 
-def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
+def make_vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     """Return what a tokenizer calls its ids; special are those of languages too."""
-    unknown = unknown_id(tokenizer.backend_tokenizer) if tokenizer.is_fast else tokenizer.unk_token_id
+    unknown = find_unknown(tokenizer.backend_tokenizer) if tokenizer.is_fast else tokenizer.unk_token_id
     if unknown in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id):  # a name for want of one
         unknown = None
-    return Vocabulary(partial(name_of, tokenizer), special_ids(tokenizer) - {unknown}, unknown)
+    return Vocabulary(partial(name_id, tokenizer), find_special_ids(tokenizer) - {unknown}, unknown)
 
 
-def special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+def find_special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     """Return the ids of special tokens, those of languages too."""
     added = (id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special)
-    return {*tokenizer.all_special_ids, *added, *known_languages(tokenizer).values()}
+    return {*tokenizer.all_special_ids, *added, *find_languages(tokenizer).values()}
 
 
-def _piece(tokenizer: PreTrainedTokenizerBase, id_: int, spells_bytes: bool) -> str | bytes | None:
+def _read_piece(tokenizer: PreTrainedTokenizerBase, id_: int, spells_bytes: bool) -> str | bytes | None:
     """Return what a piece of a vocabulary stands for: characters, or bytes of one; None if nobody knows."""
     if id_ == tokenizer.unk_token_id:
         return None
-    name = name_of(tokenizer, id_)
+    name = name_id(tokenizer, id_)
     if spells_bytes and len(name) == 1:
         return bytes([ord(name)])
     if byte := _BYTE.fullmatch(name):
@@ -127,7 +129,7 @@ def _piece(tokenizer: PreTrainedTokenizerBase, id_: int, spells_bytes: bool) -> 
     return piece if not piece or tokenizer.decode([id_]) else None
 
 
-def name_of(tokenizer: PreTrainedTokenizerBase, id_: int) -> str:
+def name_id(tokenizer: PreTrainedTokenizerBase, id_: int) -> str:
     """Return what the vocabulary calls an id."""
     name = tokenizer.convert_ids_to_tokens(id_)
     return f"<{id_}>" if name is None else str(name)  # a network may know more ids than its tokenizer

@@ -25,7 +25,7 @@ from attnviz.models.base import Stack, Withheld
 from attnviz.models.pretrained.capture import Capture
 from attnviz.models.pretrained.eager import Hooked, Returned
 from attnviz.models.pretrained.places import AttentionLayer
-from attnviz.models.pretrained.survey import Survey, survey
+from attnviz.models.pretrained.survey import Survey, survey_model
 from attnviz.vocabulary import Kind
 
 LARGEST = 2**22
@@ -39,18 +39,18 @@ def survey_once(network: PreTrainedModel, name: str, folder: Path) -> Survey:
     """Return what is known of the model in this folder; if nothing is, try it, and keep what is found out.
 
     Raises:
-        ModelError: as in `survey`; no refusal is kept.
+        ModelError: as in `survey_model`; no refusal is kept.
     """
-    path = _path(network, folder)
-    found = None if path is None else _recalled(path, network)
+    path = _find_path(network, folder)
+    found = None if path is None else _recall(path, network)
     if found is None:
-        found = survey(network, name)
+        found = survey_model(network, name)
         if path is not None:
             _keep(found, path, network)
     return found
 
 
-def _path(network: PreTrainedModel, folder: Path) -> Path | None:
+def _find_path(network: PreTrainedModel, folder: Path) -> Path | None:
     """Return the file for all that a survey depends on; None for a model with code of its own, or without a cache.
 
     The weights are part of it: they decide whether numbers overflow, and which of two kinds of attention is which.
@@ -68,11 +68,11 @@ def _path(network: PreTrainedModel, folder: Path) -> Path | None:
             [transformers.__version__, torch.__version__, sys.version],
             [type(network).__qualname__, str(network.dtype), network.device.type],
         ]
-        return _cache() / f"{_digest(key)}.json"
+        return _find_cache() / f"{_compute_digest(key)}.json"
     return None
 
 
-def _cache() -> Path:
+def _find_cache() -> Path:
     """Return where programs of this user keep what they could find out again."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     if sys.platform == "win32":
@@ -81,13 +81,13 @@ def _cache() -> Path:
     return (Path(home) if Path(home).is_absolute() else Path.home() / usual) / "attnviz" / "surveys"
 
 
-def _recalled(path: Path, network: PreTrainedModel) -> Survey | None:
+def _recall(path: Path, network: PreTrainedModel) -> Survey | None:
     """Return what a file holds; None if it is not there, not this user's, damaged, or of another model."""
     with suppress(Exception):  # whatever may be in such a file
         if _is_ours(path.lstat()):
             kept = json.loads(path.read_bytes())
-            found = _decoded(kept["survey"], dict(network.named_modules()))
-            if kept["digest"] == _digest([path.name, kept["survey"]]) and isinstance(found, Survey):
+            found = _decode(kept["survey"], dict(network.named_modules()))
+            if kept["digest"] == _compute_digest([path.name, kept["survey"]]) and isinstance(found, Survey):
                 return found
     return None
 
@@ -100,8 +100,8 @@ def _is_ours(status: os.stat_result) -> bool:
 
 def _keep(found: Survey, path: Path, network: PreTrainedModel) -> None:
     """Write a survey into a file, all of it or nothing; a cache that cannot be written to is left alone."""
-    encoded = _encoded(found, {module: name for name, module in network.named_modules()})
-    text = json.dumps({"digest": _digest([path.name, encoded]), "survey": encoded})
+    encoded = _encode(found, {module: name for name, module in network.named_modules()})
+    text = json.dumps({"digest": _compute_digest([path.name, encoded]), "survey": encoded})
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent) as folder:
@@ -111,11 +111,11 @@ def _keep(found: Survey, path: Path, network: PreTrainedModel) -> None:
             part.replace(path)
 
 
-def _digest(value: Any) -> str:
+def _compute_digest(value: Any) -> str:
     return hashlib.blake2b(json.dumps(value).encode(), digest_size=20).hexdigest()
 
 
-def _encoded(value: Any, names: Mapping[Module, str]) -> Any:
+def _encode(value: Any, names: Mapping[Module, str]) -> Any:
     """Return a value as JSON: a number, text or nothing as it is, all else by its type; modules by their names."""
     match value:
         case None | bool() | int() | str():
@@ -125,16 +125,16 @@ def _encoded(value: Any, names: Mapping[Module, str]) -> Any:
         case Module():
             return {"Module": names[value]}
         case dict():
-            return {"dict": [[_encoded(each, names) for each in item] for item in value.items()]}
+            return {"dict": [[_encode(each, names) for each in item] for item in value.items()]}
         case tuple() | list():
-            return {type(value).__name__: [_encoded(each, names) for each in value]}
+            return {type(value).__name__: [_encode(each, names) for each in value]}
         case frozenset():
             return {"frozenset": sorted(value)}
-    return {type(value).__name__: {each.name: _encoded(getattr(value, each.name), names) for each in fields(value)}}
+    return {type(value).__name__: {each.name: _encode(getattr(value, each.name), names) for each in fields(value)}}
 
 
-def _decoded(value: Any, modules: Mapping[str, Module]) -> Any:
-    """Return what `_encoded` has made JSON of."""
+def _decode(value: Any, modules: Mapping[str, Module]) -> Any:
+    """Return what `_encode` has made JSON of."""
     if not isinstance(value, dict):
         return value
     ((name, held),) = value.items()
@@ -143,7 +143,7 @@ def _decoded(value: Any, modules: Mapping[str, Module]) -> Any:
     if name == "Module":
         return modules[held]
     if name == "dict":
-        return {_decoded(key, modules): _decoded(each, modules) for key, each in held}
+        return {_decode(key, modules): _decode(each, modules) for key, each in held}
     if name in _COLLECTIONS:
-        return _COLLECTIONS[name](_decoded(each, modules) for each in held)
-    return _RECORDS[name](**{field: _decoded(each, modules) for field, each in held.items()})
+        return _COLLECTIONS[name](_decode(each, modules) for each in held)
+    return _RECORDS[name](**{field: _decode(each, modules) for field, each in held.items()})

@@ -9,12 +9,12 @@ from transformers import PreTrainedModel
 
 from attnviz.errors import ModelError, TextError
 from attnviz.models.base import Card, Part, Runner
-from attnviz.models.pretrained.changes import unchanged
-from attnviz.models.pretrained.edge import quiet, translated
-from attnviz.models.pretrained.places import AttentionLayer, Inputs, accepted, decodes, unlike_shorter
+from attnviz.models.pretrained.changes import keep_unchanged
+from attnviz.models.pretrained.edge import quiet, translate_errors
+from attnviz.models.pretrained.places import AttentionLayer, Inputs, decodes, keep_accepted, unlike_shorter
 from attnviz.models.pretrained.plain import no_numbers, sum_to_one
 from attnviz.models.pretrained.survey import Survey
-from attnviz.models.pretrained.tracing import traced
+from attnviz.models.pretrained.tracing import trace_query
 from attnviz.models.reading import Reading
 from attnviz.records import Block, Each
 from attnviz.reference.trace import Trace
@@ -52,17 +52,17 @@ class TransformersRunner(Runner):
         """See `Runner.trace`; it has queries, keys and values as they meet, and nothing of what they are made from."""
         place, heads, inputs = AttentionLayer(kind, layer), self.card.stacks[kind].heads, self.inputs([reading])
         with self._running():
-            return traced(self.card.name, self.way, inputs, place, heads, query, self._check_rows)
+            return trace_query(self.card.name, self.way, inputs, place, heads, query, self._check_rows)
 
     @contextmanager
     def _running(self) -> Iterator[None]:
         doing = "run on this text"
-        with quiet(), self.as_it_was(), torch.inference_mode(), translated(self.card.name, doing, TextError):
+        with quiet(), self.as_it_was(), torch.inference_mode(), translate_errors(self.card.name, doing, TextError):
             yield
 
     def as_it_was(self) -> AbstractContextManager[None]:
         """Keep the network from becoming another by what it reads."""
-        return unchanged(self.network) if self._changes else nullcontext()
+        return keep_unchanged(self.network) if self._changes else nullcontext()
 
     def inputs(self, readings: Sequence[Reading]) -> Inputs:
         """Return what the network is called with for readings of one size, [texts, tokens] each."""
@@ -74,7 +74,7 @@ class TransformersRunner(Runner):
             inputs["decoder_input_ids"] = self._tensor(targets)
         elif decodes(self.network) and not self.card.translates:  # a decoder that cannot be shown runs after all others
             inputs["decoder_input_ids"] = ids[:, :1]
-        return accepted(self.network, inputs)
+        return keep_accepted(self.network, inputs)
 
     def _tensor(self, ids: Sequence[Sequence[int]]) -> Tensor:
         return torch.tensor(ids, device=self.network.device)

@@ -15,22 +15,22 @@ from torch.nn import Module
 from transformers import PreTrainedModel
 
 from attnviz.models.base import Part, Stack, Withheld
-from attnviz.models.pretrained.attending import READ, UNREAD, Attending, in_few_passes
-from attnviz.models.pretrained.capture import Capture, recorded
-from attnviz.models.pretrained.changes import narrowed, unchanged
-from attnviz.models.pretrained.eager import Hooked, Returned, returned, watched
+from attnviz.models.pretrained.attending import READ, UNREAD, Attending, attend_in_few_passes
+from attnviz.models.pretrained.capture import Capture, record_calls
+from attnviz.models.pretrained.changes import keep_unchanged, narrow
+from attnviz.models.pretrained.eager import Hooked, Returned, return_weights, watch_modules
 from attnviz.models.pretrained.places import (
     AttentionLayer,
     Inputs,
     Way,
-    accepted,
+    count_lengths,
     decodes,
-    in_turn,
-    lengths,
-    places_of,
+    find_places,
+    keep_accepted,
+    split_range,
 )
 from attnviz.models.pretrained.plain import find_changing, find_faults, find_faults_of_longer, keep_plain, withhold
-from attnviz.models.pretrained.positions import vocabulary
+from attnviz.models.pretrained.positions import count_vocabulary
 from attnviz.records import Block
 from attnviz.vocabulary import Kind
 
@@ -76,62 +76,62 @@ class Survey:
     changes: bool
 
 
-def survey(network: PreTrainedModel, name: str) -> Survey:
+def survey_model(network: PreTrainedModel, name: str) -> Survey:
     """Try a model on a few tokens, in windows of even fewer if it can be run so.
 
     Raises:
         ModelError: it computes no attention, or what it returns are no plain attention weights.
     """
-    with suppress(Exception), narrowed(network):
-        return _survey(network, name)
-    return _survey(network, name)
+    with suppress(Exception), narrow(network):
+        return _try_model(network, name)
+    return _try_model(network, name)
 
 
-def _survey(network: PreTrainedModel, name: str) -> Survey:
-    inputs, parts = trial_inputs(network), set(network.modules())
-    with unchanged(network):
-        with watched(network) as seen:
-            returns = returned(network, inputs)
+def _try_model(network: PreTrainedModel, name: str) -> Survey:
+    inputs, parts = make_trial_inputs(network), set(network.modules())
+    with keep_unchanged(network):
+        with watch_modules(network) as seen:
+            returns = return_weights(network, inputs)
         sink = any("sink" in parameter for parameter, _ in network.named_parameters())
         changed = set(network.modules()) - parts
         wrong = find_faults(returns, inputs, sink, name)
         if wrong:  # then other layers may be plain only as long as texts are short
             only = next(iter(returns)) if len(returns) == 1 else None
-            wrong |= find_faults_of_longer(network, trial_inputs(network, LONGER), only, sink, name)
+            wrong |= find_faults_of_longer(network, make_trial_inputs(network, LONGER), only, sink, name)
         if changed:
             wrong |= find_changing(returns, changed, network, name)
         own = keep_plain(returns, wrong, name)
         way, together = (
-            _captured(network, inputs, own, sink)
-            or _hooked(network, inputs, own, seen)
-            or _returned(network, inputs, own)
+            _try_capture(network, inputs, own, sink)
+            or _try_hooks(network, inputs, own, seen)
+            or _try_returned(network, inputs, own)
         )
-    return Survey(_stacks(own, way.places), sink, way, together, withhold(wrong), changes=bool(changed))
+    return Survey(_make_stacks(own, way.places), sink, way, together, withhold(wrong), changes=bool(changed))
 
 
-def trial_inputs(network: PreTrainedModel, tokens: int = TOKENS) -> Inputs:
+def make_trial_inputs(network: PreTrainedModel, tokens: int = TOKENS) -> Inputs:
     """Return a few ordinary tokens, and for the decoder of an encoder-decoder a few others."""
-    size = _common_vocabulary(network)
-    inputs = {"input_ids": _spread(size, tokens, network.device)}
+    size = _count_common_ids(network)
+    inputs = {"input_ids": _spread_ids(size, tokens, network.device)}
     inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
     if decodes(network):
-        inputs["decoder_input_ids"] = _spread(size, TARGET_TOKENS, network.device)
-    return accepted(network, inputs)
+        inputs["decoder_input_ids"] = _spread_ids(size, TARGET_TOKENS, network.device)
+    return keep_accepted(network, inputs)
 
 
-def _spread(size: int, count: int, device: torch.device) -> Tensor:
+def _spread_ids(size: int, count: int, device: torch.device) -> Tensor:
     """Return ids from all over the vocabulary, its special tokens mostly being at its ends."""
     return torch.tensor([[(i + 1) * size // (count + 1) for i in range(count)]], device=device)
 
 
-def _common_vocabulary(network: PreTrainedModel) -> int:
+def _count_common_ids(network: PreTrainedModel) -> int:
     """Return how many ids there are at least, in the encoder and the decoder; where nothing says it, any will do."""
     decoder = getattr(network.config, "decoder", network.config).get_text_config()
-    sizes = (vocabulary(network), getattr(decoder, "vocab_size", None))
+    sizes = (count_vocabulary(network), getattr(decoder, "vocab_size", None))
     return min((size for size in sizes if size is not None), default=128)
 
 
-def _stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[AttentionLayer]) -> dict[Kind, Stack]:
+def _make_stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[AttentionLayer]) -> dict[Kind, Stack]:
     """Return which layers attend, and with how many heads each; both are in the order in which they are called."""
     stacks = {}
     for kind, layers in own.items():
@@ -140,24 +140,24 @@ def _stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[Attenti
     return stacks
 
 
-def _captured(
+def _try_capture(
     network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mapping[int, Tensor]], sink: bool
 ) -> Found | None:
     """Return the model with our attention function in it, if it then gives its own weights."""
     for together in (True, False):
         try:
-            calls = recorded(network, _doubled(inputs) if together else inputs, ROWS)
+            calls = record_calls(network, _double(inputs) if together else inputs, ROWS)
         except Exception:  # whatever a model does that ours has not foreseen, there is another way
             continue
         if not calls or not all(call.given <= READ | UNREAD for call, _ in calls):
             return None
-        places = _matched([weights[:1] for _, weights in calls], own)
+        places = _match([weights[:1] for _, weights in calls], own)
         if places is not None:
-            return _capture(network, calls, places, sink), together
+            return _make_capture(network, calls, places, sink), together
     return None
 
 
-def _capture(
+def _make_capture(
     network: PreTrainedModel, calls: list[tuple[Attending, Tensor]], places: list[AttentionLayer | None], sink: bool
 ) -> Capture:
     """Return the model with our attention function in it, as fast as what this was called with shows that it may be."""
@@ -165,66 +165,66 @@ def _capture(
     fusing = all(part._supports_sdpa for part in network.modules() if isinstance(part, PreTrainedModel))
     return Capture(
         network,
-        calls=places_of([(call.module, place) for call, place in zip(made, places, strict=True)], network),
+        calls=find_places([(call.module, place) for call, place in zip(made, places, strict=True)], network),
         options=frozenset[str]().union(*(call.given for call in made)),
-        fuses=fusing and not sink and all(map(_fuses, made)),
-        slices=all(_slices(call, weights) for call, weights in calls),
+        fuses=fusing and not sink and all(map(_can_fuse, made)),
+        slices=all(_can_slice(call, weights) for call, weights in calls),
         plain=not sink and all(map(_is_plain, made)),
     )
 
 
 def _is_plain(call: Attending) -> bool:
-    """Return whether a module's own function makes the same as `in_few_passes`, given no more than that reads."""
+    """Return whether a module's own function does what `attend_in_few_passes` does, given only what that reads."""
     if not call.given <= UNREAD | {"scaling", "dropout"}:
         return False
     with suppress(Exception):  # it wants its queries and keys in another form
-        whole, _ = _loud(call).of_rows(range(call.query.shape[2]))
-        own, ours = whole.by(call.own), whole.by(in_few_passes)
+        whole, _ = _raise_scores(call).of_rows(range(call.query.shape[2]))
+        own, ours = whole.by(call.own), whole.by(attend_in_few_passes)
         return all(
-            theirs is not None and mine is not None and _same(theirs, mine)
+            theirs is not None and mine is not None and _is_same(theirs, mine)
             for theirs, mine in zip(own, ours, strict=True)
         )
     return False
 
 
-def _fuses(call: Attending) -> bool:
+def _can_fuse(call: Attending) -> bool:
     """Return whether fused attention makes the same as a module's own function."""
     with suppress(Exception):  # it knows no such options
-        loud = _loud(call)
+        loud = _raise_scores(call)
         whole, _ = loud.of_rows(range(call.query.shape[2]))
-        return _same(whole.by(call.own)[0], loud.fused([range(call.query.shape[1])]))
+        return _is_same(whole.by(call.own)[0], loud.attend_fused([range(call.query.shape[1])]))
     return False
 
 
-def _slices(call: Attending, weights: Tensor) -> bool:
+def _can_slice(call: Attending, weights: Tensor) -> bool:
     """Return whether a module's own function gives these weights for its last heads alone, and without values."""
     _, heads, queries, _ = call.query.shape
     last = range(heads - call.sharing, heads)
     with suppress(Exception):  # it has something for each head elsewhere
         whole, keys = call.of_rows(range(queries))
         _, some = whole.of_heads(last).mixing_nothing().by(call.own)
-        return some is not None and _same(weights[:, last.start :, :, keys.start : keys.stop], some)
+        return some is not None and _is_same(weights[:, last.start :, :, keys.start : keys.stop], some)
     return False
 
 
-def _loud(call: Attending) -> Attending:
+def _raise_scores(call: Attending) -> Attending:
     """Return the same in float32 with high scores, so that it shows if they are capped."""
     call = call.in_float32()
     highest = (call.query @ call.key.repeat_interleave(call.sharing, 1).mT).abs().max()
     return replace(call, query=call.query * (HIGH * call.query.shape[-1] ** 0.5 / highest))
 
 
-def _matched(calls: list[Tensor], own: Mapping[Kind, Mapping[int, Tensor]]) -> list[AttentionLayer | None] | None:
+def _match(calls: list[Tensor], own: Mapping[Kind, Mapping[int, Tensor]]) -> list[AttentionLayer | None] | None:
     """Return which layer each call is, by the model's own weights in the same order; None if some are missing."""
     left = {kind: list(layers.items()) for kind, layers in own.items()}
     found = []
     for weights in calls:
-        kind = next((kind for kind, layers in left.items() if layers and _same(layers[0][1], weights)), None)
+        kind = next((kind for kind, layers in left.items() if layers and _is_same(layers[0][1], weights)), None)
         found.append(None if kind is None else AttentionLayer(kind, left[kind].pop(0)[0]))
     return None if any(left.values()) else found
 
 
-def _hooked(
+def _try_hooks(
     network: PreTrainedModel,
     inputs: Inputs,
     own: Mapping[Kind, Mapping[int, Tensor]],
@@ -240,46 +240,46 @@ def _hooked(
             sources.setdefault(id(tensor), (module, index, tensor))
     if len(sources) < len(places):
         return None
-    calls = places_of([(module, places[key]) for key, (module, _, _) in sources.items()], network)
+    calls = find_places([(module, places[key]) for key, (module, _, _) in sources.items()], network)
     expected = {place: sources[key][2] for key, (_, place) in zip(sources, calls, strict=True) if place}
-    return _agreeing(Hooked(network, calls, {module: index for module, index, _ in sources.values()}), inputs, expected)
+    return _try_way(Hooked(network, calls, {module: index for module, index, _ in sources.values()}), inputs, expected)
 
 
-def _returned(network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mapping[int, Tensor]]) -> Found:
+def _try_returned(network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mapping[int, Tensor]]) -> Found:
     """Return the model as it is, all its weights being returned at its end."""
     expected = {
         AttentionLayer(kind, number): weights for kind, layers in own.items() for number, weights in layers.items()
     }
     way = Returned(network, tuple(expected))
-    return _agreeing(way, inputs, expected) or (way, False)
+    return _try_way(way, inputs, expected) or (way, False)
 
 
-def _agreeing(way: Way, inputs: Inputs, expected: Weights) -> Found | None:
+def _try_way(way: Way, inputs: Inputs, expected: Weights) -> Found | None:
     """Return the way, if it yields these weights of a text: also together with another one, or only alone."""
     for together in (True, False):
         with suppress(Exception):  # a model that reads one text at a time, or does more with weights taken from it
-            if _agrees(way, _doubled(inputs) if together else inputs, expected):
+            if _agrees(way, _double(inputs) if together else inputs, expected):
                 return way, together
     return None
 
 
 def _agrees(way: Way, inputs: Inputs, expected: Weights) -> bool:
     """Return whether a way yields these weights of the first text."""
-    got = _gathered(way, inputs, {place: _part(place, *own.shape[1:3]) for place, own in expected.items()})
-    return all(_same(weights, got[place][:1]) for place, weights in expected.items())
+    got = _gather(way, inputs, {place: _make_part(place, *own.shape[1:3]) for place, own in expected.items()})
+    return all(_is_same(weights, got[place][:1]) for place, weights in expected.items())
 
 
-def _doubled(inputs: Inputs) -> Inputs:
+def _double(inputs: Inputs) -> Inputs:
     """Return a second text after the first, of the same tokens backwards."""
     return {name: torch.cat([values, values.flip(1)]) for name, values in inputs.items()}
 
 
-def _part(place: AttentionLayer, heads: int, queries: int) -> Part:
+def _make_part(place: AttentionLayer, heads: int, queries: int) -> Part:
     """Return all rows of so many heads, a few at a time."""
-    return Part(place.kind, (place.layer,), tuple(range(heads)), tuple(in_turn(range(queries), ROWS)))
+    return Part(place.kind, (place.layer,), tuple(range(heads)), tuple(split_range(range(queries), ROWS)))
 
 
-def _gathered(way: Way, inputs: Inputs, wanted: Mapping[AttentionLayer, Part]) -> dict[AttentionLayer, Tensor]:
+def _gather(way: Way, inputs: Inputs, wanted: Mapping[AttentionLayer, Part]) -> dict[AttentionLayer, Tensor]:
     """Return the wanted weights, [texts, heads, queries, keys] up to the last of these heads."""
     got: dict[AttentionLayer, Tensor] = {}
 
@@ -287,7 +287,7 @@ def _gathered(way: Way, inputs: Inputs, wanted: Mapping[AttentionLayer, Part]) -
         place = AttentionLayer(block.kind, block.layer)
         if place not in got:
             count = max(wanted[place].heads) + 1
-            got[place] = block.weights.new_zeros(len(block.weights), count, *lengths(place.kind, inputs))
+            got[place] = block.weights.new_zeros(len(block.weights), count, *count_lengths(place.kind, inputs))
         heads, rows, keys = (torch.tensor(list(indices)) for indices in (block.heads, block.rows, block.keys))
         got[place][:, heads[:, None, None], rows[:, None], keys] = block.weights
 
@@ -295,7 +295,7 @@ def _gathered(way: Way, inputs: Inputs, wanted: Mapping[AttentionLayer, Part]) -
     return got
 
 
-def _same(own: Tensor, weights: Tensor) -> bool:
+def _is_same(own: Tensor, weights: Tensor) -> bool:
     """Return whether these are the same weights, but for rounding, which in half precision adds up here and there."""
     if own.shape != weights.shape:
         return False

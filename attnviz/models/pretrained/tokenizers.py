@@ -8,8 +8,8 @@ from transformers import PreTrainedTokenizerBase
 from attnviz.errors import ModelError
 from attnviz.models.base import Card
 from attnviz.models.lengths import check_length
-from attnviz.models.pretrained.edge import quiet, translated
-from attnviz.models.pretrained.prompts import begin_token, prompted
+from attnviz.models.pretrained.edge import quiet, translate_errors
+from attnviz.models.pretrained.prompts import apply_template, find_begin_token
 from attnviz.models.pretrained.reading import encode
 from attnviz.models.reading import Passage, Reading
 from attnviz.models.vocabulary import warn_doubled
@@ -23,13 +23,13 @@ class TransformersReader:
 
     def read(self, passage: Passage, card: Card) -> Reading:
         """See `TextTokenizer.read`; a chat is read as the text that the model's template makes of it."""
-        with quiet(), translated("The text", f"read by {card.name}"):
-            passage = prompted(passage, self._tokenizer, card.name)
+        with quiet(), translate_errors("The text", f"read by {card.name}"):
+            passage = apply_template(passage, self._tokenizer, card.name)
             ids, tokens, types = encode(self._tokenizer, passage.text, passage.pair, added=passage.added_tokens)
             check_length(len(ids), passage, card)
             reading = Reading(passage=passage, ids=tuple(ids), tokens=tuple(tokens), types=tuple(types))
             if passage.bos:
-                reading = reading.begun(begin_token(self._tokenizer, card.name))
+                reading = reading.begin_with(find_begin_token(self._tokenizer, card.name))
         return warn_doubled(reading)
 
 
@@ -48,7 +48,7 @@ def load_tokenizer(
     Raises:
         ModelError: There is no tokenizer, or one of its files is damaged.
     """
-    with translated(f"The tokenizer of {name}", "loaded"):
+    with translate_errors(f"The tokenizer of {name}", "loaded"):
         maker = getattr(transformers, kind or "AutoTokenizer")
         # a folder is one wherever it is named from: AutoTokenizer takes some relative paths for names on the hub
         tokenizer: PreTrainedTokenizerBase = maker.from_pretrained(

@@ -10,8 +10,8 @@ from torch.nn import Module
 from transformers import PreTrainedModel
 
 from attnviz.errors import AttnvizError, ModelError
-from attnviz.models.pretrained.edge import NO_MEMORY, why
-from attnviz.models.pretrained.survey import trial_inputs
+from attnviz.models.pretrained.edge import NO_MEMORY, explain
+from attnviz.models.pretrained.survey import make_trial_inputs
 from attnviz.text import visible
 
 _OTHERS = {
@@ -32,7 +32,7 @@ _OTHERS = {
 """The kinds of input other than text, by how the names of parameters for them begin."""
 
 
-def text_part(whole: PreTrainedModel, name: str) -> PreTrainedModel:
+def find_text_part(whole: PreTrainedModel, name: str) -> PreTrainedModel:
     """Return the network that computes the attention of a text, whatever else there is in a model.
 
     Raises:
@@ -40,14 +40,14 @@ def text_part(whole: PreTrainedModel, name: str) -> PreTrainedModel:
     """
     network: PreTrainedModel = whole.base_model  # type: ignore[assignment]  # mypy takes it for a parameter
     owner = next((part for part in whole.modules() if hasattr(part, "get_text_features")), None)
-    if isinstance(owner, PreTrainedModel) and (tower := _called(owner)) is not None:
+    if isinstance(owner, PreTrainedModel) and (tower := _find_called(owner)) is not None:
         return tower
     if network.main_input_name != "input_ids":
         raise ModelError(f"{name} reads no text but {network.main_input_name}: choose a text model.")
     return network
 
 
-def _called(owner: PreTrainedModel) -> PreTrainedModel | None:
+def _find_called(owner: PreTrainedModel) -> PreTrainedModel | None:
     """Return the part that a model runs to make what it compares with pictures, or sounds, of a text."""
     called: list[PreTrainedModel] = []
 
@@ -59,7 +59,9 @@ def _called(owner: PreTrainedModel) -> PreTrainedModel | None:
     handles = [part.register_forward_pre_hook(hook, with_kwargs=True) for part in owner.modules() if part is not owner]
     try:
         with torch.inference_mode():
-            of_text(**{name: ids for name, ids in trial_inputs(owner).items() if name in _parameters(of_text)})
+            of_text(
+                **{name: ids for name, ids in make_trial_inputs(owner).items() if name in _list_parameters(of_text)}
+            )
     except Exception:  # it may want what has been made of other inputs
         return None
     finally:
@@ -69,7 +71,7 @@ def _called(owner: PreTrainedModel) -> PreTrainedModel | None:
 
 
 @contextmanager
-def told_what_it_reads(network: PreTrainedModel, name: str) -> Iterator[None]:
+def explain_failure(network: PreTrainedModel, name: str) -> Iterator[None]:
     """Put what a network that cannot run on a text stops with into a sentence on what it is made for.
 
     Raises:
@@ -83,12 +85,14 @@ def told_what_it_reads(network: PreTrainedModel, name: str) -> Iterator[None]:
         kind = f"{name} is a model of type {visible(str(network.config.model_type))} ({type(network).__name__})"
         others = {
             parameter: said
-            for parameter in _parameters(network.forward)
+            for parameter in _list_parameters(network.forward)
             for part, said in _OTHERS.items()
             if parameter.startswith(part)
         }
-        if not others or why(error) == NO_MEMORY:
-            raise ModelError(f"{kind}, and does not run on a few tokens as text models do: " + why(error)) from error
+        if not others or explain(error) == NO_MEMORY:
+            raise ModelError(
+                f"{kind}, and does not run on a few tokens as text models do: " + explain(error)
+            ) from error
         listed = ", ".join(dict.fromkeys(others.values()))
         raise ModelError(
             f"{kind}, which reads {listed} beside or instead of text ({', '.join(others)}) and does not run on a text "
@@ -96,6 +100,6 @@ def told_what_it_reads(network: PreTrainedModel, name: str) -> Iterator[None]:
         ) from error
 
 
-def _parameters(function: Callable[..., Any]) -> list[str]:
+def _list_parameters(function: Callable[..., Any]) -> list[str]:
     """Return the names of what a function takes."""
     return list(inspect.signature(function).parameters)

@@ -19,16 +19,18 @@ from attnviz.models.pretrained.places import (
     Inputs,
     Way,
     check_lengths,
-    lengths,
+    count_lengths,
     unlike_shorter,
 )
-from attnviz.models.pretrained.survey import trial_inputs
+from attnviz.models.pretrained.survey import make_trial_inputs
 from attnviz.models.pretrained.watching import Around, Product, Softmax, Watching
-from attnviz.records import Block, Each, unwatched
+from attnviz.records import Block, Each, watch_nothing
 from attnviz.reference.trace import Trace
 
 
-def traced(name: str, way: Way, inputs: Inputs, place: AttentionLayer, heads: int, query: int, check: Each) -> Trace:
+def trace_query(
+    name: str, way: Way, inputs: Inputs, place: AttentionLayer, heads: int, query: int, check: Each
+) -> Trace:
     """Return what meets in a layer of so many heads for one query, whose weights pass a check.
 
     Queries and keys are as they meet: normed and turned by their positions, in some models scaled already. An attention
@@ -40,21 +42,21 @@ def traced(name: str, way: Way, inputs: Inputs, place: AttentionLayer, heads: in
         TextError: the model attends to this text in another way than to shorter ones.
     """
     if isinstance(way, (Hooked, Returned)):
-        return _of_own_code(name, way, inputs, place, heads, query, check)
+        return _trace_own_code(name, way, inputs, place, heads, query, check)
     assert isinstance(way, Capture)
     call = way.call(inputs, place)
     if call is None:
         raise unlike_shorter()
     check_lengths(place, inputs, call.lengths)
-    met = meeting_of(call, query)
+    met = observe(call, query)
     weights = torch.from_numpy(met.weights)[None, :, None]
     check(Block.starting(place.kind, place.layer, tuple(range(len(met.weights))), query, weights))
-    if (trace := met.explanation() or met.plain()) is None:
+    if (trace := met.explain() or met.plain()) is None:
         raise _refused(name, place, "what it puts out is not its values mixed by the weights that it returns")
     return trace
 
 
-def meeting_of(call: Attending, query: int) -> Meeting:
+def observe(call: Attending, query: int) -> Meeting:
     """Return what one query meets in a call of the attention function.
 
     The function is run in float32 whatever the precision of the model, so that rounding hides no difference.
@@ -69,18 +71,18 @@ def meeting_of(call: Attending, query: int) -> Meeting:
         """Return numbers [heads, keys + sinks], those of seen keys being `made`, those of the keys around `unseen`."""
         last = seen.stop - seen.start
         parts = torch.full((heads, before), unseen), made[:, :last], torch.full((heads, after), unseen), made[:, last:]
-        return _array(torch.cat([part.float().cpu() for part in parts], 1))
+        return _to_array(torch.cat([part.float().cpu() for part in parts], 1))
 
     heads = row.query.shape[1]
     return Meeting(
         position=query,
-        query=_array(row.query[0, :, 0]),
-        keys=_array(call.key[0]),
-        values=_array(call.value[0]),
+        query=_to_array(row.query[0, :, 0]),
+        keys=_to_array(call.key[0]),
+        values=_to_array(call.value[0]),
         scores=None if scores is None else whole(scores, -torch.inf),
         unasked=None if unasked is None else whole(unasked, -torch.inf),
         weights=whole(weights, 0),
-        mixed=_array(output[0, 0]),
+        mixed=_to_array(output[0, 0]),
     )
 
 
@@ -103,7 +105,7 @@ def _run(row: Attending) -> tuple[Tensor | None, Tensor, Tensor]:
     return given[-1].reshape(heads, -1) if fits else None, output, weights[0, :, 0]
 
 
-def _of_own_code(
+def _trace_own_code(
     name: str, way: Hooked | Returned, inputs: Inputs, place: AttentionLayer, heads: int, query: int, check: Each
 ) -> Trace:
     """Return what one query meets in a layer of a model with attention code of its own, seen while that runs."""
@@ -113,8 +115,8 @@ def _of_own_code(
             "right:",
             hint="use {dtype:float32}.",
         )
-    part = _whole(place, heads, inputs)
-    if (number := _softmax_of(way, place, heads)) is None:
+    part = _make_whole(place, heads, inputs)
+    if (number := _find_softmax(way, place, heads)) is None:
         raise _refused(name, place, "no softmax in it gives its weights")
     around, weights = Around(number), []
 
@@ -132,14 +134,14 @@ def _of_own_code(
         """Return what softmax is given if the query of a product is 0."""
         again = Around(number)
         with Watching(again.see, silenced=product.number):
-            way.run(inputs, {place: part}, unwatched)
+            way.run(inputs, {place: part}, watch_nothing)
         assert again.softmax is not None  # a silenced product changes no more than numbers
         return again.softmax.given
 
-    return _explained(name, place, query, around, weights[0], unasked)
+    return _explain(name, place, query, around, weights[0], unasked)
 
 
-def _explained(
+def _explain(
     name: str, place: AttentionLayer, query: int, around: Around, weights: Tensor, unasked: Callable[[Product], Tensor]
 ) -> Trace:
     """Explain a query by one of the products before a softmax and the first after it with its weights."""
@@ -154,22 +156,22 @@ def _explained(
         if product.made.shape == (heads, made.shape[1], keys):
             met = Meeting(
                 position=query,
-                query=_array(product.left[:, query]),
-                keys=_array(product.right.mT),
-                values=_array(mixture.right),
-                scores=_array(scores[:, query]),
-                unasked=_array(unasked(product).reshape(scores.shape)[:, query]),
-                weights=_array(weights),
-                mixed=_array(mixture.made[:, query]),
+                query=_to_array(product.left[:, query]),
+                keys=_to_array(product.right.mT),
+                values=_to_array(mixture.right),
+                scores=_to_array(scores[:, query]),
+                unasked=_to_array(unasked(product).reshape(scores.shape)[:, query]),
+                weights=_to_array(weights),
+                mixed=_to_array(mixture.made[:, query]),
             )
-            if (trace := met.explanation()) is not None:
+            if (trace := met.explain()) is not None:
                 return trace
     raise _refused(name, place, "its scores are not a matrix product of queries and keys, scaled, with something added")
 
 
-def _softmax_of(way: Hooked | Returned, place: AttentionLayer, heads: int) -> int | None:
+def _find_softmax(way: Hooked | Returned, place: AttentionLayer, heads: int) -> int | None:
     """Return the number of the softmax in a run that makes the weights of a layer, found on a few tokens, if any."""
-    inputs, made = trial_inputs(way.network), list[Softmax]()
+    inputs, made = make_trial_inputs(way.network), list[Softmax]()
     matching: list[set[int]] = []
 
     def see(step: Softmax | Product) -> None:
@@ -179,15 +181,15 @@ def _softmax_of(way: Hooked | Returned, place: AttentionLayer, heads: int) -> in
     def take(block: Block) -> None:
         matching.append({number for number, softmax in enumerate(made) if _is_made(block, softmax)})
 
-    part = _whole(place, heads, inputs)
+    part = _make_whole(place, heads, inputs)
     with Watching(see):
         way.run(inputs, {place: part}, take)
     return max(set.intersection(*matching), default=None)
 
 
-def _whole(place: AttentionLayer, heads: int, inputs: Inputs) -> Part:
+def _make_whole(place: AttentionLayer, heads: int, inputs: Inputs) -> Part:
     """Return all rows of so many heads."""
-    return Part(place.kind, (place.layer,), tuple(range(heads)), (range(lengths(place.kind, inputs)[0]),))
+    return Part(place.kind, (place.layer,), tuple(range(heads)), (range(count_lengths(place.kind, inputs)[0]),))
 
 
 def _is_made(block: Block, softmax: Softmax) -> bool:
@@ -207,5 +209,5 @@ def _refused(name: str, place: AttentionLayer, why: str) -> UsageError:
     )
 
 
-def _array(tensor: Tensor) -> NDArray[np.float32]:
+def _to_array(tensor: Tensor) -> NDArray[np.float32]:
     return tensor.float().numpy(force=True)

@@ -9,9 +9,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from attnviz.errors import ModelError
 from attnviz.models import tokenization
-from attnviz.models.pretrained.capture import implementation
+from attnviz.models.pretrained.capture import use_implementation
 from attnviz.models.pretrained.places import Inputs
-from attnviz.models.pretrained.reading import vocabulary_of
+from attnviz.models.pretrained.reading import make_vocabulary
 from attnviz.models.tokenization import Spelling
 from attnviz.text import Token
 
@@ -36,7 +36,7 @@ class Writer:
             )
         given = 1 if self.whole.config.is_encoder_decoder else inputs["input_ids"].shape[1]
         options |= {"pad_token_id": self._padding(self.whole), "max_new_tokens": count, "use_cache": True}
-        with implementation(self.whole, self.whole.get_correct_attn_implementation(None)):
+        with use_implementation(self.whole, self.whole.get_correct_attn_implementation(None)):
             ids = self.whole.generate(  # type: ignore[operator]  # mypy takes it for a parameter
                 **inputs, do_sample=False, num_beams=1, **options
             )
@@ -53,9 +53,9 @@ class Writer:
         return padding if padding is not None else [*self.ends(), 0][0]
 
 
-def written_tokens(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
+def tokenize_written(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
     """Return the text that a model has written, and its tokens, the first of which stands at the position `first`."""
     decode = partial(tokenizer.decode, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    known = vocabulary_of(tokenizer)
+    known = make_vocabulary(tokenizer)
     spelling = Spelling(lambda ids: str(decode(list(ids))), known.name_of, known.special, known.unknown)
-    return tokenization.written_tokens(spelling, ids, first)
+    return tokenization.tokenize_written(spelling, ids, first)

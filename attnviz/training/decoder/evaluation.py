@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from attnviz.models.builtin.decoder import START, load, next_scores
+from attnviz.models.builtin.decoder import START, load, score_next
 from attnviz.models.builtin.package import Package
 from attnviz.models.reference import StackRunner
 from attnviz.reference.arrays import Array
@@ -138,7 +138,7 @@ def _run(stack: StackRunner, ids: Sequence[int]) -> tuple[NDArray[np.float32], N
     vectors = transformer(
         np.array([START, *ids]), stack.parameters, stack.shape, watch=lambda block: seen.append(block.weights)
     )
-    return np.stack(seen), next_scores(vectors[:-1], stack.parameters)
+    return np.stack(seen), score_next(vectors[:-1], stack.parameters)
 
 
 def _surprise(scores: NDArray[np.float32], ids: Sequence[int]) -> NDArray[np.float32]:

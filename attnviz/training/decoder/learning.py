@@ -8,7 +8,7 @@ from rich.progress import Progress
 from tokenizers import Tokenizer
 from torch.nn.functional import cross_entropy
 
-from attnviz.models.builtin.decoder import next_scores
+from attnviz.models.builtin.decoder import score_next
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import Config, Positions, transformer
 from attnviz.training import initial
@@ -72,4 +72,4 @@ def losses(batch: Batch, parameters: Parameters) -> Losses:
     """Cross-entropy of each token that is asked for, the tokens before it being the true ones."""
     ids, asked = torch.from_numpy(batch.ids), torch.from_numpy(batch.asked)
     vectors = transformer(ids[:, :-1], parameters, CONFIG)  # [rows, tokens - 1, width]
-    return {"next token": cross_entropy(next_scores(vectors[asked], parameters), ids[:, 1:][asked])}
+    return {"next token": cross_entropy(score_next(vectors[asked], parameters), ids[:, 1:][asked])}

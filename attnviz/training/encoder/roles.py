@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.records import Attention
-from attnviz.text import By, Groups, grouped
+from attnviz.text import By, Groups, group_tokens
 from attnviz.training.corpus import Example, Relation
 
 Shares = NDArray[np.float64]
@@ -67,7 +67,7 @@ class RoleTally:
                 self._count(token.text, strongest[..., queries] == i)
 
     def _add_relations(self, example: Example, attention: Attention) -> None:
-        words = grouped(attention.key_tokens, By.WORD)
+        words = group_tokens(attention.key_tokens, By.WORD)
         at = {token.span[0]: index for index, token in enumerate(words.tokens) if token.span}
         special = [token.special for token in words.tokens]
         strongest = np.where(special, 0, _between(attention, words)).argmax(-1)  # [layers, heads, words]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.records import Attention
-from attnviz.text import By, Groups, Token, grouped
+from attnviz.text import By, Groups, Token, group_tokens
 from attnviz.training.corpus.french import Pair
 from attnviz.training.encoder.roles import POSITIONS, Shares
 from attnviz.vocabulary import Kind
@@ -53,7 +53,7 @@ class RoleTally:
         self._add_special(attention, strongest[..., queries], attention.key_tokens)
 
     def _add_words(self, pair: Pair, attention: Attention) -> None:
-        words = grouped(attention.key_tokens, By.WORD)
+        words = group_tokens(attention.key_tokens, By.WORD)
         starts = np.searchsorted(words.index, range(len(words.tokens)))
         strongest = np.add.reduceat(attention.weights, starts, -1).argmax(-1)  # [layers, heads, queries]
         for (role, row), right in _expected(pair, attention, words).items():

@@ -45,7 +45,7 @@ def _seconds(series: Series) -> list[tuple[int, float]]:
 
 
 def _bytes(series: Series) -> list[tuple[int, float]]:
-    return [(point.size, point.memory) for point in series.points if point.memory and not series.drowned(point)]
+    return [(point.size, point.memory) for point in series.points if point.memory and not series.is_noise(point)]
 
 
 def _draw(

@@ -11,7 +11,7 @@ from matplotlib.font_manager import FontEntry, FontProperties, findfont, fontMan
 from matplotlib.ft2font import FaceFlags, FT2Font, LoadFlags
 from numpy.typing import NDArray
 
-from attnviz.text.graphemes import graphemes
+from attnviz.text.graphemes import split_graphemes
 
 FONT = "DejaVu Sans"
 """Comes with matplotlib, so that a picture is the same on every machine."""
@@ -39,7 +39,7 @@ class Fonts:
 
     def parts(self, text: str) -> list[str]:
         """Return the same in parts that must not be cut: what a reader takes for one character, or a code."""
-        return [part for each in graphemes(text) for part in self._pieces(each)]
+        return [part for each in split_graphemes(text) for part in self._pieces(each)]
 
     def _pieces(self, grapheme: str) -> list[str]:
         if not self.lacking.intersection(grapheme):

@@ -18,8 +18,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from attnviz.errors import UsageError
-from attnviz.measures.words import words_of
-from attnviz.records import Attention, Weights, Word, one_record
+from attnviz.measures.words import find_words
+from attnviz.records import Attention, Weights, Word, require_record
 from attnviz.text import Bins
 from attnviz.views.image.fonts import FONT, fonts_for
 from attnviz.views.image.png import png
@@ -120,7 +120,7 @@ def _side_by_side(attention: Attention, titles: Sequence[str], room: _Room, styl
     """Return a panel for each head of a record of one layer; what the titles above them say, the heading does not."""
     shown = places(attention.layers, attention.heads)
     where = shown[:1] if any(titles) else shown
-    turned = style.orientation.turned(attention.weights[0])  # [heads, rows, columns]
+    turned = style.orientation.turn(attention.weights[0])  # [heads, rows, columns]
     pool = room.pools(turned, style)
     down, across = style.orientation.axes("queries", "keys")
     axes = style.orientation.axes(attention.query_tokens, attention.key_tokens)
@@ -145,7 +145,7 @@ def _grid_picture(attention: Attention, style: Style) -> Iterator[Picture]:
     """Yield one picture of all heads, layers down and heads across: a bird's-eye view."""
     side = min(max(_GRID_SIDE / len(attention.heads), _GRID_LEAST), _GRID_MOST)
     room = _Room(side=side, least=0, most=_HEAD.most, limit=side)
-    turned = style.orientation.turned(attention.weights)
+    turned = style.orientation.turn(attention.weights)
     pool = room.pools(turned, style)
     weights = _pooled(turned, pool)
     cell = room.cells(weights[0, 0], style)
@@ -229,7 +229,7 @@ def pictures(
         for attention in found:
             yield from ((attention, picture) for picture in LAYOUTS[layout](attention, style))
     else:
-        for attention, words in words_of(found, token):
+        for attention, words in find_words(found, token):
             yield from ((attention, token_picture(attention, word, style)) for word in words)
 
 
@@ -242,7 +242,7 @@ def only_picture(attention: Attention, layout: str, token: str | None, style: St
     """
     if layout not in (names := [one.value for one in Layout]):
         raise UsageError(f"There is no layout {layout!r}: choose {', '.join(names)}.")
-    drawn = pictures([one_record(attention)], Layout(layout), token, style)
+    drawn = pictures([require_record(attention)], Layout(layout), token, style)
     _, picture = next(drawn)
     if next(drawn, None):
         fewer = "take one head or layer, as in attention.select(3, 0)"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median_high
 
-from attnviz.records import Attention, ranges
+from attnviz.records import Attention, format_ranges
 from attnviz.text import Bins, By, Grouping, Token
 from attnviz.views.image.fonts import CODE, Fonts, joined
 from attnviz.views.image.style import Style
@@ -131,7 +131,7 @@ def indexed(axis: str, indices: tuple[int, ...]) -> str:
     """Return layers or heads in words: `layer 2`, `heads 0-5`, `mean head`."""
     if indices == (AVERAGE,):
         return f"mean {axis}"
-    return f"{plural(axis, len(indices))} {ranges(indices)}"
+    return f"{plural(axis, len(indices))} {format_ranges(indices)}"
 
 
 def places(layers: tuple[int, ...], heads: tuple[int, ...]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from attnviz.records import Weights
 from attnviz.text import Token
-from attnviz.text.graphemes import graphemes
+from attnviz.text.graphemes import split_graphemes
 from attnviz.views.names import decimals
 
 WEIGHT_WIDTH = 4
@@ -50,7 +50,7 @@ def widest(text: str) -> int:
     """
     if text.isascii():
         return len(text)
-    return max(cell_len(text) + any(map(_joined, graphemes(text))), sum(map(_alone, text)))
+    return max(cell_len(text) + any(map(_joined, split_graphemes(text))), sum(map(_alone, text)))
 
 
 def _joined(grapheme: str) -> bool:
@@ -88,7 +88,7 @@ def shortened(text: str, width: int) -> str:
 def _cut(text: str, width: int) -> str:
     """Return as many whole characters, with their marks, as fit."""
     kept = ""
-    for grapheme in graphemes(text):
+    for grapheme in split_graphemes(text):
         if widest(kept + grapheme) > width:
             break
         kept += grapheme

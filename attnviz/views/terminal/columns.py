@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableT
 from rich.control import Control
 from rich.segment import Segment
 
-from attnviz.text.graphemes import graphemes
+from attnviz.text.graphemes import split_graphemes
 
 _GAP = 2  # so many blanks part columns, and one words
 _WORDS = re.compile(r"\s*\S+\s*|\s+")
@@ -64,4 +64,4 @@ def _pieces(segment: Segment) -> Iterator[Segment]:
 
 
 def _certain(text: str) -> bool:
-    return text.isascii() or all(len(each) == 1 == get_character_cell_size(each) for each in graphemes(text))
+    return text.isascii() or all(len(each) == 1 == get_character_cell_size(each) for each in split_graphemes(text))

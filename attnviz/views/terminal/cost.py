@@ -147,7 +147,7 @@ def measured(experiment: Experiment) -> Iterator[RenderableType]:
     yield ""
     yield Text(f"{name}: peak memory", style="bold")
     yield _measures(experiment, _memory, lambda series: series.memory_exponent)
-    noisy = [series for series in experiment.series if any(map(series.drowned, series.points))]
+    noisy = [series for series in experiment.series if any(map(series.is_noise, series.points))]
     if noisy:
         noise = scaled(max(series.noise for series in noisy), "B")
         yield _remark(f"{_BELOW_NOISE} less than {noise} cannot be told from noise, and is left out of the fit.")
@@ -176,7 +176,7 @@ def _time(_: Series, point: Point) -> str:
 def _memory(series: Series, point: Point) -> str:
     if point.memory is None:
         return _NOTHING
-    return scaled(point.memory, "B") + _BELOW_NOISE * series.drowned(point)
+    return scaled(point.memory, "B") + _BELOW_NOISE * series.is_noise(point)
 
 
 def _counts(title: str, rows: Mapping[str, Counts], dimensions: Dimensions, shown: Callable[[int], str]) -> Table:
@@ -184,7 +184,7 @@ def _counts(title: str, rows: Mapping[str, Counts], dimensions: Dimensions, show
     table = _table(title, "a head", "a layer", _layers(dimensions))
     for name, each in rows.items():
         table.add_row(name, shown(each.head), shown(each.layer), shown(each.model))
-    total = Counts.together(rows.values())
+    total = Counts.add_up(rows.values())
     table.add_row(_TOGETHER, shown(total.head), shown(total.layer), shown(total.model), style="bold")
     return table
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from attnviz.records import Weights
 from attnviz.text import Token
-from attnviz.text.graphemes import graphemes, letters
+from attnviz.text.graphemes import split_graphemes, split_letters
 from attnviz.views.report import HeadWeights
 from attnviz.views.terminal.cells import (
     TOKEN_WIDTH,
@@ -49,7 +49,7 @@ def matrix(section: HeadWeights, width: int) -> Iterator[Text]:
     key the queries that look at it most.
     """
     one, orientation = section.attention, section.orientation
-    cells = orientation.turned(one.weights[0, 0])  # [rows, columns]
+    cells = orientation.turn(one.weights[0, 0])  # [rows, columns]
     rows, columns = orientation.axes(one.query_tokens, [replace(key, predicts=None) for key in one.key_tokens])
     digits = max(2, *(len(str(token.position)) for token in rows))
     labels = [_label(token, digits, max(TOKEN_WIDTH, width // 5)) for token in rows]
@@ -118,11 +118,11 @@ def _in_words(token: Token, width: int) -> str:
 
 def _downwards(token: Token) -> list[str]:
     """Return a token's name, a character a line."""
-    return [fitted(part) for each in graphemes(_in_words(token, _HEADER_HEIGHT)) for part in _narrow(each)]
+    return [fitted(part) for each in split_graphemes(_in_words(token, _HEADER_HEIGHT)) for part in _narrow(each)]
 
 
 def _narrow(grapheme: str) -> list[str]:
     """Return a character; where it is too wide for a column because it is joined, what it is joined of."""
     if widest(grapheme) < WEIGHT_WIDTH:
         return [grapheme]
-    return [letter if widest(letter) < WEIGHT_WIDTH else letter[0] for letter in letters(grapheme)]
+    return [letter if widest(letter) < WEIGHT_WIDTH else letter[0] for letter in split_letters(grapheme)]

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from attnviz.records import Attention
-from attnviz.text import special_token
+from attnviz.text import make_special_token
 from attnviz.views.image.pictures import LAYOUTS, render
 from attnviz.views.image.style import Style
 from attnviz.vocabulary import Kind, Layout
@@ -13,7 +13,7 @@ from tests.benchmarks.scripts.example import heads
 lines, folder = map(Path, sys.argv[1:])
 folder.mkdir(exist_ok=True)
 for number, (names, weights) in enumerate(heads(lines)):
-    tokens = tuple(special_token(name, position) for position, name in enumerate(names))
+    tokens = tuple(make_special_token(name, position) for position, name in enumerate(names))
     record = Attention(
         kind=Kind.ENCODER,
         layers=(0,),

@@ -9,7 +9,7 @@ from attnviz.models.base import Card, Part, Runner, Stack
 from attnviz.models.model import Model
 from attnviz.models.reading import Passage, Reading
 from attnviz.records import Block, Each
-from attnviz.text import Segment, spans_of_pieces, special_token
+from attnviz.text import Segment, align_pieces, make_special_token
 from attnviz.vocabulary import Kind
 from tests.benchmarks.scripts.example import HEADS, LAYERS, SENTENCE, TOKENS, weights
 
@@ -29,9 +29,9 @@ class ReadyMade(Runner):
     def read(self, passage: Passage) -> Reading:
         """See `Reader.read`."""
         segment, end = Segment(passage.text), len(TOKENS) - 1
-        spans = spans_of_pieces(passage.text, TOKENS[1:end])
+        spans = align_pieces(passage.text, TOKENS[1:end])
         words = (segment.token(span, position) for position, span in enumerate(spans, 1))
-        tokens = (special_token(TOKENS[0], 0), *words, special_token(TOKENS[end], end))
+        tokens = (make_special_token(TOKENS[0], 0), *words, make_special_token(TOKENS[end], end))
         return Reading(passage=passage, ids=tuple(range(len(tokens))), tokens=tokens)
 
     def run(self, readings: Sequence[Reading], parts: Sequence[Part], each: Each) -> None:

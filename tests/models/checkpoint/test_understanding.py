@@ -164,7 +164,7 @@ def test_every_attribute_of_its_class_is_one_that_somebody_has_looked_at(tiny: T
     kind, family = tiny.kind, FAMILIES[tiny.kind]
     cls = type(transformers.AutoConfig.for_model(kind))
     config = Watched({field.name: None for field in fields(cls)} | tiny.written)
-    family.settled(config)
+    family.settle(config)
     family.positions(config, family.shape(config))
     known = HARMLESS | family.idle.keys()
     assert {key for key, _ in config.unread() if key not in known} == set()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from attnviz.models.checkpoint.recognition import described
+from attnviz.models.checkpoint.recognition import describe
 from attnviz.models.configuration import UnsupportedError
 
 _BERT_BASE = {
@@ -185,8 +185,8 @@ WELL_KNOWN: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", WELL_KNOWN)
 def test_what_well_known_checkpoints_say_of_themselves_is_understood(name: str) -> None:
     config = WELL_KNOWN[name]
-    described(config)
-    described(
+    describe(config)
+    describe(
         config | {"pruned_heads": {}, "is_decoder": False, "output_attentions": False, "chunk_size_feed_forward": 0}
     )
 
@@ -203,11 +203,11 @@ def test_what_well_known_checkpoints_say_of_themselves_is_understood(name: str) 
 )
 def test_a_rotary_parameter_that_its_kind_does_not_take_sends_it_away(parameters: dict[str, Any], said: str) -> None:
     with pytest.raises(UnsupportedError, match=said):
-        described(WELL_KNOWN["Qwen3-0.6B"] | {"rope_parameters": parameters})
+        describe(WELL_KNOWN["Qwen3-0.6B"] | {"rope_parameters": parameters})
 
 
 def test_two_names_of_one_size_may_say_the_same_only() -> None:
     both = WELL_KNOWN["gpt2"] | {"hidden_size": 768}
-    described(both)
+    describe(both)
     with pytest.raises(UnsupportedError, match="n_embd and hidden_size"):
-        described(both | {"hidden_size": 24})
+        describe(both | {"hidden_size": 24})

@@ -11,10 +11,10 @@ import pytest
 import torch
 import transformers
 
-from attnviz.costs.dimensions import size_of
+from attnviz.costs.dimensions import find_size
 from attnviz.errors import ModelError
 from attnviz.models.architecture import understand
-from attnviz.models.configuration import configuration
+from attnviz.models.configuration import read_config
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.shapes import list_stacks
 from attnviz.vocabulary import Kind
@@ -171,7 +171,7 @@ def test_kinds_layers_heads_and_width_are_those_of_the_network(name: str, tmp_pa
 def test_what_attends_is_what_the_loaded_model_has(
     any_family: str, folder_of: Callable[[str], Path], model_of: Callable[[str], Any]
 ) -> None:
-    shapes = understand(configuration(folder_of(any_family))).stacks
+    shapes = understand(read_config(folder_of(any_family))).stacks
     assert list_stacks(shapes) == model_of(any_family).card.stacks
 
 
@@ -179,7 +179,7 @@ def test_what_is_counted_has_the_layers_and_heads_of_the_loaded_model(
     any_family: str, folder_of: Callable[[str], Path], model_of: Callable[[str], Any]
 ) -> None:
     try:
-        counted = size_of(str(folder_of(any_family))).stacks
+        counted = find_size(str(folder_of(any_family))).stacks
     except ModelError as error:
         assert any_family == "deepseek-v3"
         assert "latent" in str(error)

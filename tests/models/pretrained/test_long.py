@@ -151,7 +151,7 @@ def test_in_bins(long: Long) -> None:
 
 def test_together_with_another_text(long: Long) -> None:
     model, reading, own = long
-    other = reading.permuted([*range(5, LENGTH), *range(5)])
+    other = reading.permute([*range(5, LENGTH), *range(5)])
     _, (found,) = model.weights_of([other, reading])
     assert_allclose(found.weights, own, atol=1e-5)
 
@@ -160,15 +160,15 @@ def test_a_few_tokens_are_tried_in_narrower_windows(long: Long, monkeypatch: pyt
     from attnviz.models.pretrained import survey
 
     model, reading, own = long
-    returned, shown = survey.returned, list[int]()
+    returned, shown = survey.return_weights, list[int]()
 
     def watched(*given: Any) -> Any:
         own = returned(*given)
         shown.extend(int((layer > 0).sum(-1).max()) for layers in own.values() for layer in layers.values())
         return own
 
-    monkeypatch.setattr(survey, "returned", watched)
-    assert survey.survey(model.runner.network, "again").way == model.runner.way
+    monkeypatch.setattr(survey, "return_weights", watched)
+    assert survey.survey_model(model.runner.network, "again").way == model.runner.way
     assert max(shown) < survey.TOKENS
     (found,) = model.weights(reading, Selection(layers=(1,)))
     assert_allclose(found.weights[0], own[1], atol=1e-5)
@@ -207,10 +207,10 @@ class TestOptions:
         self, llama: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from attnviz.models.pretrained.eager import Hooked
-        from attnviz.models.pretrained.survey import survey
+        from attnviz.models.pretrained.survey import survey_model
 
         monkeypatch.setattr(TestOptions, "from_length", 0)
-        assert isinstance(survey(llama.runner.network, "llama").way, Hooked)
+        assert isinstance(survey_model(llama.runner.network, "llama").way, Hooked)
 
 
 def replace_rows(select: Selection) -> Selection:

@@ -99,8 +99,8 @@ def test_only_a_plain_causal_mask_can_be_left_to_fused_attention() -> None:
 
 
 def test_there_is_no_mask_where_every_key_is_seen() -> None:
-    from attnviz.models.pretrained.masks import LazyMask, lazy_mask
+    from attnviz.models.pretrained.masks import LazyMask, make_lazy_mask
 
     seen = recipes()["both ways"] | {"attention_mask": None, "allow_is_bidirectional_skip": True}
-    assert lazy_mask(**seen) is None
-    assert isinstance(lazy_mask(**seen | {"allow_is_bidirectional_skip": False}), LazyMask)
+    assert make_lazy_mask(**seen) is None
+    assert isinstance(make_lazy_mask(**seen | {"allow_is_bidirectional_skip": False}), LazyMask)

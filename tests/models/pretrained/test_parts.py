@@ -61,8 +61,8 @@ def test_some_heads_and_rows_are_those_of_the_whole(any_family: str, model_of: M
 def test_texts_read_together_have_the_weights_that_they_have_alone(any_family: str, model_of: Models) -> None:
     model = model_of(any_family)
     reading = read(model)
-    backwards = reading.permuted(range(len(reading.ids))[::-1])
-    readings = [reading, backwards, reading.permuted([*range(3, len(reading.ids)), 0, 1, 2])]
+    backwards = reading.permute(range(len(reading.ids))[::-1])
+    readings = [reading, backwards, reading.permute([*range(3, len(reading.ids)), 0, 1, 2])]
     for reading, found in zip(readings, model.weights_of(readings), strict=True):
         for mine, alone in zip(found, model.weights(reading), strict=True):
             assert mine.kind is alone.kind
@@ -96,13 +96,13 @@ def test_texts_are_read_one_by_one_where_that_makes_a_difference(
 
 
 def test_a_model_that_mixes_texts_is_found_out(model_of: Models) -> None:
-    from attnviz.models.pretrained.survey import survey
+    from attnviz.models.pretrained.survey import survey_model
 
     network = model_of("bert").runner.network
-    assert survey(network, "bert").together
+    assert survey_model(network, "bert").together
     hook = network.embeddings.register_forward_hook(lambda module, args, vectors: vectors - vectors.mean(0) / 2)
     try:
-        assert not survey(network, "bert").together
+        assert not survey_model(network, "bert").together
     finally:
         hook.remove()
 
@@ -173,12 +173,12 @@ def test_a_cap_that_no_score_of_a_few_tokens_comes_near_is_found_out(
 def test_sinks_that_take_nothing_from_a_few_tokens_are_not_forgotten(
     folder_of: Callable[[str], Path],
 ) -> None:
-    from attnviz.models.pretrained.survey import survey
+    from attnviz.models.pretrained.survey import survey_model
 
     network = load("gpt-oss", folder_of("gpt-oss"), Loading()).runner.network
     for layer in network.layers:
         layer.self_attn.sinks.data.fill_(-50)
-    way = survey(network, "gpt-oss").way
+    way = survey_model(network, "gpt-oss").way
     assert (way.plain, way.fuses) == (False, False)
 
 
@@ -245,7 +245,7 @@ def test_a_long_text_is_cut_into_blocks_of_about_the_same_size(monkeypatch: pyte
     monkeypatch.setattr(attending, "BLOCK", 12 * 1000)
     monkeypatch.setattr(attending, "FEWEST_ROWS", 1)
     for seen in (1, 30, 100, 399, 400):
-        rows = attending.rows_at_once(heads=12, keys=400, seen=seen)
+        rows = attending.count_rows(heads=12, keys=400, seen=seen)
         assert rows * min(seen + rows, 400) <= 1000 < (rows + 1) * min(seen + rows + 1, 400)
 
 

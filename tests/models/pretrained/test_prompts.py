@@ -13,7 +13,7 @@ from attnviz.models.lengths import cut
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.reading import Passage
-from attnviz.text import By, grouped
+from attnviz.text import By, group_tokens
 from attnviz.vocabulary import Engine
 
 TEMPLATE = (
@@ -85,7 +85,7 @@ class TestChat:
     def test_special_tokens_are_no_part_of_what_is_said(self, model: Any) -> None:
         (attention,) = model.attend("Hi", chat=True, by=By.WORD)
         assert [t.text for t in attention.without_special().key_tokens] == ["user", "⏎", "Hi", "assistant", "⏎"]
-        words = [word.text for word in grouped(model.read(Passage(text="Hi", chat=True)).tokens, By.WORD).tokens]
+        words = [word.text for word in group_tokens(model.read(Passage(text="Hi", chat=True)).tokens, By.WORD).tokens]
         assert "turn" not in words
 
     @pytest.mark.parametrize("text", ["[1, 2]", "[MASK] it", "[]", '"role"', "[[[["])

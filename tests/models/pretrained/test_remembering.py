@@ -29,8 +29,8 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the models that are tried."""
     from attnviz.models.pretrained import remembering
 
-    survey, names = remembering.survey, list[str]()
-    monkeypatch.setattr(remembering, "survey", lambda network, name: names.append(name) or survey(network, name))
+    survey, names = remembering.survey_model, list[str]()
+    monkeypatch.setattr(remembering, "survey_model", lambda network, name: names.append(name) or survey(network, name))
     return names
 
 
@@ -41,14 +41,14 @@ def folder(folder_of: Callable[[str], Path], tmp_path: Path) -> Path:
 
 
 def test_whatever_a_survey_finds_is_found_again(any_family: str, model_of: Callable[[str], Any]) -> None:
-    from attnviz.models.pretrained.remembering import _decoded, _encoded
-    from attnviz.models.pretrained.survey import survey
+    from attnviz.models.pretrained.remembering import _decode, _encode
+    from attnviz.models.pretrained.survey import survey_model
 
     network = model_of(any_family).runner.network
-    found = survey(network, any_family)
+    found = survey_model(network, any_family)
     names = {module: name for name, module in network.named_modules()}
-    text = json.dumps(_encoded(found, names))
-    assert _decoded(json.loads(text), dict(network.named_modules())) == found
+    text = json.dumps(_encode(found, names))
+    assert _decode(json.loads(text), dict(network.named_modules())) == found
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt-j", "xlnet", "t5"])
@@ -100,7 +100,7 @@ def test_nothing_is_kept_of_a_model_with_code_of_its_own(
     from attnviz.models.pretrained import remembering
 
     network, found = model_of("llama").runner.network, object()
-    monkeypatch.setattr(remembering, "survey", lambda network, name: found)
+    monkeypatch.setattr(remembering, "survey_model", lambda network, name: found)
     monkeypatch.setattr(type(network), "__module__", "transformers_modules.own")
     assert remembering.survey_once(network, "own", folder) is found
     assert not cache.exists()

@@ -11,7 +11,7 @@ import torch
 from attnviz.errors import ModelError, TextError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
-from attnviz.models.pretrained.survey import TOKENS, survey
+from attnviz.models.pretrained.survey import TOKENS, survey_model
 from attnviz.models.reading import Passage
 from attnviz.records import Selection
 from attnviz.vocabulary import Kind
@@ -124,7 +124,7 @@ def test_a_model_that_attends_to_long_texts_in_another_way_shows_only_short_ones
 def test_a_large_model_is_tried_in_a_few_runs(family: str, times: int, model_of: Models) -> None:
     network, runs = model_of(family).runner.network, list[int]()
     hook = network.register_forward_pre_hook(lambda *_: runs.append(1))
-    survey(network, family)
+    survey_model(network, family)
     hook.remove()
     assert len(runs) == times
 
@@ -139,7 +139,7 @@ def test_a_model_that_cannot_be_tried_in_narrow_windows_is_tried_as_it_is(
             raise ValueError("windows must have 5 tokens")
 
     hook = network.register_forward_pre_hook(fussy)
-    assert survey(network, "mistral").way == model_of("mistral").runner.way
+    assert survey_model(network, "mistral").way == model_of("mistral").runner.way
     hook.remove()
     assert network.config.sliding_window == 5
 

@@ -16,7 +16,7 @@ from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.pretrained.tracing import meeting_of
+from attnviz.models.pretrained.tracing import observe
 from attnviz.models.reading import Passage, Reading
 from attnviz.records import Selection
 from attnviz.reference.trace import Trace
@@ -258,8 +258,8 @@ def test_a_mask_that_holds_a_bias_is_taken_apart(hidden: float) -> None:
     bias = torch.randn(1, 3, 7, 11, generator=torch.Generator().manual_seed(11))
     unseen = torch.zeros(11, dtype=torch.bool)
     unseen[[2, 5, 9]] = True
-    met = meeting_of(call_of(Attention(), bias + torch.where(unseen, hidden, 0.0)), QUERY)
-    trace = met.explanation()
+    met = observe(call_of(Attention(), bias + torch.where(unseen, hidden, 0.0)), QUERY)
+    trace = met.explain()
     assert_array_equal(trace.allowed, ~unseen)
     assert_array_equal(trace.bias, bias[0, :, QUERY].masked_fill(unseen, 0))
     assert trace.scale == pytest.approx(0.3, rel=1e-6)
@@ -269,7 +269,7 @@ def test_a_mask_that_holds_a_bias_is_taken_apart(hidden: float) -> None:
 def test_keys_that_only_some_heads_may_see_are_hidden_from_the_others_by_the_bias() -> None:
     mask = torch.zeros(1, 3, 7, 11)
     mask[:, 1, :, 4] = mask[..., 8] = -torch.inf
-    trace = meeting_of(call_of(Attention(), mask), QUERY).explanation()
+    trace = observe(call_of(Attention(), mask), QUERY).explain()
     assert np.flatnonzero(~trace.allowed).tolist() == [8]
     assert np.argwhere(trace.bias).tolist() == [[1, 4]]
 
@@ -285,8 +285,8 @@ def with_sink(scores: torch.Tensor, highest: bool) -> torch.Tensor:
 def test_a_sink_is_a_score_beside_those_of_the_keys(highest: bool) -> None:
     mask = torch.zeros(1, 1, 7, 11)
     mask[..., 8] = -torch.inf
-    met = meeting_of(call_of(Attention(bend=lambda scores: with_sink(scores, highest)), mask), QUERY)
-    trace = met.explanation()
+    met = observe(call_of(Attention(bend=lambda scores: with_sink(scores, highest)), mask), QUERY)
+    trace = met.explain()
     assert (trace.bias, np.flatnonzero(~trace.allowed).tolist()) == (None, [8])
     assert trace.scale == pytest.approx(0.3, rel=1e-6)
     assert_allclose(trace.sink, [-9, 1, 2], atol=1e-6)
@@ -296,15 +296,15 @@ def test_a_sink_is_a_score_beside_those_of_the_keys(highest: bool) -> None:
 
 @pytest.mark.parametrize("share", [1 - 1e-4, 1 - 1e-5])
 def test_a_small_share_that_goes_elsewhere_is_not_explained_away(share: float) -> None:
-    met = meeting_of(call_of(Attention(share=share), torch.zeros(1, 1, 7, 11)), QUERY)
-    assert met.explanation() is None
+    met = observe(call_of(Attention(share=share), torch.zeros(1, 1, 7, 11)), QUERY)
+    assert met.explain() is None
     assert_array_equal(met.plain().weights, met.weights)
 
 
 def test_scores_that_are_bent_a_little_are_not_explained_away() -> None:
-    met = meeting_of(call_of(Attention(bend=lambda s: 100 * (s / 100).tanh()), torch.zeros(1, 1, 7, 11)), QUERY)
+    met = observe(call_of(Attention(bend=lambda s: 100 * (s / 100).tanh()), torch.zeros(1, 1, 7, 11)), QUERY)
     assert np.abs(met.weights - softmax_of(replace(met.plain(), scale=0.3))).max() < 1e-4
-    assert met.explanation() is None
+    assert met.explain() is None
     assert_array_equal(met.plain().weights, met.weights)
 
 
@@ -313,8 +313,8 @@ def test_a_mixture_of_another_making_is_not_explained(strength: float) -> None:
     call = call_of(Attention(strength=strength), torch.zeros(1, 1, 7, 11))
     alike = replace(call, value=torch.ones_like(call.value))  # whatever the weights, the same comes of them
     for each in (call, alike):
-        met = meeting_of(each, QUERY)
-        assert (met.explanation(), met.plain()) == (None, None)
+        met = observe(each, QUERY)
+        assert (met.explain(), met.plain()) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -348,6 +348,6 @@ def test_weights_that_are_no_numbers_are_not_taken_for_an_attention_of_another_k
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_query_that_sees_nothing_is_shown_with_the_weights_that_the_model_gives_it(dtype: torch.dtype) -> None:
     mask = torch.full((1, 1, 7, 11), torch.finfo(dtype).min, dtype=dtype)
-    met = meeting_of(call_of(Attention(), mask), QUERY)
-    assert met.explanation() is None
+    met = observe(call_of(Attention(), mask), QUERY)
+    assert met.explain() is None
     assert_allclose(met.plain().weights, met.weights)

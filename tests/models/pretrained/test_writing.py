@@ -9,7 +9,7 @@ from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.pretrained.writing import written_tokens
+from attnviz.models.pretrained.writing import tokenize_written
 from attnviz.models.reading import Passage
 from attnviz.vocabulary import Kind
 
@@ -147,7 +147,7 @@ class TestSpansOfWrittenTokens:
 
         tokenizer = ByT5Tokenizer()
         ids = tokenizer("aüb")["input_ids"]
-        text, tokens = written_tokens(tokenizer, ids, 5)
+        text, tokens = tokenize_written(tokenizer, ids, 5)
         assert text == "aüb"
         assert [token.span for token in tokens] == [(0, 1), (1, 2), (1, 2), (2, 3), None]
         assert [token.position for token in tokens] == [5, 6, 7, 8, 9]

@@ -82,7 +82,7 @@ class Draft:
         self._french.append((word, sources, content))
 
     def finish(self, *, capital: bool, mark: str = "") -> Pair:
-        """Return the spelled texts; both begin with a capital if asked to, or if the English starts so (a name, *I*)."""
+        """Return the spelled texts; both begin with a capital if asked to, or if the English does (a name, *I*)."""
         capital = capital or self._english[0][0].isupper()
         english, english_spans = _joined(_with_an(self._english), capital, mark)
         words = _adjusted(self._french)
