@@ -33,11 +33,11 @@ def _prepare_fused(tokens: int, width: int) -> Work:
 
     torch.set_num_threads(1)
     vectors = torch.from_numpy(_draw_vectors(3, tokens, width))[:, None, None]
-    queries, keys, values = vectors  # [1, 1, tokens, width]
+    q, k, v = vectors  # [1, 1, tokens, width] each
 
     def attend() -> object:
         with torch.inference_mode(), sdpa_kernel(SDPBackend.FLASH_ATTENTION):
-            return scaled_dot_product_attention(queries, keys, values)
+            return scaled_dot_product_attention(q, k, v)
 
     return attend
 
@@ -48,9 +48,9 @@ def _prepare_scoring(name: str) -> Prepare:
     def prepare(tokens: int, width: int) -> Work:
         from attnviz.reference.scores import SCORES, draw_parameters
 
-        queries, keys = _draw_vectors(2, tokens, width)
+        q, k = _draw_vectors(2, tokens, width)
         parameters = draw_parameters(name, width, width, tokens, _SEED)
-        return lambda: SCORES[name](queries, keys, parameters)
+        return lambda: SCORES[name](q, k, parameters)
 
     return prepare
 

@@ -65,35 +65,36 @@ def merge_heads(x: Array) -> Array:
 
 
 def attend_in_blocks(
-    queries: Array,
-    keys: Array,
-    values: Array,
+    q: Array,
+    k: Array,
+    v: Array,
     heads: Heads,
     watch: Each,
     *,
     wanted: Sequence[int] | None = None,
     start: int = 0,
 ) -> Array:
-    """Attend with all heads, or with those `wanted`, some query rows at a time: [..., heads, q, d] -> the same.
+    """Attend with all heads, or with those `wanted`, some query rows at a time.
 
-    The first query is at the position `start`. Keys before the first one that the mask lets any of these rows see are
-    not looked at, nor, if they are causal, those after the last row; neither are they in the blocks watched.
+    q [..., heads, q, d], k and v [..., heads, k, d] -> [..., heads, q, d]. The first query is at the position `start`.
+    Keys that the mask hides from all rows of a block are left out of it: those before the first that any row sees, and
+    if the heads are causal, those after the last row.
     """
-    xp, mask = namespace(queries), heads.visible
-    numbers = tuple(range(queries.shape[-3]) if wanted is None else wanted)
-    end, seen = start + queries.shape[-2], keys.shape[-2]
-    rows = max(1, AT_ONCE // (math.prod(queries.shape[:-2]) * seen))  # of all texts and heads
-    positions = xp.arange(max(end, seen), device=queries.device)
+    xp, mask = namespace(q), heads.visible
+    numbers = tuple(range(q.shape[-3]) if wanted is None else wanted)
+    end, seen = start + q.shape[-2], k.shape[-2]
+    rows = max(1, AT_ONCE // (math.prod(q.shape[:-2]) * seen))  # of all texts and heads
+    positions = xp.arange(max(end, seen), device=q.device)
     outputs = []
     for first in range(start, end, rows):
         last = min(first + rows, end)
         until = last if heads.causal else seen
-        asking, asked = positions[first:last, None], positions[None, :until]
-        allowed = mask(asking, asked) if mask else None
+        q_pos, k_pos = positions[first:last, None], positions[None, :until]  # [rows, 1], [1, until]
+        allowed = mask(q_pos, k_pos) if mask else None  # [..., rows, until]
         since = _find_first_seen(allowed)
-        added = heads.bias(asking, asked[:, since:]) if heads.bias else None
-        meeting = queries[..., first - start : last - start, :], keys[..., since:until, :], values[..., since:until, :]
-        weights, output = attention(*meeting, None if allowed is None else allowed[..., since:], added)
+        bias = heads.bias(q_pos, k_pos[:, since:]) if heads.bias else None  # [heads, rows, until - since]
+        block = q[..., first - start : last - start, :], k[..., since:until, :], v[..., since:until, :]
+        weights, output = attention(*block, None if allowed is None else allowed[..., since:], bias)
         watch(Block(heads.kind, heads.layer, numbers, range(first, last), range(since, until), weights))
         outputs.append(output)
     return xp.concat(outputs, axis=-2)
@@ -123,12 +124,12 @@ def multi_head_attention(
 
     x [..., q, width], context [..., k, width] -> [..., q, width].
     """
-    queries, keys = _project(x, context, parameters, heads, note)
-    values = split_heads(linear(context, parameters.within("value")), heads.groups)  # [..., key heads, k, d]
-    note("value", values)
+    q, k = _project(x, context, parameters, heads, note)  # [..., heads, q, d], [..., key heads, k, d]
+    v = split_heads(linear(context, parameters.within("value")), heads.groups)  # [..., key heads, k, d]
+    note("value", v)
     every = range(heads.count)
-    keys, values = (_select_heads(shared, every, heads.count) for shared in (keys, values))  # [..., heads, k, d]
-    mixed = attend_in_blocks(queries, keys, values, heads, watch)
+    k, v = (_select_heads(shared, every, heads.count) for shared in (k, v))  # [..., heads, k, d]
+    mixed = attend_in_blocks(q, k, v, heads, watch)  # [..., heads, q, d]
     note("mixed", mixed)
     return linear(merge_heads(mixed), parameters.within("output"))
 
@@ -141,29 +142,28 @@ def show_weights(
     All else is as in `multi_head_attention`.
     """
     of_wanted = partial(_select_heads, wanted=wanted, heads=heads.count)
-    queries, keys = map(of_wanted, _project(x, x, parameters, heads, note_nothing))  # [..., wanted, tokens, d]
-    nothing = keys[..., :0]  # values of no width
+    q, k = map(of_wanted, _project(x, x, parameters, heads, note_nothing))  # [..., wanted, tokens, d]
+    v = k[..., :0]  # values of no width
     if (bias := heads.bias) is not None:
         heads = replace(heads, bias=lambda *positions: of_wanted(bias(*positions)))
     for some in rows:
-        asking = queries[..., some.start : some.stop, :]
-        attend_in_blocks(asking, keys, nothing, heads, watch, wanted=wanted, start=some.start)
+        attend_in_blocks(q[..., some.start : some.stop, :], k, v, heads, watch, wanted=wanted, start=some.start)
 
 
 def _project(x: Array, context: Array, parameters: Parameters, heads: Heads, note: Note) -> tuple[Array, Array]:
-    """Return the queries [..., heads, q, d] and keys [..., key heads, k, d] as they meet: normed and turned."""
-    queries = split_heads(linear(x, parameters.within("query")), heads.count)
-    keys = split_heads(linear(context, parameters.within("key")), heads.groups)
+    """Return the queries [..., heads, q, d] and keys [..., key heads, k, d], normed and turned, ready to be scored."""
+    q = split_heads(linear(x, parameters.within("query")), heads.count)
+    k = split_heads(linear(context, parameters.within("key")), heads.groups)
     if heads.norm_epsilon is not None:
-        queries = rms_norm(queries, parameters.within("query_norm"), heads.norm_epsilon)
-        keys = rms_norm(keys, parameters.within("key_norm"), heads.norm_epsilon)
-    note("query", queries)
-    note("key", keys)
+        q = rms_norm(q, parameters.within("query_norm"), heads.norm_epsilon)
+        k = rms_norm(k, parameters.within("key_norm"), heads.norm_epsilon)
+    note("query", q)
+    note("key", k)
     if heads.turn:
-        queries, keys = heads.turn(queries), heads.turn(keys)
-        note("turned_query", queries)
-        note("turned_key", keys)
-    return queries, keys
+        q, k = heads.turn(q), heads.turn(k)
+        note("turned_query", q)
+        note("turned_key", k)
+    return q, k
 
 
 def _select_heads(given: Array, wanted: Sequence[int], heads: int) -> Array:

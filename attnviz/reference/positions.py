@@ -10,7 +10,7 @@ from attnviz.reference.arrays import Array, namespace
 from attnviz.reference.rotary import frequencies
 
 Bias = Callable[[Array, Array], Array]
-"""Positions of queries [q, 1] and of keys [1, k] -> what is added to the scaled scores [heads, q, k]."""
+"""Positions of queries, q_pos [q, 1], and of keys, k_pos [1, k] -> a bias of the scaled scores, [heads, q, k]."""
 
 
 def sinusoidal(positions: Array, width: int) -> Array:
@@ -30,10 +30,10 @@ def alibi(heads: int) -> Bias:
     What comes after the query, which the paper's causal models do not see, is lowered as what comes before it is.
     """
 
-    def bias(queries: Array, keys: Array) -> Array:
-        xp = namespace(queries)
-        slopes = xp.asarray(_compute_slopes(heads), dtype=xp.float32, device=queries.device)
-        return -slopes[:, None, None] * xp.astype(xp.abs(queries - keys), xp.float32)  # [heads, q, k]
+    def bias(q_pos: Array, k_pos: Array) -> Array:
+        xp = namespace(q_pos)
+        slopes = xp.asarray(_compute_slopes(heads), dtype=xp.float32, device=q_pos.device)
+        return -slopes[:, None, None] * xp.astype(xp.abs(q_pos - k_pos), xp.float32)  # [heads, q, k]
 
     return bias
 
@@ -58,8 +58,8 @@ def relative(table: Array, *, causal: bool, farthest: int = 128) -> Bias:
     """
     buckets = table.shape[0]
 
-    def bias(queries: Array, keys: Array) -> Array:
-        after, xp = keys - queries, namespace(table)  # [q, k]
+    def bias(q_pos: Array, k_pos: Array) -> Array:
+        after, xp = k_pos - q_pos, namespace(table)  # [q, k]
         if causal:
             bucket = _find_buckets(xp.clip(-after, 0, None), buckets, farthest)
         else:

@@ -12,42 +12,42 @@ Shapes = Mapping[str, tuple[int, ...]]
 """The shapes of arrays, by name."""
 
 
-def dot(queries: Array, keys: Array) -> Array:
+def dot(q: Array, k: Array) -> Array:
     """Return q·k, large where a key points the same way as the query: [..., q, d], [..., k, d] -> [..., q, k]."""
-    return queries @ keys.mT
+    return q @ k.mT
 
 
-def scaled_dot(queries: Array, keys: Array) -> Array:
+def scaled_dot(q: Array, k: Array) -> Array:
     """Return q·k / √d_k, the scale keeping the spread of the scores near 1 whatever the dimension of the heads."""
-    return dot(queries, keys) / math.sqrt(queries.shape[-1])  # [..., q, d], [..., k, d] -> [..., q, k]
+    return dot(q, k) / math.sqrt(q.shape[-1])  # [..., q, d], [..., k, d] -> [..., q, k]
 
 
-def cosine(queries: Array, keys: Array) -> Array:
+def cosine(q: Array, k: Array) -> Array:
     """Return the cosine of the angle between query and key, whatever their lengths; 0 where one has no length."""
-    return dot(_normalize(queries), _normalize(keys))  # [..., q, d], [..., k, d] -> [..., q, k]
+    return dot(_normalize(q), _normalize(k))  # [..., q, d], [..., k, d] -> [..., q, k]
 
 
-def general(queries: Array, keys: Array, parameters: Parameters) -> Array:
+def general(q: Array, k: Array, parameters: Parameters) -> Array:
     """Return q W k with a learned `weight` [query width, key width]: queries and keys may differ in width."""
-    return dot(queries @ parameters["weight"], keys)  # [..., q, dq], [..., k, dk] -> [..., q, k]
+    return dot(q @ parameters["weight"], k)  # [..., q, dq], [..., k, dk] -> [..., q, k]
 
 
-def additive(queries: Array, keys: Array, parameters: Parameters) -> Array:
+def additive(q: Array, k: Array, parameters: Parameters) -> Array:
     """Return v·tanh(W_q q + W_k k), also called concat: a small network that reads the query and the key together.
 
     W_q and W_k are `query.weight` and `key.weight` [inner, width], with biases or without; `v` is [inner].
     """
-    asked = linear(queries, parameters.within("query"))[..., :, None, :]  # [..., q, 1, inner]
-    offered = linear(keys, parameters.within("key"))[..., None, :, :]  # [..., 1, k, inner]
-    return namespace(queries).tanh(asked + offered) @ parameters["v"]  # [..., q, k, inner] -> [..., q, k]
+    q = linear(q, parameters.within("query"))[..., :, None, :]  # [..., q, inner] -> [..., q, 1, inner]
+    k = linear(k, parameters.within("key"))[..., None, :, :]  # [..., k, inner] -> [..., 1, k, inner]
+    return namespace(q).tanh(q + k) @ parameters["v"]  # [..., q, k, inner] -> [..., q, k]
 
 
-def location(queries: Array, keys: Array, parameters: Parameters) -> Array:
+def location(q: Array, k: Array, parameters: Parameters) -> Array:
     """Return W q, whatever the keys hold: `weight` [longest text, query width] has a row for each position of a key.
 
     Texts shorter than the longest use the first rows only.
     """
-    return dot(queries, parameters["weight"][: keys.shape[-2]])  # [..., q, dq], [k, dq] -> [..., q, k]
+    return dot(q, parameters["weight"][: k.shape[-2]])  # [..., q, dq], [k, dq] -> [..., q, k]
 
 
 def _normalize(x: Array, shortest: float = 1e-8) -> Array:
@@ -91,9 +91,9 @@ class ScoreFunction:
     operations: Callable[[Sizes], int]
     memory: Callable[[Sizes], int]
 
-    def __call__(self, queries: Array, keys: Array, parameters: Parameters | None = None) -> Array:
+    def __call__(self, q: Array, k: Array, parameters: Parameters | None = None) -> Array:
         """Return the scores: [..., q, query width], [..., k, key width] -> [..., q, k]."""
-        return self.score(queries, keys, parameters or Parameters({}))
+        return self.score(q, k, parameters or Parameters({}))
 
     def parameters(self, sizes: Sizes) -> int:
         """Return how many numbers it learns."""
@@ -101,7 +101,7 @@ class ScoreFunction:
 
 
 def _ignore_parameters(score: Callable[[Array, Array], Array]) -> Callable[[Array, Array, Parameters], Array]:
-    return lambda queries, keys, _: score(queries, keys)
+    return lambda q, k, _: score(q, k)
 
 
 SCORES: dict[str, ScoreFunction] = {
@@ -194,12 +194,12 @@ def compute_weights(scores: Array, allowed: Array | None, sink: Array | None = N
 
 
 def attention(
-    queries: Array, keys: Array, values: Array, allowed: Array | None = None, bias: Array | None = None
+    q: Array, k: Array, v: Array, allowed: Array | None = None, bias: Array | None = None
 ) -> tuple[Array, Array]:
     """Return the weights [..., q, k] of scaled dot-product attention and, for each query, the values averaged by them.
 
     A `bias` [..., q, k] is added to the scaled scores, as ALiBi and T5 tell positions, before the mask.
     """
-    scores = scaled_dot(queries, keys)
+    scores = scaled_dot(q, k)  # [..., q, k]
     weights = compute_weights(scores if bias is None else scores + bias, allowed)
-    return weights, weights @ values  # [..., q, k], [..., k, d] -> [..., q, d]
+    return weights, weights @ v  # [..., q, k], [..., k, d] -> [..., q, d]

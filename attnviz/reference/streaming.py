@@ -20,14 +20,14 @@ class Running:
     weighted: Array  # [..., rows, d]: Σ exp(score - maximum) · value
 
     @classmethod
-    def before(cls, queries: Array, values: Array) -> "Running":
-        """Return what queries [..., rows, d] know before they have seen any key."""
-        xp, rows = namespace(queries), queries.shape[:-1]
-        zeros = xp.zeros((*rows, 1 + values.shape[-1]), dtype=queries.dtype, device=queries.device)
+    def before(cls, q: Array, v: Array) -> "Running":
+        """Return the state of queries q [..., rows, d] that have seen no key yet; v tells the width of values."""
+        xp, rows = namespace(q), q.shape[:-1]
+        zeros = xp.zeros((*rows, 1 + v.shape[-1]), dtype=q.dtype, device=q.device)
         return cls(zeros[..., 0] - math.inf, zeros[..., 0], zeros[..., 1:])
 
-    def after(self, scores: Array, values: Array) -> "Running":
-        """Return what they know after some more keys: scores [..., rows, columns], values [..., columns, d].
+    def after(self, scores: Array, v: Array) -> "Running":
+        """Return the state after some more keys: scores [..., rows, columns], values v [..., columns, d].
 
         A larger maximum shrinks what was summed below the old one.
         """
@@ -38,7 +38,7 @@ class Running:
         shrink = xp.exp(self.maximum - subtracted)
         exponentials = xp.exp(scores - subtracted[..., None])
         total = self.total * shrink + xp.sum(exponentials, axis=-1)
-        return Running(maximum, total, self.weighted * shrink[..., None] + exponentials @ values)
+        return Running(maximum, total, self.weighted * shrink[..., None] + exponentials @ v)
 
     @property
     def output(self) -> Array:
@@ -53,15 +53,15 @@ class Running:
         return self.maximum + xp.log(xp.where(self.total > 0, self.total, xp.ones_like(self.total)))
 
 
-def online_attention(queries: Array, keys: Array, values: Array, *, tile: tuple[int, int] = (128, 128)) -> Array:
+def online_attention(q: Array, k: Array, v: Array, *, tile: tuple[int, int] = (128, 128)) -> Array:
     """Return the output [..., q, d] of scaled dot-product attention, computed in tiles of (query rows, key columns)."""
     height, width = tile
     finished = []
-    for first_query in range(0, queries.shape[-2], height):
-        rows = queries[..., first_query : first_query + height, :]
-        running = Running.before(rows, values)
-        for first_key in range(0, keys.shape[-2], width):
+    for first_query in range(0, q.shape[-2], height):
+        rows = q[..., first_query : first_query + height, :]  # [..., height, d]
+        running = Running.before(rows, v)
+        for first_key in range(0, k.shape[-2], width):
             columns = slice(first_key, first_key + width)
-            running = running.after(scaled_dot(rows, keys[..., columns, :]), values[..., columns, :])
+            running = running.after(scaled_dot(rows, k[..., columns, :]), v[..., columns, :])
         finished.append(running.output)
-    return namespace(queries).concat(finished, axis=-2)
+    return namespace(q).concat(finished, axis=-2)

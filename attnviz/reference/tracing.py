@@ -57,20 +57,20 @@ def trace_layer(
 
 def trace_heads(noted: Mapping[str, Array], heads: Heads, query: int, **around: Any) -> Trace:
     """Return what attention by these heads computed for one query, from what it noted and what stands `around` it."""
-    queries, keys, turned = noted["query"], noted["key"], noted.get("turned_query")  # [heads, queries, d] each
-    xp = namespace(queries)
-    at = xp.asarray([[query]]), xp.arange(keys.shape[-2])[None, :]
+    q, k, turned = noted["query"], noted["key"], noted.get("turned_query")  # [heads, q, d], [key heads, k, d]
+    xp = namespace(q)
+    q_pos, k_pos = xp.asarray([[query]]), xp.arange(k.shape[-2])[None, :]  # [1, 1], [1, k]
     return Trace(
         position=query,
-        query=queries[:, query],
-        keys=keys,
+        query=q[:, query],
+        keys=k,
         values=noted["value"],
-        scale=1 / math.sqrt(queries.shape[-1]),
+        scale=1 / math.sqrt(q.shape[-1]),
         turned_query=None if turned is None else turned[:, query],
         turned_keys=noted.get("turned_key"),
         turn=heads.turn,
-        bias=heads.bias(*at)[:, 0] if heads.bias else None,  # [heads, keys]
-        allowed=heads.visible(*at)[0] if heads.visible else None,  # [keys]
+        bias=heads.bias(q_pos, k_pos)[:, 0] if heads.bias else None,  # [heads, keys]
+        allowed=heads.visible(q_pos, k_pos)[0] if heads.visible else None,  # [keys]
         mixed=noted["mixed"][:, query],
         **around,
     )

@@ -214,8 +214,8 @@ def attend_in_few_passes(
     texts, heads, queries, depth = query.shape
     _, groups, keys, _ = key.shape
     scale = depth**-0.5 if scaling is None else scaling
-    asking = (query * scale).reshape(texts * groups, -1, depth)  # the heads of a group below each other
-    weights = asking.bmm(key.reshape(texts * groups, keys, depth).mT)  # [texts · groups, heads of one · queries, keys]
+    q = (query * scale).reshape(texts * groups, -1, depth)  # the heads of a group below each other
+    weights = q.bmm(key.reshape(texts * groups, keys, depth).mT)  # [texts · groups, heads of one · queries, keys]
     apart = weights.view(texts, heads, queries, keys)
     if attention_mask is not None:
         apart[..., keys - attention_mask.shape[-1] :] += attention_mask

@@ -25,11 +25,11 @@ the absolute error of their scores.
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Meeting:
-    """One query of a layer, its keys and values, and what the model's own softmax is given and makes for them.
+class Observation:
+    """An observed query of a layer, with its keys and values, and the input and output of the model's own softmax.
 
-    `unasked` are the scores if the query were 0: what the model adds to its scores, and where it hides a key. Both may
-    hold scores of sinks after those of the keys. A function without any softmax has neither.
+    `scores` are the input; `zero_scores` are the scores if the query were 0: what the model adds, and where it hides a
+    key. Both may hold scores of sinks after those of the keys, and are None for a function without a softmax.
     """
 
     position: int
@@ -39,14 +39,16 @@ class Meeting:
     weights: Reals  # [heads, keys]
     mixed: Reals  # [heads, d]
     scores: Reals | None = None  # [heads, keys + sinks]
-    unasked: Reals | None = None  # [heads, keys + sinks]
+    zero_scores: Reals | None = None  # [heads, keys + sinks]
 
     def explain(self) -> Trace | None:
         """Return the steps that lead from the query to the model's own weights, if softmax of scaled scores does."""
-        if self.scores is None or self.unasked is None:
+        if self.scores is None or self.zero_scores is None:
             return None
         with np.errstate(all="ignore"):  # numbers that are none are close to nothing
-            return next((trace for trace in self._read_scores(self.scores, self.unasked) if self.is_by(trace)), None)
+            return next(
+                (trace for trace in self._read_scores(self.scores, self.zero_scores) if self.is_by(trace)), None
+            )
 
     def plain(self) -> Trace | None:
         """Return the same with the model's own weights and no steps to them, if it mixes the values by these."""
@@ -78,26 +80,26 @@ class Meeting:
             and (np.abs(numbers.mixed - self.mixed[head]) <= mixed_off).all()
         )
 
-    def _read_scores(self, scores: Reals, unasked: Reals) -> Iterator[Trace]:
+    def _read_scores(self, scores: Reals, zero_scores: Reals) -> Iterator[Trace]:
         """Yield scores as scaled products plus an addition, first as they are, then with a number taken from each row.
 
         Some models take away its largest score, which softmax does not see.
         """
-        visible = unasked > HIDDEN  # [heads, keys + sinks]
+        visible = zero_scores > HIDDEN  # [heads, keys + sinks]
         sinks = scores.shape[1] - self.weights.shape[1]
         products, sizes = (np.pad(each, ((0, 0), (0, sinks))) for each in (self._products, self._sizes))
-        gained = scores - unasked
+        gained = scores - zero_scores
         for centred in (False, True):
             if centred:
                 products, gained = (each - _average_where(each, visible) for each in (products, gained))
-                unasked = _lift(unasked, visible, self.weights.shape[1])
+                zero_scores = _lift(zero_scores, visible, self.weights.shape[1])
             given = (
-                _maximize_where(np.abs(scores) + np.abs(unasked), visible),
+                _maximize_where(np.abs(scores) + np.abs(zero_scores), visible),
                 _maximize_where(sizes, visible),
             )  # [heads, 1] each
             met, more = (np.where(visible, each, 0) for each in (products, gained))
             if (scale := _find_factor(self.query.shape[-1], met, more, *given)) is not None:
-                yield self._make_trace(scale, unasked)
+                yield self._make_trace(scale, zero_scores)
 
     def _make_trace(self, scale: float, added: Reals) -> Trace:
         keys = self.weights.shape[1]

@@ -13,7 +13,7 @@ from attnviz.models.base import Part
 from attnviz.models.pretrained.attending import Attending
 from attnviz.models.pretrained.capture import Capture
 from attnviz.models.pretrained.eager import Hooked, Returned
-from attnviz.models.pretrained.meeting import Meeting
+from attnviz.models.pretrained.meeting import Observation
 from attnviz.models.pretrained.places import (
     AttentionLayer,
     Inputs,
@@ -56,7 +56,7 @@ def trace_query(
     return trace
 
 
-def observe(call: Attending, query: int) -> Meeting:
+def observe(call: Attending, query: int) -> Observation:
     """Return what one query meets in a call of the attention function.
 
     The function is run in float32 whatever the precision of the model, so that rounding hides no difference.
@@ -64,7 +64,7 @@ def observe(call: Attending, query: int) -> Meeting:
     cut, seen = call.of_rows(range(query, query + 1))
     row = cut.in_float32()
     scores, output, weights = _run(row)
-    unasked, _, _ = _run(replace(row, query=torch.zeros_like(row.query)))
+    zero_scores, _, _ = _run(replace(row, query=torch.zeros_like(row.query)))
     before, after = seen.start, call.key.shape[2] - seen.stop  # keys that no row sees
 
     def whole(made: Tensor, unseen: float) -> NDArray[np.float32]:
@@ -74,13 +74,13 @@ def observe(call: Attending, query: int) -> Meeting:
         return _to_array(torch.cat([part.float().cpu() for part in parts], 1))
 
     heads = row.query.shape[1]
-    return Meeting(
+    return Observation(
         position=query,
         query=_to_array(row.query[0, :, 0]),
         keys=_to_array(call.key[0]),
         values=_to_array(call.value[0]),
         scores=None if scores is None else whole(scores, -torch.inf),
-        unasked=None if unasked is None else whole(unasked, -torch.inf),
+        zero_scores=None if zero_scores is None else whole(zero_scores, -torch.inf),
         weights=whole(weights, 0),
         mixed=_to_array(output[0, 0]),
     )
@@ -130,7 +130,7 @@ def _trace_own_code(
     with Watching(around.see):
         way.run(inputs, {place: part}, take)
 
-    def unasked(product: Product) -> Tensor:
+    def zero_scores(product: Product) -> Tensor:
         """Return what softmax is given if the query of a product is 0."""
         again = Around(number)
         with Watching(again.see, silenced=product.number):
@@ -138,11 +138,16 @@ def _trace_own_code(
         assert again.softmax is not None  # a silenced product changes no more than numbers
         return again.softmax.given
 
-    return _explain(name, place, query, around, weights[0], unasked)
+    return _explain(name, place, query, around, weights[0], zero_scores)
 
 
 def _explain(
-    name: str, place: AttentionLayer, query: int, around: Around, weights: Tensor, unasked: Callable[[Product], Tensor]
+    name: str,
+    place: AttentionLayer,
+    query: int,
+    around: Around,
+    weights: Tensor,
+    zero_scores: Callable[[Product], Tensor],
 ) -> Trace:
     """Explain a query by one of the products before a softmax and the first after it with its weights."""
     heads, keys = weights.shape
@@ -154,13 +159,13 @@ def _explain(
         raise _refused(name, place, "no matrix product mixes values by its weights")
     for product in around.before:
         if product.made.shape == (heads, made.shape[1], keys):
-            met = Meeting(
+            met = Observation(
                 position=query,
                 query=_to_array(product.left[:, query]),
                 keys=_to_array(product.right.mT),
                 values=_to_array(mixture.right),
                 scores=_to_array(scores[:, query]),
-                unasked=_to_array(unasked(product).reshape(scores.shape)[:, query]),
+                zero_scores=_to_array(zero_scores(product).reshape(scores.shape)[:, query]),
                 weights=_to_array(weights),
                 mixed=_to_array(mixture.made[:, query]),
             )
