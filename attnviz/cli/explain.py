@@ -19,7 +19,7 @@ from attnviz.lessons.explaining import HeadQuery, explained
 from attnviz.lessons.toy import toy_lesson
 from attnviz.measures.links import telling
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage, Reading
+from attnviz.models.passages import Passage, Reading
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import Outcome
 from attnviz.pipeline.sources import Source

@@ -8,7 +8,7 @@ from attnviz.cli import options
 from attnviz.cli.output import complain, standard_input
 from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
-from attnviz.models.reading import Overlong, Passage, Windows
+from attnviz.models.passages import Overlong, Passage, Windows
 from attnviz.pipeline.job import MEMORY, Job
 from attnviz.pipeline.sources import STANDARD_INPUT, Source, names_saved, sources
 from attnviz.records import Selection

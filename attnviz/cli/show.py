@@ -14,7 +14,7 @@ from attnviz.cli.output import write_standard_output
 from attnviz.cli.request import Input, ModelChoice, Wanted, job_of
 from attnviz.cli.terminal import terminal
 from attnviz.formats.writing import STREAMS, Result
-from attnviz.measures.words import select_rows
+from attnviz.measures.word_rows import select_rows
 from attnviz.pipeline.outcomes import Weights, outcomes
 from attnviz.pipeline.sources import chunks
 from attnviz.text import visible

@@ -9,8 +9,8 @@ import numpy as np
 from attnviz.errors import UsageError
 from attnviz.lessons.lesson import Axis, Quantity, Step, side_by_side
 from attnviz.lessons.other_scores import under_scores
+from attnviz.reference.head_steps import DOTS, Numbers, Reals, weigh_scores
 from attnviz.reference.masks import zero_after_softmax
-from attnviz.reference.numbers import DOTS, Numbers, Reals, weigh_scores
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import compute_weights
 from attnviz.reference.streaming import Running

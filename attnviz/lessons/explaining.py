@@ -6,9 +6,9 @@ import numpy as np
 
 from attnviz.lessons import Lesson, Variant, WhatIf, comparisons, head_steps
 from attnviz.models.model import Model
-from attnviz.models.reading import Reading
+from attnviz.models.passages import Reading
 from attnviz.records import Selection
-from attnviz.reference.numbers import Reals
+from attnviz.reference.head_steps import Reals
 from attnviz.vocabulary import Engine, Kind
 
 

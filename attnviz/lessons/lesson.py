@@ -9,7 +9,7 @@ import numpy as np
 
 from attnviz.formats.writing import json_line
 from attnviz.reference.arrays import Array
-from attnviz.reference.numbers import entropy
+from attnviz.reference.head_steps import entropy
 
 
 class Axis(Enum):

@@ -7,7 +7,7 @@ import numpy as np
 from attnviz.errors import UsageError
 from attnviz.lessons.lesson import Quantity, Step, side_by_side
 from attnviz.reference.arrays import Array
-from attnviz.reference.numbers import DOTS, Reals, compute_scores, find_key_head, project, select_head, weigh_scores
+from attnviz.reference.head_steps import DOTS, Reals, compute_scores, find_key_head, project, select_head, weigh_scores
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import SCORES, general
 from attnviz.reference.trace import Trace

@@ -12,15 +12,15 @@ from attnviz.lessons.comparisons import Variant, WhatIf, comparisons
 from attnviz.lessons.lesson import Axis, Lesson, Quantity, Step
 from attnviz.lessons.walk import from_query
 from attnviz.reference import masks
-from attnviz.reference.heads import Heads, multi_head_attention
+from attnviz.reference.head_steps import Reals
+from attnviz.reference.layer_trace import trace_heads
 from attnviz.reference.masks import Mask
-from attnviz.reference.numbers import Reals
+from attnviz.reference.multi_head import Heads, multi_head_attention
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.positions import Bias, alibi, sinusoidal
 from attnviz.reference.rotary import Turn, frequencies, rotation
 from attnviz.reference.scores import compute_weights, dot, draw_parameters
 from attnviz.reference.trace import Trace
-from attnviz.reference.tracing import trace_heads
 
 NAMES = "cat", "dog", "car", "bus", "red"
 VECTORS: Reals = np.array(

@@ -8,9 +8,9 @@ import numpy as np
 
 from attnviz.lessons.lesson import BY_KEY, DIMENSIONS, TOP_BY_DIMENSION, Axis, Quantity, Step
 from attnviz.lessons.wording import Wording, wording
-from attnviz.reference.heads import split_output
+from attnviz.reference.head_steps import DOTS, Numbers, Reals, entropy, find_key_head, project
 from attnviz.reference.masks import zero_after_softmax
-from attnviz.reference.numbers import DOTS, Numbers, Reals, entropy, find_key_head, project
+from attnviz.reference.multi_head import split_output
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import compute_weights
 from attnviz.reference.trace import Trace

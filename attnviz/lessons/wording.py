@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnviz.reference.numbers import find_key_head
+from attnviz.reference.head_steps import find_key_head
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import SCORES
 from attnviz.reference.trace import Trace

@@ -6,12 +6,12 @@ from functools import cache
 from pathlib import Path
 
 from attnviz.models.base import Runner
-from attnviz.models.checkpoint.model import load as load_checkpoint
+from attnviz.models.checkpoint.checkpoint_reader import load as load_checkpoint
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.hub import weight_files
 from attnviz.models.loading import Loading
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage, Reading
+from attnviz.models.passages import Passage, Reading
 from attnviz.vocabulary import Engine
 
 MUCH_WORK = 2e11

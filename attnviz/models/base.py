@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from attnviz.errors import UsageError
-from attnviz.models.reading import Passage, Reading
+from attnviz.models.passages import Passage, Reading
 from attnviz.records import Axes, Each, LayerGroup, Selection, format_ranges
 from attnviz.reference.trace import Trace
 from attnviz.vocabulary import Engine, Kind

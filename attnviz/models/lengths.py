@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from attnviz.errors import TextError, UsageError
 from attnviz.models.base import Card
-from attnviz.models.reading import Overlong, Passage, Reading, Window, Windows
+from attnviz.models.passages import Overlong, Passage, Reading, Window, Windows
 from attnviz.text import Token
 
 

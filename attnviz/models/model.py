@@ -8,7 +8,7 @@ from typing import Any
 from attnviz.errors import require
 from attnviz.measures.reducers import Make, OfRows, Reducer, Result, make_keeper
 from attnviz.models.base import Card, Reader, Runner
-from attnviz.models.reading import Passage, Reading, Window, find_rows_among
+from attnviz.models.passages import Passage, Reading, Window, find_rows_among
 from attnviz.records import Attention, Axes, Block, Each, Selection, find_runs
 from attnviz.reference.trace import Trace
 from attnviz.text import By, Grouping, read_grouping

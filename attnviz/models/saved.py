@@ -7,7 +7,7 @@ from attnviz.errors import TextError
 from attnviz.formats.writing import Result as Saved
 from attnviz.models.base import Card, Part, Runner, Stack
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage, Reading
+from attnviz.models.passages import Passage, Reading
 from attnviz.records import Attention, Axes, Block, Each
 from attnviz.vocabulary import Kind
 

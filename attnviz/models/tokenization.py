@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from attnviz.errors import ModelError
 from attnviz.models.base import Card
 from attnviz.models.lengths import check_length
-from attnviz.models.reading import Passage, Reading
-from attnviz.models.vocabulary import TextSpan, Vocabulary, find_unknown, warn_doubled
+from attnviz.models.passages import Passage, Reading
+from attnviz.models.token_names import TextSpan, Vocabulary, find_unknown, warn_doubled
 from attnviz.text import Segment, Token, check_text
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from attnviz.formats.writing import FILES, Result
-from attnviz.measures.words import select_rows
+from attnviz.measures.word_rows import select_rows
 from attnviz.vocabulary import IMAGE_FORMATS, Layout
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from attnviz.formats.reading import READERS
 from attnviz.models.fingerprint import compute_fingerprint
 from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.model import ALL, Model
-from attnviz.models.reading import Passage, Reading
+from attnviz.models.passages import Passage, Reading
 from attnviz.models.registry import load, locate
 from attnviz.models.saved import restore
 from attnviz.pipeline.sources import Source

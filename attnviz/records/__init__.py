@@ -1,6 +1,7 @@
 """Records: all that views know of attention. Numbers for each query and key, and numbers for each head."""
 
 from attnviz.records.blocks import Block, Each, Indices, find_runs, watch_nothing
+from attnviz.records.head_table import Column, HeadTable
 from attnviz.records.matrices import (
     Attention,
     Axes,
@@ -16,7 +17,6 @@ from attnviz.records.matrices import (
     to_numpy,
 )
 from attnviz.records.selection import LayerGroup, Selection, format_ranges
-from attnviz.records.tables import Column, HeadTable
 
 __all__ = [
     "Attention",

@@ -6,9 +6,9 @@ from enum import Enum
 
 from attnviz.records import Each, watch_nothing
 from attnviz.reference.arrays import Array, namespace
-from attnviz.reference.heads import Heads, multi_head_attention, show_weights
 from attnviz.reference.layers import ACTIVATIONS, NORMS, Norm, feed_forward, linear
 from attnviz.reference.masks import Mask, combine, sliding_window
+from attnviz.reference.multi_head import Heads, multi_head_attention, show_weights
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.positions import Bias, alibi, relative, sinusoidal
 from attnviz.reference.rotary import UNSCALED, Scaling, Turn, frequencies, rotation

@@ -7,7 +7,7 @@ from itertools import chain
 from unicodedata import category, normalize
 
 from attnviz.errors import TextError
-from attnviz.text.groups import group_tokens
+from attnviz.text.grouping import group_tokens
 from attnviz.text.safety import visible
 from attnviz.text.tokens import Token
 from attnviz.vocabulary import By

@@ -10,7 +10,7 @@ from itertools import product
 from attnviz.measures.habits import find_habits
 from attnviz.measures.labels import LABELS, find_labels
 from attnviz.measures.links import strongest, telling
-from attnviz.measures.words import find_words
+from attnviz.measures.word_rows import find_words
 from attnviz.records import Attention, HeadTable, Link, Weights, Word
 from attnviz.text import Token
 from attnviz.vocabulary import Orientation, Place

@@ -13,10 +13,10 @@ from attnviz.errors import UsageError
 from attnviz.lessons import Axis, Quantity, Variant, WhatIf, comparisons, head_steps
 from attnviz.lessons.toy import MASKS, POSITIONS, VECTORS, Toy, toy_lesson
 from attnviz.records import Block
-from attnviz.reference.numbers import Numbers, entropy
+from attnviz.reference.head_steps import Numbers, entropy
+from attnviz.reference.layer_trace import LayerNotes, trace_layer
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
-from attnviz.reference.tracing import LayerNotes, trace_layer
 from attnviz.reference.transformer import Config, Norm, Positions, transformer
 from attnviz.vocabulary import Kind
 

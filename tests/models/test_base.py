@@ -9,7 +9,7 @@ import pytest
 from attnviz.errors import UsageError
 from attnviz.models.base import Card, Part, Runner, Stack
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage, Reading
+from attnviz.models.passages import Passage, Reading
 from attnviz.records import Block, Each, Selection
 from attnviz.text import By, Segment, Token, make_special_token
 from attnviz.vocabulary import Kind

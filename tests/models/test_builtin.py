@@ -11,7 +11,7 @@ import attnviz
 from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models import builtin
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage
+from attnviz.models.passages import Passage
 from attnviz.records import Attention, Selection
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import transformer

@@ -13,7 +13,7 @@ import attnviz
 from attnviz.errors import TextError, UsageError
 from attnviz.models import builtin
 from attnviz.models.builtin.package import write_greedily
-from attnviz.models.reading import Passage
+from attnviz.models.passages import Passage
 from attnviz.records import Selection
 from attnviz.reference.transformer import transformer
 from attnviz.text import visible

@@ -11,7 +11,7 @@ from attnviz.errors import TextError, UsageError
 from attnviz.models import builtin
 from attnviz.models.builtin.encoder_decoder import END, START
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage
+from attnviz.models.passages import Passage
 from attnviz.records import Attention, Block, Selection
 from attnviz.reference.parameters import Parameters
 from attnviz.training.corpus import Split

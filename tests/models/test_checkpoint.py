@@ -18,13 +18,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from attnviz.errors import ModelError, RecordError, TextError, UsageError
 from attnviz.lessons import WhatIf
 from attnviz.lessons.explaining import HeadQuery, explained
+from attnviz.models.checkpoint.checkpoint_reader import load as load_checkpoint
 from attnviz.models.checkpoint.families import FAMILIES
-from attnviz.models.checkpoint.model import load as load_checkpoint
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage
+from attnviz.models.passages import Passage
 from attnviz.records import Attention, Selection
-from attnviz.reference import heads
+from attnviz.reference import multi_head
 from attnviz.reference.parameters import Parameters
 from attnviz.vocabulary import Engine, Kind
 
@@ -276,7 +276,7 @@ def test_rows_at_a_time_are_those_of_the_whole(
     saved: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, case: str, rows: int
 ) -> None:
     expected = attend(saved(case)).weights
-    monkeypatch.setattr(heads, "AT_ONCE", rows * HEADS * len(ids_of(saved(case))))
+    monkeypatch.setattr(multi_head, "AT_ONCE", rows * HEADS * len(ids_of(saved(case))))
     assert_allclose(attend(saved(case)).weights, expected, atol=1e-5)
 
 

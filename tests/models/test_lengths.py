@@ -14,7 +14,7 @@ from attnviz.errors import TextError, UsageError
 from attnviz.models.base import Card, Stack
 from attnviz.models.lengths import cut, fit_length
 from attnviz.models.model import Model
-from attnviz.models.reading import Overlong, Passage, Reading, Windows
+from attnviz.models.passages import Overlong, Passage, Reading, Windows
 from attnviz.records import Attention, Selection
 from attnviz.text import Bins, Segment, Token, make_special_token
 from attnviz.vocabulary import Kind

@@ -18,9 +18,9 @@ from attnviz.models.checkpoint.readers import choose_reader, find_reasons
 from attnviz.models.checkpoint.tokenizer_class import find_class
 from attnviz.models.checkpoint.tokenizer_pipeline import KNOWN
 from attnviz.models.configuration import read_config
+from attnviz.models.passages import Passage
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.pretrained.tokenizers import TransformersReader
-from attnviz.models.reading import Passage
 from attnviz.models.tokenization import TextReader, TextTokenizer
 from attnviz.text.boundaries import trim
 

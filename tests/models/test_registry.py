@@ -12,7 +12,7 @@ from attnviz.models import automatic, registry
 from attnviz.models.automatic import combine_engines
 from attnviz.models.base import Card, Part, Runner
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage, Reading, Windows
+from attnviz.models.passages import Passage, Reading, Windows
 from attnviz.records import Attention, Block, Each, Selection
 from attnviz.text import By
 from attnviz.vocabulary import Engine, Kind

@@ -9,7 +9,7 @@ import attnviz
 from attnviz.errors import AttnvizError
 from attnviz.formats.writing import Result
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage, Reading
+from attnviz.models.passages import Passage, Reading
 from attnviz.models.saved import restore
 from attnviz.records import Attention, Axes, Block, Selection
 from attnviz.text import make_tokens

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from attnviz.errors import ModelError, TextError
 from attnviz.models.base import Card
-from attnviz.models.reading import Passage
+from attnviz.models.passages import Passage
 from attnviz.models.tokenization import Spelling, TextReader, tokenize_written
 from attnviz.text import By, group_tokens
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from attnviz.reference.heads import Heads, multi_head_attention, split_output
 from attnviz.reference.masks import padding
+from attnviz.reference.multi_head import Heads, multi_head_attention, split_output
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import attention
 from attnviz.reference.transformer import Config, Positions, transformer, transformer_layer

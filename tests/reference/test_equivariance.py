@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from attnviz.reference import masks
-from attnviz.reference.heads import Heads, multi_head_attention
+from attnviz.reference.multi_head import Heads, multi_head_attention
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.positions import sinusoidal
 

@@ -7,10 +7,10 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.records import Block
-from attnviz.reference import heads
-from attnviz.reference.heads import Heads, attend_in_blocks, merge_heads, multi_head_attention, split_heads
+from attnviz.reference import multi_head
 from attnviz.reference.layers import linear
 from attnviz.reference.masks import Mask, causal, combine, padding, prefix, sliding_window
+from attnviz.reference.multi_head import Heads, attend_in_blocks, merge_heads, multi_head_attention, split_heads
 from attnviz.reference.parameters import Parameters
 
 BATCH, HEADS, QUERIES, KEYS, DEPTH = 2, 3, 11, 7, 5  # of each axis a different prime
@@ -68,7 +68,7 @@ def test_weights_and_output_are_those_of_torch(
     lengths: list[int] | None,
     rows: int,
 ) -> None:
-    monkeypatch.setattr(heads, "AT_ONCE", rows * BATCH * HEADS * KEYS)
+    monkeypatch.setattr(multi_head, "AT_ONCE", rows * BATCH * HEADS * KEYS)
     module = torch_module()
     context = random_array(BATCH, KEYS, WIDTH)
     x = random_array(BATCH, QUERIES, WIDTH) if cross else context
@@ -132,7 +132,7 @@ def test_rows_at_a_time_give_what_all_at_once_give(
     array: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, mask: Mask | None, causally: bool, rows: int
 ) -> None:
     (_,), expected_weights, expected = blocks_of(array, mask, causally)
-    monkeypatch.setattr(heads, "AT_ONCE", rows * BATCH * HEADS * QUERIES)
+    monkeypatch.setattr(multi_head, "AT_ONCE", rows * BATCH * HEADS * QUERIES)
     blocks, weights, output = blocks_of(array, mask, causally)
     assert [first for first, _, _ in blocks] == list(range(0, QUERIES, rows))
     assert_allclose(weights, expected_weights, atol=1e-6)
@@ -171,7 +171,7 @@ def test_rows_are_shown_no_keys_before_or_after_those_that_one_of_them_sees(
     keys: list[tuple[int, int]],
 ) -> None:
     _, expected, _ = blocks_of(array, mask(array), causally)
-    monkeypatch.setattr(heads, "AT_ONCE", 3 * BATCH * HEADS * QUERIES)
+    monkeypatch.setattr(multi_head, "AT_ONCE", 3 * BATCH * HEADS * QUERIES)
     blocks, weights, _ = blocks_of(array, mask(array), causally)
     shown = [(row, key, key + block.shape[-1]) for row, key, block in blocks]
     assert shown == [(row, *those) for row, those in zip((0, 3, 6, 9), keys, strict=True)]
@@ -202,7 +202,7 @@ def test_rows_that_see_nothing_are_no_numbers(array: Callable[..., Any]) -> None
 def test_texts_of_a_batch_share_the_weights_that_are_computed_at_a_time(
     array: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, texts: int
 ) -> None:
-    monkeypatch.setattr(heads, "AT_ONCE", 5 * HEADS * QUERIES)
+    monkeypatch.setattr(multi_head, "AT_ONCE", 5 * HEADS * QUERIES)
     x, blocks = array(random_array(texts, HEADS, QUERIES, DEPTH)), list[Block]()
     with np.errstate(invalid="ignore"):  # some builds of BLAS raise the flag for small products of finite numbers
         attend_in_blocks(x, x, x, Heads(HEADS), blocks.append)

@@ -7,8 +7,8 @@ import torch
 from numpy.testing import assert_allclose
 from torch.nn import functional
 
-from attnviz.reference.heads import Heads, multi_head_attention
 from attnviz.reference.layers import ACTIVATIONS, feed_forward, rms_norm
+from attnviz.reference.multi_head import Heads, multi_head_attention
 from attnviz.reference.parameters import Parameters
 
 BATCH, TOKENS, WIDTH, INNER = 2, 5, 7, 11

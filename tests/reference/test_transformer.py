@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from attnviz.records import Block
-from attnviz.reference import heads
-from attnviz.reference.heads import Heads
+from attnviz.reference import multi_head
 from attnviz.reference.masks import padding
+from attnviz.reference.multi_head import Heads
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import Config, Positions, embed, show_layer, transformer, transformer_layer
 
@@ -223,7 +223,7 @@ def test_weights_are_watched_layer_by_layer_and_row_by_row(
         array(IDS), parameters, config(), watch=lambda block: whole.update({block.layer: block.weights})
     )
     seen: list[tuple[int, int, int, Any]] = []
-    monkeypatch.setattr(heads, "AT_ONCE", 3 * BATCH * HEADS * TOKENS)
+    monkeypatch.setattr(multi_head, "AT_ONCE", 3 * BATCH * HEADS * TOKENS)
     result = transformer(
         array(IDS),
         parameters,

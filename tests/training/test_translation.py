@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from attnviz.models import builtin
 from attnviz.models.builtin.encoder_decoder import END, START
-from attnviz.models.reading import Passage
+from attnviz.models.passages import Passage
 from attnviz.records import Attention
 from attnviz.reference.parameters import Parameters
 from attnviz.text import Segment, make_special_token

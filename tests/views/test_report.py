@@ -9,7 +9,7 @@ from attnviz.errors import TextError
 from attnviz.measures.habits import find_habits
 from attnviz.measures.links import strongest, telling
 from attnviz.records import Attention, HeadTable
-from attnviz.records.tables import Column
+from attnviz.records.head_table import Column
 from attnviz.text import Token
 from attnviz.views.report import (
     Definitions,

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 
-from attnviz.models.builtin.folder import CARD, FOLDER, MODELS, TOKENIZER, WEIGHTS, find_folders, read_card
+from attnviz.models.builtin.shipped import CARD, FOLDER, MODELS, TOKENIZER, WEIGHTS, find_folders, read_card
 from attnviz.models.model import Model
 
 __all__ = ["CARD", "FOLDER", "MODELS", "TOKENIZER", "WEIGHTS", "find_folders", "load", "read_card"]

@@ -10,8 +10,8 @@ from attnviz.models.base import Card, Part, Runner
 from attnviz.models.builtin.encoder_decoder import TranslationReader, stack_targets
 from attnviz.models.builtin.package import Package
 from attnviz.models.model import Model
-from attnviz.models.reading import Reading
-from attnviz.models.reference import stack_ids, watch_only
+from attnviz.models.passages import Reading
+from attnviz.models.stack_runner import stack_ids, watch_only
 from attnviz.records import Each
 from attnviz.reference import recurrent
 from attnviz.reference.arrays import Array

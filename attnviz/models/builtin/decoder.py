@@ -9,8 +9,8 @@ import numpy as np
 from attnviz.models.builtin.package import Package, write_greedily
 from attnviz.models.lengths import fit_length
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage, Reading
-from attnviz.models.reference import StackRunner
+from attnviz.models.passages import Passage, Reading
+from attnviz.models.stack_runner import StackRunner
 from attnviz.reference.arrays import Array
 from attnviz.reference.layers import linear
 from attnviz.reference.parameters import Parameters

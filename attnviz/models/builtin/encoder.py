@@ -7,7 +7,7 @@ from attnviz.errors import UsageError
 from attnviz.models.builtin.package import Package
 from attnviz.models.lengths import fit_length
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage, Reading
+from attnviz.models.passages import Passage, Reading
 
 
 @dataclass(frozen=True, slots=True)

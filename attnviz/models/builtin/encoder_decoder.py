@@ -9,8 +9,8 @@ import numpy as np
 from attnviz.errors import UsageError
 from attnviz.models.builtin.package import Package, write_greedily
 from attnviz.models.lengths import count_room, fit_length
-from attnviz.models.reading import Passage, Reading
-from attnviz.models.reference import stack_ids
+from attnviz.models.passages import Passage, Reading
+from attnviz.models.stack_runner import stack_ids
 from attnviz.records import Each, watch_nothing
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters

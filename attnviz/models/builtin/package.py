@@ -6,10 +6,10 @@ from pathlib import Path
 
 from attnviz.errors import UsageError
 from attnviz.models.base import Card
-from attnviz.models.builtin.folder import TOKENIZER, read_card, read_weights
-from attnviz.models.reading import Passage
-from attnviz.models.reference import StackRunner
+from attnviz.models.builtin.shipped import TOKENIZER, read_card, read_weights
+from attnviz.models.passages import Passage
 from attnviz.models.shapes import read_shape
+from attnviz.models.stack_runner import StackRunner
 from attnviz.models.tokenization import TextReader
 from attnviz.reference.parameters import Parameters
 

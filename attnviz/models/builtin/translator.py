@@ -11,16 +11,16 @@ from attnviz.models.base import Card, Part, Runner
 from attnviz.models.builtin.encoder_decoder import TranslationReader, stack_targets
 from attnviz.models.builtin.package import Package
 from attnviz.models.model import Model
-from attnviz.models.reading import Reading
-from attnviz.models.reference import stack_ids, strip_shape, watch_only
+from attnviz.models.passages import Reading
 from attnviz.models.shapes import read_shape
+from attnviz.models.stack_runner import stack_ids, strip_shape, watch_only
 from attnviz.records import Each, watch_nothing
 from attnviz.reference.arrays import Array
+from attnviz.reference.layer_trace import LayerNotes, trace_layer
 from attnviz.reference.layers import linear
 from attnviz.reference.masks import Mask, padding
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
-from attnviz.reference.tracing import LayerNotes, trace_layer
 from attnviz.reference.transformer import Config, transformer
 from attnviz.vocabulary import Kind
 

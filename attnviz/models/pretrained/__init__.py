@@ -22,8 +22,8 @@ def load(name: str, folder: Path, loading: Loading) -> "Model":
         UsageError: there is no such device, dtype or language.
     """
     with quiet():
-        from attnviz.models.pretrained.loading import load_files
-        from attnviz.models.pretrained.model import compose
+        from attnviz.models.pretrained.network_loading import load_files
+        from attnviz.models.pretrained.pretrained_reader import compose
 
         return compose(name, load_files(name, folder, loading), loading, folder)
 
@@ -41,7 +41,7 @@ def adopt(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase | None")
     if tokenizer is None:
         raise UsageError(f"{name} is a model without a tokenizer: give both, as in attnviz.load(model, tokenizer).")
     with quiet():
-        from attnviz.models.pretrained.loading import adopt as adopt_whole
-        from attnviz.models.pretrained.model import compose
+        from attnviz.models.pretrained.network_loading import adopt as adopt_whole
+        from attnviz.models.pretrained.pretrained_reader import compose
 
         return compose(name, adopt_whole(name, model, tokenizer))

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import Module
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from attnviz.models.pretrained.masks import LazyMask, Recipe, cut_mask, find_seen, widen
+from attnviz.models.pretrained.lazy_masks import LazyMask, Recipe, cut_mask, find_seen, widen
 from attnviz.models.pretrained.places import AttentionLayer
 from attnviz.records import Block, find_runs
 

@@ -24,7 +24,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
 
 from attnviz.models.base import Part
 from attnviz.models.pretrained.attending import UNREAD, Attending, Attention, Made, attend_in_few_passes
-from attnviz.models.pretrained.masks import make_lazy_mask
+from attnviz.models.pretrained.lazy_masks import make_lazy_mask
 from attnviz.models.pretrained.places import (
     AttentionLayer,
     Call,

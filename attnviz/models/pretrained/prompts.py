@@ -8,8 +8,8 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from attnviz.errors import ModelError, TextError, UsageError
-from attnviz.models.pretrained.reading import make_vocabulary
-from attnviz.models.reading import Passage
+from attnviz.models.passages import Passage
+from attnviz.models.pretrained.encoding import make_vocabulary
 from attnviz.text import Token, check_text, visible
 
 Message = dict[str, Any]

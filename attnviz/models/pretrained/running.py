@@ -9,13 +9,13 @@ from transformers import PreTrainedModel
 
 from attnviz.errors import ModelError, TextError
 from attnviz.models.base import Card, Part, Runner
+from attnviz.models.passages import Reading
 from attnviz.models.pretrained.changes import keep_unchanged
 from attnviz.models.pretrained.edge import quiet, translate_errors
 from attnviz.models.pretrained.places import AttentionLayer, Inputs, decodes, keep_accepted, unlike_shorter
 from attnviz.models.pretrained.plain import no_numbers, sum_to_one
+from attnviz.models.pretrained.query_trace import trace_query
 from attnviz.models.pretrained.survey import Survey
-from attnviz.models.pretrained.tracing import trace_query
-from attnviz.models.reading import Reading
 from attnviz.records import Block, Each
 from attnviz.reference.trace import Trace
 from attnviz.vocabulary import Engine, Kind

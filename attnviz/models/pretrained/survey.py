@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from attnviz.models.base import Part, Stack, Withheld
 from attnviz.models.pretrained.attending import READ, UNREAD, Attending, attend_in_few_passes
+from attnviz.models.pretrained.capacity import count_vocabulary
 from attnviz.models.pretrained.capture import Capture, record_calls
 from attnviz.models.pretrained.changes import keep_unchanged, narrow
 from attnviz.models.pretrained.eager import Hooked, Returned, return_weights, watch_modules
@@ -30,7 +31,6 @@ from attnviz.models.pretrained.places import (
     split_range,
 )
 from attnviz.models.pretrained.plain import find_changing, find_faults, find_faults_of_longer, keep_plain, withhold
-from attnviz.models.pretrained.positions import count_vocabulary
 from attnviz.records import Block
 from attnviz.vocabulary import Kind
 

@@ -8,11 +8,11 @@ from transformers import PreTrainedTokenizerBase
 from attnviz.errors import ModelError
 from attnviz.models.base import Card
 from attnviz.models.lengths import check_length
+from attnviz.models.passages import Passage, Reading
 from attnviz.models.pretrained.edge import quiet, translate_errors
+from attnviz.models.pretrained.encoding import encode
 from attnviz.models.pretrained.prompts import apply_template, find_begin_token
-from attnviz.models.pretrained.reading import encode
-from attnviz.models.reading import Passage, Reading
-from attnviz.models.vocabulary import warn_doubled
+from attnviz.models.token_names import warn_doubled
 
 
 class TransformersReader:

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from attnviz.models.builtin.decoder import START, load, score_next
 from attnviz.models.builtin.package import Package
-from attnviz.models.reference import StackRunner
+from attnviz.models.stack_runner import StackRunner
 from attnviz.reference.arrays import Array
 from attnviz.reference.transformer import transformer
 from attnviz.training.corpus import Split, examples

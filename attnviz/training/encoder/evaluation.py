@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from attnviz.models.builtin.encoder import load
 from attnviz.models.builtin.package import Package
 from attnviz.models.model import Model
-from attnviz.models.reference import StackRunner
+from attnviz.models.stack_runner import StackRunner
 from attnviz.reference.masks import padding
 from attnviz.reference.transformer import transformer
 from attnviz.training.corpus import Example, Split, examples

@@ -8,7 +8,7 @@ import numpy as np
 
 from attnviz.models.builtin.encoder_decoder import END, START, TranslationReader
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage
+from attnviz.models.passages import Passage
 from attnviz.training.corpus import Split
 from attnviz.training.corpus.french import Pair, pairs
 from attnviz.training.encoder.roles import Shares

@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from attnviz.errors import UsageError
-from attnviz.measures.words import find_words
+from attnviz.measures.word_rows import find_words
 from attnviz.records import Attention, Weights, Word, require_record
 from attnviz.text import Bins
 from attnviz.views.image.fonts import FONT, fonts_for

@@ -7,7 +7,7 @@ from attnviz.cli.app import app
 from attnviz.models import registry
 from attnviz.models.base import Card, Part, Runner, Stack
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage, Reading
+from attnviz.models.passages import Passage, Reading
 from attnviz.records import Block, Each
 from attnviz.text import Segment, align_pieces, make_special_token
 from attnviz.vocabulary import Kind

@@ -14,8 +14,8 @@ from numpy.testing import assert_allclose
 from tokenizers import Tokenizer, models
 
 from attnviz.errors import AttnvizError
+from attnviz.models.checkpoint.checkpoint_reader import load
 from attnviz.models.checkpoint.families import FAMILIES
-from attnviz.models.checkpoint.model import load
 from attnviz.models.checkpoint.understanding import HARMLESS, Watched, check_understood
 from attnviz.models.configuration import UnsupportedError
 

@@ -17,8 +17,8 @@ from attnviz.errors import ModelError
 from attnviz.models import automatic
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.loading import Loading
+from attnviz.models.passages import Passage
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.reading import Passage
 from attnviz.vocabulary import Engine
 
 TEXT = "the animal did not cross the street"

@@ -13,7 +13,7 @@ from attnviz.models import automatic
 from attnviz.models.configuration import UnsupportedError
 from attnviz.models.loading import Loading
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage
+from attnviz.models.passages import Passage
 from attnviz.vocabulary import Engine
 
 Edited = Callable[..., Path]

@@ -9,12 +9,12 @@ from numpy.testing import assert_allclose
 from tokenizers import Tokenizer, normalizers
 
 from attnviz.models import automatic
-from attnviz.models.checkpoint.model import load as load_checkpoint
+from attnviz.models.checkpoint.checkpoint_reader import load as load_checkpoint
 from attnviz.models.loading import Loading
 from attnviz.models.model import Model
+from attnviz.models.passages import Passage
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.reading import Passage
 from attnviz.vocabulary import Engine
 
 BOTH = ["bert", "roberta", "electra", "distilbert", "gpt2", "llama", "mistral", "qwen2", "qwen3"]

@@ -10,9 +10,9 @@ from numpy.testing import assert_allclose
 
 from attnviz.errors import TextError
 from attnviz.models.loading import Loading
+from attnviz.models.passages import Passage, Reading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.reading import Passage, Reading
 from attnviz.records import Selection
 from attnviz.text import Bins
 

@@ -29,7 +29,7 @@ NAMES = ("causal", "padded", "windowed", "chunked", "both ways", "later")
 
 
 def lazy(recipe: dict[str, Any]) -> Any:
-    from attnviz.models.pretrained.masks import LazyMask, Recipe
+    from attnviz.models.pretrained.lazy_masks import LazyMask, Recipe
 
     return LazyMask(Recipe(**recipe))
 
@@ -57,11 +57,11 @@ def test_a_row_of_a_sliding_window_sees_nothing_before_it() -> None:
 
 
 def test_which_keys_can_be_seen_is_found_once_for_all_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    from attnviz.models.pretrained import masks
+    from attnviz.models.pretrained import lazy_masks
 
     mask, made = lazy(recipes()["windowed"]), list[int]()
-    compute = masks.sdpa_mask
-    monkeypatch.setattr(masks, "sdpa_mask", lambda **recipe: made.append(recipe["kv_length"]) or compute(**recipe))
+    compute = lazy_masks.sdpa_mask
+    monkeypatch.setattr(lazy_masks, "sdpa_mask", lambda **recipe: made.append(recipe["kv_length"]) or compute(**recipe))
     for _ in range(3):
         mask.rows(range(7, 9))
     assert made == [KEYS, 4, 4, 4]
@@ -87,7 +87,7 @@ def test_any_operation_on_a_mask_gives_what_it_gives_on_the_whole_mask(name: str
 
 
 def test_a_mask_of_which_all_is_taken_is_still_not_computed() -> None:
-    from attnviz.models.pretrained.masks import LazyMask
+    from attnviz.models.pretrained.lazy_masks import LazyMask
 
     mask = lazy(recipes()["causal"])
     assert isinstance(mask[:, :, :, :KEYS], LazyMask)
@@ -99,7 +99,7 @@ def test_only_a_plain_causal_mask_can_be_left_to_fused_attention() -> None:
 
 
 def test_there_is_no_mask_where_every_key_is_seen() -> None:
-    from attnviz.models.pretrained.masks import LazyMask, make_lazy_mask
+    from attnviz.models.pretrained.lazy_masks import LazyMask, make_lazy_mask
 
     seen = recipes()["both ways"] | {"attention_mask": None, "allow_is_bidirectional_skip": True}
     assert make_lazy_mask(**seen) is None

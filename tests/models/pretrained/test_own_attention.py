@@ -11,10 +11,10 @@ from numpy.testing import assert_allclose
 
 from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
+from attnviz.models.passages import Passage
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.pretrained.watching import Around, Product, Softmax, Watching
-from attnviz.models.reading import Passage
 from attnviz.reference.trace import Trace
 
 TOKENS, QUERY, LAYER = 17, 11, 1

@@ -9,8 +9,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from attnviz.models.loading import Loading
+from attnviz.models.passages import Passage, Reading
 from attnviz.models.pretrained import load
-from attnviz.models.reading import Passage, Reading
 from attnviz.records import Selection
 from attnviz.vocabulary import Kind
 

@@ -11,9 +11,9 @@ from numpy.testing import assert_allclose
 
 from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
+from attnviz.models.passages import Passage
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.reading import Passage
 from attnviz.records import Selection
 from attnviz.vocabulary import Kind
 

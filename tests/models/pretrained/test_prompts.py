@@ -11,8 +11,8 @@ from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models.automatic import load
 from attnviz.models.lengths import cut
 from attnviz.models.loading import Loading
+from attnviz.models.passages import Passage
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.reading import Passage
 from attnviz.text import By, group_tokens
 from attnviz.vocabulary import Engine
 

@@ -6,9 +6,9 @@ import pytest
 
 from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models.loading import Loading
+from attnviz.models.passages import Passage
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.reading import Passage
 from attnviz.text import By, Token
 
 TEXT = "the animal, did it cross"
@@ -115,7 +115,7 @@ class TestSentencePieces:
     ) -> None:
         import transformers
 
-        from attnviz.models.pretrained.reading import encode
+        from attnviz.models.pretrained.encoding import encode
 
         with quiet():
             tokenizer = getattr(transformers, name)(vocab=[(piece, -1.0) for piece in [*first, *PIECES, "<mask>"]])
@@ -185,7 +185,7 @@ class TestSlowTokenizers:
     def test_every_byte_or_character_of_any_text_has_its_own_span(self, name: str) -> None:
         import transformers
 
-        from attnviz.models.pretrained.reading import encode
+        from attnviz.models.pretrained.encoding import encode
 
         text = "हि 🙂\n東 e\u0301"
         size = 1 if name == "CanineTokenizer" else None
@@ -199,7 +199,7 @@ class TestSlowTokenizers:
 
         (tmp_path / "vocab.json").write_text('{"<unk>": 0, "un@@": 1, "do": 2, "it": 3}')
         (tmp_path / "merges.txt").write_text("#version: 0.2\nu n\nd o</w>\ni t</w>\n")
-        from attnviz.models.pretrained.reading import encode
+        from attnviz.models.pretrained.encoding import encode
 
         with quiet():
             tokenizer = CTRLTokenizer(str(tmp_path / "vocab.json"), str(tmp_path / "merges.txt"))

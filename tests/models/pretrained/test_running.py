@@ -10,9 +10,9 @@ import torch
 
 from attnviz.errors import ModelError, TextError
 from attnviz.models.loading import Loading
+from attnviz.models.passages import Passage
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.survey import TOKENS, survey_model
-from attnviz.models.reading import Passage
 from attnviz.records import Selection
 from attnviz.vocabulary import Kind
 

@@ -8,9 +8,9 @@ import pytest
 
 from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
+from attnviz.models.passages import Passage
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.reading import Passage
 from attnviz.text import By
 from attnviz.vocabulary import Kind
 

@@ -10,9 +10,9 @@ from numpy.testing import assert_allclose
 
 from attnviz.errors import ModelError
 from attnviz.models.loading import Loading
+from attnviz.models.passages import Passage
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.reading import Passage
 from attnviz.vocabulary import Kind
 
 TEXT = "the animal did not cross the street"

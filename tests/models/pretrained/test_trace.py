@@ -14,10 +14,10 @@ from torch import nn
 
 from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models.loading import Loading
+from attnviz.models.passages import Passage, Reading
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.pretrained.tracing import observe
-from attnviz.models.reading import Passage, Reading
+from attnviz.models.pretrained.query_trace import observe
 from attnviz.records import Selection
 from attnviz.reference.trace import Trace
 from attnviz.vocabulary import Kind

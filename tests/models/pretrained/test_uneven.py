@@ -92,7 +92,7 @@ def test_a_head_that_a_named_layer_lacks_is_refused_with_the_layers_that_have_it
 
 
 def test_texts_that_are_read_together_get_the_weights_that_each_gets_alone(model: Model) -> None:
-    from attnviz.models.reading import Passage
+    from attnviz.models.passages import Passage
 
     texts = ["the animal did", "the street was"]
     readings = [model.read(Passage(text=text)) for text in texts]

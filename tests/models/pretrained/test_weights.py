@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from attnviz.models.passages import Passage, Reading
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.reading import Passage, Reading
 from attnviz.records import Selection
 from attnviz.vocabulary import Kind
 

@@ -7,10 +7,10 @@ import pytest
 
 from attnviz.errors import ModelError, TextError, UsageError
 from attnviz.models.loading import Loading
+from attnviz.models.passages import Passage
 from attnviz.models.pretrained import load
 from attnviz.models.pretrained.edge import quiet
-from attnviz.models.pretrained.writing import tokenize_written
-from attnviz.models.reading import Passage
+from attnviz.models.pretrained.generation import tokenize_written
 from attnviz.vocabulary import Kind
 
 TEXT = "the animal did not cross"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import attnviz
 from attnviz.errors import AttnvizError
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage
+from attnviz.models.passages import Passage
 from attnviz.records import Attention
 from attnviz.vocabulary import Engine, Kind
 from tests.tools.zoo.building import Built, UnbuildableError, build

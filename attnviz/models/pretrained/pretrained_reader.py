@@ -11,18 +11,18 @@ from attnviz.models.base import Card
 from attnviz.models.lengths import count_room, fit_length
 from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.model import Model
+from attnviz.models.passages import Passage, Reading
+from attnviz.models.pretrained.capacity import count_positions, count_vocabulary
 from attnviz.models.pretrained.edge import quiet, translate_errors
+from attnviz.models.pretrained.encoding import encode_target, make_vocabulary
+from attnviz.models.pretrained.generation import Writer, tokenize_written
 from attnviz.models.pretrained.languages import Opening, choose_opening, set_languages
-from attnviz.models.pretrained.loading import Loaded
-from attnviz.models.pretrained.positions import count_positions, count_vocabulary
-from attnviz.models.pretrained.reading import encode_target, make_vocabulary
+from attnviz.models.pretrained.network_loading import Loaded
 from attnviz.models.pretrained.remembering import survey_once
 from attnviz.models.pretrained.running import TransformersRunner
 from attnviz.models.pretrained.survey import make_trial_inputs, survey_model
 from attnviz.models.pretrained.tokenizers import TransformersReader
 from attnviz.models.pretrained.towers import explain_failure
-from attnviz.models.pretrained.writing import Writer, tokenize_written
-from attnviz.models.reading import Passage, Reading
 from attnviz.text import Token
 from attnviz.vocabulary import Kind
 

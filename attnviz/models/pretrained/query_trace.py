@@ -13,7 +13,7 @@ from attnviz.models.base import Part
 from attnviz.models.pretrained.attending import Attending
 from attnviz.models.pretrained.capture import Capture
 from attnviz.models.pretrained.eager import Hooked, Returned
-from attnviz.models.pretrained.meeting import Observation
+from attnviz.models.pretrained.observation import Observation
 from attnviz.models.pretrained.places import (
     AttentionLayer,
     Inputs,

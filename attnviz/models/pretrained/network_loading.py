@@ -20,7 +20,7 @@ from attnviz.models.adapters import check_adapter
 from attnviz.models.checkpoint.tensors import find_tensors
 from attnviz.models.hub.folder import variant, weight_files
 from attnviz.models.loading import Loading
-from attnviz.models.pretrained.adapters import hide_adapter, merge_adapter
+from attnviz.models.pretrained.adapter_merging import hide_adapter, merge_adapter
 from attnviz.models.pretrained.classes import choose_class, find_own_class, note_on_own_code
 from attnviz.models.pretrained.completeness import check_numbers, check_unread, is_complete
 from attnviz.models.pretrained.edge import translate_errors

@@ -8,8 +8,8 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from attnviz.models.pretrained.languages import find_languages
+from attnviz.models.token_names import TextSpan, Vocabulary, find_unknown
 from attnviz.models.tokenization import find_places, make_segments
-from attnviz.models.vocabulary import TextSpan, Vocabulary, find_unknown
 from attnviz.text import Segment, Span, Token, align_pieces, check_text
 
 _MARKERS = re.compile(r"^(##|▁+|Ġ+)|(</w>|@@)$")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from attnviz.reference.arrays import Array, namespace
-from attnviz.reference.heads import Heads
+from attnviz.reference.multi_head import Heads
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
 from attnviz.reference.transformer import Config, make_heads, set_layer

@@ -12,8 +12,8 @@ from attnviz.models.checkpoint.recognition import recognize
 from attnviz.models.checkpoint.stored import Stored
 from attnviz.models.lengths import fit_length
 from attnviz.models.model import Model
-from attnviz.models.reading import Passage, Reading
-from attnviz.models.reference import StackRunner
+from attnviz.models.passages import Passage, Reading
+from attnviz.models.stack_runner import StackRunner
 from attnviz.models.tokenization import TextTokenizer
 from attnviz.reference.parameters import Parameters
 

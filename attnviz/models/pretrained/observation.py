@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.reference.numbers import Numbers
+from attnviz.reference.head_steps import Numbers
 from attnviz.reference.trace import Trace
 
 Reals = NDArray[np.floating[Any]]

@@ -7,12 +7,12 @@ from typing import Any, Self
 import numpy as np
 
 from attnviz.models.base import Card, Part, Runner
-from attnviz.models.reading import Reading
+from attnviz.models.passages import Reading
 from attnviz.records import Block, Each
 from attnviz.reference.arrays import Array
+from attnviz.reference.layer_trace import LayerNotes, trace_layer
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
-from attnviz.reference.tracing import LayerNotes, trace_layer
 from attnviz.reference.transformer import Config, Positions, show_layer, transformer
 from attnviz.vocabulary import Kind
 

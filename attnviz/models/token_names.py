@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from attnviz.errors import Advice
-from attnviz.models.reading import Reading
+from attnviz.models.passages import Reading
 from attnviz.text import Segment, Span, Token, make_special_token
 
 if TYPE_CHECKING:

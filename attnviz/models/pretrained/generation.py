@@ -10,8 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from attnviz.errors import ModelError
 from attnviz.models import tokenization
 from attnviz.models.pretrained.capture import use_implementation
+from attnviz.models.pretrained.encoding import make_vocabulary
 from attnviz.models.pretrained.places import Inputs
-from attnviz.models.pretrained.reading import make_vocabulary
 from attnviz.models.tokenization import Spelling
 from attnviz.text import Token
 
