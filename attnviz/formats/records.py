@@ -120,7 +120,7 @@ class _Record:
         )
         try:
             with np.errstate(all="ignore"):  # whatever comes of numbers that are none is refused
-                return axes.filled(self.weights)
+                return Attention.on(axes, self.weights)
         except RecordError as error:
             how = _HOW_TO_MEND if names.told else _HOW_TO_MEND_AN_ARRAY
             mend = f" {how}" if np.isfinite(self.weights).all() else ""

@@ -63,7 +63,7 @@ class Collect:
     def result(self) -> Attention:
         """Return the record of all blocks."""
         self.weights.flags.writeable = False  # the record has it from now on
-        return self.axes.filled(self.weights)
+        return Attention.on(self.axes, self.weights)
 
 
 class Group:
@@ -94,7 +94,7 @@ class Group:
 
     def result(self) -> Attention:
         """Return the record between groups."""
-        return self.axes.filled(self.weights)
+        return Attention.on(self.axes, self.weights)
 
 
 def make_keeper(axes: Axes, by: Grouping) -> Collect | Group:

@@ -1,21 +1,10 @@
 """Records: all that views know of attention. Numbers for each query and key, and numbers for each head."""
 
+from attnviz.records.arrays import expand_shape, guess_kind, is_of_torch, to_numpy
+from attnviz.records.axes import Axes, Word
 from attnviz.records.blocks import Block, Each, Indices, find_runs, watch_nothing
 from attnviz.records.head_table import Column, HeadTable
-from attnviz.records.matrices import (
-    Attention,
-    Axes,
-    HeadMatrix,
-    Link,
-    Weights,
-    Word,
-    average,
-    expand_shape,
-    guess_kind,
-    is_of_torch,
-    require_record,
-    to_numpy,
-)
+from attnviz.records.matrices import Attention, HeadMatrix, Link, Weights, average, require_record
 from attnviz.records.selection import LayerGroup, Selection, format_ranges
 
 __all__ = [

@@ -1,138 +1,22 @@
 """Numbers for each layer, head, query and key, with the names of their axes; attention weights are such."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError, UsageError, require
+from attnviz.records.arrays import gather, guess_kind
+from attnviz.records.axes import Axes, Word
 from attnviz.records.selection import format_ranges
-from attnviz.text import By, Grouping, Occurrence, Token, find_occurrences, make_tokens
+from attnviz.text import Token, make_tokens
 from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
 
 Weights = NDArray[np.float32]
 
 _ROW_SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Axes:
-    """The axes of attention weights, before or beside the weights themselves: layers, heads, queries and keys.
-
-    `layers` and `heads` are original indices (`AVERAGE` for an average). `sink` says that rows may sum to less than 1,
-    because the rest of their weight lies on nothing that is shown. `by` is what the tokens are, if not tokens but
-    groups of them. `engine` is what computed the weights, `precision` the dtype in which it did; `notes` says what was
-    done to them since.
-    """
-
-    kind: Kind
-    layers: tuple[int, ...]
-    heads: tuple[int, ...]
-    query_tokens: tuple[Token, ...]
-    key_tokens: tuple[Token, ...]
-    model: str
-    by: Grouping = By.TOKEN
-    engine: Engine = Engine.REFERENCE
-    sink: bool = False
-    precision: str = "float32"
-    notes: tuple[str, ...] = ()
-
-    def distances(self) -> NDArray[np.int64] | None:
-        """Return how many tokens, or groups, each key stands after each query; None between two sequences.
-
-        Example:
-            >>> attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"]).distances()  # [queries, keys]
-            array([[ 0,  1],
-                   [-1,  0]])
-        """
-        if (ranks := self.ranks()) is None:
-            return None
-        queries, keys = ranks
-        distances: NDArray[np.int64] = keys[None] - queries[:, None]
-        return distances
-
-    def ranks(self) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
-        """Return the place of each query and of each key in their sequence, counted from 0; None if these are two.
-
-        Example:
-            >>> attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"]).ranks()
-            (array([0, 1]), array([0, 1]))
-        """
-        if self.kind.crosses:
-            return None
-        tokens = (*self.query_tokens, *self.key_tokens)
-        # positions of groups leave some out, and special tokens round windows stand between neighbours
-        counted = sorted({token.position for token in tokens if not (token.added and token.window is not None)})
-        ranks = np.searchsorted(counted, [token.position for token in tokens])
-        count = len(self.query_tokens)
-        return ranks[:count], ranks[count:]
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Return the shape [layers, heads, queries, keys] of weights that fit these axes."""
-        return len(self.layers), len(self.heads), len(self.query_tokens), len(self.key_tokens)
-
-    def filled(self, weights: Weights) -> "Attention":
-        """Return the record of these weights [layers, heads, queries, keys] on these axes.
-
-        Raises:
-            RecordError: shapes that do not fit, or rows that are no distributions.
-
-        Example:
-            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
-            >>> attention.filled(attention.weights[..., ::-1]).head(0, 0)
-            array([[0.  , 1.  ],
-                   [0.75, 0.25]], dtype=float32)
-        """
-        return Attention(weights=weights, **self._fields())
-
-    def of_tokens(self, queries: tuple[Token, ...], keys: tuple[Token, ...]) -> "Axes":
-        """Return the same axes, without weights, for other tokens.
-
-        Example:
-            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
-            >>> attention.of_tokens(attention.query_tokens[1:], attention.key_tokens).shape
-            (1, 1, 1, 2)
-        """
-        return Axes(**self._fields() | {"query_tokens": queries, "key_tokens": keys})
-
-    def _fields(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(Axes)}
-
-    def words(self, wanted: str) -> list["Word"]:
-        """Return every place where a word, or the token at a position, stands among the queries or the keys.
-
-        Example:
-            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
-            >>> attention.words("cat")
-            [Word(text='cat', queries=(1,), keys=(1,))]
-        """
-        queries = find_occurrences(self.query_tokens, wanted)
-        if not self.kind.crosses:
-            return [Word(found.text, found.indices, self._as_keys(found)) for found in queries]
-        keys = find_occurrences(self.key_tokens, wanted)
-        return [Word(found.text, found.indices, ()) for found in queries] + [
-            Word(found.text, (), found.indices) for found in keys
-        ]
-
-    def _as_keys(self, occurrence: Occurrence) -> tuple[int, ...]:
-        """Return where the pieces of a word among the queries stand among the keys; nowhere if some do not."""
-        pieces = {self.query_tokens[index] for index in occurrence.indices}
-        indices = tuple(index for index, token in enumerate(self.key_tokens) if token in pieces)
-        return indices if len(indices) == len(pieces) else ()
-
-    def pieces(self, word: "Word") -> tuple[Token, ...]:
-        """Return the tokens of a word.
-
-        Example:
-            >>> (attention,) = attnviz.load("builtin").attend("Mary lost her keys")
-            >>> [token.text for token in attention.pieces(attention.words("keys")[0])]
-            ['keys']
-        """
-        tokens, indices = (self.query_tokens, word.queries) if word.queries else (self.key_tokens, word.keys)
-        return tuple(tokens[index] for index in indices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -196,7 +80,7 @@ class HeadMatrix(Axes):
         rows, columns = _find_places(own, self.layers, "layer"), _find_places(kept, self.heads, "head")
         return replace(self, weights=self.weights[np.ix_(rows, columns)], layers=own, heads=kept)
 
-    def looks_at(self, word: "Word") -> Weights:
+    def looks_at(self, word: Word) -> Weights:
         """Return what a word among the queries looks at: the mean of its pieces' rows, [layers, heads, keys].
 
         Example:
@@ -207,7 +91,7 @@ class HeadMatrix(Axes):
         mean: Weights = self.weights[:, :, list(word.queries)].mean(2)
         return mean
 
-    def looked_at_by(self, word: "Word") -> Weights:
+    def looked_at_by(self, word: Word) -> Weights:
         """Return who looks at a word among the keys: the sum of its pieces' columns, [layers, heads, queries].
 
         Example:
@@ -273,6 +157,21 @@ class Attention(HeadMatrix):
             )
 
     @classmethod
+    def on(cls, axes: Axes, weights: Weights) -> Self:
+        """Return the record of these weights [layers, heads, queries, keys] on these axes.
+
+        Raises:
+            RecordError: shapes that do not fit, or rows that are no distributions.
+
+        Example:
+            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            >>> attnviz.Attention.on(attention, attention.weights[..., ::-1]).head(0, 0)
+            array([[0.  , 1.  ],
+                   [0.75, 0.25]], dtype=float32)
+        """
+        return cls(weights=weights, **axes._fields())
+
+    @classmethod
     def from_array(
         cls,
         weights: Any,
@@ -297,7 +196,7 @@ class Attention(HeadMatrix):
             >>> attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
             Attention(unknown model, decoder, 1 layers × 1 heads, 2 queries × 2 keys)
         """
-        array = _gather(weights)
+        array = gather(weights)
         given = weights[0] if isinstance(weights, tuple) else weights
         precision = str(getattr(given, "dtype", "float32")).removeprefix("torch.")
         kind = kind or guess_kind(tuple(tokens), tuple(tokens if keys is None else keys), array)
@@ -371,68 +270,11 @@ def average(records: Sequence[Attention]) -> Attention:
     )
 
 
-def guess_kind(queries: Sequence[str], keys: Sequence[str], weights: NDArray[Any]) -> Kind:
-    """Return the kind that weights [..., queries, keys] are, if nobody says so."""
-    if queries != keys:
-        return Kind.CROSS
-    looks_ahead = np.triu(weights, 1).any()
-    return Kind.ENCODER if looks_ahead or len(keys) == 1 else Kind.DECODER
-
-
-def to_numpy(weights: Any) -> NDArray[Any]:
-    """Return the numbers as a NumPy array; torch has dtypes, devices and gradients that NumPy has not."""
-    return np.asarray(weights.detach().float().cpu() if is_of_torch(weights) else weights)
-
-
-def is_of_torch(array: Any) -> bool:
-    """Return whether an array is a tensor of torch, which is not imported for the question."""
-    return hasattr(array, "detach")
-
-
-def _gather(weights: Any) -> NDArray[Any]:
-    """Return weights as [layers, heads, queries, keys].
-
-    Raises:
-        RecordError: they have other axes.
-    """
-    if isinstance(weights, tuple):
-        layers = [to_numpy(layer) for layer in weights]
-        if {layer.shape[:1] for layer in layers} != {(1,)} or len({layer.shape for layer in layers}) > 1:
-            raise RecordError("A tuple has [1, heads, queries, keys] for each layer: take one text, and equal layers.")
-        return np.concatenate(layers)
-    try:
-        array = to_numpy(weights).astype(np.float32)
-    except (TypeError, ValueError) as error:
-        raise RecordError("Weights are numbers in rows of one length: give an array of them.") from error
-    return array.reshape(expand_shape(array.shape))
-
-
-def expand_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape [layers, heads, queries, keys] of weights that may lack the first of these axes, or two.
-
-    Raises:
-        RecordError: they have other axes.
-    """
-    if not 2 <= len(shape) <= 4:
-        how = ": take one text of a batch" if len(shape) > 4 else ""
-        raise RecordError(f"Weights have 2 to 4 axes, [layers, heads, queries, keys], not the shape {shape}{how}.")
-    return (1,) * (4 - len(shape)) + shape
-
-
 def _find_places(wanted: Sequence[int], held: Sequence[int], axis: str) -> list[int]:
     for index in wanted:
         if index not in held:
             raise UsageError(f"There is no {axis} {index} here, only {format_ranges(held)}.")
     return [held.index(index) for index in wanted]
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A place where a word stands: the indices of its pieces among the queries and the keys; one may be empty."""
-
-    text: str
-    queries: tuple[int, ...]
-    keys: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

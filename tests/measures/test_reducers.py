@@ -151,7 +151,7 @@ class TestGroup:
         assert (result.model, result.notes) == ("some model", ("a note",))
 
     def test_each_axis_has_groups_of_its_own(self) -> None:
-        result = between_groups(AXES.filled(DENSE), *HALVES)
+        result = between_groups(Attention.on(AXES, DENSE), *HALVES)
         assert result.shape == (2, 3, 2, 3)
         assert_allclose(result.weights, grouped_by_definition(DENSE, *HALVES), atol=1e-6)
 
@@ -161,7 +161,7 @@ class TestGroup:
             kind=Kind.ENCODER, layers=(0,), heads=(0,), query_tokens=tuple(pieces), key_tokens=tuple(pieces), model="m"
         )
         weights = np.array([[[[0.5, 0.25, 0.25], [0.25, 0.25, 0.5], [0.125, 0.125, 0.75]]]], np.float32)
-        result = group_record(named.filled(weights), By.WORD)
+        result = group_record(Attention.on(named, weights), By.WORD)
         assert [token.text for token in result.key_tokens] == ["undo", "it"]
         assert_array_equal(result.weights, [[[[0.625, 0.375], [0.25, 0.75]]]])
 
@@ -184,7 +184,7 @@ class TestGroup:
     @given(groupings(QUERIES), groupings(KEYS))
     def test_a_record_groups_as_its_blocks_do(self, queries: Groups, keys: Groups) -> None:
         by_blocks = reduced(Group(AXES, queries, keys), all_blocks([3, 5]))
-        assert_allclose(between_groups(AXES.filled(DENSE), queries, keys).weights, by_blocks.weights, atol=1e-6)
+        assert_allclose(between_groups(Attention.on(AXES, DENSE), queries, keys).weights, by_blocks.weights, atol=1e-6)
 
     @given(shuffled_blocks(), groupings(QUERIES), groupings(KEYS))
     def test_blocks_in_any_order_give_the_same(self, blocks: list[Block], queries: Groups, keys: Groups) -> None:

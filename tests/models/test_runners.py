@@ -35,7 +35,7 @@ def saved() -> tuple[Model, Reading]:
         notes=("made up",),
     )
     weights = np.random.default_rng(5).dirichlet(np.ones(TOKENS), axes.shape[:3]).astype(np.float32)
-    return restore(Result(index=0, text="", attention=[axes.filled(weights)]))
+    return restore(Result(index=0, text="", attention=[Attention.on(axes, weights)]))
 
 
 def made(name: str) -> tuple[Model, Reading]:

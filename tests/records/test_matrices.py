@@ -39,13 +39,13 @@ def softmaxed(*shape: int) -> np.ndarray:
 
 def record(**changes: Any) -> Attention:
     named = axes(**changes)
-    return named.filled(softmaxed(*named.shape))
+    return Attention.on(named, softmaxed(*named.shape))
 
 
 class TestValidation:
     def test_weights_that_fit_their_axes_make_a_record_with_the_same_names(self) -> None:
         named = axes(sink=True, precision="float16", notes=("a note",))
-        made = named.filled(softmaxed(2, 3, 5, 7))
+        made = Attention.on(named, softmaxed(2, 3, 5, 7))
         assert_array_equal(made.weights, softmaxed(2, 3, 5, 7))
         assert made.shape == (2, 3, 5, 7)
         for name in ("kind", "layers", "heads", "query_tokens", "key_tokens", "model", "sink", "precision", "notes"):
@@ -54,7 +54,7 @@ class TestValidation:
     @pytest.mark.parametrize("shape", [(3, 2, 5, 7), (2, 3, 7, 5), (2, 3, 5, 8), (3, 5, 7), (1, 2, 3, 5, 7)])
     def test_a_shape_that_does_not_fit_the_axes_is_refused_with_both(self, shape: tuple[int, ...]) -> None:
         with pytest.raises(RecordError) as raised:
-            axes().filled(softmaxed(*shape))
+            Attention.on(axes(), softmaxed(*shape))
         assert str(shape) in str(raised.value)
         assert "(2, 3, 5, 7)" in str(raised.value)
 
@@ -76,19 +76,19 @@ class TestValidation:
         weights = softmaxed(2, 3, 5, 7)
         weights[1, 2, 3] = change(weights[1, 2, 3])
         with pytest.raises(RecordError, match=f"cross weights of some model.*layer 1 head 5, row 3 .t3.*{what}"):
-            axes().filled(weights)
+            Attention.on(axes(), weights)
 
     def test_queries_with_no_key_to_look_at_are_refused(self) -> None:
         with pytest.raises(RecordError):
-            axes(key_tokens=()).filled(softmaxed(2, 3, 5, 0))
+            Attention.on(axes(key_tokens=()), softmaxed(2, 3, 5, 0))
 
     def test_rows_may_sum_to_less_than_1_only_beside_a_sink(self) -> None:
         weights = softmaxed(2, 3, 5, 7) * np.float32(0.25)
-        assert_array_equal(axes(sink=True).filled(weights).weights, weights)
+        assert_array_equal(Attention.on(axes(sink=True), weights).weights, weights)
         with pytest.raises(RecordError):
-            axes(sink=False).filled(weights)
+            Attention.on(axes(sink=False), weights)
         with pytest.raises(RecordError):
-            axes(sink=True).filled(weights * 5)
+            Attention.on(axes(sink=True), weights * 5)
 
     @pytest.mark.parametrize(
         ("precision", "within", "beyond"),
@@ -101,9 +101,9 @@ class TestValidation:
         named = axes(precision=precision)
         exact = softmaxed(2, 3, 5, 7).astype(np.float64)
         exact /= exact.sum(-1, keepdims=True)
-        named.filled(exact * (1 + sign * within))
+        Attention.on(named, exact * (1 + sign * within))
         with pytest.raises(RecordError):
-            named.filled(exact * (1 + sign * beyond))
+            Attention.on(named, exact * (1 + sign * beyond))
 
     @pytest.mark.parametrize("precision", ["float64", "float32", "float16", "bfloat16"])
     def test_a_long_softmax_in_any_precision_is_accepted(self, precision: str) -> None:
@@ -111,7 +111,7 @@ class TestValidation:
 
         scores = torch.randn(2, 3, 5, 1009, generator=torch.Generator().manual_seed(5))
         weights = torch.softmax(scores.to(getattr(torch, precision)), -1).double().numpy()
-        assert axes(key_tokens=tokens(1009), precision=precision).filled(weights).weights.dtype == np.float32
+        assert Attention.on(axes(key_tokens=tokens(1009), precision=precision), weights).weights.dtype == np.float32
 
 
 class TestReadOnly:
@@ -127,7 +127,7 @@ class TestReadOnly:
 
     def test_the_callers_array_stays_writable(self) -> None:
         weights = softmaxed(2, 3, 5, 7)
-        axes().filled(weights)
+        Attention.on(axes(), weights)
         assert weights.flags.writeable
 
 
@@ -202,7 +202,7 @@ class TestWithoutSpecial:
     def test_special_tokens_go_and_rows_are_divided_by_what_is_left(self) -> None:
         named = axes(layers=(0,), heads=(0,), query_tokens=tokens(3, special=[0]), key_tokens=tokens(3, special=[0]))
         weights = np.array([[[[1, 0, 0], [0.5, 0.125, 0.375], [0.2, 0, 0.8]]]], np.float32)
-        left = named.filled(weights).without_special()
+        left = Attention.on(named, weights).without_special()
         assert_allclose(left.weights, [[[[0.25, 0.75], [0, 1]]]], atol=1e-7)
         assert left.query_tokens == left.key_tokens == tokens(3)[1:]
         assert left.notes == ("special tokens dropped, rows renormalised",)
@@ -216,7 +216,7 @@ class TestWithoutSpecial:
 
     def test_a_row_that_looked_at_special_tokens_only_comes_out_empty_and_sunk(self) -> None:
         named = axes(layers=(0,), heads=(0,), query_tokens=tokens(2), key_tokens=tokens(3, special=[0]))
-        left = named.filled(np.array([[[[1, 0, 0], [0.5, 0.25, 0.25]]]], np.float32)).without_special()
+        left = Attention.on(named, np.array([[[[1, 0, 0], [0.5, 0.25, 0.25]]]], np.float32)).without_special()
         assert_array_equal(left.weights, [[[[0, 0], [0.5, 0.5]]]])
         assert left.sink
 
@@ -320,8 +320,8 @@ class TestSelectionAmongGroups:
 
 def test_the_mean_of_records_of_several_groups_of_layers_counts_every_head_once() -> None:
     weights = softmaxed(2, 3, QUERIES, KEYS)
-    few = axes(layers=(0,), heads=(0, 1)).filled(weights[:1, :2])
-    many = axes(layers=(1,), heads=(0, 1, 2)).filled(weights[1:])
+    few = Attention.on(axes(layers=(0,), heads=(0, 1)), weights[:1, :2])
+    many = Attention.on(axes(layers=(1,), heads=(0, 1, 2)), weights[1:])
     mean = average([few, many])
     assert (mean.layers, mean.heads) == ((AVERAGE,), (AVERAGE,))
     every = np.concatenate([weights[0, :2], weights[1]])

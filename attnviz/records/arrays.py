@@ -1,0 +1,58 @@
+"""Arrays of weights from elsewhere: of any array library, with or without axes for layers and heads."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.errors import RecordError
+from attnviz.vocabulary import Kind
+
+
+def gather(weights: Any) -> NDArray[Any]:
+    """Return weights as [layers, heads, queries, keys].
+
+    Raises:
+        RecordError: they have other axes.
+    """
+    if isinstance(weights, tuple):
+        layers = [to_numpy(layer) for layer in weights]
+        if {layer.shape[:1] for layer in layers} != {(1,)} or len({layer.shape for layer in layers}) > 1:
+            raise RecordError("A tuple has [1, heads, queries, keys] for each layer: take one text, and equal layers.")
+        return np.concatenate(layers)
+    try:
+        array = to_numpy(weights).astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise RecordError("Weights are numbers in rows of one length: give an array of them.") from error
+    return array.reshape(expand_shape(array.shape))
+
+
+def expand_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape [layers, heads, queries, keys] of weights that may lack the first of these axes, or two.
+
+    Raises:
+        RecordError: they have other axes.
+    """
+    if not 2 <= len(shape) <= 4:
+        how = ": take one text of a batch" if len(shape) > 4 else ""
+        raise RecordError(f"Weights have 2 to 4 axes, [layers, heads, queries, keys], not the shape {shape}{how}.")
+    return (1,) * (4 - len(shape)) + shape
+
+
+def guess_kind(queries: Sequence[str], keys: Sequence[str], weights: NDArray[Any]) -> Kind:
+    """Return the kind that weights [..., queries, keys] are, if nobody says so."""
+    if queries != keys:
+        return Kind.CROSS
+    looks_ahead = np.triu(weights, 1).any()
+    return Kind.ENCODER if looks_ahead or len(keys) == 1 else Kind.DECODER
+
+
+def to_numpy(weights: Any) -> NDArray[Any]:
+    """Return the numbers as a NumPy array; torch has dtypes, devices and gradients that NumPy has not."""
+    return np.asarray(weights.detach().float().cpu() if is_of_torch(weights) else weights)
+
+
+def is_of_torch(array: Any) -> bool:
+    """Return whether an array is a tensor of torch, which is not imported for the question."""
+    return hasattr(array, "detach")
