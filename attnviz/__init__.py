@@ -115,18 +115,11 @@ def load(
         >>> attnviz.load("builtin").attend("Mary lost her keys")
         [Attention(builtin/encoder, encoder, 4 layers × 6 heads, 6 queries × 6 keys)]
     """
-    from os import PathLike, fspath
+    from attnviz.models.loading import Loading, read_engine
+    from attnviz.models.registry import load_or_adopt
 
-    from attnviz.errors import UsageError
-    from attnviz.models.loading import DEFAULT, Loading
-    from attnviz.models.registry import load as load_model
-    from attnviz.vocabulary import Engine
-
-    engines = {one.value: one for one in (Engine.REFERENCE, Engine.TRANSFORMERS)}
-    if engine not in (None, *engines):
-        raise UsageError(f"There is no engine {engine!r}: choose {', '.join(engines)}, or None for the faster one.")
     loading = Loading(
-        engine=None if engine is None else engines[engine],
+        engine=read_engine(engine),
         device=device,
         dtype=dtype,
         revision=revision,
@@ -135,17 +128,7 @@ def load(
         source_language=source_language,
         target_language=target_language,
     )
-    if isinstance(name, str | PathLike):
-        if tokenizer is not None:
-            raise UsageError("A model that is loaded by name has its own tokenizer: leave the other one out.")
-        return load_model(fspath(name), loading)
-    if not (hasattr(name, "name_or_path") and hasattr(name, "parameters")):
-        raise UsageError(f"Give load a name, a folder, or a model of transformers, not a {type(name).__name__}.")
-    if loading != DEFAULT:
-        raise UsageError("A model that is in memory runs as it is: leave engine, device and the other options out.")
-    from attnviz.models import pretrained
-
-    return pretrained.adopt(name, tokenizer)
+    return load_or_adopt(name, tokenizer, loading)
 
 
 def statistics(records: "Attention | Iterable[Attention]", names: "str | Sequence[str]" = ()) -> "list[HeadTable]":

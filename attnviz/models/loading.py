@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from attnviz.errors import UsageError
 from attnviz.vocabulary import Engine
 
 
@@ -36,3 +37,15 @@ class Loading:
 
 
 DEFAULT = Loading()
+
+
+def read_engine(name: str | None) -> Engine | None:
+    """Return the engine of this name; None, which leaves the choice to attnviz, as it is.
+
+    Raises:
+        UsageError: there is no such engine.
+    """
+    engines = {one.value: one for one in (Engine.REFERENCE, Engine.TRANSFORMERS)}
+    if name not in (None, *engines):
+        raise UsageError(f"There is no engine {name!r}: choose {', '.join(engines)}, or None for the faster one.")
+    return None if name is None else engines[name]

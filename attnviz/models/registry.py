@@ -1,7 +1,9 @@
 """Models by name: built-in ones, installed ones, local folders, and those of the Hugging Face hub."""
 
 from importlib.util import find_spec
+from os import PathLike, fspath
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attnviz.errors import ModelError, UsageError
 from attnviz.models import builtin
@@ -9,6 +11,9 @@ from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.model import Model
 from attnviz.text import visible
 from attnviz.vocabulary import Engine
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ALIASES = {"builtin": "builtin/encoder"}
 MINILM = "minilm"
@@ -37,6 +42,28 @@ def load(name: str, loading: Loading = DEFAULT) -> Model:
     from attnviz.models import automatic  # what is built in need not wait for it
 
     return automatic.load(name, locate(name, loading), loading)
+
+
+def load_or_adopt(
+    model: "str | PathLike[str] | PreTrainedModel", tokenizer: "PreTrainedTokenizerBase | None", loading: Loading
+) -> Model:
+    """Return the model of this name or in this folder, or a model of transformers in memory as one of ours.
+
+    Raises:
+        ModelError: there is none, or it cannot be loaded; the message says what to do.
+        UsageError: it is none of these, or cannot be loaded in the way that was asked for.
+    """
+    if isinstance(model, str | PathLike):
+        if tokenizer is not None:
+            raise UsageError("A model that is loaded by name has its own tokenizer: leave the other one out.")
+        return load(fspath(model), loading)
+    if not (hasattr(model, "name_or_path") and hasattr(model, "parameters")):
+        raise UsageError(f"Give load a name, a folder, or a model of transformers, not a {type(model).__name__}.")
+    if loading != DEFAULT:
+        raise UsageError("A model that is in memory runs as it is: leave engine, device and the other options out.")
+    from attnviz.models import pretrained  # torch and transformers
+
+    return pretrained.adopt(model, tokenizer)
 
 
 def locate(name: str, loading: Loading = DEFAULT) -> Path:
