@@ -41,7 +41,7 @@ class Advice(str):
         return advice
 
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
-        """Return what to make it from again when it is unpickled."""
+        """Return the arguments that make it again when it is unpickled."""
         return "", self.template
 
     def __add__(self, text: str) -> "Advice":
@@ -54,7 +54,7 @@ class Advice(str):
 
 
 def write_options(said: str, option: WriteOption) -> str:
-    """Return what is said with its options written in a certain way; what is no advice names none."""
+    """Return a message with its options written by `option`; a message that is no advice names none."""
     return _fill_template(said.template, option) if isinstance(said, Advice) else said
 
 

@@ -7,7 +7,7 @@ Work = Callable[[], object]
 """Something to be done again and again."""
 
 Prepare = Callable[[int, int], Work]
-"""Make the work for so many tokens, whose vectors are so wide; what it needs is there before it is done."""
+"""A function that makes the work for a number of tokens and a width of vectors, with all its inputs at hand."""
 
 _SEED = 7
 

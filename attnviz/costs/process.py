@@ -46,10 +46,10 @@ def measure_sizes(method: str, sizes: Sequence[Size]) -> Iterator[Taken]:
 
 
 def receive(found: Iterator[Taken], what: str) -> Taken:
-    """Return what comes next.
+    """Return the next measurement.
 
     Raises:
-        AttnvizError: nothing does, since there is too little memory, or a library does not run here.
+        AttnvizError: there is none, for want of memory, or because a library does not run here.
     """
     try:
         return next(found)
@@ -88,7 +88,7 @@ def _do_nothing() -> None:
 
 
 def measure_work(work: Work) -> Taken:
-    """Return what a work takes, but for its first run, which loads what is loaded late.
+    """Return what a work takes; the first run is not counted, since libraries load parts of themselves in it.
 
     A clock on the wall would count what the machine does for others in between. Others also empty its caches, which
     makes a run longer and never shorter: the shortest one is what the work takes.

@@ -49,7 +49,7 @@ def telling(attention: Attention, word: Word | None = None) -> Link | None:
 
 
 def _exceed_habit(words: Attention) -> NDArray[np.floating]:
-    """Return how much each link between two different words says, 0 for special tokens and punctuation: as the weights.
+    """Return how much each link says, in the shape of the weights; 0 within a word, for special tokens and punctuation.
 
     A link counts for as much as its weight exceeds what habit explains: the mean weight at the same distance (a
     positional pattern) and the mean weight of the same key (a token that everything looks at). It counts for more the

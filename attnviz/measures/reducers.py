@@ -1,4 +1,4 @@
-"""Reducers: what is kept of the blocks of query rows that a model yields, so that no N×N matrix is held unasked."""
+"""Reducers consume the blocks of query rows that a model yields, and hold an N×N matrix only if it is wanted."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,8 +17,8 @@ Result = TypeVar("Result", covariant=True)
 class Reducer(Protocol[Result]):
     """Consume the blocks of one text and one kind of attention, and give one record.
 
-    Layers come in ascending order (of a text that is read in windows, anew for each run of some of them); the rows of a
-    layer come in any order, each once.
+    Layers come in ascending order, and again from the first for each batch of windows; the rows of a layer come in any
+    order, each once.
     """
 
     def update(self, block: Block) -> None:
@@ -82,7 +82,7 @@ class Group:
     def update(self, block: Block) -> None:
         """Add the rows of a block to the groups that they belong to.
 
-        Rows first: that leaves few of them, and is a product of matrices, the fastest pass over weights that there is.
+        Rows are averaged first: few are left, and a matrix product is the fastest pass over weights.
         """
         layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, groups, groups]
         heads = [self.axes.heads.index(head) for head in block.heads]
@@ -98,7 +98,7 @@ class Group:
 
 
 def make_keeper(axes: Axes, by: Grouping) -> Collect | Group:
-    """Return the reducer that keeps the weights on these axes between what they are to be grouped by.
+    """Return the reducer that keeps the weights on these axes, between tokens or between groups of them.
 
     Raises:
         RecordError: they are between other groups already.
@@ -111,24 +111,24 @@ def make_keeper(axes: Axes, by: Grouping) -> Collect | Group:
 
 
 def make_grouper(axes: Axes, by: Grouping) -> Group:
-    """Return the reducer that keeps the weights between groups of what these axes hold, whatever that is."""
+    """Return the reducer that groups the tokens, or groups, on these axes once more."""
     return Group(axes, group_tokens(axes.query_tokens, by), group_tokens(axes.key_tokens, by))
 
 
 def reduce_record(attention: Attention, reducer: Reducer[Result]) -> Result:
-    """Return what a reducer makes of a record that is there already."""
+    """Run an existing record through a reducer, and return the result."""
     for layer, weights in zip(attention.layers, attention.weights, strict=True):
         reducer.update(Block.starting(attention.kind, layer, attention.heads, 0, weights))
     return reducer.result()
 
 
 def group_record(attention: Attention, by: Grouping) -> Attention:
-    """Return a record that is there already with its tokens grouped, as `Group` does it."""
+    """Return an existing record with its tokens grouped, as `Group` groups them."""
     return reduce_record(attention, make_grouper(attention, by))
 
 
 def _index_block(rows: Indices, keys: Indices) -> Any:
-    """Return the index of what stands in these rows and keys; slices where that can be, which are far faster."""
+    """Return an index of these rows and keys, made of slices where possible, which are far faster."""
     if isinstance(rows, range) or isinstance(keys, range):
         return tuple(slice(one.start, one.stop) if isinstance(one, range) else one for one in (rows, keys))
     return np.ix_(rows, keys)
@@ -145,7 +145,7 @@ def _multiply(shares: NDArray[np.float32], weights: Any) -> Any:
 
 
 def _sum_groups(values: Any, index: NDArray[np.intp], count: int) -> Any:
-    """Return the sums of the values on the last axis that share an index, from 0 to `count` - 1, where they are."""
+    """Sum the values on the last axis that share an index below `count`, on their own device: [..., count]."""
     if not is_of_torch(values):
         order = np.argsort(index, kind="stable")
         there, starts = np.unique(index[order], return_index=True)

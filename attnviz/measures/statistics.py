@@ -80,7 +80,7 @@ class Rows:
         return found
 
     def of(self, keys: Reals) -> Reals:
-        """Return those of the numbers of all keys of the text that belong to the keys here: [keys]."""
+        """Return the numbers of the keys here, out of those of all keys of the text: [keys]."""
         here: Reals = keys[self._here]
         return here
 
@@ -143,7 +143,7 @@ def _share_of(keys: str, source: str, chosen: Callable[[Keys], Reals]) -> Statis
 
 
 def _lengths_and_weights(rows: Rows) -> Reals:
-    """Return how far the weight of each row reaches in all, and how much there is of it, the first key left out."""
+    """Return Σ weight · distance and Σ weight of each row, both without the first key: [2, heads, rows]."""
     counted = rows.weights * (1 - rows.of(rows.keys.first))  # [heads, rows, keys]
     return np.stack([np.einsum("hrk,rk->hr", counted, np.abs(rows.distances)), counted.sum(-1)])
 

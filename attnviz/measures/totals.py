@@ -1,4 +1,4 @@
-"""Totals: what the values of many texts come to, the same whatever the order of the texts and who added them up."""
+"""Totals over many texts, which come out the same in any order and however the work was shared."""
 
 import math
 from collections.abc import Callable, Iterator

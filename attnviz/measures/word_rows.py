@@ -20,7 +20,7 @@ def find_words(found: Sequence[Attention], token: str) -> list[tuple[Attention, 
 
 
 def select_rows(found: Sequence[Attention], token: str | None) -> Sequence[Attention]:
-    """Return only what one word looks at, the rows of all its occurrences among the queries, if one is named.
+    """Return only the rows of one word, at all its occurrences among the queries; all rows if none is named.
 
     Raises:
         TextError: there is no such word.

@@ -65,7 +65,7 @@ def _find_text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _find_stacks(config: Mapping[str, Any], usual: Kind) -> dict[Kind, StackShape]:
-    """Return what attends in a model of text, which is of the `usual` kind if there is no sign of another."""
+    """Return the stacks that attend in a model of text; a single one is of the `usual` kind unless a key says more."""
     both = not config.get("is_decoder") and config.keys() >= {"encoder_layers", "decoder_layers"}
     if not config.get("is_encoder_decoder", both):
         kind = _guess_kind(config, usual)
@@ -79,7 +79,7 @@ def _find_stacks(config: Mapping[str, Any], usual: Kind) -> dict[Kind, StackShap
 
 
 def _guess_kind(config: Mapping[str, Any], usual: Kind) -> Kind:
-    """Return whether tokens see only what stands before them, by the surest sign that there is."""
+    """Return Kind.DECODER if tokens see only what stands before them, else Kind.ENCODER, by the surest sign found."""
     family, named = FAMILIES.get(config["model_type"]), str(config.get("architectures"))
     encodes = _ENCODES.search(named) or _HALF.search(named) or "type_vocab_size" in config
     decodes = _DECODES.search(named) or "num_key_value_heads" in config or config["model_type"] in _DECODERS

@@ -15,7 +15,7 @@ from attnviz.text import Token
 
 
 def fit_length(reading: Reading, card: Card, what: str = "The text", more: int = 0) -> Reading:
-    """Return a reading that the model has positions for, `more` of them left to be written on.
+    """Return a reading that fits the model's positions, and leaves `more` of them for tokens to be written.
 
     Raises:
         TextError: it is too long, and is not to be cut or read in windows; or there is no room at all.
@@ -38,7 +38,7 @@ def count_room(passage: Passage, card: Card) -> int:
 
 
 def check_length(tokens: int, passage: Passage, card: Card, what: str = "The text", more: int = 0) -> None:
-    """Refuse what is nothing, or too long for a model and not to be cut, before more is done with it.
+    """Refuse a text of no tokens, or one that is too long for a model and is not to be cut.
 
     Raises:
         TextError: there are no tokens, or more than the model has positions.
@@ -80,7 +80,7 @@ def cut(reading: Reading, room: int, what: str = "The text") -> Reading:
 
 
 def _share_room(lengths: Mapping[int, int], room: int) -> dict[int, int]:
-    """Return how many tokens of each text there is room for: of a shorter one all, if they take no more than half."""
+    """Share the room among texts: each keeps all of its tokens if they fit an equal share, else it is cut to that."""
     shares = {}
     for left, text in zip(range(len(lengths), 0, -1), sorted(lengths, key=lengths.__getitem__), strict=True):
         shares[text] = min(lengths[text], room // left)
@@ -147,7 +147,7 @@ def _find_edges(starts: Sequence[int], inner: int, end: int, *, causal: bool) ->
 
 
 def _join(reading: Reading, indices: Sequence[NDArray[np.intp]], owned: Sequence[NDArray[np.bool_]]) -> Reading:
-    """Join windows of these tokens of a reading; each token is there once for each window that has it as own."""
+    """Join windows of a reading, given by the indices of their tokens, and by which of these each window owns."""
     read = np.concatenate([some[own] for some, own in zip(indices, owned, strict=True)])  # [tokens of the whole]
     numbers = np.repeat(range(len(owned)), [own.sum() for own in owned])
     places = np.empty(len(reading.tokens), np.intp)  # where each token of the text is among those of the whole

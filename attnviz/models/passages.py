@@ -22,7 +22,7 @@ class Overlong(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """A long text is read in overlapping windows of `size` tokens, one beginning every `stride` tokens.
+    """Overlapping windows, for a long text: each has `size` tokens, and a new one begins every `stride` tokens.
 
     Special tokens that stand round a text stand round each window, and count.
 

@@ -68,12 +68,12 @@ def strip_shape(shape: Config, *, positions: bool, mask: bool) -> Config:
 
 
 def stack_ids(readings: Sequence[Reading]) -> Array:
-    """Return what equally long readings read: [texts, tokens]."""
+    """Return the ids of readings of one length: [texts, tokens]."""
     return np.asarray([reading.ids for reading in readings])
 
 
 def watch_only(parts: Sequence[Part], each: Each) -> Each:
-    """Return what does something with nothing but the wanted layers and heads of the blocks that it is given."""
+    """Return a callback that hands on only the wanted layers and heads of each block."""
     wanted = {(part.kind, layer): part.heads for part in parts for layer in part.layers}
 
     def watch(block: Block) -> None:

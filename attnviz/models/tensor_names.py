@@ -1,4 +1,4 @@
-"""Names of the tensors in a checkpoint's files: what was put before them, and what those are that a network leaves."""
+"""Names of the tensors in a checkpoint's files: prefixes that training added, and tensors that a network leaves over."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -55,7 +55,7 @@ def unwrap(name: str, patterns: Mapping[str, str]) -> str:
 
 
 def suggest_name(name: str, names: Iterable[str]) -> str:
-    """Return what to say of a tensor that is missing, where there is one of that name with something before it."""
+    """Return a sentence on a missing tensor, if the files have one of that name with a prefix; "" if not."""
     found = next((other for other in sorted(names) if other.endswith(f".{name}")), None)
     if found is None:
         return ""
@@ -65,10 +65,10 @@ def suggest_name(name: str, names: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Tensors of a checkpoint that a network does not read, and that attention may be meant to depend on.
+    """Tensors of a checkpoint that a network does not read, though attention may be meant to depend on them.
 
-    `within` the network something has no place; of more `layers` than it has, the names; `beside` it stands something
-    that speaks of attention or embeddings. `held` and `run` say how many layers there are, and how many of them run.
+    They are named like parts `within` the network, belong to `layers` beyond its last, or stand `beside` it and are
+    named after attention or embeddings. `held` counts the layers in the files, `run` those that run.
     """
 
     within: tuple[str, ...]

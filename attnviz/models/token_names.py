@@ -53,9 +53,9 @@ class Vocabulary:
 
 
 def _find_own(text: str, span: Span, name: str) -> Span:
-    """Return what a token stands for; a piece that is only a blank claims the letter after it in some tokenizers.
+    """Return the span of a token, corrected where a piece that is only a blank claims the letter after it.
 
-    Where a tokenizer puts a blank before a text that begins with none, it stands for nothing.
+    The span is empty for a blank that the tokenizer itself has put before the text.
     """
     start, end = span
     claimed = text[start:end]

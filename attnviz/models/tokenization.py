@@ -1,4 +1,4 @@
-"""From texts to ids and tokens, with a tokenizer of the tokenizers library."""
+"""Tokenization of texts into ids and tokens, with a tokenizer of the tokenizers library."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass

@@ -56,7 +56,7 @@ class Axes:
         return distances
 
     def ranks(self) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
-        """Return the place of each query and of each key in their sequence, counted from 0; None if these are two.
+        """Return the place of each query and key in their sequence, counted from 0; None if they are in two sequences.
 
         Example:
             >>> attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"]).ranks()

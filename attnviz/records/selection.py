@@ -129,7 +129,7 @@ def _choose(wanted: tuple[int, ...] | None, there: Sequence[int], axis: str, mod
 
 
 def _format_all(indices: Sequence[int]) -> str:
-    """Return what there is: `0 to 11`, or `4,12` where some are left out."""
+    """Write all indices as `0 to 11`, or as `4,12` where some are left out."""
     first, last = indices[0], indices[-1]
     return f"{first} to {last}" if len(indices) == last - first + 1 else format_ranges(indices)
 

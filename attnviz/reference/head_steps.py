@@ -18,11 +18,11 @@ DOTS = "dot", "scaled-dot"
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Numbers:
-    """The way of one head from a query and its keys to what it takes from their values.
+    """The steps of one head from a query and its keys to the weighted sum of their values.
 
-    `query` and `keys` are what meets, turned where positions turn them. `scores` come from the score function alone;
-    `scaled` is what the model makes of them, `biased` has what positions add, `masked` -∞ where the query may not look.
-    `sink` is the score of no key that takes its share beside them, if there is one.
+    `query` and `keys` are turned where positions turn them. `scores` come from the score function alone; `scaled` has
+    the model's scale applied, `biased` what positions add, `masked` -∞ where the query may not look. A `sink` is a
+    score that belongs to no key and takes its share in softmax, if there is one.
     """
 
     query: Reals  # [d]
@@ -38,7 +38,7 @@ class Numbers:
 
     @classmethod
     def of(cls, trace: Trace, head: int) -> Self:
-        """Return those of one head of a trace."""
+        """Return the steps of one head of a trace."""
         query, keys, values = select_head(trace, head)
         scores = compute_scores(trace, query, keys)
         scaled = scores * trace.scale
@@ -80,7 +80,7 @@ def _find_largest(of: Reals, keys: list[int]) -> list[int]:
 
 
 def weigh_scores(trace: Trace, head: int, scores: Reals) -> Reals:
-    """Return the weights that scores [keys] come to in a head, with what is added to them, its mask and its sink."""
+    """Return the weights [keys] of scores [keys] in a head: add its bias, apply its mask and sink, then softmax."""
     weights: Reals = compute_weights(add_bias(trace, head, scores), trace.allowed, select_sink(trace, head))
     return weights
 
@@ -96,7 +96,7 @@ def find_key_head(trace: Trace, head: int) -> int:
 
 
 def select_head(trace: Trace, head: int) -> tuple[Reals, Reals, Reals]:
-    """Return the query [d], the keys and the values [keys, d] as they meet in a head."""
+    """Return the query [d], the keys and the values [keys, d] of a head, turned where positions turn them."""
     queries = trace.query if trace.turned_query is None else trace.turned_query
     keys = trace.keys if trace.turned_keys is None else trace.turned_keys
     own = find_key_head(trace, head)
@@ -110,7 +110,7 @@ def project(trace: Trace, query: Reals, keys: Reals) -> tuple[Reals, Reals]:
 
 
 def compute_scores(trace: Trace, query: Reals, keys: Reals) -> Reals:
-    """Return what the model's score function says of each key, before any scale: [keys]."""
+    """Return the score of each key by the model's score function, before any scale: [keys]."""
     name = "dot" if trace.score in DOTS else trace.score
     scores: Reals = SCORES[name](query[None], keys, trace.score_parameters)[0]
     return scores
@@ -122,6 +122,6 @@ def add_bias(trace: Trace, head: int, scores: Reals) -> Reals:
 
 
 def entropy(weights: Reals) -> float:
-    """Return -Σ w log₂ w in bits: 0 if all weight lies on one key, log₂ of how many there are if it is even."""
+    """Return -Σ w log₂ w in bits: 0 if all weight is on one of n keys, log₂ n if it is spread evenly."""
     there = weights[weights > 0]
     return float(-(there * np.log2(there)).sum()) + 0.0

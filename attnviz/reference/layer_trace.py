@@ -1,4 +1,4 @@
-"""From the notes of a transformer's run to what one layer's attention computed for one query."""
+"""Traces of one layer's attention for one query, made from the notes of a transformer's run."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class LayerNotes:
         self.parts: dict[str, Array] = {}
 
     def take(self, name: str, array: Array) -> None:
-        """Keep an array if it is of these."""
+        """Keep an array if it belongs to the embedding or to the layer."""
         for kept, prefix in ((self.embedding, _EMBEDDING), (self.parts, self._prefix)):
             if name.startswith(prefix):
                 kept[name.removeprefix(prefix)] = array

@@ -137,7 +137,7 @@ def multi_head_attention(
 def show_weights(
     x: Array, parameters: Parameters, heads: Heads, *, wanted: Sequence[int], rows: Sequence[range], watch: Each
 ) -> None:
-    """Show the weights of the wanted heads of self-attention in some stretches of rows; compute nothing from them.
+    """Hand the weights of the wanted heads of self-attention to `watch`, in ranges of rows; compute no output.
 
     All else is as in `multi_head_attention`.
     """
@@ -167,7 +167,7 @@ def _project(x: Array, context: Array, parameters: Parameters, heads: Heads, not
 
 
 def _select_heads(given: Array, wanted: Sequence[int], heads: int) -> Array:
-    """Return what each wanted head has, alone or in a group: [..., groups, n, d] -> [..., wanted, n, d]."""
+    """Give each wanted head the array of its group: [..., groups, n, d] -> [..., wanted, n, d]."""
     groups = given.shape[-3]
     if list(wanted) == list(range(groups)):
         return given

@@ -51,7 +51,7 @@ def run_gru(x: Array, parameters: Parameters, lengths: Array | None = None, *, b
 
 
 def _find_real(lengths: Array | None, tokens: int) -> Array | None:
-    """Return where a token is no padding, [..., tokens]; None if all are not."""
+    """Return True for tokens and False for padding, [..., tokens]; None if there is no padding."""
     if lengths is None:
         return None
     return namespace(lengths).arange(tokens, device=lengths.device) < lengths[..., None]

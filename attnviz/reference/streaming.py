@@ -48,7 +48,7 @@ class Running:
 
     @property
     def log_sum_exp(self) -> Array:
-        """Return ln Σ exp(score) [..., rows], from which any weight can be had again; -∞ where no key was allowed."""
+        """Return ln Σ exp(score) [..., rows]: a weight is exp(score - this). It is -∞ where no key was allowed."""
         xp = namespace(self.total)
         return self.maximum + xp.log(xp.where(self.total > 0, self.total, xp.ones_like(self.total)))
 

@@ -8,7 +8,7 @@ from attnviz.reference.parameters import Parameters
 from attnviz.reference.rotary import Turn
 
 Note = Callable[[str, Array], None]
-"""Is told an array with the name of what it is, as in `layers.3.attention.query`."""
+"""A callback that is told an array and its name, such as `layers.3.attention.query`."""
 
 
 def note_nothing(name: str, array: Array) -> None:
@@ -16,7 +16,7 @@ def note_nothing(name: str, array: Array) -> None:
 
 
 def note_within(note: Note, part: str) -> Note:
-    """Return what notes arrays under names that begin with a part; none are put together where nobody takes note."""
+    """Return a note that puts the name of a part before each name; `note_nothing` stays as it is, and costs nothing."""
     return note if note is note_nothing else lambda name, array: note(f"{part}.{name}", array)
 
 

@@ -41,7 +41,7 @@ def align_pieces(text: str, pieces: Sequence[str | bytes | None]) -> list[Span]:
 
 
 def _decode_letters(pieces: Sequence[str | bytes | None]) -> Iterator[tuple[str | None, int]]:
-    """Yield the pieces, each with how many they are: of bytes, the characters that they make together; None if none."""
+    """Yield characters or pieces, each with how many pieces it comes from: bytes make characters, None if broken."""
     for in_bytes, run in groupby(pieces, lambda piece: isinstance(piece, bytes)):
         if not in_bytes:
             yield from ((piece, 1) for piece in run if not isinstance(piece, bytes))
@@ -67,7 +67,7 @@ def _fill_gap(text: str, lost: Sequence[str | None], gap: Span) -> Iterator[Span
 
 
 def _split_gap(text: str, gap: Span, count: int) -> list[Span]:
-    """Return so many stretches of a gap, each but the last one word of it; empty ones in the end where it has fewer."""
+    """Split a gap into `count` stretches of a word each, the last with all the rest; some are empty if words run out."""
     words = [match.span() for match in re.compile(r"\S+").finditer(text, *gap)]
     if len(words) >= count:
         return [*words[: count - 1], (words[count - 1][0], gap[1])]

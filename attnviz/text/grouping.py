@@ -38,10 +38,10 @@ Grouping = By | Bins
 
 
 def read_grouping(name: str | Grouping) -> Grouping:
-    """Return what is meant by `word`, or by `bins:256`; a grouping itself as it is.
+    """Return the grouping that a name such as `word` or `bins:256` stands for; a grouping itself as it is.
 
     Raises:
-        UsageError: nothing is.
+        UsageError: the name stands for none.
     """
     if isinstance(name, By | Bins):
         return name
@@ -82,7 +82,7 @@ _BLANKS = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A token, and the stretch that it `reaches` over: its own, and what beside it in its word no token stands for."""
+    """A token with its `reach`: its own span, widened over characters of its word that no token stands for."""
 
     token: Token
     reach: Span | None
@@ -144,7 +144,7 @@ def _share_bins(runs: Sequence[Sequence[Token]], count: int, apart: bool) -> lis
 
 
 def _make_pieces(tokens: Sequence[Token], *, whole: bool) -> list[_Piece]:
-    """Return the tokens; if they are to make `whole` words, each with what of its word no token stands for."""
+    """Return the tokens with their own spans, or if they are to make `whole` words, with their reaches."""
     reaches = [token.span for token in tokens]
     placed = [index for index, span in enumerate(reaches) if whole and span]
     for last, index, following in zip([None, *placed], placed, [*placed[1:], None], strict=False):
@@ -188,7 +188,7 @@ def _merge(pieces: Sequence[_Piece]) -> Token:
 
 
 def _make_bin(pieces: Sequence[_Piece]) -> Token:
-    """Return a bin, which shows how it begins and how it ends: words of about `_EDGE` characters on either side."""
+    """Return a bin that shows its beginning and its end: words of about `_EDGE` characters on either side."""
     whole = _merge(pieces)
     begins, ends = _cut_edge(pieces), _cut_edge(pieces[::-1])[::-1]
     if len(begins) + len(ends) >= len(pieces):
@@ -227,7 +227,7 @@ def _join_pieces(pieces: Sequence[_Piece]) -> Iterator[str]:
 
 
 def _show_piece(piece: _Piece, since: int) -> str:
-    """Return what a piece shows of its text from a character on; of what no token stands for, only what can be seen."""
+    """Return the text of a piece from a character on; where no token stands for it, only what can be seen."""
     token, (start, stop) = piece.token, piece.reach or (since, since)
     if token.source is None or token.word is None:
         return token.text[since - start :]

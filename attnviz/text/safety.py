@@ -9,7 +9,7 @@ _NAMED_WHITESPACE = {" ": "␣", "\t": "⇥", "\n": "⏎", "\r": "␍", "\x7f": 
 
 
 def check_text(text: str, what: str = "The text") -> str:
-    """Return the text itself, if a model can read it; `what` it is called if it cannot.
+    """Return the text if a model can read it; `what` is its name in the error if not.
 
     Raises:
         TextError: it is blank, or holds half of a surrogate pair.

@@ -22,7 +22,7 @@ class Occurrence:
 
 
 def find_occurrences(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
-    """Return the token at a position, if a number is given; else each place of a word, of words in a row, of a token.
+    """Find the token at a position if `wanted` is a number, else every place of a word, words in a row, or a token.
 
     Case, and whether characters are composed (NFC) or not (NFD), make no difference.
     """
@@ -65,7 +65,7 @@ _RANGE = re.compile(r"\d{1,9}(-\d{1,9})?", re.ASCII)
 
 
 def not_found(tokens: Sequence[Token], wanted: str) -> TextError:
-    """Return what to say where nothing is found: which tokens there are."""
+    """Return the error for a word that is not found, which lists the tokens that there are."""
     there = ", ".join(f"{token.position} {token.label}" for token in tokens[:40])
     more = ", …" if len(tokens) > 40 else ""
     return TextError(f"There is no token {visible(wanted)!r} in this text. Its tokens are: {there}{more}.")
@@ -122,7 +122,7 @@ def _cut_text(first: Token, last: Token) -> str:
 
 
 def fold(text: str) -> str:
-    """Return a text as it is compared: without case, in one composition, and without what joins or parts characters.
+    """Return a text without case, in one composition, and without joiners, so that two spellings compare as equal.
 
     Case is folded as Unicode has it for canonical caseless matching (The Unicode Standard, section 3.13, D145).
     """

@@ -86,7 +86,7 @@ class Segment:
 
 
 def add_predictions(tokens: Sequence[Token], since: int = 0) -> tuple[Token, ...]:
-    """Return the tokens, each from `since` on knowing the one after it."""
+    """Return the tokens, those from `since` on with the label of the next one as what they predict."""
     after = [token.label for token in tokens[since + 1 :]]
     told = (replace(token, predicts=text) for token, text in zip(tokens[since:], after, strict=False))
     return (*tokens[:since], *told, *tokens[max(since, len(tokens) - 1) :])
@@ -98,7 +98,7 @@ def make_special_token(text: str, position: int) -> Token:
 
 
 def make_tokens(names: Sequence[str], segment: int = 0) -> tuple[Token, ...]:
-    """Return tokens of these names, as they would be of a text in which they stand with blanks between."""
+    """Return tokens of these names, cut from a text that has the names with blanks between."""
     text, start, tokens = Segment(" ".join(names), segment), 0, list[Token]()
     for position, name in enumerate(names):
         tokens.append(text.token((start, start + len(name)), position))

@@ -1,4 +1,4 @@
-"""Who cuts the texts of a checkpoint into tokens: its tokenizer.json, or transformers where that would do it otherwise.
+"""The choice of a tokenizer for a checkpoint: its tokenizer.json, or transformers where that would cut texts otherwise.
 
 One text has one tokenization, the one that AutoTokenizer gives. To import transformers takes longer than all else that
 a short text takes, so that tokenizer.json is read without it wherever both are known to agree.

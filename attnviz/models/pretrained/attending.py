@@ -24,7 +24,7 @@ FEWEST_ROWS = 16
 """Blocks of fewer rows than this cost more time than they save memory."""
 
 ROWS_WORTH = 128
-"""With fewer rows, what is done to keys and values for each block costs about as much as the weights themselves."""
+"""With fewer rows in a block, its work on keys and values costs about as much as the weights themselves."""
 
 Attention = Callable[..., Any]
 """An attention function as transformers calls it."""
@@ -39,7 +39,7 @@ UNREAD = frozenset(
         *("token_type_ids", "use_cache", "output_attentions", "output_hidden_states", "output_router_logits"),
     }
 )
-"""The options that they are handed with what all parts of a model are handed, and do not read."""
+"""The options that eager attention functions do not read, handed to them as to all parts of a model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Weights from models that dispatch through the attention interface of transformers, a block of query rows at a time.
 
-Ours takes the place of such a model's eager attention function. It calls that one, or a faster one that does the same,
-on some query rows, with the mask cut to the same rows and the keys to those that these can see. Where all of a layer is
-wanted, the outputs, put together, are its output, so that nothing is computed twice; where little is, that little is
-computed apart, and the output by fused attention, if anything comes after it.
+Our attention function takes the place of such a model's eager one. It calls that one, or a faster equivalent, on some
+query rows at a time, with the mask cut to these rows and the keys to those that they can see. Where all of a layer is
+wanted, the outputs of its blocks make up its output, so that nothing is computed twice. Where little is wanted, only
+that is computed in blocks, and the output by fused attention, if a later layer needs it.
 
-A model gets its attention function by name, and may do more by that name: models with sparse attention put the keys
-that they leave out into the mask for some names, and hand them to the function for others. Ours takes the place of the
-eager one under that very name, so that all else is as it is where the model returns its own weights.
+Models look up their attention function by name, and some do more by that name: with sparse attention, they put the keys
+to leave out into the mask for some names, and hand them to the function for others. Our function is registered under
+the name of the eager one, so that all else is as when the model returns its own weights.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

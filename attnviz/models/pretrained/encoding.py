@@ -1,4 +1,4 @@
-"""From text to ids and tokens, with whatever tokenizer a model comes with."""
+"""Encoding of texts as ids and tokens, with whatever tokenizer a model comes with."""
 
 import re
 from collections.abc import Callable, Sequence

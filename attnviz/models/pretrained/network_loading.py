@@ -1,4 +1,4 @@
-"""From a folder of files to a network and its tokenizer."""
+"""Loading a network and its tokenizer from a folder of files."""
 
 import json
 from dataclasses import dataclass
@@ -135,7 +135,7 @@ def _read_config(name: str, folder: Path, loading: Loading) -> dict[str, Any]:
 
 
 def _write_greedily(whole: PreTrainedModel) -> None:
-    """Leave of how a model is meant to write only which tokens begin and end it, and which it must never write."""
+    """Make a model write greedily: keep only which tokens begin and end a text, and which it must never write."""
     given = whole.generation_config
     kept = {name: getattr(given, name, None) for name in _HOW_TO_WRITE}
     whole.generation_config = GenerationConfig(**kept)  # type: ignore[no-untyped-call]

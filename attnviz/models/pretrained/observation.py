@@ -140,10 +140,10 @@ _NOTHING = 1e-30
 
 
 def _find_factor(depth: int, products: Reals, gained: Reals, given: Reals, sizes: Reals) -> float | None:
-    """Return the number that products [heads, keys] were multiplied by, if all were and nothing else was done.
+    """Return the one factor that turned the products [heads, keys] into scores; None if there is no such factor.
 
-    Of the numbers that rounding leaves open, 1 / √d or 1 if it is one of them. How far it goes follows from how large
-    scores are `given` to softmax in each head, and how large the sums are that products consist of: [heads, 1] each.
+    Rounding leaves a range of factors open: 1 / √d or 1 is taken if it lies in it. The range follows from the sizes of
+    the scores `given` to softmax in each head, and of the sums that products consist of: [heads, 1] each.
     """
     usual = depth**-0.5
     length = np.linalg.norm(products)
@@ -155,7 +155,7 @@ def _find_factor(depth: int, products: Reals, gained: Reals, given: Reals, sizes
 
 
 def _lift(added: Reals, visible: NDArray[np.bool_], keys: int) -> Reals:
-    """Return what is added to scores, less what is added to every visible key of a head alike (and to its sinks)."""
+    """Return what is added to scores, less what every visible key of a head (and its sinks) gets alike."""
     own, seen = added[:, :keys], visible[:, :keys]
     lowest = np.min(own, axis=1, keepdims=True, where=seen, initial=np.inf)
     highest = np.max(own, axis=1, keepdims=True, where=seen, initial=-np.inf)

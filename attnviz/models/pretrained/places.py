@@ -52,7 +52,7 @@ def count_lengths(kind: Kind, inputs: Inputs) -> tuple[int, int]:
 
 
 def unlike_shorter() -> TextError:
-    """Return what is to be said where a model turns out to attend in another way than it did to a few tokens."""
+    """Return the error for a model that attends to a text in another way than it did to a few tokens."""
     return TextError(f"The model attends to this text in another way than to shorter ones: {HOW_TO_CUT}")
 
 
@@ -128,9 +128,9 @@ class Visit:
 def find_places(calls: Sequence[tuple[Module, AttentionLayer | None]], network: Module) -> list[Call]:
     """Return each call with its place: the number of its layer as the model has it.
 
-    It is the number among all weights of the kind that the model returns, which is given, where some of those are not
-    shown, perhaps of another stack (CANINE), and where the names of several modules have the same number, as where a
-    model calls the same layer again and again (ALBERT).
+    The number is the first one in the name of the module. The given number, which counts the weights of the kind that
+    the model returns, stays where some of those are not shown (CANINE), or where several calls would have the same
+    number because a model calls one layer again and again (ALBERT).
     """
     names = {module: name for name, module in network.named_modules()}
     found: list[Call] = list(calls)

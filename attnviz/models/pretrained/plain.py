@@ -21,7 +21,7 @@ TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 1e-2, torc
 def find_faults(
     returns: Mapping[Kind, Mapping[int, Any]], inputs: Inputs, sink: bool, name: str
 ) -> dict[AttentionLayer, str]:
-    """Return what is wrong with those of the weights that a model returns that are no plain ones.
+    """Return the weights that a model returns but that are not plain, each with what is wrong.
 
     Raises:
         ModelError: some are no numbers.
@@ -111,7 +111,7 @@ def _find_fault(weights: Any, queries: int, keys: int, sink: bool) -> str | None
 
 
 def no_numbers(what: str, name: str, dtype: torch.dtype) -> ModelError:
-    """Return what is to be said where a model computes weights that are infinite, or no numbers at all."""
+    """Return the error for a model that computes numbers that are infinite or NaN."""
     if dtype is torch.float16:
         return ModelError(f"{name} overflows in float16 ({what}):", hint="use {dtype:bfloat16} or {dtype:float32}.")
     return ModelError(f"{name} computes {what} that are no finite numbers: its files may be damaged.")

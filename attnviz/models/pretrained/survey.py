@@ -160,7 +160,7 @@ def _try_capture(
 def _make_capture(
     network: PreTrainedModel, calls: list[tuple[Attending, Tensor]], places: list[AttentionLayer | None], sink: bool
 ) -> Capture:
-    """Return the model with our attention function in it, as fast as what this was called with shows that it may be."""
+    """Return the model with our attention function, on the fastest paths that the recorded calls show to be right."""
     made = [call for call, _ in calls]
     fusing = all(part._supports_sdpa for part in network.modules() if isinstance(part, PreTrainedModel))
     return Capture(

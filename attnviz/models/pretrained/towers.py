@@ -48,7 +48,7 @@ def find_text_part(whole: PreTrainedModel, name: str) -> PreTrainedModel:
 
 
 def _find_called(owner: PreTrainedModel) -> PreTrainedModel | None:
-    """Return the part that a model runs to make what it compares with pictures, or sounds, of a text."""
+    """Return the part that a model runs on a text to compare it with pictures or sounds; None if none is found."""
     called: list[PreTrainedModel] = []
 
     def hook(module: Module, args: object, given: object) -> None:
@@ -72,7 +72,7 @@ def _find_called(owner: PreTrainedModel) -> PreTrainedModel | None:
 
 @contextmanager
 def explain_failure(network: PreTrainedModel, name: str) -> Iterator[None]:
-    """Put what a network that cannot run on a text stops with into a sentence on what it is made for.
+    """Turn an error of a network that cannot run on a text into a sentence on what it is made for.
 
     Raises:
         ModelError: it stopped.
