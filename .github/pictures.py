@@ -15,14 +15,14 @@ SENTENCE = "The animal didn't cross the street because it was too tired"
 
 
 def attnviz(*arguments: str) -> str:
-    """What the command prints on standard output."""
+    """Return what the command prints on standard output."""
     command = [sys.executable, "-m", "attnviz", *arguments]
     colourful = os.environ | {"COLORTERM": "truecolor"}
     return subprocess.run(command, check=True, capture_output=True, encoding="utf-8", env=colourful).stdout
 
 
 def terminal(name: str, printed: str, title: str) -> None:
-    """What was printed, as an SVG of a terminal."""
+    """Return what was printed as an SVG of a terminal."""
     console = Console(record=True, width=80, file=io.StringIO(), highlight=False)
     console.print(Text.from_ansi(printed.rstrip()))
     console.save_svg(str(HERE / name), title=title, theme=DIMMED_MONOKAI)

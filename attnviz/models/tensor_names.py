@@ -1,4 +1,4 @@
-"""Names of the tensors in a checkpoint's files: prefixes that training added, and tensors that a network leaves over."""
+"""Names of tensors in a checkpoint's files: prefixes that training added, and tensors that a network does not read."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping

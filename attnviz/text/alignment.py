@@ -67,7 +67,7 @@ def _fill_gap(text: str, lost: Sequence[str | None], gap: Span) -> Iterator[Span
 
 
 def _split_gap(text: str, gap: Span, count: int) -> list[Span]:
-    """Split a gap into `count` stretches of a word each, the last with all the rest; some are empty if words run out."""
+    """Split a gap into `count` stretches of a word each, the last with the rest; the last are empty if it is short."""
     words = [match.span() for match in re.compile(r"\S+").finditer(text, *gap)]
     if len(words) >= count:
         return [*words[: count - 1], (words[count - 1][0], gap[1])]
