@@ -12,7 +12,7 @@ from attnviz.formats.writing import FILES, STREAMS
 from attnviz.lessons.toy import MASKS, POSITIONS
 from attnviz.measures.labels import LABELS
 from attnviz.measures.statistics import STATISTICS
-from attnviz.models.catalogue import catalogue
+from attnviz.models.catalogue import list_models
 from attnviz.models.checkpoint.families import FAMILIES
 from attnviz.reference.scores import SCORES
 from attnviz.vocabulary import DTYPES, GROUPINGS, IMAGE_FORMATS, Engine, Kind, Layout
@@ -55,7 +55,7 @@ OFFERED = {
     "engine": [engine.value for engine in Engine if engine is not Engine.UNKNOWN],
     "precision": [*DTYPES],
     "mask and positions of the toy": [*MASKS, *POSITIONS],
-    "model": [card.name for card in catalogue()],
+    "model": [card.name for card in list_models()],
 }
 
 
