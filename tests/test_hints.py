@@ -92,7 +92,8 @@ def test_what_comes_from_outside_stays_as_it_is(text: str) -> None:
 def test_in_python_the_notes_of_a_record_name_arguments() -> None:
     found = attnviz.load("minilm").attend("[CLS] the cat")[0].notes
     assert found == (
-        "[CLS] stands twice at the beginning: in the text, and added to it (`added_tokens=False` adds none)",
+        "[CLS] stands twice at the beginning: once in the text, and once added by the tokenizer "
+        "(`added_tokens=False` adds none)",
     )
 
 

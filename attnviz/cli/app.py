@@ -1,4 +1,4 @@
-"""The `attnviz` command: its sub-commands, and the edge at which an error becomes a sentence."""
+"""The `attnviz` command: its sub-commands, and the place where an error becomes a sentence."""
 
 import gc
 import os
@@ -24,23 +24,23 @@ _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 COMMANDS: Mapping[str, str] = {
     "show": "Show what the heads of a model look at.",
     "export": "Save attention as pictures or as data.",
-    "heads": "Give numbers for each head, over one text or many.",
+    "heads": "Compute numbers for each head, over one text or many.",
     "explain": "Explain one head for one token, step by step.",
     "cost": "Count what attention costs, and measure it.",
-    "models": "List the models that can be loaded here without the network.",
+    "models": "List the models that can be loaded without the network.",
 }
-"""What each command does. It is the function of that name, in the module of that name, imported when it is called."""
+"""The help line of each command: a function in the module of the same name, imported when it is called."""
 
 
 class Edge(TyperGroup):
-    """Runs a command and says in one sentence, on standard error, what went wrong."""
+    """The group of commands; it turns an error into one sentence on standard error."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, without importing them."""
         return [*COMMANDS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command, imported with all that it needs; None if there is none of that name."""
+        """Import and return the command of this name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
         start_numpy()
@@ -53,15 +53,15 @@ class Edge(TyperGroup):
         return typer.main.get_command(alone)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write what there is to choose from."""
+        """Write the list of commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; whatever a user can cause ends here, with its exit code."""
+        """Run the command; an error that a user can cause ends here, with its exit code."""
         try:
             if sys.stdout is None:
-                raise OutputError("Standard output is closed: send it somewhere, if only to /dev/null.")
+                raise OutputError("Standard output is closed: redirect it, for example to /dev/null.")
             try:
                 return super().invoke(ctx)
             finally:
@@ -77,7 +77,7 @@ class Edge(TyperGroup):
 
 
 def _explain(error: AttnvizError | OSError) -> int:
-    """Say what was wrong, and return the exit code. What the system refuses here is to write the output."""
+    """Say what went wrong, and return the exit code. An OSError here means that output could not be written."""
     if isinstance(error, AttnvizError):
         complain("Error: " + error.advice)
         return error.exit_code
@@ -105,7 +105,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def attnviz(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
     debug: Debug = False,
 ) -> None:
@@ -114,7 +114,7 @@ def attnviz(
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The streams that a command reads and writes, and what stands in for the variables of the process."""
+    """The streams and environment variables that a command uses."""
 
     stdin: TextIO
     stdout: TextIO
@@ -123,7 +123,7 @@ class Environment:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Let everything that reads or writes meanwhile, libraries included, use these surroundings."""
+        """Use these streams and variables in all code, libraries included, until the context ends."""
         streams, variables = (sys.stdin, sys.stdout, sys.stderr), dict(os.environ)
         sys.stdin, sys.stdout, sys.stderr = self.stdin, self.stdout, self.stderr
         _set_variables(self.variables)
@@ -140,7 +140,7 @@ def _set_variables(variables: Mapping[str, str]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
-    """Run a command, and return its exit code; the arguments and surroundings of the process where none are given."""
+    """Run a command and return its exit code; by default with the arguments and environment of the process."""
     with environment.entered() if environment else nullcontext():
         try:
             app(arguments, prog_name="attnviz")

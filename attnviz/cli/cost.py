@@ -1,4 +1,4 @@
-"""`attnviz cost`: what attention costs, counted for a model or a shape, and measured here."""
+"""`attnviz cost`: the cost of attention, counted for a model or a shape, and measured here."""
 
 import json
 import os
@@ -11,16 +11,16 @@ import typer
 from rich.console import Console
 
 from attnviz.cli import options
-from attnviz.cli.groups import grouped
+from attnviz.cli.groups import group_options
 from attnviz.cli.output import write_standard_output
-from attnviz.cli.terminal import terminal
+from attnviz.cli.terminal import open_terminal
 from attnviz.costs.counts import Cost, LayerType, count, list_counts, list_layer_types, size_multi_head
 from attnviz.costs.dimensions import Size, find_size
 from attnviz.costs.measurement import Experiment, measure
 from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
 from attnviz.pipeline.files import write_file
-from attnviz.views.terminal.cost import counted_tables, how_measured, measured
+from attnviz.views.terminal.cost import describe_measuring, tabulate_counts, tabulate_experiment
 from attnviz.vocabulary import IMAGE_FORMATS, Kind
 
 _USUAL_TOKENS = 1024
@@ -28,49 +28,69 @@ _SHORTEST, _LONGEST, _FARTHEST = 256, 8192, 2**20
 _MOST = 10**9  # nothing is larger; keeps what is counted within its columns
 
 
-def _positive(text: str) -> int:
-    """Return a number of something from what people write."""
+def _parse_positive(text: str) -> int:
+    """Parse a number from 1 on."""
     if not (text.isdecimal() and len(text) <= len(str(_MOST)) and 0 < int(text) <= _MOST):
-        raise typer.BadParameter(f"{text!r} is no number from 1 to {_MOST:,}.")
+        raise typer.BadParameter(f"{text!r} is not a number from 1 to {_MOST:,}.")
     return int(text)
 
 
 _NUMBER = "<N>"
 
-_Width = Annotated[int | None, typer.Option(parser=_positive, metavar=_NUMBER, help="How wide its vectors are.")]
-_Heads = Annotated[int | None, typer.Option(parser=_positive, metavar=_NUMBER, help="Heads in a layer.")]
-_Layers = Annotated[int | None, typer.Option(parser=_positive, metavar=_NUMBER, help="Layers.")]
+_Width = Annotated[
+    int | None, typer.Option(parser=_parse_positive, metavar=_NUMBER, help="Count for vectors of this width.")
+]
+_Heads = Annotated[
+    int | None, typer.Option(parser=_parse_positive, metavar=_NUMBER, help="Count for this many heads in a layer.")
+]
+_Layers = Annotated[
+    int | None, typer.Option(parser=_parse_positive, metavar=_NUMBER, help="Count for this many layers.")
+]
 _KeyHeads = Annotated[
     int | None,
-    typer.Option(parser=_positive, metavar=_NUMBER, help="Heads of keys and values, if heads share them."),
+    typer.Option(
+        parser=_parse_positive,
+        metavar=_NUMBER,
+        help="Count for this many heads of keys and values.  [default: as many as --heads]",
+    ),
 ]
 _HeadWidth = Annotated[
-    int | None, typer.Option(parser=_positive, metavar=_NUMBER, help="How wide a head is, if not d-model / heads.")
+    int | None,
+    typer.Option(
+        parser=_parse_positive,
+        metavar=_NUMBER,
+        help="Count for heads of this width.  [default: --d-model / --heads]",
+    ),
 ]
 _Measure = Annotated[
     bool,
-    typer.Option("--measure", help="Time and peak memory of three ways to attend and two to score, at growing sizes."),
+    typer.Option(
+        "--measure",
+        help="Measure time and peak memory of three ways to attend and two ways to score, at growing sizes.",
+    ),
 ]
 _Longest = Annotated[
     int | None,
-    typer.Option(min=_SHORTEST, max=_FARTHEST, help=f"Tokens of the longest text.  [default: {_LONGEST}]"),
+    typer.Option(min=_SHORTEST, max=_FARTHEST, help=f"Measure up to this many tokens.  [default: {_LONGEST}]"),
 ]
-_Picture = Annotated[Path | None, typer.Option("-o", "--output", help="Save the picture of it: png, svg or pdf.")]
+_Picture = Annotated[
+    Path | None, typer.Option("-o", "--output", help="Save a picture of what was measured, as png, svg or pdf.")
+]
 
 _Tokens = Annotated[
     int | None,
     typer.Option(
-        parser=_positive,
+        parser=_parse_positive,
         metavar=_NUMBER,
-        help=f"Tokens to count for.  [default: {_USUAL_TOKENS}, or as many as it reads]",
+        help=f"Count for this many tokens.  [default: {_USUAL_TOKENS}, or as many as the model reads if fewer]",
     ),
 ]
-_Format = Annotated[str, options.choice(options.TABLE_OR_JSON, "--format", line="Tables, or data.")]
+_Format = Annotated[str, options.choice(options.TABLE_OR_JSON, "--format", line="Print tables, or data.")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelName:
-    """Which model is counted."""
+    """The model to count for."""
 
     HEADING: ClassVar = "Model"
 
@@ -79,13 +99,13 @@ class ModelName:
     offline: options.Offline = False
 
     def size(self) -> Size:
-        """Return how large its attention is."""
+        """Return the size of the model's attention."""
         return find_size(self.model, Loading(revision=self.revision, offline=self.offline))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """A shape that belongs to no model here."""
+    """A shape to count for, without a model."""
 
     HEADING: ClassVar = "A shape alone"
 
@@ -101,25 +121,27 @@ class Shape:
         return any(value is not None for value in asdict(self).values())
 
     def size(self) -> Size:
-        """Return how large a decoder of this shape is.
+        """Return the size of a decoder of this shape.
 
         Raises:
             UsageError: the numbers do not make a shape.
         """
         if self.d_model is None or self.heads is None or self.layers is None:
-            raise UsageError("A shape takes --d-model, --heads and --layers: give all three.")
+            raise UsageError("A shape needs --d-model, --heads and --layers: give all three.")
         try:
             made = size_multi_head(
                 self.d_model, self.layers, self.heads, key_heads=self.key_heads, head_width=self.head_width
             )
         except ValueError as error:
-            raise UsageError(f"There is no such shape: {error}. Change --heads, --key-heads or --head-width.") from None
+            raise UsageError(
+                f"This shape is not possible: {error}. Change --heads, --key-heads or --head-width."
+            ) from None
         return Size(name=None, stacks={Kind.DECODER: made}, positions=None, held=None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """What is measured, and the picture of it."""
+    """The measurements, and their picture."""
 
     HEADING: ClassVar = "Measured here"
 
@@ -129,22 +151,26 @@ class Measuring:
 
     @property
     def picture_format(self) -> str:
-        """Return which format the name of the picture asks for."""
+        """Return the format that the name of the picture ends in."""
         return self.output.suffix.removeprefix(".").lower() if self.output else ""
 
     def check(self) -> None:
-        """Refuse what does not fit together, before anything is measured.
+        """Refuse options that do not fit together, before anything is measured.
 
         Raises:
-            UsageError: something was asked for that only measuring gives, or a picture of no known format.
+            UsageError: an option needs --measure, or the format of the picture is not known.
         """
         if not self.measure and (self.longest or self.output):
-            raise UsageError("--longest and -o are for what is measured: give --measure too.")
+            raise UsageError(
+                "--longest and -o have no effect without --measure: give --measure too, or leave them out."
+            )
         if self.output and self.picture_format not in IMAGE_FORMATS:
-            raise UsageError(f"{self.output} names no picture: let it end in {', '.join(IMAGE_FORMATS)}.")
+            raise UsageError(
+                f"{self.output} does not end in a format of pictures: let it end in {', '.join(IMAGE_FORMATS)}."
+            )
 
     def experiments(self) -> Iterator[Experiment]:
-        """Yield the experiments, one by one; a terminal is told on standard error what is being measured."""
+        """Yield the experiments, one by one, and show on standard error which one runs, if that is a terminal."""
         if not self.measure:
             return
         status = Console(stderr=True).status("measuring")
@@ -157,7 +183,7 @@ class Measuring:
             yield experiment
 
     def save(self, experiments: Sequence[Experiment]) -> None:
-        """Write the picture, if one is wanted.
+        """Save the picture, if one was asked for.
 
         Raises:
             OutputError: it cannot be written there.
@@ -170,7 +196,7 @@ class Measuring:
             write_file(self.output, render(picture(experiments), self.picture_format))
 
 
-@grouped
+@group_options
 def cost(
     ctx: typer.Context,
     model: ModelName,
@@ -184,7 +210,7 @@ def cost(
 ) -> None:
     """Count what attention costs, and measure it.
 
-    Parameters, operations and memory of a model or a shape; no weights are loaded.
+    Counts parameters, operations and memory of a model, or of a shape. The weights of the model are not loaded.
 
     \b
     attnviz cost --model minilm --tokens 512
@@ -194,7 +220,7 @@ def cost(
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     measuring.check()
     if shape.given and any(_on_command_line(ctx, name) for name in ("model", "revision", "offline")):
-        raise UsageError("A model has a shape of its own: give --model, or --d-model, --heads and --layers.")
+        raise UsageError("A model has a shape of its own: give either --model, or --d-model, --heads and --layers.")
     counted = _Counted.of(shape.size() if shape.given else model.size(), tokens)
     if form == options.JSON:
         experiments = list(measuring.experiments())
@@ -206,14 +232,14 @@ def cost(
 
 
 def _on_command_line(ctx: typer.Context, option: str) -> bool:
-    """Return whether an option was given there, and not in the environment."""
+    """Return whether an option was given on the command line, and not in the environment."""
     source = ctx.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """What was counted for a model, one cost a kind."""
+    """The costs that were counted for a model: one for each kind of attention."""
 
     size: Size
     tokens: int
@@ -222,9 +248,9 @@ class _Counted:
 
     @classmethod
     def of(cls, size: Size, tokens: int | None) -> "_Counted":
-        """Count for so many tokens, or for the usual number of them, or as many as the model reads if those are fewer.
+        """Count for this many tokens; by default for the usual number, or as many as the model reads if that is fewer.
 
-        Other kinds of layers stand beside the first that attends to itself.
+        Layers of other kinds are compared with the first kind that attends to its own text.
         """
         tokens = tokens or min(_USUAL_TOKENS, size.positions or _USUAL_TOKENS)
         costs = {kind: count(dimensions, tokens) for kind, dimensions in size.stacks.items()}
@@ -244,15 +270,15 @@ class _Counted:
 
 
 def _print(counted: _Counted, measuring: Measuring, color: str, width: int | None) -> list[Experiment]:
-    """Print tables of what was counted at once, then those of each experiment when it is done, and return these."""
-    screen, done = terminal(color, width), list[Experiment]()
-    for table in counted_tables(counted.size, counted.tokens, counted.costs, counted.layer_types):
+    """Print the tables of counts at once and those of each experiment when it is done; return the experiments."""
+    screen, done = open_terminal(color, width), list[Experiment]()
+    for table in tabulate_counts(counted.size, counted.tokens, counted.costs, counted.layer_types):
         screen.print(table)
     if measuring.measure:
-        for line in ("", *how_measured()):
+        for line in ("", *describe_measuring()):
             screen.print(line)
     for experiment in measuring.experiments():
         done.append(experiment)
-        for table in ("", *measured(experiment)):
+        for table in ("", *tabulate_experiment(experiment)):
             screen.print(table)
     return done

@@ -1,4 +1,4 @@
-"""`attnviz explain`: a walk through one head for one query, with real numbers."""
+"""`attnviz explain`: one head for one query, step by step, with real numbers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,15 +8,15 @@ import typer
 
 from attnviz.cli import options
 from attnviz.cli.explain_request import Comparisons, OneHead, ToyChoice
-from attnviz.cli.groups import grouped
+from attnviz.cli.groups import group_options
 from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.request import Input, ModelChoice
-from attnviz.cli.terminal import terminal
+from attnviz.cli.terminal import open_terminal
 from attnviz.errors import TextError, UsageError, write_options
-from attnviz.lessons import Lesson, lesson_json
-from attnviz.lessons.explaining import HeadQuery, explained
-from attnviz.lessons.toy import toy_lesson
+from attnviz.lessons import Lesson, encode_lesson
+from attnviz.lessons.explaining import HeadQuery, explain_head
+from attnviz.lessons.toy import explain_toy
 from attnviz.measures.links import telling
 from attnviz.models.model import Model
 from attnviz.models.passages import Passage, Reading
@@ -29,12 +29,12 @@ from attnviz.views.terminal.lesson import LessonSteps
 from attnviz.vocabulary import Kind
 
 _FORMATS = "text", "json"
-_TextOrData = Annotated[str, options.choice(_FORMATS, "--format", line="To read, or data.")]
+_TextOrData = Annotated[str, options.choice(_FORMATS, "--format", line="Print text to read, or data.")]
 
 _Writer = Callable[[Lesson, dict[str, Any]], None]
 
 
-@grouped
+@group_options
 def explain(
     given: Input,
     model: ModelChoice,
@@ -48,7 +48,8 @@ def explain(
 ) -> None:
     """Explain one head for one token, step by step.
 
-    With the model's own numbers: the token, its query, every key, scores, softmax, values, the residual stream.
+    Each step has a formula, a reason, and the model's own numbers: from the token to its query, the keys, scores,
+    softmax, the values, and the residual stream.
 
     \b
     attnviz explain --toy
@@ -60,28 +61,32 @@ def explain(
     write = _to_pipe if form == "json" else _to_terminal(color, width)
     if toy.wanted:
         _check_toy(given, one)
-        write(_of_toy(toy, one, comparisons), {"model": "toy"})
+        write(_explain_toy(toy, one, comparisons), {"model": "toy"})
         return
     if toy != ToyChoice():
-        raise UsageError("--heads, --mask, --positions and --seed are only for --toy (a head is chosen with --head).")
+        raise UsageError(
+            "--heads, --mask, --positions and --seed are only for --toy: give --toy too (--head chooses a head)."
+        )
     job, say = Job(model=model.model, loading=model.loading), Notes()
 
     def explain_text(source: Source) -> None:
         text = source.text()
         if given.window:
-            raise UsageError("One head is explained on one reading of the text: leave --window out, or use --truncate.")
-        write(*_of_text(job, given.passage(text), one, comparisons, say))
+            raise UsageError(
+                "explain does not read windows: leave --window out, or read the beginning of the text with --truncate."
+            )
+        write(*_explain_text(job, given.passage(text), one, comparisons, say))
 
     if not for_each((Outcome(each.index, each.place, each) for each in given.sources()), explain_text):
         raise typer.Exit(1)
 
 
 def _to_pipe(lesson: Lesson, head: dict[str, Any]) -> None:
-    write_standard_output(lesson_json(lesson, head))
+    write_standard_output(encode_lesson(lesson, head))
 
 
 def _to_terminal(color: str, width: int | None) -> _Writer:
-    screen = terminal(color, width)
+    screen = open_terminal(color, width)
 
     def write(lesson: Lesson, head: dict[str, Any]) -> None:
         screen.print(LessonSteps(lesson, head))
@@ -90,31 +95,34 @@ def _to_terminal(color: str, width: int | None) -> _Writer:
 
 
 def _check_toy(given: Input, one: OneHead) -> None:
-    """Refuse a text, a layer and a kind, which are only for models."""
+    """Refuse texts, layers and kinds, which only models have."""
     if replace(given, texts=given.texts or None) != Input():
-        raise UsageError("--toy walks through vectors: leave the text out, or leave --toy out.")
+        raise UsageError(
+            "--toy explains vectors, not a text: leave the text out, with all that says how to read it, or leave "
+            "--toy out."
+        )
     if one.kind is not None or one.layer is not None:
         raise UsageError("--toy has neither layers nor kinds of attention: leave --layer and --kind out.")
 
 
-def _of_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> Lesson:
+def _explain_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> Lesson:
     made = toy.make(one.token, one.head or 0)
-    return toy_lesson(made, comparisons.what_if([False] * len(made.names)))
+    return explain_toy(made, comparisons.make_what_if([False] * len(made.names)))
 
 
-def _of_text(
+def _explain_text(
     job: Job, passage: Passage, one: OneHead, comparisons: Comparisons, say: Callable[[str], None]
 ) -> tuple[Lesson, dict[str, Any]]:
-    """Return the walk through one head for a text, and which head that is; `say` is told of notes on the way."""
+    """Return the lesson on one head for a text, and the names of that head; `say` prints notes."""
     model = job.loaded
     for note in model.card.notes:
         say("Note: " + note)
     reading = model.read(passage)
     for warning in reading.warnings:
         say("Note: " + warning + ".")
-    place, note_on_choice = _chosen(model, reading, one)
+    place, note_on_choice = _choose_head(model, reading, one)
     _, keys = reading.axes(place.kind)
-    lesson = explained(model, reading, place, comparisons.what_if([token.special for token in keys]))
+    lesson = explain_head(model, reading, place, comparisons.make_what_if([token.special for token in keys]))
     about = {
         "text": reading.passage.text,
         "model": lesson.subject,
@@ -126,13 +134,13 @@ def _of_text(
     return replace(lesson, notes=(*warnings, *lesson.notes, *note_on_choice)), about
 
 
-def _chosen(model: Model, reading: Reading, one: OneHead) -> tuple[HeadQuery, Sequence[str]]:
-    """Return the head and the query asked for, what was left open being what tells most; and what to say of it."""
+def _choose_head(model: Model, reading: Reading, one: OneHead) -> tuple[HeadQuery, Sequence[str]]:
+    """Return the head and the query asked for, and notes on them; what was left out is taken from the telling link."""
     select = one.selection
     if select.kinds is None and Kind.CROSS in model.card.stacks:
         select = replace(select, kinds=(Kind.CROSS,))
     axes, *others = model.axes(reading, select)
-    query, note = _query(axes, one.token) if one.token else (None, ())
+    query, note = _find_query(axes, one.token) if one.token else (None, ())
     layer, head = axes.layers[0], axes.heads[0]
     if query is None or others or len(axes.layers) * len(axes.heads) > 1:
         word = None if query is None else Word(str(one.token), (query,), ())
@@ -146,17 +154,22 @@ def _chosen(model: Model, reading: Reading, one: OneHead) -> tuple[HeadQuery, Se
     return HeadQuery(kind=axes.kind, layer=layer, head=head, query=query), note
 
 
-def _query(axes: Axes, wanted: str) -> tuple[int, Sequence[str]]:
-    """Return the index of a query by its word or position, and what to say if there was more than one to choose."""
+def _find_query(axes: Axes, wanted: str) -> tuple[int, Sequence[str]]:
+    """Return the index of a query by its word or position, and a note if several match."""
     found = find_occurrences(axes.query_tokens, wanted)
     if not found:
         error = not_found(axes.query_tokens, wanted)
         read = (
-            " These are what the decoder reads; --kind encoder walks through the source." if axes.kind.crosses else ""
+            " These are the tokens of the target, which the decoder reads: for a token of the source, give --kind "
+            "encoder."
+            if axes.kind.crosses
+            else ""
         )
         raise TextError(f"{error}{read}")
     query, others = found[0].indices[0], [axes.query_tokens[i].position for each in found for i in each.indices][1:]
     if not others:
         return query, ()
     listed = ", ".join(map(str, others))
-    return query, (f"{wanted} is more than one token; this is the first. The others are {listed}: name one.",)
+    return query, (
+        f"{wanted} matches more than one token, and this is the first. For another, give its position: {listed}.",
+    )

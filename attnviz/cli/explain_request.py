@@ -1,4 +1,4 @@
-"""What `attnviz explain` is asked for: one head of a model, or a toy, and what it is compared with."""
+"""The options of `attnviz explain`: one head of a model or of a toy, and its comparisons."""
 
 import csv
 from dataclasses import dataclass
@@ -23,30 +23,42 @@ _MOST = 1000  # vectors, or numbers in one
 _LARGEST = 1e6
 
 
-_Number = Annotated[
-    int | None, typer.Option(min=0, metavar="<N>", help="Counted from 0; if left out, what tells most.")
+_Layer = Annotated[
+    int | None,
+    typer.Option(
+        min=0, metavar="<N>", help="Explain a head of this layer.  [default: the layer of the most telling link]"
+    ),
+]
+_Head = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="<N>", help="Explain this head.  [default: the head of the most telling link]"),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class OneHead:
-    """Which head is walked through, for which query."""
+    """The head to explain, and the query."""
 
     HEADING: ClassVar = "Which head"
 
     token: Annotated[
-        str | None, typer.Option(metavar="<WORD|N>", help="The token that asks: a word, or its position.")
+        str | None,
+        typer.Option(
+            metavar="<WORD|N>",
+            help="Take this word, or the token at this position, as the query.  "
+            "[default: the query of the most telling link; with --toy, the last token]",
+        ),
     ] = None
     kind: Annotated[
         str | None,
-        options.choice(options.KINDS, line="Which kind of attention; of a translation model cross, if left out."),
+        options.choice(options.KINDS, line="Explain this kind of attention.  [default: cross, if the model has it]"),
     ] = None
-    layer: _Number = None
-    head: _Number = None
+    layer: _Layer = None
+    head: _Head = None
 
     @property
     def selection(self) -> Selection:
-        """Return what may be chosen from."""
+        """Return the kinds, layers and heads to choose from."""
         return Selection(
             kinds=(Kind(self.kind),) if self.kind else None,
             layers=None if self.layer is None else (self.layer,),
@@ -56,29 +68,31 @@ class OneHead:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparisons:
-    """What the head is compared with."""
+    """The comparisons with other ways to attend."""
 
     HEADING: ClassVar = "What if"
 
     scores: Annotated[
-        str | None, typer.Option(metavar="<NAME,…>", help=f"Its weights under score functions: {', '.join(SCORES)}.")
+        str | None, typer.Option(metavar="<NAME,…>", help=f"Compare score functions: {', '.join(SCORES)}.")
     ] = None
-    no_scale: Annotated[bool, typer.Option("--no-scale", help="Its weights without the scale.")] = False
-    no_mask: Annotated[bool, typer.Option("--no-mask", help="Its weights with nothing hidden.")] = False
-    no_positions: Annotated[bool, typer.Option("--no-positions", help="The model run again without positions.")] = False
-    permute: Annotated[bool, typer.Option("--permute", help="The model run again on the tokens in another order.")] = (
-        False
-    )
+    no_scale: Annotated[bool, typer.Option("--no-scale", help="Compare with the weights without the scale.")] = False
+    no_mask: Annotated[bool, typer.Option("--no-mask", help="Compare with the weights without the mask.")] = False
+    no_positions: Annotated[
+        bool, typer.Option("--no-positions", help="Run the model again without positions, and compare.")
+    ] = False
+    permute: Annotated[
+        bool, typer.Option("--permute", help="Run the model again with the tokens in another order, and compare.")
+    ] = False
     online: Annotated[
-        int | None, typer.Option(min=1, metavar="<N>", help="Softmax as FlashAttention does it, N keys at a time.")
+        int | None, typer.Option(min=1, metavar="<N>", help="Compute softmax as FlashAttention does, N keys at a time.")
     ] = None
 
-    def what_if(self, special: list[bool]) -> WhatIf:
-        """Return all of it, for tokens some of which are special and stay where they are.
+    def make_what_if(self, special: list[bool]) -> WhatIf:
+        """Return the comparisons; `special` says which tokens are special, and stay in place when others are shuffled.
 
         Raises:
             BadParameter: a score function is not known.
-            UsageError: there are no two tokens that can change places.
+            UsageError: fewer than two tokens can change places.
         """
         names = () if self.scores is None else [name.strip() for name in self.scores.split(",")]
         return WhatIf(
@@ -86,16 +100,16 @@ class Comparisons:
             no_scale=self.no_scale,
             no_mask=self.no_mask,
             no_positions=self.no_positions,
-            order=_shuffled(special) if self.permute else None,
+            order=_shuffle(special) if self.permute else None,
             tile=self.online,
         )
 
 
-def _shuffled(special: list[bool]) -> tuple[int, ...]:
-    """Return another order of tokens, always the same for as many."""
+def _shuffle(special: list[bool]) -> tuple[int, ...]:
+    """Return another order of the tokens; it only depends on which of them are special."""
     places = [index for index, stays in enumerate(special) if not stays]
     if len(places) < 2:
-        raise UsageError("--permute needs two tokens that can change places: give a longer text.")
+        raise UsageError("--permute needs at least two tokens that are not special: give a longer text.")
     moved, chance = places.copy(), Random(_SHUFFLED)
     while moved == places:
         chance.shuffle(moved)
@@ -105,19 +119,31 @@ def _shuffled(special: list[bool]) -> tuple[int, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class ToyChoice:
-    """A walk on vectors, with no model."""
+    """The toy: vectors in place of a text and a model."""
 
     HEADING: ClassVar = "Toy"
 
-    toy: Annotated[bool, typer.Option("--toy", help="Five small vectors instead of a text and a model.")] = False
+    toy: Annotated[
+        bool, typer.Option("--toy", help="Explain attention on five small vectors, without a text and a model.")
+    ] = False
     vectors: Annotated[
         Path | None,
-        typer.Option(metavar="<FILE>", help="Your own for --toy: CSV, a vector a line, its name first if any."),
+        typer.Option(
+            metavar="<FILE>",
+            help="Explain it on the vectors in this CSV file: one on each line, with or without a name before it.",
+        ),
     ] = None
-    heads: Annotated[int, typer.Option(min=1, help="How many heads share the width of the vectors.")] = 1
-    mask: Annotated[str, options.choice(MASKS, line="What a query may see.")] = "none"
-    positions: Annotated[str, options.choice(POSITIONS, line="How order is told.")] = "none"
-    seed: Annotated[int, typer.Option(min=0, help="What W_Q, W_K, W_V and W_O are drawn from.")] = 1
+    heads: Annotated[int, typer.Option(min=1, help="Split the width of the vectors among this many heads.")] = 1
+    mask: Annotated[
+        str,
+        options.choice(
+            MASKS,
+            line="Hide later tokens (causal), all but the near ones (window), or later ones after the first two "
+            "(prefix).",
+        ),
+    ] = "none"
+    positions: Annotated[str, options.choice(POSITIONS, line="Give the vectors an order, in this way.")] = "none"
+    seed: Annotated[int, typer.Option(min=0, help="Draw W_Q, W_K, W_V and W_O at random from this seed.")] = 1
 
     @property
     def wanted(self) -> bool:
@@ -125,7 +151,7 @@ class ToyChoice:
         return self.toy or self.vectors is not None
 
     def make(self, token: str | None, head: int) -> Toy:
-        """Return the toy, one head of it, and one of its vectors, by name or number, as the one that asks.
+        """Return the toy with one of its heads, and one of its vectors as the query, by name or index.
 
         Raises:
             UsageError: there is no such vector, or the heads do not fit the width.
@@ -135,7 +161,7 @@ class ToyChoice:
         return Toy(
             vectors=vectors,
             names=names,
-            query=_place(names, token),
+            query=_find_vector(names, token),
             head=head,
             heads=self.heads,
             mask=self.mask,
@@ -144,18 +170,20 @@ class ToyChoice:
         )
 
 
-def _place(names: tuple[str, ...], token: str | None) -> int:
+def _find_vector(names: tuple[str, ...], token: str | None) -> int:
     if token is None:
-        return 0
+        return len(names) - 1
     if token in names:
         return names.index(token)
     if token.isdecimal() and int(token) < len(names):
         return int(token)
-    raise UsageError(f"No vector is called {token!r}: there are {', '.join(names)}.")
+    raise UsageError(
+        f"There is no vector {token!r}: choose {', '.join(names)}, or a number from 0 to {len(names) - 1}."
+    )
 
 
 def _read_vectors(path: Path) -> tuple[tuple[str, ...], Any]:
-    """Return the names and vectors [rows, width] of a CSV file; one without a name is called by its place, from 0."""
+    """Return the names and vectors [rows, width] of a CSV file; a vector without a name is numbered from 0."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             rows = [row for row in csv.reader(lines) if any(cell.strip() for cell in row)]
@@ -165,15 +193,24 @@ def _read_vectors(path: Path) -> tuple[tuple[str, ...], Any]:
     names = tuple(f"vector {index}" if name is None else visible(name.strip()) for index, (name, _) in enumerate(cells))
     widths = sorted({len(numbers) for _, numbers in cells})
     if len(widths) > 1:
-        raise InputError(f"{path} has lines of {widths[0]} and of {widths[-1]} numbers: write vectors of one length.")
+        raise InputError(
+            f"{path} has lines of {widths[0]} and of {widths[-1]} numbers: give all vectors the same length."
+        )
     if not widths or not 0 < widths[0] <= _MOST or len(rows) > _MOST:
-        raise InputError(f"{path} holds no vectors: write one a line, as 1.5,0,-2 or cat,1.5,0,-2.")
+        raise InputError(
+            f"{path} does not hold 1 to {_MOST} vectors of 1 to {_MOST} numbers: write one on each line, as 1.5,0,-2 "
+            "or cat,1.5,0,-2."
+        )
     try:
         vectors = np.array([[float(number) for number in numbers] for _, numbers in cells])
     except ValueError as error:
-        raise InputError(f"{path} holds more than numbers: {error}. Only the first column may be a name.") from error
+        raise InputError(
+            f"{path} holds a cell that is not a number: {error}. Only the first column may hold names."
+        ) from error
     if not (np.abs(vectors) <= _LARGEST).all():
-        raise InputError(f"{path} holds numbers that are not finite, or larger than {_LARGEST:,.0f}.")
+        raise InputError(
+            f"{path} holds a number that is not finite, or beyond ±{_LARGEST:,.0f}: write smaller numbers."
+        )
     return names, vectors
 
 

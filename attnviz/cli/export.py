@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from attnviz.cli import options
-from attnviz.cli.groups import grouped
+from attnviz.cli.groups import group_options
 from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, complain, write_standard_output
 from attnviz.cli.progress import Tally
-from attnviz.cli.request import Input, ModelChoice, Wanted, job_of
+from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.errors import InputError, UsageError
 from attnviz.formats.writing import FILES, Result
 from attnviz.pipeline.artifacts import Artifact, Maker
@@ -34,24 +34,39 @@ _TEXT_FORMATS = "json", "csv", "svg"  # of those that go to standard output
 
 
 _Output = Annotated[
-    Path, typer.Option("-o", "--output", help="A folder; a file, if it ends like a format; - for standard output.")
+    Path,
+    typer.Option(
+        "-o",
+        "--output",
+        help="Save into this folder, or into one file if it ends in a format such as .png; - is standard output.",
+    ),
 ]
-_Formats = Annotated[list[str] | None, options.choice(_FORMATS, "--format", line="One or several.")]
-_LayoutName = Annotated[str, options.choice(_LAYOUTS, line="A picture a head, a picture a layer, or all heads in one.")]
-_ColourMap = Annotated[str | None, typer.Option(help="A colour map of matplotlib's.  [default: ink, our own]")]
-_Resolution = Annotated[int, typer.Option(min=20, max=1200, help="Pixels an inch.")]
+_Formats = Annotated[
+    list[str] | None,
+    options.choice(
+        _FORMATS, "--format", line="Save in this format; give it again for another.  [default: png, or that of -o]"
+    ),
+]
+_LayoutName = Annotated[
+    str, options.choice(_LAYOUTS, line="Draw one picture for each head, for each layer, or for all.")
+]
+_ColourMap = Annotated[str | None, typer.Option(help="Use this colour map of matplotlib.  [default: ink, our own]")]
+_Resolution = Annotated[int, typer.Option(min=20, max=1200, help="Draw this many pixels per inch.")]
 _Log = Annotated[
     bool | None,
-    typer.Option("--log/--linear", help="A logarithmic scale, for weight that pools on a token.  [default: for bins]"),
+    typer.Option(
+        "--log/--linear",
+        help="Use a logarithmic colour scale, which makes small weights visible.  [default: only for bins]",
+    ),
 ]
-_Title = Annotated[str | None, typer.Option(help="A title of your own; '' for none.")]
-_Annotate = Annotated[bool, typer.Option("--annotate", help="Numbers in the cells, where there is room.")]
-_Force = Annotated[bool, typer.Option("--force", help="Do anew what is done already.")]
+_Title = Annotated[str | None, typer.Option(help="Write this title above the picture; '' writes none.")]
+_Annotate = Annotated[bool, typer.Option("--annotate", help="Write the weights into the cells, where there is room.")]
+_Force = Annotated[bool, typer.Option("--force", help="Save every text again, even those that are done already.")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Looks:
-    """How weights are drawn."""
+    """The look of pictures."""
 
     HEADING: ClassVar = "Pictures"
 
@@ -64,7 +79,7 @@ class Looks:
     transpose: options.Transpose = False
 
     def style(self) -> "Style":
-        """Return the same, checked; imports matplotlib."""
+        """Check the options and return the style; this imports matplotlib."""
         os.environ.pop("MPLBACKEND", None)  # no window is opened; a name that is unknown here would stop the import
         from attnviz.views.image.style import DEFAULT_COLOURS, Style
 
@@ -80,7 +95,7 @@ class Looks:
 
 @dataclass(frozen=True, kw_only=True)
 class Sharing:
-    """How the work on many texts is done."""
+    """The way in which many texts are done."""
 
     HEADING: ClassVar = "Many texts, into a folder"
 
@@ -88,7 +103,7 @@ class Sharing:
     force: _Force = False
 
 
-@grouped
+@group_options
 def export(
     given: Input,
     model: ModelChoice,
@@ -101,22 +116,22 @@ def export(
 ) -> None:
     """Save attention as pictures or as data.
 
-    Pictures are png, svg or pdf; data is npz, json or csv. A folder gets a manifest.jsonl of what was done, and what
-    is done already is not done again.
+    Pictures are png, svg or pdf; data is npz, json or csv. A folder gets a manifest.jsonl that lists what is done, so
+    that the next run can skip it.
 
     \b
     attnviz export "The animal didn't cross the street because it was too tired"
     attnviz export "The dog barked" --layer 2 --head 5 --layout head -o dog.pdf
     attnviz export --file lines.txt --format png --format npz -o figures/
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    formats, alone = _destination(output, tuple(dict.fromkeys(forms or ())))
+    formats, alone = _parse_output(output, tuple(dict.fromkeys(forms or ())))
     drawn = set(formats) & set(IMAGE_FORMATS)
     maker = Maker(formats, Layout(looks.layout), wanted.token, looks.style() if drawn else None)
-    job = job_of(given, model, wanted)
+    job = make_job(given, model, wanted)
     if alone:
         done = _export_one(outcomes(Weights(job), chunks(given.sources())), maker, output)
     else:
-        changed = _changed(given, model, wanted, looks) | {"format": formats}
+        changed = _find_changed(given, model, wanted, looks) | {"format": formats}
         file = None if given.file is None or str(given.file) == STANDARD_INPUT else str(given.file)
         batch = Batch(job, maker, changed, file, sharing.jobs, sharing.force)
         with Tally(given, output) as tally:
@@ -129,25 +144,25 @@ def export(
 _WITHOUT_EFFECT = "texts", "file", "offline"  # on the files of a text
 
 
-def _changed(*groups: Any) -> dict[str, Any]:
-    """Return the options in these dataclasses that are not as they would be if left out, by name."""
+def _find_changed(*groups: Any) -> dict[str, Any]:
+    """Return the options in these dataclasses that differ from their defaults, by name."""
     return {
         field.name: value
         for group in groups
         for field in fields(group)
-        if field.name not in _WITHOUT_EFFECT and (value := getattr(group, field.name)) != _default(field)
+        if field.name not in _WITHOUT_EFFECT and (value := getattr(group, field.name)) != _get_default(field)
     }
 
 
-def _default(field: Field[Any]) -> Any:
+def _get_default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def _export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) -> bool:
-    """Make the one file that there is to be, and return whether no text failed.
+    """Make the one file that was asked for, and return whether no text failed.
 
     Raises:
-        UsageError: there would be several.
+        UsageError: there is more than one to write.
         InputError: there is nothing to write.
     """
     name = "Standard output" if output == _STANDARD_OUTPUT else str(output)
@@ -157,9 +172,9 @@ def _export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) ->
         for artifact in maker.artifacts(result, note):
             if made:
                 raise UsageError(
-                    f"{name} names one file, but there are several: {made[0].file_name}, {artifact.file_name} … "
+                    f"{name} is one file, but there are several to save: {made[0].file_name}, {artifact.file_name} … "
                     "Choose one text, one format and one picture (--layout grid, of one kind and of layers that have "
-                    "the same heads), or let -o name a folder."
+                    "the same heads), or give -o a folder."
                 )
             made.append(artifact)
 
@@ -173,15 +188,17 @@ def _export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) ->
     return done
 
 
-def _destination(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
-    """Return the formats, by the suffix of a file or else png unless told otherwise; and whether it is one file."""
+def _parse_output(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
+    """Return the formats, and whether the output is one file, whose suffix then says the format."""
     suffix = output.suffix.removeprefix(".").lower()
     if output == _STANDARD_OUTPUT:
         return formats or _DEFAULT_FORMATS, True
     if suffix not in _FORMATS:
         if suffix and not output.exists():
-            complain(f"Note: {output} becomes a folder, because {suffix} is none of {', '.join(_FORMATS)}.")
+            complain(
+                f"Note: {output} becomes a folder, because .{suffix} is not a format: choose {', '.join(_FORMATS)}."
+            )
         return formats or _DEFAULT_FORMATS, False
     if formats not in ((), (suffix,)):
-        raise UsageError(f"{output} is no {' or '.join(formats)} file: let -o name a folder, or leave --format out.")
+        raise UsageError(f"{output} is not a {' or '.join(formats)} file: give -o a folder, or leave --format out.")
     return (suffix,), True

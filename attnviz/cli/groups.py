@@ -17,8 +17,8 @@ from typer.models import OptionInfo
 _HEADING = "rich_help_panel"  # where typer keeps the heading of an option, though only rich's help would show it
 
 
-def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Let the fields of the dataclasses among a command's parameters be parameters of its own."""
+def group_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each field of the dataclasses among its parameters."""
     parameters = signature(command).parameters
     annotations = {name: parameter.annotation for name, parameter in parameters.items()}
     groups = {name: cls for name, cls in annotations.items() if isinstance(cls, type) and is_dataclass(cls)}
@@ -34,7 +34,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _options(group: type[Any] | None, parameter: Parameter) -> list[Parameter]:
-    """Return the parameters that stand for a group, or a parameter that is none; all of them by keyword."""
+    """Return the parameters for the fields of a group, or the parameter itself if it is no group; all by keyword."""
     if group is None:
         return [parameter.replace(kind=Parameter.KEYWORD_ONLY)]
     hints = get_type_hints(group, include_extras=True)
@@ -42,15 +42,15 @@ def _options(group: type[Any] | None, parameter: Parameter) -> list[Parameter]:
         Parameter(
             field.name,
             Parameter.KEYWORD_ONLY,
-            annotation=_headed(hints[field.name], group.HEADING),
+            annotation=_add_heading(hints[field.name], group.HEADING),
             default=Parameter.empty if field.default is MISSING else field.default,
         )
         for field in fields(group)
     ]
 
 
-def _headed(annotation: Any, heading: str) -> Any:
-    """Return the annotation of an option, under a heading; that of an argument as it is."""
+def _add_heading(annotation: Any, heading: str) -> Any:
+    """Return the annotation of an option with its heading; that of an argument unchanged."""
     kind, info = get_args(annotation)
     if isinstance(info, OptionInfo):
         info = copy(info)  # commands share it
@@ -62,7 +62,7 @@ class GroupedHelp(TyperCommand):
     """A command whose help lists its options under headings."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments first, then the options of each heading in the order in which the headings come up."""
+        """Write the arguments, then the options under their headings, in the order of the headings."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):

@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar
 import typer
 
 from attnviz.cli import options
-from attnviz.cli.groups import grouped
+from attnviz.cli.groups import group_options
 from attnviz.cli.outcomes import report
 from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.request import HeadChoice, Input, ModelChoice
-from attnviz.cli.terminal import terminal
+from attnviz.cli.terminal import open_terminal
 from attnviz.errors import AttnvizError, InputError, UsageError
 from attnviz.formats.tables import TABLES
 from attnviz.measures.statistics import STATISTICS, Statistic, find_statistics
@@ -33,45 +33,49 @@ _Statistics = Annotated[
         "--stat",
         parser=options.one_of(STATISTICS),
         metavar="<NAME>",
-        help=f"Only this number: {', '.join(STATISTICS)}. Give it again for another.",
+        help=f"Compute only this number: {', '.join(STATISTICS)}. Give it again for another.",
     ),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableShape:
-    """What of a table is shown."""
+    """The part of a table that is shown."""
 
     HEADING: ClassVar = "Table"
 
-    every: Annotated[bool, typer.Option("--all", help="All numbers of every head, not only the highest.")] = False
+    every: Annotated[bool, typer.Option("--all", help="List all numbers of every head, not only the highest.")] = False
     sort: Annotated[
         str | None,
-        typer.Option(parser=options.one_of(STATISTICS), metavar="<NAME>", help="Highest first, by this number."),
+        typer.Option(
+            parser=options.one_of(STATISTICS), metavar="<NAME>", help="Sort the heads by this number, highest first."
+        ),
     ] = None
-    top: Annotated[int | None, typer.Option(min=1, help=f"How many heads to list.  [default: {_TOP}]")] = None
+    top: Annotated[int | None, typer.Option(min=1, help=f"List this many heads.  [default: {_TOP}]")] = None
     color: options.Color = options.AUTO
     width: options.Width = None
 
     def check(self, names: Sequence[str], form: str) -> None:
-        """Refuse what has no effect.
+        """Refuse options that have no effect.
 
         Raises:
-            UsageError: it has none.
+            UsageError: an option has none.
         """
         if form != _TABLE and (self.every or self.sort or self.top):
-            raise UsageError(f"--all, --sort and --top are for tables: leave them out, or --format {form}.")
+            raise UsageError(
+                f"--all, --sort and --top only change tables: leave them out, or leave --format {form} out."
+            )
         if self.every and self.top:
-            raise UsageError("All heads are listed (--all) or the highest (--top), not both.")
+            raise UsageError("--all lists every head and --top only the highest: give one of them, not both.")
         if self.sort and names and self.sort not in names:
-            raise UsageError(f"--sort {self.sort} is not among the numbers asked for: add --stat {self.sort}.")
+            raise UsageError(f"--sort {self.sort} needs a number that is not computed: add --stat {self.sort}.")
 
     def report(self, *, define: bool) -> TableReport:
-        """Return what is shown, the meaning of each number too if they are to be defined."""
+        """Return the report; with `define` it also says what each number means."""
         return TableReport(every=self.every, top=self.top or _TOP, sort=self.sort, define=define)
 
 
-@grouped
+@group_options
 def heads(
     given: Input,
     model: ModelChoice,
@@ -82,17 +86,21 @@ def heads(
     form: Annotated[
         str,
         typer.Option(
-            "--format", parser=options.one_of(_FORMATS), metavar=options.choices(_FORMATS), help="A table, or data."
+            "--format",
+            parser=options.one_of(_FORMATS),
+            metavar=options.choices(_FORMATS),
+            help="Print a table, or data.",
         ),
     ] = _TABLE,
     listing: Annotated[
-        bool, typer.Option("--list", help="Say what the numbers are; with names in place of texts, all about these.")
+        bool,
+        typer.Option("--list", help="List what the numbers mean; with names in place of texts, explain these in full."),
     ] = False,
     debug: options.Debug = False,
 ) -> None:
-    """Give numbers for each head, over one text or many.
+    """Compute numbers for each head, over one text or many.
 
-    A number over several texts is the mean of each text's number; data has its standard error too.
+    A number over several texts is the mean of the numbers of the texts; data also has its standard error.
 
     \b
     attnviz heads "The animal didn't cross the street because it was too tired"
@@ -102,7 +110,7 @@ def heads(
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     if listing:
         if form != _TABLE:
-            raise UsageError(f"--list is to be read: leave --format {form} out.")
+            raise UsageError(f"--list only prints text: leave --format {form} out.")
         _list(find_statistics(given.texts or ()), shape, full=bool(given.texts))
         return
     shape.check(stat or (), form)
@@ -123,7 +131,7 @@ def heads(
     task = HeadNumbers(job, stat or ())
     tables = list(total(task, given.sources(), jobs, Notes(), fail).tables())
     if not tables:
-        raise InputError("There are no numbers: no text could be read.")
+        raise InputError("Nothing was computed: no text could be read.")
     _write(tables, form, shape, shape.report(define=bool(stat)))
     if failed:
         raise typer.Exit(1)
@@ -133,14 +141,14 @@ def _write(tables: Sequence[HeadTable], form: str, shape: TableShape, report: Ta
     if form in TABLES:
         write_standard_output(TABLES[form](tables))
     else:
-        screen = terminal(shape.color, shape.width)
+        screen = open_terminal(shape.color, shape.width)
         for table in tables:
             for section in report.sections(table):
                 screen.print(TerminalSection(section))
 
 
 def _list(statistics: Mapping[str, Statistic], shape: TableShape, *, full: bool) -> None:
-    """Print what numbers there are, and in `full` how each is computed, by whom, and what it says."""
-    screen = terminal(shape.color, shape.width)
+    """Print the definition of each number, and with `full` its formula, its source, its range and its meaning."""
+    screen = open_terminal(shape.color, shape.width)
     for name, statistic in statistics.items():
         screen.print(statistic_lines(name, statistic, full=full))

@@ -1,4 +1,4 @@
-"""`attnviz models`: what can be loaded here."""
+"""`attnviz models`: the models that can be loaded here."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from attnviz.cli import options
 from attnviz.cli.output import write_standard_output
-from attnviz.cli.terminal import terminal
+from attnviz.cli.terminal import open_terminal
 from attnviz.errors import ModelError, write_options
 from attnviz.models.base import Stack
 from attnviz.models.catalogue import Listing, list_models
@@ -17,14 +17,16 @@ from attnviz.text import visible
 
 
 def models(
-    form: Annotated[str, options.choice(options.TABLE_OR_JSON, "--format", line="A table, or data.")] = options.TABLE,
+    form: Annotated[
+        str, options.choice(options.TABLE_OR_JSON, "--format", line="Print a table, or data.")
+    ] = options.TABLE,
     color: options.Color = options.AUTO,
     width: options.Width = None,
     debug: options.Debug = False,
 ) -> None:
-    """List the models that can be loaded here without the network.
+    """List the models that can be loaded without the network.
 
-    Built-in and installed ones, and those in the hub's cache.
+    These are the built-in models, installed ones, and those in the hub's cache.
 
     \b
     attnviz models
@@ -38,7 +40,7 @@ def models(
     if form == options.JSON:
         write_standard_output((json.dumps([_fields(entry) for entry in found]) + "\n").encode())
     else:
-        terminal(color, width).print(_table(found))
+        open_terminal(color, width).print(_table(found))
     if failure:
         raise failure
 
@@ -56,7 +58,7 @@ def _fields(entry: Listing) -> dict[str, object]:
 
 
 def _of_stack(stack: Stack) -> dict[str, object]:
-    """Return how many layers and heads there are, and where these differ, how many each layer has."""
+    """Return the numbers of layers and heads, and the heads of each layer where they differ."""
     differing = {"heads_by_layer": stack.counts} if stack.fewer else {}
     return {"layers": len(stack.layers), "heads": stack.heads, **differing}
 
@@ -67,7 +69,7 @@ def _table(entries: Sequence[Listing]) -> Table:
     for name in ("layers", "heads", "size"):
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     table.add_column("engine", no_wrap=True)
-    table.add_column("what for", overflow="fold")
+    table.add_column("purpose", overflow="fold")
     for entry in entries:
         layers = " + ".join(str(len(stack.layers)) for stack in entry.stacks.values())
         heads = " + ".join("/".join(map(str, sorted({*stack.counts}))) for stack in entry.stacks.values())

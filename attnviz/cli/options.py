@@ -25,18 +25,18 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def one_of(names: Collection[str]) -> Callable[[str], str]:
-    """Return a parser that lets pass only names that are among these when it is called."""
+    """Return a parser that accepts only these names, as they are when it is called."""
 
     def parse(name: str) -> str:
         if name not in names:
-            raise typer.BadParameter(f"{name!r} is none of {', '.join(names)}.")
+            raise typer.BadParameter(f"{name!r} is not known: choose one of {', '.join(names)}.")
         return name
 
     return parse
 
 
 def choices(names: Collection[str]) -> str:
-    """Return how the help shows what there is to choose from."""
+    """Return the names as the help shows them: `<table|json>`."""
     return f"<{'|'.join(names)}>"
 
 
@@ -47,31 +47,31 @@ def flag(name: str, value: str) -> str:
 
 
 def choice(names: Collection[str], *flags: str, line: str) -> Any:
-    """Return an option whose value is one of these names, with its line in the help."""
+    """Return an option whose value is one of these names."""
     return typer.Option(*flags, parser=one_of(names), metavar=choices(names), help=line)
 
 
 class Indices(tuple[int, ...]):
-    """Numbers of layers or heads, in the order in which they were given."""
+    """Indices of layers or heads, in the order in which they were given."""
 
 
 def parse_indices(text: str) -> Indices:
-    """Return the numbers that people write as `3`, `0,2`, `0-3,5`."""
+    """Parse indices, written as `3`, `0,2` or `0-3,5`."""
     found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not (first.isdecimal() and (last.isdecimal() if dash else True)):
-            raise typer.BadParameter(f"{text!r} is no number, list or range: write 3 or 0,2 or 0-3,5.")
+            raise typer.BadParameter(f"{text!r} is not a number, a list or a range: write 3, or 0,2, or 0-3,5.")
         if dash and int(last) < int(first):
-            raise typer.BadParameter(f"The range {part.strip()} runs backwards: write {last}-{first}.")
+            raise typer.BadParameter(f"The range {part.strip()} is backwards: write {last}-{first}.")
         if len(last or first) > len(str(_MOST)):
-            raise typer.BadParameter(f"{part.strip()} is out of range: no model has more than {_MOST}.")
+            raise typer.BadParameter(f"{part.strip()} is too large: write numbers from 0 to {_MOST}.")
         found += range(int(first), int(last or first) + 1)
     return Indices(found)
 
 
 def parse_grouping(name: str) -> str:
-    """Return what to group tokens by, if there is such a thing."""
+    """Parse the name of a way to group tokens."""
     from attnviz.text import read_grouping
 
     try:
@@ -81,24 +81,24 @@ def parse_grouping(name: str) -> str:
 
 
 def parse_size(text: str | int) -> int:
-    """Return the bytes that people write as `2GB`, `500MB`, `1.5 GiB`; the default is a number already."""
+    """Parse a number of bytes, written as `2GB`, `500MB` or `1.5 GiB`; the default is a number already."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmgt]?)(i?)b?", str(text).strip(), re.ASCII | re.IGNORECASE)
     if found is None:
-        raise typer.BadParameter(f"{text!r} is no size: write 500MB or 2GB.")
+        raise typer.BadParameter(f"{text!r} is not a size: write 500MB or 2GB.")
     unit = _UNITS[found[2].lower()]
     return int(float(found[1]) * (2 ** (10 * list(_UNITS.values()).index(unit)) if found[3] else unit))
 
 
 class WindowSizes(tuple[int, int]):
-    """How many tokens a window has, and how many after the last the next one begins."""
+    """The size of a window, and the distance from one window to the next, both in tokens."""
 
 
 def parse_window(text: str) -> WindowSizes:
-    """Return the sizes of windows that people write as `512:256`, or `512` where they overlap by half."""
+    """Parse sizes of windows, written as `512:256`, or as `512` if they overlap by half."""
     found = re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", text, re.ASCII)
     sizes = found and (int(found[1]), int(found[2] or max(int(found[1]) // 2, 1)))
     if not sizes or min(sizes) < 1:
-        raise typer.BadParameter(f"{text!r} is no size of windows: write 512:256 for 512 tokens, a window every 256.")
+        raise typer.BadParameter(f"{text!r} is not a size of windows: write 512:256 for 512 tokens, one every 256.")
     return WindowSizes(sizes)
 
 
@@ -116,82 +116,92 @@ Texts = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[TEXT]...",
-        help="Texts, or saved weights (.npz, .npy, .json, .jsonl); - or none reads lines from standard input.",
+        help="Read these texts, or files of saved weights (.npz, .npy, .json, .jsonl). With -, or without any, read "
+        "lines from standard input.",
     ),
 ]
 File = Annotated[
-    Path | None, typer.Option(help="A file with a text, or saved weights, on each line; - is standard input.")
+    Path | None, typer.Option(help="Read each line of this file as a text, or as saved weights; - is standard input.")
 ]
-Pair = Annotated[str | None, typer.Option(metavar="<text>", help="A second text, read along with each.")]
+Pair = Annotated[str | None, typer.Option(metavar="<text>", help="Read this second text together with each text.")]
 Target = Annotated[
     str | None,
-    typer.Option(
-        metavar="<text>", help="What the decoder of a translation model reads; if left out, the model writes it."
-    ),
+    typer.Option(metavar="<text>", help="Let the decoder read this translation. If left out, the model writes one."),
 ]
-Truncate = Annotated[bool, typer.Option("--truncate", help="Read only the beginning of a text that is too long.")]
+Truncate = Annotated[bool, typer.Option("--truncate", help="Cut a text that is too long: read only its beginning.")]
 Window = Annotated[
     WindowSizes | None,
     typer.Option(
         parser=parse_window,
         metavar="<SIZE:STRIDE>",
-        help="Read a long text in overlapping windows of so many tokens, one every so many.",
+        help="Read a long text in overlapping windows of SIZE tokens. A new window begins every STRIDE tokens.",
     ),
 ]
 Chat = Annotated[
-    bool, typer.Option("--chat", help="Put a text, or a JSON list of messages, into the model's chat template.")
+    bool, typer.Option("--chat", help="Put the text, or a JSON list of messages, into the model's chat template.")
 ]
 NoAddedTokens = Annotated[
     bool, typer.Option("--no-added-tokens", help="Read the text without the special tokens that the tokenizer adds.")
 ]
 Begin = Annotated[
-    bool, typer.Option("--bos", help="Let the text begin with the token that begins texts, if it does not yet.")
+    bool, typer.Option("--bos", help="Put the beginning-of-text token of the model before the text, if it is missing.")
 ]
-Generate = Annotated[int, typer.Option(min=0, help="Let a decoder continue the text by so many tokens.")]
+Generate = Annotated[int, typer.Option(min=0, help="Let a decoder continue the text by this many tokens.")]
 MostNewTokens = Annotated[
-    int, typer.Option("--max-new-tokens", min=1, help="How many tokens a target that the model writes may have.")
+    int,
+    typer.Option("--max-new-tokens", min=1, help="Stop the model after this many tokens when it writes the target."),
 ]
 ModelName = Annotated[
     str,
     typer.Option(
-        "--model", envvar="ATTNVIZ_MODEL", help="A built-in model, a folder, or a name on the Hugging Face hub."
+        "--model",
+        envvar="ATTNVIZ_MODEL",
+        help="Use this model: a built-in one, a folder, or a name on the Hugging Face hub.",
     ),
 ]
 EngineName = Annotated[
-    str, choice(_ENGINES, "--engine", line="What computes: our own NumPy code, or the transformers library.")
+    str, choice(_ENGINES, "--engine", line="Run the model with our own NumPy code (reference), or with transformers.")
 ]
-Device = Annotated[str, choice(_DEVICES, line="Where transformers computes.")]
-Precision = Annotated[str, choice(_DTYPES, "--dtype", line="In which numbers; auto is the model's own.")]
-Revision = Annotated[str | None, typer.Option(help="A branch, tag or commit of the model on the hub.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Never ask the hub.")]
+Device = Annotated[str, choice(_DEVICES, line="Run transformers on this device.")]
+Precision = Annotated[
+    str, choice(_DTYPES, "--dtype", line="Compute in this precision; auto takes that of the model's files.")
+]
+Revision = Annotated[str | None, typer.Option(help="Load this branch, tag or commit of a model on the hub.")]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Never ask the hub: use only models that are on this machine.")
+]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run Python code that comes with the model.")
 ]
-SourceLanguage = Annotated[str | None, typer.Option(help="The language of the text, in the model's own codes.")]
-TargetLanguage = Annotated[str | None, typer.Option(help="The language to translate into, likewise.")]
-Kinds = Annotated[list[str] | None, choice(KINDS, "--kind", line="Only this kind of attention.")]
+SourceLanguage = Annotated[
+    str | None, typer.Option(help="Name the language of the text, with the model's own code, such as en.")
+]
+TargetLanguage = Annotated[
+    str | None, typer.Option(help="Name the language to translate into, with the model's own code.")
+]
+Kinds = Annotated[list[str] | None, choice(KINDS, "--kind", line="Use only this kind of attention.")]
 _INDICES = "<N|N-M,…>"
 Layers = Annotated[
     list[Indices] | None,
-    typer.Option("--layer", parser=parse_indices, metavar=_INDICES, help="Only these layers, counted from 0."),
+    typer.Option("--layer", parser=parse_indices, metavar=_INDICES, help="Use only these layers, counted from 0."),
 ]
 Heads = Annotated[
     list[Indices] | None,
-    typer.Option("--head", parser=parse_indices, metavar=_INDICES, help="Only these heads, counted from 0."),
+    typer.Option("--head", parser=parse_indices, metavar=_INDICES, help="Use only these heads, counted from 0."),
 ]
 TokenName = Annotated[
     str | None,
     typer.Option(
         "--token",
         metavar="<WORD|N>",
-        help="One word, or the token at a position: what it looks at, and who looks at it.",
+        help="Show one word, or the token at a position: what it looks at, and what looks at it.",
     ),
 ]
 Rows = Annotated[
     list[str] | None,
     typer.Option(
         metavar="<N|N-M,…|WORD>",
-        help="Only what these tokens look at, by position or word: with all keys, in long texts too.",
+        help="Keep only the rows of these queries, given by position or word, with all keys, even of a long text.",
     ),
 ]
 GroupedBy = Annotated[
@@ -199,7 +209,8 @@ GroupedBy = Annotated[
     typer.Option(
         parser=parse_grouping,
         metavar=choices(GROUPINGS),
-        help="Between what: to a group the sum, from it the mean.  [default: token; bins:256 if --memory is short]",
+        help="Group tokens: sum into a group, average out of it.  [default: token, or bins:256 if tokens need more "
+        "than --memory]",
     ),
 ]
 Memory = Annotated[
@@ -208,21 +219,21 @@ Memory = Annotated[
         parser=parse_size,
         metavar="<SIZE>",
         show_default="1GB",
-        help="How much the weights of a text may take, such as 500MB.",
+        help="Let the weights of one text take this much memory, such as 500MB.",
     ),
 ]
-NoSpecial = Annotated[bool, typer.Option("--no-special", help="Drop special tokens, and make rows sum to 1 again.")]
-Mean = Annotated[bool, typer.Option("--mean", help="Average over the layers and heads chosen.")]
+NoSpecial = Annotated[bool, typer.Option("--no-special", help="Drop special tokens, and rescale rows to sum to 1.")]
+Mean = Annotated[bool, typer.Option("--mean", help="Average the weights over the chosen layers and heads.")]
 Transpose = Annotated[
     bool,
     typer.Option(
         "--transpose",
-        help="Draw keys down and queries across, so that columns sum to 1; data and --token stay as they are.",
+        help="Draw keys down and queries across, so that columns sum to 1. Data and --token do not change.",
     ),
 ]
-Jobs = Annotated[int, typer.Option(min=1, help="How many processes share the work, each with the whole model.")]
-Color = Annotated[str, choice(_COLORS, line="Whether to use colour.")]
-Width = Annotated[int | None, typer.Option(min=20, help="Columns to use, if not the terminal's.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Share the work among this many processes; each loads the whole model.")]
+Color = Annotated[str, choice(_COLORS, line="Use colour or not; auto uses it on a terminal.")]
+Width = Annotated[int | None, typer.Option(min=20, help="Use this many columns instead of the terminal's width.")]
 Debug = Annotated[
     bool, typer.Option("--debug", callback=_remember_traceback, help="Show the traceback of an error.", is_eager=True)
 ]

@@ -1,4 +1,4 @@
-"""What is done with what texts come to; one that fails is reported, and the others go on."""
+"""The loop over texts: a text that fails is reported, and the others go on."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -12,7 +12,7 @@ Found = TypeVar("Found")
 
 
 def report(place: str | None, error: AttnvizError) -> None:
-    """Say what is wrong with one of several texts.
+    """Report the error of one of several texts.
 
     Raises:
         AttnvizError: it is the only one.
@@ -23,7 +23,7 @@ def report(place: str | None, error: AttnvizError) -> None:
 
 
 def for_each(outcomes: Iterable[Outcome[Found]], work: Callable[[Found], None]) -> bool:
-    """Do the work for what each text comes to, in order, report those that fail, and return whether none did.
+    """Do the work for the result of each text, in order; report texts that fail, and return whether none did.
 
     Raises:
         AttnvizError: the only text failed.

@@ -1,4 +1,4 @@
-"""What the command line writes: complaints, and data on standard output."""
+"""What the command line writes: messages on standard error, and data on standard output."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from attnviz.errors import UsageError, write_options
 
 
 def complain(message: str) -> None:
-    """Say something on standard error, options as flags, whatever its encoding and whatever the message quotes."""
+    """Print a message on standard error, with options as flags, safe for any encoding and any quoted text."""
     from attnviz.text import visible  # not for `attnviz --help`
 
     if sys.stderr:
@@ -21,38 +21,38 @@ def complain(message: str) -> None:
             print(said.decode(encoding), file=sys.stderr)
 
 
-def standard_input(*, asked_for: bool) -> BufferedReader | None:
-    """Return what is piped in, or typed if it was asked for; None if nothing is."""
+def open_standard_input(*, asked_for: bool) -> BufferedReader | None:
+    """Return standard input if something is piped in, or if it was asked for; else None."""
     if sys.stdin is None or (sys.stdin.isatty() and not asked_for):
         return None
     return cast(BufferedReader, sys.stdin.buffer)
 
 
 class Notes:
-    """Says each thing once."""
+    """A printer of notes that prints each note once."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
 
     def __call__(self, note: str) -> None:
-        """Say it, if it has not been said."""
+        """Print a note, unless it has been printed before."""
         if note not in self._said:
             self._said.add(note)
             complain(note)
 
 
 def give_up_output() -> None:
-    """Let nothing more be written to standard output, not even when Python ends and flushes what is left."""
+    """Send all further standard output to nowhere, also what Python flushes when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write_standard_output(data: bytes, *, binary: bool = False) -> None:
-    """Write bytes, at once.
+    """Write bytes to standard output, at once.
 
     Raises:
-        UsageError: they are no text, and standard output is a terminal.
+        UsageError: they are not text, and standard output is a terminal.
     """
     if binary and sys.stdout.isatty():
-        raise UsageError("Binary data would garble the terminal: send it on (… | cat > file) or name a file with -o.")
+        raise UsageError("A terminal cannot show binary data: name a file with -o, or pipe it (… | cat > file).")
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()

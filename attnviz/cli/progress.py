@@ -1,4 +1,4 @@
-"""How far a run has come: a bar for whoever watches, and a line in the end."""
+"""The progress of a run: a bar on a terminal, and a line at the end."""
 
 import sys
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from attnviz.pipeline.sources import STANDARD_INPUT, names_saved
 
 
 class Tally:
-    """Counts and says what becomes of the texts for a folder; with a bar where a terminal shows it to somebody.
+    """A counter of the texts that are done, skipped and failed, with a bar on a terminal.
 
     See `pipeline.batch.Watcher`.
     """
@@ -38,13 +38,13 @@ class Tally:
             complain(f"{self._folder}: {self.done:,} done, {self.skipped:,} skipped, {self.failed:,} failed.")
 
     def skip(self, count: int) -> None:
-        """Count texts that are done already."""
+        """Count texts that an earlier run has done."""
         self.skipped += count
         if self._bar:
             self._bar.shorten(count)
 
     def finish(self, paths: Sequence[Path]) -> None:
-        """Print where the files of a text are, unless that would run into the bar."""
+        """Print the paths of the files of a text, unless that would run into the bar."""
         if not (self.watched and sys.stdout.isatty()):
             try:
                 lines = "".join(f"{path}\n" for path in paths)
@@ -55,7 +55,7 @@ class Tally:
         self._advance()
 
     def fail(self, place: str | None, error: AttnvizError) -> None:
-        """Say why a text has no files.
+        """Report why a text has no files.
 
         Raises:
             AttnvizError: it is the only one.
@@ -70,7 +70,7 @@ class Tally:
 
 
 class _Bar:
-    """A bar on standard error: how many of how many, how fast, and how long it will take."""
+    """A progress bar on standard error, with the speed and the time left."""
 
     def __init__(self, total: int | None) -> None:
         from rich.console import Console
@@ -82,18 +82,18 @@ class _Bar:
         self._task = self.progress.add_task("", total=total, rate="")
 
     def advance(self) -> None:
-        """Show one text more."""
+        """Show that one more text is done."""
         speed = self.progress.tasks[self._task].speed
         self.progress.update(self._task, advance=1, rate=f"{speed:,.1f}/s" if speed else "")
 
     def shorten(self, count: int) -> None:
-        """Show so many fewer in all."""
+        """Show a total that is smaller by this count."""
         total = self.progress.tasks[self._task].total
         self.progress.update(self._task, total=None if total is None else total - count)
 
 
 def _count(given: Input) -> int | None:
-    """Return how many texts there are, if that can be known beforehand."""
+    """Return the number of texts, or None if it cannot be known beforehand."""
     if given.file is not None:
         return sum(1 for _ in given.sources()) if given.file.is_file() else None
     texts = given.texts or ()

@@ -1,11 +1,11 @@
-"""What every command that looks at attention is asked for: texts, a model, and which of its weights in which form."""
+"""The options of every command that looks at attention: texts, a model, and a choice of its weights."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 from attnviz.cli import options
-from attnviz.cli.output import complain, standard_input
+from attnviz.cli.output import complain, open_standard_input
 from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
 from attnviz.models.passages import Overlong, Passage, Windows
@@ -18,7 +18,7 @@ from attnviz.vocabulary import Engine, Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """The texts, and what is read along with each."""
+    """The texts, and how they are read."""
 
     HEADING: ClassVar = "Input"
 
@@ -41,19 +41,19 @@ class Input:
         return only != STANDARD_INPUT and not names_saved(only)
 
     def sources(self) -> Iterator[Source]:
-        """Return the texts, in order; see `pipeline.sources`. Of a chat, JSON is the text."""
+        """Return the texts, in order (see `pipeline.sources`); with --chat, JSON is a text and not a saved record."""
         named = bool(self.file or self.texts)
-        found = sources(self.texts or (), self.file, standard_input(asked_for=named), complain)
+        found = sources(self.texts or (), self.file, open_standard_input(asked_for=named), complain)
         return (replace(source, saved=None) for source in found) if self.chat else found
 
     def passage(self, text: str) -> Passage:
-        """Return one of them, with what is read along.
+        """Return one text, with all that says how it is read.
 
         Raises:
-            UsageError: what is too long is to be cut and read whole.
+            UsageError: both --truncate and --window were given.
         """
         if self.truncate and self.window:
-            raise UsageError("A text is cut (--truncate) or read in windows (--window), not both.")
+            raise UsageError("--truncate cuts a text and --window reads all of it: give one of them, not both.")
         overlong = Overlong.CUT if self.truncate else Overlong.REFUSED
 
         return Passage(
@@ -71,7 +71,7 @@ class Input:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelChoice:
-    """Which model reads the texts, and how it is loaded."""
+    """The model, and how it is loaded."""
 
     HEADING: ClassVar = "Model"
 
@@ -87,14 +87,14 @@ class ModelChoice:
 
     @property
     def loading(self) -> Loading:
-        """Return how it is to be loaded."""
+        """Return how the model is loaded."""
         chosen = {field.name: getattr(self, field.name) for field in fields(Loading)}
         return Loading(**chosen | {"engine": None if self.engine == options.AUTO else Engine(self.engine)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadChoice:
-    """Which heads."""
+    """The choice of heads."""
 
     HEADING: ClassVar = "Which heads"
 
@@ -104,14 +104,14 @@ class HeadChoice:
 
     @property
     def selection(self) -> Selection:
-        """Return the kinds, layers and heads, each given any number of times."""
+        """Return the chosen kinds, layers and heads; each option may be given several times."""
         kinds = tuple(Kind(kind) for kind in self.kind or ()) or None
         return Selection(kinds, _together(self.layer), _together(self.head))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted(HeadChoice):
-    """Which weights, between what, and in which form."""
+    """The choice of weights, how tokens are grouped, and what is done to the weights."""
 
     HEADING: ClassVar = "Which weights"
 
@@ -124,17 +124,17 @@ class Wanted(HeadChoice):
 
     @property
     def selection(self) -> Selection:
-        """Return the same, with the rows."""
+        """Return the chosen kinds, layers and heads, and the rows."""
         return replace(super().selection, rows=tuple(self.rows or ()) or None)
 
     @property
     def grouping(self) -> Grouping | None:
-        """Return between what the weights are to be, if it was said."""
+        """Return the way to group tokens, if one was given."""
         return None if self.by is None else read_grouping(self.by)
 
 
-def job_of(given: Input, model: ModelChoice, wanted: Wanted) -> Job:
-    """Return what is to be done with each text."""
+def make_job(given: Input, model: ModelChoice, wanted: Wanted) -> Job:
+    """Return the job: what to do with each text."""
     return Job(
         model=model.model,
         loading=model.loading,

@@ -8,11 +8,11 @@ import typer
 from rich.text import Text
 
 from attnviz.cli import options
-from attnviz.cli.groups import grouped
+from attnviz.cli.groups import group_options
 from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import write_standard_output
-from attnviz.cli.request import Input, ModelChoice, Wanted, job_of
-from attnviz.cli.terminal import terminal
+from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
+from attnviz.cli.terminal import open_terminal
 from attnviz.formats.writing import STREAMS, Result
 from attnviz.measures.word_rows import select_rows
 from attnviz.pipeline.outcomes import Weights, outcomes
@@ -25,22 +25,27 @@ from attnviz.vocabulary import Orientation
 
 _TABLE = "table"
 _FORMATS = (_TABLE, *STREAMS)
-_LONGEST_HEADING = 500  # columns that the text itself may take above its tables
+_LONGEST_HEADING = 500  # columns that the text may take above its tables
 
 _Writer = Callable[[Result], None]
 
 
-@grouped
+@group_options
 def show(
     given: Input,
     model: ModelChoice,
     wanted: Wanted,
-    every: Annotated[bool, typer.Option("--all", help="The weights of every head, not only the most telling.")] = False,
-    top: Annotated[int, typer.Option(min=1, help="How many of the strongest links, or tokens, to list.")] = 5,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show the weights of every head, not only of the most telling one.")
+    ] = False,
+    top: Annotated[int, typer.Option(min=1, help="List this many of the strongest links, or tokens.")] = 5,
     form: Annotated[
         str,
         typer.Option(
-            "--format", parser=options.one_of(_FORMATS), metavar=options.choices(_FORMATS), help="Tables, or data."
+            "--format",
+            parser=options.one_of(_FORMATS),
+            metavar=options.choices(_FORMATS),
+            help="Print tables, or data.",
         ),
     ] = _TABLE,
     transpose: options.Transpose = False,
@@ -50,7 +55,7 @@ def show(
 ) -> None:
     """Show what the heads of a model look at.
 
-    All of them at a glance, and the most telling in numbers.
+    Prints an overview of all heads, and the weights of the most telling one.
 
     \b
     attnviz show "The animal didn't cross the street because it was too tired"
@@ -64,13 +69,13 @@ def show(
         write = _to_terminal(report, color, width, headed=not given.single)
     else:
         write = _to_pipe(form, wanted.token)
-    task = Weights(job_of(given, model, wanted))
+    task = Weights(make_job(given, model, wanted))
     if not for_each(outcomes(task, chunks(given.sources())), write):
         raise typer.Exit(1)
 
 
 def _to_pipe(form: str, token: str | None) -> _Writer:
-    """Return what writes data, of the rows of one word if one was named."""
+    """Return a writer of data, which keeps only the rows of a word if one is named."""
     chosen = STREAMS[form]
     header = iter([chosen.header])  # stands before the first result, so not where nothing came out
 
@@ -82,12 +87,12 @@ def _to_pipe(form: str, token: str | None) -> _Writer:
 
 
 def _to_terminal(report: Report, colour: str, width: int | None, *, headed: bool) -> _Writer:
-    """Return what prints tables, under the text itself where there may be several, and under what the model wrote."""
-    screen = terminal(colour, width)
+    """Return a printer of tables, under the text if it is `headed`, and under what the model wrote."""
+    screen = open_terminal(colour, width)
 
     def write(result: Result) -> None:
         sections = list(report.sections(result.attention))  # all of them before any is shown
-        for heading in (*((result.text, result.pair) if headed else ()), _written(result)):
+        for heading in (*((result.text, result.pair) if headed else ()), _quote_written(result)):
             if heading:  # of what is saved, the text may not be known
                 screen.print(Text(shortened(visible(heading), _LONGEST_HEADING), style="italic"))
         for section in sections:
@@ -96,8 +101,8 @@ def _to_terminal(report: Report, colour: str, width: int | None, *, headed: bool
     return write
 
 
-def _written(result: Result) -> str | None:
-    """Return what the model wrote, if it did."""
+def _quote_written(result: Result) -> str | None:
+    """Return the text that the model wrote, if it wrote one."""
     if not result.written:
         return None
     return f"… {result.target or '(no text)'}{'' if result.ended else ' … (cut here)'}"

@@ -1,4 +1,4 @@
-"""Standard output as rich writes to it, terminal or not."""
+"""Standard output for rich, on a terminal or not."""
 
 import codecs
 import io
@@ -16,17 +16,17 @@ _UNLIMITED = 1_000_000  # what is not a terminal has no width
 
 
 class Terminal(Console):
-    """Leaves it to the edge what becomes of a closed pipe, where rich would exit with 1."""
+    """A console that passes on a closed pipe as an error, where rich would exit with 1."""
 
     def on_broken_pipe(self) -> None:
-        """Pass on the error that is being handled."""
+        """Raise the error again."""
         raise BrokenPipeError
 
 
-def terminal(color: str, width: int | None) -> Terminal:
-    """Return standard output for rich: what is no terminal gets whole lines, and no colour unless asked for."""
+def open_terminal(color: str, width: int | None) -> Terminal:
+    """Return standard output for rich; if it is not a terminal, lines are whole, and have colour only if asked for."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        codecs.register_error("attnviz", _spelled_out)
+        codecs.register_error("attnviz", _spell_out)
         sys.stdout.reconfigure(errors="attnviz")  # a character that the locale lacks is no reason to fail
     if width is None:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED
@@ -46,13 +46,13 @@ def terminal(color: str, width: int | None) -> Terminal:
 
 
 def _environment(color: str) -> dict[str, str]:
-    """Return what rich is to know of the terminal: if colour is wanted in any case, not that it has none."""
+    """Return the environment for rich; with --color always it hides that a terminal has no colour."""
     dumb = os.environ.get("TERM") in ("dumb", "unknown")
     return {**os.environ, "TERM": "xterm"} if color == "always" and dumb else dict(os.environ)
 
 
-def _spelled_out(error: UnicodeError) -> tuple[str, int]:
-    """Return what stands for a character that an encoding lacks: one of the same width, or its number."""
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    """Return a stand-in for a character that the encoding lacks: one of the same width, or its number."""
     assert isinstance(error, UnicodeEncodeError)
     char = error.object[error.start]
     spelled = char.encode("ascii", "backslashreplace").decode()

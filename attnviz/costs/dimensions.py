@@ -68,7 +68,7 @@ def _find_checkpoint_size(name: str, folder: Path) -> Size:
         found = understand(config)
         stacks = {kind: _read_dimensions(shape) for kind, shape in found.stacks.items()}
     except (TypeError, ValueError, ArithmeticError) as error:
-        raise ModelError(f"{visible(str(folder / CONFIG))} makes no sense: {error}.") from error
+        raise ModelError(f"{visible(str(folder / CONFIG))} is not valid: {error}.") from error
     size = Size(name=name, stacks=stacks, positions=found.positions, held=None)
     if any(config.get(key) for key in ("text_config", "quantization_config")):
         return size  # files hold images' attention, or codes

@@ -54,7 +54,7 @@ class Archive:
             self._zip = ZipFile(io.BytesIO(data))
             self._check(data)
         except Exception as error:  # zipfile raises a dozen kinds for an archive that is broken
-            raise RecordError(f"This is no whole NPZ archive: {error}. Write it with numpy.savez.") from error
+            raise RecordError(f"This NPZ archive is not complete: {error}. Write it again with numpy.savez.") from error
         self.names = frozenset(name.removesuffix(_SUFFIX) for name in self._zip.namelist())
 
     def _check(self, data: bytes) -> None:
@@ -63,11 +63,11 @@ class Archive:
         end = data.rfind(_END)
         counted = int.from_bytes(data[end:][_COUNT], "little")
         if counted not in (len(files), _TOO_MANY):
-            raise ValueError(f"it counts {counted} arrays, and lists {len(files)}")
+            raise ValueError(f"its count is {counted} arrays, but it lists {len(files)}")
         if len({file.filename for file in files}) < len(files):
-            raise ValueError("it has two arrays of one name")
+            raise ValueError("two arrays have the same name")
         if len(data) != end + _END_BYTES + len(comment) or min((file.header_offset for file in files), default=0):
-            raise ValueError("something stands before or behind it")
+            raise ValueError("there are other bytes before or after it")
         for file in files:
             self._zip.open(file).close()  # compares the name with the one that stands before its bytes
 
@@ -129,10 +129,10 @@ class _Opened:
         """
         version = np.lib.format.read_magic(file)
         if version not in _HEADERS:
-            raise ValueError(f"it is of version {version[0]} of the format, which is for fields with names")
+            raise ValueError(f"version {version[0]} of its format, for arrays with named fields, is not supported")
         shape, column_major, dtype = _HEADERS[version](file)
         if min(shape, default=0) < 0:
-            raise ValueError(f"it claims the shape {shape}")
+            raise ValueError(f"its header gives the impossible shape {shape}")
         if dtype.hasobject:
             raise ValueError("it holds pickled objects, which are never loaded")
         return cls(file, shape, dtype, "F" if column_major else "C")
@@ -145,7 +145,7 @@ class _Opened:
     def check(self, left: int) -> None:
         """Raise ValueError if not as many bytes are left as the array claims."""
         if self.size != left:
-            raise ValueError(f"it claims {self.size:,} bytes, and has {left:,}")
+            raise ValueError(f"its header announces {self.size:,} bytes, but {left:,} follow")
 
     def read(self, most: int) -> NDArray[Any]:
         """Return the array itself.
@@ -154,7 +154,7 @@ class _Opened:
             ValueError: it has more bytes than it may.
         """
         if self.size > most:
-            raise ValueError(f"it has {self.size:,} bytes, too many to be read; save fewer layers and heads")
+            raise ValueError(f"it has {self.size:,} bytes, which is too many to read: save fewer layers and heads")
         return np.frombuffer(self.file.read(self.size), self.dtype).reshape(self.shape, order=self.order)
 
 
@@ -165,13 +165,13 @@ def array_in(data: bytes) -> NDArray[Any]:
         RecordError: it is none, or has more or fewer bytes than it claims.
     """
     if not data.startswith(np.lib.format.MAGIC_PREFIX):
-        raise RecordError("This is no NumPy array: write it with numpy.save.")
+        raise RecordError("This is not a NumPy array: write it with numpy.save.")
     file = io.BytesIO(data)
     with _told("This NumPy array"):
         opened = _Opened.of(file)
         left = len(data) - file.tell()
         if left > opened.size:
-            raise ValueError(f"more follows than the {opened.size:,} bytes that it claims")
+            raise ValueError(f"its header announces {opened.size:,} bytes, but more follow")
         if opened.size <= MOST_BYTES:  # else `read` says so
             opened.check(left)
         return opened.read(MOST_BYTES)

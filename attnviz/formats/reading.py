@@ -69,9 +69,9 @@ def _check_contents(named: list[Parts], archive: Archive) -> None:
     taken = {name for names in named for name in names.values()}
     unsaid = archive.names - {RECORD} - taken if whole else set(filter(_NAME.fullmatch, archive.names)) - taken
     if unsaid:
-        raise RecordError(f"The archive holds {', '.join(sorted(unsaid))}, which it has no record for: save it again.")
+        raise RecordError(f"The archive holds {', '.join(sorted(unsaid))}, but no record that uses it: save it again.")
     if whole and (lost := taken - archive.names):
-        raise RecordError(f"The archive lacks {', '.join(sorted(lost))}, which it says it holds: save it again.")
+        raise RecordError(f"The archive lacks {', '.join(sorted(lost))}, which its records need: save it again.")
 
 
 def _object(data: Any) -> Mapping[str, Any]:
@@ -80,9 +80,9 @@ def _object(data: Any) -> Mapping[str, Any]:
     try:
         values = orjson.loads(data)
     except ValueError as error:
-        raise RecordError(f"This is no whole JSON object (in which no NaN or Infinity may stand): {error}.") from error
+        raise RecordError(f"This is not a complete JSON object (NaN and Infinity are not allowed): {error}.") from error
     if not isinstance(values, dict):
-        raise RecordError('This is no JSON object such as {"text": …, "attention": […]}.')
+        raise RecordError('This is not a JSON object such as {"text": …, "attention": […]}.')
     return values
 
 

@@ -16,12 +16,12 @@ from attnviz.text import By, visible
 from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
 
 _HOW_TO_MEND = (
-    'No weight is negative and each row sums to 1: say "sink": true if the rest of a row lies elsewhere, '
+    'Weights must not be negative, and each row must sum to 1. Add "sink": true if a part of each row is on a sink, '
     'or "precision": "float16" if the numbers are rounded.'
 )
 _HOW_TO_MEND_AN_ARRAY = (
-    "Weights are what softmax makes of scores, over the keys, which are the last axis: no weight is negative and each "
-    "row sums to 1. Save those (numbers that are rounded, as float16)."
+    "Save the weights after softmax, with keys as the last axis: no weight is negative, and each row sums to 1. Save "
+    "rounded numbers as float16."
 )
 _NOT_NAMED = "its tokens have no names: they are numbered from 0"
 
@@ -156,7 +156,7 @@ def _as_weights(own: Fields, array: NDArray[Any]) -> NDArray[Any]:
     """
     if not array.size or array.dtype.kind not in _NUMBERS:
         there = f"{array.dtype}, of the shape {array.shape}"
-        raise own.wrong(f"The weights are {there}: give real numbers, integer or floating, and one at least.")
+        raise own.wrong(f"The weights are {there}: give at least one number, and only real numbers.")
     return array.reshape(expand_shape(array.shape))
 
 
@@ -177,7 +177,7 @@ def _numbers(own: Fields, value: Any, axes: Sequence[Axis]) -> NDArray[Any]:
 
 
 _NUMBERS = "fiu"
-_NO_NUMBERS = '"weights" are empty, or no numbers that one can compute with.'
+_NO_NUMBERS = '"weights" is empty, or holds something other than numbers.'
 
 
 def _length(value: Any) -> int | None:
@@ -190,11 +190,11 @@ def _misfit(value: Any, axes: Sequence[Axis], path: str = '"weights"') -> str | 
     """Return a sentence on where nested lists first differ from these axes; None if they do not."""
     if not axes:
         is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        return None if is_number else f"{path} is no number."
+        return None if is_number else f"{path} is not a number."
     (count, unit), *inner = axes
     there = _length(value)
     if there is None:
-        return f"{path} is no list of {unit}: weights are nested as [layer][head][query][key]."
+        return f"{path} is not a list of {unit}: weights are nested as [layer][head][query][key]."
     if there != count:
-        return f"{path} holds {there} {unit} where {count} are named."
+        return f"{path} holds {there} {unit}, but {count} are named."
     return next((found for i, one in enumerate(value) if (found := _misfit(one, inner, f"{path}[{i}]"))), None)

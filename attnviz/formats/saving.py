@@ -31,14 +31,15 @@ def encode(records: Records | HeadTable | Iterable[Records | HeadTable], form: s
     if tables and len(tables) == len(given):
         return _chosen(TABLES, form, "numbers for each head")(tables)
     if tables:
-        raise UsageError("Numbers for each head and weights do not go into one file: save them into two.")
+        raise UsageError("One file cannot hold both numbers for each head and weights: save them to two files.")
     weights = [one for one in given if not isinstance(one, HeadTable)]
     of_one_text = [one for one in weights if isinstance(one, Attention)]
     results = _results([of_one_text] if len(of_one_text) == len(given) else weights, text)
     chosen = _chosen(_FORMATS, form, "weights")
     if form == _ALONE and len(results) > 1:
         raise UsageError(
-            f"An {form} file holds one text, and these are {len(results)}: save them as .jsonl, or singly."
+            f"An {form} file holds one text, and these are {len(results)}: save them as .jsonl, or each to its own "
+            "file."
         )
     return chosen.header + b"".join(map(chosen.encode, results))
 
@@ -57,7 +58,7 @@ def _results(texts: Sequence[Records], text: str | None) -> list[Result]:
         UsageError: they are no records, or a text is told of several.
     """
     if text is not None and len(texts) != 1:
-        raise UsageError(f"One text is told, and these are records of {len(texts)}: leave the text out.")
+        raise UsageError(f"One text was given, but these are records of {len(texts)} texts: leave the text out.")
     results = [one if isinstance(one, Result) else gather(one) for one in texts]
     return [
         replace(result, index=index, text=result.text if text is None else text) for index, result in enumerate(results)
@@ -73,7 +74,7 @@ def gather(given: Attention | Sequence[Attention]) -> Result:
     records = given if isinstance(given, Sequence) else [given]
     if not records or not all(isinstance(record, Attention) for record in records):
         raise UsageError(
-            "Records are what is saved: an Attention, a HeadTable, what attend returns, or a list of such."
+            "Only records can be saved: give an Attention, a HeadTable, what attend returns, or a list of them."
         )
     held = [(record.kind, layer) for record in records for layer in record.layers]
     if len(set(held)) < len(held):

@@ -1,4 +1,4 @@
-"""What each part of a head is for, seen by doing without it or by putting another in its place."""
+"""What each part of a head is for, shown by leaving it out or by putting another in its place."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from attnviz.errors import UsageError
-from attnviz.lessons.lesson import Axis, Quantity, Step, side_by_side
-from attnviz.lessons.other_scores import under_scores
+from attnviz.lessons.lesson import Axis, Quantity, Step, count, side_by_side
+from attnviz.lessons.other_scores import compare_scores
 from attnviz.reference.head_steps import DOTS, Numbers, Reals, weigh_scores
 from attnviz.reference.masks import zero_after_softmax
 from attnviz.reference.parameters import Parameters
@@ -19,7 +19,7 @@ from attnviz.reference.trace import Trace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """A way to run the whole model again: its tokens in another order, without positions, with nothing hidden."""
+    """A way to run the whole model again: with its tokens in another order, without positions, without its mask."""
 
     order: tuple[int, ...] | None = None
     positions: bool = True
@@ -32,10 +32,10 @@ Rerun = Callable[[Variant], Reals]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhatIf:
-    """What a walk through a head is to be compared with.
+    """The comparisons that follow the walk through a head.
 
-    `scores` names score functions, `order` is another order of the tokens, `tile` is how many keys at a time go through
-    the online softmax.
+    `scores` names score functions, `order` is another order of the tokens, `tile` is the number of keys that online
+    softmax reads at a time.
     """
 
     scores: tuple[str, ...] = ()
@@ -46,23 +46,26 @@ class WhatIf:
     tile: int | None = None
 
 
-def comparisons(
+def compare(
     trace: Trace, head: int, what_if: WhatIf, rerun: Rerun, drawn: Mapping[str, Parameters] | None = None
 ) -> Iterator[Step]:
-    """Yield the steps in which a head is compared with what it would be otherwise.
+    """Yield the steps that compare a head with what it would be otherwise.
 
-    The parameters of some score functions may be `drawn` by chance.
+    `drawn` holds the random parameters of the score functions of an untrained head; it is None for a trained one.
 
     Raises:
-        UsageError: the model has no such part, or cannot do without it.
+        UsageError: the model has no such part, or cannot run without it.
     """
     if trace.weights is not None and what_if != WhatIf():
-        raise UsageError("These weights do not follow from scores, scale and mask alone: leave the comparisons out.")
+        raise UsageError(
+            "The weights of this model do not follow from scores, scale and mask alone, so they cannot be compared: "
+            "leave the comparisons out."
+        )
     numbers = Numbers.of(trace, head)
     if what_if.tile:
         yield _online(numbers, what_if.tile)
     if what_if.scores:
-        yield under_scores(trace, head, what_if.scores, drawn or {})
+        yield compare_scores(trace, head, what_if.scores, drawn)
     if what_if.no_scale:
         yield _without_scale(trace, head, numbers)
     if what_if.no_mask:
@@ -70,38 +73,39 @@ def comparisons(
     if what_if.no_positions:
         yield _without_positions(numbers, rerun)
     if what_if.order:
-        yield _permuted(what_if.order, rerun, masked=trace.allowed is not None)
+        yield _permute(trace, what_if.order, rerun)
 
 
 def _without_scale(trace: Trace, head: int, numbers: Numbers) -> Step:
     title = "Without the scale"
     if trace.score not in DOTS or trace.scale == 1:
-        return Step(title, "s_j stays as it is", "Scores have no scale here that could be left out.", ())
+        return Step(title, "s_j stays as it is", "These scores are not scaled, so there is no scale to leave out.", ())
     weights = {"with": numbers.weights, "without": weigh_scores(trace, head, numbers.scores)}
     return Step(
         title,
         "softmax(s_j / √d_k) beside softmax(s_j)",
-        "Scores of many dimensions lie far apart, and softmax gives nearly everything to the largest. Small changes of "
-        "a query would then change nothing, and training would stand still. The scale keeps more tokens in play.",
-        tuple(side_by_side("weights_without_scale", "weights with the scale and without", weights)),
+        "Without the scale, scores lie further apart, and softmax gives more weight to the largest. If one key has "
+        "nearly all weight, small changes of the query change almost nothing, and training learns slowly. That is why "
+        "scores are scaled.",
+        tuple(side_by_side("weights_without_scale", "weights with and without the scale", weights)),
     )
 
 
 def _without_mask(trace: Trace, numbers: Numbers) -> Step:
     bare = compute_weights(numbers.biased, None, numbers.sink)
     weights = {"with": numbers.weights, "without": bare}
-    why = "Nothing is hidden from this query, so nothing changes without a mask."
-    if trace.allowed is not None:
+    why = "No key is hidden from this query, so its weights are the same without a mask."
+    if trace.allowed is not None and not np.all(trace.allowed):
         weights["zeroed after"] = zero_after_softmax(bare, trace.allowed)
         why = (
-            "Without the mask, weight goes to tokens that this query is not to see. To put zeros there after softmax "
-            "does not mend it: the row sums to less, since the hidden tokens have taken their share."
+            "Without the mask, this query also gives weight to keys that it must not see. Setting these weights to 0 "
+            "after softmax does not repair that: the share that they took is lost, and the row sums to less."
         )
     return Step(
         "Without the mask",
         "softmax(s_j, or −∞ where hidden) beside softmax(s_j)",
         why,
-        tuple(side_by_side("weights_without_mask", "weights with the mask and without", weights)),
+        tuple(side_by_side("weights_without_mask", "weights with and without the mask", weights)),
     )
 
 
@@ -109,53 +113,67 @@ def _without_positions(numbers: Numbers, rerun: Rerun) -> Step:
     weights = {"with": numbers.weights, "without": rerun(Variant(positions=False))}
     return Step(
         "Without positions",
-        "the same model, not told where its tokens stand",
-        "The model was run again without knowing where its tokens stand. What changes was done by place (the previous "
-        "token, the next one); what stays is done by meaning, or by a mask, which tells order too.",
-        tuple(side_by_side("weights_without_positions", "weights with positions and without", weights)),
+        "the same model, run without positions",
+        "The model ran again without positions. A weight that changes depends on where tokens are, such as a weight on "
+        "the previous token. A weight that stays the same depends on what the tokens are, or on a mask, which tells "
+        "the order too.",
+        tuple(side_by_side("weights_without_positions", "weights with and without positions", weights)),
     )
 
 
-def _permuted(order: tuple[int, ...], rerun: Rerun, *, masked: bool) -> Step:
+def _permute(trace: Trace, order: tuple[int, ...], rerun: Rerun) -> Step:
     weights: dict[str, Reals] = {}
     apart: dict[str, float] = {}
     variants = {"as it is": Variant(), "no positions": Variant(positions=False)}
-    if masked:
+    if trace.allowed is not None:
         variants["no positions, no mask"] = Variant(positions=False, mask=False)
     for name, variant in variants.items():
         with suppress(UsageError):  # a model that cannot do without them is shown as it is
             plain, moved = rerun(variant), rerun(replace(variant, order=order))
             weights |= {name: plain, f"{name}, shuffled": moved}
             apart[name] = float(np.abs(plain - moved).max())
-    why = (
-        "The tokens were shuffled, the model run again, and the weights put back to where their tokens stood. Without "
-        "positions attention cannot tell the difference: it is permutation-equivariant. Only a mask still can, for "
-        "what it hides depends on the order."
-    )
-    if len(apart) < len(variants):
-        why += " (This model cannot be run without its positions here.)"
     changes = np.array(list(apart.values()))
     return Step(
         "The tokens in another order",
         "shuffle, run, put the weights back",
-        why,
+        "The tokens were shuffled, the model ran again, and each weight was put back to the place of its token. "
+        f"{_why_order_counts(trace, complete=len(apart) == len(variants))}",
         (
-            Quantity("order", "which token stands there", np.array(order), (Axis.KEYS,), shown=False),
+            Quantity("order", "the token at each position", np.array(order), (Axis.KEYS,), shown=False),
             Quantity("weights_permuted", "weights", np.array(list(weights.values())), _PARTS_BY_KEY, tuple(weights)),
             Quantity("largest_change", "largest change of a weight", changes, (Axis.PARTS,), tuple(apart)),
         ),
     )
 
 
+def _why_order_counts(trace: Trace, *, complete: bool) -> str:
+    if trace.score == "additive":  # only recurrent networks have such scores
+        return (
+            "This model has no positions: its networks read one token after the other, and what they know of a token "
+            "depends on those that they read before it. So the order counts."
+        )
+    why = (
+        "If the weights change, the model knows the order from its positions. Attention without positions cannot tell "
+        "one order from another: it is permutation-equivariant."
+    )
+    if trace.allowed is not None:
+        why = (
+            "If the weights change, the model knows the order: from its positions, or from the mask, because the order "
+            "decides which tokens it hides. Attention with neither cannot tell one order from another: it is "
+            "permutation-equivariant."
+        )
+    return why if complete else f"{why} (This model cannot be run without its positions here.)"
+
+
 _PARTS_BY_KEY = Axis.PARTS, Axis.KEYS
 
 
 def _online(numbers: Numbers, tile: int) -> Step:
-    """Explain FlashAttention's way to the same weights: keys come in tiles, of which only two numbers are kept."""
+    """Return the step with FlashAttention's way to the same weights: it reads keys in tiles and keeps two numbers."""
     running = Running.before(numbers.query[None], numbers.values)
     why_sink = ""
     if numbers.sink is not None:  # a score like any other, but with nothing to take
-        why_sink = " The score of the sink is counted before the first tile."
+        why_sink = " The score of the sink is read before the first tile."
         running = running.after(numbers.sink[None, None], np.zeros_like(numbers.values[:1]))
     kept: list[Running] = []
     ends = [min(first + tile, len(numbers.keys)) for first in range(0, len(numbers.keys), tile)]
@@ -167,10 +185,11 @@ def _online(numbers: Numbers, tile: int) -> Step:
     return Step(
         "Softmax, tile by tile (FlashAttention)",
         "m ← max(m, s_j),  l ← l·exp(m_old − m) + Σ exp(s_j − m)",
-        f"Softmax seems to need all scores at once. It does not: {tile} keys at a time, it is enough to keep the "
-        "largest score so far and the sum of exponentials; when a larger one comes, the old sum is shrunk. From "
-        "log(sum) at the end any tile's weights can be had again, so nobody ever holds all of them (Dao et al. 2022)."
-        + why_sink,
+        f"Softmax seems to need all scores at once, but it can read them in tiles, here of {count(tile, 'key')}. It "
+        "keeps only the largest score so far, m, and the sum of exponentials, l. When a larger score comes, the old "
+        "sum is made smaller to match. The two numbers at the end are enough to compute the weights of any tile again, "
+        "so all "
+        "weights need never be in memory at once (Dao et al. 2022)." + why_sink,
         (
             Quantity("running_maximum", "largest score", np.array([k.maximum[0] for k in kept]), (Axis.TILES,), rows),
             Quantity("running_sum", "sum of exponentials", np.array([k.total[0] for k in kept]), (Axis.TILES,), rows),
@@ -181,7 +200,7 @@ def _online(numbers: Numbers, tile: int) -> Step:
                 (Axis.TILES, Axis.DIMENSIONS),
                 rows,
             ),
-            Quantity("log_sum_exp", "log-sum-exp, saved", running.log_sum_exp[0]),
+            Quantity("log_sum_exp", "log-sum-exp at the end, m + ln l", running.log_sum_exp[0]),
             Quantity("recomputed_weights", "exp(s_j − log-sum-exp)", again, (Axis.KEYS,)),
             Quantity("recomputed_apart", "largest difference from the weights", np.abs(again - numbers.weights).max()),
         ),

@@ -1,10 +1,10 @@
-"""A walk through one head of a model, for one query of what it has read."""
+"""The walk through one head of a model, for one query of a text."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attnviz.lessons import Lesson, Variant, WhatIf, comparisons, head_steps
+from attnviz.lessons import Lesson, Variant, WhatIf, compare, head_steps
 from attnviz.models.model import Model
 from attnviz.models.passages import Reading
 from attnviz.records import Selection
@@ -27,18 +27,18 @@ class HeadQuery:
         return Selection((self.kind,), (self.layer,), (self.head,))
 
 
-def explained(model: Model, reading: Reading, place: HeadQuery, what_if: WhatIf) -> Lesson:
-    """Return the steps from the token to the residual stream, as far as the model shows them, and the comparisons.
+def explain_head(model: Model, reading: Reading, place: HeadQuery, what_if: WhatIf) -> Lesson:
+    """Return the lesson on one head: the walk, as far as the model shows its steps, and the comparisons.
 
     Raises:
-        UsageError: the model shows nothing but its weights, or cannot do without what a comparison leaves out.
+        UsageError: the model shows only its weights, or cannot run without what a comparison leaves out.
     """
     queries, keys = reading.axes(place.kind)
     names = tuple(token.label for token in keys)
     trace = model.trace(reading, place.kind, place.layer, place.query)
     steps = (
         *head_steps(trace, place.layer, place.head, names),
-        *comparisons(trace, place.head, what_if, lambda variant: _again(model, reading, place, variant)),
+        *compare(trace, place.head, what_if, lambda variant: _run_again(model, reading, place, variant)),
     )
     return Lesson(
         subject=model.card.name,
@@ -52,26 +52,26 @@ def explained(model: Model, reading: Reading, place: HeadQuery, what_if: WhatIf)
 
 
 _NOTHING_BESIDE = (
-    "This model runs through transformers: queries, keys and values are shown as they meet, but not what they are made "
-    "from, nor what becomes of the result.",
+    "This model runs through transformers. So the walk begins with the queries, keys and values as they are compared "
+    "and mixed, and ends with the sum of the values: what comes before and after is not shown.",
 )
 
 
-def _again(model: Model, reading: Reading, place: HeadQuery, variant: Variant) -> Reals:
-    """Return the weights of the query when the model is run in another way: [keys], in the order first read."""
+def _run_again(model: Model, reading: Reading, place: HeadQuery, variant: Variant) -> Reals:
+    """Return the weights of the query when the model runs in another way: [keys], in the first order of the tokens."""
     if not (variant.positions and variant.mask):
         model = model.without(positions=not variant.positions, mask=not variant.mask)
     if variant.order is None:
-        return _row(model, reading, place)
+        return _run(model, reading, place)
     order = list(variant.order)
-    weights = _row(model, *_moved(reading, place, order))
+    weights = _run(model, *_reorder(reading, place, order))
     put_back = np.empty_like(weights)
     put_back[order] = weights
     return put_back
 
 
-def _moved(reading: Reading, place: HeadQuery, order: list[int]) -> tuple[Reading, HeadQuery]:
-    """Return the reading with the tokens in another order that are keys, and where the query has got to."""
+def _reorder(reading: Reading, place: HeadQuery, order: list[int]) -> tuple[Reading, HeadQuery]:
+    """Return the reading with its keys in another order, and the new place of the query."""
     if place.kind.crosses:
         return reading.permute(order), place
     place = replace(place, query=order.index(place.query))
@@ -80,7 +80,7 @@ def _moved(reading: Reading, place: HeadQuery, order: list[int]) -> tuple[Readin
     return reading.permute(order), place
 
 
-def _row(model: Model, reading: Reading, place: HeadQuery) -> Reals:
+def _run(model: Model, reading: Reading, place: HeadQuery) -> Reals:
     (attention,) = model.weights(reading, place.select)
     row: Reals = attention.weights[0, 0, place.query]
     return row

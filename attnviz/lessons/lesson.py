@@ -1,4 +1,4 @@
-"""What an explanation is made of: steps, each with a formula, a reason, and its arrays; and all of it as data."""
+"""A lesson: steps, each with a formula, a reason and its arrays; and the same as data."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from attnviz.reference.head_steps import entropy
 
 
 class Axis(Enum):
-    """What an axis of a quantity runs over."""
+    """The things that an axis of a quantity runs over."""
 
     KEYS = "keys"
     HEADS = "heads"
@@ -30,9 +30,10 @@ TOP_BY_DIMENSION = Axis.TOP_KEYS, Axis.DIMENSIONS
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quantity:
-    """An array by its name (unique in a lesson), in words for a reader, with what its axes run over.
+    """An array with a name (unique in a lesson), words for a reader, and its axes.
 
-    `rows` names the entries of the first axis where they are neither keys nor heads. What is not `shown` is data only.
+    `rows` names the entries of the first axis where they are neither keys nor heads. A quantity that is not `shown` is
+    in the data only.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One step: its title, its formula on one line, a sentence or two on why, and what comes out."""
+    """One step: its title, its formula on one line, a few sentences on why, and the quantities that it computes."""
 
     title: str
     formula: str
@@ -57,8 +58,8 @@ class Step:
 class Lesson:
     """A walk through one head for one query, from top to bottom.
 
-    `subject` says whose head it is, `keys` names the tokens that can be looked at and `query` the one that looks, at
-    `position` among the queries; `predicts` is what a decoder says next there. `notes` says what could not be shown.
+    `subject` names the model, `keys` the tokens that can be looked at, and `query` the token that looks, at `position`
+    among the queries; `predicts` is the next token of the target. `notes` says what could not be shown.
     """
 
     subject: str
@@ -75,18 +76,23 @@ class Lesson:
             yield from step.quantities
 
 
+def count(number: int, noun: str) -> str:
+    """Write a count: `1 key`, `2 keys`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def side_by_side(name: str, words: str, weights: Mapping[str, Array]) -> Iterator[Quantity]:
-    """Yield rows of weights [keys] next to each other, by what they are called, and what each comes to."""
+    """Yield rows of weights [keys] with their names, then the sum and the entropy of each row."""
     rows = tuple(weights)
     together = np.array(list(weights.values()))
     yield Quantity(name, words, together, (Axis.PARTS, Axis.KEYS), rows)
-    yield Quantity(f"{name}_sums", "their sums", together.sum(-1), (Axis.PARTS,), rows)
+    yield Quantity(f"{name}_sums", "sum of each row", together.sum(-1), (Axis.PARTS,), rows)
     entropies = np.array([entropy(row) for row in together])
-    yield Quantity(f"{name}_entropies", "their entropies in bits", entropies, (Axis.PARTS,), rows)
+    yield Quantity(f"{name}_entropies", "entropy of each row in bits", entropies, (Axis.PARTS,), rows)
 
 
-def lesson_json(lesson: Lesson, head: Mapping[str, Any]) -> bytes:
-    """Return one line: `head`, the query, the tokens that it can look at, the steps, and every array by its name.
+def encode_lesson(lesson: Lesson, head: Mapping[str, Any]) -> bytes:
+    """Return a lesson as one line of JSON: `head`, the query, the keys, the steps, and every array by its name.
 
     A step lists the names of its arrays. An array has the names of its axes, its shape, and its values as nested lists;
     null stands for what JSON has no number for, such as the -∞ of a hidden score.

@@ -15,25 +15,34 @@ from attnviz.reference.trace import Trace
 _GENERAL = "general"
 
 
-def under_scores(trace: Trace, head: int, wanted: Sequence[str], drawn: Mapping[str, Parameters]) -> Step:
-    """Return the weights under the functions `wanted`; parameters that nobody has trained are `drawn` by chance.
+def compare_scores(
+    trace: Trace, head: int, wanted: Sequence[str], drawn: Mapping[str, Parameters] | None = None
+) -> Step:
+    """Return the step with the weights of a head under each function in `wanted`.
+
+    `drawn` holds the random parameters of an untrained head; it is None for a trained one.
 
     Raises:
         UsageError: a function needs parameters that this head has not learned.
     """
-    scores = {name: _scores(trace, head, name, drawn) for name in wanted}
+    random = drawn or {}
+    scores = {name: _scores(trace, head, name, random) for name in wanted}
     weights = {name: weigh_scores(trace, head, s) for name, s in scores.items()}
     quantities = list(side_by_side("weights_by_score", "weights under each function", weights))
-    why = (
-        "Softmax makes weights of any scores. The model was trained with its own function; the others show what that "
-        "choice does. Without a scale a row is sharper; a cosine is at most 1, and leaves it nearly flat."
-    )
+    why = "Softmax turns any scores into weights, so a head can be shown under other score functions than its own."
+    if drawn is None:
+        why += f" It was trained with {trace.score} scores."
+    if "cosine" in wanted and trace.bias is None:
+        why += (
+            " Cosine scores lie between −1 and 1, so no visible key gets more than e² ≈ 7.4 times the weight of "
+            "another."
+        )
     if _GENERAL in wanted:
         apart = np.abs(scores[_GENERAL] - _scores(trace, head, "dot", {})).max()
         quantities.append(Quantity("general_minus_dot", "largest difference of scores, general and dot", apart))
-        why += " General, with W = W_Qᵀ W_K on what the head reads, is dot in other words."
-    if by_chance := [name for name in wanted if name in drawn]:
-        why += f" Nobody trained {' and '.join(by_chance)}: their parameters are drawn by chance."
+        why += " With W = W_Qᵀ W_K, applied to the vectors that the head reads, general gives the same scores as dot."
+    if untrained := [name for name in wanted if name in random]:
+        why += f" The parameters of {' and '.join(untrained)} are random numbers: they are not trained."
     return Step(
         "The same head under other score functions",
         ";  ".join(f"{name}: {SCORES[name].formula}" for name in wanted),
@@ -43,7 +52,7 @@ def under_scores(trace: Trace, head: int, wanted: Sequence[str], drawn: Mapping[
 
 
 def _scores(trace: Trace, head: int, name: str, drawn: Mapping[str, Parameters]) -> Reals:
-    """Return what a function says of each key [keys], before the bias and the mask."""
+    """Return the score of each key under a function [keys], before the bias and the mask."""
     query, keys, _ = select_head(trace, head)
     if name == trace.score and name not in DOTS:
         return compute_scores(trace, query, keys)
@@ -51,8 +60,8 @@ def _scores(trace: Trace, head: int, name: str, drawn: Mapping[str, Parameters])
         return _bilinear(trace, head)
     if name not in drawn and SCORES[name].shapes(1, 1, 1):
         raise UsageError(
-            f"This head has not learned what {name} scores need: leave {name} out,",
-            hint="or use {toy}, where it is drawn by chance (additive scores are trained in builtin/bahdanau).",
+            f"{name} scores need parameters that this head has not learned: leave {name} out,",
+            hint="or use {toy}, which draws them at random (builtin/bahdanau has learned additive scores).",
         )
     if trace.score not in DOTS:
         query, keys = project(trace, query, keys)
@@ -73,12 +82,8 @@ def _bilinear(trace: Trace, head: int) -> Reals:
         return product
     if trace.parameters is None or trace.context is None or trace.parameters.get("query_norm.weight") is not None:
         raise UsageError(
-            "There is no general form of these scores: "
-            + (
-                "queries and keys are normed before they meet."
-                if trace.parameters
-                else "the model shows no W_Q and W_K."
-            )
+            "The general form of these scores cannot be shown, because "
+            + ("queries and keys go through a norm." if trace.parameters else "W_Q and W_K are not known.")
             + " Leave general out."
         )
     asked, offered = _with_one(trace.input), _with_one(trace.context)  # [width + 1], [keys, width + 1]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from attnviz.errors import UsageError
-from attnviz.lessons.comparisons import Variant, WhatIf, comparisons
+from attnviz.lessons.comparisons import Variant, WhatIf, compare
 from attnviz.lessons.lesson import Axis, Lesson, Quantity, Step
-from attnviz.lessons.walk import from_query
+from attnviz.lessons.walk import LOOKS_BACK, query_steps
 from attnviz.reference import masks
 from attnviz.reference.head_steps import Reals
 from attnviz.reference.layer_trace import trace_heads
@@ -32,15 +32,24 @@ VECTORS: Reals = np.array(
         [0.0, 0.5, 2.0, 0.0],
     ]
 )
-"""Five words by how much of an animal, a vehicle and a colour they are, and how fast."""
+"""Five words: how much each is an animal, a vehicle and a colour, and how fast it is."""
+
+_NEAR = _PREFIX = 2
 
 MASKS: dict[str, Mask | None] = {
     "none": None,
     "causal": masks.causal,
-    "window": masks.sliding_window(2),
-    "prefix": masks.prefix(2),
+    "window": masks.sliding_window(_NEAR),
+    "prefix": masks.prefix(_PREFIX),
 }
-"""What a query of the toy may look at, by the name that the command line knows it by."""
+"""The masks of the toy, by their names on the command line."""
+
+_WHY_HIDDEN = {
+    "causal": LOOKS_BACK,
+    "window": "In a window, a query only sees tokens that are near: itself and the token on each side.",
+    "prefix": f"The first {_PREFIX} tokens, the prefix, are given, so every query sees them. The others are to be "
+    "predicted, so a query must not look ahead at them.",
+}
 
 _NEVER_LEARNED = "additive", "location"
 """The score functions whose parameters nothing in a head of dot products stands for."""
@@ -48,9 +57,10 @@ _NEVER_LEARNED = "additive", "location"
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Toy:
-    """Vectors [tokens, width] with names, one of which asks; how many heads share the width.
+    """Vectors [tokens, width] with names, the index of the query among them, and the number of heads.
 
-    `positions` is one of `POSITIONS`, `mask` one of `MASKS`; `seed` is what W_Q, W_K, W_V and W_O are drawn from.
+    `positions` is one of `POSITIONS`, `mask` one of `MASKS`; W_Q, W_K, W_V and W_O are drawn at random from `seed`. A
+    query of -1 is the last vector.
 
     Raises:
         UsageError: the width cannot be split among the heads, or not be turned by rotary positions.
@@ -58,7 +68,7 @@ class Toy:
 
     vectors: Reals = field(default_factory=VECTORS.copy)
     names: tuple[str, ...] = NAMES
-    query: int = 0
+    query: int = -1
     head: int = 0
     heads: int = 1
     mask: str = "none"
@@ -67,11 +77,18 @@ class Toy:
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
-            raise UsageError(f"{self.width} numbers cannot be split among {self.heads} heads: take a divisor.")
+            raise UsageError(
+                f"Vectors of {self.width} numbers cannot be split among {self.heads} heads: the number of heads must "
+                "divide the width."
+            )
         if self.head >= self.heads:
-            raise UsageError(f"There is no head {self.head}: the toy has {self.heads}, counted from 0.")
+            raise UsageError(f"There is no head {self.head}: the toy has heads 0 to {self.heads - 1}.")
         if self.positions == "rotary" and self.width // self.heads % 2:
-            raise UsageError("Rotary positions turn pairs of numbers: take vectors whose heads have an even width.")
+            raise UsageError(
+                "Rotary positions rotate pairs of numbers, so each head needs an even width, and here it is "
+                f"{self.width // self.heads}: take fewer heads, or vectors of another width."
+            )
+        object.__setattr__(self, "query", range(len(self.vectors))[self.query])
 
     @property
     def width(self) -> int:
@@ -89,57 +106,57 @@ class Toy:
 
 
 @dataclass(frozen=True, slots=True)
-class _Placed:
-    """What a kind of positions does: to the vectors, to queries and keys, to scores."""
+class _Placing:
+    """The effect of one kind of positions on the vectors, on queries and keys, and on scores."""
 
     vectors: Callable[[Reals], Reals] = lambda x: x
     turn: Callable[[Toy], Turn] | None = None
     bias: Callable[[Toy], Bias] | None = None
 
 
-def _waves(x: Reals) -> Reals:
+def _make_waves(x: Reals) -> Reals:
     waves: Reals = sinusoidal(np.arange(len(x), dtype=x.dtype), x.shape[-1])
     return waves
 
 
-def _rotation(toy: Toy) -> Turn:
+def _make_rotation(toy: Toy) -> Turn:
     positions = np.arange(len(toy.vectors), dtype=toy.vectors.dtype)
     return rotation(positions, frequencies(toy.width // toy.heads, 10000.0, like=positions))
 
 
-POSITIONS: dict[str, _Placed] = {
-    "none": _Placed(),
-    "sinusoidal": _Placed(vectors=lambda x: x + _waves(x)),
-    "rotary": _Placed(turn=_rotation),
-    "alibi": _Placed(bias=lambda toy: alibi(toy.heads)),
+POSITIONS: dict[str, _Placing] = {
+    "none": _Placing(),
+    "sinusoidal": _Placing(vectors=lambda x: x + _make_waves(x)),
+    "rotary": _Placing(turn=_make_rotation),
+    "alibi": _Placing(bias=lambda toy: alibi(toy.heads)),
 }
-"""How the toy tells the order of its vectors, by the name that the command line knows it by."""
+"""The ways to give the toy's vectors an order, by their names on the command line."""
 
 
-def toy_lesson(toy: Toy, what_if: WhatIf) -> Lesson:
-    """Return the walk: the vectors as they are, then through one head, then what would be otherwise.
+def explain_toy(toy: Toy, what_if: WhatIf) -> Lesson:
+    """Return the lesson on a toy: attention without parameters, the walk through one head, then the comparisons.
 
     Raises:
-        UsageError: as in `comparisons`.
+        UsageError: as in `compare`.
     """
-    trace, names = _traced(toy), toy.names
+    trace, names = _trace(toy), toy.names
     if what_if.no_positions and toy.positions == "none":
-        raise UsageError("The toy has no positions to leave out:", hint="give it some with {positions}.")
+        raise UsageError("The toy has no positions to leave out:", hint="add some, as with {positions:rotary}.")
 
     def rerun(variant: Variant) -> Reals:
         order = variant.order or tuple(range(len(names)))
         weights: Reals = np.empty(len(names))
-        weights[list(order)] = _row(toy, variant, order)
+        weights[list(order)] = _run(toy, variant, order)
         return weights
 
     depth = toy.width // toy.heads
-    by_chance = (name for name in what_if.scores if name in _NEVER_LEARNED)
-    drawn = {name: draw_parameters(name, depth, depth, len(names), toy.seed) for name in by_chance}
+    untrained = (name for name in what_if.scores if name in _NEVER_LEARNED)
+    drawn = {name: draw_parameters(name, depth, depth, len(names), toy.seed) for name in untrained}
     steps = (
-        *_without_parameters(toy),
-        *_placed(toy, trace),
-        *from_query(trace, toy.head, names),
-        *comparisons(trace, toy.head, what_if, rerun, drawn),
+        *_attend_without_parameters(toy),
+        *_add_positions(toy, trace),
+        *query_steps(trace, toy.head, names, _WHY_HIDDEN.get(toy.mask)),
+        *compare(trace, toy.head, what_if, rerun, drawn),
     )
     return Lesson(
         subject="toy",
@@ -147,11 +164,11 @@ def toy_lesson(toy: Toy, what_if: WhatIf) -> Lesson:
         position=toy.query,
         keys=names,
         steps=steps,
-        notes=(f"W_Q, W_K, W_V and W_O are drawn by chance (seed {toy.seed}): nobody trained them.",),
+        notes=(f"W_Q, W_K, W_V and W_O are random numbers (seed {toy.seed}): they are not trained.",),
     )
 
 
-def _without_parameters(toy: Toy) -> Iterator[Step]:
+def _attend_without_parameters(toy: Toy) -> Iterator[Step]:
     x, i = toy.vectors, toy.query
     name = toy.names[i]
     similar = dot(x, x)  # [tokens, tokens]
@@ -159,17 +176,18 @@ def _without_parameters(toy: Toy) -> Iterator[Step]:
     yield Step(
         "The vectors",
         "X",
-        "Each word is a list of numbers. These are made up by hand: how much of an animal, a vehicle, a colour it is, "
-        "and how fast. A model learns its own, and nobody names their dimensions."
+        "Each word is a list of numbers, a vector. These four numbers were chosen by hand: they say how much the word "
+        "is an animal, a vehicle and a colour, and how fast it is. A model learns its own numbers, and their meanings "
+        "have no names."
         if toy.names is NAMES
-        else "Each line is a vector, a list of numbers that stands for something.",
+        else "Each line is a vector: a list of numbers that stands for something.",
         (Quantity("vectors", "the vectors", x, (Axis.KEYS, Axis.DIMENSIONS)),),
     )
     yield Step(
         "Attention without parameters",
         "Y = (X Xᵀ) X,  Y_i = Σ_j (X_i · X_j) X_j",
-        f"The simplest attention: {name} is compared with every vector (multiply number by number, and sum), and "
-        "takes of each vector as much as that product says. There is nothing to learn yet.",
+        f"The simplest attention compares {name} with every vector: the two are multiplied number by number, and the "
+        "products are added. Then each vector is multiplied by its result, and all are added. Nothing is learned here.",
         (
             Quantity("similarities", f"{name} · X_j", similar[i], (Axis.KEYS,)),
             Quantity("summed", f"the new {name}", similar[i] @ x, (Axis.DIMENSIONS,)),
@@ -178,18 +196,18 @@ def _without_parameters(toy: Toy) -> Iterator[Step]:
     yield Step(
         "With softmax",
         "Y = softmax(X Xᵀ) X",
-        "Those numbers may be negative and sum to anything. Softmax makes them shares of a whole, so that what comes "
-        "out is an average of the vectors, no longer than the longest of them.",
+        "The results of the comparison can be negative, and their sum can be any number. Softmax turns them into "
+        f"weights: none is negative, and their sum is 1. So the new {name} is a weighted average of the vectors.",
         (
             Quantity("parameter_free_weights", "weight", weights[i], (Axis.KEYS,)),
-            Quantity("parameter_free_sum", "their sum", weights[i].sum()),
+            Quantity("parameter_free_sum", "sum of the weights", weights[i].sum()),
             Quantity("averaged", f"the new {name}", weights[i] @ x, (Axis.DIMENSIONS,)),
         ),
     )
 
 
-def _placed(toy: Toy, trace: Trace) -> Iterator[Step]:
-    """Yield what positions that are added do to the vectors."""
+def _add_positions(toy: Toy, trace: Trace) -> Iterator[Step]:
+    """Yield the step in which positions are added to the vectors, if they are."""
     placed = np.asarray(trace.context)
     waves = placed - toy.vectors
     if waves.any():
@@ -197,50 +215,50 @@ def _placed(toy: Toy, trace: Trace) -> Iterator[Step]:
         yield Step(
             "Positions are added",
             "x_j = X_j + P_j",
-            "Attention itself knows no order. So each place has a wave of its own, sines and cosines of several "
-            "lengths, which is added to the vector that stands there.",
+            "Attention itself does not know the order of the vectors. So each position has its own wave, made of sines "
+            "and cosines of several lengths, which is added to the vector at that position.",
             (
-                Quantity("waves", "the wave of each place", waves, axes),
-                Quantity("placed", "the vectors with their places", placed, axes),
+                Quantity("waves", "the wave of each position", waves, axes),
+                Quantity("placed", "the vectors with their waves", placed, axes),
             ),
         )
 
 
-def _heads(toy: Toy, variant: Variant) -> Heads:
-    placed = _placing(toy, variant)
+def _make_heads(toy: Toy, variant: Variant) -> Heads:
+    placing = _choose_positions(toy, variant)
     return Heads(
         toy.heads,
         mask=MASKS[toy.mask] if variant.mask else None,
-        turn=placed.turn(toy) if placed.turn else None,
-        bias=placed.bias(toy) if placed.bias else None,
+        turn=placing.turn(toy) if placing.turn else None,
+        bias=placing.bias(toy) if placing.bias else None,
     )
 
 
-def _placing(toy: Toy, variant: Variant) -> _Placed:
+def _choose_positions(toy: Toy, variant: Variant) -> _Placing:
     return POSITIONS[toy.positions if variant.positions else "none"]
 
 
 def _attend(toy: Toy, variant: Variant, order: tuple[int, ...], **watching: Any) -> tuple[Reals, Reals]:
     """Return what multi-head attention over the vectors in an order reads and writes; both [tokens, width]."""
-    x = _placing(toy, variant).vectors(toy.vectors[list(order)])
-    return x, multi_head_attention(x, x, toy.parameters(), _heads(toy, variant), **watching)
+    x = _choose_positions(toy, variant).vectors(toy.vectors[list(order)])
+    return x, multi_head_attention(x, x, toy.parameters(), _make_heads(toy, variant), **watching)
 
 
-def _row(toy: Toy, variant: Variant, order: tuple[int, ...]) -> Reals:
-    """Return what the query looks at, in this order: [tokens]."""
+def _run(toy: Toy, variant: Variant, order: tuple[int, ...]) -> Reals:
+    """Return the weights of the query over the vectors in this order: [tokens]."""
     seen: list[Reals] = []
     _attend(toy, variant, order, watch=lambda block: seen.append(block.weights))
     row: Reals = seen[0][toy.head, order.index(toy.query)]
     return row
 
 
-def _traced(toy: Toy) -> Trace:
+def _trace(toy: Toy) -> Trace:
     noted: dict[str, Reals] = {}
     x, written = _attend(toy, Variant(), tuple(range(len(toy.vectors))), note=noted.__setitem__)
     own = x[toy.query]
     return trace_heads(
         noted,
-        _heads(toy, Variant()),
+        _make_heads(toy, Variant()),
         toy.query,
         parameters=toy.parameters(),
         input=own,

@@ -1,29 +1,30 @@
-"""How a head makes its queries, keys, values and scores: in formulas, and in words."""
+"""How a head makes its queries, keys, values and scores, in formulas and in words."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from attnviz.lessons.lesson import count
 from attnviz.reference.head_steps import find_key_head
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import SCORES
 from attnviz.reference.trace import Trace
 
-_QUERY = "The query is what this token is looking for, like the words that you type into a search box."
-_KEY = "The key of a token is what it offers to be found by, like the title of a video that the search is matched with."
-_VALUE = "The value is what a token hands over when it is looked at: the video itself, while the key was its title."
+_QUERY = "The query says what this token is looking for, like the words that you type into a search box."
+_KEY = "The key of a token says what it can be found by, like the title of a video, which the search is compared with."
+_VALUE = "The value is what a token passes on when it is looked at: if the key is the title, the value is the video."
 _SCORE = (
-    "The score says how well a title fits the search: query and key are multiplied number by number and the products "
-    "summed. Where both have the same sign the score rises, where they differ it falls. What counts in the end is only "
-    "how far apart the scores are."
+    "The score says how well a key fits the query. Both are multiplied number by number, and the products are added. "
+    "Where the two numbers have the same sign, the score rises; where the signs differ, it falls. Only the differences "
+    "between scores matter: if all scores rise by the same amount, the weights stay the same."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """A formula and a reason for each; `parts` says what one dimension adds to a score.
+    """A formula and a reason for each part of a head; `parts` says what one dimension adds to a score.
 
-    `x` is what a query is made from: x̂ if a norm stands before it.
+    `x` is the symbol of the vector that a query is made from: x̂ after a norm.
     """
 
     query: str
@@ -38,62 +39,64 @@ class Wording:
     parts: str = "what each dimension adds to the largest scores, q_i · k_ji"
 
 
-def wording(trace: Trace, head: int) -> Wording:
-    """Return what is true of a head of a trace."""
+def word_head(trace: Trace, head: int) -> Wording:
+    """Return the formulas and reasons that hold for a head of a trace."""
     if trace.score == "additive":
         return _ADDITIVE
-    return _GIVEN if trace.parameters is None else _learned(trace, trace.parameters, head)
+    return _GIVEN if trace.parameters is None else _word_maps(trace, trace.parameters, head)
 
 
 _ADDITIVE = Wording(
     query="q = s_i−1",
-    query_why=f"{_QUERY} Here it is the state in which the decoder's network is before it reads this token: what it "
-    "knows of all that was written before.",
+    query_why=f"{_QUERY} Here it is the state of the decoder's network before it reads this token: what it knows of "
+    "the tokens before.",
     keys="k_j = h_j = [→h_j; ←h_j]",
-    keys_why=f"{_KEY} Here it is what the encoder's network knows at that token, read forwards and backwards.",
+    keys_why=f"{_KEY} Here it is the state of the encoder's network at that token, read forwards (→) and backwards "
+    "(←).",
     values="v_j = h_j",
-    values_why=f"{_VALUE} In the first attention models, key and value were still the same.",
+    values_why=f"{_VALUE} In this model, one of the first with attention, the key and the value are the same vector.",
     scores=f"s_j = {SCORES['additive'].formula}",
-    scores_why="Here a small network reads query and key together and says how well they fit: each is mapped to the "
-    "same width, their sum goes through a tanh, and v weighs what comes out.",
+    scores_why="Here a small network says how well a key fits the query: both are mapped to the same width and added, "
+    "tanh is applied to each number, and v weighs the results.",
     parts="what each unit of that network adds to the largest scores",
 )
 
 _GIVEN = Wording(
     query="q",
-    query_why=f"{_QUERY} This is how it meets the keys, turned by its position if this model does that; what it was "
-    "made from is not shown.",
+    query_why=f"{_QUERY} It is shown as it is compared with the keys, after any rotation for its position. The vector "
+    "that it was made from is not shown.",
     keys="k_j",
     keys_why=_KEY,
     values="v_j",
     values_why=_VALUE,
 )
-"""For models of which nothing is known but what meets in their attention."""
+"""The words for models of which only queries, keys and values are known."""
 
 
-def _learned(trace: Trace, parameters: Parameters, head: int) -> Wording:
+def _word_maps(trace: Trace, parameters: Parameters, head: int) -> Wording:
     x = "x" if np.array_equal(np.asarray(trace.input), np.asarray(trace.residual)) else "x̂"
     there, keys_why, query_why = f"{x}_j", _KEY, _QUERY
     if trace.part == "cross_attention":
-        there, keys_why = "h_j", f"{_KEY} Here the keys are those of the other text, from what the encoder made of it."
+        there, keys_why = "h_j", f"{_KEY} Here the keys are made from the other text, from the output h of the encoder."
     if len(trace.keys) < len(trace.query):
-        keys_why += (
-            f" Groups of heads share keys and values: this one uses those of key head {find_key_head(trace, head)}."
-        )
-    query, keys = _map(parameters, "query", "W_Q", x), _map(parameters, "key", "W_K", there)
+        shared = find_key_head(trace, head)
+        keys_why += f" Groups of heads share keys and values: this head uses those of key head {shared}."
+    query, keys = _write_map(parameters, "query", "W_Q", x), _write_map(parameters, "key", "W_K", there)
     query, keys, q, k = f"q = {query}", f"k_j = {keys}", "q", "k"
     if trace.turned_query is not None:
         query, keys, q, k = f"{query},  q' = R(position) q", f"{keys},  k'_j = R(j) k_j", "q'", "k'"
         query_why += (
-            " Its pairs of numbers are then turned by an angle for its position, so that scores know distances."
+            " Then each pair of its numbers is rotated by an angle for its position (R), so that a score depends on "
+            "the distance between query and key."
         )
     depth, width = trace.query.shape[-1], parameters["query.weight"].shape[1]
     return Wording(
         query=query,
-        query_why=f"{query_why} W_Q makes {depth} numbers out of {width}, and each head has its own.",
+        query_why=f"{query_why} W_Q turns {count(width, 'number')} into {count(depth, 'number')}; each head has its "
+        "own W_Q.",
         keys=keys,
         keys_why=keys_why,
-        values=f"v_j = {_map(parameters, 'value', 'W_V', there)}",
+        values=f"v_j = {_write_map(parameters, 'value', 'W_V', there)}",
         values_why=_VALUE,
         x=x,
         scores=f"s_j = {q} · {k}_j = Σ_i {q}_i {k}_ji",
@@ -101,8 +104,8 @@ def _learned(trace: Trace, parameters: Parameters, head: int) -> Wording:
     )
 
 
-def _map(parameters: Parameters, part: str, matrix: str, x: str) -> str:
-    """Return a linear map in symbols, with its bias and the norm after it if there are such."""
+def _write_map(parameters: Parameters, part: str, matrix: str, x: str) -> str:
+    """Return a linear map in symbols, with its bias and the norm after it if it has them."""
     mapped = f"{matrix} {x}"
     if parameters.get(f"{part}.bias") is not None:
         mapped += f" + b_{matrix[-1]}"

@@ -150,7 +150,7 @@ class Card:
             raise UsageError(f"{self.name} takes no target: {without}.")
         if passage.generate and not self.only_decodes:
             instead = (
-                "give it a target, or leave the target to it" if self.translates else "it is an encoder, and only reads"
+                "give it a target, or let it write one" if self.translates else "it is an encoder, which only reads"
             )
             raise UsageError(f"{self.name} does not continue a text: {instead}.")
         if passage.pair is not None and self.only_decodes:
@@ -222,7 +222,9 @@ class Runner(ABC):
         Raises:
             UsageError: there is nothing but weights.
         """
-        raise UsageError(f"{self.card.name} shows its weights only, and not what they are computed from.")
+        raise UsageError(
+            f"{self.card.name} only shows its weights, and not what they are computed from: use attnviz show."
+        )
 
     def without(self, *, positions: bool = False, mask: bool = False) -> "Runner":
         """Return the same without positions, or without the mask that hides what comes after a token.
@@ -231,6 +233,4 @@ class Runner(ABC):
             UsageError: that part cannot be left out.
         """
         part = "positions" if positions else "mask"
-        raise UsageError(
-            f"{self.card.name} cannot be run without its {part}: that takes a transformer on our own engine."
-        )
+        raise UsageError(f"{self.card.name} cannot run without its {part}: that needs a transformer on our own engine.")

@@ -28,7 +28,7 @@ def fit_length(reading: Reading, card: Card, what: str = "The text", more: int =
     if card.positions is None or len(reading.ids) + more <= card.positions:
         return reading
     if more >= card.positions:
-        raise TextError(f"{card.name} reads at most {card.positions:,} tokens: let it write fewer than {more:,}.")
+        raise TextError(f"{card.name} reads at most {card.positions:,} tokens: ask for fewer than {more:,} new ones.")
     return cut(reading, card.positions - more, what)
 
 
@@ -45,7 +45,7 @@ def check_length(tokens: int, passage: Passage, card: Card, what: str = "The tex
     """
     positions = card.positions
     if not tokens:
-        raise TextError(f"{what} is nothing to the tokenizer of {card.name}: give a word that can be seen.")
+        raise TextError(f"{what} has no tokens for {card.name}: give at least one word that is not blank.")
     if positions is None or tokens + more <= positions or passage.overlong is not Overlong.REFUSED:
         return
     if tokens <= positions:
@@ -67,7 +67,7 @@ def cut(reading: Reading, room: int, what: str = "The text") -> Reading:
     added = sum(token.added for token in reading.tokens)
     left = _share_room(Counter(token.segment for token in reading.tokens if not token.added), room - added)
     if min(left.values(), default=0) < 1:
-        raise TextError(f"There is no room for a text in {room} tokens: leave out what is read along with it.")
+        raise TextError(f"There is no room for the text in {room} tokens: leave out the second text, if there is one.")
     indices = []
     for index, token in enumerate(reading.tokens):
         if not token.added:
@@ -124,15 +124,18 @@ def _count_added(tokens: Sequence[Token]) -> int:
 
 def _check_windows(reading: Reading, card: Card, windows: Windows, inner: int, more: int) -> None:
     if card.translates or reading.passage.pair is not None or more:
-        raise UsageError("Only single texts are read in windows: none that is translated, continued, or has a second.")
+        raise UsageError(
+            "Windows work only for one text that is neither translated nor continued:", hint="leave {window} out."
+        )
     if card.positions is not None and windows.size > card.positions:
-        raise UsageError(f"{card.name} reads at most {card.positions:,} tokens: make the windows no longer.")
+        raise UsageError(f"{card.name} reads at most {card.positions:,} tokens: give windows of at most that size.")
     if inner < 1:
-        raise UsageError(f"Windows of {windows.size} tokens have no room for the text itself: make them longer.")
+        raise UsageError(f"Windows of {windows.size} tokens have room for special tokens only: make them longer.")
     if windows.stride > inner:
         raise UsageError(
-            f"Windows of {windows.size} tokens hold {inner} of the text itself: let one begin every so many, "
-            "or more often."
+            f"Windows of {windows.size} tokens hold {inner} of the text, beside special tokens, so a window every "
+            f"{windows.stride} would skip some: use at most {inner},",
+            hint=f"for example {{window:{windows.size}:{inner}}}.",
         )
 
 

@@ -35,7 +35,10 @@ class Windows:
 
     def __post_init__(self) -> None:
         if min(self.size, self.stride) < 1:
-            raise UsageError(f"There are no windows of {self.size} tokens every {self.stride}: give 512:256, say.")
+            raise UsageError(
+                f"Windows of {self.size} tokens every {self.stride} tokens are not possible: give two numbers from "
+                "1 on, such as 512:256."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,8 @@ def load(name: str, loading: Loading = DEFAULT) -> Model:
     if loading.beyond_reference and (folder or loading.engine is Engine.REFERENCE):
         ran = visible(name) if folder else "The reference engine"
         raise UsageError(
-            f"{ran} runs on the CPU in float32, without a model's own code and languages: leave such options out."
+            f"{ran} runs on the CPU, in float32, without remote code or languages:",
+            hint="leave {device}, {dtype}, {trust_remote_code}, {source_language} and {target_language} out.",
         )
     if folder is not None:
         if loading.engine is Engine.TRANSFORMERS:

@@ -85,6 +85,6 @@ def _find_doubled(tokens: Sequence[Token]) -> Iterator[str]:
     for end, (outer, inner) in (("beginning", tokens[:2]), ("end", tokens[:-3:-1])) if len(tokens) > 1 else ():
         if outer.added and inner.special and not inner.added and outer.id == inner.id:
             yield Advice(
-                f"{outer.text} stands twice at the {end}: in the text, and added to it",
+                f"{outer.text} stands twice at the {end}: once in the text, and once added by the tokenizer",
                 hint="({added_tokens:False} adds none)",
             )

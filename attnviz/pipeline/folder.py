@@ -39,7 +39,7 @@ class Folder:
         if self.path.is_dir():
             self._enter()
         elif self.path.exists():
-            raise OutputError(f"{self.path} is a file, and files are to go into a folder: name another.")
+            raise OutputError(f"{self.path} is a file, but the results need a folder: give the name of another one.")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:

@@ -91,7 +91,7 @@ class Job:
         """
         if source.saved and self.passage != _BARE:
             raise UsageError(
-                f"{source.place} holds saved weights, which no model reads:",
+                f"{source.place} holds saved weights, so no model reads a text:",
                 hint="leave {pair}, {target}, {truncate}, {window}, {added_tokens:False}, {bos}, {generate} and "
                 "{max_new_tokens} out.",
             )

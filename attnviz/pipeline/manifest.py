@@ -140,7 +140,7 @@ def entries(data: bytes) -> Iterator[ManifestEntry]:
         try:
             entry = _entry(json.loads(line))
         except (ValueError, TypeError, LookupError, RecursionError) as error:
-            raise InputError(f"Line {number} is not of attnviz's making.") from error
+            raise InputError(f"Line {number} was not written by attnviz.") from error
         if former is not None and former.options == entry.options:
             vars(entry)["_way"] = former._way
         vars(entry)["_line"] = line + b"\n"  # both cost more to write than to keep

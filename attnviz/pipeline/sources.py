@@ -71,7 +71,9 @@ class Source:
             TextError: it is not valid UTF-8, too long to have been read whole, or no text but a saved record.
         """
         if self.saved:
-            raise TextError("This is a saved record: give the text itself, for it takes a model to do this.")
+            raise TextError(
+                "This is a saved record, but this command needs a model that reads a text: give the text itself."
+            )
         if not self.whole or len(self.raw) > LONGEST_TEXT:
             raise TextError(f"The line is longer than {LONGEST_TEXT:,} bytes. {HOW_TO_CUT}")
         try:
@@ -87,7 +89,7 @@ class Source:
             RecordError: it is too long to have been read whole.
         """
         if not self.whole:
-            raise RecordError(f"The line is longer than {LONGEST_RECORD:,} bytes: save so much as npz.")
+            raise RecordError(f"The line is longer than {LONGEST_RECORD:,} bytes: save a record of that size as npz.")
         return self.raw
 
 
@@ -128,7 +130,7 @@ def sources_of(texts: str | Iterable[str]) -> Iterator[Source]:
         yield Source(texts.encode("utf-8", "surrogatepass"))
         return
     for index, text in enumerate(texts):
-        require(text, str, f"give a list of texts, of which that at [{index}] is none.")
+        require(text, str, f"give a list of texts: item [{index}] is not one.")
         yield Source(text.encode("utf-8", "surrogatepass"), f"text {index + 1}", index=index)
 
 
@@ -163,7 +165,7 @@ def saved_in(path: Path) -> Iterator[Source]:
         InputError: the file cannot be read.
     """
     if not _like_saved(str(path)):
-        raise UsageError(f"{path} is no file of records: those that can be read end in {', '.join(_SAVED)}.")
+        raise UsageError(f"{path} is not a file of records: their names end in {', '.join(_SAVED)}.")
     suffix = path.suffix.lower()
     saved = _SAVED[suffix]
     with _readable(path), path.open("rb") as file:

@@ -151,7 +151,7 @@ class Attention(HeadMatrix):
         if wrong.any():
             layer, head, query = (int(index) for index in np.argwhere(wrong)[0])
             raise RecordError(
-                f"The {self.kind.value} weights of {self.model} are no attention weights: layer {self.layers[layer]} "
+                f"The {self.kind.value} weights of {self.model} are not attention weights: layer {self.layers[layer]} "
                 f"head {self.heads[head]}, row {query} ({self.query_tokens[query].text}) sums to "
                 f"{sums[layer, head, query]:.6g}, smallest {self.weights[layer, head, query].min(initial=0):.6g}."
             )

@@ -1,1 +1,1 @@
-"""Views: attention in, something to look at or to write out."""
+"""Views: they turn attention into tables and pictures."""

@@ -1,4 +1,4 @@
-"""What is shown of records, and in which order: sections, which each medium draws in its own way.
+"""Reports on records: sections in order, which each medium draws in its own way.
 
 A section holds numbers, and the names that belong to them; nothing here knows of colours, widths or pixels.
 """
@@ -18,16 +18,16 @@ from attnviz.vocabulary import Orientation, Place
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summary:
-    """What ran: the model, the kind and the size of its attention, and what was done to the numbers since."""
+    """The model, the kind and size of its attention, and what was done to the numbers."""
 
     record: Attention | HeadTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Glance:
-    """All heads at a glance: where most of their weight goes, `places` [layers][heads], and its `concentration`.
+    """All heads at a glance: where most of their weight goes, and how concentrated it is.
 
-    That is [layers, heads]. The head `marked`, as its layer and head, is the most telling one.
+    `places` is [layers][heads], `concentration` [layers, heads]; `marked` is layer and head of the most telling one.
     """
 
     layers: Sequence[int]
@@ -39,7 +39,7 @@ class Glance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadWeights:
-    """The weights of a record of one head, and the link that it was chosen for if it is the most telling one.
+    """The weights of one head, and the link that it was chosen for if it is the most telling one.
 
     Where there is no room for all weights, the `top` largest of each row stand for them.
     """
@@ -52,7 +52,7 @@ class HeadWeights:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StrongestLinks:
-    """The links of largest weight between words in one head; `telling` if the first is what it was chosen for."""
+    """The links of largest weight between words in one head; `telling` says that it was chosen for the first."""
 
     links: Sequence[Link]
     telling: bool
@@ -73,7 +73,7 @@ HeadNumber = tuple[int, int, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankedHeads:
-    """Heads with a number each, largest first, by what the number is; the `title` says why these."""
+    """Heads with a number each, largest first, for each name of a number, under a `title`."""
 
     title: str
     ranks: Mapping[str, Sequence[HeadNumber]]
@@ -81,7 +81,7 @@ class RankedHeads:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadRows:
-    """All numbers of some heads of a table, in this order: layer and head of each."""
+    """All numbers of some heads of a table, in this order; a head is its layer and head."""
 
     table: HeadTable
     heads: Sequence[tuple[int, int]]
@@ -89,18 +89,18 @@ class HeadRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Definitions:
-    """What each number of a head table means."""
+    """The definitions of the numbers of a head table."""
 
     table: HeadTable
 
 
 Section = Summary | Glance | HeadWeights | StrongestLinks | WordInHeads | RankedHeads | HeadRows | Definitions
-"""What a medium has to draw."""
+"""Everything that a medium has to draw."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is wanted of attention: one word if `token` names it, else the weights of `every` head or of a telling one.
+    """A report on attention: on one word if `token` names it, else the weights of `every` head or of the telling one.
 
     `top` is how many of the strongest tokens or links are listed.
     """
@@ -111,7 +111,7 @@ class Report:
     orientation: Orientation
 
     def sections(self, found: Sequence[Attention]) -> Iterator[Section]:
-        """Yield for each kind what ran, then one word in all heads, or all heads at a glance and the weights of some.
+        """Yield the sections of each record: the summary, then a word in all heads, or the overview and some weights.
 
         Raises:
             TextError: there is no such word.
@@ -138,7 +138,7 @@ class Report:
             yield from self._weights(attention.select([layer], [head]), link)
 
     def _weights(self, attention: Attention, reason: Link | None) -> Iterator[Section]:
-        """Yield the weights of a record's one head, and its strongest links if there are any."""
+        """Yield the weights of one head, and its strongest links if it has any."""
         yield HeadWeights(attention, reason, self.top, self.orientation)
         first = [reason] if reason else []
         if links := [*first, *(link for link in strongest(attention, self.top) if link not in first)]:
@@ -147,9 +147,9 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class TableReport:
-    """What is wanted of head tables: all numbers of `every` head, or the `top` heads for each number and their labels.
+    """A report on head tables: all numbers of `every` head, or the `top` heads of each number and their labels.
 
-    Heads stand in the order of the model, or of the number that they are to `sort` by, largest first.
+    Heads are in the order of the model, or sorted by the number `sort`, largest first.
     """
 
     every: bool
@@ -158,23 +158,25 @@ class TableReport:
     define: bool
 
     def sections(self, table: HeadTable) -> Iterator[Section]:
-        """Yield what the table is of, its numbers, and what each of them means.
+        """Yield the sections of a table: the summary, its numbers, and their definitions.
 
         Raises:
-            UsageError: it has no numbers to sort by of that name.
+            UsageError: the table does not have the number to sort by.
         """
         yield Summary(table)
         if self.every or self.sort:
             yield HeadRows(table, self._order(table))
         else:
-            yield RankedHeads("Highest", {name: table.highest(name, self.top) for name in table.columns})
+            yield RankedHeads(
+                "Heads with the highest numbers", {name: table.highest(name, self.top) for name in table.columns}
+            )
             if labelled := dict(_labelled(table)):
-                yield RankedHeads("What they are for, by their numbers", labelled)
+                yield RankedHeads("What these heads do, judged by a number", labelled)
         if self.define:
             yield Definitions(table)
 
     def _order(self, table: HeadTable) -> list[tuple[int, int]]:
-        """Return the heads in the order asked for, those without such a number last."""
+        """Return the heads in the order asked for; those without the number come last."""
         heads = list(product(table.layers, table.heads))
         if self.sort is None:
             return heads
@@ -184,7 +186,7 @@ class TableReport:
 
 
 def _labelled(table: HeadTable) -> Iterator[tuple[str, list[HeadNumber]]]:
-    """Yield each label that a head has, with the rule for it, and all its heads."""
+    """Yield each label with its rule, and the heads that have it."""
     found = find_labels(table)
     for label in LABELS:
         if label in found.values():
@@ -203,7 +205,7 @@ class WordSide:
 
 
 def sides(attention: Attention, word: Word) -> Iterator[WordSide]:
-    """Yield the weights from a word where it is a query (its pieces' mean), and to it where it is a key (their sum)."""
+    """Yield the weights from a word as a query (the mean of its pieces), and to it as a key (their sum)."""
     if word.queries:
         yield WordSide("keys", attention.looks_at(word), attention.key_tokens)
     if word.keys:

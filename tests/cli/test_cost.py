@@ -90,14 +90,14 @@ class TestAShapeAlone:
             (("--key-heads", "2"), "give all three"),
             (("--d-model", "0"), "from 1 to 1,000,000,000"),
             (("--layers", "9" * 5000), "from 1 to 1,000,000,000"),
-            (("--tokens", "many"), "'many' is no number"),
+            (("--tokens", "many"), "'many' is not a number"),
             (("--tokens", "-3"), "from 1 to 1,000,000,000"),
             (("--longest", "512"), "give --measure too"),
             (("-o", "cost.png"), "give --measure too"),
             (("--measure", "-o", "cost.txt"), "let it end in png, svg, pdf"),
             (("--measure", "-o", "cost"), "let it end in png, svg, pdf"),
             (("--measure", "--longest", "255"), "256"),
-            (("--format", "csv"), "none of table, json"),
+            (("--format", "csv"), "choose one of table, json"),
         ],
     )
     def test_what_does_not_fit_together_is_wrong_usage(self, run: Run, args: tuple[str, ...], said: str) -> None:
@@ -206,7 +206,7 @@ def test_counting_loads_no_torch_and_no_matplotlib() -> None:
 def test_more_tokens_than_a_model_reads_are_counted_and_said_to_be(run: Run) -> None:
     done = run("cost", "--tokens", "100000")
     assert done.code == 0
-    assert "Counted as if it could read 100,000." in done.out
+    assert "Counted for 100,000 tokens, although the model reads at most 512." in done.out
 
 
 def test_a_shape_has_no_revision(run: Run) -> None:

@@ -125,7 +125,8 @@ def test_the_toy_needs_no_text(run: Run) -> None:
     assert record["model"] == "toy"
     assert len(record["key_tokens"]) == 5
     vectors = values(record, "vectors")
-    assert_allclose(values(record, "similarities"), vectors @ vectors[0])
+    assert record["query"] == {"token": "red", "position": 4, "predicts": None}  # the last: a causal mask shows it all
+    assert_allclose(values(record, "similarities"), vectors @ vectors[4])
     assert values(record, "weights").sum() == pytest.approx(1)
 
 
@@ -150,10 +151,10 @@ def test_vectors_without_names_are_numbered(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("csv", "said"),
     [
-        (b"", "holds no vectors"),
+        (b"", "does not hold 1 to 1000 vectors"),
         (b"1,2\n3\n", "lines of 1 and of 2 numbers"),
-        (b"a\nb\n", "holds no vectors"),
-        (b"a,1,x\n", "holds more than numbers"),
+        (b"a\nb\n", "does not hold 1 to 1000 vectors"),
+        (b"a,1,x\n", "holds a cell that is not a number"),
         (b"1,nan\n", "not finite"),
         (b"\xff,1\n", "cannot be read as CSV"),
     ],
@@ -165,20 +166,22 @@ def test_a_file_of_other_things_is_refused(run: Run, tmp_path: Path, csv: bytes,
 
 def test_scores_that_nobody_trained_are_shown_on_the_toy_only(run: Run) -> None:
     record = explained(run, "--toy", "--scores", "dot,additive,location")
-    assert "Nobody trained additive and location" in record["steps"][-1]["why"]
-    run("explain", SENTENCE, "--scores", "additive").failed(2, "has not learned what additive scores need")
+    assert "parameters of additive and location are random numbers" in record["steps"][-1]["why"]
+    run("explain", SENTENCE, "--scores", "additive").failed(
+        2, "additive scores need parameters that this head has not learned"
+    )
 
 
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        (("a b", "--scores", "cube"), 2, "'cube' is none of dot, scaled-dot"),
+        (("a b", "--scores", "cube"), 2, "'cube' is not known: choose one of dot, scaled-dot"),
         (("a b", "--layer", "0-1"), 2, "'0-1' is not a valid int"),
         (("a b", "--layer", "9"), 2, "There is no layer 9"),
         (("a b", "--kind", "cross"), 2, "no cross attention"),
         (("a b", "--token", "zebra"), 1, "There is no token 'zebra'"),
         (("a b", "--toy"), 2, "leave the text out"),
-        (("--toy", "--token", "zebra"), 2, "No vector is called 'zebra'"),
+        (("--toy", "--token", "zebra"), 2, "There is no vector 'zebra'"),
         (("--toy", "--heads", "3"), 2, "cannot be split among 3 heads"),
         (("--toy", "--no-positions"), 2, "no positions to leave out"),
         (("--vectors", "/nowhere.csv"), 1, "/nowhere.csv cannot be read"),
@@ -186,8 +189,8 @@ def test_scores_that_nobody_trained_are_shown_on_the_toy_only(run: Run) -> None:
         (("a b", "--heads", "2"), 2, "only for --toy"),
         (("--toy", "--layer", "3"), 2, "--toy has neither"),
         (("--toy", "--pair", "x"), 2, "leave the text out"),
-        (("a b", "--scores", ","), 2, "is none of"),
-        (("a", "--permute"), 2, "two tokens that can change places"),
+        (("a b", "--scores", ","), 2, "'' is not known"),
+        (("a", "--permute"), 2, "at least two tokens that are not special"),
     ],
 )
 def test_what_cannot_be_explained_is_said_in_a_sentence(run: Run, args: tuple[str, ...], code: int, said: str) -> None:
@@ -216,4 +219,4 @@ def test_what_the_toy_lets_choose_is_what_there_is(run: Run) -> None:
     shown = run("explain", "--help", COLUMNS="200").out
     assert f"--mask <{'|'.join(MASKS)}>" in shown and f"--positions <{'|'.join(POSITIONS)}>" in shown
     for option, names in (("--mask", MASKS), ("--positions", POSITIONS)):
-        run("explain", "--toy", option, "odd").failed(2, f"'odd' is none of {', '.join(names)}.")
+        run("explain", "--toy", option, "odd").failed(2, f"'odd' is not known: choose one of {', '.join(names)}.")

@@ -176,8 +176,8 @@ def test_the_list_says_of_each_number_what_it_is_and_all_of_those_named(run: Run
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--all", "--format", "csv"), "--all, --sort and --top are for tables"),
-        (("--sort", "next", "--format", "json"), "--all, --sort and --top are for tables"),
+        (("--all", "--format", "csv"), "--all, --sort and --top only change tables"),
+        (("--sort", "next", "--format", "json"), "--all, --sort and --top only change tables"),
         (("--all", "--top", "3"), "not both"),
         (("--sort", "next", "--stat", "entropy"), "add --stat next"),
         (("--list", "--format", "json"), "leave --format json out"),

@@ -97,7 +97,7 @@ class TestModels:
 
     def test_as_a_table_each_has_a_line(self, run: Run) -> None:
         header, *lines = run("models", "--width", "140").out.splitlines()
-        for column in ("name", "layers", "heads", "size", "engine", "what for"):
+        for column in ("name", "layers", "heads", "size", "engine", "purpose"):
             assert column in header
         listed = json.loads(run("models", "--format", "json").stdout)
         for line, model in zip(lines, listed, strict=True):

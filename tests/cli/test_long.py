@@ -173,7 +173,7 @@ class TestTooLong:
 
     def test_no_more_is_written_than_can_be_read(self, run: Run) -> None:
         options = "--model", "builtin/decoder", "--truncate", "--generate", "100000"
-        run("show", "the dog", *options).failed(1, "let it write fewer")
+        run("show", "the dog", *options).failed(1, "ask for fewer")
 
     @pytest.mark.parametrize(
         ("options", "said"),
@@ -184,7 +184,7 @@ class TestTooLong:
             (["--window", "2:1"], "make them longer"),
             (["--window", "0:3"], "write 512:256"),
             (["--window", "wide"], "write 512:256"),
-            (["--window", "64:32", "--model", "builtin/translator"], "Only single texts"),
+            (["--window", "64:32", "--model", "builtin/translator"], "Windows work only for one text"),
         ],
     )
     def test_what_cannot_be_is_a_sentence(self, run: Run, options: list[str], said: str) -> None:

@@ -162,7 +162,7 @@ class TestContinuing:
         assert decoder["query_predicts"] == [None] * 11 + decoder["query_tokens"][12:] + [None]
 
     def test_an_encoder_does_not(self, run: Run) -> None:
-        run("show", "the cat", "--generate", "3").failed(2, "only reads")
+        run("show", "the cat", "--generate", "3").failed(2, "which only reads")
 
 
 class TestFailing:
@@ -255,7 +255,8 @@ class TestPrompts:
 
     def test_a_special_token_that_is_both_written_and_added_is_said(self, run: Run, tiny: Callable[[str], str]) -> None:
         done = run("show", "the animal [SEP]", "--model", tiny("bert"), "--format", "json")
-        said = "[SEP] stands twice at the end: in the text, and added to it (--no-added-tokens adds none)"
+        said = "[SEP] stands twice at the end: once in the text, and once added by the tokenizer (--no-added-tokens "
+        "adds none)"
         assert (done.code, done.err) == (0, f"Note: {said}.\n")
         assert done.records[0]["attention"][0]["notes"] == [said]
         for command in ("heads", "explain"):

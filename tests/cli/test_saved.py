@@ -174,7 +174,7 @@ class TestWhatCanBeDoneWithThem:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            (("--pair", "x"), "one.npz holds saved weights, which no model reads: leave --pair"),
+            (("--pair", "x"), "one.npz holds saved weights, so no model reads a text: leave --pair"),
             (("--generate", "3"), "one.npz holds saved weights"),
             (("--window", "9:3"), "one.npz holds saved weights"),
         ],
@@ -329,13 +329,13 @@ class TestMalformed:
         (folder / name).write_bytes(contents[name])
         before = set(folder.iterdir())
         done = run(command, name, *(("-o", "it.csv") if command == "export" else ()), cwd=folder)
-        done.failed(1, f"Error in {name}: This is no whole")
+        done.failed(1, f"Error in {name}: This NPZ archive is not complete")
         assert done.stdout == b""
         assert set(folder.iterdir()) == before
 
     def test_a_line_that_begins_like_saved_weights_and_is_broken_is_not_taken_for_a_text(self, run: Run) -> None:
         done = run("show", "--format", "json", stdin=b'{"text": "it", "attention": [{"kind": "enc')
-        done.failed(1, "Error in line 1: This is no whole JSON object")
+        done.failed(1, "Error in line 1: This is not a complete JSON object")
 
     def test_a_file_that_cannot_be_read_is_named_with_the_reason(self, run: Run, folder: Path) -> None:
         (folder / "memory.npz").symlink_to("/proc/self/mem")

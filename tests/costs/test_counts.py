@@ -325,7 +325,7 @@ class TestTables:
         assert (scaled(12, "B"), scaled(4_194_304, "B")) == ("12 B", "4.19 MB")
 
     def test_parameters_of_gpt3(self) -> None:
-        assert shown(*terminal_cost.parameters(count(GPT3, 1))).splitlines() == [
+        assert shown(*terminal_cost.tabulate_parameters(count(GPT3, 1))).splitlines() == [
             "Parameters     a head      a layer       96 layers",
             "query       1,572,864  150,994,944  14,495,514,624",
             "key         1,572,864  150,994,944  14,495,514,624",
@@ -336,16 +336,18 @@ class TestTables:
 
     def test_shared_heads_and_layers_are_said(self) -> None:
         cost = count(size_multi_head(12, 5, 6, key_heads=2, distinct_layers=1), 7)
-        text = shown(terminal_cost.heading(Kind.DECODER, cost.dimensions), *terminal_cost.parameters(cost), width=200)
+        text = shown(
+            terminal_cost.title_kind(Kind.DECODER, cost.dimensions), *terminal_cost.tabulate_parameters(cost), width=200
+        )
         assert "decoder · 5 layers × 6 heads of 2 · 2 of keys and values · width 12" in text
         assert "Groups of 3 heads share" in text
         assert "1 of 5 have their own" in text
 
     def test_memory_has_a_cache_unless_it_is_an_encoders(self) -> None:
         cost = count(size_multi_head(35, 5, 7), 11)
-        assert "cache" not in shown(*terminal_cost.memory(Kind.ENCODER, cost))
+        assert "cache" not in shown(*terminal_cost.tabulate_memory(Kind.ENCODER, cost))
         for kind in (Kind.DECODER, Kind.CROSS):
-            text = shown(*terminal_cost.memory(kind, cost))
+            text = shown(*terminal_cost.tabulate_memory(kind, cost))
             assert "key/value cache, a token" in text
             assert "  700 B   1.4 kB" in text  # 2 · 5 layers · 35 numbers, of 2 and of 4 bytes
 
@@ -353,20 +355,20 @@ class TestTables:
         ("matrices", "biases", "said"),
         [
             (4 * 35 * 35, 0, "These maps have no biases."),
-            (4 * 35 * 35, 1260, "Biases come on top: 1,260 in the model."),
-            (5 * 35 * 35, 0, "Its files hold 6,125 numbers in matrices of attention, where 4,900 were counted"),
+            (4 * 35 * 35, 1260, "Biases come on top: 1,260 numbers in the model."),
+            (5 * 35 * 35, 0, "Its files hold 6,125 numbers in matrices of attention, but 4,900 were counted"),
         ],
     )
     def test_what_the_files_hold_beside_is_said(self, matrices: int, biases: int, said: str) -> None:
         cost = count(size_multi_head(35, 1, 7), 11)
-        assert said in shown(terminal_cost.beside_counted([cost], matrices, biases), width=200)
+        assert said in shown(terminal_cost.remark_on_files([cost], matrices, biases), width=200)
 
     def test_the_vector_of_additive_scores_is_no_matrix(self) -> None:
         cost = count(size_additive(width=11, key_width=22, inner=13), 7)
-        assert "hold" not in shown(terminal_cost.beside_counted([cost], 13 * 33, 0), width=200)
+        assert "hold" not in shown(terminal_cost.remark_on_files([cost], 13 * 33, 0), width=200)
 
     def test_what_was_measured(self) -> None:
-        lines = shown(*terminal_cost.measured(MEASURED)).splitlines()
+        lines = shown(*terminal_cost.tabulate_experiment(MEASURED)).splitlines()
         assert lines[:11] == [
             "Attention, d = 64: time",
             "             naive  tiled",
@@ -380,7 +382,13 @@ class TestTables:
             "N = 1,024       –     1 MB",
             "grows as   N^1.96  N^-0.01",
         ]
-        assert "* less than 65.5 kB cannot be told from noise" in " ".join(lines)
+        assert "* below 65.5 kB, memory cannot be told from noise" in " ".join(lines)
+
+    def test_the_exponents_that_are_expected_stand_above_those_that_are_measured(self) -> None:
+        text = " ".join(shown(*terminal_cost.describe_measuring()).split())
+        assert "time grows as N², because every query is compared with every key" in text
+        assert "Memory grows as N² where all N×N numbers are held" in text
+        assert "as N where they are not (online softmax" in text
 
 
 MEASURED = Experiment(

@@ -190,8 +190,8 @@ def test_of_a_model_that_sees_and_reads_the_reader_is_counted(described: Callabl
         ({"text_config": 7}, "text_config is 7"),
         ({"text_config": {"model_type": 7}}, "of this 7 model does not say the width"),
         ({"text_config": {"model_type": []}}, "does not say the width"),
-        ({"text_config": {"model_type": [7]}}, "makes no sense"),
-        ({"hidden_size": 24, "num_hidden_layers": 5, "num_attention_heads": 6, "block_types": []}, "makes no sense"),
+        ({"text_config": {"model_type": [7]}}, "is not valid"),
+        ({"hidden_size": 24, "num_hidden_layers": 5, "num_attention_heads": 6, "block_types": []}, "is not valid"),
         (
             {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 6, "num_key_value_heads": [6, 2]},
             r"different numbers of heads of keys and values \(2, 6\)",

@@ -276,11 +276,11 @@ class TestMalformed:
                 r'"weights"\[1\]\[2\]\[0\] holds 2 key_tokens where 3',
             ),
             ({"weights": nested(WEIGHTS, (0, 4), [[1, 0, 0]])}, r'"weights"\[0\]\[4\] holds 1 query_tokens where 3'),
-            ({"weights": WEIGHTS[0]}, r'"weights"\[0\]\[0\]\[0\] is no list'),
+            ({"weights": WEIGHTS[0]}, r'"weights"\[0\]\[0\]\[0\] is not a list'),
             ({"weights": [WEIGHTS]}, r'"weights"\[0\]\[0\] holds 5 query_tokens where 3'),
-            ({"weights": nested(WEIGHTS, (1, 2, 0, 1), None)}, r'"weights"\[1\]\[2\]\[0\]\[1\] is no number'),
-            ({"weights": nested(WEIGHTS, (1, 2, 0, 1), "0.5")}, r'"weights"\[1\]\[2\]\[0\]\[1\] is no number'),
-            ({"weights": nested(WEIGHTS, (1, 2, 0, 1), {})}, r'"weights"\[1\]\[2\]\[0\]\[1\] is no number'),
+            ({"weights": nested(WEIGHTS, (1, 2, 0, 1), None)}, r'"weights"\[1\]\[2\]\[0\]\[1\] is not a number'),
+            ({"weights": nested(WEIGHTS, (1, 2, 0, 1), "0.5")}, r'"weights"\[1\]\[2\]\[0\]\[1\] is not a number'),
+            ({"weights": nested(WEIGHTS, (1, 2, 0, 1), {})}, r'"weights"\[1\]\[2\]\[0\]\[1\] is not a number'),
             (
                 {"weights": nested(WEIGHTS, (1, 2, 0), [-0.5, 1, 0.5])},
                 "layer 1 head 2, row 0 .the. sums to 1, smallest -0.5",
@@ -347,15 +347,15 @@ class TestMalformed:
     @pytest.mark.parametrize(
         ("data", "said"),
         [
-            (b"", "no whole JSON object"),
+            (b"", "not a complete JSON object"),
             (b"[1]", "no JSON object"),
-            (b'{"attention": [{"kind', "no whole JSON object"),
+            (b'{"attention": [{"kind', "not a complete JSON object"),
             (b'{"attention": [NaN]}', "no NaN or Infinity may stand"),
             (b'{"attention": ' + b"[" * 5000, "depth limit"),
             (b'{"attention": null}', '"attention" is missing'),
             (b'{"attention": {}}', '"attention" is not a list'),
-            (b'{"text": "caf\xe9"}', "no whole JSON object"),
-            (b'{"text": "\\ud800"}', "no whole JSON object"),
+            (b'{"text": "caf\xe9"}', "not a complete JSON object"),
+            (b'{"text": "\\ud800"}', "not a complete JSON object"),
         ],
     )
     def test_what_is_no_such_json_is_said_to_be_none(self, data: bytes, said: str) -> None:
@@ -429,7 +429,7 @@ class TestMalformedArchives:
             (rewritten("weights", npy(np.zeros((2, 5, 3, 3), "datetime64[s]"))), "no number"),
             (rewritten("weights", npy(np.full((2, 5, 3, 3), np.nan))), "row 0 .the. sums to nan"),
             (rewritten("weights", npy(np.full((2, 5, 3, 3), -np.inf))), "row 0 .the. sums to -inf"),
-            (rewritten("weights", npy(drawn(5, 3, 3))), r'"weights"\[0\]\[0\]\[0\] is no list'),
+            (rewritten("weights", npy(drawn(5, 3, 3))), r'"weights"\[0\]\[0\]\[0\] is not a list'),
             (rewritten("key_tokens", npy(np.array([0x110000] * 3, np.uint32).view("<U1"))), "not valid Unicode"),
             (rewritten("key_tokens", npy(np.array([0xD800] * 3, np.uint32).view("<U1"))), "not valid Unicode"),
             (rewritten("key_tokens", npy([[1, 2, 3]])), r'"key_tokens"\[0\] is not a text'),
@@ -437,7 +437,7 @@ class TestMalformedArchives:
             (rewritten("layers", npy([0.5, 1.5])), r'"layers"\[0\] is not a whole number'),
             (rewritten("record", npy("{}")), '"attention" is missing'),
             (rewritten("record", npy("[]")), "no JSON object"),
-            (rewritten("record", npy(3)), "no whole JSON object"),
+            (rewritten("record", npy(3)), "not a complete JSON object"),
             (rewritten("record", npy('{"attention": [{"kind": "cross"}, 7]}')), r'"attention"\[1\] is not an object'),
         ],
     )
@@ -512,7 +512,7 @@ class TestContents:
     @pytest.mark.parametrize("part", ["weights", "layers", "heads", "query_tokens", "key_tokens"])
     @pytest.mark.parametrize("kind", ["encoder", "decoder", "cross"])
     def test_an_archive_that_lacks_what_it_says_it_holds_is_refused(self, kind: str, part: str) -> None:
-        with pytest.raises(RecordError, match=f"lacks {kind}_{part}, which it says it holds"):
+        with pytest.raises(RecordError, match=f"lacks {kind}_{part}, which its records need"):
             READERS["npz"](changed(f"{kind}_{part}"))
 
     def test_so_is_one_that_lacks_a_whole_record(self) -> None:
@@ -522,7 +522,7 @@ class TestContents:
 
     @pytest.mark.parametrize("name", ["weights", "encoder_spans", "anything"])
     def test_and_one_that_holds_what_it_does_not_say(self, name: str) -> None:
-        with pytest.raises(RecordError, match=f"holds {name}, which it has no record for"):
+        with pytest.raises(RecordError, match=f"holds {name}, but no record that uses it"):
             READERS["npz"](changed(**{name: np.eye(3)}))
 
     def test_what_another_program_keeps_beside_is_no_matter(self) -> None:
@@ -532,7 +532,7 @@ class TestContents:
     @pytest.mark.parametrize(
         ("more", "said"),
         [
-            ({"layers": [3, 4]}, "holds layers, which it has no record for"),
+            ({"layers": [3, 4]}, "holds layers, but no record that uses it"),
             ({"decoder_layers": [3, 4]}, r'record 2 \(decoder\): "query_tokens" is missing'),
         ],
     )
@@ -631,8 +631,11 @@ class TestBareArrays:
             (np.zeros((3, 3), "V0"), "cannot be read"),
             (np.full((3, 3), np.nan), "layer 0 head 0, row 0 .0. sums to nan"),
             (np.full((3, 3), -np.inf), "sums to -inf"),
-            (drawn(2, 3, 7, 7) * 3 - 1, "layer 0 head 0, row 0 .0. sums to .*what softmax makes of scores"),
-            (drawn(2, 3, 7, 7) * 3, "row 0 .0. sums to 3, .*what softmax makes of scores, over the keys"),
+            (drawn(2, 3, 7, 7) * 3 - 1, "layer 0 head 0, row 0 .0. sums to .*Save the weights after softmax"),
+            (
+                drawn(2, 3, 7, 7) * 3,
+                "row 0 .0. sums to 3, .*Save the weights after softmax, with keys as the last axis",
+            ),
             (np.eye(1, 2**20 + 1, dtype=np.int8), "1 queries and 1,048,577 keys without names: give at most 1,048,576"),
         ],
         ids=str,
@@ -698,7 +701,7 @@ class TestMalformedArrays:
             (b"\x93NUMPY\x07\x00" + bytes(200), "version 7"),
             (WHOLE[:50], "cannot be read"),
             (WHOLE[:-3], "claims 840 bytes, and has 837"),
-            (WHOLE + b" ", "more follows than the 840 bytes"),
+            (WHOLE + b" ", "announces 840 bytes, but more follow"),
             (saved_by_numpy(np.array([[{}, 1]]), allow_pickle=True), "pickled objects, which are never loaded"),
             (claiming(10**6, 10**6), "has 4,000,000,000,000 bytes, too many to be read"),
             (claiming(5, 7), "claims 140 bytes, and has 0"),

@@ -10,8 +10,8 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.errors import UsageError
-from attnviz.lessons import Axis, Quantity, Variant, WhatIf, comparisons, head_steps
-from attnviz.lessons.toy import MASKS, POSITIONS, VECTORS, Toy, toy_lesson
+from attnviz.lessons import Axis, Quantity, Variant, WhatIf, compare, head_steps
+from attnviz.lessons.toy import MASKS, POSITIONS, VECTORS, Toy, explain_toy
 from attnviz.records import Block
 from attnviz.reference.head_steps import Numbers, entropy
 from attnviz.reference.layer_trace import LayerNotes, trace_layer
@@ -88,7 +88,7 @@ def compared(trace: Trace, head: int, **what_if: Any) -> dict[str, Quantity]:
     def never(variant: Variant) -> Any:
         raise AssertionError("nothing asked for another run")
 
-    steps = comparisons(trace, head, WhatIf(**what_if), never)
+    steps = compare(trace, head, WhatIf(**what_if), never)
     return {quantity.name: quantity for step in steps for quantity in step.quantities}
 
 
@@ -193,7 +193,7 @@ def test_of_what_is_hidden_nothing_is_said_to_be_large() -> None:
     trace, _, _ = run(Config(width=WIDTH, layers=LAYERS, heads=HEADS, **SHAPES["windowed"]), 2, 5)
     told = quantities(trace, 0, layer=2)
     assert set(told["contributions"].rows) == set(told["weighted_values"].rows) == {"e", "f"}  # a window of two
-    assert "1.00: the same on all that may be seen" in told["entropy"].words
+    assert "1.00: the same on each visible token" in told["entropy"].words
     assert told["spread_after"].array == pytest.approx(told["scaled_scores"].array[4:6].std())
 
 
@@ -224,7 +224,7 @@ def test_there_is_no_general_form_where_queries_and_keys_are_normed() -> None:
     parameters = Parameters({**parameters.arrays, **norms})
     notes = LayerNotes(0)
     transformer(IDS, parameters, shape, note=notes.take, depth=1)
-    with pytest.raises(UsageError, match="normed before they meet"):
+    with pytest.raises(UsageError, match="go through a norm"):
         compared(trace_layer(notes, parameters, shape, 2), 0, scores=("general",))
 
 
@@ -253,7 +253,7 @@ def test_other_scores_are_those_of_torch_on_the_same_queries_and_keys(shape: Con
 @pytest.mark.parametrize("name", ["additive", "location"])
 def test_scores_that_nobody_trained_are_refused(name: str) -> None:
     trace, _, _ = run(Config(width=WIDTH, layers=LAYERS, heads=HEADS), 0, 0)
-    with pytest.raises(UsageError, match=f"has not learned what {name} scores need"):
+    with pytest.raises(UsageError, match=f"{name} scores need parameters that this head has not learned"):
         compared(trace, 0, scores=(name,))
 
 
@@ -334,11 +334,14 @@ def test_of_a_model_of_which_only_the_sum_is_known_no_bias_is_said_to_be_for_dis
 @pytest.mark.parametrize(
     ("seen", "why"),
     [
-        (range(0, 5), "A model that writes must not look ahead"),
-        (range(2, 7), "This layer looks back no further than a window."),
-        (range(2, 5), "no further than a window, or sees a part of the text only"),
-        (range(0, 6), "no further than a window, or sees a part of the text only"),  # an encoder's window at the start
-        ((0, 4, 5, 6), "no further than a window, or sees a part of the text only"),
+        (range(0, 5), "A model that predicts the next token must not look ahead"),
+        (range(2, 7), "This layer only looks back as far as its window."),
+        (range(2, 5), "only looks at a window around the query, or at a part of the text"),
+        (
+            range(0, 6),
+            "only looks at a window around the query, or at a part of the text",
+        ),  # an encoder's window at the start
+        ((0, 4, 5, 6), "only looks at a window around the query, or at a part of the text"),
     ],
 )
 def test_why_keys_are_hidden_is_said_as_far_as_it_follows_from_which_are(seen: Any, why: str) -> None:
@@ -375,7 +378,7 @@ def test_entropy_is_in_bits() -> None:
 
 
 def toy_quantities(what_if: WhatIf | None = None, **changes: Any) -> dict[str, Any]:
-    lesson = toy_lesson(Toy(**changes), what_if or WhatIf())
+    lesson = explain_toy(Toy(**changes), what_if or WhatIf())
     return {quantity.name: quantity.array for quantity in lesson.quantities()}
 
 
@@ -429,19 +432,19 @@ def test_under_a_causal_mask_the_order_is_seen_even_without_positions() -> None:
 
 
 def test_the_toys_untrained_scores_say_that_they_are() -> None:
-    lesson = toy_lesson(Toy(heads=2), WhatIf(scores=("dot", "additive", "location")))
+    lesson = explain_toy(Toy(heads=2), WhatIf(scores=("dot", "additive", "location")))
     step = lesson.steps[-1]
-    assert "Nobody trained additive and location" in step.why
+    assert "parameters of additive and location are random numbers" in step.why
     rows = {quantity.name: quantity.array for quantity in step.quantities}["weights_by_score"]
     assert_allclose(rows.sum(-1), 1)
-    assert any("drawn by chance (seed 1)" in note for note in lesson.notes)
+    assert any("random numbers (seed 1)" in note for note in lesson.notes)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"heads": 3}, "cannot be split among 3 heads"),
-        ({"heads": 4, "positions": "rotary"}, "Rotary positions turn pairs"),
+        ({"heads": 4, "positions": "rotary"}, "Rotary positions rotate pairs"),
         ({"heads": 2, "head": 2}, "no head 2"),
     ],
 )
@@ -454,7 +457,7 @@ def test_names_of_quantities_are_unique_in_a_lesson() -> None:
     every = WhatIf(
         scores=("dot", "general"), no_scale=True, no_mask=True, no_positions=True, order=(1, 0, 2, 3, 4), tile=2
     )
-    lesson = toy_lesson(Toy(positions="rotary", mask="causal", heads=2), every)
+    lesson = explain_toy(Toy(positions="rotary", mask="causal", heads=2), every)
     names = [quantity.name for quantity in lesson.quantities()]
     assert len(names) == len(set(names)) > 30
     for quantity in lesson.quantities():

@@ -107,8 +107,8 @@ def test_kinds_are_chosen_and_those_that_are_not_there_refused_with_those_that_a
     [
         ((Kind.ENCODER,), {"target": "die"}, "no target"),
         ((Kind.DECODER,), {"target": "die"}, "no target"),
-        ((Kind.ENCODER,), {"generate": 2}, "only reads"),
-        ((Kind.ENCODER, Kind.DECODER, Kind.CROSS), {"generate": 2}, "leave the target to it"),
+        ((Kind.ENCODER,), {"generate": 2}, "which only reads"),
+        ((Kind.ENCODER, Kind.DECODER, Kind.CROSS), {"generate": 2}, "let it write one"),
         ((Kind.DECODER,), {"pair": "a dog"}, "no second text"),
     ],
 )

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
 from attnviz.errors import ModelError, RecordError, TextError, UsageError
 from attnviz.lessons import WhatIf
-from attnviz.lessons.explaining import HeadQuery, explained
+from attnviz.lessons.explaining import HeadQuery, explain_head
 from attnviz.models.checkpoint.checkpoint_reader import load as load_checkpoint
 from attnviz.models.checkpoint.families import FAMILIES
 from attnviz.models.configuration import UnsupportedError
@@ -234,7 +234,7 @@ def test_what_is_explained_of_a_head_is_what_the_model_computes(saved: Callable[
     place = HeadQuery(kind=model.runner.shape.kind, layer=layer, head=head, query=query)
     normed = model.runner.shape.norm_heads
     what_if = WhatIf(scores=("dot",) if normed else ("dot", "general"))
-    told = {quantity.name: quantity.array for quantity in explained(model, reading, place, what_if).quantities()}
+    told = {quantity.name: quantity.array for quantity in explain_head(model, reading, place, what_if).quantities()}
     assert_allclose(told["weights"], expected[layer, head, query], atol=1e-5)
     assert normed or told["general_minus_dot"] < 1e-4 * np.abs(told["scores"]).max()
 
@@ -534,10 +534,10 @@ def test_a_key_that_is_null_asks_for_nothing(
         ("gpt2", {"n_positions": float("nan")}, "n_positions is nan"),
         ("mistral", {"num_hidden_layers": 10**11}, "num_hidden_layers is"),
         ("mistral", {"sliding_window": "3"}, "sliding_window is '3'"),
-        ("llama", {"num_key_value_heads": 4}, "4 heads of keys cannot serve 6"),
+        ("llama", {"num_key_value_heads": 4}, "4 heads of keys cannot be shared evenly by 6"),
         ("llama", {"rope_scaling": "linear"}, "rope_scaling is 'linear'"),
         ("llama", {"rope_parameters": {"rope_type": "linear", "factor": 0}}, "do not fit"),
-        ("llama", {"rope_parameters": {"rope_type": "linear", "factor": "x"}}, "makes no sense"),
+        ("llama", {"rope_parameters": {"rope_type": "linear", "factor": "x"}}, "is not valid"),
         ("llama", {"rope_parameters": {"rope_type": "yarn", "factor": 2.0, "rope_theta": None}}, "rope_theta is None"),
         (
             "llama",

@@ -142,8 +142,13 @@ class TestWindows:
     @pytest.mark.parametrize(
         ("reading", "positions", "kinds", "said"),
         [
-            (reading_of(11, 3, Windows(7, 2)), None, (), "Only single texts"),
-            (reading_of(11, overlong=Windows(7, 2)), None, (Kind.ENCODER, Kind.CROSS), "Only single texts"),
+            (reading_of(11, 3, Windows(7, 2)), None, (), "Windows work only for one text"),
+            (
+                reading_of(11, overlong=Windows(7, 2)),
+                None,
+                (Kind.ENCODER, Kind.CROSS),
+                "Windows work only for one text",
+            ),
             (reading_of(11, overlong=Windows(13, 2)), 11, (), "at most 11"),
             (reading_of(11, overlong=Windows(7, 6)), None, (), "hold 5 of the text"),
             (reading_of(11, overlong=Windows(2, 1)), None, (), "no room for the text"),

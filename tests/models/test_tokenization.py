@@ -208,7 +208,7 @@ def test_a_second_text_that_is_empty_is_refused(tmp_path):
 
 
 def test_what_no_tokenizer_makes_a_token_of_is_refused(tmp_path):
-    with pytest.raises(TextError, match="nothing to the tokenizer"):
+    with pytest.raises(TextError, match="has no tokens for"):
         read(word_piece(), tmp_path, text="\u200b")
 
 

@@ -174,7 +174,7 @@ class TestManifestsOfOthers:
         with (tmp_path / MANIFEST).open("ab") as file:
             file.write(line + b"\n")
         before = contents(tmp_path)
-        with pytest.raises(InputError, match="Line 4 is not of attnviz's making"):
+        with pytest.raises(InputError, match="Line 4 was not written by attnviz"):
             exported(tmp_path, *LATTER)
         assert contents(tmp_path) == before
 

@@ -272,7 +272,7 @@ def bins(count, long=64, **fields):
 def test_the_label_of_a_bin_says_where_it_begins_and_what_stands_there():
     texts = written(first("head", bins(23)))
     assert {"0 word0 … end0", "1,408 word22 … end22"} <= set(texts)
-    assert "between bins of about 64 tokens, each with the position of its first" in texts
+    assert "between bins of about 64 tokens, with the position of the first token of each" in texts
 
 
 def test_labels_of_many_bins_are_thinned_to_what_can_be_read():
@@ -385,7 +385,7 @@ def test_a_token_picture_shows_what_each_head_does_with_all_pieces_of_a_word():
         np.testing.assert_allclose(away[row], (weights[1] + weights[2]) / 2, rtol=1e-6)
         np.testing.assert_allclose(back[row], weights[:, 1] + weights[:, 2], rtol=1e-6)
     assert picture.name == "token1-untie-layers0-1-heads0-2"
-    assert {"what “untie” looks at", "who looks at “untie”", "L1 H2"} <= set(written(picture))
+    assert {"what “untie” looks at", "what looks at “untie”", "L1 H2"} <= set(written(picture))
 
 
 def test_a_token_picture_of_selected_rows_finds_the_token_among_the_keys():

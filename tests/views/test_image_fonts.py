@@ -175,9 +175,11 @@ class TestCodes:
     def test_it_is_noted_once_for_each_script(self, install: Install) -> None:
         picture = head("狗", "没", "ที่", "🦊", "1\ufe0f\u20e3", "cat")
         assert picture.notes == (
-            "No font here has CJK letters, so codes stand for them: install one that does, such as Noto.",
-            "No font here has Thai letters, so codes stand for them: install one that does, such as Noto.",
-            "No font here has some signs, so codes stand for them: install one that does, such as Noto.",
+            "No installed font has CJK letters, so they are drawn as codes: install a font that has them, such as "
+            "Noto.",
+            "No installed font has Thai letters, so they are drawn as codes: install a font that has them, such as "
+            "Noto.",
+            "No installed font has some signs, so they are drawn as codes: install a font that has them, such as Noto.",
         )
 
     def test_a_label_is_cut_between_codes(self, install: Install) -> None:

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment
 
-from attnviz.lessons import Axis, Lesson, Quantity, Step, lesson_json
+from attnviz.lessons import Axis, Lesson, Quantity, Step, encode_lesson
 from attnviz.views.terminal.lesson import LessonSteps
 
 KEYS, DIMENSIONS, HEADS, PARTS, TOP_KEYS, TILES = (
@@ -133,8 +133,9 @@ class TestPage:
             "some/model · encoder · layer 3 · head 1\n"
             "the animal it\n"
             "The query is token 2, it.\n"
-            "A vector has a character a number: ▁▄ above zero, ▔▀ below,\n"
-            "· near it; ± is full height.\n"
+            "Vectors are drawn with one character for each number: ▁▄\n"
+            "above zero, ▔▀ below zero, · near zero. ± gives the number\n"
+            "at full height.\n"
             "A note.\n"
             "\n"
             " 1. Its query\n"
@@ -177,6 +178,10 @@ class TestPage:
             "      head 0  7.25\n"
             "      head 1  0.50\n"
         )
+
+    def test_the_next_token_of_a_target_is_not_said_to_be_what_the_model_predicts(self) -> None:
+        out = printed(lesson(query="la", predicts="voiture"))
+        assert "The query is token 2, la, before voiture in the target.\n" in out
 
     def test_with_colour_it_has_the_same_numbers_in_the_same_places(self) -> None:
         bars = re.compile(f"[·▔▀{RISING}]")
@@ -464,13 +469,13 @@ class TestManyTokens:
 
     def test_the_opening_says_that_some_are_left_out(self) -> None:
         left_out = printed(lesson(vector([1]), keys=self.NAMES))
-        assert "Of its 29 keys, 12 are shown here." in left_out
+        assert "12 of its 29 keys are shown." in left_out
         assert "are shown here" not in printed(lesson(vector([1])))
 
 
 class TestJson:
     def parsed(self, *quantities: Quantity, **head: Any) -> dict[str, Any]:
-        line = lesson_json(lesson(*quantities, notes=("a note",)), head)
+        line = encode_lesson(lesson(*quantities, notes=("a note",)), head)
         assert line.count(b"\n") == 1
         assert line.endswith(b"\n")
         fields: dict[str, Any] = json.loads(line, parse_constant=pytest.fail)
@@ -517,6 +522,6 @@ class TestJson:
         assert self.parsed(Quantity("q", "words", value, axes))["arrays"]["q"]["values"] == written
 
     def test_no_control_character_is_left_as_it_is(self) -> None:
-        line = lesson_json(lesson(keys=(HOSTILE,)), {"text": HOSTILE})
+        line = encode_lesson(lesson(keys=(HOSTILE,)), {"text": HOSTILE})
         assert not [char for char in line.decode() if not char.isprintable() and char != "\n"]
         assert json.loads(line)["key_tokens"] == [HOSTILE]

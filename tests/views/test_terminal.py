@@ -412,7 +412,7 @@ class TestInWords:
     def test_rows_that_sum_to_less_than_1_are_owned_up_to(self) -> None:
         made = record(2, 3, SENTENCE)
         assert "sink" not in summary(made).plain
-        assert "what a query looks at may sum to less than 1" in summary(replace(made, sink=True)).plain
+        assert "the weights of a query may sum to less than 1" in summary(replace(made, sink=True)).plain
 
     def test_one_is_singular(self) -> None:
         assert "1 layer × 1 head · 1 token" in summary(record(1, 1, ["the"])).plain

@@ -49,7 +49,7 @@ class TranslationReader:
         """See `Reader.read`."""
         card, text = self.package.card, self.package.text
         if passage.pair is not None or passage.generate:
-            raise UsageError(f"{card.name} translates one text: give it no second one, and none to continue.")
+            raise UsageError(f"{card.name} only translates one text:", hint="leave {pair} and {generate} out.")
         self.package.accept(passage)
         source = text.read(passage, card)
         reading = Reading(passage=passage, ids=source.ids, tokens=source.tokens)

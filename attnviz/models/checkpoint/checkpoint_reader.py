@@ -36,7 +36,7 @@ class CheckpointReader:
         self.card.accept(passage)
         name = self.card.name
         if passage.generate:
-            raise UsageError(f"The reference engine writes nothing: let transformers continue what {name} reads.")
+            raise UsageError(f"The reference engine cannot write text: let transformers run {name} to continue one.")
         tokenizer = self._full_tokenizer if passage.chat or passage.bos else self._tokenizer
         reading = tokenizer.read(passage, self.card)
         known = self._rows("embedding")

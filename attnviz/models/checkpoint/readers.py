@@ -97,7 +97,7 @@ def find_reasons(folder: Path, given: Settings, tokenizer: Tokenizer, kind: str)
             f"{kind} builds another {part}" for part in find_differences(tokenizer, known.builds(settings, tokenizer))
         )
     except Exception as error:  # of what settings make no sense, transformers is to say so
-        yield f"{TOKENIZER_CONFIG} makes no sense: {error}"
+        yield f"{TOKENIZER_CONFIG} is not valid: {error}"
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:

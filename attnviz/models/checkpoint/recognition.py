@@ -40,7 +40,7 @@ def recognize(name: str, folder: Path, files: Sequence[Path]) -> Recognized:
     try:
         family, shape, limit = describe(config)
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
-        raise ModelError(f"{folder / CONFIG} makes no sense: {error}.") from error
+        raise ModelError(f"{folder / CONFIG} is not valid: {error}.") from error
     stored = Stored(family, shape, files)
     card = Card(
         name=name,
@@ -70,7 +70,7 @@ def describe(written: Mapping[str, Any]) -> tuple[Family, Config, int | None]:
     shape = family.shape(config)
     limit = family.positions(config, shape)
     if shape.heads % (shape.key_heads or shape.heads):
-        raise ValueError(f"{shape.key_heads} heads of keys cannot serve {shape.heads} heads")
+        raise ValueError(f"{shape.key_heads} heads of keys cannot be shared evenly by {shape.heads} heads")
     check_understood(config, family.idle)
     if shape.activation not in ACTIVATIONS:
         raise UnsupportedError(f"The reference engine knows no activation {shape.activation!r}.")

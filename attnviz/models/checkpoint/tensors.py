@@ -110,7 +110,7 @@ def _find_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
             first, last = map(index, entry["data_offsets"])
             tensor = Tensor(path, start + first, str(entry["dtype"]), tuple(map(index, entry["shape"])))
         except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(path, f"the entry of {visible(name)} makes no sense") from error
+            raise _damaged(path, f"the entry of {visible(name)} is not valid") from error
         if not 0 <= first <= last <= end - start or min(tensor.shape, default=0) < 0:
             raise _damaged(path, "it ends before its last tensor does; download it again")
         itemsize = np.dtype(_DTYPES.get(tensor.dtype, "V0")).itemsize
@@ -133,9 +133,9 @@ def _read_header(path: Path) -> tuple[Mapping[str, Any], int, int]:
     except (ValueError, RecursionError) as error:
         raise _damaged(path, "it has no readable header; download it again") from error
     if not isinstance(header, dict):
-        raise _damaged(path, "its header is no table of tensors")
+        raise _damaged(path, "its header is not a table of tensors")
     return header, 8 + length, end
 
 
 def _damaged(path: Path, how: str) -> ModelError:
-    return ModelError(f"{path} is damaged or no safetensors file: {how}.")
+    return ModelError(f"{path} is damaged, or not a safetensors file: {how}.")

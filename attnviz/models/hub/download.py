@@ -88,7 +88,7 @@ def _explanation(error: BaseException, name: str, revision: str | None) -> str:
         case errors.HfHubHTTPError(response=response):
             answer = _shortly(f"{response.status_code} {response.reason_phrase} {error.server_message or ''}")
             refused = response.status_code in (401, 403)
-            advice = "log in anew with `hf auth login`, or set HF_TOKEN" if refused else "try again later"
+            advice = "log in again with `hf auth login`, or set HF_TOKEN" if refused else "try again later"
             return f"The hub answers {answer!r} when asked for {shown}: {advice}."
         case OSError(errno=int()):  # of this machine, since those of the network come as the client's
             cache = visible(constants.HF_HUB_CACHE)

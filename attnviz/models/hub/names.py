@@ -54,7 +54,9 @@ def _local(name: str) -> Path | None:
     except OSError as error:  # no access, a name too long
         raise ModelError(f"{visible(name)!r} cannot be opened as a folder: {error.strerror}.") from error
     except RuntimeError as error:
-        raise ModelError(f"{visible(name)!r} is in the home folder of nobody here.") from error
+        raise ModelError(
+            f"{visible(name)!r} names the home folder of a user who does not exist here: give the whole path."
+        ) from error
 
 
 def _what_is_wrong(path: Path, foreign: Sequence[str]) -> str:

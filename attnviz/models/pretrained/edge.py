@@ -20,7 +20,7 @@ _LONGEST = 300
 
 NO_MEMORY = Advice("the memory is too small for it.", hint="Try {dtype:bfloat16}, a shorter text or a smaller model.")
 
-TRUST = "If you trust whoever wrote that, pass {trust_remote_code:True}."
+TRUST = "If you trust its authors, pass {trust_remote_code:True}."
 """The hint on a model that comes with Python code."""
 
 _PACKAGES = ("sentencepiece", "tiktoken", "protobuf", "sacremoses", "fugashi", "jieba", "bitsandbytes", "einops")
@@ -71,7 +71,7 @@ def explain(error: Exception) -> str:
         package = missing[0] if missing else getattr(error, "name", None)
         return f"it needs the package {package} (pip install {package})." if package else _first_line(said)
     if "trust_remote_code" in said:
-        return Advice("it comes with Python code that is to be run.", TRUST)
+        return Advice("it needs Python code that comes with it.", TRUST)
     if type(error).__name__ == "SafetensorError":
         return f"its safetensors file is damaged or cut short ({_first_line(said)}). Download it again."
     if isinstance(error, FileNotFoundError):
@@ -86,5 +86,5 @@ def explain(error: Exception) -> str:
 
 
 def _first_line(said: str) -> str:
-    line = next((line.strip() for line in said.splitlines() if line.strip()), "it does not say why.")
+    line = next((line.strip() for line in said.splitlines() if line.strip()), "it gives no reason.")
     return visible(line if len(line) <= _LONGEST else line[:_LONGEST] + "…")

@@ -128,8 +128,8 @@ def _read_config(name: str, folder: Path, loading: Loading) -> dict[str, Any]:
         raise ModelError(f"The config.json of {name} is no JSON object, so nothing says what kind of model it is.")
     if "auto_map" in raw and raw.get("model_type") not in CONFIG_MAPPING and not loading.trust_remote_code:
         raise ModelError(
-            f"{name} wants to run Python code that comes with it:",
-            hint="if you trust whoever wrote that, pass {trust_remote_code:True}.",
+            f"{name} needs to run Python code that comes with it:",
+            hint="if you trust its authors, pass {trust_remote_code:True}.",
         )
     return raw
 

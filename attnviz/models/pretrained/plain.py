@@ -114,7 +114,7 @@ def no_numbers(what: str, name: str, dtype: torch.dtype) -> ModelError:
     """Return the error for a model that computes numbers that are infinite or NaN."""
     if dtype is torch.float16:
         return ModelError(f"{name} overflows in float16 ({what}):", hint="use {dtype:bfloat16} or {dtype:float32}.")
-    return ModelError(f"{name} computes {what} that are no finite numbers: its files may be damaged.")
+    return ModelError(f"{name} computes {what} that are not finite numbers: its files may be damaged.")
 
 
 def sum_to_one(sums: Tensor, dtype: torch.dtype, sink: bool) -> bool:

@@ -111,8 +111,7 @@ def _trace_own_code(
     """Return what one query meets in a layer of a model with attention code of its own, seen while that runs."""
     if way.network.dtype.itemsize < 4:
         raise UsageError(
-            f"{name} attends with code of its own, and in half precision nobody can tell whether an explanation is "
-            "right:",
+            f"{name} attends with code of its own, and in half precision an explanation of it cannot be checked:",
             hint="use {dtype:float32}.",
         )
     part = _make_whole(place, heads, inputs)
@@ -209,8 +208,8 @@ def _is_made(block: Block, softmax: Softmax) -> bool:
 
 def _refused(name: str, place: AttentionLayer, why: str) -> UsageError:
     return UsageError(
-        f"The steps to the weights of {name} in {place.kind.value} layer {place.layer} cannot be shown, for {why}: "
-        "look at the weights with attnviz show."
+        f"The steps to the weights of {name} in {place.kind.value} layer {place.layer} cannot be shown, because {why}: "
+        "use attnviz show to see the weights."
     )
 
 

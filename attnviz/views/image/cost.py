@@ -1,4 +1,4 @@
-"""The picture of what attention costs: time and peak memory over size, both axes logarithmic."""
+"""The picture of the cost of attention: time and peak memory over size, both axes logarithmic."""
 
 from collections.abc import Callable, Sequence
 
@@ -21,7 +21,7 @@ _HEADROOM = 6.0  # how many times the largest value an axis reaches: there stand
 
 
 def picture(experiments: Sequence[Experiment]) -> Figure:
-    """Return a column an experiment, time above, memory below; the slope of a line is the exponent in its legend.
+    """Return a figure with a column for each experiment, time above memory; slopes are the exponents in the legend.
 
     Memory that cannot be told from noise is left out.
     """
@@ -55,7 +55,7 @@ def _draw(
     values: Callable[[Series], list[tuple[int, float]]],
     exponent: Callable[[Series], float | None],
 ) -> None:
-    """Draw a line a method, with its exponent in the legend."""
+    """Draw a line for each method, with its exponent in the legend."""
     largest = 0.0
     for series, (colour, marker) in zip(experiment.series, _LINES, strict=False):
         found = values(series)

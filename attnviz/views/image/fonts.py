@@ -1,4 +1,4 @@
-"""The fonts of a picture: which there are, codes for what none of them has, and the width and ink of a text in them."""
+"""The fonts of a picture, codes for characters that no font has, and the width and ink of texts."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -28,17 +28,17 @@ _FIXED = 64  # FreeType counts in fractions of a pixel
 
 @dataclass(frozen=True, slots=True)
 class Fonts:
-    """The `families` that draw a picture, the first one that has a character, and the characters that none has."""
+    """The font `families` of a picture, in order of preference, and the characters that none of them has."""
 
     families: tuple[str, ...] = (FONT,)
     lacking: frozenset[str] = frozenset()
 
     def spelled(self, text: str) -> str:
-        """Return the text with codes in place of what could not be shown: `<U+72D7>`, `<U+72D7 6CA1>`."""
+        """Return the text with codes for characters that no font has: `<U+72D7>`, `<U+72D7 6CA1>`."""
         return joined(self.parts(text)) if self.lacking.intersection(text) else text
 
     def parts(self, text: str) -> list[str]:
-        """Return the same in parts that must not be cut: what a reader takes for one character, or a code."""
+        """Return the same in parts that must not be cut: graphemes, or codes."""
         return [part for each in split_graphemes(text) for part in self._pieces(each)]
 
     def _pieces(self, grapheme: str) -> list[str]:
@@ -48,17 +48,17 @@ class Fonts:
         return [f"{CODE}{ord(char):04X}>" if char in self.lacking else char for char in seen]
 
     def scripts(self) -> list[str]:
-        """Return what is lacking, in words."""
+        """Return the scripts of the missing characters, in words."""
         return sorted({_script(char) for char in self.lacking})
 
 
 def joined(parts: Iterable[str]) -> str:
-    """Return the parts of a text in one; codes that follow each other share their brackets."""
+    """Join the parts of a text; codes in a row share their brackets."""
     return "".join(parts).replace(f">{CODE}", " ")
 
 
 def _script(char: str) -> str:
-    """Return what a character belongs to: the name of a letter begins with its script."""
+    """Return the script of a character; the name of a letter begins with it."""
     first, *_ = unicodedata.name(char, "UNKNOWN").split()
     if unicodedata.category(char)[0] not in "LM" or first == "COMBINING":
         return "some signs"
@@ -66,7 +66,7 @@ def _script(char: str) -> str:
 
 
 def fonts_for(texts: Iterable[str]) -> Fonts:
-    """Return the fonts that draw these texts: our own, and as few others as have what it lacks."""
+    """Return the fonts for these texts: our own, and as few others as are needed for missing characters."""
     rare = frozenset(char for text in texts if not text.isascii() for char in text)
     if not rare:
         return Fonts()
@@ -77,7 +77,7 @@ def fonts_for(texts: Iterable[str]) -> Fonts:
 
 @lru_cache(maxsize=256)
 def _stand_ins(missing: str) -> Fonts:
-    """Return fonts that have the missing characters: again and again the one that has most of those that are left."""
+    """Return fonts for the missing characters: repeatedly the one that has most of those that are left."""
     region = _region(missing)
     faces = sorted(_system(), key=lambda face: face.rank(region))
     has = np.array([face.has(missing) for face in faces]).reshape(len(faces), len(missing))
@@ -105,14 +105,14 @@ class _Face:
         return there
 
     def rank(self, region: str) -> tuple[object, ...]:
-        """Return its place among others that have as many: the likest to our own, made for this region, is first."""
+        """Return its rank among fonts that have as many: first the one most like our own, made for this region."""
         name = self.family.casefold()
         strange = sum(style in name.replace("sans-serif", "sans") for style in _OTHER_STYLES)
         return "sans" not in name, strange, not self.family.endswith(region), self.family
 
 
 def _region(characters: str) -> str:
-    """Return how the families of fonts end that draw Chinese characters as it is done where these are used."""
+    """Return the ending of font families that draw Chinese characters in the style of the region."""
     names = " ".join(unicodedata.name(char, "") for char in characters)
     if "KATAKANA" in names or "HIRAGANA" in names:
         return " JP"
@@ -131,7 +131,7 @@ def _system() -> list[_Face]:
 
 
 def _codes(entry: FontEntry) -> NDArray[np.uint32]:
-    """Return the characters that a font can draw in one colour; none if all that it has is boxes, or cannot be read."""
+    """Return the characters that a font can draw in one colour; none if it only has boxes or cannot be read."""
     try:
         font = FT2Font(entry.fname, face_index=entry.index)
     except (OSError, RuntimeError):  # it was removed since the list was made, or is broken
@@ -143,7 +143,7 @@ def _codes(entry: FontEntry) -> NDArray[np.uint32]:
 
 
 def _with_ink(font: FT2Font) -> Iterator[int]:
-    """Yield the characters of a font of colours that have an outline too: others would be blank."""
+    """Yield the characters of a colour font that also have an outline; others would be blank."""
     for code, glyph in font.get_charmap().items():
         left, _, right, _ = font.load_glyph(glyph, LoadFlags.NO_SCALE).bbox
         if right > left:
@@ -155,7 +155,7 @@ def _needs_glyph(char: str) -> bool:
 
 
 def face(families: tuple[str, ...] = (FONT,)) -> FT2Font:
-    """Return what draws text in these families."""
+    """Return the font object that draws text in these families."""
     return get_font(_files(families))
 
 
@@ -166,7 +166,7 @@ def _files(families: tuple[str, ...]) -> list[Any]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ink:
-    """How dark each pixel of a text is, [rows, columns]; `left` columns and `below` rows from where it is written."""
+    """The darkness of each pixel of a text [rows, columns], `left` columns and `below` rows from its origin."""
 
     shades: NDArray[np.uint8]
     left: int
@@ -175,14 +175,14 @@ class Ink:
 
 @lru_cache(maxsize=16_384)
 def text_width(text: str, size: float, dpi: float, families: tuple[str, ...] = (FONT,)) -> float:
-    """Return the width in points of a text of this size in points, at the resolution that it will be drawn at."""
+    """Return the width in points of a text of this size in points, at the resolution of the picture."""
     width, _ = _set(text, size, dpi, families).get_width_height()
     return width / _FIXED * 72 / dpi
 
 
 @lru_cache(maxsize=1_024)
 def ink(text: str, size: float, dpi: float, families: tuple[str, ...]) -> Ink:
-    """Return what a text of this size puts on paper."""
+    """Return the pixels of a text of this size."""
     font = _set(text, size, dpi, families)
     font.draw_glyphs_to_bitmap(antialiased=True)
     left, _ = font.get_bitmap_offset()

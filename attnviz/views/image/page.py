@@ -1,6 +1,6 @@
-"""A sheet of paper: a figure in points that grows with what is put on it, and what stands there.
+"""A page: a figure in points that grows with its contents, and the artists on it.
 
-matplotlib resamples an image and sets a text anew for each drawing. Pixels of cells are whole copies of a few colours,
+matplotlib resamples an image and sets a text again for each drawing. Pixels of cells are whole copies of a few colours,
 and most words of a picture, and of the next one, have been written before. Formats other than pixels are left to it.
 """
 
@@ -28,17 +28,17 @@ INK, MUTED = "#262626", "#8c8c8c"
 _MARGIN = 8.0  # points round everything
 _LARGEST = 12_000  # pixels on either side of a picture
 _SHARE = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
-"""How much of a text lies before, or above, the point where it is written, if that is this part of it."""
+"""The share of a text that lies before or above its point, for each alignment."""
 
 _BASELINE = {"top": 0.97, "center": 0.36, "bottom": 0.97 - LINE}
-"""How far the baseline of a line lies below its top, middle or bottom, as a multiple of its size."""
+"""The distance of the baseline below the top, middle or bottom of a line, as a multiple of its size."""
 
 _TURNED = {"left": "top", "right": "bottom", "top": "right", "bottom": "left", "center": "center"}
-"""What each side of a line of text becomes when it is turned to be read from the right."""
+"""The side that each side of a text becomes when it is turned to be read from the right."""
 
 
 class Cells(BboxImage):
-    """Coloured cells in a box, each of them even."""
+    """Coloured cells in a box."""
 
     def draw(self, renderer: Any) -> None:
         """Draw them: on pixels, each at the colour of the cell that it lies in."""
@@ -82,13 +82,13 @@ class Words(Text):
             _put(renderer, pixels, round(x + across), round(y + down))
 
     def _before(self, dpi: float) -> float:
-        """Return the pixels before the point where it is written."""
+        """Return the number of pixels before its point."""
         size, families = self._set_in
         return _SHARE[self.get_horizontalalignment()] * text_width(self.get_text(), size, dpi, families) * dpi / 72
 
 
 def _copies(count: int, pixels: int) -> NDArray[np.intp]:
-    """Return the index of the one of so many cells that each pixel lies in."""
+    """Return for each pixel the index of its cell."""
     return ((np.arange(pixels) + 0.5) * count / pixels).astype(np.intp)
 
 
@@ -99,9 +99,9 @@ def _put(renderer: RendererAgg, pixels: _Pixels, left: int, bottom: int) -> None
 
 
 class Page:
-    """A figure in points, y downwards, that notes how far its contents reach and is cut to that in the end.
+    """A figure in points, y downwards, that grows with its contents and is cut to them at the end.
 
-    Codes stand for what its fonts lack.
+    Characters that its fonts lack are written as codes.
 
     Its artists stand on the figure itself: axes with their ticks would take longer than everything else.
     """
@@ -116,11 +116,11 @@ class Page:
         self._to_pixels = self._to_inches + self._figure.dpi_scale_trans
 
     def snapped(self, points: float) -> float:
-        """Return the next whole number of pixels, in points: what starts there has sharp edges."""
+        """Return the next whole number of pixels, in points, so that edges are sharp."""
         return math.ceil(points * self.dpi / 72 - 1e-6) * 72 / self.dpi
 
     def spelled(self, labels: Iterable[Label]) -> list[Label]:
-        """Return the labels with codes in place of what the fonts lack."""
+        """Return the labels with codes for characters that the fonts lack."""
         return [label.spelled(self._fonts) for label in labels]
 
     def width(self, text: str, size: float) -> float:
@@ -160,7 +160,7 @@ class Page:
         self._reach(left, top, left + width, top + height)
 
     def lines(self, x: float, y: float, lines: Sequence[str], size: float, tone: str) -> float:
-        """Write lines below y, and return what is below them."""
+        """Write lines below y, and return the y below the last one."""
         for line in lines:
             self.text(x, y, line, size, "left", "top", tone)
             y += size * LINE

@@ -1,6 +1,6 @@
-"""Pictures of attention, to be put in a paper: a weight a coloured cell.
+"""Pictures of attention: a coloured cell for each weight.
 
-matplotlib takes longer to import than all the rest: import this room only where something is drawn.
+matplotlib takes longer to import than everything else, so import this room only to draw.
 """
 
 import io
@@ -42,13 +42,13 @@ from attnviz.views.report import sides
 from attnviz.vocabulary import Layout
 
 _DATES = {"svg": "Date", "pdf": "CreationDate"}
-_TITLES = {"keys": "what {} looks at", "queries": "who looks at {}"}
-_INSTALL = "install one that does, such as Noto."
+_TITLES = {"keys": "what {} looks at", "queries": "what looks at {}"}
+_INSTALL = "install a font that has them, such as Noto."
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure, the `name` that its file may have, and `notes` on what could not be shown as it was asked for."""
+    """A figure, a `name` for its file, and `notes` on what could not be drawn as it was asked for."""
 
     name: str
     figure: Figure
@@ -57,7 +57,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """How large cells are along an axis, in points.
+    """The limits to the size of cells along an axis, in points.
 
     They share `side`, but each gets at least `least` and at most `most`; all of them stay within `limit`, and only for
     that they get smaller than `least`. `text_size` is that of the labels.
@@ -70,25 +70,25 @@ class _Room:
     text_size: float = 8
 
     def cell(self, count: int, style: Style) -> float:
-        """Return the side of one of so many cells: a whole number of pixels, so that all look alike."""
+        """Return the side of one of `count` cells: a whole number of pixels, so that all look the same."""
         roomy = style.annotate and count * NUMBER_ROOM <= self.limit
         least = max(self.least, NUMBER_ROOM) if roomy else self.least
         side = min(max(self.side / count, least), max(self.most, least), self.limit / count)
         return max(round(side * style.dpi / 72), 1) * 72 / style.dpi
 
     def cells(self, panel: Weights, style: Style) -> tuple[float, float]:
-        """Return width and height of a cell: the same, unless that would leave the shorter axis too little room."""
+        """Return the width and height of a cell: equal, unless the shorter axis would get too little room."""
         rows, columns = panel.shape
         square = self.cell(max(rows, columns), style)
         return (square, square) if square >= self.least else (self.cell(columns, style), self.cell(rows, style))
 
     def pools(self, panel: Weights, style: Style) -> tuple[int, int]:
-        """Return how many of the rows, and of the columns, share a cell."""
+        """Return the number of rows, and of columns, that share a cell."""
         rows, columns = panel.shape[-2:]
         return self.pool(rows, style), self.pool(columns, style)
 
     def pool(self, count: int, style: Style) -> int:
-        """Return how many of so many weights in a row share a cell, so that none is smaller than a pixel."""
+        """Return the number of weights that share a cell, so that no cell is smaller than a pixel."""
         return math.ceil(count / (self.limit * style.dpi / 72))
 
 
@@ -103,21 +103,21 @@ _GRID_GAP = 4  # points between heads
 
 
 def _head_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
-    """Yield a picture a head."""
+    """Yield a picture for each head."""
     room = _HEAD_OF_BINS if isinstance(attention.by, Bins) else _HEAD
     for layer, head in product(attention.layers, attention.heads):
         yield _side_by_side(attention.select([layer], [head]), [""], room, style)
 
 
 def _layer_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
-    """Yield a picture a layer, its heads side by side."""
+    """Yield a picture for each layer, with its heads side by side."""
     titles = [indexed("head", (head,)) for head in attention.heads]
     for layer in attention.layers:
         yield _side_by_side(attention.select([layer], attention.heads), titles, _LAYER, style)
 
 
 def _side_by_side(attention: Attention, titles: Sequence[str], room: _Room, style: Style) -> Picture:
-    """Return a panel for each head of a record of one layer; what the titles above them say, the heading does not."""
+    """Return a picture with a panel for each head of one layer; the heading leaves out what the titles say."""
     shown = places(attention.layers, attention.heads)
     where = shown[:1] if any(titles) else shown
     turned = style.orientation.turn(attention.weights[0])  # [heads, rows, columns]
@@ -175,11 +175,11 @@ LAYOUTS: dict[Layout, Callable[[Attention, Style], Iterator[Picture]]] = {
     Layout.LAYER: _layer_pictures,
     Layout.GRID: _grid_picture,
 }
-"""What draws each layout, a picture when it is asked for."""
+"""The function that draws each layout, picture by picture."""
 
 
 def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
-    """Return what every head has to do with one word or token: a row a head, a column a token.
+    """Return the picture of one word in all heads: a row for each head, a column for each token.
 
     The left panel shows the weights from its pieces (their mean), the right one the weights to its pieces (their sum);
     one of them is left out where the word is not among the queries, or the keys.
@@ -220,7 +220,7 @@ def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
 def pictures(
     found: Sequence[Attention], layout: Layout, token: str | None, style: Style
 ) -> Iterator[tuple[Attention, Picture]]:
-    """Yield the pictures of some records, each when it is asked for: of a word if `token` names it, else in a layout.
+    """Yield the pictures of records, one by one: of a word if `token` names it, else in a layout.
 
     Raises:
         TextError: there is no such word.
@@ -255,7 +255,7 @@ def only_picture(attention: Attention, layout: str, token: str | None, style: St
 
 
 def render(figure: Figure, file_format: str) -> bytes:
-    """Return the figure as a file of one of the `IMAGE_FORMATS`: the same bytes whenever it is drawn.
+    """Return the figure as a file in one of the `IMAGE_FORMATS`: always the same bytes.
 
     The text of an SVG stays text: it can be searched and edited. A viewer that lacks the fonts that were measured here
     takes others, which are as a rule narrower, so labels still fit.
@@ -272,14 +272,14 @@ def render(figure: Figure, file_format: str) -> bytes:
 
 
 def _picture(name: str, sheet: Sheet, style: Style) -> Picture:
-    """Return the sheet drawn, with a note on whatever could not be shown as it was asked for."""
+    """Return the picture of a sheet, with notes on what could not be drawn as it was asked for."""
     fonts = fonts_for(sheet.texts())
     figure = draw(sheet, style, fonts)
-    notes = [f"No font here has {script}, so codes stand for them: {_INSTALL}" for script in fonts.scripts()]
+    notes = [f"No installed font has {script}, so they are drawn as codes: {_INSTALL}" for script in fonts.scripts()]
     if style.annotate and not sheet.numbers_fit:
         notes.append("There is no room for numbers in the cells, so they are left out.")
     if figure.dpi < style.dpi:
-        notes.append(f"At {style.dpi} dpi the picture would be too large: it has {figure.dpi:g}.")
+        notes.append(f"At {style.dpi} dpi the picture would be too large, so it is drawn at {figure.dpi:g} dpi.")
     return Picture(name, figure, tuple(notes))
 
 

@@ -1,4 +1,4 @@
-"""PNG files (ISO/IEC 15948), fast for what pictures of attention are: large even areas and small words."""
+"""PNG files (ISO/IEC 15948), written fast for large even areas and small words."""
 
 import struct
 import zlib
@@ -14,7 +14,7 @@ _INCH = 0.0254  # metres
 
 
 def png(pixels: NDArray[np.uint8], dpi: float) -> bytes:
-    """Return a picture of these pixels [rows, columns, red green blue], so many to an inch."""
+    """Return a PNG file of pixels [rows, columns, red green blue], with `dpi` pixels per inch."""
     height, width, _ = pixels.shape
     flat = pixels.reshape(height, -1)
     rows = np.empty((height, 1 + flat.shape[1]), np.uint8)

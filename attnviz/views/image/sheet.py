@@ -1,4 +1,4 @@
-"""Drawing: panels of coloured cells with labels, a heading and a colour bar, on a sheet that grows to hold them."""
+"""Sheets: panels of coloured cells with labels, a heading and a colour bar."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ class Sheet:
         return self.cell[0] >= NUMBER_ROOM and self.cell[1] >= _NUMBER_HEIGHT
 
     def texts(self) -> Iterator[str]:
-        """Yield all that is written on the sheet by others."""
+        """Yield all texts on the sheet that come from outside."""
         yield from (self.heading, *self.remarks, self.caption)
         for panel in self.panels:
             yield from (panel.title, *(label.text for label in (*panel.rows, *panel.columns)))
@@ -163,7 +163,7 @@ def _fit_side_by_side(page: Page, labels: Sequence[Label], cell: float, size: fl
 
 
 def _draw_bar(page: Page, scale: Scale, bottom: float) -> None:
-    """Draw the colour bar, right of everything that there is so far."""
+    """Draw the colour bar, right of everything drawn so far."""
     left = page.snapped(page.right + GAP)
     height = min(max(bottom, _BAR_HEIGHT[0]), _BAR_HEIGHT[1])
     ramp = np.linspace(1, 0, 256, dtype=np.float32)[:, None]
@@ -176,7 +176,7 @@ def _draw_bar(page: Page, scale: Scale, bottom: float) -> None:
 
 
 def _draw_words(page: Page, sheet: Sheet) -> None:
-    """Write heading and remarks above, the caption below, in lines as wide as what is there."""
+    """Write heading and remarks above, and the caption below, as wide as the panels."""
     left, width = page.left, max(page.right - page.left, _NARROWEST)
     page.lines(left, page.bottom + GAP, page.wrapped(sheet.caption, _SMALL, width), _SMALL, MUTED)
     above = [(sheet.heading, _HEADING, INK), *((remark, _SMALL, MUTED) for remark in sheet.remarks)]

@@ -1,4 +1,4 @@
-"""How pictures look: what may be asked for, and which colour stands for which weight."""
+"""The look of pictures: the options, and the colour of each weight."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ _DECADES = 3  # how many powers of ten below the largest weight a logarithmic sc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How pictures look, whatever they show.
+    """The look of pictures of every layout.
 
     `cmap` is `ink` or a colour map of matplotlib, `dpi` pixels an inch; `log` asks for a logarithmic colour scale, or
     for none (None leaves it to what is shown), `annotate` for numbers in the cells; `title` replaces the one that names
@@ -53,7 +53,7 @@ class Style:
             raise UsageError(f"A resolution of {self.dpi} dpi is out of range: give 20 to 1200.")
 
     def suiting(self, by: Grouping) -> "Style":
-        """Return the same, its scale decided: logarithmic between bins, for most of their weights are a thousandth."""
+        """Return the style with its scale chosen: logarithmic for bins, because most of their weights are tiny."""
         return self if self.log is not None else replace(self, log=isinstance(by, Bins))
 
 
@@ -77,12 +77,12 @@ def colour_map(name: str) -> Colormap:
         return LinearSegmentedColormap.from_list(name, _OWN_COLOURS[name])
     if name not in colormaps:
         close = get_close_matches(name, [*_OWN_COLOURS, *colormaps]) or [DEFAULT_COLOURS, "viridis", "magma_r"]
-        raise UsageError(f"There is no colour map {name!r}. Try {', '.join(close)}.")
+        raise UsageError(f"There is no colour map {name!r}: try {', '.join(close)}.")
     return colormaps[name]
 
 
 def scale_of(weights: Iterable[Weights], style: Style) -> Scale:
-    """Return the scale from nothing, or from a small weight if it is logarithmic, to the largest of these weights."""
+    """Return the scale from 0, or from a small weight if it is logarithmic, to the largest of these weights."""
     present = [array[array > 0] for array in weights]  # leaves out NaN too
     largest = max((float(array.max()) for array in present if array.size), default=1.0)
     if not style.log:
@@ -97,7 +97,7 @@ def _linear(largest: float, colours: Colormap) -> Scale:
 
 
 def _logarithmic(smallest: float, largest: float, colours: Colormap) -> Scale:
-    """Return the scale from a power of ten up, which stands for everything below it, zero too."""
+    """Return the scale from a power of ten, which also stands for all smaller weights, up to the largest."""
     top = int(np.ceil(np.log10(largest) - 1e-6))
     floor = min(max(int(np.floor(np.log10(smallest) + 1e-6)), top - _DECADES), top - 1)
     ticks = [(10.0**power, f"{10.0**power:g}") for power in range(floor, top + 1) if 10.0**power <= largest * 1.0001]

@@ -1,4 +1,4 @@
-"""What is written on a picture: labels where there is room, the words round it, and the name of its file."""
+"""The words on a picture: labels where there is room, headings and captions, and the name of its file."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -22,19 +22,19 @@ _TOKENS_LISTED = 20  # a caption lists the tokens if there are no more than this
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What to write beside a row or column: `at` is its middle, in cells from the edge of the first one."""
+    """The label of a row or column: `at` is its middle, in cells from the edge of the first one."""
 
     text: str
     at: float
     muted: bool = False
 
     def spelled(self, fonts: Fonts) -> "Label":
-        """Return the label with codes in place of what these fonts lack, not longer than it may be."""
+        """Return the label with codes for characters that these fonts lack, cut if it is too long."""
         return replace(self, text=ellipsised(self.text, fonts)) if fonts.lacking.intersection(self.text) else self
 
 
 def token_labels(tokens: Sequence[Token], by: Grouping, pooled: int = 1) -> list[Label]:
-    """Return a label a token, special ones muted, when each cell stands for `pooled` tokens.
+    """Return a label for each token, special ones muted, when each cell stands for `pooled` tokens.
 
     That of a bin says at which token it begins.
     """
@@ -45,7 +45,7 @@ def token_labels(tokens: Sequence[Token], by: Grouping, pooled: int = 1) -> list
 
 
 def ellipsised(text: str, fonts: Fonts = Fonts(), longest: int = _LONGEST) -> str:  # noqa: B008 - it is frozen
-    """Return the text as these fonts show it, its end left out where more than `longest` characters would be read."""
+    """Return the text as these fonts show it, cut with an ellipsis after `longest` characters."""
     parts, length = fonts.parts(text), 0
     for count, part in enumerate(parts):
         length += len(part) - len(CODE) if part.startswith(CODE) else 1
@@ -55,7 +55,7 @@ def ellipsised(text: str, fonts: Fonts = Fonts(), longest: int = _LONGEST) -> st
 
 
 def thinned(labels: Iterable[Label], cell: float, size: float) -> list[Label]:
-    """Return the first label and each next one that a line of its own is left for, cells being `cell` points apart."""
+    """Return as many labels as fit on lines of their own, from the first on, with cells `cell` points apart."""
     kept: list[Label] = []
     for label in labels:
         if not kept or (label.at - kept[-1].at) * cell >= size * LINE:
@@ -64,7 +64,7 @@ def thinned(labels: Iterable[Label], cell: float, size: float) -> list[Label]:
 
 
 def wrapped(text: str, width: float, measured: Callable[[str], float]) -> list[str]:
-    """Return the text in lines of at most this width, as it is measured (a word may be wider); its breaks are kept."""
+    """Return the text in lines of at most this width (a word may be wider); line breaks are kept."""
     lines: list[str] = []
     blank = measured(" ")
     for line in text.split("\n"):
@@ -83,7 +83,7 @@ def wrapped(text: str, width: float, measured: Callable[[str], float]) -> list[s
 
 
 def heading(attention: Attention, where: Sequence[str], style: Style) -> str:
-    """Return the title that was given, else the model and which of its heads these are."""
+    """Return the title that was given, or else the model, the layers and the heads."""
     if style.title is not None:
         return style.title
     kind = [] if attention.kind is Kind.ENCODER else [attention.kind.value]
@@ -91,27 +91,27 @@ def heading(attention: Attention, where: Sequence[str], style: Style) -> str:
 
 
 def remarks(attention: Attention, where: Sequence[str], pool: tuple[int, int], style: Style) -> list[str]:
-    """Return what stands below the heading: what it does not say itself, and what was done to the weights."""
+    """Return the remarks below the heading: what it leaves out, and what was done to the weights."""
     named = [] if style.title is None else [" · ".join(where)]
     if attention.by is not By.TOKEN:
         named.append(_between(attention))
     if any(token.predicts for token in attention.query_tokens):
-        named.append("each query is named for what the decoder reads there; it predicts the next")
+        named.append("each query has the name of a token that the decoder reads; its row predicts the next token")
     pooled = [] if pool == (1, 1) else [f"each cell shows the largest of {pool[0]} × {pool[1]} weights"]
     return [*named, *caveats(attention), *pooled]
 
 
 def _between(attention: Attention) -> str:
-    """Return between what the weights are, and of bins how long these are."""
+    """Return how tokens are grouped, and for bins how long they are."""
     between, starts = f"between {attention.by.unit}s", [token.position for token in attention.key_tokens]
     if not isinstance(attention.by, Bins) or len(starts) == 1:
         return between
     usual = median_high(after - before for before, after in pairwise(starts))
-    return f"{between} of about {counted(usual, 'token')}, each with the position of its first"
+    return f"{between} of about {counted(usual, 'token')}, with the position of the first token of each"
 
 
 def axes_caption(attention: Attention, style: Style) -> str:
-    """Return what goes down and what across in the cells of a head."""
+    """Return a caption that says what goes down and what across in a panel."""
     said = style.orientation.in_words(sink=attention.sink)
     return f"{said[0].upper()}{said[1:]}."
 
@@ -135,10 +135,10 @@ def indexed(axis: str, indices: tuple[int, ...]) -> str:
 
 
 def places(layers: tuple[int, ...], heads: tuple[int, ...]) -> tuple[str, ...]:
-    """Return what is shown, in words: `layer 2`, `head 5`."""
+    """Return layers and heads in words: `layer 2`, `head 5`."""
     return ("mean",) if layers == heads == (AVERAGE,) else (indexed("layer", layers), indexed("head", heads))
 
 
 def stem(where: Sequence[str]) -> str:
-    """Return the same as the beginning of a file name: `layer2-head5`."""
+    """Return the beginning of a file name: `layer2-head5`."""
     return "-".join(words.replace(" ", "") for words in where)

@@ -1,1 +1,1 @@
-"""Attention on a terminal."""
+"""Views for the terminal."""

@@ -1,4 +1,4 @@
-"""How a weight and a token look on a terminal, dark or light, with colours or without."""
+"""Weights and tokens on a terminal, dark or light, with or without colours."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,10 @@ from attnviz.text.graphemes import split_graphemes
 from attnviz.views.names import decimals
 
 WEIGHT_WIDTH = 4
-"""How many columns a weight takes, the blank before it included."""
+"""The columns of a weight, with the blank before it."""
 
 TOKEN_WIDTH = 14
-"""How many columns a token gets before it is shortened."""
+"""The columns of a token; a longer one is shortened."""
 
 # From grey to orange at one lightness: an unknown background, dark or light, is as far from the first as from the last.
 # Each from a weight on; the numbers on them are black.
@@ -44,7 +44,7 @@ def shaded(weight: float) -> tuple[str, str]:
 
 
 def widest(text: str) -> int:
-    """Return how many columns a text may take: terminals count what is joined in two ways, together and apart.
+    """Return the columns that a text may take: terminals count joined characters together or apart.
 
     One more where it may take fewer than rich counts, so that a gap is left in either case.
     """
@@ -54,39 +54,39 @@ def widest(text: str) -> int:
 
 
 def _joined(grapheme: str) -> bool:
-    """Return whether it is one character of several that could stand alone, or a sign to be drawn as an emoji."""
+    """Return whether a grapheme joins several characters, or is a sign drawn as an emoji."""
     return len(grapheme) > 1 and (_AS_EMOJI in grapheme or sum(_alone(char) > 0 for char in grapheme) > 1)
 
 
 def _alone(char: str) -> int:
-    """Return how many columns a character takes if it is not joined to the one before it."""
+    """Return the columns of a character that is not joined to the one before it."""
     return get_character_cell_size(char) or _NOT_JOINED.get(unicodedata.category(char), 0)
 
 
 def isolated(text: str) -> str:
-    """Return the text; if any of it runs from right to left, so that it does not turn round what stands beside it."""
+    """Return the text, isolated if any of it runs from right to left, so that its neighbours keep their order."""
     if text.isascii() or not any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in text):
         return text
     return text.join(_ISOLATED)
 
 
 def fitted(text: str) -> str:
-    """Return the text isolated, with blanks after it for what a terminal may draw wider than rich counts it."""
+    """Return the text isolated, with blanks where a terminal may draw it wider than rich counts."""
     return isolated(text) + " " * (widest(text) - cell_len(text))
 
 
 def ellipsised(text: str, width: int) -> str:
-    """Return the text, cut with an ellipsis where it may be wider than this many columns."""
+    """Return the text, cut with an ellipsis if it may be wider than `width` columns."""
     return text if widest(text) <= width else _cut(text, width - 1).rstrip() + "…"
 
 
 def shortened(text: str, width: int) -> str:
-    """Return the text, cut if it is too wide, and fitted to stand beside others."""
+    """Return the text, cut if it is too wide, and with blanks for what stands beside it."""
     return fitted(ellipsised(text, width))
 
 
 def _cut(text: str, width: int) -> str:
-    """Return as many whole characters, with their marks, as fit."""
+    """Return as many whole graphemes as fit."""
     kept = ""
     for grapheme in split_graphemes(text):
         if widest(kept + grapheme) > width:
@@ -96,12 +96,12 @@ def _cut(text: str, width: int) -> str:
 
 
 def token_style(token: Token) -> str:
-    """Return the style of a token: special ones stand back."""
+    """Return the style of a token: special ones are dim."""
     return "dim" if token.special else ""
 
 
 def strongest_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: int) -> Text:
-    """Return the tokens of largest weight, each with it: as many of `top` as fit in so many columns and have any."""
+    """Return the tokens of largest weight with their weights: at most `top`, and as many as fit in `room` columns."""
     line = Text()
     width = max(min(max(TOKEN_WIDTH, room // 8), room - 2 - WEIGHT_WIDTH), 1)  # the first of them always fits
     for index in (-weights).argsort(kind="stable")[:top]:
@@ -114,7 +114,7 @@ def strongest_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: 
 
 
 def aligned(labels: Sequence[Text], gap: int = 0) -> Iterator[Text]:
-    """Yield the beginning of each line, to be continued after a gap: a line is one text, for a table is slow."""
+    """Yield the beginning of each line, padded to one width: lines are faster than a table."""
     margin = max(label.cell_len for label in labels)
     for label in labels:
         beginning = label.copy()

@@ -1,4 +1,4 @@
-"""Columns that stay where they are, however wide a terminal draws what stands before them.
+"""Columns that stay in place, however wide a terminal draws the text before them.
 
 Terminals disagree on the width of vowel signs that take room, of emoji that are joined, coloured or presented as such,
 and of letters that combine. So whatever follows such a word is sent to its column.
@@ -20,7 +20,7 @@ _WORDS = re.compile(r"\s*\S+\s*|\s+")
 
 
 class KeptColumns(RenderHook):
-    """What a terminal is to be given, so that everything on it stands in its column."""
+    """A hook that keeps everything that is printed in its column."""
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         """Anchor each renderable."""
@@ -29,12 +29,12 @@ class KeptColumns(RenderHook):
 
 @dataclass(frozen=True, slots=True)
 class _Anchored:
-    """A renderable, what stands after a gap sent to its column if the width of anything before it is not certain."""
+    """A renderable that sends text after a gap to its column if the width before it is not certain."""
 
     renderable: RenderableType
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Send what stands after a gap to its column, line by line."""
+        """Send text after a gap to its column, line by line."""
         for line in Segment.split_lines(console.render(self.renderable, options)):
             yield from _anchored(line)
             yield Segment.line()

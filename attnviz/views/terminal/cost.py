@@ -1,4 +1,4 @@
-"""What attention costs, as tables: counted for a model, and measured here."""
+"""The cost of attention as tables: counted for a model, and measured here."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -20,96 +20,105 @@ _NOTHING = "–"
 _BELOW_NOISE = "*"
 
 _OPERATIONS = (
-    "A multiplication and the addition after it are two operations. Not counted: softmax, biases, norms, the "
-    "feed-forward network, logits."
+    "A multiplication and the addition after it count as two operations. Softmax, biases, norms, the feed-forward "
+    "network and logits are not counted."
 )
-_HALF = "Looking back only, a decoder needs about half of the scores, sums and weights."
-_WEIGHTS = "Weights need this memory only where they are held at once; online softmax never holds more than a tile."
+_HALF = "A decoder only looks back, so it needs about half of the scores, sums and weights."
+_WEIGHTS = "Weights take this memory only if all are held at once; online softmax holds no more than a tile of them."
 _CACHE = {
-    Kind.DECODER: "Keys and values of all layers, kept while the model writes, so that no token is projected twice.",
-    Kind.CROSS: "N tokens of a target look at N of a source, whose keys and values, of all layers, are made once.",
+    Kind.DECODER: "The cache keeps keys and values of all layers while the model writes, so that none is computed "
+    "twice.",
+    Kind.CROSS: "Here N target tokens look at N source tokens, whose keys and values are computed once and kept.",
 }
 _PARALLEL = (
-    "Steps wait for each other; the path is how many steps or layers lie between the first token and the last. In "
-    "training, attention takes all tokens in one step: none waits for the token before it, as it must in a recurrent "
-    "network. When a model writes, each token waits all the same (Vaswani et al. 2017, table 1, where the maps of "
-    "attention are left out)."
+    "Steps wait for each other, so fewer steps are faster. The path is the number of steps or layers between the first "
+    "token and the last. In training, attention reads all tokens in one step, while a recurrent network reads one "
+    "after the other. When a model writes, it also makes one token after the other (Vaswani et al. 2017, table 1, "
+    "where the projections of attention are left out)."
 )
-_FITTED = "Exponents are fitted to all sizes; what takes the same at each of them, such as a tile, makes them smaller."
+_EXPECTED = (
+    "Expected: time grows as N², because every query is compared with every key. Memory grows as N² where all N×N "
+    "numbers are held (naive attention, and scores alone), and as N where they are not (online softmax and PyTorch's "
+    "fused kernel). With the width d, time grows as d; memory only for additive scores, which hold d numbers for each "
+    "pair."
+)
+_FITTED = "Exponents are fitted to all sizes. A cost that does not grow, such as that of one tile, makes them smaller."
 
 
-def counted_tables(
+def tabulate_counts(
     size: Size, tokens: int, costs: Mapping[Kind, Cost], types: Sequence[LayerType]
 ) -> Iterator[RenderableType]:
-    """Yield all that was counted of a model for so many tokens: each kind of attention, then what stands beside it."""
-    yield name(size.name, size.positions)
+    """Yield the tables of a model for a number of tokens: each kind of attention, then comparisons."""
+    yield name_model(size.name, size.positions)
     if size.positions and tokens > size.positions:
-        yield f"Counted as if it could read {tokens:,}."
+        yield f"Counted for {tokens:,} tokens, although the model reads at most {size.positions:,}."
     for kind, cost in costs.items():
         yield ""
-        yield heading(kind, cost.dimensions)
-        for part in (parameters(cost), operations(cost), memory(kind, cost)):
+        yield title_kind(kind, cost.dimensions)
+        for part in (tabulate_parameters(cost), tabulate_operations(cost), tabulate_memory(kind, cost)):
             yield ""
             yield from part
     if size.held:
         yield ""
-        yield beside_counted(list(costs.values()), size.held.matrices, size.held.biases)
+        yield remark_on_files(list(costs.values()), size.held.matrices, size.held.biases)
     if types:
         yield ""
-        yield from beside_others(tokens, types)
+        yield from compare_layers(tokens, types)
 
 
-def name(model: str | None, positions: int | None) -> Text:
-    """Return which model this is, and how many tokens it reads."""
+def name_model(model: str | None, positions: int | None) -> Text:
+    """Return the name of a model and the number of tokens that it reads, as a line."""
     if model is None:
-        return Text("a shape alone", style="bold").append(" · counted as a decoder's", style="not bold")
+        return Text("no model, a shape", style="bold").append(" · counted as a decoder", style="not bold")
     reads = f" · reads up to {positions:,} tokens" if positions else ""
     return Text(visible(model), style="bold").append(reads, style="not bold")
 
 
-def heading(kind: Kind, dimensions: Dimensions) -> Text:
-    """Return which attention this is, and how large."""
+def title_kind(kind: Kind, dimensions: Dimensions) -> Text:
+    """Return the kind of attention and its size, as a line."""
     size = f"{_layers(dimensions)} × {counted(dimensions.heads, 'head')} of {dimensions.value_width:,}"
     shared = "" if dimensions.key_heads == dimensions.heads else f" · {dimensions.key_heads:,} of keys and values"
     details = f" · {size}{shared} · width {dimensions.width:,}"
     return Text(kind.value, style="bold").append(details, style="not bold")
 
 
-def parameters(cost: Cost) -> Iterator[RenderableType]:
-    """Yield what each map of a head, a layer and all layers learns."""
+def tabulate_parameters(cost: Cost) -> Iterator[RenderableType]:
+    """Yield the table of learned parameters of a head, a layer and all layers."""
     dimensions = cost.dimensions
-    yield _counts("Parameters", cost.parameters, dimensions, lambda number: f"{number:,}")
+    yield _tabulate_counts("Parameters", cost.parameters, dimensions, lambda number: f"{number:,}")
     if dimensions.key_heads < dimensions.heads:
         each = dimensions.heads // dimensions.key_heads
-        yield _remark(f"Groups of {each:,} heads share their maps of keys and values, counted once for a layer.")
+        yield _remark(
+            f"Groups of {each:,} heads share the maps of their keys and values, which are counted once for each group."
+        )
     if dimensions.distinct_layers < dimensions.layers:
         yield _remark(
             f"Layers share their maps: {dimensions.distinct_layers:,} of {dimensions.layers:,} have their own."
         )
 
 
-def beside_counted(costs: Sequence[Cost], matrices: int, biases: int) -> Text:
-    """Return what a model's files hold beside the parameters that were counted."""
+def remark_on_files(costs: Sequence[Cost], matrices: int, biases: int) -> Text:
+    """Return a remark on what the files of a model hold beside the parameters that were counted."""
     maps = [(name, each) for cost in costs for name, each in cost.parameters.items()]
     numbers = sum(each.model for name, each in maps if name != SCORE)  # which is no matrix
-    on_top = f"Biases come on top: {biases:,} in the model." if biases else "These maps have no biases."
+    on_top = f"Biases come on top: {biases:,} numbers in the model." if biases else "These maps have no biases."
     if matrices == numbers:
         return _remark(on_top)
     return _remark(
-        f"{on_top} Its files hold {matrices:,} numbers in matrices of attention, where {numbers:,} were counted: it "
-        "has other maps than these, or does not attend in every layer."
+        f"{on_top} Its files hold {matrices:,} numbers in matrices of attention, but {numbers:,} were counted: the "
+        "model has other maps than these, or layers without attention."
     )
 
 
-def operations(cost: Cost) -> Iterator[RenderableType]:
-    """Yield what is to be computed for so many tokens."""
-    yield _counts(f"Operations, {cost.tokens:,} tokens", cost.operations, cost.dimensions, scaled)
+def tabulate_operations(cost: Cost) -> Iterator[RenderableType]:
+    """Yield the table of operations for a number of tokens."""
+    yield _tabulate_counts(f"Operations, {cost.tokens:,} tokens", cost.operations, cost.dimensions, scaled)
     yield _remark(_OPERATIONS)
 
 
-def memory(kind: Kind, cost: Cost) -> Iterator[RenderableType]:
-    """Yield what the weights take, and the keys and values that are kept."""
-    table = _table("Memory", *BYTES)
+def tabulate_memory(kind: Kind, cost: Cost) -> Iterator[RenderableType]:
+    """Yield the table of the memory of the weights, and of the keys and values that are kept."""
+    table = _make_table("Memory", *BYTES)
     sizes = {
         f"N×N weights of a head, N = {cost.tokens:,}": cost.weights.head,
         "of a layer": cost.weights.layer,
@@ -124,41 +133,42 @@ def memory(kind: Kind, cost: Cost) -> Iterator[RenderableType]:
     yield _remark(" ".join(remarks))
 
 
-def beside_others(tokens: int, types: Sequence[LayerType]) -> Iterator[RenderableType]:
-    """Yield a layer of attention beside others that are as wide."""
-    table = _table(f"A layer, N = {tokens:,}", "grows as", "operations", "steps", "path")
+def compare_layers(tokens: int, types: Sequence[LayerType]) -> Iterator[RenderableType]:
+    """Yield a table that compares a layer of attention with other layers of the same width."""
+    table = _make_table(f"A layer, N = {tokens:,}", "grows as", "operations", "steps", "path")
     for each in types:
         table.add_row(each.name, each.order, scaled(each.operations), f"{each.steps:,}", f"{each.path:,}")
     yield table
     yield _remark(_PARALLEL)
 
 
-def how_measured() -> Iterator[Text]:
-    """Yield what is measured and fitted, said once above all of it."""
+def describe_measuring() -> Iterator[Text]:
+    """Yield what is measured, what is expected, and how exponents are fitted."""
     yield Text("Measured here", style="bold").append(f" · {HOW}", style="not bold")
+    yield _remark(_EXPECTED)
     yield _remark(_FITTED)
 
 
-def measured(experiment: Experiment) -> Iterator[RenderableType]:
-    """Yield time and peak memory of each method at each size, with the exponents with which they grow."""
+def tabulate_experiment(experiment: Experiment) -> Iterator[RenderableType]:
+    """Yield the tables of time and peak memory: each method at each size, and the exponents of growth."""
     name = f"{experiment.title}, {experiment.fixed}"
     yield Text(f"{name}: time", style="bold")
-    yield _measures(experiment, _time, lambda series: series.time_exponent)
+    yield _tabulate_measures(experiment, _write_time, lambda series: series.time_exponent)
     yield ""
     yield Text(f"{name}: peak memory", style="bold")
-    yield _measures(experiment, _memory, lambda series: series.memory_exponent)
+    yield _tabulate_measures(experiment, _write_memory, lambda series: series.memory_exponent)
     noisy = [series for series in experiment.series if any(map(series.is_noise, series.points))]
     if noisy:
         noise = scaled(max(series.noise for series in noisy), "B")
-        yield _remark(f"{_BELOW_NOISE} less than {noise} cannot be told from noise, and is left out of the fit.")
+        yield _remark(f"{_BELOW_NOISE} below {noise}, memory cannot be told from noise and is left out of the fit.")
 
 
-def _measures(
+def _tabulate_measures(
     experiment: Experiment,
     shown: Callable[[Series, Point], str],
     exponent: Callable[[Series], float | None],
 ) -> Table:
-    table = _table("", *(series.method for series in experiment.series))
+    table = _make_table("", *(series.method for series in experiment.series))
     for row in zip(*(series.points for series in experiment.series), strict=True):
         values = (shown(series, point) for series, point in zip(experiment.series, row, strict=True))
         table.add_row(f"{experiment.variable} = {row[0].size:,}", *values)
@@ -168,20 +178,22 @@ def _measures(
     return table
 
 
-def _time(_: Series, point: Point) -> str:
+def _write_time(_: Series, point: Point) -> str:
     size, unit = next((u for u in _UNITS_OF_TIME if point.seconds >= u[0]), _UNITS_OF_TIME[-1])
     return f"{scaled(point.seconds / size)} {unit}"
 
 
-def _memory(series: Series, point: Point) -> str:
+def _write_memory(series: Series, point: Point) -> str:
     if point.memory is None:
         return _NOTHING
     return scaled(point.memory, "B") + _BELOW_NOISE * series.is_noise(point)
 
 
-def _counts(title: str, rows: Mapping[str, Counts], dimensions: Dimensions, shown: Callable[[int], str]) -> Table:
-    """Return a row a part, then all of them together."""
-    table = _table(title, "a head", "a layer", _layers(dimensions))
+def _tabulate_counts(
+    title: str, rows: Mapping[str, Counts], dimensions: Dimensions, shown: Callable[[int], str]
+) -> Table:
+    """Return a table with a row for each part, and a last row for their sum."""
+    table = _make_table(title, "a head", "a layer", _layers(dimensions))
     for name, each in rows.items():
         table.add_row(name, shown(each.head), shown(each.layer), shown(each.model))
     total = Counts.add_up(rows.values())
@@ -189,7 +201,7 @@ def _counts(title: str, rows: Mapping[str, Counts], dimensions: Dimensions, show
     return table
 
 
-def _table(title: str, *columns: str) -> Table:
+def _make_table(title: str, *columns: str) -> Table:
     table = plain_table("bold")
     table.add_column(title)
     for column in columns:

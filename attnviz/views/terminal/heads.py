@@ -1,4 +1,4 @@
-"""All heads of a record: at a glance, a cell a head, or with a line each for its numbers or for one word in it."""
+"""All heads of a record: an overview with one cell each, or a line each for numbers or for one word."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ _WIDEST, _NARROWEST = 6, 4
 
 
 def overview(glance: Glance, options: ConsoleOptions) -> Iterator[Text]:
-    """Yield as many heads beside each other as there is room for, layers down, and then the legend."""
+    """Yield the overview, layers down and as many heads across as there is room for, then the legend."""
     glyphs = _ASCII if options.ascii_only else _UNICODE
     room, count = options.max_width - _HEAD_WIDTH, len(glance.heads)
     width = min(max(room // count, _NARROWEST), _WIDEST)
@@ -74,13 +74,13 @@ def _cell(glance: Glance, row: int, column: int, width: int, glyphs: _Glyphs) ->
 def _legend(glyphs: _Glyphs, width: int, *, marked: bool) -> Iterator[Text]:
     places = [Text(f"{mark} ", style=_COLOURS[place]).append(place.value) for place, mark in glyphs.marks.items()]
     yield from _flowing([Text("most weight goes to the"), *places, Text("token")], width)
-    levels = ["mean of each query's strongest weight", f"{glyphs.levels[0]} 0", f"{glyphs.levels[-1]} 1"]
+    levels = ["mean of the largest weight of each query", f"{glyphs.levels[0]} 0", f"{glyphs.levels[-1]} 1"]
     telling = [f"{glyphs.around[0]} {glyphs.around[1]} the most telling head"] if marked else []
     yield from _flowing([Text(words) for words in (*levels, *telling)], width)
 
 
 def _flowing(parts: Sequence[Text], width: int, style: str = "dim") -> Iterator[Text]:
-    """Yield the parts beside each other, in lines that break between them only."""
+    """Yield the parts side by side, in lines that break only between them."""
     line = Text(style=style)
     for part in parts:
         if line and line.cell_len + 2 + part.cell_len > width:
@@ -91,7 +91,7 @@ def _flowing(parts: Sequence[Text], width: int, style: str = "dim") -> Iterator[
 
 
 def ranked_heads(section: RankedHeads, width: int) -> Iterator[Text]:
-    """Yield a line for each number that heads are ranked by, or more where these have no room beside each other."""
+    """Yield a line of ranked heads for each number, or more lines if they do not fit."""
     yield Text(section.title, style="bold")
     beginnings = aligned([Text(name) for name in section.ranks], 2)
     for beginning, ranked in zip(beginnings, section.ranks.values(), strict=True):
@@ -101,7 +101,7 @@ def ranked_heads(section: RankedHeads, width: int) -> Iterator[Text]:
 
 
 def _numbers(ranked: Sequence[HeadNumber]) -> list[Text]:
-    """Return heads with their numbers, but for those that have none of it."""
+    """Return heads with their numbers, without those whose number is 0."""
     if not ranked:
         return [Text("undefined", style="dim")]
     there = [(head_name(layer, head), number) for layer, head, number in ranked if abs(number) >= _TOO_SMALL]
@@ -109,7 +109,7 @@ def _numbers(ranked: Sequence[HeadNumber]) -> list[Text]:
 
 
 def head_rows(section: HeadRows, width: int) -> Iterator[RenderableType]:
-    """Yield a column for each number, and one for labels if there are any; as many beside each other as fit."""
+    """Yield tables with a column for each number, and one for labels if there are any; as many columns as fit."""
     table, heads = section.table, section.heads
     columns = {name: [_written(number) for number in _of(table, name, heads)] for name in table.columns}
     if table.labels:
@@ -131,7 +131,7 @@ def _of(table: HeadTable, name: str, heads: Sequence[tuple[int, int]]) -> list[f
 
 
 def _pages(columns: Mapping[str, Sequence[str]], width: int) -> Iterator[list[str]]:
-    """Yield the names of the columns that stand beside each other."""
+    """Yield the names of the columns that fit side by side."""
     names: list[str] = []
     room = width - _HEAD_WIDTH
     for name, cells in columns.items():
@@ -145,7 +145,7 @@ def _pages(columns: Mapping[str, Sequence[str]], width: int) -> Iterator[list[st
 
 
 def statistic_lines(name: str, statistic: Statistic, *, full: bool) -> Table:
-    """Return what a number is, beside its name; in `full` also its formula, source and range, and what it says."""
+    """Return the definition of a number beside its name; with `full` also its formula, source, range and meaning."""
     grid = plain_table("dim")
     grid.show_header = False
     grid.add_column(no_wrap=True, min_width=_NAME_WIDTH)
@@ -156,7 +156,7 @@ def statistic_lines(name: str, statistic: Statistic, *, full: bool) -> Table:
             "formula": statistic.formula,
             "source": statistic.source,
             "range": statistic.extent,
-            "a high one": statistic.high,
+            "if high, the head": statistic.high,
         }
         for what, fact in facts.items():
             grid.add_row(Text(what, style="dim"), Text(fact))
@@ -164,7 +164,7 @@ def statistic_lines(name: str, statistic: Statistic, *, full: bool) -> Table:
 
 
 def word_in_heads(section: WordInHeads, width: int) -> Iterator[Table]:
-    """Yield what the word looks at and who looks at it, beside or under each other, each as wide as there is room."""
+    """Yield the tables of what a word looks at and what looks at it, side by side if there is room."""
     halves = list(sides(section.attention, section.word))
     room = (width - _HEAD_WIDTH) // len(halves) - _GAP
     if room >= _LEAST_ROOM:
@@ -188,7 +188,7 @@ def _strongest(section: WordInHeads, halves: list[WordSide], room: int) -> Table
 def _add_rows(
     table: Table, record: Attention | HeadTable, cells: Callable[[int, int], Iterable[RenderableType]]
 ) -> None:
-    """Add a row a head: its name, and the cells for its place on the axes of the record."""
+    """Add a row for each head: its name, and the cells for its row and column in the record."""
     for row, layer in enumerate(record.layers):
         for column, head in enumerate(record.heads):
             table.add_row(Text(head_name(layer, head), style="dim"), *cells(row, column))

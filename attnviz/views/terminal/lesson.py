@@ -1,4 +1,4 @@
-"""A walk through one head on a terminal: steps from top to bottom, and their arrays, each shown as its axes ask for."""
+"""A lesson on a terminal: its steps from top to bottom, with their arrays drawn according to their axes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,10 +36,9 @@ _UNITS = {Axis.HEADS: "head", Axis.TILES: "tile"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LessonSteps:
-    """The steps of a lesson, each with its formula, its reason and what comes out.
+    """The steps of a lesson for rich to print, each with its formula, its reason and its quantities.
 
-    `about` is what its data begins with, too: the text, and the names and numbers that say which head it is. How a
-    quantity is shown follows from its axes alone.
+    `about` holds the text, and the names and numbers of the head. The axes of a quantity decide how it is drawn.
     """
 
     lesson: Lesson
@@ -57,23 +56,23 @@ class LessonSteps:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Page:
-    """A lesson in lines: prose of a width, and quantities."""
+    """The lines of a lesson: prose of one width, and quantities."""
 
     lesson: Lesson
     quantities: "_Quantities"
     width: int
 
     def opening(self, about: Mapping[str, Any]) -> Lines:
-        """Yield whose head this is, what it read, which token looks, and what is not shown."""
+        """Yield the model and head, the text, the query, and the notes."""
         named = {name: value for name, value in about.items() if name != _TEXT}
         words = (value if isinstance(value, str) else f"{name} {value}" for name, value in named.items())
         yield from self._prose(" · ".join(dict.fromkeys((self.lesson.subject, *words))), "bold")
         if _TEXT in about:
             yield Text(shortened(visible(about[_TEXT]), self.width), "italic")
-        predicts = f", where the model is to say {self.lesson.predicts} next" if self.lesson.predicts else ""
-        yield from self._prose(f"The query is token {self.lesson.position}, {self.lesson.query}{predicts}.")
+        follows = f", before {self.lesson.predicts} in the target" if self.lesson.predicts else ""
+        yield from self._prose(f"The query is token {self.lesson.position}, {self.lesson.query}{follows}.")
         if (shown := len(self.quantities.keys_shown)) < (count := len(self.lesson.keys)):
-            yield from self._prose(f"Of its {count:,} keys, {shown} are shown here.")
+            yield from self._prose(f"{shown} of its {count:,} keys are shown.")
         yield from wrapped(self.quantities.signs.legend(), self.width)
         for note in self.lesson.notes:
             yield from self._prose(note)
@@ -95,14 +94,14 @@ class _Page:
                 yield Text(margin).append_text(line) if line else line
 
     def _prose(self, words: str, style: str = "", margin: str = "") -> Iterator[Text]:
-        """Yield words beside a margin, which is blank from the second line on."""
+        """Yield lines of prose beside a margin, which is blank from the second line on."""
         for line in wrapped(Text(visible(words), style), self.width - len(margin)):
             yield Text(margin, style).append_text(line)
             margin = " " * len(margin)
 
 
 def _most_telling(lesson: Lesson) -> list[int]:
-    """Return the keys that all steps show: of many those of the largest weight, or else the first and the last ones."""
+    """Return the keys that all steps show: all, or of many those of largest weight, or the first and last ones."""
     shown = _few(len(lesson.keys))
     weights = (q.array for q in lesson.quantities() if q.axes == (Axis.KEYS,) and are_weights(np.asarray(q.array)))
     if len(shown) < len(lesson.keys) and (first := next(weights, None)) is not None:
@@ -111,14 +110,14 @@ def _most_telling(lesson: Lesson) -> list[int]:
 
 
 def _few(count: int) -> list[int]:
-    """Return all of so many indices, or of many the first and the last ones."""
+    """Return all indices below a count, or of many the first and the last ones."""
     half = _FEW_ROWS // 2
     return list(range(count)) if count <= _MOST_ROWS else [*range(half), *range(count - half, count)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Entries:
-    """The indices, names and labels of those entries of an axis that are shown, and how many are not."""
+    """The entries of an axis that are shown, with names and labels, and the number of those left out."""
 
     shown: list[int]
     names: Sequence[str]
@@ -126,7 +125,7 @@ class _Entries:
     left_out: int
 
     def ended(self, rows: Lines) -> Lines:
-        """Yield the rows of these entries, and how many are missing."""
+        """Yield the rows of these entries, then the number of those left out."""
         yield from rows
         if self.left_out:
             yield Text(f"… {self.left_out:,} more", "dim")
@@ -134,7 +133,7 @@ class _Entries:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Quantities:
-    """Quantities as lines of so many columns, vectors drawn by such signs; of the named keys some are shown."""
+    """The drawing of quantities in lines of one width, for some of the named keys."""
 
     keys: Sequence[str]
     keys_shown: list[int]
@@ -142,7 +141,7 @@ class _Quantities:
     signs: Signs
 
     def blocks(self, quantities: Iterable[Quantity]) -> Iterator[Lines]:
-        """Yield those of a step: facts together, numbers for the same rows beside each other, others by themselves."""
+        """Yield the quantities of a step: facts together, columns with the same rows side by side, others alone."""
         together: dict[object, list[Quantity]] = {}
         for quantity in quantities:
             alone = len(quantity.axes) > 1 or Axis.DIMENSIONS in quantity.axes
@@ -167,14 +166,14 @@ class _Quantities:
                     yield from self._shown([part])
 
     def _vectors(self, quantity: Quantity) -> Lines:
-        """Return a bar for each vector."""
+        """Yield a bar for each vector."""
         rows = self._entries(quantity, 0) if len(quantity.axes) > 1 else _Entries([0], [""], [Text()], 0)
         values = np.atleast_2d(np.asarray(quantity.array, float))[rows.shown]
         scale, lines = bars(values, rows.labels, self.width - len(_MARGIN), self.signs)
         return self._under(quantity.words, rows.ended(lines), scale)
 
     def _columns(self, block: Sequence[Quantity]) -> Lines:
-        """Return a column for each of these quantities, which have the same rows; one alone stands under its words."""
+        """Yield a column for each of these quantities, which have the same rows; one alone gets a caption."""
         rows, alone = self._entries(block[0], 0), len(block) == 1
         arrays = [("" if alone else visible(q.words), np.asarray(q.array)) for q in block]
         columns = [NumberColumn.of(name, array[rows.shown], shade=are_weights(array)) for name, array in arrays]
@@ -182,7 +181,7 @@ class _Quantities:
         return self._under(block[0].words, lines) if alone else _indented(lines)
 
     def _table(self, quantity: Quantity) -> Lines:
-        """Return the first axis down and the second across; but tokens are down if they are one of the two."""
+        """Yield a table with the first axis down and the second across, but tokens always down."""
         values, rows, columns = np.asarray(quantity.array), self._entries(quantity, 0), self._entries(quantity, 1)
         shade, cells = are_weights(values), values[np.ix_(rows.shown, columns.shown)]
         if quantity.axes[1] is Axis.KEYS and quantity.axes[0] is not Axis.KEYS:
@@ -194,14 +193,14 @@ class _Quantities:
         return self._under(quantity.words, rows.ended(lines))
 
     def _parts(self, quantity: Quantity) -> Iterator[Quantity]:
-        """Yield what is left of a quantity for each entry of its first axis."""
+        """Yield a quantity for each entry of the first axis."""
         entries = self._entries(quantity, 0)
         for index, name in zip(entries.shown, entries.names, strict=True):
             words, array = f"{quantity.words}, {name}", np.asarray(quantity.array)[index]
             yield replace(quantity, words=words, array=array, axes=quantity.axes[1:], rows=())
 
     def _under(self, words: str, lines: Lines, remark: str = "") -> Lines:
-        """Yield lines under words and, beside these where there is room, a remark."""
+        """Yield lines under a caption, with a remark beside it if there is room."""
         *captions, last = wrapped(Text(visible(words)), self.width)
         if last.cell_len + len(_MARGIN + remark) <= self.width:
             captions.append(last.append(_MARGIN + remark if remark else "", "dim"))

@@ -42,7 +42,7 @@ class _Heading:
 
 
 def matrix(section: HeadWeights, width: int) -> Iterator[Text]:
-    """Yield the weights of one head as lines of at most so many columns, turned as the section says.
+    """Yield the weights of one head as lines of at most `width` columns, turned as the section says.
 
     Where the name of each column fits above it, it stands there; else names run downwards, and the columns fill up to
     three pages; else each row is given the strongest of its weights: each query the keys that it looks at most, or each
@@ -74,7 +74,7 @@ def matrix(section: HeadWeights, width: int) -> Iterator[Text]:
 
 
 def _strongest(labels: Sequence[Text], columns: Sequence[Token], cells: Weights, top: int, room: int) -> Iterator[Text]:
-    """Yield for each row what it has most to do with."""
+    """Yield the largest weights of each row."""
     named = [replace(token, text=_in_words(token, max(room, TOKEN_WIDTH)), unknown=False) for token in columns]
     for beginning, row in zip(aligned(labels), cells, strict=True):
         yield beginning + strongest_tokens(row, named, top, room)
@@ -105,24 +105,24 @@ def _label(token: Token, digits: int, width: int) -> Text:
 
 
 def _name(token: Token, width: int) -> Text:
-    """Return a token, and what it predicts if it does, either of them shortened to so many columns."""
+    """Return a token, and the next token that it predicts, each shortened to `width` columns."""
     name = Text.assemble((shortened(token.label, width), token_style(token)))
     return name if token.predicts is None else name.append(f" → {shortened(token.predicts, width)}", style="dim")
 
 
 def _in_words(token: Token, width: int) -> str:
-    """Return the same as a text that is still to be fitted to its place."""
+    """Return the same as plain text, not yet padded."""
     parts = (token.label, token.predicts)
     return " → ".join(ellipsised(part, width) for part in parts if part is not None)
 
 
 def _downwards(token: Token) -> list[str]:
-    """Return a token's name, a character a line."""
+    """Return the name of a token, one character on each line."""
     return [fitted(part) for each in split_graphemes(_in_words(token, _HEADER_HEIGHT)) for part in _narrow(each)]
 
 
 def _narrow(grapheme: str) -> list[str]:
-    """Return a character; where it is too wide for a column because it is joined, what it is joined of."""
+    """Return a grapheme, or its parts if it is too wide for a column."""
     if widest(grapheme) < WEIGHT_WIDTH:
         return [grapheme]
     return [letter if widest(letter) < WEIGHT_WIDTH else letter[0] for letter in split_letters(grapheme)]

@@ -1,6 +1,6 @@
-"""Numbers as an explanation shows them: facts on a line each, columns beside each other, and vectors as signed bars.
+"""Numbers in a lesson: facts on one line each, columns side by side, and vectors as signed bars.
 
-A bar has a character a dimension, and the first numbers beside it.
+A bar has one character for each dimension, and the first numbers beside it.
 """
 
 import math
@@ -34,7 +34,7 @@ _MORE = " …"
 
 
 def writer(values: Numbers) -> Callable[[Any], str]:
-    """Return how numbers that stand together are written: with two decimals, or as many as the largest needs."""
+    """Return a function that writes numbers of one group: with two decimals, or as many as the largest needs."""
     if values.dtype == np.bool_:
         return lambda value: "yes" if value else "no"
     if np.issubdtype(values.dtype, np.integer):
@@ -51,21 +51,21 @@ def largest(values: Numbers) -> float:
 
 
 def are_weights(values: Numbers) -> bool:
-    """Return whether numbers from 0 to 1 sum to 1 along the last axis, but in rows that some were taken from."""
+    """Return whether these are weights: from 0 to 1, with at least one row along the last axis that sums to 1."""
     if not np.issubdtype(values.dtype, np.floating) or not np.all((values >= 0) & (values <= 1 + _SUM_TOLERANCE)):
         return False
     return bool(np.any(np.isclose(values.sum(axis=-1), 1, atol=_SUM_TOLERANCE)))
 
 
 def wrapped(text: Text, width: int) -> Lines:
-    """Yield the text in lines of at most so many columns, broken between words where that can be."""
+    """Yield the text in lines of at most `width` columns, broken between words if possible."""
     for line in text.wrap(_ANY_CONSOLE, max(width, 1)):
         line.rstrip()
         yield line
 
 
 def facts(known: Iterable[tuple[str, Numbers]], width: int) -> Lines:
-    """Yield each number, and beside it in words what it is."""
+    """Yield each number with its words beside it."""
     written = [(writer(value)(value.item()), words) for words, value in known]
     margin = max(len(number) for number, _ in written)
     for number, words in written:
@@ -75,14 +75,14 @@ def facts(known: Iterable[tuple[str, Numbers]], width: int) -> Lines:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NumberColumn:
-    """Cells, each a text with its style, under a name."""
+    """A column: a name, and cells of text with a style."""
 
     name: str
     cells: Sequence[tuple[str, str]]
 
     @classmethod
     def of(cls, name: str, values: Numbers, *, shade: bool) -> Self:
-        """Return the cells for numbers, shaded if they are weights; what a query may not look at stands back."""
+        """Return a column of numbers, shaded if they are weights; hidden keys are dim."""
         if shade:
             return cls(name, [shaded(weight) for weight in values.tolist()])
         if values.dtype == np.bool_:
@@ -92,12 +92,12 @@ class NumberColumn:
 
     @property
     def width(self) -> int:
-        """Return the width of its widest cell, or of its name."""
+        """Return the width of the widest cell, or of the name."""
         return max(min(cell_len(self.name), _NAME_WIDTH), *(len(cell) for cell, _ in self.cells))
 
 
 def table(labels: Sequence[Text], columns: Iterable[NumberColumn], width: int) -> Lines:
-    """Yield columns beside each other, right of the labels of their rows, in as many blocks as the width asks for."""
+    """Yield columns side by side, right of the labels of their rows, in as many blocks as the width needs."""
     margin = max(label.cell_len for label in labels)
     for number, block in enumerate(_blocks(columns, width - margin)):
         if number:
@@ -110,7 +110,7 @@ def table(labels: Sequence[Text], columns: Iterable[NumberColumn], width: int) -
 
 
 def _blocks(columns: Iterable[NumberColumn], room: int) -> Iterator[list[NumberColumn]]:
-    """Yield columns that fit beside each other."""
+    """Yield groups of columns that fit side by side."""
     block = list[NumberColumn]()
     for column in columns:
         if block and sum(_GAP + held.width for held in (*block, column)) > room:
@@ -121,7 +121,7 @@ def _blocks(columns: Iterable[NumberColumn], room: int) -> Iterator[list[NumberC
 
 
 def _names(block: Sequence[NumberColumn], margin: int) -> Lines:
-    """Yield the names of columns above them, in as many lines as the longest takes."""
+    """Yield the names of columns, in as many lines as the longest needs."""
     names = [list(wrapped(Text(column.name), column.width)) if column.name else [] for column in block]
     for row in range(-max(map(len, names)), 0):
         line = Text(" " * margin)
@@ -134,7 +134,7 @@ def _names(block: Sequence[NumberColumn], margin: int) -> Lines:
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """The characters for numbers above and below zero, each from small to large, with their styles."""
+    """The characters for positive and negative numbers, from small to large, with their styles."""
 
     positive: str
     negative: str
@@ -142,7 +142,7 @@ class Signs:
     negative_style: str = ""
 
     def bar(self, values: Sequence[float], full: float) -> Text:
-        """Return a character a number, of full height for the largest; those near zero are dots."""
+        """Return one character for each number: of full height for `full`, a dot near zero."""
         line = Text()
         for value in values:
             share = min(abs(value) / full, 1) if full else 0
@@ -155,10 +155,10 @@ class Signs:
         return line
 
     def legend(self) -> Text:
-        """Return how to read a bar, in a sentence."""
-        above, below = self.bar((0.5, 1), 1).append(" above zero"), self.bar((-0.5, -1), 1).append(" below")
-        kinds = Text(", ").join((above, below, Text("· near it; ± is full height.")))
-        return Text("A vector has a character a number: ") + kinds
+        """Return a sentence that says how to read a bar."""
+        above, below = self.bar((0.5, 1), 1).append(" above zero"), self.bar((-0.5, -1), 1).append(" below zero")
+        kinds = Text(", ").join((above, below, Text("· near zero. ± gives the number at full height.")))
+        return Text("Vectors are drawn with one character for each number: ") + kinds
 
 
 def _level(levels: str, share: float) -> str:
@@ -174,16 +174,16 @@ _ASCII = Signs("+", "-")
 
 
 def signs(console: Console, options: ConsoleOptions) -> Signs:
-    """Return those that a console can show."""
+    """Return the signs that a console can show."""
     if options.ascii_only:
         return _ASCII
     return _PLAIN if console.color_system is None or console.no_color else _COLOURED
 
 
 def bars(values: Numbers, labels: Sequence[Text], width: int, signs: Signs) -> tuple[str, Lines]:
-    """Return the scale of vectors `values` [rows, dimensions] and how much of them is drawn, in words, and their bars.
+    """Return the scale of vectors `values` [rows, dimensions], in words, and the lines with their bars.
 
-    Each stands between its label and its first numbers. Where the width cannot hold all, the numbers are fewer first.
+    A bar is between its label and its first numbers. In a narrow width fewer numbers are shown, then a part of the bar.
     """
     dimensions, full, write = values.shape[-1], largest(values), writer(values)
     written = [[write(value) for value in row[:_MOST_NUMBERS].tolist()] for row in values]

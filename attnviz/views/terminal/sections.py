@@ -1,4 +1,4 @@
-"""Sections as a terminal shows them: what ran, the names of heads and words, links in words, and tables between."""
+"""Sections on a terminal: summaries, titles of heads and words, links, and the tables between them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ def _drawn(section: Section, options: ConsoleOptions) -> RenderResult:
 
 
 def summary(record: Attention | HeadTable) -> Text:
-    """Return one line on what ran: model, kind, and what the numbers are of."""
+    """Return one line with the model, the kind, and the size of the record."""
     details = _texts(record) if isinstance(record, HeadTable) else _run(record)
     words = "".join(f" · {detail}" for detail in (record.kind.value, *details))
     return Text(record.model, style="bold").append(words, style="not bold")
@@ -79,7 +79,7 @@ def _texts(table: HeadTable) -> Iterator[str]:
 
 
 def _run(attention: Attention) -> Iterator[str]:
-    """Yield layers × heads, tokens, engine, and what was done to the weights since."""
+    """Yield layers × heads, tokens, engine, and the notes on the weights."""
     layers, heads, queries, keys = attention.shape
     if AVERAGE not in attention.heads:
         yield f"{counted(layers, 'layer')} × {counted(heads, 'head')}"
@@ -92,7 +92,7 @@ def _run(attention: Attention) -> Iterator[str]:
 
 
 def head_title(layer: int, head: int, reason: Link | None = None) -> Text:
-    """Return the name of a head, or of an average, and if it was chosen for a link, that link."""
+    """Return the title of a head or an average, with the link that it was chosen for, if any."""
     title = Text("Average" if head == AVERAGE else f"Layer {layer} head {head}", style="bold")
     if reason:
         title.append(f", the most telling: {_in_words(reason)}", style="not bold")
@@ -100,12 +100,12 @@ def head_title(layer: int, head: int, reason: Link | None = None) -> Text:
 
 
 def axes_title(attention: Attention, orientation: Orientation) -> Text:
-    """Return what the rows and the columns of a table of weights are."""
+    """Return a line that says what the rows and the columns of a table of weights are."""
     return Text(orientation.in_words(sink=attention.sink), style="dim")
 
 
 def word_title(word: Word, attention: Attention) -> Text:
-    """Return which occurrence of a word this is, and what a decoder says next there."""
+    """Return the title of one occurrence of a word, with the token that follows it in the target."""
     pieces = attention.pieces(word)
     first, last = pieces[0].position, pieces[-1].position
     place = f"token {first}" if first == last else f"tokens {first}-{last}"
@@ -115,9 +115,10 @@ def word_title(word: Word, attention: Attention) -> Text:
 
 
 def links_in_words(links: Iterable[Link], *, telling: bool = False) -> Iterator[Text]:
-    """Yield a line a link, such as `it → animal 0.93`, or `la (→ voiture) → car 0.96` where the query predicts a word.
+    """Yield a title and a line for each link, such as `it → animal 0.93`.
 
-    The title says it if the first was chosen for what it tells.
+    Where the query predicts a word, that stands beside it: `la (→ voiture) → car 0.96`. With `telling`, the title says
+    that the first link is the most telling one.
     """
     title = "Strongest links between words, the most telling first" if telling else "Strongest links between words"
     yield Text(title, style="bold")

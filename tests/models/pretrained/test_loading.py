@@ -85,12 +85,12 @@ class TestDamagedFiles:
     def test_a_file_that_was_cut_short(self, folder: Path) -> None:
         weights = folder / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-1000])
-        with pytest.raises(ModelError, match="is damaged or no safetensors file"):
+        with pytest.raises(ModelError, match="is damaged, or not a safetensors file"):
             load("bert", folder, Loading())
 
     def test_a_file_that_is_something_else(self, folder: Path) -> None:
         (folder / "model.safetensors").write_bytes(b"<html>not found</html>")
-        with pytest.raises(ModelError, match="is damaged or no safetensors file"):
+        with pytest.raises(ModelError, match="is damaged, or not a safetensors file"):
             load("bert", folder, Loading())
 
     def test_a_config_that_is_no_json(self, folder: Path) -> None:
@@ -199,7 +199,7 @@ class TestForeignCode:
         return folder
 
     def test_a_model_with_code_of_its_own_needs_to_be_trusted(self, own_code: Path) -> None:
-        with pytest.raises(ModelError, match="if you trust whoever wrote that, pass `trust_remote_code=True`"):
+        with pytest.raises(ModelError, match="if you trust its authors, pass `trust_remote_code=True`"):
             load("evil", own_code, Loading())
 
     def test_the_code_of_a_tokenizer_is_not_run_either(self, folder: Path) -> None:

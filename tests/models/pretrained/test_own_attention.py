@@ -200,7 +200,7 @@ def test_what_is_no_softmax_of_scaled_products_is_refused_with_the_reason(
 ) -> None:
     model = loaded("openai-gpt")
     monkeypatch.setattr("torch.nn.functional.softmax", softmax)
-    with pytest.raises(UsageError, match=f"openai-gpt in decoder layer 1 cannot be shown, for {why}"):
+    with pytest.raises(UsageError, match=f"openai-gpt in decoder layer 1 cannot be shown, because {why}"):
         traced(model)
 
 
