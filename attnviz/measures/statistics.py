@@ -156,20 +156,20 @@ def _ratio(means: Reals) -> Reals:
 
 STATISTICS: dict[str, Statistic] = {
     "entropy": Statistic(
-        "mean entropy of a row in nats, each weight a first made 0.9999 a + 0.0001 / keys",
+        "mean entropy of a row in nats, after each weight a is replaced by 0.9999 a + 0.0001 / keys",
         f"{_CLARK}, section 3.3",
         lambda rows: rows.entropies,
         formula="−Σᵢⱼ a′[i, j] ln a′[i, j] / n",
         extent="0 to ln keys",
-        high="looks at many keys alike; how high it can be depends on the length of the text",
+        high="spreads its weight over many keys; the longer the text, the higher it can be",
     ),
     "normalized_entropy": Statistic(
-        "entropy divided by the logarithm of the number of keys: 0 for one key of several, 1 for all alike",
+        "entropy divided by the logarithm of the number of keys: 0 if one key has all weight, 1 if all have the same",
         "ours",
         lambda rows: rows.entropies / (np.log(len(rows.keys)) if len(rows.keys) > 1 else np.nan),
         formula="entropy / ln keys",
         extent="0 to 1",
-        high="looks at all keys alike, however long the text",
+        high="spreads its weight over all keys, whatever the length of the text",
     ),
     "confidence": Statistic(
         "mean over all queries of the largest weight of a key other than a special token at the end",
@@ -177,11 +177,11 @@ STATISTICS: dict[str, Statistic] = {
         lambda rows: (rows.weights * (1 - rows.of(rows.keys.last))).max(-1),
         formula="Σᵢ maxⱼ a[i, j] / n",
         extent="0 to 1, in text at least 1 / keys",
-        high="is sure of one key",
+        high="gives most of its weight to one key",
     ),
     "distance": Statistic(
-        "mean number of tokens from query to key, by weight, the first key left out; for encoders, which look both "
-        "ways, it is ours",
+        "mean distance in tokens from query to key, weighted, without the first key; for encoders, which look both "
+        "ways, the definition is ours",
         f"{_VIG}, equation 6",
         _lengths_and_weights,
         _ratio,
@@ -197,16 +197,16 @@ STATISTICS: dict[str, Statistic] = {
     "special": _share_of("special tokens", f"{_CLARK}, section 3.2", lambda keys: keys.special),
     "punctuation": _share_of("full stops and commas", f"{_CLARK}, section 3.2", lambda keys: keys.stops),
     "sink": Statistic(
-        "1 if the mean weight of the first key over all queries is above 0.3, else 0; over texts the share where it is",
+        "1 if the mean weight of the first key over all queries is above 0.3, else 0; over texts the share of 1",
         f"{_GU}, section 2",
         lambda rows: rows.weights @ rows.of(rows.keys.first),
         lambda first: (first > _SINK).astype(float),
         formula="[Σᵢ a[i, 0] / n > 0.3]",
         extent="0 or 1, over texts 0 to 1",
-        high="leaves its weight on the first token, whatever that is",
+        high="leaves its weight on the first token, whatever it is",
     ),
     "positional": Statistic(
-        "share of the queries whose largest weight is that of the key before, or of the key after, whichever is more",
+        "share of queries whose largest weight is on the key before, or on the key after: the larger of the two",
         f"{_VOITA}, section 5.1, who call a head positional from 0.9 on",
         lambda rows: np.stack([rows.leaps == -1, rows.leaps == 1]),
         lambda shares: shares.max(0),

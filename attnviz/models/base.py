@@ -122,7 +122,7 @@ class Card:
                 there = "; ".join(
                     f"{kind.value} layers {format_ranges(stack.layers)}" for kind, stack in self.stacks.items()
                 )
-                raise UsageError(f"Of {self.name}, {one}. What can be shown: {there}.")
+                raise UsageError(f"{self.name} cannot show that: {one}. Choose from {there}.")
 
     def select_parts(self, select: Selection) -> list[Part]:
         """Return what is wanted of each kind, those layers together that have the same heads.
@@ -145,7 +145,7 @@ class Card:
         """
         if passage.target is not None and not self.translates:
             without = (
-                "what its decoder looks at cannot be shown" if self.withheld else "it has no decoder beside an encoder"
+                "what its decoder looks at cannot be shown" if self.withheld else "it is not an encoder-decoder model"
             )
             raise UsageError(f"{self.name} takes no target: {without}.")
         if passage.generate and not self.only_decodes:

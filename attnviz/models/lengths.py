@@ -13,6 +13,8 @@ from attnviz.models.base import Card
 from attnviz.models.passages import Overlong, Passage, Reading, Window, Windows
 from attnviz.text import Token
 
+_SHORT, _USUAL = 8, 512  # tokens in a window: fewer than the first tell little
+
 
 def fit_length(reading: Reading, card: Card, what: str = "The text", more: int = 0) -> Reading:
     """Return a reading that fits the model's positions, and leaves `more` of them for tokens to be written.
@@ -132,10 +134,12 @@ def _check_windows(reading: Reading, card: Card, windows: Windows, inner: int, m
     if inner < 1:
         raise UsageError(f"Windows of {windows.size} tokens have room for special tokens only: make them longer.")
     if windows.stride > inner:
+        size = windows.size if windows.size >= _SHORT else min(_USUAL, card.positions or _USUAL)
         raise UsageError(
-            f"Windows of {windows.size} tokens hold {inner} of the text, beside special tokens, so a window every "
-            f"{windows.stride} would skip some: use at most {inner},",
-            hint=f"for example {{window:{windows.size}:{inner}}}.",
+            f"Windows of {windows.size} tokens hold {inner} of the text, so one every {windows.stride} tokens would "
+            "leave "
+            f"gaps: use a stride of at most {inner}, or larger windows,",
+            hint=f"for example {{window:{size}:{size // 2}}}.",
         )
 
 

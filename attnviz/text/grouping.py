@@ -49,7 +49,7 @@ def read_grouping(name: str | Grouping) -> Grouping:
         return Bins(int(bins[1]))
     if name in (by.value for by in By):
         return By(name)
-    raise UsageError(f"Nothing can be grouped by {name!r}: choose {', '.join(by.value for by in By)} or bins:256.")
+    raise UsageError(f"Tokens cannot be grouped by {name!r}: choose {', '.join(by.value for by in By)} or bins:256.")
 
 
 @dataclass(frozen=True, slots=True)

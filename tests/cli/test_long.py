@@ -179,7 +179,7 @@ class TestTooLong:
         ("options", "said"),
         [
             (["--truncate", "--window", "64:32"], "not both"),
-            (["--window", "64:90"], "hold 62 of the text itself"),
+            (["--window", "64:90"], "use a stride of at most 62, or larger windows, for example --window 64:32."),
             (["--window", "1024:512"], "at most 512"),
             (["--window", "2:1"], "make them longer"),
             (["--window", "0:3"], "write 512:256"),

@@ -192,7 +192,7 @@ class TestWhatCanBeDoneWithThem:
         run("show", "one.npz", option, "zebra", cwd=folder).failed(1, "one.npz", "no token 'zebra'", "0 [CLS]")
 
     def test_explain_takes_a_model(self, run: Run, folder: Path) -> None:
-        run("explain", "one.npz", cwd=folder).failed(1, "one.npz", "saved record", "takes a model")
+        run("explain", "one.npz", cwd=folder).failed(1, "one.npz", "saved record", "needs a model that reads a text")
 
 
 class TestOtherPrograms:
@@ -329,7 +329,8 @@ class TestMalformed:
         (folder / name).write_bytes(contents[name])
         before = set(folder.iterdir())
         done = run(command, name, *(("-o", "it.csv") if command == "export" else ()), cwd=folder)
-        done.failed(1, f"Error in {name}: This NPZ archive is not complete")
+        said = "NPZ archive is not complete" if name.endswith("npz") else "is not a complete JSON object"
+        done.failed(1, f"Error in {name}: This {said}")
         assert done.stdout == b""
         assert set(folder.iterdir()) == before
 

@@ -273,11 +273,14 @@ class TestMalformed:
         [
             (
                 {"weights": nested(WEIGHTS, (1, 2, 0), [0.5, 0.5])},
-                r'"weights"\[1\]\[2\]\[0\] holds 2 key_tokens where 3',
+                r'"weights"\[1\]\[2\]\[0\] holds 2 key_tokens, but 3 are named',
             ),
-            ({"weights": nested(WEIGHTS, (0, 4), [[1, 0, 0]])}, r'"weights"\[0\]\[4\] holds 1 query_tokens where 3'),
+            (
+                {"weights": nested(WEIGHTS, (0, 4), [[1, 0, 0]])},
+                r'"weights"\[0\]\[4\] holds 1 query_tokens, but 3 are named',
+            ),
             ({"weights": WEIGHTS[0]}, r'"weights"\[0\]\[0\]\[0\] is not a list'),
-            ({"weights": [WEIGHTS]}, r'"weights"\[0\]\[0\] holds 5 query_tokens where 3'),
+            ({"weights": [WEIGHTS]}, r'"weights"\[0\]\[0\] holds 5 query_tokens, but 3 are named'),
             ({"weights": nested(WEIGHTS, (1, 2, 0, 1), None)}, r'"weights"\[1\]\[2\]\[0\]\[1\] is not a number'),
             ({"weights": nested(WEIGHTS, (1, 2, 0, 1), "0.5")}, r'"weights"\[1\]\[2\]\[0\]\[1\] is not a number'),
             ({"weights": nested(WEIGHTS, (1, 2, 0, 1), {})}, r'"weights"\[1\]\[2\]\[0\]\[1\] is not a number'),
@@ -289,15 +292,15 @@ class TestMalformed:
             ({"weights": nested(WEIGHTS, (1, 2, 2), [2**70, 0, 0])}, "layer 1 head 2, row 2 .sat. sums to"),
             ({"weights": []}, "empty"),
             ({"weights": [[]]}, "empty"),
-            ({"weights": 7}, "no list"),
-            ({"weights": "x"}, "no list"),
+            ({"weights": 7}, "is not a list"),
+            ({"weights": "x"}, "is not a list"),
             ({"weights": None}, '"weights" is missing'),
             ({"key_tokens": None}, '"key_tokens" is missing'),
-            ({"key_tokens": ["the", "cat"]}, "holds 3 key_tokens where 2"),
-            ({"query_tokens": []}, "holds 3 query_tokens where 0"),
+            ({"key_tokens": ["the", "cat"]}, "holds 3 key_tokens, but 2 are named"),
+            ({"query_tokens": []}, "holds 3 query_tokens, but 0 are named"),
             ({"key_tokens": "the"}, '"key_tokens" is not a list'),
             ({"key_tokens": ["the", "cat", 3]}, r'"key_tokens"\[2\] is not a text'),
-            ({"layers": [0]}, "holds 2 layers where 1"),
+            ({"layers": [0]}, "holds 2 layers, but 1 are named"),
             ({"layers": [4, 4]}, '"layers" are 4, 4'),
             ({"layers": [4, -1]}, '"layers" are 4, -1'),
             ({"layers": [0, -2]}, r'"layers"\[1\] is not a whole number'),
@@ -348,9 +351,9 @@ class TestMalformed:
         ("data", "said"),
         [
             (b"", "not a complete JSON object"),
-            (b"[1]", "no JSON object"),
+            (b"[1]", "not a JSON object"),
             (b'{"attention": [{"kind', "not a complete JSON object"),
-            (b'{"attention": [NaN]}', "no NaN or Infinity may stand"),
+            (b'{"attention": [NaN]}', "NaN and Infinity are not allowed"),
             (b'{"attention": ' + b"[" * 5000, "depth limit"),
             (b'{"attention": null}', '"attention" is missing'),
             (b'{"attention": {}}', '"attention" is not a list'),
@@ -415,18 +418,18 @@ class TestMalformedArchives:
     @pytest.mark.parametrize(
         ("data", "said"),
         [
-            (b"", "no whole NPZ archive"),
-            (b"PK\x03\x04", "no whole NPZ archive"),
-            (SAVED[:-30], "no whole NPZ archive"),
-            (SAVED[: len(SAVED) // 2], "no whole NPZ archive"),
+            (b"", "This NPZ archive is not complete"),
+            (b"PK\x03\x04", "This NPZ archive is not complete"),
+            (SAVED[:-30], "This NPZ archive is not complete"),
+            (SAVED[: len(SAVED) // 2], "This NPZ archive is not complete"),
             (rewritten("weights", npy(np.array([{}, 1]), allow_pickle=True)), "pickled objects"),
-            (rewritten("weights", claiming(10**6, 10**6, 10**6, 1)), "claims 4,000,000,000,000,000,000 bytes"),
+            (rewritten("weights", claiming(10**6, 10**6, 10**6, 1)), "announces 4,000,000,000,000,000,000 bytes"),
             (rewritten("weights", claiming(-1, 5)), '"weights" cannot be read'),
             (rewritten("weights", b""), '"weights" cannot be read'),
             (rewritten("weights", b"cos\nsystem\n(S'true'\ntR."), '"weights" cannot be read'),
-            (rewritten("weights", npy(WEIGHTS)[:-8]), "claims 720 bytes"),
-            (rewritten("weights", npy(np.zeros((2, 5, 3, 3), complex))), "no number"),
-            (rewritten("weights", npy(np.zeros((2, 5, 3, 3), "datetime64[s]"))), "no number"),
+            (rewritten("weights", npy(WEIGHTS)[:-8]), "announces 720 bytes"),
+            (rewritten("weights", npy(np.zeros((2, 5, 3, 3), complex))), "other than numbers"),
+            (rewritten("weights", npy(np.zeros((2, 5, 3, 3), "datetime64[s]"))), "other than numbers"),
             (rewritten("weights", npy(np.full((2, 5, 3, 3), np.nan))), "row 0 .the. sums to nan"),
             (rewritten("weights", npy(np.full((2, 5, 3, 3), -np.inf))), "row 0 .the. sums to -inf"),
             (rewritten("weights", npy(drawn(5, 3, 3))), r'"weights"\[0\]\[0\]\[0\] is not a list'),
@@ -436,7 +439,7 @@ class TestMalformedArchives:
             (rewritten("key_tokens", npy("the")), '"key_tokens" is not a list'),
             (rewritten("layers", npy([0.5, 1.5])), r'"layers"\[0\] is not a whole number'),
             (rewritten("record", npy("{}")), '"attention" is missing'),
-            (rewritten("record", npy("[]")), "no JSON object"),
+            (rewritten("record", npy("[]")), "not a JSON object"),
             (rewritten("record", npy(3)), "not a complete JSON object"),
             (rewritten("record", npy('{"attention": [{"kind": "cross"}, 7]}')), r'"attention"\[1\] is not an object'),
         ],
@@ -459,7 +462,7 @@ class TestMalformedArchives:
 
     @pytest.mark.parametrize("data", [SAVED + SAVED, b" " + SAVED, SAVED + b" ", SAVED + SAVED[:99]])
     def test_nothing_stands_before_or_behind_it_that_would_not_be_shown(self, data: bytes) -> None:
-        with pytest.raises(RecordError, match="no whole NPZ archive"):
+        with pytest.raises(RecordError, match="This NPZ archive is not complete"):
             READERS["npz"](data)
 
     @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -467,7 +470,7 @@ class TestMalformedArchives:
         file = io.BytesIO(SAVED)
         with zipfile.ZipFile(file, "a") as archive:
             archive.writestr("cross_heads.npy", npy([0, 1, 2]))
-        with pytest.raises(RecordError, match="two arrays of one name"):
+        with pytest.raises(RecordError, match="two arrays have the same name"):
             READERS["npz"](file.getvalue())
 
     def test_an_archive_without_weights_says_what_is_missing(self) -> None:
@@ -478,7 +481,7 @@ class TestMalformedArchives:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("attnviz.formats.archive.MOST_BYTES", 719)
-        with pytest.raises(RecordError, match="has 720 bytes, too many to be read"):
+        with pytest.raises(RecordError, match="has 720 bytes, which is too many to read"):
             READERS["npz"](rewritten("weights", npy(WEIGHTS), compress_type=zipfile.ZIP_DEFLATED))
 
     def test_weights_that_are_not_as_many_as_the_tokens_are_not_unpacked(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -517,7 +520,7 @@ class TestContents:
 
     def test_so_is_one_that_lacks_a_whole_record(self) -> None:
         record = json.dumps({"attention": [{"kind": "encoder"}, {"kind": "cross"}]})
-        with pytest.raises(RecordError, match=r"lacks cross_heads, cross_key_tokens, .*, which it says"):
+        with pytest.raises(RecordError, match=r"lacks cross_heads, cross_key_tokens, .*, which its records need"):
             from_npz(**{f"encoder_{n}": v for n, v in foreign(layers=[0, 1], heads=[*range(5)]).items()}, record=record)
 
     @pytest.mark.parametrize("name", ["weights", "encoder_spans", "anything"])
@@ -621,12 +624,12 @@ class TestBareArrays:
             (np.float32(1), r"2 to 4 axes, .layers, heads, queries, keys., not the shape \(\)"),
             (drawn(7), r"not the shape \(7,\)"),
             (drawn(2, 1, 3, 7, 7), r"not the shape \(2, 1, 3, 7, 7\): take one text of a batch"),
-            (np.zeros((0, 7)), r"are float64, of the shape \(0, 7\): give real numbers, .* one at least"),
+            (np.zeros((0, 7)), r"are float64, of the shape \(0, 7\): give at least one number, and only real numbers"),
             (np.zeros((0, 2**50)), "2 to 4 axes|at least|at most"),
             (np.eye(3, dtype=bool), "are bool"),
             (np.eye(3) + 0j, "are complex128"),
             (np.full((3, 3), "a"), "are <U1"),
-            (np.zeros((3, 3), [("a", "f4")]), "the shape .3, 3.: give real numbers"),
+            (np.zeros((3, 3), [("a", "f4")]), "the shape .3, 3.: give at least one number, and only real numbers"),
             (np.zeros((3, 3), "M8[s]"), "are datetime64"),
             (np.zeros((3, 3), "V0"), "cannot be read"),
             (np.full((3, 3), np.nan), "layer 0 head 0, row 0 .0. sums to nan"),
@@ -692,21 +695,21 @@ class TestMalformedArrays:
     @pytest.mark.parametrize(
         ("data", "said"),
         [
-            (b"", "no NumPy array: write it with numpy.save"),
-            (b"hello", "no NumPy array"),
-            (bytes(9999), "no NumPy array"),
-            (SAVED, "no NumPy array"),
+            (b"", "not a NumPy array: write it with numpy.save"),
+            (b"hello", "not a NumPy array"),
+            (bytes(9999), "not a NumPy array"),
+            (SAVED, "not a NumPy array"),
             (b"\x93NUMPY", "cannot be read"),
             (b"\x93NUMPY\x01\x00", "cannot be read"),
             (b"\x93NUMPY\x07\x00" + bytes(200), "version 7"),
             (WHOLE[:50], "cannot be read"),
-            (WHOLE[:-3], "claims 840 bytes, and has 837"),
+            (WHOLE[:-3], "announces 840 bytes, but 837 follow"),
             (WHOLE + b" ", "announces 840 bytes, but more follow"),
             (saved_by_numpy(np.array([[{}, 1]]), allow_pickle=True), "pickled objects, which are never loaded"),
-            (claiming(10**6, 10**6), "has 4,000,000,000,000 bytes, too many to be read"),
-            (claiming(5, 7), "claims 140 bytes, and has 0"),
-            (claiming(-1, 5), r"claims the shape \(-1, 5\)"),
-            (claiming(-1, -5) + bytes(20), r"claims the shape \(-1, -5\)"),
+            (claiming(10**6, 10**6), "has 4,000,000,000,000 bytes, which is too many to read"),
+            (claiming(5, 7), "announces 140 bytes, but 0 follow"),
+            (claiming(-1, 5), r"gives the impossible shape \(-1, 5\)"),
+            (claiming(-1, -5) + bytes(20), r"gives the impossible shape \(-1, -5\)"),
         ],
         ids=lambda value: value[:20] if isinstance(value, bytes) else "",
     )

@@ -90,7 +90,7 @@ class TestCut:
             assert kept == there or kept >= other - 1  # what was cut is no shorter than the other
 
     def test_room_for_special_tokens_only_is_no_room(self) -> None:
-        with pytest.raises(TextError, match="no room for a text in 2 tokens"):
+        with pytest.raises(TextError, match="no room for the text in 2 tokens"):
             cut(reading_of(5), 2)
 
 
@@ -151,7 +151,7 @@ class TestWindows:
             ),
             (reading_of(11, overlong=Windows(13, 2)), 11, (), "at most 11"),
             (reading_of(11, overlong=Windows(7, 6)), None, (), "hold 5 of the text"),
-            (reading_of(11, overlong=Windows(2, 1)), None, (), "no room for the text"),
+            (reading_of(11, overlong=Windows(2, 1)), None, (), "have room for special tokens only"),
         ],
         ids=["pair", "translation", "too long", "gaps", "too short"],
     )

@@ -221,7 +221,7 @@ def test_a_layer_is_that_of_the_kinds_that_are_shown(folders: Callable[[str], Pa
 def test_single_layers_that_are_not_plain_are_refused_by_number(folders: Callable[[str], Path]) -> None:
     model = load("funnel", folders("funnel"), Loading())
     with pytest.raises(
-        UsageError, match=r"Of funnel, encoder layer 2 is not shown: .* What can be shown: encoder layers 0"
+        UsageError, match=r"funnel cannot show that: encoder layer 2 is not shown: .* Choose from encoder layers 0"
     ):
         model.attend(TEXT, select=Selection(layers=(0, 2)))
     (found,) = model.attend(TEXT, select=Selection(layers=(3,)))
