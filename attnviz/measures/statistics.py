@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from attnviz.errors import UsageError, require
 from attnviz.records import Axes, Block, Column, HeadTable, to_numpy
 from attnviz.text import Token
+from attnviz.vocabulary import Kind
 
 Reals = NDArray[np.float64]
 
@@ -20,6 +21,9 @@ _SMOOTHING = 1e-4
 _SINK = 0.3
 """The mean weight on the first token from which on Gu et al. call it a sink."""
 
+
+_NOWHERE = np.iinfo(np.int64).max
+"""The distance of what stands neither before nor after a token."""
 
 _STOPS = {".", ","}
 """The punctuation that Clark et al. look at."""
@@ -45,17 +49,26 @@ class Rows:
 
     `weights` is [heads, rows, keys], and `here` says which of all `keys` of the text these are; the others have no
     weight. `distances` [rows, keys] says how many tokens each key stands after its query, None between two sequences.
+    Where the rows are `causal`, a query sees no key after it.
     """
 
-    def __init__(self, weights: Reals, keys: Keys, here: Any, distances: NDArray[np.int64] | None) -> None:
+    def __init__(
+        self, weights: Reals, keys: Keys, here: Any, distances: NDArray[np.int64] | None, *, causal: bool
+    ) -> None:
         self.weights, self.keys = weights, keys
-        self._here, self._distances = here, distances
+        self._here, self._distances, self._causal = here, distances, causal
 
     @property
     def distances(self) -> NDArray[np.int64]:
         """Return how many tokens each key stands after each query: [rows, keys]."""
         assert self._distances is not None  # no statistic that takes order is asked for between two sequences
         return self._distances
+
+    @property
+    def visible(self) -> NDArray[np.int64]:
+        """Return how many keys each query can see: [rows]."""
+        rows = self.weights.shape[1]
+        return (self.distances <= 0).sum(-1) if self._causal else np.full(rows, len(self.keys))
 
     @cached_property
     def entropies(self) -> Reals:
@@ -95,7 +108,8 @@ class Statistic:
 
     `of_rows` gives numbers [heads, any] for some rows, which are added up over all of them and divided by the number of
     queries; or [parts, heads, any], of which `combine` makes one: [parts, layers, heads] -> [layers, heads]. NaN is
-    undefined. So is, between two sequences, where no key stands before or after a query, one that `takes_order`.
+    undefined. So is one that `takes_order` between two sequences, where no key stands before or after a query; one that
+    `takes_whole` where a text was read in windows; one that `takes_first` there, and where its first key is missing.
     `source` says who defines it, `extent` how small and large it can be, `high` what a head does for which it is high.
     """
 
@@ -104,13 +118,21 @@ class Statistic:
     of_rows: Callable[[Rows], Reals]
     combine: Callable[[Reals], Reals] = _mean
     takes_order: bool = False
+    takes_whole: bool = False
+    takes_first: bool = False
     formula: str = ""
     extent: str = ""
     high: str = ""
 
     def is_defined(self, axes: Axes) -> bool:
         """Return whether a text with these axes has such a number."""
-        return not (self.takes_order and axes.kind.crosses)
+        windowed = any(token.window is not None for token in axes.key_tokens)
+        begun = axes.key_tokens[0].position == 0
+        return not (
+            (self.takes_order and axes.kind.crosses)
+            or (self.takes_whole and windowed)
+            or (self.takes_first and (windowed or not begun))
+        )
 
 
 _CLARK = "Clark et al. 2019, What Does BERT Look At?"
@@ -131,15 +153,23 @@ def _share_at(distance: int, key: str) -> Statistic:
     )
 
 
-def _share_of(keys: str, source: str, chosen: Callable[[Keys], Reals]) -> Statistic:
+def _share_of(keys: str, source: str, chosen: Callable[[Keys], Reals], *, takes_first: bool = False) -> Statistic:
     return Statistic(
         f"mean weight of {keys}, over all queries",
         source,
         lambda rows: rows.weights @ rows.of(chosen(rows.keys)),
+        takes_first=takes_first,
         formula="Σᵢⱼ a[i, j] / n, over such keys j",
         extent="0 to 1",
         high=f"looks at {keys}",
     )
+
+
+def _evenness(rows: Rows) -> Reals:
+    """Return how even each row is, from 0 to 1, and whether that can be told of it."""
+    told = rows.visible > 1
+    even = np.minimum(rows.entropies / np.log(np.where(told, rows.visible, 2)), 1)
+    return np.stack([np.where(told, even, 0), np.broadcast_to(told, even.shape)])
 
 
 def _lengths_and_weights(rows: Rows) -> Reals:
@@ -164,10 +194,13 @@ STATISTICS: dict[str, Statistic] = {
         high="spreads its weight over many keys; the longer the text, the higher it can be",
     ),
     "normalized_entropy": Statistic(
-        "entropy divided by the logarithm of the number of keys: 0 if one key has all weight, 1 if all have the same",
+        "mean entropy of a row divided by the logarithm of the number of keys that it can see: 0 if one of several has all "
+        "weight, 1 if all have the same; rows that see one key do not count",
         "ours",
-        lambda rows: rows.entropies / (np.log(len(rows.keys)) if len(rows.keys) > 1 else np.nan),
-        formula="entropy / ln keys",
+        _evenness,
+        _ratio,
+        takes_whole=True,
+        formula="mean over i of min(−Σⱼ a′[i, j] ln a′[i, j] / ln keysᵢ, 1), over keysᵢ > 1",
         extent="0 to 1",
         high="spreads its weight over all keys, whatever the length of the text",
     ),
@@ -186,6 +219,7 @@ STATISTICS: dict[str, Statistic] = {
         _lengths_and_weights,
         _ratio,
         takes_order=True,
+        takes_first=True,
         formula="Σᵢⱼ a[i, j] |i − j| / Σᵢⱼ a[i, j], over j > 0",
         extent="0 to keys − 1",
         high="looks far away",
@@ -193,7 +227,7 @@ STATISTICS: dict[str, Statistic] = {
     "previous": _share_at(-1, "the key before the query"),
     "next": _share_at(1, "the key after the query"),
     "same": _share_at(0, "the query's own token"),
-    "first": _share_of("the first key", f"{_GU}, section 2", lambda keys: keys.first),
+    "first": _share_of("the first key", f"{_GU}, section 2", lambda keys: keys.first, takes_first=True),
     "special": _share_of("special tokens", f"{_CLARK}, section 3.2", lambda keys: keys.special),
     "punctuation": _share_of("full stops and commas", f"{_CLARK}, section 3.2", lambda keys: keys.stops),
     "sink": Statistic(
@@ -201,6 +235,7 @@ STATISTICS: dict[str, Statistic] = {
         f"{_GU}, section 2",
         lambda rows: rows.weights @ rows.of(rows.keys.first),
         lambda first: (first > _SINK).astype(float),
+        takes_first=True,
         formula="[Σᵢ a[i, 0] / n > 0.3]",
         extent="0 or 1, over texts 0 to 1",
         high="leaves its weight on the first token, whatever it is",
@@ -244,11 +279,15 @@ def find_statistics(names: str | Sequence[str]) -> dict[str, Statistic]:
 
 
 class Statistics:
-    """The reducer that computes statistics of one text: a `HeadTable`. It holds a few numbers for each head."""
+    """The reducer that computes statistics of one text: a `HeadTable`, in ascending order of layers and heads."""
 
     def __init__(self, axes: Axes, wanted: Mapping[str, Statistic]) -> None:
         self._axes, self._wanted = axes, wanted
         self._ranks, self._keys = axes.ranks(), Keys(axes.key_tokens)
+        self._round_windows = [  # special tokens that stand round a window are no neighbours of any token
+            np.array([token.added and token.window is not None for token in tokens])
+            for tokens in (axes.query_tokens, axes.key_tokens)
+        ]
         self._sums: dict[str, Reals] = {}  # [layers, heads], or [parts, layers, heads]
 
     def update(self, block: Block) -> None:
@@ -256,7 +295,8 @@ class Statistics:
         layer = self._axes.layers.index(block.layer)
         heads = [self._axes.heads.index(head) for head in block.heads]
         weights, keys = to_numpy(block.weights).astype(float), np.asarray(block.keys)
-        rows = Rows(weights, self._keys, keys, self._distances(block))
+        causal = self._axes.kind is Kind.DECODER
+        rows = Rows(weights, self._keys, keys, self._distances(block), causal=causal)
         for name, statistic in self._wanted.items():
             if statistic.is_defined(self._axes):
                 found = statistic.of_rows(rows).sum(-1)  # [heads], or [parts, heads]
@@ -266,16 +306,19 @@ class Statistics:
     def result(self) -> HeadTable:
         """Return the table of this one text."""
         axes = self._axes
+        order = np.ix_(np.argsort(axes.layers), np.argsort(axes.heads))
         columns = {
-            name: Column.of_one_text(self._values(name, statistic), f"{statistic.definition} ({statistic.source})")
+            name: Column.of_one_text(
+                self._values(name, statistic)[order], f"{statistic.definition} ({statistic.source})"
+            )
             for name, statistic in self._wanted.items()
         }
         return HeadTable(
             model=axes.model,
             kind=axes.kind,
             by=axes.by,
-            layers=axes.layers,
-            heads=axes.heads,
+            layers=tuple(sorted(axes.layers)),
+            heads=tuple(sorted(axes.heads)),
             texts=1,
             columns=columns,
         )
@@ -290,6 +333,9 @@ class Statistics:
         """Return how many tokens each key of a block stands after each query: [rows, keys]."""
         if self._ranks is None:
             return None
+        rows, columns = np.asarray(block.rows), np.asarray(block.keys)
         queries, keys = self._ranks
-        distances: NDArray[np.int64] = keys[np.asarray(block.keys)] - queries[np.asarray(block.rows)][:, None]
+        distances: NDArray[np.int64] = keys[columns] - queries[rows][:, None]
+        distances[self._round_windows[0][rows]] = _NOWHERE
+        distances[:, self._round_windows[1][columns]] = _NOWHERE
         return distances

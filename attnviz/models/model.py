@@ -25,7 +25,7 @@ Choose = Callable[[Sequence[Reading]], Runner]
 """A function that chooses the runner for some readings, where a model has more than one."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A model: what can be said of it, what turns text into tokens, and tokens into blocks of attention weights.
 
@@ -36,6 +36,10 @@ class Model:
     reader: Reader
     runner: Runner
     choose: Choose | None = None
+
+    def __repr__(self) -> str:
+        """Return which model this is, and on which engine, without its numbers."""
+        return f"Model({self.card.name}, {self.engine.value} engine)"
 
     @property
     def engine(self) -> Engine:

@@ -153,7 +153,7 @@ class Attention(HeadMatrix):
             raise RecordError(
                 f"The {self.kind.value} weights of {self.model} are not attention weights: layer {self.layers[layer]} "
                 f"head {self.heads[head]}, row {query} ({self.query_tokens[query].text}) sums to "
-                f"{sums[layer, head, query]:.6g}, smallest {self.weights[layer, head, query].min(initial=0):.6g}."
+                f"{sums[layer, head, query]:.6g}, smallest {min(self.weights[layer, head, query], default=0):.6g}."
             )
 
     @classmethod

@@ -68,7 +68,7 @@ def test_rows_have_the_kind_the_layer_the_head_and_the_numbers(run: Run) -> None
         "entropy_n",
         "entropy_se",
     ]
-    assert [row.split("\t")[:3] for row in rows] == [["encoder", "2", "5"], ["encoder", "1", "5"]]
+    assert [row.split("\t")[:3] for row in rows] == [["encoder", "1", "5"], ["encoder", "2", "5"]]
     assert {row.split("\t")[5] for row in rows} == {""}  # of one text there is no standard error
 
 

@@ -1,4 +1,6 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from attnviz.text import Token
 from attnviz.vocabulary import Kind
 
 LAYERS, HEADS, TOKENS = (4, 0), (0, 7, 5), 11  # of each axis a different prime
+AS_GIVEN = np.ix_(np.argsort(np.argsort(LAYERS)), np.argsort(np.argsort(HEADS)))  # tables are in ascending order
 DENSE = np.random.default_rng(5).dirichlet(np.full(TOKENS, 0.3), (2, 3, TOKENS)).astype(np.float32)
 
 
@@ -21,8 +24,8 @@ MARKED = {0: Token("[CLS]", 0, special=True), 3: Token(",", 3), 7: Token(".", 7)
 ENDED = MARKED | {TOKENS - 1: Token("[SEP]", TOKENS - 1, special=True)}
 
 
-def axes(kind: Kind = Kind.ENCODER, count: int = TOKENS) -> Axes:
-    tokens = tuple(ENDED.get(i, Token(f"t{i}", i)) for i in range(count))
+def axes(kind: Kind = Kind.ENCODER, count: int = TOKENS, **of_all: Any) -> Axes:
+    tokens = tuple(replace(ENDED.get(i, Token(f"t{i}", i)), **of_all) for i in range(count))
     return Axes(kind=kind, layers=LAYERS, heads=HEADS, query_tokens=tokens, key_tokens=tokens, model="some model")
 
 
@@ -36,7 +39,7 @@ def table(weights: np.ndarray, names: Sequence[str], cuts: Sequence[int] = (), k
 
 
 def values(weights: np.ndarray, name: str, **how: object) -> np.ndarray:
-    return table(weights, [name], **how).columns[name].means  # type: ignore[arg-type]
+    return table(weights, [name], **how).columns[name].means[AS_GIVEN]  # type: ignore[arg-type]
 
 
 def entropy(weights: np.ndarray) -> np.ndarray:
@@ -96,6 +99,53 @@ def test_of_even_rows_the_normalized_entropy_is_1_whatever_their_length() -> Non
         assert_allclose(values(even, "entropy"), np.log(count), atol=1e-6)
 
 
+def test_of_a_decoder_that_looks_at_all_it_can_see_alike_the_normalized_entropy_is_1() -> None:
+    for count in (7, 13):
+        even = np.tril(np.ones((2, 3, count, count))) / np.arange(1, count + 1)[:, None]
+        assert_allclose(values(even.astype(np.float32), "normalized_entropy", kind=Kind.DECODER), 1, atol=1e-6)
+
+
+def test_a_decoder_is_measured_by_what_each_query_can_see() -> None:
+    weights = np.tril(DENSE) / np.tril(DENSE).sum(-1, keepdims=True)
+    smooth = 0.9999 * weights.astype(float) + 0.0001 / TOKENS
+    rows = scipy.stats.entropy(smooth, axis=-1)[..., 1:] / np.log(np.arange(2, TOKENS + 1))  # but for the first
+    expected = np.minimum(rows, 1).mean(-1)
+    assert_allclose(values(weights, "normalized_entropy", kind=Kind.DECODER), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "undefined"),
+    [
+        ({"window": 0}, {"normalized_entropy", "distance", "first", "sink"}),
+        ({"position": 3}, {"distance", "first", "sink"}),
+    ],
+    ids=["in windows", "without its first key"],
+)
+def test_what_takes_the_first_key_or_the_whole_text_is_undefined_without(tokens: dict, undefined: set[str]) -> None:
+    assert {name for name, each in STATISTICS.items() if not each.is_defined(axes(**tokens))} == undefined
+
+
+def test_special_tokens_round_a_window_are_nobodys_neighbours() -> None:
+    tokens = [
+        Token("[CLS]", 0, special=True, window=1),
+        Token("a", 1, (0, 1), window=1),
+        Token("b", 2, (2, 3), window=1),
+    ]
+    here = Axes(kind=Kind.ENCODER, layers=(0,), heads=(0,), query_tokens=(*tokens,), key_tokens=(*tokens,), model="m")
+    reducer = Statistics(here, find_statistics(["same", "previous", "next"]))
+    reducer.update(
+        Block.starting(Kind.ENCODER, 0, (0,), 0, np.array([[[0.7, 0.2, 0.1], [0.6, 0.1, 0.3], [0.5, 0.4, 0.1]]]))
+    )
+    found = {name: column.means.item() for name, column in reducer.result().columns.items()}
+    assert found == pytest.approx({"same": 0.2 / 3, "previous": 0.4 / 3, "next": 0.3 / 3})
+
+
+def test_a_table_goes_by_layer_then_head() -> None:
+    found = table(DENSE, ["same"])
+    assert (found.layers, found.heads) == (tuple(sorted(LAYERS)), tuple(sorted(HEADS)))
+    assert found["same"][0, 1] == pytest.approx(ORACLES["same"](DENSE.astype(float))[1, 2], abs=1e-9)
+
+
 def test_of_a_single_token_the_normalized_entropy_is_undefined() -> None:
     assert np.isnan(values(np.ones((2, 3, 1, 1), np.float32), "normalized_entropy")).all()
 
@@ -141,7 +191,7 @@ def test_keys_that_a_block_leaves_out_count_as_keys_without_weight() -> None:
     for index, layer in enumerate(LAYERS):
         for row in range(TOKENS):
             reducer.update(Block.starting(Kind.ENCODER, layer, HEADS, row, causal[index, :, row : row + 1, : row + 1]))
-    assert_allclose(reducer.result().columns["entropy"].means, values(causal, "entropy"), atol=1e-12)
+    assert_allclose(reducer.result().columns["entropy"].means[AS_GIVEN], values(causal, "entropy"), atol=1e-12)
 
 
 def test_statistics_come_in_the_order_asked_for_and_all_where_none_is() -> None:
@@ -154,7 +204,7 @@ def test_a_statistic_of_ones_own_is_one_of_them_once_registered(monkeypatch: pyt
     monkeypatch.setitem(STATISTICS, "largest", mine)
     found = table(DENSE, [])
     assert list(found.columns) == [*ORACLES, "largest"]
-    assert_allclose(found.columns["largest"].means, DENSE.max(-1).mean(-1), atol=1e-6)
+    assert_allclose(found.columns["largest"].means[AS_GIVEN], DENSE.max(-1).mean(-1), atol=1e-6)
 
 
 def test_an_unknown_statistic_is_refused_with_those_that_there_are() -> None:
