@@ -194,8 +194,8 @@ STATISTICS: dict[str, Statistic] = {
         high="spreads its weight over many keys; the longer the text, the higher it can be",
     ),
     "normalized_entropy": Statistic(
-        "mean entropy of a row divided by the logarithm of the number of keys that it can see: 0 if one of several has all "
-        "weight, 1 if all have the same; rows that see one key do not count",
+        "mean entropy of a row divided by the logarithm of the number of keys that it can see: 0 if one of several has "
+        "all weight, 1 if all have the same; rows that see one key do not count",
         "ours",
         _evenness,
         _ratio,

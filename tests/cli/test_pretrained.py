@@ -255,8 +255,10 @@ class TestPrompts:
 
     def test_a_special_token_that_is_both_written_and_added_is_said(self, run: Run, tiny: Callable[[str], str]) -> None:
         done = run("show", "the animal [SEP]", "--model", tiny("bert"), "--format", "json")
-        said = "[SEP] stands twice at the end: once in the text, and once added by the tokenizer (--no-added-tokens "
-        "adds none)"
+        said = (
+            "[SEP] stands twice at the end: once in the text, and once added by the tokenizer (--no-added-tokens "
+            "adds none)"
+        )
         assert (done.code, done.err) == (0, f"Note: {said}.\n")
         assert done.records[0]["attention"][0]["notes"] == [said]
         for command in ("heads", "explain"):
