@@ -30,13 +30,16 @@ def put_file(path: Path, data: bytes) -> None:
         OutputError: it cannot be written there, or there is no such folder.
     """
     part = path.with_name(_part(path, str(os.getpid())))
-    with refused(path, "written"), part.open("xb") as file:
+    with refused(path, "written"):
         try:
-            file.write(data)
-            file.close()
+            with part.open("xb") as file:
+                file.write(data)
             part.replace(path)
-        finally:
+        except FileExistsError:  # somebody else's
+            raise
+        except BaseException:  # an interrupt too, which may come as soon as there is a file
             part.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager

@@ -207,8 +207,8 @@ def test_any_text_is_read_and_something_is_written(model, text):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"text": "one", "pair": "two"}, "no second"),
-        ({"text": "one", "generate": 3}, "none to continue"),
+        ({"text": "one", "pair": "two"}, "only translates one text: leave `pair`"),
+        ({"text": "one", "generate": 3}, "`generate` out"),
     ],
 )
 def test_a_second_text_or_a_continuation_is_refused(model, given, said):

@@ -199,7 +199,7 @@ def test_a_folder_here_goes_before_the_model_of_that_name_on_the_hub(tmp_path, m
         ("/nowhere/at/all", "There is no folder '/nowhere/at/all'"),
         ("~/nowhere", "There is no folder '.*/nowhere'"),
         ("weights.safetensors", r"'weights\.safetensors' is a file: give a folder"),
-        ("~no-such-user/model", "home folder of nobody"),
+        ("~no-such-user/model", "home folder of a user who does not exist"),
         ("n" * 5000, "cannot be opened as a folder: File name too long"),
     ],
 )

@@ -89,7 +89,7 @@ def test_what_is_built_in_runs_on_the_reference_only(loading: dict[str, Any]) ->
 
 @pytest.mark.parametrize("beyond", [{"device": "cuda"}, {"dtype": "bfloat16"}, {"trust_remote_code": True}])
 def test_an_engine_that_was_asked_for_is_not_exchanged_for_another(beyond: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="The reference engine runs on the CPU in float32"):
+    with pytest.raises(UsageError, match="The reference engine runs on the CPU, in float32"):
         attnviz.load("minilm", engine="reference", **beyond)
 
 

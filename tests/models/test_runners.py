@@ -106,5 +106,5 @@ class TestWhatIsSaved:
             lambda: model.trace(reading, Kind.ENCODER, 3, 0),
             lambda: model.without(mask=True),
         ):
-            with pytest.raises(AttnvizError, match=r"saved ones|its weights only|without its mask"):
+            with pytest.raises(AttnvizError, match=r"saved ones|only shows its weights|without its mask"):
                 asked()

@@ -189,7 +189,7 @@ class TestManifestsOfOthers:
     )
     def test_so_is_one_that_has_no_end_unless_it_begins_like_ours(self, tmp_path: Path, line: bytes) -> None:
         (tmp_path / MANIFEST).write_bytes(line)
-        with pytest.raises(InputError, match="Line 1 is not of attnviz's making"):
+        with pytest.raises(InputError, match="Line 1 was not written by attnviz"):
             exported(tmp_path, *LATTER)
         assert contents(tmp_path) == {MANIFEST: line}
 

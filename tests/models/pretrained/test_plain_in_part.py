@@ -208,7 +208,8 @@ def test_what_is_not_plain_is_said_with_every_record_and_refused_by_name(folders
             "encoder layers 0-1 are not shown: what the model returns there has the shape"
         )
     with pytest.raises(
-        UsageError, match=r"Of led, encoder layers 0-1 are not shown: .*shown: decoder layers 0-1; cross"
+        UsageError,
+        match=r"led cannot show that: encoder layers 0-1 are not .*Choose from decoder layers 0-1; cross",
     ):
         model.attend(TEXT, target=TARGET, select=Selection(kinds=(Kind.ENCODER,)))
 
