@@ -17,44 +17,25 @@ from attnviz.models import builtin
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained.edge import quiet
 from attnviz.vocabulary import Kind
+from tests.small_configs import BART, GPT, SIZES
 
-USUAL = {
-    "vocab_size": 11,
-    "hidden_size": 24,
-    "intermediate_size": 13,
-    "num_hidden_layers": 5,
-    "num_attention_heads": 6,
-    "max_position_embeddings": 47,
-}
-GROUPED = USUAL | {"num_key_value_heads": 2, "head_dim": 10}
-GPT = {"vocab_size": 11, "n_embd": 24, "n_layer": 5, "n_head": 6, "n_positions": 47}
-BART = {
-    "vocab_size": 11,
-    "d_model": 24,
-    "encoder_layers": 5,
-    "decoder_layers": 3,
-    "encoder_attention_heads": 6,
-    "decoder_attention_heads": 2,
-    "encoder_ffn_dim": 13,
-    "decoder_ffn_dim": 13,
-    "max_position_embeddings": 47,
-}
+GROUPED = SIZES | {"num_key_value_heads": 2, "head_dim": 10}
 T5 = {"vocab_size": 11, "d_model": 24, "d_kv": 10, "d_ff": 13, "num_layers": 5, "num_decoder_layers": 3, "num_heads": 6}
 MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "bert": ("BertModel", "BertConfig", USUAL),
-    "albert": ("AlbertModel", "AlbertConfig", USUAL | {"embedding_size": 7}),
+    "bert": ("BertModel", "BertConfig", SIZES),
+    "albert": ("AlbertModel", "AlbertConfig", SIZES | {"embedding_size": 7}),
     "gpt2": ("GPT2LMHeadModel", "GPT2Config", GPT),
-    "gpt-neox": ("GPTNeoXForCausalLM", "GPTNeoXConfig", USUAL),
+    "gpt-neox": ("GPTNeoXForCausalLM", "GPTNeoXConfig", SIZES),
     "gpt-bigcode": ("GPTBigCodeForCausalLM", "GPTBigCodeConfig", GPT),
-    "falcon": ("FalconForCausalLM", "FalconConfig", USUAL),
-    "falcon-new": ("FalconForCausalLM", "FalconConfig", USUAL | {"new_decoder_architecture": True, "num_kv_heads": 2}),
+    "falcon": ("FalconForCausalLM", "FalconConfig", SIZES),
+    "falcon-new": ("FalconForCausalLM", "FalconConfig", SIZES | {"new_decoder_architecture": True, "num_kv_heads": 2}),
     "llama": ("LlamaForCausalLM", "LlamaConfig", GROUPED),
     "gemma3": ("Gemma3ForCausalLM", "Gemma3TextConfig", GROUPED),
-    "phi3": ("Phi3ForCausalLM", "Phi3Config", USUAL | {"num_key_value_heads": 2, "pad_token_id": 0}),
+    "phi3": ("Phi3ForCausalLM", "Phi3Config", SIZES | {"num_key_value_heads": 2, "pad_token_id": 0}),
     "lfm2": (
         "Lfm2ForCausalLM",
         "Lfm2Config",
-        USUAL | {"num_key_value_heads": 2, "layer_types": ["conv", "full_attention", "conv", "full_attention", "conv"]},
+        SIZES | {"num_key_value_heads": 2, "layer_types": ["conv", "full_attention", "conv", "full_attention", "conv"]},
     ),
     "bart": ("BartForConditionalGeneration", "BartConfig", BART),
     "t5": ("T5ForConditionalGeneration", "T5Config", T5),
@@ -145,7 +126,7 @@ def test_each_kind_of_attention_has_its_own_dimensions(name: str, stacks: Any, t
 
 def test_maps_that_are_not_counted_show_in_what_the_files_hold(tmp_path: Path) -> None:
     positions = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
-    network = saved(tmp_path, "DebertaV2Model", "DebertaV2Config", USUAL | positions)
+    network = saved(tmp_path, "DebertaV2Model", "DebertaV2Config", SIZES | positions)
     size = find_size(str(tmp_path))
     assert size.held is not None
     assert size.held.matrices == sum(

@@ -18,30 +18,11 @@ from attnviz.models.configuration import read_config
 from attnviz.models.pretrained.edge import quiet
 from attnviz.models.shapes import list_stacks
 from attnviz.vocabulary import Kind
+from tests import small_configs
 
-SIZES = {
-    "vocab_size": 11,
-    "hidden_size": 24,
-    "intermediate_size": 13,
-    "num_hidden_layers": 5,
-    "num_attention_heads": 6,
-    "max_position_embeddings": 47,
-    "pad_token_id": 0,
-}
+SIZES = small_configs.SIZES | {"pad_token_id": 0}
+BART = small_configs.BART | {"pad_token_id": 0}
 GROUPED = SIZES | {"num_key_value_heads": 2}
-GPT = {"vocab_size": 11, "n_embd": 24, "n_layer": 5, "n_head": 6, "n_positions": 47}
-BART = {
-    "vocab_size": 11,
-    "d_model": 24,
-    "encoder_layers": 5,
-    "decoder_layers": 3,
-    "encoder_attention_heads": 6,
-    "decoder_attention_heads": 2,
-    "encoder_ffn_dim": 13,
-    "decoder_ffn_dim": 13,
-    "max_position_embeddings": 47,
-    "pad_token_id": 0,
-}
 PICTURES = {"hidden_size": 14, "num_hidden_layers": 2, "num_attention_heads": 7, "intermediate_size": 13}
 PICTURES |= {"image_size": 14, "patch_size": 7}
 SEEING = {"text_config": GROUPED | {"head_dim": 10}, "vision_config": PICTURES, "mm_tokens_per_image": 4}
