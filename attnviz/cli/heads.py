@@ -1,6 +1,6 @@
 """`attnviz heads`: numbers for each head, over one text or many."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -18,6 +18,7 @@ from attnviz.measures.statistics import STATISTICS, Statistic, find_statistics
 from attnviz.pipeline.counting import total
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import HeadNumbers
+from attnviz.pipeline.sources import Source
 from attnviz.records import HeadTable
 from attnviz.views.report import TableReport
 from attnviz.views.terminal.heads import statistic_lines
@@ -83,15 +84,7 @@ def heads(
     shape: TableShape,
     stat: _Statistics = None,
     jobs: options.Jobs = 1,
-    form: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            parser=options.one_of(_FORMATS),
-            metavar=options.choices(_FORMATS),
-            help="Print a table, or data.",
-        ),
-    ] = _TABLE,
+    form: Annotated[str, options.choice(_FORMATS, "--format", line="Print a table, or data.")] = _TABLE,
     listing: Annotated[
         bool,
         typer.Option("--list", help="List what the numbers mean; with names in place of texts, explain these in full."),
@@ -121,6 +114,18 @@ def heads(
         select=wanted.selection,
         option=options.flag,
     )
+    tables, whole = _count(HeadNumbers(job, stat or ()), given.sources(), jobs)
+    _write(tables, form, shape, shape.report(define=bool(stat)))
+    if not whole:
+        raise typer.Exit(1)
+
+
+def _count(task: HeadNumbers, sources: Iterable[Source], jobs: int) -> tuple[list[HeadTable], bool]:
+    """Return the tables of all texts; report texts that fail, and return whether none did.
+
+    Raises:
+        InputError: all failed.
+    """
     failed = False
 
     def fail(place: str | None, error: AttnvizError) -> None:
@@ -128,13 +133,10 @@ def heads(
         report(place, error)
         failed = True
 
-    task = HeadNumbers(job, stat or ())
-    tables = list(total(task, given.sources(), jobs, Notes(), fail).tables())
+    tables = list(total(task, sources, jobs, Notes(), fail).tables())
     if not tables:
         raise InputError("Nothing was computed: no text could be read.")
-    _write(tables, form, shape, shape.report(define=bool(stat)))
-    if failed:
-        raise typer.Exit(1)
+    return tables, not failed
 
 
 def _write(tables: Sequence[HeadTable], form: str, shape: TableShape, report: TableReport) -> None:

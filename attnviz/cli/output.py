@@ -1,4 +1,4 @@
-"""What the command line writes: messages on standard error, and data on standard output."""
+"""Output of the command line: messages on standard error, and data on standard output."""
 
 import os
 import sys

@@ -41,12 +41,7 @@ def show(
     top: Annotated[int, typer.Option(min=1, help="List this many of the strongest links, or tokens.")] = 5,
     form: Annotated[
         str,
-        typer.Option(
-            "--format",
-            parser=options.one_of(_FORMATS),
-            metavar=options.choices(_FORMATS),
-            help="Print tables, or data.",
-        ),
+        options.choice(_FORMATS, "--format", line="Print tables, or data."),
     ] = _TABLE,
     transpose: options.Transpose = False,
     color: options.Color = options.AUTO,

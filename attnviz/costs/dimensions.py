@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attnviz.costs.counts import Dimensions, size_additive, size_multi_head
-from attnviz.errors import ModelError, UsageError
+from attnviz.errors import ModelError
 from attnviz.models import builtin, hub
 from attnviz.models.architecture import understand
 from attnviz.models.checkpoint.tensors import find_tensors
 from attnviz.models.configuration import CONFIG, read_config
 from attnviz.models.loading import DEFAULT, Loading
-from attnviz.models.registry import ALIASES, MINILM, locate_minilm
+from attnviz.models.registry import ALIASES, find_shipped, locate
 from attnviz.models.shapes import StackShape, understand_card
 from attnviz.text import visible
 from attnviz.vocabulary import Kind
@@ -52,11 +52,9 @@ def find_size(name: str, loading: Loading = DEFAULT) -> Size:
         UsageError: a revision was asked for of what has only one.
     """
     name = ALIASES.get(name, name)
-    folder = builtin.find_folders().get(name)
-    if loading.revision is not None and (folder or name == MINILM):
-        raise UsageError(f"{visible(name)} is installed here in one version:", hint="leave {revision} out.")
+    folder = find_shipped(name, loading)
     if folder is None:
-        return _find_checkpoint_size(name, locate_minilm() if name == MINILM else hub.locate(name, loading))
+        return _find_checkpoint_size(name, locate(name, loading))
     card = builtin.read_card(folder)
     stacks = {kind: _read_dimensions(shape) for kind, shape in understand_card(card.config).items()}
     return Size(name=name, stacks=stacks, positions=card.positions, held=_count_parameters([folder / builtin.WEIGHTS]))

@@ -1,4 +1,4 @@
-"""What the fields of a saved result stand for: records of attention weights."""
+"""Records of attention weights, made from the fields of a saved result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

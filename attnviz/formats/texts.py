@@ -15,7 +15,7 @@ _MOST_NUMBERED = 2**20
 
 
 class Names(NamedTuple):
-    """What the tokens on the axes of one kind of attention are called: numbers, if no names are `told`."""
+    """The names of the tokens on the axes of one kind of attention: numbers, if no names are `told`."""
 
     queries: tuple[str, ...]
     keys: tuple[str, ...]
@@ -46,7 +46,7 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True)
 class Passages:
-    """What was read: the text, the second one of a pair, and what a decoder has read or written."""
+    """The texts that were read: the text itself, the second one of a pair, and what a decoder has read or written."""
 
     text: str
     pair: str | None

@@ -23,7 +23,7 @@ _CSV_COLUMNS = "text_index", "kind", "layer", "head", "query", "query_token", "k
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one text came to: its place in the input, one record a kind, and what was read along with it.
+    """The result of one text: its place in the input, one record a kind, and what was read along with it.
 
     `written` says that the model wrote the target, `ended` that it did not have to be cut. `warnings` says what of it,
     when it was read, may not be meant.

@@ -1,4 +1,4 @@
-"""What each part of a head is for, shown by leaving it out or by putting another in its place."""
+"""Comparisons that show the use of a part of a head: without it, or with another in its place."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress

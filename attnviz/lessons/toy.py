@@ -10,7 +10,8 @@ import numpy as np
 from attnviz.errors import UsageError
 from attnviz.lessons.comparisons import Variant, WhatIf, compare
 from attnviz.lessons.lesson import Axis, Lesson, Quantity, Step
-from attnviz.lessons.walk import LOOKS_BACK, query_steps
+from attnviz.lessons.walk import query_steps
+from attnviz.lessons.wording import LOOKS_BACK
 from attnviz.reference import masks
 from attnviz.reference.head_steps import Reals
 from attnviz.reference.layer_trace import trace_heads

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from attnviz.lessons.lesson import BY_KEY, DIMENSIONS, TOP_BY_DIMENSION, Axis, Quantity, Step
-from attnviz.lessons.wording import Wording, word_head
+from attnviz.lessons.wording import Wording, explain_no_scale, guess_why_hidden, word_head, write_sum
 from attnviz.reference.head_steps import DOTS, Numbers, Reals, entropy, find_key_head, project
 from attnviz.reference.masks import zero_after_softmax
 from attnviz.reference.multi_head import split_output
@@ -72,18 +72,11 @@ def _embed(trace: Trace) -> Iterator[Step]:
     quantities = [Quantity(f"{name}_embedding", _PARTS[name][1], array, DIMENSIONS) for name, array in parts.items()]
     formula = " + ".join(_PARTS[name][0] for name in parts)
     if (passed := trace.embedding.get(_PASSED)) is not None:
-        formula = _write_sum(formula, np.sum(list(parts.values()), axis=0), passed)
+        formula = write_sum(formula, np.sum(list(parts.values()), axis=0), passed)
         quantities.append(
             Quantity("embedded", "the vector that it starts with", passed, DIMENSIONS, shown=len(quantities) > 1)
         )
     yield Step("The token becomes a vector", f"x = {formula}", why, tuple(quantities))
-
-
-def _write_sum(formula: str, total: Reals, passed: Reals) -> str:
-    """Return the formula of a sum, with the norm or the map that the model applies to it."""
-    if total.shape != passed.shape:
-        return f"W norm({formula})"
-    return formula if np.allclose(total, passed, atol=1e-5) else f"norm({formula})"
 
 
 def _read_stream(trace: Trace, layer: int, words: Wording) -> Iterator[Step]:
@@ -180,7 +173,7 @@ def _scale(trace: Trace, numbers: Numbers) -> Step:
         f"{f'√d_k, here {divisor}' if '√' in divisor else divisor}."
     )
     if trace.scale == 1:
-        formula, why = "s_j stays as it is", _why_unscaled(trace, depth)
+        formula, why = "s_j stays as it is", explain_no_scale(trace, depth)
     return Step(
         "The scale",
         formula,
@@ -192,14 +185,6 @@ def _scale(trace: Trace, numbers: Numbers) -> Step:
             Quantity("spread_after", "standard deviation of the scores after", after),
         ),
     )
-
-
-def _why_unscaled(trace: Trace, depth: int) -> str:
-    if trace.parameters is None:
-        return "Scores are not scaled here. If this model has a scale, the query or the keys include it already."
-    if depth == 1:
-        return "A key has only one number here (d_k = 1), so dividing by √d_k = 1 changes nothing."
-    return "This model does not scale its scores: W_Q and W_K were trained without a scale."
 
 
 def _bias(trace: Trace, bias: Reals, numbers: Numbers) -> Step:
@@ -232,7 +217,7 @@ def _mask(trace: Trace, numbers: Numbers, why_hidden: str | None) -> Step:
     return Step(
         "The mask",
         "s_j ← −∞ where the query may not look",
-        f"{why_hidden or _guess_why_hidden(trace.allowed, trace.position)} The scores of hidden keys become −∞ before "
+        f"{why_hidden or guess_why_hidden(trace.allowed, trace.position)} The scores of hidden keys become −∞ before "
         "softmax. Because e^−∞ = 0, these keys get weight 0 and the others share the whole. Setting weights to 0 after "
         "softmax would be wrong: the row would lose the share that the hidden keys had taken.",
         (
@@ -240,19 +225,6 @@ def _mask(trace: Trace, numbers: Numbers, why_hidden: str | None) -> Step:
             Quantity("sum_if_zeroed_after", "sum of the row if weights were set to 0 after softmax", zeroed.sum()),
         ),
     )
-
-
-LOOKS_BACK = "A model that predicts the next token must not look ahead, or it could copy the answer."
-"""Why a causal mask hides keys."""
-
-
-def _guess_why_hidden(allowed: Reals, position: int) -> str:
-    hidden = np.flatnonzero(~np.asarray(allowed, bool))
-    if np.array_equal(hidden, range(position + 1, len(allowed))):
-        return LOOKS_BACK
-    if np.array_equal(hidden, range(len(hidden))) and len(hidden) <= position:
-        return "This layer only looks back as far as its window."
-    return "This layer only looks at a window around the query, or at a part of the text."
 
 
 def _softmax(numbers: Numbers) -> Step:

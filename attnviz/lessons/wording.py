@@ -1,11 +1,11 @@
-"""How a head makes its queries, keys, values and scores, in formulas and in words."""
+"""The words of the walk through a head: formulas, and the reasons for them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from attnviz.lessons.lesson import count
-from attnviz.reference.head_steps import find_key_head
+from attnviz.reference.head_steps import Reals, find_key_head
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import SCORES
 from attnviz.reference.trace import Trace
@@ -110,3 +110,33 @@ def _write_map(parameters: Parameters, part: str, matrix: str, x: str) -> str:
     if parameters.get(f"{part}.bias") is not None:
         mapped += f" + b_{matrix[-1]}"
     return mapped if parameters.get(f"{part}_norm.weight") is None else f"norm({mapped})"
+
+
+def explain_no_scale(trace: Trace, depth: int) -> str:
+    """Return why the scores of heads of this depth are not divided."""
+    if trace.parameters is None:
+        return "Scores are not scaled here. If this model has a scale, the query or the keys include it already."
+    if depth == 1:
+        return "A key has only one number here (d_k = 1), so dividing by √d_k = 1 changes nothing."
+    return "This model does not scale its scores: W_Q and W_K were trained without a scale."
+
+
+LOOKS_BACK = "A model that predicts the next token must not look ahead, or it could copy the answer."
+"""Why a causal mask hides keys."""
+
+
+def guess_why_hidden(allowed: Reals, position: int) -> str:
+    """Return why a mask hides keys from the query at a position, guessed from which they are: [keys]."""
+    hidden = np.flatnonzero(~np.asarray(allowed, bool))
+    if np.array_equal(hidden, range(position + 1, len(allowed))):
+        return LOOKS_BACK
+    if np.array_equal(hidden, range(len(hidden))) and len(hidden) <= position:
+        return "This layer only looks back as far as its window."
+    return "This layer only looks at a window around the query, or at a part of the text."
+
+
+def write_sum(formula: str, total: Reals, passed: Reals) -> str:
+    """Return the formula of a sum, with the norm or the map that the model applies to it."""
+    if total.shape != passed.shape:
+        return f"W norm({formula})"
+    return formula if np.allclose(total, passed, atol=1e-5) else f"norm({formula})"

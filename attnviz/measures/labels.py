@@ -37,7 +37,7 @@ def find_labels(table: HeadTable) -> dict[tuple[int, int], HeadLabel]:
         if label.statistic in table.columns:
             found |= {
                 (layer, head): label
-                for layer, head, number in table.highest(label.statistic, len(table.layers) * len(table.heads))
+                for layer, head, number in table.highest(label.statistic, None)
                 if number >= label.least
             }
     return found

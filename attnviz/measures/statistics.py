@@ -21,7 +21,6 @@ _SMOOTHING = 1e-4
 _SINK = 0.3
 """The mean weight on the first token from which on Gu et al. call it a sink."""
 
-
 _NOWHERE = np.iinfo(np.int64).max
 """The distance of what stands neither before nor after a token."""
 
@@ -98,8 +97,8 @@ class Rows:
         return here
 
 
-def _mean(of_rows: Reals) -> Reals:
-    return of_rows
+def _alone(mean: Reals) -> Reals:
+    return mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ class Statistic:
     definition: str
     source: str
     of_rows: Callable[[Rows], Reals]
-    combine: Callable[[Reals], Reals] = _mean
+    combine: Callable[[Reals], Reals] = _alone
     takes_order: bool = False
     takes_whole: bool = False
     takes_first: bool = False
@@ -127,7 +126,7 @@ class Statistic:
     def is_defined(self, axes: Axes) -> bool:
         """Return whether a text with these axes has such a number."""
         windowed = any(token.window is not None for token in axes.key_tokens)
-        begun = axes.key_tokens[0].position == 0
+        begun = any(token.position == 0 for token in axes.key_tokens[:1])
         return not (
             (self.takes_order and axes.kind.crosses)
             or (self.takes_whole and windowed)
@@ -179,8 +178,9 @@ def _lengths_and_weights(rows: Rows) -> Reals:
 
 
 def _ratio(means: Reals) -> Reals:
-    lengths, weights = means
-    ratio: Reals = np.divide(lengths, weights, out=np.full_like(weights, np.nan), where=weights > 0)
+    """Return the first of two means divided by the second, NaN where that is 0."""
+    upper, lower = means
+    ratio: Reals = np.divide(upper, lower, out=np.full_like(lower, np.nan), where=lower > 0)
     return ratio
 
 
@@ -258,7 +258,7 @@ is run registers it at its top.
 
 Example:
     >>> STATISTICS["largest"] = Statistic("mean of the largest weight", "ours", lambda rows: rows.weights.max(-1))
-    >>> statistics_named(["largest"])["largest"].source
+    >>> find_statistics(["largest"])["largest"].source
     'ours'
     >>> del STATISTICS["largest"]
 """
@@ -283,6 +283,7 @@ class Statistics:
 
     def __init__(self, axes: Axes, wanted: Mapping[str, Statistic]) -> None:
         self._axes, self._wanted = axes, wanted
+        self._defined = {name: statistic for name, statistic in wanted.items() if statistic.is_defined(axes)}
         self._ranks, self._keys = axes.ranks(), Keys(axes.key_tokens)
         self._round_windows = [  # special tokens that stand round a window are no neighbours of any token
             np.array([token.added and token.window is not None for token in tokens])
@@ -297,11 +298,10 @@ class Statistics:
         weights, keys = to_numpy(block.weights).astype(float), np.asarray(block.keys)
         causal = self._axes.kind is Kind.DECODER
         rows = Rows(weights, self._keys, keys, self._distances(block), causal=causal)
-        for name, statistic in self._wanted.items():
-            if statistic.is_defined(self._axes):
-                found = statistic.of_rows(rows).sum(-1)  # [heads], or [parts, heads]
-                sums = self._sums.setdefault(name, np.zeros((*found.shape[:-1], *self._axes.shape[:2])))
-                sums[..., layer, heads] += found
+        for name, statistic in self._defined.items():
+            found = statistic.of_rows(rows).sum(-1)  # [heads], or [parts, heads]
+            sums = self._sums.setdefault(name, np.zeros((*found.shape[:-1], *self._axes.shape[:2])))
+            sums[..., layer, heads] += found
 
     def result(self) -> HeadTable:
         """Return the table of this one text."""

@@ -27,9 +27,7 @@ def load(name: str, loading: Loading = DEFAULT) -> Model:
         ModelError: there is none, or it cannot be loaded; the message says what to do.
         UsageError: it cannot be loaded in the way that was asked for.
     """
-    folder = builtin.find_folders().get(ALIASES.get(name, name))
-    if loading.revision is not None and (folder or name == MINILM):
-        raise UsageError(f"{visible(name)} is installed here in one version:", hint="leave {revision} out.")
+    folder = find_shipped(name, loading)
     if loading.beyond_reference and (folder or loading.engine is Engine.REFERENCE):
         ran = visible(name) if folder else "The reference engine"
         raise UsageError(
@@ -65,6 +63,18 @@ def load_or_adopt(
     from attnviz.models import pretrained  # torch and transformers
 
     return pretrained.adopt(model, tokenizer)
+
+
+def find_shipped(name: str, loading: Loading = DEFAULT) -> Path | None:
+    """Return the folder of the built-in model of this name, None if there is none.
+
+    Raises:
+        UsageError: a revision was asked for of what is installed.
+    """
+    folder = builtin.find_folders().get(ALIASES.get(name, name))
+    if loading.revision is not None and (folder or name == MINILM):
+        raise UsageError(f"{visible(name)} is installed here in one version:", hint="leave {revision} out.")
+    return folder
 
 
 def locate(name: str, loading: Loading = DEFAULT) -> Path:

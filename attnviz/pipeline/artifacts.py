@@ -1,4 +1,4 @@
-"""What files a result becomes: their names and their bytes."""
+"""The files of a result: their names and their bytes."""
 
 import unicodedata
 import zlib

@@ -42,7 +42,7 @@ Portion = Sequence[tuple[Source, ManifestEntry | None]]
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What a text has come to: its entry, and its files or the error that it ended in."""
+    """The end of a text in a batch: its entry, and its files or the error that it ended in."""
 
     entry: ManifestEntry
     artifacts: tuple[Artifact, ...] = ()

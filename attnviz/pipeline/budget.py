@@ -1,4 +1,4 @@
-"""How much memory the weights of one text may take, and through what they are seen if they would take more."""
+"""The memory that the weights of one text may take, and the groups that stand for them if they would take more."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -23,7 +23,7 @@ _BARE = Passage(text="")
 
 @dataclass(frozen=True, slots=True)
 class ReadText:
-    """A source that a model has read, and `by` what its weights are kept: how many, and a `note` on that choice."""
+    """A source that a model has read; its weights are kept `by` groups: `size` of them, with a `note` on that."""
 
     source: Source
     model: Model
@@ -34,12 +34,12 @@ class ReadText:
 
     @property
     def alike(self) -> tuple[object, ...]:
-        """What those have in common that can be run together; what is saved stands alone."""
+        """Return a key that is equal for texts that can be run together; what is saved stands alone."""
         return id(self.model), *self.reading.size, self.by.value
 
     @property
     def notes(self) -> list[str]:
-        """What is to be said of the model, of the text and of what is kept, if anything is."""
+        """Return the notes on the model, on the text and on what is kept."""
         of = f" on {self.source.place}" if self.source.place else ""
         return [
             *("Note: " + note for note in self.model.card.notes),
@@ -50,7 +50,7 @@ class ReadText:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is done with each text.
+    """The work on each text.
 
     `passage` is what is read along with it. A model that is `ready` stands for the name. The selected weights are kept
     between what `by` says, or if nothing is said between tokens, or stretches of the text where that would take more

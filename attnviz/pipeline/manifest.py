@@ -24,7 +24,7 @@ canonical = json.JSONEncoder(sort_keys=True).encode
 
 @dataclass(frozen=True, kw_only=True)
 class ManifestEntry:
-    """What was done for one text: its `files` and the bytes that each has, or the `error` that it ended in.
+    """The record of one text in a manifest: its `files` and the bytes that each has, or the `error` that it ended in.
 
     `source` says where the text stands in the input, `file` in which file, if in one. `hash` is that of all that the
     files depend on, None once one of them has been written over for another text; `model` and `engine` are what
@@ -44,7 +44,7 @@ class ManifestEntry:
 
     @property
     def slot(self) -> Slot:
-        """What it has in common with the entry that takes its place: the line of a file, as exported in one way."""
+        """Return the key shared with the entry that takes its place: the line of a file, exported in one way."""
         if self.file is None:
             return (self.hash or tuple(self.files),)
         return self.file, self.index, self._way

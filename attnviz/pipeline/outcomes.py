@@ -27,7 +27,7 @@ class Note(Advice):
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Found]):
-    """What the text with this index, which stands at a `place`, came to; or a note on it, which comes before that."""
+    """The outcome of the text with this index, which stands at a `place`; or a note on it, which comes before that."""
 
     index: int
     place: str | None
@@ -35,11 +35,11 @@ class Outcome(Generic[Found]):
 
 
 class Task(Protocol[Found]):
-    """What is made of each text of a job."""
+    """A way to make something of each text of a job."""
 
     @property
     def job(self) -> Job:
-        """Which model reads the texts, and which of its weights are wanted."""
+        """Return the job, which says which model reads the texts and which of its weights are wanted."""
 
     def plan(self, text: ReadText, axes: Sequence[Axes]) -> ReadText:
         """Decide between what the weights of a text, on these axes, are kept.

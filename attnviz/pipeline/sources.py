@@ -1,4 +1,4 @@
-"""Where texts come from, and records in their place: the arguments, a file, or standard input."""
+"""The sources of texts, or of records in their place: the arguments, a file, or standard input."""
 
 import io
 import os

@@ -75,8 +75,10 @@ class HeadTable:
             raise UsageError(f"The table has no numbers {name!r}, only: {', '.join(self.columns)}.")
         return self.columns[name].means
 
-    def highest(self, name: str, count: int = 5) -> list[tuple[int, int, float]]:
+    def highest(self, name: str, count: int | None = 5) -> list[tuple[int, int, float]]:
         """Return the heads with the largest numbers of this name, largest first: layer, head and number of each.
+
+        All of them are returned if `count` is None.
 
         Raises:
             UsageError: the table has no numbers of this name.
@@ -88,7 +90,7 @@ class HeadTable:
         """
         values = self[name]
         defined = np.argwhere(np.isfinite(values))  # of NaN there is no order
-        order = np.argsort(-values[np.isfinite(values)], kind="stable")[: max(count, 0)]
+        order = np.argsort(-values[np.isfinite(values)], kind="stable")[: None if count is None else max(count, 0)]
         return [(self.layers[row], self.heads[place], float(values[row, place])) for row, place in defined[order]]
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from attnviz.measures.habits import find_habits
-from attnviz.measures.labels import LABELS, find_labels
+from attnviz.measures.labels import LABELS
 from attnviz.measures.links import strongest, telling
 from attnviz.measures.word_rows import find_words
 from attnviz.records import Attention, HeadTable, Link, Weights, Word
@@ -180,19 +180,18 @@ class TableReport:
         heads = list(product(table.layers, table.heads))
         if self.sort is None:
             return heads
-        first = [(layer, head) for layer, head, _ in table.highest(self.sort, len(heads))]
+        first = [(layer, head) for layer, head, _ in table.highest(self.sort, None)]
         ordered = [*first, *(head for head in heads if head not in first)]
         return ordered if self.every else ordered[: self.top]
 
 
 def _labelled(table: HeadTable) -> Iterator[tuple[str, list[HeadNumber]]]:
     """Yield each label with its rule, and the heads that have it."""
-    found = find_labels(table)
     for label in LABELS:
-        if label in found.values():
-            ranked = table.highest(label.statistic, len(table.layers) * len(table.heads))
+        if label.name in table.labels.values():
             rule = f"{label.name} ({label.statistic} ≥ {label.least})"
-            yield rule, [each for each in ranked if found.get(each[:2]) is label]
+            ranked = table.highest(label.statistic, None)
+            yield rule, [each for each in ranked if table.labels.get(each[:2]) == label.name]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -132,6 +132,7 @@ def test_rows_at_a_time_give_what_all_at_once_give(
     array: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, mask: Mask | None, causally: bool, rows: int
 ) -> None:
     (_,), expected_weights, expected = blocks_of(array, mask, causally)
+    assert np.isfinite(expected_weights).all() and np.isfinite(expected).all()
     monkeypatch.setattr(multi_head, "AT_ONCE", rows * BATCH * HEADS * QUERIES)
     blocks, weights, output = blocks_of(array, mask, causally)
     assert [first for first, _, _ in blocks] == list(range(0, QUERIES, rows))

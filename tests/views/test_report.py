@@ -144,6 +144,7 @@ TABLE = HeadTable(
         "next": Column.of_one_text(NUMBERS, "what it is"),
         "same": Column.of_one_text(NUMBERS[::-1], "what that is"),
     },
+    labels={(4, 0): "next", (2, 5): "next", (2, 0): "same", (4, 5): "same"},
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a model's folder must hold for the model to be run."""
+"""The files that a model's folder must hold for the model to be run."""
 
 import json
 import re

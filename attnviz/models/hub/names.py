@@ -1,4 +1,4 @@
-"""What the name of a model means: a folder here, or a model on the hub."""
+"""The meaning of a model name: a folder here, or a model on the hub."""
 
 from collections.abc import Sequence
 from pathlib import Path
