@@ -81,6 +81,8 @@ class TestWords:
             ("rock'n'roll", ["rock'n'roll"]),
             ("'tis the dogs' bowl", ["'", "tis", "the", "dogs", "'", "bowl"]),
             ("o''clock", ["o", "'", "'", "clock"]),
+            ("an 'animal' 'cat' 1'a", ["an", "'", "animal", "'", "'", "cat", "'", "1", "'", "a"]),
+            ("un ’animal’ l’é", ["un", "’", "animal", "’", "l’é"]),
             ("snake_case x-ray U.S. army", ["snake_case", "x", "-", "ray", "U.S", ".", "army"]),
             ("3.14, 1,000 and 2.", ["3.14", ",", "1,000", "and", "2", "."]),
             ("10\u202f000\u00a0€", ["10", "000", "€"]),
@@ -142,6 +144,10 @@ class TestWords:
         covered = [offset for start, end in find_word_spans(text) for offset in range(start, end)]
         assert covered == [offset for offset, char in enumerate(text) if not char.isspace()]
         assert all(start < end for start, end in find_word_spans(text))
+
+    @given(st.text(st.sampled_from("abZ39_.':,;- \"\n\t\x00\x1c\x7f!?@/")))
+    def test_ascii_text_has_the_words_that_it_has_before_other_text(self, text: str) -> None:
+        assert words_of(text) == words_of(f"{text} é")[:-1]
 
     @given(st.text(st.sampled_from("aZ39_'’ .\n!é你")))
     def test_a_run_of_ascii_letters_and_digits_is_never_cut(self, text: str) -> None:
@@ -291,28 +297,32 @@ class TestChecked:
 class TestSegment:
     def test_blanks_at_the_edges_belong_to_no_token(self) -> None:
         token = Segment("so  the \nend", 3).token((2, 9), 5)
-        assert token == Token("the", 5, (4, 7), False, word=1, sentence=0, segment=3)
+        assert token == Token("the", 5, (4, 7), False, word=1, segment=3)
+        assert token.sentence == 0
 
     def test_text_without_blanks_keeps_its_span(self) -> None:
-        assert Segment("tired").token((2, 5), 1) == Token("red", 1, (2, 5), False, word=0, sentence=0)
+        assert Segment("tired").token((2, 5), 1) == Token("red", 1, (2, 5), False, word=0)
 
     def test_a_token_over_several_words_or_sentences_belongs_to_the_first(self) -> None:
-        assert Segment("No. Yes. So").token((4, 11), 1) == Token("Yes. So", 1, (4, 11), False, word=2, sentence=1)
+        token = Segment("No. Yes. So").token((4, 11), 1)
+        assert (token, token.sentence) == (Token("Yes. So", 1, (4, 11), False, word=2), 1)
 
     @pytest.mark.parametrize(
         ("blank", "shown"), [(" ", "␣"), ("\t", "⇥"), ("  ", "␣␣"), ("\u3000", "<U+3000>"), ("\x1c", "␜")]
     )
     def test_a_token_of_nothing_but_blanks_shows_them_and_has_no_word(self, blank: str, shown: str) -> None:
         span = (1, 1 + len(blank))
-        assert Segment(f"a{blank}b").token(span, 1) == Token(shown, 1, span, False, word=None, sentence=0)
+        token = Segment(f"a{blank}b").token(span, 1)
+        assert (token, token.sentence) == (Token(shown, 1, span, False, word=None), 0)
 
     def test_a_blank_between_sentences_belongs_to_neither(self) -> None:
-        assert Segment("No.\nYes.").token((3, 4), 1) == Token("⏎", 1, (3, 4), False, word=None, sentence=None)
+        token = Segment("No.\nYes.").token((3, 4), 1)
+        assert (token, token.sentence) == (Token("⏎", 1, (3, 4), False, word=None), None)
 
     @pytest.mark.parametrize(("offset", "sentence"), [(0, 0), (3, 0), (5, None)])
     def test_a_token_of_nothing_shows_as_a_blank_and_keeps_its_place(self, offset: int, sentence: int | None) -> None:
         token = Segment("a bit").token((offset, offset), 1)
-        assert token == Token("␣", 1, (offset, offset), False, word=None, sentence=sentence)
+        assert (token, token.sentence) == (Token("␣", 1, (offset, offset), False, word=None), sentence)
 
     def test_control_characters_do_not_reach_the_display_text(self) -> None:
         assert Segment("\x1b[0m").token((0, 1), 0).text == "␛"
@@ -418,10 +428,10 @@ class TestGrouped:
         assert group_tokens(read("un|believ|able|!| It| did|n't"), By.WORD) == Groups(
             (
                 Token("[CLS]", 0, special=True),
-                Token("unbelievable", 1, (0, 12), word=0, sentence=0),
-                Token("!", 4, (12, 13), word=1, sentence=0),
-                Token("It", 5, (14, 16), word=2, sentence=1),
-                Token("didn't", 6, (17, 23), word=3, sentence=1),
+                Token("unbelievable", 1, (0, 12), word=0),
+                Token("!", 4, (12, 13), word=1),
+                Token("It", 5, (14, 16), word=2),
+                Token("didn't", 6, (17, 23), word=3),
                 Token("[SEP]", 8, special=True),
             ),
             (0, 1, 1, 1, 2, 3, 4, 4, 5),
@@ -432,9 +442,9 @@ class TestGrouped:
         assert group_tokens(read("He |  | r|an|.\n|\n| So|  did|  I|."), By.SENTENCE) == Groups(
             (
                 Token("[CLS]", 0, special=True),
-                Token("He ran.", 1, (0, 10), word=0, sentence=0),
+                Token("He ran.", 1, (0, 10), word=0),
                 Token("⏎", 6, (11, 12)),
-                Token("So did I.", 7, (13, 24), word=3, sentence=1),
+                Token("So did I.", 7, (13, 24), word=3),
                 Token("[SEP]", 11, special=True),
             ),
             (0, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 4),
@@ -445,9 +455,9 @@ class TestGrouped:
         assert group_tokens(read("So|.| Un|do", " | Why|?"), By.SEGMENT) == Groups(
             (
                 Token("[CLS]", 0, special=True),
-                Token("So. Undo", 1, (0, 8), word=0, sentence=0, segment=0),
+                Token("So. Undo", 1, (0, 8), word=0, segment=0),
                 Token("[SEP]", 5, special=True),
-                Token("Why?", 6, (2, 6), word=0, sentence=0, segment=1),
+                Token("Why?", 6, (2, 6), word=0, segment=1),
                 Token("[SEP]", 9, special=True),
             ),
             (0, 1, 1, 1, 1, 2, 3, 3, 3, 4),
@@ -471,7 +481,7 @@ class TestGrouped:
 
     def test_the_bytes_of_one_character_show_it_once(self) -> None:
         duck = tokens_of("a 🦆b", (1, 3), (2, 3), (2, 3))
-        assert group_tokens(duck, By.WORD) == Groups((Token("🦆", 0, (2, 3), word=1, sentence=0),), (0, 0, 0), By.WORD)
+        assert group_tokens(duck, By.WORD) == Groups((Token("🦆", 0, (2, 3), word=1),), (0, 0, 0), By.WORD)
 
     @pytest.mark.parametrize("text", ["한국어", "a\u0301\u0301", "e\u202ee"], ids=["letters", "marks", "picture"])
     def test_a_character_shared_by_two_pieces_shows_once(self, text: str) -> None:
@@ -489,7 +499,7 @@ class TestGrouped:
 
     def test_pieces_within_others_show_once(self) -> None:
         pieces = tokens_of("한국어", (0, 3), (1, 2), (2, 3), (1, 2))
-        assert group_tokens(pieces, By.WORD).tokens == (Token("한국어", 0, (0, 3), word=0, sentence=0),)
+        assert group_tokens(pieces, By.WORD).tokens == (Token("한국어", 0, (0, 3), word=0),)
 
     def test_joiners_that_join_nothing_are_pictures_in_their_word_too(self) -> None:
         pieces = tokens_of("\u200d\u200d", (0, 1), (1, 2))
@@ -529,7 +539,7 @@ class TestGrouped:
 
     def test_tokens_of_nothing_do_not_show_between_others(self) -> None:
         assert group_tokens(tokens_of("I am", (0, 0), (0, 1), (2, 2), (2, 4)), By.SEGMENT).tokens == (
-            Token("I am", 0, (0, 4), word=0, sentence=0),
+            Token("I am", 0, (0, 4), word=0),
         )
 
     def test_a_sentence_grouped_again_keeps_its_single_blanks(self) -> None:

@@ -5,7 +5,6 @@ from functools import cached_property
 
 from attnviz.errors import UsageError, WriteOption, write_in_python, write_options
 from attnviz.formats.reading import READERS
-from attnviz.models.fingerprint import compute_fingerprint
 from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.model import ALL, Model
 from attnviz.models.passages import Passage, Reading
@@ -81,6 +80,8 @@ class Job:
         Raises:
             ModelError: there is no such model.
         """
+        from attnviz.models.fingerprint import compute_fingerprint  # with OpenSSL, which each start would wait for
+
         return compute_fingerprint(locate(self.model, self.loading))
 
     def check(self, source: Source) -> None:

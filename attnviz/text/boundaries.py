@@ -1,5 +1,6 @@
 """The boundaries of words and sentences in a text, for every model and language alike."""
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
@@ -14,7 +15,12 @@ Span = tuple[int, int]
 _SEPARATORS = dict.fromkeys(range(0x1C, 0x20), " ")
 """The four control characters that are blanks to Python and not to Unicode."""
 
-_WORD = r"\S+? (?: \b | (?=\s) )"
+_WORD = r"(?<! [\p{Alphabetic}\p{M}\p{Cf}] ) ['’] | \S+? (?: \b | (?=\s) )"  # regex takes 'a for a word, not 'b
+
+_ASCII_WORD = re.compile(
+    r"(?: \w | (?<=[A-Za-z]) [.':] (?=[A-Za-z]) | (?<=[0-9]) [.',;] (?=[0-9]) )+ | \S", re.ASCII | re.VERBOSE
+)
+"""The same rule where only ASCII is: regex, which most texts then do without, takes 15 ms to import and compile."""
 
 _SHORT = r"cf|dr|e\.g|etc|i\.e|messrs|mr|mrs|ms|mt|prof|st|vs"
 _NUMBERED = r"ch|eq|fig|no|nos|p|pp|sec|vol"
@@ -45,7 +51,7 @@ def find_word_spans(text: str) -> list[Span]:
     Runs of letters, digits and marks are words, an apostrophe or a decimal point within included; so is each ideograph,
     each other character and each emoji sequence. No word holds a blank.
     """
-    return _find_spans(_WORD, text)
+    return _find_spans(_ASCII_WORD if text.isascii() else _compile(_WORD), text)
 
 
 def find_sentence_spans(text: str) -> list[Span]:
@@ -55,7 +61,7 @@ def find_sentence_spans(text: str) -> list[Span]:
     5), closing quotes and brackets included: where a blank follows if the script uses blanks, not before a word in
     lower case, not after an initial or a common English abbreviation.
     """
-    return _find_spans(_SENTENCE, text)
+    return _find_spans(_compile(_SENTENCE), text)
 
 
 def find_covering(spans: Sequence[Span], offset: int) -> int | None:
@@ -72,8 +78,8 @@ def trim(text: str, span: Span) -> Span:
     return start, start + len(piece.strip())
 
 
-def _find_spans(rules: str, text: str) -> list[Span]:
-    return [match.span() for match in _compile(rules).finditer(text.translate(_SEPARATORS))]
+def _find_spans(rule: "re.Pattern[str] | regex.Pattern[str]", text: str) -> list[Span]:
+    return [match.span() for match in rule.finditer(text.translate(_SEPARATORS))]
 
 
 @cache

@@ -13,12 +13,12 @@ class Token:
     """One position of a sequence that a model reads, or a group of them.
 
     `text` is what to display, already safe; `position` its index in the whole sequence, or that of the first token of a
-    group; `span` the characters of its segment that it stands for (None for special tokens); `word` and `sentence` the
-    index of those that it belongs to, or begins with (None for blanks between them); `segment` the number of the text
-    that it stands in, of those that a model reads; `predicts` what a decoder that reads it is to give next; `window`
-    the number of the window that it was read in, where a long text is read in several. `id` is its number in the
-    model's vocabulary and `piece` its name there, as it is; `unknown` says that the vocabulary has nothing for its
-    text. A group of several tokens has neither. `source` is the text that it stands in, where that is known.
+    group; `span` the characters of its segment that it stands for (None for special tokens); `word` the index of the
+    word that it belongs to, or begins with (None for blanks between them); `segment` the number of the text that it
+    stands in, of those that a model reads; `predicts` what a decoder that reads it is to give next; `window` the number
+    of the window that it was read in, where a long text is read in several. `id` is its number in the model's
+    vocabulary and `piece` its name there, as it is; `unknown` says that the vocabulary has nothing for its text. A
+    group of several tokens has neither. `source` is the text that it stands in, where that is known.
     """
 
     text: str
@@ -26,7 +26,6 @@ class Token:
     span: Span | None = None
     special: bool = False
     word: int | None = None
-    sentence: int | None = None
     segment: int = 0
     predicts: str | None = None
     window: int | None = None
@@ -39,6 +38,11 @@ class Token:
     def label(self) -> str:
         """Return what to display; of an unknown token its text, after what the model reads in place of it."""
         return f"{visible(self.piece or _UNKNOWN)} {self.text}" if self.unknown else self.text
+
+    @property
+    def sentence(self) -> int | None:
+        """Return the index of the sentence that it belongs to, or begins with; None for blanks between them."""
+        return find_covering(self.source.sentences, self.span[0]) if self.source and self.span else None
 
     @property
     def added(self) -> bool:
@@ -77,8 +81,7 @@ class Segment:
         else:
             start, end = span
             shown, word = "".join(map(draw_character, self.text[start:end] or " ")), None
-        sentence = find_covering(self.sentences, start)
-        return Token(shown, position, (start, end), False, word, sentence, self.number, source=self)
+        return Token(shown, position, (start, end), False, word, self.number, source=self)
 
     def special_token(self, text: str, position: int) -> Token:
         """Return a special token, such as `[MASK]`, that stands in it."""

@@ -171,7 +171,7 @@ class TestOtherPrograms:
         assert (
             made.query_tokens
             == made.key_tokens
-            == tuple(Token(name, i, (4 * i, 4 * i + 3), word=i, sentence=0) for i, name in enumerate(NAMES))
+            == tuple(Token(name, i, (4 * i, 4 * i + 3), word=i) for i, name in enumerate(NAMES))
         )
         assert (made.engine, made.precision, made.sink, made.by) == (Engine.UNKNOWN, "float32", False, By.TOKEN)
         assert_allclose(made.weights, drawn(2, 5, 3, 3), atol=1e-7)
@@ -191,7 +191,7 @@ class TestOtherPrograms:
         crossing = read(**across)
         assert crossing.attention[0].kind is Kind.CROSS
         assert (crossing.text, crossing.target) == ("the cat sat", "le chat")
-        assert crossing.attention[0].query_tokens[1] == Token("chat", 1, (3, 7), word=1, sentence=0, segment=1)
+        assert crossing.attention[0].query_tokens[1] == Token("chat", 1, (3, 7), word=1, segment=1)
 
     def test_the_layers_and_heads_that_are_named_are_kept(self, read: Callable[..., Result]) -> None:
         (made,) = read(**foreign(layers=[9, 3], heads=[4, 0, 2, 8, 6])).attention
