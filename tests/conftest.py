@@ -1,5 +1,7 @@
-"""What all tests share: surroundings that are the same on every machine, and arrays of both libraries."""
+"""What all tests share: surroundings that are the same on every machine, arrays of both libraries, and snapshots."""
 
+import difflib
+import gc
 import os
 import shutil
 import signal
@@ -33,8 +35,14 @@ _KEPT_OF_A_KIND = (
 _IGNORED_IN_BACKGROUND = signal.SIGINT, signal.SIGHUP, signal.SIGQUIT
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    said = "Write what is seen to the .txt files in snapshots/ beside the tests, to be looked at in a diff of git."
+    parser.addoption("--rewrite-snapshots", action="store_true", help=said)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Makes the surroundings, once: the processes that share the tests inherit them, as do the commands under test."""
+    gc.set_threshold(100_000)  # as the command does for itself
     if hasattr(config, "workerinput"):
         return
     home = tempfile.mkdtemp(prefix="attnviz-tests-")
@@ -86,3 +94,20 @@ def array(request: pytest.FixtureRequest) -> Callable[..., Any]:
     import torch
 
     return lambda values: torch.tensor(np.asarray(values))
+
+
+@pytest.fixture
+def check_snapshot(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Asserts that a text is the one in a file of this name in snapshots/ beside the test; see --rewrite-snapshots."""
+
+    def compare(seen: str, name: str) -> None:
+        path = request.path.parent / "snapshots" / f"{name}.txt"
+        seen = "\n".join(line.rstrip() for line in seen.splitlines()) + "\n"
+        if request.config.getoption("--rewrite-snapshots"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(seen, encoding="utf-8")
+        expected = path.read_text(encoding="utf-8").splitlines()
+        difference = difflib.unified_diff(expected, seen.splitlines(), str(path), "what is seen", lineterm="")
+        assert expected == seen.splitlines(), "\n".join(difference)
+
+    return compare

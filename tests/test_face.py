@@ -5,8 +5,6 @@ import doctest
 import inspect
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from numpy.testing import assert_array_equal
 import attnviz
 from attnviz.cli.app import main
 from attnviz.errors import InputError, RecordError, TextError, UsageError
+from tests.interpreter import run_python
 from tests.pages import PAGES, README, ROOT, blocks
 
 PAGE = ".github/docs/python.md"
@@ -122,8 +121,7 @@ def test_it_is_there_without_numpy_until_it_is_asked_for() -> None:
         "attnviz.load('builtin').attend('It works.'); "
         "assert not {'attnviz.pipeline', 'attnviz.views', 'matplotlib', 'torch'} & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_python(code)  # whose own assertions fail
 
 
 # --- numbers for each head
@@ -269,8 +267,7 @@ def test_a_figure_leaves_pyplot_and_its_settings_alone() -> None:
         "attnviz.plot(attnviz.load().attend('It works.')[0])._repr_png_(); "
         "assert 'matplotlib.pyplot' not in sys.modules and before == {name: rcParams[name] for name in names}"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_python(code)  # whose own assertions fail
 
 
 def test_what_a_picture_cannot_show_is_a_warning() -> None:

@@ -1,13 +1,11 @@
 import ast
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import attnviz
+from tests.interpreter import modules_after
 
 PACKAGE = Path(attnviz.__file__).parent
 EDGE = "edge"  # attnviz/__init__.py and attnviz/__main__.py
@@ -71,13 +69,8 @@ def rooms_imported(source: str, package: str = "attnviz") -> set[str]:
 
 
 def loaded_after(code: str) -> set[str]:
-    """The top-level names of the modules that a fresh interpreter has loaded after this code."""
-    script = f"{code}\nimport json, sys\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
-    ran = subprocess.run(
-        [sys.executable, "-c", script], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    return set(json.loads(ran.stdout.splitlines()[-1]))
+    """The top-level names of the modules that a fresh interpreter has imported after this code."""
+    return {name.partition(".")[0] for name in modules_after(code)}
 
 
 def test_every_import_follows_an_arrow_of_the_table() -> None:

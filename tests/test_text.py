@@ -469,7 +469,7 @@ class TestGrouped:
         assert group_tokens(tokens, By.TOKEN) == Groups(tuple(tokens), tuple(range(7)))
 
     @pytest.mark.parametrize("by", [By.WORD, By.SENTENCE, By.SEGMENT])
-    def test_segments_never_mix(self, by: By) -> None:
+    def test_a_group_never_has_tokens_of_two_segments(self, by: By) -> None:
         one, other = Segment("undo", 0), Segment("untie", 1)
         tokens = [one.token((0, 2), 0), one.token((2, 4), 1), other.token((0, 2), 2), other.token((2, 5), 3)]
         groups = group_tokens(tokens, by)

@@ -59,12 +59,14 @@ class Ran:
         """Standard output as separated rows under a header."""
         return list(csv.DictReader(io.StringIO(self.out, newline=""), delimiter=delimiter))
 
-    def failed(self, code: int, *said: str) -> None:
-        """Asserts that this ended with one sentence on standard error that says certain things, and no traceback."""
+    def assert_failed(self, code: int, *said: str) -> None:
+        """Assert that this ended with one sentence on standard error that says certain things, and no traceback."""
         assert self.code == code, self.err
         assert "Traceback" not in self.err
         for what in said:
             assert what in self.err
+
+    failed = assert_failed  # the name before
 
 
 Run = Callable[..., Ran]

@@ -69,13 +69,13 @@ class TestManifest:
         assert {Path(name).name for name in named} | {MANIFEST} == set(contents(out))
 
     @pytest.mark.parametrize("place", ["x.npz", "-"])
-    def test_one_file_has_none(self, run: Run, tmp_path: Path, place: str) -> None:
+    def test_an_export_to_one_file_writes_no_manifest(self, run: Run, tmp_path: Path, place: str) -> None:
         run("export", "the cat", "-o", place, "--format", "npz", cwd=tmp_path)
         assert {path.name for path in tmp_path.iterdir()} == {place} - {"-"}
 
-    def test_one_that_is_not_ours_is_left_alone(self, run: Run, tmp_path: Path) -> None:
+    def test_a_manifest_of_another_program_is_left_alone(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / MANIFEST).write_text('{"audio_filepath": "1.wav"}\n', encoding="utf-8")
-        run("export", "the cat", "-o", tmp_path, *AS_DATA).failed(1, MANIFEST, "Line 1", "another folder")
+        run("export", "the cat", "-o", tmp_path, *AS_DATA).assert_failed(1, MANIFEST, "Line 1", "another folder")
         assert list(contents(tmp_path)) == [MANIFEST]
 
 
@@ -91,7 +91,7 @@ class TestRunAgain:
         assert (done.code, done.out, done.err) == (0, "", f"{out}: 0 done, 5 skipped, 0 failed.\n")
         assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
 
-    def test_force_does_all_anew(self, run: Run, lines: Path, out: Path) -> None:
+    def test_force_makes_all_files_again(self, run: Run, lines: Path, out: Path) -> None:
         before = contents(out)
         assert written(run("export", "--file", lines, "-o", out, *AS_DATA, "--force")) == list(range(5))
         assert contents(out) == before
@@ -117,7 +117,7 @@ class TestRunAgain:
     def test_another_option_makes_other_files(self, run: Run, lines: Path, out: Path, change: tuple[str, ...]) -> None:
         assert written(run("export", "--file", lines, "-o", out, *AS_DATA, *change)) == list(range(5))
 
-    def test_what_makes_no_difference_is_none(self, run: Run, lines: Path, out: Path) -> None:
+    def test_an_option_that_changes_no_result_makes_no_new_files(self, run: Run, lines: Path, out: Path) -> None:
         assert written(run("export", "--file", lines, "-o", out, *AS_DATA, "--offline", "--jobs", "2")) == []
 
     def test_a_file_that_is_gone_or_cut_is_made_again(self, run: Run, lines: Path, out: Path) -> None:
@@ -150,7 +150,7 @@ class TestBadTexts:
     def test_each_is_reported_and_listed_and_the_rest_is_done(self, run: Run, tmp_path: Path, jobs: str) -> None:
         (tmp_path / "lines.txt").write_bytes(self.LINES)
         done = run("export", "--file", "lines.txt", "-o", "out", *AS_DATA, "--jobs", jobs, cwd=tmp_path)
-        done.failed(1, "Error in line 3 of lines.txt: ", "Error in line 5 of lines.txt: ")
+        done.assert_failed(1, "Error in line 3 of lines.txt: ", "Error in line 5 of lines.txt: ")
         assert written(done) == [0, 2, 4]
         failed = [entry for entry in entries(tmp_path / "out") if "error" in entry]
         assert [(entry["index"], entry["files"]) for entry in failed] == [(1, []), (3, [])]
@@ -159,12 +159,12 @@ class TestBadTexts:
         assert "512" in failed[1]["error"]
         assert "(--truncate)" in failed[1]["error"]
 
-    def test_only_they_are_tried_again(self, run: Run, tmp_path: Path) -> None:
+    def test_a_second_run_tries_only_the_texts_that_failed(self, run: Run, tmp_path: Path) -> None:
         path = tmp_path / "lines.txt"
         path.write_bytes(self.LINES)
         for _ in range(2):
             done = run("export", "--file", path, "-o", tmp_path / "out", *AS_DATA)
-        done.failed(1, "line 3", "line 5", "0 done, 3 skipped, 2 failed")
+        done.assert_failed(1, "line 3", "line 5", "0 done, 3 skipped, 2 failed")
         path.write_bytes(self.LINES.replace(b"\xff", b"mended").replace(b"word " * 900, b"cut"))
         mended = run("export", "--file", path, "-o", tmp_path / "out", *AS_DATA)
         assert (mended.code, written(mended)) == (0, [1, 3])
@@ -172,13 +172,13 @@ class TestBadTexts:
     def test_a_line_that_goes_bad_loses_its_files(self, run: Run, tmp_path: Path, lines: Path) -> None:
         run("export", "--file", lines, "-o", tmp_path / "out", *AS_DATA)
         lines.write_bytes(b"\xff\n" + lines.read_bytes().split(b"\n", 1)[1])
-        run("export", "--file", lines, "-o", tmp_path / "out", *AS_DATA).failed(1, "line 1")
+        run("export", "--file", lines, "-o", tmp_path / "out", *AS_DATA).assert_failed(1, "line 1")
         assert list((tmp_path / "out").glob("000000*")) == []
 
     @pytest.mark.parametrize("jobs", ["1", "2"])
     def test_wrong_usage_ends_all(self, run: Run, tmp_path: Path, lines: Path, jobs: str) -> None:
         done = run("export", "--file", lines, "-o", tmp_path / "out", "--layer", "9", "--format", "npz", "--jobs", jobs)
-        done.failed(2, "There is no layer 9")
+        done.assert_failed(2, "There is no layer 9")
         assert len(done.err.splitlines()) == 1
         assert not (tmp_path / "out").exists()
 
@@ -195,7 +195,7 @@ class TestSameResults:
         assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "3")
         assert len(contents(tmp_path / "1")) == 101
 
-    def test_pictures_too(self, run: Run, tmp_path: Path, lines: Path) -> None:
+    def test_any_number_of_processes_draws_the_same_pictures(self, run: Run, tmp_path: Path, lines: Path) -> None:
         looks = "--layer", "1", "--head", "0", "--layout", "head", "--dpi", "40"
         formats = "--format", "png", "--format", "svg", "--format", "pdf"
         for jobs in "12":
@@ -284,7 +284,7 @@ class TestKilled:
         run("export", "--file", lines, "-o", tmp_path / "out", *AS_DATA)
         with Folder(tmp_path / "out"):
             done = run("export", "--file", lines, "-o", tmp_path / "out", *AS_DATA, "--force")
-        done.failed(1, f"Another run is exporting into {tmp_path / 'out'}")
+        done.assert_failed(1, f"Another run is exporting into {tmp_path / 'out'}")
 
 
 def test_a_disk_that_runs_full_ends_the_run_and_leaves_whole_files_and_lines_only(
@@ -335,7 +335,7 @@ class TestProgress:
         assert "5 done" in ran.out
         assert len(list((tmp_path / "out").glob("*.csv"))) == len(lines.read_text().splitlines()) == 5
 
-    def test_a_single_text_has_none(self, on_terminal: Run, tmp_path: Path) -> None:
+    def test_a_single_text_shows_no_progress_bar(self, on_terminal: Run, tmp_path: Path) -> None:
         done = on_terminal(200, "export", "the cat", "-o", str(tmp_path), *AS_DATA)
         assert done.out == f"{tmp_path}/000000-the-cat.npz\n"
 

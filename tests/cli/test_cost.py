@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.interpreter import modules_after
+
 Run = Callable[..., Any]
 
 GPT3 = "--d-model", "12288", "--heads", "96", "--layers", "96"
@@ -30,12 +32,12 @@ class TestAModel:
         assert (attention["kind"], attention["layers"], attention["heads"]) == ("encoder", 4, 6)
         assert attention["parameters"]["together"]["model"] == found["held"]["matrices"]
 
-    def test_the_environment_names_it_too(self, run: Run) -> None:
+    def test_the_environment_names_the_model(self, run: Run) -> None:
         found = fields(run, "--tokens", "7", ATTNVIZ_MODEL="minilm")
         assert (found["model"], found["tokens"]) == ("minilm", 7)
         assert found["attention"][0]["parameters"]["query"] == {"head": 384 * 32, "layer": 384**2, "model": 6 * 384**2}
 
-    def test_its_config_alone_is_enough(self, run: Run, tmp_path: Path) -> None:
+    def test_a_model_is_counted_from_its_config_alone(self, run: Run, tmp_path: Path) -> None:
         config = {"model_type": "t5", "is_encoder_decoder": True, "d_model": 14, "num_layers": 3, "num_heads": 7}
         (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
         found = fields(run, "--model", str(tmp_path))
@@ -44,16 +46,18 @@ class TestAModel:
         done = run("cost", "--model", tmp_path)
         assert all(f"\n{kind} · 3 layers × 7 heads of 2" in done.out for kind in ("encoder", "decoder", "cross"))
 
-    def test_one_that_does_not_say_how_large_it_is_is_refused(self, run: Run, tmp_path: Path) -> None:
+    def test_a_config_without_a_width_is_refused(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text('{"model_type": "odd"}', encoding="utf-8")
-        run("cost", "--model", tmp_path).failed(1, "does not say the width", "--d-model")
+        run("cost", "--model", tmp_path).assert_failed(1, "does not say the width", "--d-model")
 
-    def test_one_that_is_not_here_is_not_asked_for_offline(self, run_process: Run, tmp_path: Path) -> None:
-        run_process("cost", "--model", "org/none", "--offline", HF_HOME=str(tmp_path)).failed(1, "not, or not wholly")
+    def test_offline_a_model_that_is_not_in_the_cache_is_refused(self, run_process: Run, tmp_path: Path) -> None:
+        run_process("cost", "--model", "org/none", "--offline", HF_HOME=str(tmp_path)).assert_failed(
+            1, "not, or not wholly"
+        )
 
 
 class TestAShapeAlone:
-    def test_gpt3s(self, run: Run) -> None:
+    def test_the_shape_of_gpt3_has_its_known_numbers(self, run: Run) -> None:
         found = fields(run, *GPT3)
         (attention,) = found["attention"]
         assert found["model"] is None
@@ -66,7 +70,7 @@ class TestAShapeAlone:
         }
         assert attention["weight_bytes"]["float32"]["head"] == 1024 * 1024 * 4
 
-    def test_its_numbers_stand_in_the_table_too(self, run: Run) -> None:
+    def test_the_table_shows_the_numbers_of_a_shape(self, run: Run) -> None:
         out = run("cost", *GPT3).out
         for number in ("1,572,864", "6,291,456", "57,982,058,496"):
             assert number in out
@@ -102,7 +106,7 @@ class TestAShapeAlone:
     )
     def test_what_does_not_fit_together_is_wrong_usage(self, run: Run, args: tuple[str, ...], said: str) -> None:
         done = run("cost", *args)
-        done.failed(2)
+        done.assert_failed(2)
         assert said in " ".join(done.err.replace("│", " ").split())
         assert done.out == ""
 
@@ -125,10 +129,10 @@ class TestTables:
         assert out == run("cost", *LLAMA, "--color", "never", "--width", "500").out
         assert any(line.startswith("Steps wait") and line.endswith("left out).") for line in out.splitlines())
 
-    def test_colour_can_be_had(self, run: Run) -> None:
+    def test_color_always_colours_a_piped_table(self, run: Run) -> None:
         assert "\x1b[1m" in run("cost", *LLAMA, "--color", "always").out
 
-    def test_layers_of_other_kinds_stand_beside(self, run: Run) -> None:
+    def test_the_table_compares_attention_with_recurrent_layers(self, run: Run) -> None:
         lines = [line.split() for line in run("cost", *LLAMA, "--tokens", "101").out.splitlines()]
         assert next(line for line in lines if line[:1] == ["self-attention"])[-2:] == ["1", "1"]
         assert next(line for line in lines if line[:1] == ["recurrent"])[-2:] == ["101", "101"]
@@ -180,7 +184,7 @@ class TestMeasuring:
     def test_a_picture_that_cannot_be_written_is_an_error_after_the_tables(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         done = run(*QUICK, "-o", tmp_path / "file" / "cost.png")
-        done.failed(1, "cannot be written")
+        done.assert_failed(1, "cannot be written")
         assert "grows as" in done.out
 
     def test_too_little_memory_ends_in_a_sentence(self) -> None:
@@ -198,9 +202,8 @@ class TestMeasuring:
 
 
 def test_counting_loads_no_torch_and_no_matplotlib() -> None:
-    script = "import sys; from attnviz.cli.app import app; app(['cost'], standalone_mode=False); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
-    assert set(done.stdout.splitlines()[-1].split()).isdisjoint({"torch", "transformers", "matplotlib"})
+    loaded = modules_after("from attnviz.cli.app import app; app(['cost'], standalone_mode=False)")
+    assert loaded.isdisjoint({"torch", "transformers", "matplotlib"})
 
 
 def test_more_tokens_than_a_model_reads_are_counted_and_said_to_be(run: Run) -> None:
@@ -209,6 +212,6 @@ def test_more_tokens_than_a_model_reads_are_counted_and_said_to_be(run: Run) -> 
     assert "Counted for 100,000 tokens, although the model reads at most 512." in done.out
 
 
-def test_a_shape_has_no_revision(run: Run) -> None:
+def test_an_option_of_loading_is_refused_for_a_shape(run: Run) -> None:
     shape = ("--d-model", "8", "--heads", "2", "--layers", "1")
-    run("cost", *shape, "--offline").failed(2, "A model has a shape of its own")
+    run("cost", *shape, "--offline").assert_failed(2, "A model has a shape of its own")

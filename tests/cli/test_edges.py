@@ -83,9 +83,9 @@ def test_an_interrupt_ends_it_with_its_own_code(
 
 
 def test_an_unknown_command_and_an_unknown_option_are_wrong_usage(run: Run) -> None:
-    run("tell").failed(2, "tell")
+    run("tell").assert_failed(2, "tell")
     for command in ("show", "export", "models"):
-        run(command, "--colour").failed(2, "--colour")
+        run(command, "--colour").assert_failed(2, "--colour")
 
 
 def test_a_reader_of_both_streams_may_close_early(tmp_path: Path) -> None:

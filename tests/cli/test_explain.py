@@ -100,7 +100,7 @@ def test_without_a_token_the_most_telling_link_is_explained(run: Run) -> None:
 def test_each_line_of_a_pipe_is_explained(run: Run) -> None:
     ran = run("explain", "--format", "json", "--token", "1", stdin=b"The dog barked\n\xff\nMary lost her keys\n")
     assert [record["text"] for record in ran.records] == ["The dog barked", "Mary lost her keys"]
-    ran.failed(1, "line 2", "not valid UTF-8")
+    ran.assert_failed(1, "line 2", "not valid UTF-8")
 
 
 def test_the_walk_can_be_read_from_top_to_bottom(run: Run) -> None:
@@ -161,13 +161,13 @@ def test_vectors_without_names_are_numbered(run: Run, tmp_path: Path) -> None:
 )
 def test_a_file_of_other_things_is_refused(run: Run, tmp_path: Path, csv: bytes, said: str) -> None:
     (tmp_path / "v.csv").write_bytes(csv)
-    run("explain", "--vectors", tmp_path / "v.csv").failed(1, said)
+    run("explain", "--vectors", tmp_path / "v.csv").assert_failed(1, said)
 
 
 def test_scores_that_nobody_trained_are_shown_on_the_toy_only(run: Run) -> None:
     record = explained(run, "--toy", "--scores", "dot,additive,location")
     assert "parameters of additive and location are random numbers" in record["steps"][-1]["why"]
-    run("explain", SENTENCE, "--scores", "additive").failed(
+    run("explain", SENTENCE, "--scores", "additive").assert_failed(
         2, "additive scores need parameters that this head has not learned"
     )
 
@@ -195,7 +195,7 @@ def test_scores_that_nobody_trained_are_shown_on_the_toy_only(run: Run) -> None:
 )
 def test_what_cannot_be_explained_is_said_in_a_sentence(run: Run, args: tuple[str, ...], code: int, said: str) -> None:
     ran = run("explain", *args)
-    ran.failed(code, said)
+    ran.assert_failed(code, said)
     assert ran.out == ""
 
 
@@ -219,4 +219,6 @@ def test_what_the_toy_lets_choose_is_what_there_is(run: Run) -> None:
     shown = run("explain", "--help", COLUMNS="200").out
     assert f"--mask <{'|'.join(MASKS)}>" in shown and f"--positions <{'|'.join(POSITIONS)}>" in shown
     for option, names in (("--mask", MASKS), ("--positions", POSITIONS)):
-        run("explain", "--toy", option, "odd").failed(2, f"'odd' is not known: choose one of {', '.join(names)}.")
+        run("explain", "--toy", option, "odd").assert_failed(
+            2, f"'odd' is not known: choose one of {', '.join(names)}."
+        )

@@ -86,7 +86,9 @@ class TestFormats:
         assert {row["text_index"] for row in csv.DictReader(io.StringIO(second))} == {"1"}
 
     def test_a_format_that_there_is_not_is_refused(self, run: Run, tmp_path: Path) -> None:
-        run("export", TEXT, "--format", "gif", "-o", tmp_path).failed(2, "'gif'", "png, svg, pdf, json, csv, npz")
+        run("export", TEXT, "--format", "gif", "-o", tmp_path).assert_failed(
+            2, "'gif'", "png, svg, pdf, json, csv, npz"
+        )
         assert names(tmp_path) == []
 
 
@@ -145,13 +147,13 @@ class TestOneFile:
         self, run: Run, tmp_path: Path, args: tuple[str, ...]
     ) -> None:
         done = run("export", *args, cwd=tmp_path)
-        done.failed(2, args[-1] if args[-1] != "-" else "Standard output")
+        done.assert_failed(2, args[-1] if args[-1] != "-" else "Standard output")
         assert done.stdout == b""
         assert names(tmp_path) == []
 
     def test_a_bad_line_beside_a_good_one_leaves_the_good_one(self, run: Run, tmp_path: Path) -> None:
         done = run("export", "-o", tmp_path, "--format", "csv", stdin=b"the cat\n\xff\na dog\n")
-        done.failed(1, "line 2")
+        done.assert_failed(1, "line 2")
         assert [path.rsplit("-", 1)[-1] for path in names(tmp_path)] == ["cat.csv", "dog.csv"]
 
 
@@ -177,7 +179,7 @@ class TestStandardOutput:
 
 class TestLooks:
     def test_an_unknown_colour_map_is_wrong_usage_and_nothing_is_written(self, run: Run, tmp_path: Path) -> None:
-        run("export", TEXT, "--cmap", "viridiss", "-o", tmp_path / "out").failed(2, "viridiss", "viridis")
+        run("export", TEXT, "--cmap", "viridiss", "-o", tmp_path / "out").assert_failed(2, "viridiss", "viridis")
         assert names(tmp_path) == []
 
     @pytest.mark.parametrize(
@@ -208,7 +210,7 @@ class TestLooks:
         args = ("export", TEXT, "--layer", "0", "--head", "0", "--layout", "head", "-o", "-")
         sizes = [np.frombuffer(run(*args, "--dpi", dpi).stdout[16:24], ">u4") for dpi in ("50", "100")]
         assert np.abs(sizes[1] / sizes[0] - 2).max() < 0.1
-        run(*args, "--dpi", "0").failed(2, "--dpi")
+        run(*args, "--dpi", "0").assert_failed(2, "--dpi")
 
     @pytest.mark.parametrize(
         "title", ["$\\frac{", "two\nlines", "100 % & <b>", b"\xff", "\u05e9\u05dc\u05d5\u05dd", ""]
@@ -269,7 +271,7 @@ class TestRefused:
         (tmp_path / "taken").write_text("mine", encoding="utf-8")
         (tmp_path / "folder.npz").mkdir()
         done = run("export", TEXT, "--format", "npz", "-o", place, cwd=tmp_path)
-        done.failed(1, place, "cannot be written")
+        done.assert_failed(1, place, "cannot be written")
         assert done.stdout == b""
         assert names(tmp_path) == ["taken"]
         assert (tmp_path / "taken").read_text(encoding="utf-8") == "mine"
@@ -298,11 +300,11 @@ class TestRefused:
         assert names(tmp_path) == ["x.npz"]
 
     def test_a_text_that_yields_nothing_makes_no_folder(self, run: Run, tmp_path: Path) -> None:
-        run("export", TEXT, "--token", "dog", "-o", tmp_path / "out").failed(1, "no token 'dog'")
+        run("export", TEXT, "--token", "dog", "-o", tmp_path / "out").assert_failed(1, "no token 'dog'")
         assert not (tmp_path / "out").exists()
 
     def test_a_named_file_without_a_text_is_not_done(self, run: Run, tmp_path: Path) -> None:
-        run("export", "-o", tmp_path / "x.png", stdin=b"\n").failed(1, "no text")
+        run("export", "-o", tmp_path / "x.png", stdin=b"\n").assert_failed(1, "no text")
         assert names(tmp_path) == []
 
 

@@ -101,11 +101,11 @@ def test_a_text_that_fails_is_reported_and_the_others_are_counted(run: Run) -> N
 
 
 def test_where_no_text_can_be_read_there_are_no_numbers(run: Run) -> None:
-    run("heads", stdin=b"\xff\n\xfe\n").failed(1, "no text could be read")
+    run("heads", stdin=b"\xff\n\xfe\n").assert_failed(1, "no text could be read")
 
 
 def test_an_unknown_statistic_is_refused_with_those_that_there_are(run: Run) -> None:
-    run("heads", "the dog", "--stat", "sharpness").failed(2, "sharpness", "entropy")
+    run("heads", "the dog", "--stat", "sharpness").assert_failed(2, "sharpness", "entropy")
 
 
 @pytest.mark.parametrize("name", STATISTICS)
@@ -123,7 +123,7 @@ def test_a_statistic_of_ones_own_can_be_asked_for_like_any_other(run: Run, monke
     expected = np.mean([attention.weights.max(-1).mean(-1) for attention in found], 0)
     np.testing.assert_allclose(by_head(record, "largest"), expected, atol=1e-6)
     assert record["definitions"] == {"largest": "mean of the largest weight (mine)"}
-    run("heads", TEXTS[0], "--stat", "sharpness").failed(2, "positional, largest")
+    run("heads", TEXTS[0], "--stat", "sharpness").assert_failed(2, "positional, largest")
     monkeypatch.delitem(sys.modules, "attnviz.cli.heads")  # whose options are made when a command is first called
     assert "positional, largest" in " ".join(run("heads", "--help").out.split())
 
@@ -170,7 +170,7 @@ def test_the_list_says_of_each_number_what_it_is_and_all_of_those_named(run: Run
     sink = STATISTICS["sink"]
     assert all(fact in named for fact in (sink.definition, sink.formula, sink.source, sink.extent, sink.high))
     assert "entropy" not in named
-    run("heads", "--list", "sharpness").failed(2, "no statistic 'sharpness'", "entropy")
+    run("heads", "--list", "sharpness").assert_failed(2, "no statistic 'sharpness'", "entropy")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_the_list_says_of_each_number_what_it_is_and_all_of_those_named(run: Run
     ],
 )
 def test_what_would_have_no_effect_is_refused(run: Run, args: tuple[str, ...], said: str) -> None:
-    run("heads", "the dog", *args).failed(2, said)
+    run("heads", "the dog", *args).assert_failed(2, said)
 
 
 def test_json_is_one_object_a_line(run: Run) -> None:

@@ -51,20 +51,20 @@ class TestRows:
         }
         assert kinds.keys() == {"decoder", "cross"}
         assert kinds["cross"]["query_tokens"] == ["chien"]
-        run("show", "The old dog", "--rows", "9", *on).failed(1, "no token '9'")
+        run("show", "The old dog", "--rows", "9", *on).assert_failed(1, "no token '9'")
 
     def test_each_of_a_list_has_to_be_there(self, run: Run) -> None:
-        run("show", SENTENCE, "--rows", "it,camel").failed(1, "'camel'")
+        run("show", SENTENCE, "--rows", "it,camel").assert_failed(1, "'camel'")
 
     def test_a_number_that_is_no_position_is_a_word(self, run: Run) -> None:
         (record,) = run("show", "in 2024 we ran", "--rows", "2024", "--format", "json").records
         assert [token for token in record["attention"][0]["query_tokens"] if token in "2024"]
 
     def test_a_row_that_is_not_there_is_named(self, run: Run) -> None:
-        run("show", SENTENCE, "--rows", "2", "--rows", "camel").failed(1, "'camel'", "1 The")
+        run("show", SENTENCE, "--rows", "2", "--rows", "camel").assert_failed(1, "'camel'", "1 The")
 
     def test_rows_are_not_grouped(self, run: Run) -> None:
-        run("show", SENTENCE, "--rows", "2", "--by", "word").failed(2, "group tokens, or choose rows")
+        run("show", SENTENCE, "--rows", "2", "--by", "word").assert_failed(2, "group tokens, or choose rows")
 
 
 class TestBins:
@@ -87,7 +87,7 @@ class TestBins:
 
     @pytest.mark.parametrize("by", ["bins:0", "bins:many", "phrase"])
     def test_what_nothing_can_be_grouped_by_is_refused(self, run: Run, by: str) -> None:
-        run("show", SENTENCE, "--by", by).failed(2, "--by")
+        run("show", SENTENCE, "--by", by).assert_failed(2, "--by")
 
 
 class TestMemory:
@@ -109,14 +109,14 @@ class TestMemory:
     @pytest.mark.parametrize("asked", [["--by", "token"], ["--rows", "0-400"], ["--by", "bins:300"]])
     def test_what_was_asked_for_and_does_not_fit_is_refused(self, run: Run, asked: list[str]) -> None:
         ran = run("show", LONG[:1500], "--memory", "1MB", *asked)
-        ran.failed(1, "--memory allows 1 MB", "--layer")
+        ran.assert_failed(1, "--memory allows 1 MB", "--layer")
         assert ("--by bins:102" in ran.err) == ("--rows" not in asked)  # 24 heads of 102 × 102 weights are 999 kB
         assert ran.stdout == b""
 
     def test_as_many_bins_as_fit_are_shown(self, run: Run) -> None:
         ran = run("show", LONG[:1500], "--memory", "1MB", "--format", "json")
         assert ran.records[0]["attention"][0]["by"] == "bins:102"
-        run("show", SENTENCE, "--memory", "0").failed(1, "allows 0 B")
+        run("show", SENTENCE, "--memory", "0").assert_failed(1, "allows 0 B")
 
     def test_groups_that_fit_are_shown(self, run: Run) -> None:
         ran = run("show", LONG[:1500], "--memory", "1MB", "--by", "sentence", "--format", "json")
@@ -128,12 +128,12 @@ class TestMemory:
 
     @pytest.mark.parametrize("size", ["much", "-1GB", "1XB", ""])
     def test_a_size_that_is_none_is_refused(self, run: Run, size: str) -> None:
-        run("show", SENTENCE, "--memory", size).failed(2, "write 500MB or 2GB")
+        run("show", SENTENCE, "--memory", size).assert_failed(2, "write 500MB or 2GB")
 
 
 class TestTooLong:
     def test_the_limit_and_the_ways_out_are_named(self, run: Run) -> None:
-        run("show", LONG).failed(1, "at most 512", "--truncate", "--window 512:256")
+        run("show", LONG).assert_failed(1, "at most 512", "--truncate", "--window 512:256")
 
     def test_truncated_it_is_read_from_its_beginning_and_says_so(self, run: Run) -> None:
         (record,) = run("show", LONG, "--truncate", "--layer", "0", "--head", "0", "--format", "json").records
@@ -173,7 +173,7 @@ class TestTooLong:
 
     def test_no_more_is_written_than_can_be_read(self, run: Run) -> None:
         options = "--model", "builtin/decoder", "--truncate", "--generate", "100000"
-        run("show", "the dog", *options).failed(1, "ask for fewer")
+        run("show", "the dog", *options).assert_failed(1, "ask for fewer")
 
     @pytest.mark.parametrize(
         ("options", "said"),
@@ -188,8 +188,8 @@ class TestTooLong:
         ],
     )
     def test_what_cannot_be_is_a_sentence(self, run: Run, options: list[str], said: str) -> None:
-        run("show", LONG, *options).failed(2, said)
+        run("show", LONG, *options).assert_failed(2, said)
 
     def test_one_head_is_explained_on_one_reading(self, run: Run) -> None:
-        run("explain", LONG, "--window", "64:32").failed(2, "leave --window out")
+        run("explain", LONG, "--window", "64:32").assert_failed(2, "leave --window out")
         assert run("explain", LONG, "--truncate", "--token", "2").code == 0

@@ -68,7 +68,7 @@ def record(run: Run, *args: str) -> dict[str, Any]:
 
 
 class TestEngines:
-    def test_both_give_the_same_and_say_which_ran(self, run: Run, tiny: Callable[[str], str]) -> None:
+    def test_both_engines_give_the_same_weights_and_say_which_ran(self, run: Run, tiny: Callable[[str], str]) -> None:
         mine, theirs = (
             record(run, TEXT, "--pair", TARGET, "--model", tiny("bert"), "--engine", engine)
             for engine in ("reference", "transformers")
@@ -87,7 +87,7 @@ class TestEngines:
 
     def test_a_device_that_is_not_there_is_a_wrong_request(self, run: Run, tiny: Callable[[str], str]) -> None:
         done = run("show", TEXT, "--model", tiny("bert"), "--device", "cuda", CUDA_VISIBLE_DEVICES="")
-        done.failed(2, "--device")
+        done.assert_failed(2, "--device")
 
     def test_half_precision_is_said(self, run: Run, tiny: Callable[[str], str]) -> None:
         found = record(run, TEXT, "--model", tiny("bert"), "--dtype", "bfloat16", "--layer", "0")
@@ -115,7 +115,7 @@ class TestPairs:
         assert tokens == ["[CLS]", "Dogs bark.", "[SEP]", "They do."]  # of two [SEP] the text is the same
 
     def test_what_the_built_in_model_was_not_trained_on_is_refused(self, run: Run) -> None:
-        run("show", "the cat", "--pair", "a dog").failed(2, "no second text")
+        run("show", "the cat", "--pair", "a dog").assert_failed(2, "no second text")
 
 
 class TestTargets:
@@ -135,7 +135,7 @@ class TestTargets:
         assert np.shape(decoder["weights"]) == (2, 5, 5, 5)
         assert np.shape(cross["weights"]) == (2, 5, 5, 13)
 
-    def test_one_that_is_left_out_is_written_and_shown(self, run: Run, tiny: Callable[[str], str]) -> None:
+    def test_a_target_that_is_left_out_is_written_and_shown(self, run: Run, tiny: Callable[[str], str]) -> None:
         options = TEXT, "--model", tiny("t5"), "--max-new-tokens", "3", "--kind", "decoder"
         found = record(run, *options)
         assert found["written"] is True
@@ -149,7 +149,7 @@ class TestTargets:
         street, wide = (run("show", TEXT, *options, "--token", word).out for word in ("street", "wide"))
         assert (street.count("looks at"), street.count("looked at by")) == (1, 2)  # as a key of the cross attention too
         assert (wide.count("looks at"), wide.count("looked at by")) == (2, 1)
-        run("show", TEXT, *options, "--token", "moon").failed(1, "no token 'moon'", "street", "wide")
+        run("show", TEXT, *options, "--token", "moon").assert_failed(1, "no token 'moon'", "street", "wide")
 
 
 class TestContinuing:
@@ -161,14 +161,14 @@ class TestContinuing:
         assert len(decoder["query_tokens"]) == 15
         assert decoder["query_predicts"] == [None] * 11 + decoder["query_tokens"][12:] + [None]
 
-    def test_an_encoder_does_not(self, run: Run) -> None:
-        run("show", "the cat", "--generate", "3").failed(2, "which only reads")
+    def test_an_encoder_refuses_to_generate(self, run: Run) -> None:
+        run("show", "the cat", "--generate", "3").assert_failed(2, "which only reads")
 
 
 class TestFailing:
     def test_a_model_without_attention_is_named(self, run: Run, tiny: Callable[[str], str]) -> None:
         done = run("show", TEXT, "--model", tiny("mamba"))
-        done.failed(1, tiny("mamba"), "no attention")
+        done.assert_failed(1, tiny("mamba"), "no attention")
         assert done.stdout == b""
 
     def test_a_damaged_file_is_named_and_leaves_nothing(
@@ -177,13 +177,13 @@ class TestFailing:
         for path in Path(tiny("bert")).iterdir():
             (tmp_path / path.name).write_bytes(path.read_bytes()[: 3000 if path.suffix == ".safetensors" else None])
         done = run("export", TEXT, "--model", str(tmp_path), "-o", str(tmp_path / "out.png"))
-        done.failed(1, "model.safetensors", "damaged")
+        done.assert_failed(1, "model.safetensors", "damaged")
         assert not (tmp_path / "out.png").exists()
 
     def test_pickled_weights_are_not_loaded(self, run: Run, tiny: Callable[[str], str], tmp_path: Path) -> None:
         (tmp_path / "config.json").write_bytes((Path(tiny("bert")) / "config.json").read_bytes())
         (tmp_path / "pytorch_model.bin").write_bytes(b"cposix\nsystem\n(S'touch ran'\ntR.")
-        run("show", TEXT, "--model", str(tmp_path), cwd=tmp_path).failed(1, "safetensors", "pytorch_model.bin")
+        run("show", TEXT, "--model", str(tmp_path), cwd=tmp_path).assert_failed(1, "safetensors", "pytorch_model.bin")
         assert not (tmp_path / "ran").exists()
 
     def test_code_of_a_model_is_not_run_unasked(self, run: Run, tiny: Callable[[str], str], tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ class TestFailing:
         theirs = {"model_type": "its own", "auto_map": {"AutoConfig": "own.Config", "AutoModel": "own.Model"}}
         (tmp_path / "config.json").write_text(json.dumps(config | theirs))
         (tmp_path / "own.py").write_text("import pathlib\npathlib.Path('ran').touch()\n")
-        run("show", TEXT, "--model", str(tmp_path), cwd=tmp_path).failed(1, "--trust-remote-code")
+        run("show", TEXT, "--model", str(tmp_path), cwd=tmp_path).assert_failed(1, "--trust-remote-code")
         assert not (tmp_path / "ran").exists()
 
 
@@ -213,17 +213,17 @@ class TestNotes:
     SAID = "Note: The files hold 2 layers, of which config.json asks for 1: the others are not run.\n"
 
     @pytest.mark.parametrize("engine", ["reference", "transformers"])
-    def test_of_several_texts(self, run: Run, fewer: str, engine: str) -> None:
+    def test_a_note_is_printed_once_for_several_texts(self, run: Run, fewer: str, engine: str) -> None:
         done = run("show", TEXT, TARGET, "--model", fewer, "--engine", engine, "--format", "json")
         assert (done.code, done.err, len(done.records)) == (0, self.SAID, 2)
 
-    def test_of_a_batch_among_processes(self, run: Run, fewer: str, tmp_path: Path) -> None:
+    def test_a_note_is_printed_once_for_several_processes(self, run: Run, fewer: str, tmp_path: Path) -> None:
         options = "--model", fewer, "--jobs", "2", "--format", "npz", "-o", "out"
         done = run("export", *[f"{TEXT} {TARGET}"] * 17, *options, cwd=tmp_path)
         assert done.code == 0
         assert done.err.count(self.SAID.strip()) == 1
 
-    def test_of_a_head_that_is_explained(self, run: Run, fewer: str) -> None:
+    def test_explain_prints_the_notes_of_a_model(self, run: Run, fewer: str) -> None:
         done = run("explain", TEXT, TARGET, "--model", fewer, "--layer", "0", "--head", "0")
         assert (done.code, done.err) == (0, self.SAID)
 

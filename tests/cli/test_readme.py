@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from attnviz.cli import app
+from tests.cli.conftest import Ran, Run
 from tests.pages import CONTRIBUTING, PAGES, README, ROOT, blocks, section
 
 NAMED = re.compile(rf"\battnviz ({'|'.join(app.COMMANDS)})\b")
@@ -67,6 +69,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def in_shell(command: str, folder: Path, **variables: str) -> Ran:
+    """Run a command as a shell does that finds the programs."""
+    environment = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"} | variables
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=folder, env=environment, capture_output=True)
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
 def test_the_pages_have_commands_and_the_readme_has_ten():
     assert len(COMMANDS) > 60
     recipes = section(PAGES[README], "## Ten things to do")
@@ -75,23 +84,26 @@ def test_the_pages_have_commands_and_the_readme_has_ten():
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if ELSEWHERE.search(command)])
 def test_a_command_for_a_model_that_is_not_here_lacks_nothing_but_the_model(command: str, folder: Path):
-    environment = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HF_HOME": str(folder)}
-    done = subprocess.run(
-        ["bash", "-c", f"{command} --offline"], cwd=folder, env=environment, capture_output=True, encoding="utf-8"
-    )
-    assert done.returncode == 1
-    assert re.search("not wholly, in the hub's cache|my-checkpoint", done.stderr)
+    done = in_shell(f"{command} --offline", folder, HF_HOME=str(folder))
+    assert done.code == 1
+    assert re.search("not wholly, in the hub's cache|my-checkpoint", done.err)
+
+
+def words_of(command: str) -> list[str] | None:
+    """Return the words of a command; None if it takes a shell to run it."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words = list(lexer)
+    return None if words[0] != "attnviz" or any(set(word) <= set(lexer.punctuation_chars) for word in words) else words
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if not ELSEWHERE.search(command)])
-def test_a_command_of_a_page_does_what_it_is_there_for(command: str, folder: Path):
-    environment = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], cwd=folder, env=environment, capture_output=True, encoding="utf-8"
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+def test_a_command_of_a_page_does_what_it_is_there_for(command: str, folder: Path, run: Run):
+    words = words_of(command)
+    done = run(*words[1:], cwd=folder) if words else in_shell(command, folder)
+    assert (done.code, done.err) == (0, "")
     starts = {path.suffix: path.read_bytes()[:4] for path in folder.rglob("*.p[dn][fg]")}
-    assert done.stdout or starts
+    assert done.out or starts
     assert starts.items() <= {".pdf": b"%PDF", ".png": b"\x89PNG"}.items()
 
 
@@ -99,7 +111,6 @@ def test_the_recipe_that_counts_weights_counts_right(folder: Path):
     import attnviz
 
     (command,) = (command for command in COMMANDS if "wc -l" in command)
-    environment = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
-    counted = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, check=True)
+    counted = in_shell(command, folder)
     model, lines = attnviz.load(), (ROOT / "sample_inputs" / "batch.txt").read_text(encoding="utf-8").splitlines()
-    assert int(counted.stdout) == sum(int((model.attend(line)[0].weights > 0.9).sum()) for line in lines if line)
+    assert int(counted.out) == sum(int((model.attend(line)[0].weights > 0.9).sum()) for line in lines if line)

@@ -45,7 +45,7 @@ def folder(lines: bytes, archive: bytes, tmp_path: Path) -> Path:
 
 
 class TestWhereTheyComeFrom:
-    def test_a_file_that_is_named_in_place_of_a_text(self, run: Run, folder: Path, lines: bytes) -> None:
+    def test_a_saved_file_is_read_where_it_stands_for_a_text(self, run: Run, folder: Path, lines: bytes) -> None:
         first, second = lines.splitlines(keepends=True)
         named = "one.json", "spread.json", "one.npz", "both.jsonl"
         done = run("show", *named, "--format", "json", cwd=folder, **NO_MODEL)
@@ -54,12 +54,14 @@ class TestWhereTheyComeFrom:
 
     @pytest.mark.parametrize("args", [(), ("-",), ("--file", "-")], ids=["piped", "dash", "file dash"])
     @pytest.mark.parametrize("name", ["both.jsonl", "one.npz"])
-    def test_standard_input(self, run: Run, folder: Path, lines: bytes, args: tuple[str, ...], name: str) -> None:
+    def test_saved_weights_are_read_from_standard_input(
+        self, run: Run, folder: Path, lines: bytes, args: tuple[str, ...], name: str
+    ) -> None:
         done = run("show", *args, "--format", "json", stdin=(folder / name).read_bytes(), **NO_MODEL)
         assert (done.code, done.err) == (0, "")
         assert done.stdout == (lines if name == "both.jsonl" else lines.splitlines(keepends=True)[0])
 
-    def test_a_file_of_lines(self, run: Run, folder: Path, lines: bytes) -> None:
+    def test_a_file_of_saved_lines_is_read(self, run: Run, folder: Path, lines: bytes) -> None:
         done = run("show", "--file", "both.jsonl", "--format", "json", cwd=folder, **NO_MODEL)
         assert (done.code, done.stdout) == (0, lines)
 
@@ -98,7 +100,7 @@ class TestWhereTheyComeFrom:
         line = json.dumps({"attention": [{"query_tokens": names, "key_tokens": names, "weights": weights.tolist()}]})
         text = b"a" * len(line)
         done = run("show", "--format", "json", stdin=text + b"\n" + line.encode() + b"\n" + text)
-        done.failed(1, "line 1: The line is longer than 2,000,000 bytes", "line 3: ")
+        done.assert_failed(1, "line 1: The line is longer than 2,000,000 bytes", "line 3: ")
         assert len(line) > 2_000_000
         (record,) = done.records
         assert_allclose(record["attention"][0]["weights"], weights)
@@ -120,13 +122,15 @@ class TestWhatCanBeDoneWithThem:
         ],
         ids=str,
     )
-    def test_show(self, run: Run, folder: Path, form: str, options: tuple[str, ...]) -> None:
+    def test_show_prints_saved_weights_as_it_does_those_of_the_model(
+        self, run: Run, folder: Path, form: str, options: tuple[str, ...]
+    ) -> None:
         expected = run("show", TEXTS[0], *options, "--format", form, "--width", "100")
         done = run("show", "one.npz", *options, "--format", form, "--width", "100", cwd=folder, **NO_MODEL)
         assert (done.code, done.err) == (0, "")
         assert done.out == (f"{TEXTS[0]}\n{expected.out}" if form == "table" else expected.out)
 
-    def test_pictures(self, run: Run, folder: Path) -> None:
+    def test_pictures_of_saved_weights_are_those_of_the_model(self, run: Run, folder: Path) -> None:
         for name, source in (("expected", TEXTS[0]), ("found", "one.npz")):
             done = run("export", source, "--layout", "grid", "--dpi", "40", "-o", f"{name}.png", cwd=folder)
             assert done.code == 0
@@ -137,7 +141,7 @@ class TestWhatCanBeDoneWithThem:
         (fields,) = run("show", "words.npz", "--format", "json", cwd=folder).records[0]["attention"]
         assert (fields["by"], fields["key_tokens"][3]) == ("word", "didn't")
         assert run("show", "words.npz", "--by", "word", cwd=folder).code == 0
-        run("show", "words.npz", "--by", "sentence", cwd=folder).failed(1, "words.npz", "groups already (word)")
+        run("show", "words.npz", "--by", "sentence", cwd=folder).assert_failed(1, "words.npz", "groups already (word)")
 
     @pytest.mark.parametrize(
         ("options", "said"),
@@ -152,13 +156,13 @@ class TestWhatCanBeDoneWithThem:
     def test_what_they_do_not_hold_is_said_and_the_next_are_shown(
         self, run: Run, folder: Path, options: tuple[str, ...], said: str
     ) -> None:
-        run("show", "one.npz", *options, cwd=folder).failed(1, said)
+        run("show", "one.npz", *options, cwd=folder).assert_failed(1, said)
 
     def test_a_record_without_the_layer_does_not_keep_the_others_from_being_shown(self, run: Run, folder: Path) -> None:
         lines = [run("show", "the cat", "--layer", layer, "--format", "json").stdout for layer in ("3", "0-1")]
         (folder / "two.jsonl").write_bytes(b"".join(lines))
         ran = run("show", "two.jsonl", "--layer", "0", "--format", "json", cwd=folder)
-        ran.failed(1, "line 1 of two.jsonl", "no layer 0")
+        ran.assert_failed(1, "line 1 of two.jsonl", "no layer 0")
         assert [record["attention"][0]["layers"] for record in ran.records] == [[0]]
 
     def test_rows_are_named_by_their_place_in_the_text_whatever_is_left_of_it(self, run: Run, folder: Path) -> None:
@@ -184,15 +188,17 @@ class TestWhatCanBeDoneWithThem:
         self, run: Run, folder: Path, options: tuple[str, ...], said: str
     ) -> None:
         done = run("show", "one.npz", *options, cwd=folder)
-        done.failed(2, said)
+        done.assert_failed(2, said)
         assert done.stdout == b""
 
     @pytest.mark.parametrize("option", ["--token", "--rows"])
     def test_a_word_that_is_not_there_is_said_with_those_that_are(self, run: Run, folder: Path, option: str) -> None:
-        run("show", "one.npz", option, "zebra", cwd=folder).failed(1, "one.npz", "no token 'zebra'", "0 [CLS]")
+        run("show", "one.npz", option, "zebra", cwd=folder).assert_failed(1, "one.npz", "no token 'zebra'", "0 [CLS]")
 
-    def test_explain_takes_a_model(self, run: Run, folder: Path) -> None:
-        run("explain", "one.npz", cwd=folder).failed(1, "one.npz", "saved record", "needs a model that reads a text")
+    def test_explain_refuses_saved_weights(self, run: Run, folder: Path) -> None:
+        run("explain", "one.npz", cwd=folder).assert_failed(
+            1, "one.npz", "saved record", "needs a model that reads a text"
+        )
 
 
 class TestOtherPrograms:
@@ -203,7 +209,7 @@ class TestOtherPrograms:
         assert "unknown model · cross" in done.out
         assert "le → the 0.90" in done.out
 
-    def test_so_it_is_with_arrays(self, run: Run, tmp_path: Path) -> None:
+    def test_arrays_of_weights_and_tokens_alone_are_read(self, run: Run, tmp_path: Path) -> None:
         weights = np.full((1, 2, 3, 3), 1 / 3, np.float16)
         np.savez(tmp_path / "own.npz", weights=weights, query_tokens=["a", "b", "c"], key_tokens=["a", "b", "c"])
         done = run("export", "own.npz", "--format", "csv", "-o", "own.csv", cwd=tmp_path)
@@ -231,7 +237,7 @@ class TestBareArrays:
 
     @pytest.mark.parametrize("name", ["own.npy", "weights.npz", "only.npz"])
     @pytest.mark.parametrize("given", ["name", "file", "dash", "piped"])
-    def test_they_are_read_wherever_records_are(self, run: Run, arrays: Path, name: str, given: str) -> None:
+    def test_bare_arrays_are_read_wherever_records_are(self, run: Run, arrays: Path, name: str, given: str) -> None:
         path = str(arrays / name)
         args = {"name": (path,), "file": ("--file", path), "dash": ("-",), "piped": ()}[given]
         stdin = (arrays / name).read_bytes() if given in ("dash", "piped") else b""
@@ -301,7 +307,7 @@ class TestBareArrays:
         np.save(arrays / "pickled.npy", np.array([{}, 1]), allow_pickle=True)
         names = [arrays / name for name in ("scores.npy", "pickled.npy", "own.npy")]
         done = run(command, *names, "--format", "json")
-        done.failed(1, f"Error in {names[0]}: ", "softmax", f"Error in {names[1]}: ", "pickled objects")
+        done.assert_failed(1, f"Error in {names[0]}: ", "softmax", f"Error in {names[1]}: ", "pickled objects")
         assert len(done.records) == 1
 
 
@@ -316,8 +322,10 @@ class TestMalformed:
         (folder / "bad.jsonl").write_bytes(first + bad + b"\n" + second)
         done = run("show", "bad.jsonl", "it", "--format", "json", "--layer", "1", cwd=folder)
         assert [record["text"] for record in done.records] == [*TEXTS, "it"]
-        done.failed(1, "Error in line 2 of bad.jsonl: record 1 (encoder): ", "layer 1 head 2, row 3 (", "-1")
-        done.failed(1, "line 3 of bad.jsonl", "line 4 of bad.jsonl", 'line 5 of bad.jsonl: "attention" is missing')
+        done.assert_failed(1, "Error in line 2 of bad.jsonl: record 1 (encoder): ", "layer 1 head 2, row 3 (", "-1")
+        done.assert_failed(
+            1, "line 3 of bad.jsonl", "line 4 of bad.jsonl", 'line 5 of bad.jsonl: "attention" is missing'
+        )
         assert len(done.err.splitlines()) == 4
 
     @pytest.mark.parametrize("name", ["cut.npz", "cut.json", "empty.json", "text.npz"])
@@ -330,19 +338,19 @@ class TestMalformed:
         before = set(folder.iterdir())
         done = run(command, name, *(("-o", "it.csv") if command == "export" else ()), cwd=folder)
         said = "NPZ archive is not complete" if name.endswith("npz") else "is not a complete JSON object"
-        done.failed(1, f"Error in {name}: This {said}")
+        done.assert_failed(1, f"Error in {name}: This {said}")
         assert done.stdout == b""
         assert set(folder.iterdir()) == before
 
     def test_a_line_that_begins_like_saved_weights_and_is_broken_is_not_taken_for_a_text(self, run: Run) -> None:
         done = run("show", "--format", "json", stdin=b'{"text": "it", "attention": [{"kind": "enc')
-        done.failed(1, "Error in line 1: This is not a complete JSON object")
+        done.assert_failed(1, "Error in line 1: This is not a complete JSON object")
 
     def test_a_file_that_cannot_be_read_is_named_with_the_reason(self, run: Run, folder: Path) -> None:
         (folder / "memory.npz").symlink_to("/proc/self/mem")
-        run("show", "memory.npz", cwd=folder).failed(1, "memory.npz cannot be read: Input/output error")
+        run("show", "memory.npz", cwd=folder).assert_failed(1, "memory.npz cannot be read: Input/output error")
 
-    def test_nothing_in_it_reaches_the_terminal_as_a_command(self, run: Run) -> None:
+    def test_no_escape_code_of_a_saved_file_reaches_the_terminal(self, run: Run) -> None:
         evil = "\x1b]0;t\x07\x9b31m"
         own = {"query_tokens": [evil], "key_tokens": [evil], "weights": [[[[1]]]], "notes": [evil], "kind": "decoder"}
         line = json.dumps({"text": evil, "model": evil, "attention": [own]})

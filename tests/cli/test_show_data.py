@@ -131,11 +131,11 @@ class TestSelection:
         self, run: Run, options: list[str], said: list[str]
     ) -> None:
         done = run("show", "the cat", *options)
-        done.failed(2, *said)
+        done.assert_failed(2, *said)
         assert done.stdout == b""
 
     def test_a_range_without_end_is_refused_at_once(self, run: Run) -> None:
-        run("show", "the cat", "--layer", "0-99999999999999").failed(2, "layer")
+        run("show", "the cat", "--layer", "0-99999999999999").assert_failed(2, "layer")
 
     def test_the_kind_that_there_is_may_be_named(self, run: Run) -> None:
         (fields,) = run("show", "the", "--kind", "encoder", "--format", "json").records[0]["attention"]
@@ -195,17 +195,17 @@ class TestToken:
     @pytest.mark.parametrize("form", ["json", "table"])
     def test_a_word_that_is_not_there_is_said_with_those_that_are(self, run: Run, form: str) -> None:
         done = run("show", "the cat", "--token", "dog", "--format", form)
-        done.failed(1, "no token 'dog'", "0 [CLS]", "1 the")
+        done.assert_failed(1, "no token 'dog'", "0 [CLS]", "1 the")
         assert done.stdout == b""
 
     def test_a_number_beyond_the_text_or_beyond_reason_is_no_token(self, run: Run) -> None:
-        run("show", "the cat", "--token", "99").failed(1, "no token '99'")
-        run("show", "the cat", "--token", "9" * 5000).failed(1, "no token '999")
+        run("show", "the cat", "--token", "99").assert_failed(1, "no token '99'")
+        run("show", "the cat", "--token", "9" * 5000).assert_failed(1, "no token '999")
 
 
 class TestModelName:
     def test_the_environment_names_the_default(self, run: Run) -> None:
-        run("show", "the cat", "--offline", ATTNVIZ_MODEL="no/such").failed(1, "no/such", "--offline")
+        run("show", "the cat", "--offline", ATTNVIZ_MODEL="no/such").assert_failed(1, "no/such", "--offline")
 
     def test_the_option_goes_before_the_environment_and_builtin_is_the_encoder(self, run: Run) -> None:
         done = run("show", "the cat", "--model", "builtin", "--format", "json", ATTNVIZ_MODEL="no/such")

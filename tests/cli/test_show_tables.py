@@ -24,13 +24,15 @@ def piped(run: Run) -> str:
 
 
 class TestWhatIsShown:
-    def test_first_what_ran(self, piped: str, attend: Callable[[str], Attention]) -> None:
+    def test_the_first_line_says_which_model_ran(self, piped: str, attend: Callable[[str], Attention]) -> None:
         layers, heads, tokens, _ = attend(TEXT).shape
         first = piped.splitlines()[0]
         for what in ("builtin/encoder", "encoder", f"{layers} layers", f"{heads} heads", f"{tokens} tokens"):
             assert what in first
 
-    def test_then_a_cell_a_head_and_one_of_them_marked(self, piped: str, attend: Callable[[str], Attention]) -> None:
+    def test_the_overview_has_a_cell_for_each_head_and_marks_one(
+        self, piped: str, attend: Callable[[str], Attention]
+    ) -> None:
         layers, heads, _, _ = attend(TEXT).shape
         rows = [line for line in piped.splitlines() if re.match(r"layer \d", line)]
         assert [row.split()[1] for row in rows] == [str(layer) for layer in range(layers)]
@@ -38,7 +40,7 @@ class TestWhatIsShown:
         assert {len(row) for row in cells} == {heads}
         assert sum(row.count("‹") for row in rows) == sum(row.count("›") for row in rows) == 1
 
-    def test_then_the_weights_of_the_marked_head(self, piped: str, attend: Callable[[str], Attention]) -> None:
+    def test_the_weights_of_the_marked_head_follow(self, piped: str, attend: Callable[[str], Attention]) -> None:
         named = re.search(r"^Layer (\d+) head (\d+), the most telling: (\S+) → (\S+) (\d\.\d\d)", piped, re.M)
         assert named
         layer, head = int(named[1]), int(named[2])
@@ -52,7 +54,7 @@ class TestWhatIsShown:
             for written, weight in zip(shown, weights, strict=True):
                 assert abs(float(written.replace("·", "0")) - weight) <= 0.0051
 
-    def test_then_the_telling_link_and_the_strongest_ones_in_words(self, piped: str) -> None:
+    def test_the_most_telling_link_and_the_strongest_ones_end_it(self, piped: str) -> None:
         links = re.findall(r"^  (\S+) → (\S+) (\d\.\d\d)$", piped, re.M)
         assert 1 <= len(links) <= 5
         assert f"the most telling: {links[0][0]} → {links[0][1]} {links[0][2]}" in piped
@@ -62,7 +64,7 @@ class TestWhatIsShown:
     def test_top_says_how_many_links(self, run: Run) -> None:
         out = run("show", TEXT, "--top", "2", *ONE_HEAD).out
         assert len(re.findall(r"^  \S+ → \S+ \d\.\d\d$", out, re.M)) == 2
-        run("show", TEXT, "--top", "0").failed(2, "--top")
+        run("show", TEXT, "--top", "0").assert_failed(2, "--top")
 
     @pytest.mark.parametrize(
         ("options", "titles"),
@@ -77,7 +79,7 @@ class TestWhatIsShown:
         out = run("show", "the cat sat", *options).out
         assert re.findall(r"^(Layer \d+ head \d+|Average)", out, re.M) == titles
 
-    def test_one_head_needs_no_overview(self, run: Run) -> None:
+    def test_a_single_head_has_no_overview(self, run: Run) -> None:
         out = run("show", "the cat sat", *ONE_HEAD).out
         assert "most weight goes" not in out
         assert "1 layer " in out.splitlines()[0]
@@ -182,10 +184,10 @@ class TestPipedOutput:
         assert len(done.out.splitlines()) > 30
 
     def test_a_width_too_small_to_show_anything_is_refused(self, run: Run) -> None:
-        run("show", "the cat", "--width", "19").failed(2, "--width", "20")
+        run("show", "the cat", "--width", "19").assert_failed(2, "--width", "20")
 
     def test_a_color_that_is_none_is_refused(self, run: Run) -> None:
-        run("show", "the cat", "--color", "red").failed(2, "auto, always, never")
+        run("show", "the cat", "--color", "red").assert_failed(2, "auto, always, never")
 
 
 class TestTerminal:
@@ -258,6 +260,6 @@ class TestEncodings:
             args = ("show", "the caf\u00e9 \u65e5", "--format", form, *ONE_HEAD)
             assert run_process(*args, **locale).stdout == run_process(*args).stdout
 
-    def test_a_complaint_is_no_failure_of_its_own(self, run_process: Run) -> None:
+    def test_an_error_message_is_printed_in_any_encoding(self, run_process: Run) -> None:
         done = run_process("show", "the cat", "--token", "\u65e5", PYTHONIOENCODING="ascii")
-        done.failed(1, "no token")
+        done.assert_failed(1, "no token")

@@ -29,7 +29,7 @@ class TestWhereTextsComeFrom:
         done = run("show", *args, *AS_DATA, stdin=LINES)
         assert (texts(done), done.code, done.err) == (READ, 0, "")
 
-    def test_so_is_each_line_of_a_file(self, run: Run, tmp_path: Path) -> None:
+    def test_each_line_of_a_file_is_a_text_and_blank_lines_are_none(self, run: Run, tmp_path: Path) -> None:
         path = tmp_path / "lines.txt"
         path.write_bytes(LINES)
         done = run("show", "--file", path, *AS_DATA, stdin=b"not this")
@@ -49,7 +49,7 @@ class TestWhereTextsComeFrom:
         assert (done.stdout, done.code, done.err) == (b"", 0, "")
 
     def test_texts_and_a_file_exclude_each_other(self, run: Run, tmp_path: Path) -> None:
-        run("show", "the cat", "--file", tmp_path / "x").failed(2, "--file", "one or the other")
+        run("show", "the cat", "--file", tmp_path / "x").assert_failed(2, "--file", "one or the other")
 
     def test_on_a_terminal_a_text_is_asked_for_instead_of_waited_for(self, on_terminal: Run) -> None:
         done = on_terminal(80, "show")
@@ -73,7 +73,7 @@ class TestWhereTextsComeFrom:
         path = tmp_path / "lines.txt"
         make(path)
         done = run("show", "--file", path, *AS_DATA)
-        done.failed(1, f"{path} cannot be read", said)
+        done.assert_failed(1, f"{path} cannot be read", said)
         assert done.stdout == b""
 
 
@@ -90,13 +90,17 @@ class TestStreaming:
         assert process.stdout.read() == b""
         assert process.wait() == 0
 
-    def test_so_are_tables(self, start: Callable[..., Any], next_line: NextLine) -> None:
+    def test_a_table_is_printed_before_the_next_line_is_written(
+        self, start: Callable[..., Any], next_line: NextLine
+    ) -> None:
         process = start("show", "--layer", "0", "--head", "0")
         process.stdin.write(b"the cat\n")
         process.stdin.flush()
         assert next_line(process) == b"the cat\n"
 
-    def test_so_are_saved_files(self, start: Callable[..., Any], next_line: NextLine, tmp_path: Path) -> None:
+    def test_a_file_is_saved_before_the_next_line_is_written(
+        self, start: Callable[..., Any], next_line: NextLine, tmp_path: Path
+    ) -> None:
         process = start("export", "--format", "npz", "-o", str(tmp_path))
         process.stdin.write(b"the cat\n")
         process.stdin.flush()
@@ -108,7 +112,7 @@ class TestBadTexts:
         lines = b"\n".join([b"the cat", b"", b"caf\xe9", b"a dog", too_long.encode(), b"\xed\xa0\x80", b"it"])
         done = run("show", *AS_DATA, stdin=lines)
         assert texts(done) == ["the cat", "a dog", "it"]
-        done.failed(1, "line 3: ", "byte 4 (0xe9)", "line 5: ", "line 6: ")
+        done.assert_failed(1, "line 3: ", "byte 4 (0xe9)", "line 5: ", "line 6: ")
         assert len(done.err.splitlines()) == 3
         assert "512" in done.err.splitlines()[1]
 
@@ -116,12 +120,12 @@ class TestBadTexts:
         path = tmp_path / "latin.txt"
         path.write_bytes(b"the cat\ncaf\xe9\n")
         done = run("show", "--file", path, "--format", "csv")
-        done.failed(1, f"line 2 of {path}")
+        done.assert_failed(1, f"line 2 of {path}")
         assert {row["text_index"] for row in done.rows()} == {"0"}
 
     def test_of_several_arguments_the_bad_one_is_named_by_its_number(self, run: Run) -> None:
         done = run("show", "the cat", "", "a dog", *AS_DATA)
-        done.failed(1, "text 2", "empty")
+        done.assert_failed(1, "text 2", "empty")
         assert texts(done) == ["the cat", "a dog"]
 
     @pytest.mark.parametrize(
@@ -141,13 +145,13 @@ class TestBadTexts:
         self, run: Run, tmp_path: Path, command: str, text: str | bytes, said: str
     ) -> None:
         done = run(command, text, "--format", "csv" if command == "show" else "npz", cwd=tmp_path)
-        done.failed(1, said)
+        done.assert_failed(1, said)
         assert done.err.startswith("Error: ")
         assert len(done.err.splitlines()) == 1
         assert list(tmp_path.iterdir()) == []
 
     def test_a_text_that_is_too_long_is_told_the_limit_and_how_to_cut_it(self, run: Run, too_long: str) -> None:
-        run("show", stdin=too_long.encode()).failed(1, "at most 512", "--truncate")
+        run("show", stdin=too_long.encode()).assert_failed(1, "at most 512", "--truncate")
 
     def test_debug_shows_the_traceback_before_or_after_the_command(self, run: Run) -> None:
         for args in (("show", "", "--debug"), ("--debug", "show", "")):
@@ -210,7 +214,7 @@ class TestOddTexts:
         ],
         ids=["overview", "matrix", "token", "json", "csv", "missing token"],
     )
-    def test_nothing_in_a_text_reaches_the_terminal_as_a_command(self, run: Run, args: tuple[str, ...]) -> None:
+    def test_no_escape_code_of_a_text_reaches_the_terminal(self, run: Run, args: tuple[str, ...]) -> None:
         done = run("show", "\x1b[31mred\x1b]0;t\x07 \x9b2J [bold]x[/bold] \u202eabc \x7f", "the\x0ccat", *args)
         assert (done.code == 0) or "no token" in done.err
         both = done.out + done.err
@@ -226,7 +230,7 @@ class TestOddTexts:
     def test_what_an_option_quotes_is_made_visible(self, run: Run, option: str) -> None:
         args = () if option == "--file" else ("the cat",)
         done = run("show", *args, option, b"\x1b[31m\xff\n")
-        done.failed(1)
+        done.assert_failed(1)
         assert "\x1b" not in done.err
         assert "\u241b[31m" in done.err
 

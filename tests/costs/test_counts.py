@@ -37,12 +37,12 @@ def together(parts: Any) -> Counts:
 
 
 class TestParameters:
-    def test_those_of_gpt3(self) -> None:
+    def test_gpt3_has_its_published_number_of_parameters(self) -> None:
         counted = count(GPT3, 1).parameters
         assert counted["query"].head == 1_572_864 == 12_288 * 128
         assert together(counted) == Counts(6_291_456, 96 * 6_291_456, 57_982_058_496)
 
-    def test_those_of_pytorchs_multihead_attention_are_as_many(self) -> None:
+    def test_there_are_as_many_parameters_as_in_pytorchs_multihead_attention(self) -> None:
         from torch.nn import MultiheadAttention
 
         theirs = MultiheadAttention(35, 7, bias=False, kdim=11, vdim=11)
@@ -63,7 +63,7 @@ class TestParameters:
         assert together(counted.parameters).model == together(counted.parameters).layer == 4 * 14 * 14
         assert together(counted.operations).model == 5 * together(counted.operations).layer
 
-    def test_those_of_additive_scores_are_as_many_as_the_arrays_that_the_score_function_learns(self) -> None:
+    def test_additive_scores_have_as_many_parameters_as_their_score_function_learns(self) -> None:
         sizes = Sizes(queries=1, keys=1, query_width=11, key_width=22)
         counted = count(size_additive(width=11, key_width=22, inner=11), 1).parameters
         assert together(counted).model == SCORES["additive"].parameters(sizes)
@@ -244,7 +244,7 @@ class TestMeasuring:
         with pytest.raises(AttnvizError, match=r"naive at N = 8,192 .*too little memory, so give a smaller `longest`"):
             next(found)
 
-    def test_so_is_one_that_the_system_gives_no_more(self) -> None:
+    def test_a_process_that_gets_no_memory_is_said_to_lack_it(self) -> None:
         found = measure_sizes("naive", [(1 << 20, 1)])  # whose scores take 4 TB
         next(found)
         with pytest.raises(AttnvizError, match=r"naive at N = 1,048,576 .*too little memory, so give a smaller"):
@@ -324,7 +324,7 @@ class TestTables:
     def test_a_unit_stands_behind_the_prefix(self) -> None:
         assert (scaled(12, "B"), scaled(4_194_304, "B")) == ("12 B", "4.19 MB")
 
-    def test_parameters_of_gpt3(self) -> None:
+    def test_the_table_shows_the_parameters_of_gpt3(self) -> None:
         assert shown(*terminal_cost.tabulate_parameters(count(GPT3, 1))).splitlines() == [
             "Parameters     a head      a layer       96 layers",
             "query       1,572,864  150,994,944  14,495,514,624",
@@ -367,7 +367,7 @@ class TestTables:
         cost = count(size_additive(width=11, key_width=22, inner=13), 7)
         assert "hold" not in shown(terminal_cost.remark_on_files([cost], 13 * 33, 0), width=200)
 
-    def test_what_was_measured(self) -> None:
+    def test_the_tables_show_time_memory_and_exponents(self) -> None:
         lines = shown(*terminal_cost.tabulate_experiment(MEASURED)).splitlines()
         assert lines[:11] == [
             "Attention, d = 64: time",

@@ -22,15 +22,10 @@ from attnviz.measures.reducers import group_record
 from attnviz.records import Attention
 from attnviz.text import Bins, By, Grouping, Segment, Token, add_predictions, group_tokens, make_special_token
 from attnviz.vocabulary import Engine, Kind
+from tests.build import HEADS, LAYERS, distributions, record
 
-LAYERS, HEADS = (4, 1), (0, 7, 5)
 FORMS = sorted(READERS.keys() & FILES.keys())
 AXES = "query", "key"
-
-
-def drawn(*shape: int, seed: int = 5) -> np.ndarray:
-    weights = np.random.default_rng(seed).random(shape, np.float32) ** 8
-    return weights / weights.sum(-1, keepdims=True)
 
 
 def cut(text: str, number: int = 0, first: int = 0) -> list[Token]:
@@ -38,19 +33,6 @@ def cut(text: str, number: int = 0, first: int = 0) -> list[Token]:
     segment = Segment(text, number)
     starts = range(0, len(text), 3)
     return [segment.token((start, min(start + 3, len(text))), first + i) for i, start in enumerate(starts)]
-
-
-def record(kind: Kind, queries: list[Token], keys: list[Token], **changes: Any) -> Attention:
-    named: dict[str, Any] = {
-        "kind": kind,
-        "layers": LAYERS,
-        "heads": HEADS,
-        "query_tokens": tuple(queries),
-        "key_tokens": tuple(keys),
-        "model": "some/model",
-        "weights": drawn(len(LAYERS), len(HEADS), len(queries), len(keys)),
-    }
-    return Attention(**named | changes)
 
 
 def between(attention: Attention, by: Grouping) -> Attention:
@@ -63,37 +45,40 @@ SOURCE = [make_special_token("[CLS]", 0), *cut(TEXT, first=1), make_special_toke
 PAIR = [*SOURCE, *cut(SECOND, 1, first=100), make_special_token("[SEP]", 120)]
 TARGET = [make_special_token("<s>", 0), *cut(SECOND, 1, first=1)]
 CONTINUED = list(add_predictions([*cut(TEXT), *cut(SECOND, 1, first=50)], 20))
-ENCODER = record(Kind.ENCODER, SOURCE, SOURCE, notes=("a note",))
+ENCODER = record(names=SOURCE, notes=("a note",))
 TRANSLATION = [
-    record(Kind.ENCODER, SOURCE, SOURCE),
-    record(Kind.DECODER, list(add_predictions(TARGET)), list(add_predictions(TARGET))),
+    record(names=SOURCE),
+    record(Kind.DECODER, names=list(add_predictions(TARGET))),
     record(
-        Kind.CROSS, list(add_predictions(TARGET)), SOURCE, sink=True, weights=drawn(2, 3, len(TARGET), len(SOURCE)) / 2
+        queries=list(add_predictions(TARGET)),
+        keys=SOURCE,
+        layers=LAYERS,
+        heads=HEADS,
+        sink=True,
+        weights=distributions(2, 3, len(TARGET), len(SOURCE)) / 2,
     ),
 ]
 
 RESULTS = {
     "an encoder": Result(0, TEXT, [ENCODER]),
-    "a pair": Result(0, TEXT, [record(Kind.ENCODER, PAIR, PAIR)], pair=SECOND),
+    "a pair": Result(0, TEXT, [record(names=PAIR)], pair=SECOND),
     "a translation": Result(0, TEXT, TRANSLATION, target=SECOND, written=True, ended=False),
     "cross-attention alone": Result(0, TEXT, TRANSLATION[2:], target=SECOND),
     "a decoder's share": Result(0, TEXT, TRANSLATION[1:2], target=SECOND),
-    "a continued text": Result(0, TEXT, [record(Kind.DECODER, CONTINUED, CONTINUED)], target=SECOND, written=True),
+    "a continued text": Result(0, TEXT, [record(Kind.DECODER, names=CONTINUED)], target=SECOND, written=True),
     "an average": Result(0, TEXT, [ENCODER.mean()]),
     "no special tokens": Result(0, TEXT, [ENCODER.without_special()]),
     "some rows": Result(0, TEXT, [ENCODER.rows([2, 3, 7])]),
     "some heads": Result(0, TEXT, [ENCODER.select([1], [5, 0])]),
     "words": Result(0, TEXT, [between(ENCODER, By.WORD)]),
     "sentences": Result(0, TEXT, [between(ENCODER, By.SENTENCE)]),
-    "segments of a pair": Result(0, TEXT, [between(record(Kind.ENCODER, PAIR, PAIR), By.SEGMENT)], pair=SECOND),
+    "segments of a pair": Result(0, TEXT, [between(record(names=PAIR), By.SEGMENT)], pair=SECOND),
     "bins": Result(0, TEXT, [between(ENCODER, Bins(5))]),
     "bins of a translation": Result(0, TEXT, [between(one, Bins(3)) for one in TRANSLATION], target=SECOND),
     "windows": Result(
-        0, TEXT, [record(Kind.ENCODER, SOURCE, [replace(one, window=one.position // 5) for one in SOURCE])]
+        0, TEXT, [record(Kind.ENCODER, queries=SOURCE, keys=[replace(one, window=one.position // 5) for one in SOURCE])]
     ),
-    "half precision": Result(
-        0, TEXT, [record(Kind.ENCODER, SOURCE, SOURCE, precision="float16", engine=Engine.TRANSFORMERS)]
-    ),
+    "half precision": Result(0, TEXT, [record(names=SOURCE, precision="float16", engine=Engine.TRANSFORMERS)]),
 }
 
 
@@ -115,9 +100,9 @@ class TestRoundTrip:
         text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40),
         by=st.sampled_from([*By, Bins(1), Bins(3)]),
     )
-    def test_so_does_any_text(self, form: str, text: str, by: Grouping) -> None:
+    def test_any_text_comes_back_in_any_grouping(self, form: str, text: str, by: Grouping) -> None:
         tokens = [make_special_token("[CLS]", 0), *cut(text, first=1)]
-        saved = Result(0, text, [between(record(Kind.DECODER, tokens, tokens), by)])
+        saved = Result(0, text, [between(record(Kind.DECODER, names=tokens), by)])
         read = READERS[form](FILES[form].encode(saved))
         assert read.text == text
         assert read.attention[0].query_tokens == saved.attention[0].query_tokens
@@ -127,13 +112,13 @@ class TestRoundTrip:
 @pytest.mark.parametrize("form", FORMS)
 def test_ids_names_and_what_is_unknown_come_back(form: str) -> None:
     known = [replace(token, id=7 * i, piece=f"▁{i}", unknown=i == 2) for i, token in enumerate(SOURCE)]
-    result = Result(0, TEXT, [record(Kind.ENCODER, known, known)])
+    result = Result(0, TEXT, [record(names=known)])
     (attention,) = READERS[form](FILES[form].encode(result)).attention
     assert attention.query_tokens == attention.key_tokens == tuple(known)
 
 
 def test_ids_and_names_are_not_made_up() -> None:
-    (saved,) = json.loads(FILES["json"].encode(Result(0, TEXT, [record(Kind.ENCODER, SOURCE, SOURCE)])))["attention"]
+    (saved,) = json.loads(FILES["json"].encode(Result(0, TEXT, [record(names=SOURCE)])))["attention"]
     assert not {f"{axis}_{name}" for axis in AXES for name in ("ids", "pieces", "unknown")} & set(saved)
 
 
@@ -148,7 +133,7 @@ NAMES = ["the", "cat", "sat"]
 
 def foreign(**changes: Any) -> dict[str, Any]:
     """The least that a record has to say."""
-    return {"query_tokens": NAMES, "key_tokens": NAMES, "weights": drawn(2, 5, 3, 3).tolist()} | changes
+    return {"query_tokens": NAMES, "key_tokens": NAMES, "weights": distributions(2, 5, 3, 3).tolist()} | changes
 
 
 def from_json(*records: Any, **beside: Any) -> Result:
@@ -174,18 +159,18 @@ class TestOtherPrograms:
             == tuple(Token(name, i, (4 * i, 4 * i + 3), word=i) for i, name in enumerate(NAMES))
         )
         assert (made.engine, made.precision, made.sink, made.by) == (Engine.UNKNOWN, "float32", False, By.TOKEN)
-        assert_allclose(made.weights, drawn(2, 5, 3, 3), atol=1e-7)
+        assert_allclose(made.weights, distributions(2, 5, 3, 3), atol=1e-7)
 
     def test_each_token_is_a_word_of_its_own_whatever_it_holds(self, read: Callable[..., Result]) -> None:
         names = ["[CLS]", "##ing", "New York", " ", "...", ""]
-        (made,) = read(query_tokens=names, key_tokens=names, weights=drawn(1, 1, 6, 6).tolist()).attention
+        (made,) = read(query_tokens=names, key_tokens=names, weights=distributions(1, 1, 6, 6).tolist()).attention
         assert group_tokens(made.key_tokens, By.WORD).index == (0, 1, 2, 3, 4, 5)
 
     def test_the_kind_is_decoder_if_nothing_looks_ahead_and_cross_between_different_tokens(
         self, read: Callable[..., Result]
     ) -> None:
         causal = np.tril(np.ones((2, 5, 3, 3))) / np.arange(1, 4)[:, None]
-        across = foreign(query_tokens=["le", "chat"], weights=drawn(2, 5, 2, 3).tolist())
+        across = foreign(query_tokens=["le", "chat"], weights=distributions(2, 5, 2, 3).tolist())
         assert read(**foreign()).attention[0].kind is Kind.ENCODER
         assert read(**foreign(weights=causal.tolist())).attention[0].kind is Kind.DECODER
         crossing = read(**across)
@@ -205,13 +190,15 @@ class TestOtherPrograms:
 class TestOtherJson:
     def test_spans_that_are_not_told_are_found_in_the_text(self) -> None:
         names = ["[CLS]", "play", "ing", "now"]
-        own = {"query_tokens": names, "key_tokens": names, "weights": drawn(1, 1, 4, 4).tolist()}
+        own = {"query_tokens": names, "key_tokens": names, "weights": distributions(1, 1, 4, 4).tolist()}
         (made,) = from_json(own, text="Playing now").attention
         assert [token.span for token in made.key_tokens] == [None, (0, 4), (4, 7), (8, 11)]
         assert group_tokens(made.key_tokens, By.WORD).index == (0, 1, 1, 2)
 
     def test_queries_that_are_only_some_of_the_tokens_are_not_looked_for(self) -> None:
-        (made,) = from_json(foreign(kind="encoder", query_tokens=["the"], weights=drawn(2, 5, 1, 3).tolist())).attention
+        (made,) = from_json(
+            foreign(kind="encoder", query_tokens=["the"], weights=distributions(2, 5, 1, 3).tolist())
+        ).attention
         assert (made.query_tokens[0].span, made.key_tokens[0].span) == (None, (0, 3))
 
     def test_tokens_whose_span_is_null_are_special(self) -> None:
@@ -220,20 +207,20 @@ class TestOtherJson:
 
     def test_several_kinds_are_those_of_a_translation(self) -> None:
         own = foreign(kind="encoder")
-        across = foreign(kind="cross", query_tokens=["le", "chat"], weights=drawn(2, 5, 2, 3).tolist())
+        across = foreign(kind="cross", query_tokens=["le", "chat"], weights=distributions(2, 5, 2, 3).tolist())
         result = from_json(own, across, text="The cat sat", model="m\x07")
         assert [made.kind for made in result.attention] == [Kind.ENCODER, Kind.CROSS]
         assert {made.model for made in result.attention} == {"m\u2407"}
         assert (result.text, result.target) == ("The cat sat", "le chat")
 
     def test_numbers_that_are_rounded_pass_if_it_is_said(self) -> None:
-        rounded = np.round(drawn(2, 5, 3, 3), 3).tolist()
+        rounded = np.round(distributions(2, 5, 3, 3), 3).tolist()
         with pytest.raises(RecordError, match='"precision": "float16"'):
             from_json(foreign(weights=rounded))
         assert from_json(foreign(weights=rounded, precision="float16")).attention[0].precision == "float16"
 
     def test_rows_that_sum_to_less_pass_if_it_is_said(self) -> None:
-        half = (drawn(2, 5, 3, 3) / 2).tolist()
+        half = (distributions(2, 5, 3, 3) / 2).tolist()
         with pytest.raises(RecordError, match='"sink": true'):
             from_json(foreign(weights=half))
         assert from_json(foreign(weights=half, sink=True)).attention[0].sink
@@ -242,9 +229,9 @@ class TestOtherJson:
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_arrays_may_have_any_precision_and_order(dtype: str, order: Any) -> None:
-    (made,) = from_npz(**foreign(weights=np.asarray(drawn(2, 5, 3, 3), dtype, order=order))).attention
+    (made,) = from_npz(**foreign(weights=np.asarray(distributions(2, 5, 3, 3), dtype, order=order))).attention
     assert made.precision == ("float16" if dtype == "float16" else "float32")
-    assert_allclose(made.weights, drawn(2, 5, 3, 3), atol=1e-3)
+    assert_allclose(made.weights, distributions(2, 5, 3, 3), atol=1e-3)
 
 
 def test_arrays_of_several_kinds_are_read_by_their_prefixes() -> None:
@@ -263,7 +250,7 @@ def nested(weights: Any, place: tuple[int, ...], value: Any) -> Any:
     return changed
 
 
-WEIGHTS = drawn(2, 5, 3, 3).tolist()
+WEIGHTS = distributions(2, 5, 3, 3).tolist()
 KINDS = foreign(kind="encoder"), foreign(kind="decoder")
 
 
@@ -343,7 +330,7 @@ class TestMalformed:
             (KINDS, {"written": "yes"}, '"written" is not true or false'),
         ],
     )
-    def test_so_is_what_is_wrong_with_all_of_it(self, records: Any, beside: dict[str, Any], said: str) -> None:
+    def test_what_is_wrong_with_the_whole_line_is_named(self, records: Any, beside: dict[str, Any], said: str) -> None:
         with pytest.raises(RecordError, match=said):
             from_json(*records, **beside)
 
@@ -432,7 +419,7 @@ class TestMalformedArchives:
             (rewritten("weights", npy(np.zeros((2, 5, 3, 3), "datetime64[s]"))), "is not a number"),
             (rewritten("weights", npy(np.full((2, 5, 3, 3), np.nan))), "row 0 .the. sums to nan"),
             (rewritten("weights", npy(np.full((2, 5, 3, 3), -np.inf))), "row 0 .the. sums to -inf"),
-            (rewritten("weights", npy(drawn(5, 3, 3))), r'"weights"\[0\]\[0\]\[0\] is not a list'),
+            (rewritten("weights", npy(distributions(5, 3, 3))), r'"weights"\[0\]\[0\]\[0\] is not a list'),
             (rewritten("key_tokens", npy(np.array([0x110000] * 3, np.uint32).view("<U1"))), "not valid Unicode"),
             (rewritten("key_tokens", npy(np.array([0xD800] * 3, np.uint32).view("<U1"))), "not valid Unicode"),
             (rewritten("key_tokens", npy([[1, 2, 3]])), r'"key_tokens"\[0\] is not a text'),
@@ -452,7 +439,7 @@ class TestMalformedArchives:
     def test_a_broken_list_of_its_arrays_never_hides_some(self) -> None:
         """Byte by byte: a length that swallows the next arrays, a name that no record asks for, an end elsewhere."""
         tokens = cut("a b")
-        kinds = [record(kind, tokens, tokens, weights=np.ones((2, 3, 1, 1), np.float32)) for kind in Kind]
+        kinds = [record(kind, names=tokens, weights=np.ones((2, 3, 1, 1))) for kind in Kind]
         whole = FILES["npz"].encode(Result(0, "a b", kinds, target="a b"))
         expected = FILES["json"].encode(READERS["npz"](whole))
         for at in range(whole.index(b"PK\1\2"), len(whole)):
@@ -518,13 +505,13 @@ class TestContents:
         with pytest.raises(RecordError, match=f"lacks {kind}_{part}, which its records need"):
             READERS["npz"](changed(f"{kind}_{part}"))
 
-    def test_so_is_one_that_lacks_a_whole_record(self) -> None:
+    def test_an_archive_that_lacks_a_whole_record_is_refused(self) -> None:
         record = json.dumps({"attention": [{"kind": "encoder"}, {"kind": "cross"}]})
         with pytest.raises(RecordError, match=r"lacks cross_heads, cross_key_tokens, .*, which its records need"):
             from_npz(**{f"encoder_{n}": v for n, v in foreign(layers=[0, 1], heads=[*range(5)]).items()}, record=record)
 
     @pytest.mark.parametrize("name", ["weights", "encoder_spans", "anything"])
-    def test_and_one_that_holds_what_it_does_not_say(self, name: str) -> None:
+    def test_an_archive_that_holds_more_than_it_says_is_refused(self, name: str) -> None:
         with pytest.raises(RecordError, match=f"holds {name}, but no record that uses it"):
             READERS["npz"](changed(**{name: np.eye(3)}))
 
@@ -539,7 +526,7 @@ class TestContents:
             ({"decoder_layers": [3, 4]}, r'record 2 \(decoder\): "query_tokens" is missing'),
         ],
     )
-    def test_nor_is_an_array_of_a_record_passed_over_that_is_not_there(self, more: dict[str, Any], said: str) -> None:
+    def test_an_array_of_a_record_that_is_not_there_is_refused(self, more: dict[str, Any], said: str) -> None:
         with pytest.raises(RecordError, match=said):
             from_npz(**{f"encoder_{name}": value for name, value in foreign().items()}, **more)
 
@@ -579,23 +566,23 @@ class TestBareArrays:
     def test_two_to_four_axes_are_layers_heads_queries_and_keys_and_tokens_are_numbers(
         self, write: Callable[..., bytes], shape: tuple[int, ...]
     ) -> None:
-        result = read_by_magic(write(drawn(*shape)))
+        result = read_by_magic(write(distributions(*shape)))
         (made,) = result.attention
         assert (result.text, result.pair, result.target, made.kind) == ("", None, None, Kind.ENCODER)
         assert made.shape == (1,) * (4 - len(shape)) + shape
         assert made.query_tokens == made.key_tokens == numbered(7)
-        assert_array_equal(made.weights, drawn(*shape).reshape(made.shape))
+        assert_array_equal(made.weights, distributions(*shape).reshape(made.shape))
         assert result.warnings == ("its tokens have no names: they are numbered from 0",)
 
     def test_queries_and_keys_that_are_not_as_many_are_two_sequences(self, write: Callable[..., bytes]) -> None:
-        result = read_by_magic(write(drawn(2, 3, 5, 7)))
+        result = read_by_magic(write(distributions(2, 3, 5, 7)))
         (made,) = result.attention
         assert (made.kind, result.text, result.target) == (Kind.CROSS, "", "")
         assert (made.query_tokens, made.key_tokens) == (numbered(5, segment=1), numbered(7))
 
     def test_what_they_are_is_understood_as_of_an_array_in_python(self, write: Callable[..., bytes]) -> None:
         causal = np.tril(np.ones((5, 3, 3))) / np.arange(1, 4)[:, None]
-        for array in (drawn(5, 3, 3), causal, drawn(3, 3).astype(np.float16), np.eye(3, dtype=int)):
+        for array in (distributions(5, 3, 3), causal, distributions(3, 3).astype(np.float16), np.eye(3, dtype=int)):
             (made,) = read_by_magic(write(array)).attention
             ours = Attention.from_array(array, ["0", "1", "2"])
             assert (made.kind, made.shape, made.precision) == (ours.kind, ours.shape, ours.precision)
@@ -603,14 +590,16 @@ class TestBareArrays:
 
     @pytest.mark.parametrize("dtype", ["float16", "<f4", ">f4", "float64", ">f8"])
     @pytest.mark.parametrize("order", ["C", "F"])
-    def test_they_have_any_precision_and_order(self, write: Callable[..., bytes], dtype: str, order: Any) -> None:
-        array = np.asarray(drawn(2, 3, 5, 7), dtype, order=order)
+    def test_arrays_of_any_precision_and_order_are_read(
+        self, write: Callable[..., bytes], dtype: str, order: Any
+    ) -> None:
+        array = np.asarray(distributions(2, 3, 5, 7), dtype, order=order)
         (made,) = read_by_magic(write(array)).attention
         assert_array_equal(made.weights, array.astype(np.float32))
 
     @pytest.mark.parametrize("form", FORMS)
     def test_saved_again_they_come_back_the_same(self, write: Callable[..., bytes], form: str) -> None:
-        for array in (drawn(2, 3, 7, 7), drawn(2, 3, 5, 7)):
+        for array in (distributions(2, 3, 7, 7), distributions(2, 3, 5, 7)):
             result = read_by_magic(write(array))
             back = READERS[form](FILES[form].encode(result))
             assert back.attention[0].query_tokens == result.attention[0].query_tokens
@@ -622,8 +611,8 @@ class TestBareArrays:
         ("array", "said"),
         [
             (np.float32(1), r"2 to 4 axes, .layers, heads, queries, keys., not the shape \(\)"),
-            (drawn(7), r"not the shape \(7,\)"),
-            (drawn(2, 1, 3, 7, 7), r"not the shape \(2, 1, 3, 7, 7\): take one text of a batch"),
+            (distributions(7), r"not the shape \(7,\)"),
+            (distributions(2, 1, 3, 7, 7), r"not the shape \(2, 1, 3, 7, 7\): take one text of a batch"),
             (np.zeros((0, 7)), r"are float64, of the shape \(0, 7\): give at least one number, and only real numbers"),
             (np.zeros((0, 2**50)), "2 to 4 axes|at least|at most"),
             (np.eye(3, dtype=bool), "are bool"),
@@ -634,9 +623,9 @@ class TestBareArrays:
             (np.zeros((3, 3), "V0"), "cannot be read"),
             (np.full((3, 3), np.nan), "layer 0 head 0, row 0 .0. sums to nan"),
             (np.full((3, 3), -np.inf), "sums to -inf"),
-            (drawn(2, 3, 7, 7) * 3 - 1, "layer 0 head 0, row 0 .0. sums to .*Save the weights after softmax"),
+            (distributions(2, 3, 7, 7) * 3 - 1, "layer 0 head 0, row 0 .0. sums to .*Save the weights after softmax"),
             (
-                drawn(2, 3, 7, 7) * 3,
+                distributions(2, 3, 7, 7) * 3,
                 "row 0 .0. sums to 3, .*Save the weights after softmax, with keys as the last axis",
             ),
             (np.eye(1, 2**20 + 1, dtype=np.int8), "1 queries and 1,048,577 keys without names: give at most 1,048,576"),
@@ -652,7 +641,11 @@ class TestBareArrays:
 
 
 def test_arrays_of_several_kinds_name_no_tokens_either() -> None:
-    arrays = {"encoder": drawn(2, 3, 7, 7), "decoder": drawn(2, 3, 5, 5), "cross": drawn(2, 3, 5, 7)}
+    arrays = {
+        "encoder": distributions(2, 3, 7, 7),
+        "decoder": distributions(2, 3, 5, 5),
+        "cross": distributions(2, 3, 5, 7),
+    }
     result = READERS["npz"](npz(**{f"{kind}_weights": array for kind, array in arrays.items()}))
     assert [(made.kind.value, made.shape) for made in result.attention] == [(k, a.shape) for k, a in arrays.items()]
     assert [made.query_tokens for made in result.attention] == [numbered(7), numbered(5, 1), numbered(5, 1)]
@@ -661,11 +654,11 @@ def test_arrays_of_several_kinds_name_no_tokens_either() -> None:
 
 def test_numbers_and_names_do_not_mix_within_a_record() -> None:
     with pytest.raises(RecordError, match='"key_tokens" is missing'):
-        READERS["npz"](npz(weights=drawn(3, 3), query_tokens=NAMES))
+        READERS["npz"](npz(weights=distributions(3, 3), query_tokens=NAMES))
 
 
 def test_the_layers_of_a_bare_array_may_be_named() -> None:
-    (made,) = READERS["npz"](npz(weights=drawn(2, 3, 7, 7), layers=[9, 3])).attention
+    (made,) = READERS["npz"](npz(weights=distributions(2, 3, 7, 7), layers=[9, 3])).attention
     assert (made.layers, made.heads) == ((9, 3), (0, 1, 2))
 
 
@@ -688,7 +681,7 @@ def test_a_packed_array_that_is_refused_for_its_shape_is_not_unpacked(
         READERS["npz"](npz(weights=np.zeros(shape, np.int8)))
 
 
-WHOLE = saved_by_numpy(drawn(2, 3, 5, 7))
+WHOLE = saved_by_numpy(distributions(2, 3, 5, 7))
 
 
 class TestMalformedArrays:
@@ -726,10 +719,10 @@ class TestMalformedArrays:
         except RecordError as error:
             assert str(error)
         else:
-            assert made.weights.size == drawn(2, 3, 5, 7).size
+            assert made.weights.size == distributions(2, 3, 5, 7).size
 
     @given(st.binary(max_size=300), st.sampled_from([b"\x93NUMPY\x01\x00", b"\x93NUMPY\x02\x00", WHOLE[:20], b""]))
-    def test_so_are_any_others(self, data: bytes, start: bytes) -> None:
+    def test_other_broken_bytes_are_refused_in_a_sentence(self, data: bytes, start: bytes) -> None:
         with pytest.raises(RecordError):
             READERS["npy"](array_bytes(io.BytesIO(start + data)))
 

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,27 +13,16 @@ from numpy.testing import assert_array_equal
 
 from attnviz.formats.writing import FILES, STREAMS, Result
 from attnviz.records import Attention
-from attnviz.text import Token
 from attnviz.vocabulary import Kind
+from tests.build import HEADS, KEYS, LAYERS, QUERIES, record, tokens
 
-LAYERS, HEADS, QUERIES, KEYS = (4, 1), (0, 7, 5), 5, 7  # of each axis a different prime
 COLUMNS = ["text_index", "kind", "layer", "head", "query", "query_token", "key", "key_token", "weight"]
+QUERY_TOKENS, KEY_TOKENS = tokens(QUERIES, letter="q", first=3), tokens(KEYS, letter="k", special=[0])
 
 
-def attention(kind: Kind = Kind.CROSS, **changes: Any) -> Attention:
-    shape = len(LAYERS), len(HEADS), QUERIES, KEYS
-    drawn = np.random.default_rng(11).random(shape) ** 8  # of all magnitudes
-    named: dict[str, Any] = {
-        "kind": kind,
-        "layers": LAYERS,
-        "heads": HEADS,
-        "query_tokens": tuple(Token(f"q{i}", i + 3, (2 * i, 2 * i + 1)) for i in range(QUERIES)),
-        "key_tokens": tuple(Token(f"k{i}", i, None if i == 0 else (i, i + 1), i == 0) for i in range(KEYS)),
-        "model": "some/model",
-        "notes": ("a note",),
-        "weights": (drawn / drawn.sum(-1, keepdims=True)).astype(np.float32),
-    }
-    return Attention(**named | changes)
+def attention(kind: Kind = Kind.CROSS, **fields: Any) -> Attention:
+    """Return a record whose queries begin with token 3 of their sequence, and whose first key is special."""
+    return record(kind, **{"queries": QUERY_TOKENS, "keys": KEY_TOKENS, "notes": ("a note",)} | fields)
 
 
 class TestJson:
@@ -51,8 +41,8 @@ class TestJson:
         assert (fields["kind"], fields["layers"], fields["heads"]) == ("cross", [4, 1], [0, 7, 5])
         assert fields["query_tokens"] == [f"q{i}" for i in range(QUERIES)]
         assert fields["key_tokens"] == [f"k{i}" for i in range(KEYS)]
-        assert fields["query_spans"] == [[2 * i, 2 * i + 1] for i in range(QUERIES)]
-        assert fields["key_spans"] == [None, *([i, i + 1] for i in range(1, KEYS))]
+        assert fields["query_spans"] == [[3 * i, 3 * i + 2] for i in range(QUERIES)]
+        assert fields["key_spans"] == [None, *([3 * i, 3 * i + 2] for i in range(KEYS - 1))]
         assert fields["notes"] == ["a note"]
         assert fields["query_positions"] == [3, 4, 5, 6, 7]
         assert "key_windows" not in fields
@@ -61,8 +51,8 @@ class TestJson:
         assert_array_equal(weights, made.weights)
 
     def test_tokens_that_were_read_in_windows_know_in_which(self) -> None:
-        tokens = tuple(Token(f"k{i}", i, window=i // 3) for i in range(KEYS))
-        (fields,) = self.fields(attention(key_tokens=tokens))["attention"]
+        keys = [replace(token, window=token.position // 3) for token in KEY_TOKENS]
+        (fields,) = self.fields(attention(keys=keys))["attention"]
         assert fields["key_windows"] == [0, 0, 0, 1, 1, 1, 2]
         assert "query_windows" not in fields
 
@@ -110,8 +100,8 @@ class TestSeparatedRows:
         "name", ['"', '""', ",", "a,b", "\u21e5", "'", "=1+1", "<U+2028>", "\u65e5", "\u00a0x", ""]
     )
     def test_a_token_comes_back_whatever_it_is(self, form: str, delimiter: str, name: str) -> None:
-        tokens = tuple(Token(name, i) for i in range(KEYS))
-        _, *rows = self.parsed(Result(0, "x", [attention(key_tokens=tokens)]), form, delimiter)
+        keys = [replace(token, text=name) for token in KEY_TOKENS]
+        _, *rows = self.parsed(Result(0, "x", [attention(keys=keys)]), form, delimiter)
         assert {row[7] for row in rows} == {name}
         assert {len(row) for row in rows} == {9}
 

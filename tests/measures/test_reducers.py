@@ -12,29 +12,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from attnviz.measures import reducers
 from attnviz.measures.reducers import Collect, Group, OfRows, Reducer, group_record
 from attnviz.records import Attention, Axes, Block, find_runs
-from attnviz.text import By, Groups, Token
+from attnviz.text import By, Groups
 from attnviz.vocabulary import Kind
+from tests.build import axes, distributions, record, tokens
 
 LAYERS, HEADS, QUERIES, KEYS = (4, 0), (0, 7, 5), 11, 7  # of each axis a different prime
-
-
-def tokens(count: int) -> tuple[Token, ...]:
-    return tuple(Token(f"t{i}", i) for i in range(count))
-
-
-AXES = Axes(
-    kind=Kind.CROSS,
-    layers=LAYERS,
-    heads=HEADS,
-    query_tokens=tokens(QUERIES),
-    key_tokens=tokens(KEYS),
-    model="some model",
-    notes=("a note",),
-)
+AXES = axes(layers=LAYERS, heads=HEADS, queries=QUERIES, keys=KEYS, notes=("a note",))
 HALVES = Groups(tokens(2), (0,) * 4 + (1,) * 7), Groups(tokens(3), (0, 0, 1, 1, 2, 2, 2))
 """A grouping of the queries and one of the keys."""
 
-DENSE = np.random.default_rng(3).dirichlet(np.ones(KEYS), AXES.shape[:3]).astype(np.float32)
+DENSE = distributions(*AXES.shape)
 
 
 def block(layer: int, first: int, weights: Any) -> Block:
@@ -131,24 +118,16 @@ class TestCollect:
 
 
 class TestGroup:
-    def test_by_hand(self) -> None:
-        by_hand = Attention(
-            kind=Kind.ENCODER,
-            layers=(3,),
-            heads=(2,),
-            query_tokens=tokens(3),
-            key_tokens=tokens(3),
-            model="some model",
-            notes=("a note",),
-            weights=np.array([[[[0.5, 0.25, 0.25], [0.125, 0.375, 0.5], [0.25, 0.5, 0.25]]]], np.float32),
-        )
+    def test_groups_give_what_is_computed_by_hand(self) -> None:
+        weights = [[0.5, 0.25, 0.25], [0.125, 0.375, 0.5], [0.25, 0.5, 0.25]]
+        by_hand = record(Kind.ENCODER, layers=(3,), heads=(2,), names=3, notes=("a note",), weights=weights)
         ends_together = Groups(tokens(2), (0, 1, 0))
         result = between_groups(by_hand, ends_together, ends_together)
         # from {0, 2}: mean of rows 0 and 2 is [0.375, 0.375, 0.25]; from {1}: row 1
         assert_array_equal(result.weights, [[[[0.625, 0.375], [0.625, 0.375]]]])
         assert result.query_tokens == result.key_tokens == tokens(2)
         assert (result.kind, result.layers, result.heads) == (Kind.ENCODER, (3,), (2,))
-        assert (result.model, result.notes) == ("some model", ("a note",))
+        assert (result.model, result.notes) == ("some/model", ("a note",))
 
     def test_each_axis_has_groups_of_its_own(self) -> None:
         result = between_groups(Attention.on(AXES, DENSE), *HALVES)
@@ -156,12 +135,9 @@ class TestGroup:
         assert_allclose(result.weights, grouped_by_definition(DENSE, *HALVES), atol=1e-6)
 
     def test_pieces_are_grouped_into_words(self) -> None:
-        pieces = [Token("un", 0, (0, 2), word=0), Token("do", 1, (2, 4), word=0), Token("it", 2, (5, 7), word=1)]
-        named = Axes(
-            kind=Kind.ENCODER, layers=(0,), heads=(0,), query_tokens=tuple(pieces), key_tokens=tuple(pieces), model="m"
-        )
-        weights = np.array([[[[0.5, 0.25, 0.25], [0.25, 0.25, 0.5], [0.125, 0.125, 0.75]]]], np.float32)
-        result = group_record(Attention.on(named, weights), By.WORD)
+        pieces = tokens(["un", "do", "it"], words=[0, 0, 1])
+        weights = [[0.5, 0.25, 0.25], [0.25, 0.25, 0.5], [0.125, 0.125, 0.75]]
+        result = group_record(record(names=pieces, weights=weights), By.WORD)
         assert [token.text for token in result.key_tokens] == ["undo", "it"]
         assert_array_equal(result.weights, [[[[0.625, 0.375], [0.25, 0.75]]]])
 

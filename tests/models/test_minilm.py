@@ -15,6 +15,14 @@ SENTENCE = "The animal didn't cross the street because it was too tired"
 SHA_256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
+@pytest.fixture(scope="module")
+def by_transformers():
+    """The tokenizer, and the network in double precision with its eager attention."""
+    folder = locate_minilm()
+    network = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager", dtype=torch.float64)
+    return transformers.AutoTokenizer.from_pretrained(folder), network.eval()
+
+
 def test_its_weights_are_those_that_the_readme_speaks_of():
     assert hashlib.sha256((locate_minilm() / "model.safetensors").read_bytes()).hexdigest() == SHA_256
 
@@ -37,12 +45,9 @@ def test_two_heads_tie_it_to_the_animal(layer, head, expected):
     ],
     ids=["sentence", "pair", "scripts", "long"],
 )
-def test_it_is_what_transformers_computes(text, pair):
+def test_it_is_what_transformers_computes(text, pair, by_transformers):
     (attention,) = attnviz.load("minilm", engine="reference").attend(text, pair)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(locate_minilm())
-    model = transformers.AutoModel.from_pretrained(
-        locate_minilm(), attn_implementation="eager", dtype=torch.float64
-    ).eval()
+    tokenizer, model = by_transformers
     inputs = tokenizer(text, pair, return_tensors="pt")
     with torch.no_grad():
         expected = torch.cat(model(**inputs, output_attentions=True).attentions).numpy()

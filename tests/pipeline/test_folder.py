@@ -187,7 +187,9 @@ class TestManifestsOfOthers:
             b"a note",
         ],
     )
-    def test_so_is_one_that_has_no_end_unless_it_begins_like_ours(self, tmp_path: Path, line: bytes) -> None:
+    def test_a_last_line_without_an_end_is_refused_unless_it_begins_like_ours(
+        self, tmp_path: Path, line: bytes
+    ) -> None:
         (tmp_path / MANIFEST).write_bytes(line)
         with pytest.raises(InputError, match="Line 1 was not written by attnviz"):
             exported(tmp_path, *LATTER)
@@ -217,7 +219,9 @@ class TestManifestsOfOthers:
 class TestRemovedInTheMiddle:
     @pytest.mark.parametrize("again", [False, True], ids=["gone", "made again"])
     @pytest.mark.parametrize("left", [[], FORMER[2:]], ids=["in the end", "before a text"])
-    def test_it_is_said(self, tmp_path: Path, again: bool, left: list[ManifestEntry]) -> None:
+    def test_a_folder_that_is_removed_during_the_run_is_an_error(
+        self, tmp_path: Path, again: bool, left: list[ManifestEntry]
+    ) -> None:
         folder = tmp_path / "out"
 
         def export() -> None:
@@ -234,7 +238,7 @@ class TestRemovedInTheMiddle:
             export()
         assert folder.exists() == again
 
-    def test_so_it_is_where_nothing_is_to_be_done(self, tmp_path: Path) -> None:
+    def test_it_is_said_even_if_nothing_is_left_to_do(self, tmp_path: Path) -> None:
         exported(tmp_path, *FORMER)
         with pytest.raises(OutputError, match="changed or removed"), Folder(tmp_path):
             (tmp_path / MANIFEST).unlink()
@@ -325,7 +329,7 @@ PARTS = st.text(max_size=80) | st.from_regex(r"(layers?|heads?|token)[0-9]{1,4}"
 
 class TestNames:
     @given(st.lists(st.tuples(st.integers(0, 3), st.text(max_size=99), st.lists(PARTS, max_size=5)), max_size=9))
-    def test_none_is_like_another_or_more_than_a_file_system_takes(self, texts: list[Any]) -> None:
+    def test_names_differ_and_are_short_enough_for_a_file_system(self, texts: list[Any]) -> None:
         taken: set[str] = set()
         for index, text, parts in texts:
             taken.add(unlike(taken, file_name(f"{index:06}-{slug(text)}", *parts)))
@@ -337,7 +341,7 @@ class TestNames:
             assert not set(name) & set('/\\:*?"<>|\0 .')
             assert name.isprintable()
 
-    def test_they_sort_as_what_they_name(self) -> None:
+    def test_names_sort_like_the_texts_that_they_name(self) -> None:
         ordered = [
             file_name(f"{index:06}-a", "encoder", f"layer{layer}-head{head}")
             for index in (2, 10)

@@ -1,9 +1,9 @@
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.interpreter import run_python
 
 TASKS = Path("/proc/self/task")
 SCRIPT = """
@@ -21,5 +21,5 @@ print(len(os.listdir("/proc/self/task")), os.environ.get("OPENBLAS_NUM_THREADS")
 def test_numpy_has_one_thread_unless_the_environment_says_how_many(asked: str | None, threads: int):
     unset = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     environment = unset | ({"OPENBLAS_NUM_THREADS": asked} if asked else {})
-    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(min(threads, len(os.sched_getaffinity(0)))), str(asked)]
+    expected = [str(min(threads, len(os.sched_getaffinity(0)))), str(asked)]
+    assert run_python(SCRIPT, variables=environment).split() == expected

@@ -9,18 +9,15 @@ from transformers import BertConfig, BertModel, MarianConfig, MarianModel
 from attnviz.errors import RecordError
 from attnviz.records import Attention
 from attnviz.vocabulary import Engine, Kind
+from tests.build import distributions
 
 NAMES = "the", "old", "cat", "saw", "it", "run", "by"
 OTHERS = "le", "vieux", "chat"
 
 
-def rows(*shape: int) -> np.ndarray:
-    return np.random.default_rng(7).dirichlet(np.ones(shape[-1]), shape[:-1]).astype(np.float32)
-
-
 @pytest.mark.parametrize("axes", [(), (5,), (2, 5)], ids=["one head", "a layer", "layers"])
 def test_missing_axes_are_one_layer_and_one_head(axes: tuple[int, ...]) -> None:
-    weights = rows(*axes, 7, 7)
+    weights = distributions(*axes, 7, 7)
     made = Attention.from_array(weights, NAMES)
     assert made.shape == (*(1, 1)[len(axes) :], *axes, 7, 7)
     assert_allclose(made.weights.reshape(weights.shape), weights)
@@ -83,11 +80,11 @@ def test_what_lies_in_bfloat16_is_read() -> None:
     ("weights", "said"),
     [
         (np.ones(7), "not the shape"),
-        (rows(1, 1, 1, 7, 7), "not the shape"),
-        ((rows(2, 5, 7, 7),), "take one text"),
-        ((rows(1, 5, 7, 7), rows(1, 3, 7, 7)), "equal layers"),
-        (rows(7, 5), "but the axes name"),
-        (-rows(7, 7), "sums to -1"),
+        (distributions(1, 1, 1, 7, 7), "not the shape"),
+        ((distributions(2, 5, 7, 7),), "take one text"),
+        ((distributions(1, 5, 7, 7), distributions(1, 3, 7, 7)), "equal layers"),
+        (distributions(7, 5), "but the axes name"),
+        (-distributions(7, 7), "sums to -1"),
     ],
 )
 def test_what_is_no_attention_is_refused(weights: object, said: str) -> None:
@@ -96,6 +93,6 @@ def test_what_is_no_attention_is_refused(weights: object, said: str) -> None:
 
 
 def test_a_record_shows_what_it_is_of_and_not_its_numbers() -> None:
-    assert repr(Attention.from_array(rows(5, 7, 7), NAMES, model="mine")) == (
+    assert repr(Attention.from_array(distributions(5, 7, 7), NAMES, model="mine")) == (
         "Attention(mine, encoder, 1 layers × 5 heads, 7 queries × 7 keys)"
     )

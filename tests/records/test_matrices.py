@@ -1,6 +1,5 @@
 from collections.abc import Callable, Collection
 from dataclasses import FrozenInstanceError
-from typing import Any
 
 import numpy as np
 import pytest
@@ -9,44 +8,17 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.errors import RecordError, UsageError
-from attnviz.records import Attention, Axes, Selection, Word, average, format_ranges
+from attnviz.records import Attention, Selection, Word, average, format_ranges
 from attnviz.text import Token
 from attnviz.vocabulary import AVERAGE, Kind
-
-LAYERS, HEADS, QUERIES, KEYS = (4, 1), (0, 7, 5), 5, 7  # of each axis a different prime
-
-
-def tokens(count: int, special: Collection[int] = ()) -> tuple[Token, ...]:
-    return tuple(Token(f"t{i}", i, None, i in special) for i in range(count))
-
-
-def axes(**changes: Any) -> Axes:
-    named = {
-        "kind": Kind.CROSS,
-        "layers": LAYERS,
-        "heads": HEADS,
-        "query_tokens": tokens(QUERIES),
-        "key_tokens": tokens(KEYS),
-        "model": "some model",
-    }
-    return Axes(**named | changes)
-
-
-def softmaxed(*shape: int) -> np.ndarray:
-    exponentials = np.exp(np.random.default_rng(3).normal(size=shape))
-    return (exponentials / exponentials.sum(-1, keepdims=True)).astype(np.float32)
-
-
-def record(**changes: Any) -> Attention:
-    named = axes(**changes)
-    return Attention.on(named, softmaxed(*named.shape))
+from tests.build import KEYS, QUERIES, axes, distributions, record, tokens
 
 
 class TestValidation:
     def test_weights_that_fit_their_axes_make_a_record_with_the_same_names(self) -> None:
         named = axes(sink=True, precision="float16", notes=("a note",))
-        made = Attention.on(named, softmaxed(2, 3, 5, 7))
-        assert_array_equal(made.weights, softmaxed(2, 3, 5, 7))
+        made = Attention.on(named, distributions(2, 3, 5, 7))
+        assert_array_equal(made.weights, distributions(2, 3, 5, 7))
         assert made.shape == (2, 3, 5, 7)
         for name in ("kind", "layers", "heads", "query_tokens", "key_tokens", "model", "sink", "precision", "notes"):
             assert getattr(made, name) == getattr(named, name)
@@ -54,7 +26,7 @@ class TestValidation:
     @pytest.mark.parametrize("shape", [(3, 2, 5, 7), (2, 3, 7, 5), (2, 3, 5, 8), (3, 5, 7), (1, 2, 3, 5, 7)])
     def test_a_shape_that_does_not_fit_the_axes_is_refused_with_both(self, shape: tuple[int, ...]) -> None:
         with pytest.raises(RecordError) as raised:
-            Attention.on(axes(), softmaxed(*shape))
+            Attention.on(axes(), distributions(*shape))
         assert str(shape) in str(raised.value)
         assert "(2, 3, 5, 7)" in str(raised.value)
 
@@ -73,17 +45,17 @@ class TestValidation:
     def test_a_row_that_is_no_distribution_is_refused_and_named(
         self, change: Callable[[np.ndarray], np.ndarray], what: str
     ) -> None:
-        weights = softmaxed(2, 3, 5, 7)
+        weights = distributions(2, 3, 5, 7)
         weights[1, 2, 3] = change(weights[1, 2, 3])
-        with pytest.raises(RecordError, match=f"cross weights of some model.*layer 1 head 5, row 3 .t3.*{what}"):
+        with pytest.raises(RecordError, match=f"cross weights of some/model.*layer 1 head 5, row 3 .q3.*{what}"):
             Attention.on(axes(), weights)
 
     def test_queries_with_no_key_to_look_at_are_refused(self) -> None:
         with pytest.raises(RecordError):
-            Attention.on(axes(key_tokens=()), softmaxed(2, 3, 5, 0))
+            Attention.on(axes(keys=()), distributions(2, 3, 5, 0))
 
     def test_rows_may_sum_to_less_than_1_only_beside_a_sink(self) -> None:
-        weights = softmaxed(2, 3, 5, 7) * np.float32(0.25)
+        weights = distributions(2, 3, 5, 7) * np.float32(0.25)
         assert_array_equal(Attention.on(axes(sink=True), weights).weights, weights)
         with pytest.raises(RecordError):
             Attention.on(axes(sink=False), weights)
@@ -99,7 +71,7 @@ class TestValidation:
         self, precision: str, within: float, beyond: float, sign: int
     ) -> None:
         named = axes(precision=precision)
-        exact = softmaxed(2, 3, 5, 7).astype(np.float64)
+        exact = distributions(2, 3, 5, 7).astype(np.float64)
         exact /= exact.sum(-1, keepdims=True)
         Attention.on(named, exact * (1 + sign * within))
         with pytest.raises(RecordError):
@@ -111,7 +83,7 @@ class TestValidation:
 
         scores = torch.randn(2, 3, 5, 1009, generator=torch.Generator().manual_seed(5))
         weights = torch.softmax(scores.to(getattr(torch, precision)), -1).double().numpy()
-        assert Attention.on(axes(key_tokens=tokens(1009), precision=precision), weights).weights.dtype == np.float32
+        assert Attention.on(axes(keys=1009, precision=precision), weights).weights.dtype == np.float32
 
 
 class TestReadOnly:
@@ -126,7 +98,7 @@ class TestReadOnly:
             record().layers = (0, 1)  # type: ignore[misc]
 
     def test_the_callers_array_stays_writable(self) -> None:
-        weights = softmaxed(2, 3, 5, 7)
+        weights = distributions(2, 3, 5, 7)
         Attention.on(axes(), weights)
         assert weights.flags.writeable
 
@@ -147,8 +119,8 @@ class TestSelect:
 
     def test_a_selection_keeps_every_other_name(self) -> None:
         chosen = record(sink=True, notes=("a note",)).select([4], [7])
-        assert (chosen.kind, chosen.model, chosen.sink, chosen.notes) == (Kind.CROSS, "some model", True, ("a note",))
-        assert (chosen.query_tokens, chosen.key_tokens) == (tokens(QUERIES), tokens(KEYS))
+        assert (chosen.kind, chosen.model, chosen.sink, chosen.notes) == (Kind.CROSS, "some/model", True, ("a note",))
+        assert (chosen.query_tokens, chosen.key_tokens) == (axes().query_tokens, axes().key_tokens)
 
 
 class TestRows:
@@ -156,7 +128,7 @@ class TestRows:
         made = record()
         kept = made.rows([3, 1])
         assert [token.position for token in kept.query_tokens] == [3, 1]
-        assert kept.key_tokens == tokens(KEYS)
+        assert kept.key_tokens == made.key_tokens
         assert_array_equal(kept.weights, np.stack((made.weights[:, :, 3], made.weights[:, :, 1]), axis=2))
 
     def test_a_word_looks_at_the_mean_of_what_its_pieces_look_at(self) -> None:
@@ -170,12 +142,12 @@ class TestRows:
         assert_allclose(made.looked_at_by(Word("word", (), (2, 6))), expected, atol=1e-6)
 
     def test_keys_behind_a_query_are_at_negative_distances(self) -> None:
-        named = axes(kind=Kind.DECODER, query_tokens=tokens(6)[2::3], key_tokens=tokens(6))
+        named = axes(kind=Kind.DECODER, queries=tokens(6)[2::3], keys=6)
         assert_array_equal(named.distances(), [[-2, -1, 0, 1, 2, 3], [-5, -4, -3, -2, -1, 0]])
 
     def test_groups_of_tokens_are_counted_and_not_the_tokens_in_them(self) -> None:
         groups = tuple(Token("g", first) for first in (0, 1, 5, 7))
-        named = axes(kind=Kind.DECODER, query_tokens=groups[1:2], key_tokens=groups)
+        named = axes(kind=Kind.DECODER, queries=groups[1:2], keys=groups)
         assert_array_equal(named.distances(), [[-1, 0, 1, 2]])
 
     def test_between_two_sequences_there_is_no_distance(self) -> None:
@@ -200,40 +172,39 @@ class TestMean:
 
 class TestWithoutSpecial:
     def test_special_tokens_go_and_rows_are_divided_by_what_is_left(self) -> None:
-        named = axes(layers=(0,), heads=(0,), query_tokens=tokens(3, special=[0]), key_tokens=tokens(3, special=[0]))
+        named = axes(layers=1, heads=1, names=tokens(3, special=[0]))
         weights = np.array([[[[1, 0, 0], [0.5, 0.125, 0.375], [0.2, 0, 0.8]]]], np.float32)
         left = Attention.on(named, weights).without_special()
         assert_allclose(left.weights, [[[[0.25, 0.75], [0, 1]]]], atol=1e-7)
-        assert left.query_tokens == left.key_tokens == tokens(3)[1:]
+        assert left.query_tokens == left.key_tokens == named.key_tokens[1:]
         assert left.notes == ("special tokens dropped, rows renormalised",)
         assert not left.sink
 
     def test_the_two_axes_are_cut_each_by_its_own_tokens(self) -> None:
-        made = record(query_tokens=tokens(QUERIES, [1]), key_tokens=tokens(KEYS, [0, 6])).without_special()
+        made = record(queries=tokens(QUERIES, special=[1]), keys=tokens(KEYS, special=[0, 6])).without_special()
         assert [token.position for token in made.query_tokens] == [0, 2, 3, 4]
         assert [token.position for token in made.key_tokens] == [1, 2, 3, 4, 5]
         assert made.weights.shape == (2, 3, 4, 5)
 
     def test_a_row_that_looked_at_special_tokens_only_comes_out_empty_and_sunk(self) -> None:
-        named = axes(layers=(0,), heads=(0,), query_tokens=tokens(2), key_tokens=tokens(3, special=[0]))
+        named = axes(layers=1, heads=1, queries=2, keys=tokens(3, special=[0]))
         left = Attention.on(named, np.array([[[[1, 0, 0], [0.5, 0.25, 0.25]]]], np.float32)).without_special()
         assert_array_equal(left.weights, [[[[0, 0], [0.5, 0.5]]]])
         assert left.sink
 
     def test_where_there_are_none_nothing_is_done_and_nothing_said(self) -> None:
-        made = record(query_tokens=tokens(QUERIES), key_tokens=tokens(KEYS))
+        made = record()
         assert made.without_special() is made
 
     @pytest.mark.parametrize(("queries", "keys"), [(range(QUERIES), ()), ((), range(KEYS))])
     def test_special_tokens_alone_are_refused(self, queries: Collection[int], keys: Collection[int]) -> None:
-        made = record(query_tokens=tokens(QUERIES, queries), key_tokens=tokens(KEYS, keys))
+        made = record(queries=tokens(QUERIES, special=queries), keys=tokens(KEYS, special=keys))
         with pytest.raises(UsageError, match="nothing is left"):
             made.without_special()
 
     @given(special=st.sets(st.integers(0, KEYS - 1), max_size=KEYS - 1))
     def test_rows_sum_to_1_and_keep_their_proportions(self, special: set[int]) -> None:
-        both = tokens(KEYS, special)
-        before = record(query_tokens=both, key_tokens=both)
+        before = record(names=tokens(KEYS, special=special))
         after = before.without_special().weights.astype(np.float64)
         kept = sorted(set(range(KEYS)) - special)
         share = before.weights.astype(np.float64)[:, :, kept][..., kept]
@@ -250,7 +221,7 @@ class TestRanges:
         assert format_ranges(indices) == written
 
     @given(st.lists(st.integers(0, 12), min_size=1))
-    def test_nothing_is_lost(self, indices: list[int]) -> None:
+    def test_every_index_of_a_written_range_can_be_read_back(self, indices: list[int]) -> None:
         runs = [[int(end) for end in run.split("-")] for run in format_ranges(indices).split(",")]
         assert [index for run in runs for index in range(run[0], run[-1] + 1)] == indices
 
@@ -275,7 +246,7 @@ def test_layers_that_do_not_attend_are_not_there() -> None:
 
 @pytest.mark.parametrize(("axis", "of"), [("layer", layers_of), ("head", heads_of)])
 class TestSelection:
-    def test_nothing_wanted_is_everything(self, axis: str, of: Callable[..., tuple[int, ...]]) -> None:
+    def test_an_empty_selection_selects_everything(self, axis: str, of: Callable[..., tuple[int, ...]]) -> None:
         assert of(Selection(), 3, "m") == (0, 1, 2)
 
     def test_what_is_wanted_keeps_its_order(self, axis: str, of: Callable[..., tuple[int, ...]]) -> None:
@@ -299,7 +270,7 @@ UNEVEN = [((0, 3), (0, 1)), ((1, 2), (0, 1, 2))]
 
 
 class TestSelectionAmongGroups:
-    def test_nothing_wanted_is_everything(self) -> None:
+    def test_an_empty_selection_selects_everything(self) -> None:
         assert Selection().groups_of(UNEVEN, "m") == UNEVEN
 
     def test_layers_are_taken_from_the_groups_that_have_them(self) -> None:
@@ -319,7 +290,7 @@ class TestSelectionAmongGroups:
 
 
 def test_the_mean_of_records_of_several_groups_of_layers_counts_every_head_once() -> None:
-    weights = softmaxed(2, 3, QUERIES, KEYS)
+    weights = distributions(2, 3, QUERIES, KEYS)
     few = Attention.on(axes(layers=(0,), heads=(0, 1)), weights[:1, :2])
     many = Attention.on(axes(layers=(1,), heads=(0, 1, 2)), weights[1:])
     mean = average([few, many])

@@ -14,6 +14,7 @@ from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import attention
 from attnviz.reference.transformer import Config, Positions, transformer, transformer_layer
 from attnviz.vocabulary import Kind
+from tests.reference.randomized import randomize
 
 BATCH, LAYERS, HEADS, TARGETS, SOURCES, DEPTH, INNER, VOCABULARY = 5, 2, 3, 7, 11, 14, 13, 17
 WIDTH = HEADS * DEPTH
@@ -33,10 +34,7 @@ def torch_layer(norm_first: bool) -> torch.nn.TransformerDecoderLayer:
     layer = torch.nn.TransformerDecoderLayer(
         WIDTH, HEADS, INNER, dropout=0.0, layer_norm_eps=EPSILON, batch_first=True, norm_first=norm_first
     )
-    generator = torch.Generator().manual_seed(3)
-    for parameter in layer.parameters():
-        torch.nn.init.normal_(parameter, std=0.3, generator=generator)
-    return layer
+    return randomize(layer, std=0.3)
 
 
 def named_as_ours(name: str, value: torch.Tensor) -> dict[str, torch.Tensor]:

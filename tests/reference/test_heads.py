@@ -12,21 +12,14 @@ from attnviz.reference.layers import linear
 from attnviz.reference.masks import Mask, causal, combine, padding, prefix, sliding_window
 from attnviz.reference.multi_head import Heads, attend_in_blocks, merge_heads, multi_head_attention, split_heads
 from attnviz.reference.parameters import Parameters
+from tests.reference.randomized import random_array, randomize
 
 BATCH, HEADS, QUERIES, KEYS, DEPTH = 2, 3, 11, 7, 5  # of each axis a different prime
 WIDTH = HEADS * DEPTH
 
 
-def random_array(*shape: int) -> np.ndarray:
-    return np.random.default_rng(3).normal(size=shape).astype(np.float32)
-
-
 def torch_module() -> torch.nn.MultiheadAttention:
-    generator = torch.Generator().manual_seed(3)
-    module = torch.nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
-    for parameter in module.parameters():
-        torch.nn.init.normal_(parameter, std=0.5, generator=generator)
-    return module.requires_grad_(False)
+    return randomize(torch.nn.MultiheadAttention(WIDTH, HEADS, batch_first=True))
 
 
 def parameters_of(module: torch.nn.MultiheadAttention, array: Callable[..., Any]) -> Parameters:

@@ -10,6 +10,7 @@ from torch.nn import functional
 from attnviz.reference.layers import ACTIVATIONS, feed_forward, rms_norm
 from attnviz.reference.multi_head import Heads, multi_head_attention
 from attnviz.reference.parameters import Parameters
+from tests.reference.randomized import random_array
 
 BATCH, TOKENS, WIDTH, INNER = 2, 5, 7, 11
 
@@ -24,10 +25,6 @@ THEIRS = {
     "silu": functional.silu,
     "swish": functional.silu,
 }
-
-
-def random_array(*shape: int, seed: int = 3) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

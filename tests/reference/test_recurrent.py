@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.recurrent import attend, decode, encode, gru, run_gru
 from attnviz.reference.scores import SCORES
+from tests.reference.randomized import random_array, randomize
 
 BATCH, SOURCES, TARGETS, EMBEDDING, WIDTH, INNER, VOCABULARY = 2, 7, 5, 3, 11, 13, 17  # of each axis a different prime
 LENGTHS = np.array([7, 4])
@@ -19,20 +20,12 @@ DIRECTIONS = pytest.mark.parametrize(("backward", "suffix"), [(False, ""), (True
 Make = Callable[..., Any]
 
 
-def random_array(*shape: int, seed: int = 3) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
 def random_ids(*shape: int) -> np.ndarray:
     return np.random.default_rng(3).integers(0, VOCABULARY, size=shape)
 
 
 def torch_gru() -> torch.nn.GRU:
-    generator = torch.Generator().manual_seed(3)
-    module = torch.nn.GRU(EMBEDDING, WIDTH, batch_first=True, bidirectional=True)
-    for parameter in module.parameters():
-        torch.nn.init.normal_(parameter, std=0.5, generator=generator)
-    return module.requires_grad_(False)
+    return randomize(torch.nn.GRU(EMBEDDING, WIDTH, batch_first=True, bidirectional=True))
 
 
 def arrays_of(module: torch.nn.GRU, suffix: str, prefix: str = "") -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from attnviz.reference.layers import linear
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import SCORES, Sizes, attention, compute_weights, cosine, draw_parameters, scaled_dot
+from tests.reference.randomized import randomize
 
 BATCH, HEADS, QUERIES, KEYS, DEPTH, OUT, INNER = 2, 3, 5, 7, 11, 13, 17  # of each axis a different prime
 SIZES = Sizes(queries=QUERIES, keys=KEYS, query_width=DEPTH, key_width=OUT)
@@ -21,13 +22,6 @@ names = pytest.mark.parametrize("name", SCORES)
 def random_vectors(*shapes: tuple[int, int]) -> list[np.ndarray]:
     rng = np.random.default_rng(3)
     return [rng.normal(size=(BATCH, HEADS, *shape)).astype(np.float32) for shape in shapes]
-
-
-def torch_module(module: torch.nn.Module) -> torch.nn.Module:
-    generator = torch.Generator().manual_seed(3)
-    for parameter in module.parameters():
-        torch.nn.init.normal_(parameter, std=0.5, generator=generator)
-    return module.requires_grad_(False)
 
 
 def test_scores_are_dot_products_over_the_root_of_the_dimension(array: Callable[..., Any]) -> None:
@@ -58,7 +52,7 @@ def test_a_vector_of_zeros_is_like_nothing(array: Callable[..., Any]) -> None:
 
 def test_general_is_the_bilinear_map_of_torch(array: Callable[..., Any]) -> None:
     queries, keys = random_vectors((QUERIES, DEPTH), (KEYS, OUT))
-    bilinear = torch_module(torch.nn.Bilinear(DEPTH, OUT, 1, bias=False))
+    bilinear = randomize(torch.nn.Bilinear(DEPTH, OUT, 1, bias=False))
     pairs = BATCH, HEADS, QUERIES, KEYS
     expected = bilinear(
         torch.from_numpy(queries)[..., :, None, :].expand(*pairs, DEPTH),
@@ -78,7 +72,7 @@ def test_general_with_the_product_of_two_projections_is_the_dot_product_of_what_
 @pytest.mark.parametrize("bias", [True, False], ids=["biases", "no biases"])
 def test_additive_is_a_network_of_torch_on_each_pair(array: Callable[..., Any], bias: bool) -> None:
     queries, keys = random_vectors((QUERIES, DEPTH), (KEYS, OUT))
-    module = torch_module(
+    module = randomize(
         torch.nn.ModuleDict(
             {
                 "query": torch.nn.Linear(DEPTH, INNER, bias=bias),
@@ -105,7 +99,7 @@ def test_additive_is_a_network_of_torch_on_each_pair(array: Callable[..., Any], 
 @pytest.mark.parametrize("longest", [KEYS, KEYS + 4])
 def test_location_is_a_linear_map_of_torch_of_the_query_alone(array: Callable[..., Any], longest: int) -> None:
     queries, keys = random_vectors((QUERIES, DEPTH), (KEYS, OUT))
-    module = torch_module(torch.nn.Linear(DEPTH, longest, bias=False))
+    module = randomize(torch.nn.Linear(DEPTH, longest, bias=False))
     parameters = Parameters({"weight": array(module.weight)})
     scores = SCORES["location"](array(queries), array(keys), parameters)
     assert_allclose(np.asarray(scores), module(torch.from_numpy(queries))[..., :KEYS], atol=1e-5)

@@ -14,6 +14,7 @@ from attnviz.reference.masks import padding
 from attnviz.reference.multi_head import Heads
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import Config, Positions, embed, show_layer, transformer, transformer_layer
+from tests.reference.randomized import randomize
 
 BATCH, LAYERS, HEADS, TOKENS, DEPTH, VOCABULARY, INNER, LONGEST, BUCKETS = 5, 2, 3, 7, 14, 11, 13, 17, 10
 WIDTH = HEADS * DEPTH
@@ -44,10 +45,7 @@ def torch_encoder(norm_first: bool = True, activation: str = "gelu") -> torch.nn
     )
     last = torch.nn.LayerNorm(WIDTH, eps=EPSILON) if norm_first else None
     module = torch.nn.TransformerEncoder(layer, LAYERS, norm=last, enable_nested_tensor=False)
-    generator = torch.Generator().manual_seed(3)
-    for parameter in module.parameters():
-        torch.nn.init.normal_(parameter, std=0.3, generator=generator)
-    return module
+    return randomize(module, std=0.3).requires_grad_()  # for the gradients that are compared
 
 
 def named_as_ours(name: str, value: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -1,8 +1,6 @@
 """The parallel corpus: right French, true alignments, and a test of new combinations of known words."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from itertools import islice, pairwise
 
@@ -21,6 +19,7 @@ from attnviz.training.corpus.french.lexicon import lexicon, table
 from attnviz.training.corpus.french.phrases import Coordination, Determiner, NounPhrase
 from attnviz.training.corpus.french.spelling import Draft, starts_with_vowel
 from attnviz.training.corpus.french.words import Adjective, Noun, Verb
+from tests.interpreter import run_python
 
 MY, YOUR, HIS, _, OUR, THEIR = say.POSSESSIVES
 THIS, THESE = say.DEMONSTRATIVES[0], say.PLURAL_DEMONSTRATIVES[0]
@@ -419,8 +418,7 @@ def test_a_seed_fixes_the_pairs_in_every_process() -> None:
         "from attnviz.training.corpus.french import pairs;"
         "print(ascii(list(islice(pairs(Split.TRAIN, 5), 50))))"
     )
-    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert printed.strip() == ascii(list(islice(pairs(Split.TRAIN, 5), 50)))
+    assert run_python(program).strip() == ascii(list(islice(pairs(Split.TRAIN, 5), 50)))
 
 
 def test_another_seed_gives_other_pairs() -> None:
@@ -452,10 +450,12 @@ def test_no_test_text_is_in_training(train: list[Pair], held_out: list[Pair]) ->
 
 
 def test_every_word_of_a_test_text_occurs_in_training(held_out: list[Pair]) -> None:
-    seen: set[str] = set()
+    unseen = {word for pair in held_out for word in english_words(pair.english).values()}
     for pair in islice(pairs(Split.TRAIN, 0), 100_000):
-        seen.update(english_words(pair.english).values())
-    assert not {word for pair in held_out for word in english_words(pair.english).values()} - seen
+        unseen.difference_update(english_words(pair.english).values())
+        if not unseen:
+            break
+    assert unseen == set()
 
 
 def test_the_red_car_is_for_everyone() -> None:

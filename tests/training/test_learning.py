@@ -16,7 +16,7 @@ from attnviz.training.encoder.objectives import naming_scores
 from attnviz.training.encoder.roles import RoleTally
 from attnviz.training.fitting import Recipe
 from attnviz.training.tokenizer import CLS, MASK, PAD, SEP, SPECIAL, learn_tokenizer
-from attnviz.vocabulary import Kind
+from tests.build import looking_at, record
 
 TOKENIZER = Package.of(find_folders()["builtin/encoder"]).text.tokenizer
 
@@ -114,27 +114,17 @@ def test_naming_lets_only_the_words_of_the_text_compete():
     np.testing.assert_array_equal(scores, [[-np.inf, 3, 0]])
 
 
-def record(text: str, strongest: list[int]) -> Attention:
+def attention(text: str, strongest: list[int]) -> Attention:
     """One head whose queries each give 0.8 to one key; the rest goes evenly to all."""
     segment = Segment(text)
     tokens = (make_special_token(CLS, 0), *(segment.token(span, i) for i, span in enumerate(segment.words, 1)))
-    weights = np.full((len(tokens), len(tokens)), 0.2 / len(tokens), np.float32)
-    weights[range(len(tokens)), strongest] += 0.8
-    return Attention(
-        kind=Kind.ENCODER,
-        layers=(0,),
-        heads=(0,),
-        query_tokens=tokens,
-        key_tokens=tokens,
-        model="m",
-        weights=weights[None, None],
-    )
+    return record(names=tokens, weights=looking_at(strongest))
 
 
 def test_roles_are_counted_by_where_the_strongest_weight_goes():
     link = Link(Relation.ADJECTIVE_NOUN, (0, 3), (11, 14))
     tally = RoleTally()
-    tally.add(Example("big fluffy dog", (link,), "test"), record("big fluffy dog", [0, 3, 1, 2]))
+    tally.add(Example("big fluffy dog", (link,), "test"), attention("big fluffy dog", [0, 3, 1, 2]))
     shares = {role: share.item() for role, share in tally.shares().items()}
     assert shares["adjective to noun"] == 1
     assert shares["noun to adjective"] == 0

@@ -1,6 +1,5 @@
 from itertools import islice, pairwise
 
-import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from rich.progress import Progress
@@ -22,6 +21,7 @@ from attnviz.training.translation.evaluation import translated
 from attnviz.training.translation.learning import Design
 from attnviz.training.translation.roles import CONTENT, FUNCTION, READ, RoleTally
 from attnviz.vocabulary import Kind
+from tests.build import looking_at, record
 
 DESIGNS = pytest.mark.parametrize("design", [transformer.DESIGN, recurrent.DESIGN], ids=["transformer", "recurrent"])
 CAR = Pair(
@@ -98,7 +98,7 @@ def test_many_texts_at_a_time_are_translated_as_each_is_alone(name: str):
         assert written == model.read(Passage(text=pair.english)).passage.target
 
 
-def record(kind: Kind, source: str, target: str, strongest: list[int]) -> Attention:
+def attention(kind: Kind, source: str, target: str, strongest: list[int]) -> Attention:
     """One head whose rows each give 0.8 to one key; the rest goes evenly to all."""
     keys, queries = Segment(source), Segment(target, 1)
     key_tokens = (*(keys.token(span, i) for i, span in enumerate(keys.words)), make_special_token("[END]", 3))
@@ -107,17 +107,7 @@ def record(kind: Kind, source: str, target: str, strongest: list[int]) -> Attent
         *(queries.token(span, i) for i, span in enumerate(queries.words, 1)),
     )
     shown = key_tokens if kind.crosses else query_tokens
-    weights = np.full((len(query_tokens), len(shown)), 0.2 / len(shown), np.float32)
-    weights[range(len(query_tokens)), strongest] += 0.8
-    return Attention(
-        kind=kind,
-        layers=(0,),
-        heads=(0,),
-        query_tokens=query_tokens,
-        key_tokens=shown,
-        model="m",
-        weights=weights[None, None],
-    )
+    return record(kind, queries=query_tokens, keys=shown, weights=looking_at(strongest, len(shown)))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +120,7 @@ def record(kind: Kind, source: str, target: str, strongest: list[int]) -> Attent
 )
 def test_rows_are_held_to_the_word_that_they_translate(strongest, content, function, read, end):
     tally = RoleTally()
-    tally.add(CAR, [record(Kind.CROSS, CAR.english, CAR.french, strongest)])
+    tally.add(CAR, [attention(Kind.CROSS, CAR.english, CAR.french, strongest)])
     shares = {role: share.item() for role, share in tally.shares()[Kind.CROSS].items()}
     assert shares == pytest.approx({CONTENT: content, FUNCTION: function, READ: read, "[END]": end})
     assert tally.chances(Kind.CROSS, CONTENT) == 2
@@ -139,24 +129,16 @@ def test_rows_are_held_to_the_word_that_they_translate(strongest, content, funct
 def test_a_word_has_the_weight_of_all_its_pieces():
     source, target = Segment("red cars"), Segment("autos", 1)
     keys = tuple(source.token(span, i) for i, span in enumerate([(0, 3), (4, 6), (6, 8)]))  # red, ca, rs
-    weights = np.array([[[[0.4, 0.3, 0.3], [0.4, 0.3, 0.3]]]], np.float32)
-    attention = Attention(
-        kind=Kind.CROSS,
-        layers=(0,),
-        heads=(0,),
-        query_tokens=(make_special_token("[START]", 0), target.token((0, 5), 1)),
-        key_tokens=keys,
-        model="m",
-        weights=weights,
-    )
+    queries = make_special_token("[START]", 0), target.token((0, 5), 1)
+    translated = record(queries=queries, keys=keys, weights=[[0.4, 0.3, 0.3], [0.4, 0.3, 0.3]])
     tally = RoleTally()
-    tally.add(Pair("red cars", "autos", (Alignment((4, 8), (0, 5), True),)), [attention])
+    tally.add(Pair("red cars", "autos", (Alignment((4, 8), (0, 5), True),)), [translated])
     assert tally.shares()[Kind.CROSS][CONTENT].item() == 1
 
 
 def test_the_places_that_self_attention_looks_at_are_counted():
     tally = RoleTally()
-    tally.add(CAR, [record(Kind.DECODER, CAR.english, CAR.french, [0, 0, 2, 2])])
+    tally.add(CAR, [attention(Kind.DECODER, CAR.english, CAR.french, [0, 0, 2, 2])])
     shares = {role: share.item() for role, share in tally.shares()[Kind.DECODER].items()}
     assert shares["previous token"] == pytest.approx(2 / 3)
     assert shares["same token"] == pytest.approx(1 / 3)

@@ -5,11 +5,11 @@ import numpy as np
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from attnviz.records import Attention
 from attnviz.text import Token
 from attnviz.views.report import HeadWeights
 from attnviz.views.terminal.matrix import matrix
-from attnviz.vocabulary import Kind, Orientation
+from attnviz.vocabulary import Orientation
+from tests.build import record
 
 
 @dataclass
@@ -23,8 +23,5 @@ class Matrix:
     orientation: Orientation = Orientation.QUERIES_DOWN
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        attention = Attention(
-            kind=Kind.CROSS, layers=(0,), heads=(0,), query_tokens=tuple(self.queries), key_tokens=tuple(self.keys),
-            model="some/model", weights=self.weights[None, None],
-        )  # fmt: skip
+        attention = record(queries=self.queries, keys=self.keys, weights=self.weights)
         return matrix(HeadWeights(attention, None, self.top, self.orientation), options.max_width)

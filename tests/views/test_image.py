@@ -1,5 +1,6 @@
 import io
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, cycle, islice
 
 import numpy as np
 import pytest
@@ -9,41 +10,32 @@ from matplotlib.text import Text
 from PIL import Image
 
 from attnviz.errors import UsageError
-from attnviz.records import Attention
-from attnviz.text import Bins, Token, make_special_token
+from attnviz.text import Bins
 from attnviz.views.image.pictures import LAYOUTS, render, token_picture
 from attnviz.views.image.style import Style
 from attnviz.vocabulary import IMAGE_FORMATS, Kind, Layout, Orientation
+from tests.build import record, tokens
 
 LAYERS, HEADS, QUERIES, KEYS = 2, 3, 5, 7
 
 
-def tokens_of(count, words=("the", "animal", "was", "tired")):
-    inner = [Token(words[i % len(words)], i + 1, (i, i + 1), False, i) for i in range(count - 2)]
-    return (make_special_token("[CLS]", 0), *inner, make_special_token("[SEP]", count - 1))[:count]
+def sentence(count):
+    inner = islice(cycle(("the", "animal", "was", "tired")), max(count - 2, 0))
+    return tokens(("[CLS]", *inner, "[SEP]")[:count])
 
 
-def record(layers=LAYERS, heads=HEADS, queries=QUERIES, keys=KEYS, seed=0, **fields):
-    weights = np.random.default_rng(seed).dirichlet(np.full(keys, 0.3), (layers, heads, queries)).astype(np.float32)
-    axes = {
-        "kind": Kind.ENCODER,
-        "layers": tuple(range(layers)),
-        "heads": tuple(range(heads)),
-        "query_tokens": tokens_of(queries),
-        "key_tokens": tokens_of(keys),
-        "model": "some/model",
-        "weights": weights,
-    }
-    return Attention(**(axes | fields))
+def encoder(queries=QUERIES, keys=KEYS, *, kind=Kind.ENCODER, layers=LAYERS, heads=HEADS, **fields):
+    """A record, of an encoder by default; a number of queries or keys stands for a sentence of as many tokens."""
+    queries, keys = (sentence(axis) if isinstance(axis, int) else axis for axis in (queries, keys))
+    return record(kind, layers=layers, heads=heads, queries=queries, keys=keys, **fields)
 
 
 def square(count, **fields):
-    return record(queries=count, keys=count, **fields)
+    return encoder(count, count, **fields)
 
 
-def named(*texts):
-    tokens = tuple(Token(text, i, (i, i + 1), False, i) for i, text in enumerate(texts))
-    return square(len(tokens), query_tokens=tokens, key_tokens=tokens)
+def named(*names, **fields):
+    return record(layers=LAYERS, heads=HEADS, names=names, **fields)
 
 
 def first(layout, attention, **style):
@@ -81,10 +73,10 @@ def token_of(wanted, attention, **style):
 
 PICTURES = {
     **{f"head of {n}": lambda n=n: first("head", square(n)) for n in (1, 2, 3, 7, 15, 60, 300)},
-    "head of 5 × 7": lambda: first("head", record()),
-    "head of 1 × 200": lambda: first("head", record(queries=1, keys=200)),
+    "head of 5 × 7": lambda: first("head", encoder()),
+    "head of 1 × 200": lambda: first("head", encoder(queries=1, keys=200)),
     "annotated head": lambda: first("head", square(15), annotate=True),
-    "annotated head of 7 × 5, keys down": lambda: transposed("head", record(), annotate=True),
+    "annotated head of 7 × 5, keys down": lambda: transposed("head", encoder(), annotate=True),
     "logarithmic head": lambda: first("head", square(15), log=True),
     "head with a long title": lambda: first("head", square(3), title="a long title " * 12),
     "head with long tokens": lambda: first(
@@ -96,10 +88,10 @@ PICTURES = {
     "grid of 1 × 1": lambda: first("grid", square(7, layers=1, heads=1)),
     "grid of 12 × 12": lambda: first("grid", square(15, layers=12, heads=12)),
     "grid of 3 × 32": lambda: first("grid", square(60, layers=3, heads=32)),
-    "grid of 2 × 3": lambda: first("grid", record()),
-    "grid of 2 × 3, keys down": lambda: transposed("grid", record()),
-    "layer of 13 heads of 60 × 2, keys down": lambda: transposed("layer", record(queries=2, keys=60, heads=13)),
-    "grid of 40 × 2, strips": lambda: first("grid", record(layers=40, heads=2, queries=1, keys=30)),
+    "grid of 2 × 3": lambda: first("grid", encoder()),
+    "grid of 2 × 3, keys down": lambda: transposed("grid", encoder()),
+    "layer of 13 heads of 60 × 2, keys down": lambda: transposed("layer", encoder(queries=2, keys=60, heads=13)),
+    "grid of 40 × 2, strips": lambda: first("grid", encoder(layers=40, heads=2, queries=1, keys=30)),
     "token in 4 × 6": lambda: token_of("[SEP]", square(15, layers=4, heads=6)),
     "token in 32 × 8": lambda: token_of("[SEP]", square(15, layers=32, heads=8)),
     "token of 3": lambda: token_of("the", square(3), annotate=True),
@@ -131,7 +123,7 @@ def test_no_text_lies_on_the_cells(count):
 
 
 def test_there_is_one_picture_a_head_named_after_it():
-    attention = record(layers=LAYERS, heads=HEADS)
+    attention = encoder(layers=LAYERS, heads=HEADS)
     made = list(LAYOUTS[Layout.HEAD](attention, Style()))
     assert [picture.name for picture in made] == [
         f"layer{layer}-head{head}" for layer in range(LAYERS) for head in range(HEADS)
@@ -141,7 +133,7 @@ def test_there_is_one_picture_a_head_named_after_it():
 
 
 def test_there_is_one_picture_a_layer_with_all_its_heads():
-    attention = record()
+    attention = encoder()
     made = list(LAYOUTS[Layout.LAYER](attention, Style()))
     assert [picture.name for picture in made] == ["layer0-heads0-2", "layer1-heads0-2"]
     for picture, weights in zip(made, attention.weights, strict=True):
@@ -155,14 +147,14 @@ def test_pictures_are_drawn_only_when_they_are_asked_for():
 
 
 def test_the_grid_shows_every_weight_of_every_head_in_its_place():
-    attention = record()
+    attention = encoder()
     (mosaic,) = images(first("grid", attention))
     filled = mosaic.compressed().reshape(LAYERS, QUERIES, HEADS, KEYS)
     np.testing.assert_array_equal(filled.transpose(0, 2, 1, 3), attention.weights)
 
 
 def test_a_selection_keeps_the_numbers_of_its_layers_and_heads():
-    attention = record(layers=5, heads=4).select([4], [3, 1])
+    attention = encoder(layers=5, heads=4).select([4], [3, 1])
     assert [picture.name for picture in LAYOUTS[Layout.HEAD](attention, Style())] == ["layer4-head3", "layer4-head1"]
     assert {"4", "3", "1"} <= set(written(first("grid", attention)))
 
@@ -229,23 +221,23 @@ def test_tokens_are_never_read_as_mathematics(text):
 
 
 def test_the_default_title_says_model_layer_and_head():
-    assert "some/model · layer 1 · head 2" in written(first("head", record().select([1], [2])))
-    assert "some/model · cross · layer 0 · head 0" in written(first("head", record(kind=Kind.CROSS)))
+    assert "some/model · layer 1 · head 2" in written(first("head", encoder().select([1], [2])))
+    assert "some/model · cross · layer 0 · head 0" in written(first("head", encoder(kind=Kind.CROSS)))
 
 
 def test_a_title_of_ones_own_leaves_layer_and_head_below_it():
-    assert {"Mine", "layer 0 · head 0"} <= set(written(first("head", record(), title="Mine")))
-    assert "some/model · layer 0 · head 0" not in written(first("head", record(), title="Mine"))
+    assert {"Mine", "layer 0 · head 0"} <= set(written(first("head", encoder(), title="Mine")))
+    assert "some/model · layer 0 · head 0" not in written(first("head", encoder(), title="Mine"))
 
 
 def test_an_average_is_called_mean_and_says_of_what():
-    picture = first("head", record().mean())
+    picture = first("head", encoder().mean())
     assert picture.name == "mean"
     assert {"some/model · mean", "mean over layers 0-1, heads 0-2"} <= set(written(picture))
 
 
 def test_a_linear_scale_goes_from_zero_to_the_largest_weight():
-    attention = record()
+    attention = encoder()
     (panel, _) = (a for a in first("head", attention).figure.artists if isinstance(a, BboxImage))
     assert (panel.norm.vmin, panel.norm.vmax) == (0, pytest.approx(attention.weights[0, 0].max()))
 
@@ -265,8 +257,10 @@ def test_a_logarithmic_scale_shows_zero_like_its_smallest_weight():
 
 def bins(count, long=64, **fields):
     """A record between bins of so many tokens."""
-    tokens = tuple(Token(f"word{i} … end{i}", i * long, (i, i + 1), False, i) for i in range(count))
-    return square(count, query_tokens=tokens, key_tokens=tokens, by=Bins(count), **fields)
+    shown = [
+        replace(token, position=long * token.position) for token in tokens([f"word{i} … end{i}" for i in range(count)])
+    ]
+    return record(layers=LAYERS, heads=HEADS, names=shown, by=Bins(count), **fields)
 
 
 def test_the_label_of_a_bin_says_where_it_begins_and_what_stands_there():
@@ -299,7 +293,7 @@ def test_a_logarithmic_scale_shows_three_powers_of_ten():
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_rows_without_any_weight_are_drawn(layout, log):
-    nothing = record(weights=np.zeros((LAYERS, HEADS, QUERIES, KEYS), np.float32), sink=True)
+    nothing = encoder(weights=np.zeros((LAYERS, HEADS, QUERIES, KEYS), np.float32), sink=True)
     assert render(first(layout, nothing, log=log).figure, "png")
 
 
@@ -341,9 +335,9 @@ def test_an_impossible_resolution_is_refused(dpi):
 @pytest.mark.parametrize("file_format", IMAGE_FORMATS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_same_record_gives_the_same_bytes(layout, file_format, monkeypatch):
-    made = render(first(layout, record()).figure, file_format)
+    made = render(first(layout, encoder()).figure, file_format)
     monkeypatch.setattr("time.time", lambda: 1e9)
-    assert render(first(layout, record()).figure, file_format) == made
+    assert render(first(layout, encoder()).figure, file_format) == made
     assert made.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[file_format])
     assert b"CreationDate" not in made
     assert b"<dc:date>" not in made
@@ -375,9 +369,7 @@ def test_labels_beside_each_other_stand_on_one_line_whatever_their_letters():
 
 
 def test_a_token_picture_shows_what_each_head_does_with_all_pieces_of_a_word():
-    tokens = tuple(Token(text, i, (i, i + 1), False, max(i - 1, 0)) for i, text in enumerate(["a", "un", "tie", "it"]))
-    tokens = (tokens[0], Token("un", 1, (2, 4), False, 1), Token("tie", 2, (4, 7), False, 1), tokens[3])
-    attention = square(4, query_tokens=tokens, key_tokens=tokens)
+    attention = named(*tokens(["a", "un", "tie", "it"], words=[0, 1, 1, 2]))
     picture = token_picture(attention, attention.words("untie")[0], Style())
     away, back = images(picture)
     for row in range(LAYERS * HEADS):
@@ -389,15 +381,15 @@ def test_a_token_picture_shows_what_each_head_does_with_all_pieces_of_a_word():
 
 
 def test_a_token_picture_of_selected_rows_finds_the_token_among_the_keys():
-    keys = tokens_of(KEYS)
-    attention = record(queries=2, query_tokens=keys[3:5], key_tokens=keys)
+    keys = sentence(KEYS)
+    attention = encoder(keys[3:5], keys)
     away, back = images(token_picture(attention, attention.words("4")[0], Style()))
     np.testing.assert_allclose(away, attention.weights[:, :, 1].reshape(-1, KEYS))
     np.testing.assert_allclose(back, attention.weights[..., 4].reshape(-1, 2))
 
 
 def test_a_token_that_is_no_key_has_only_the_side_that_it_looks_at():
-    attention = record(kind=Kind.CROSS)
+    attention = encoder(kind=Kind.CROSS)
     picture = token_picture(attention, attention.words("animal")[0], Style())
     assert len(images(picture)) == 1
     assert not any("who looks" in text for text in written(picture))
@@ -405,11 +397,7 @@ def test_a_token_that_is_no_key_has_only_the_side_that_it_looks_at():
 
 def test_each_label_stands_at_the_middle_of_its_row_or_column():
     rows, columns = [f"q{i}" for i in range(QUERIES)], [f"key number {i}" for i in range(KEYS)]
-    attention = record(
-        query_tokens=tuple(Token(text, i, (i, i + 1)) for i, text in enumerate(rows)),
-        key_tokens=tuple(Token(text, i, (i, i + 1)) for i, text in enumerate(columns)),
-    )
-    figure = first("head", attention).figure
+    figure = first("head", encoder(rows, columns)).figure
     left, bottom, right, top = next(a for a in figure.artists if isinstance(a, BboxImage)).get_window_extent().extents
     middles = {text: ((x0 + x1) / 2, (y0 + y1) / 2) for text, x0, y0, x1, y1 in extents(figure)}
     for i, text in enumerate(rows):
@@ -419,7 +407,7 @@ def test_each_label_stands_at_the_middle_of_its_row_or_column():
 
 
 def test_each_label_of_a_grid_stands_at_the_middle_of_its_layer_or_head():
-    figure = first("grid", record(layers=2, heads=3).select([1, 0], [0, 1, 2])).figure
+    figure = first("grid", encoder(layers=2, heads=3).select([1, 0], [0, 1, 2])).figure
     panel = next(a for a in figure.artists if isinstance(a, BboxImage))
     blank = np.isnan(np.asarray(panel.get_array().filled(np.nan)))
     left, _, right, top = panel.get_window_extent().extents
@@ -434,38 +422,38 @@ def test_each_label_of_a_grid_stands_at_the_middle_of_its_layer_or_head():
 
 def test_a_picture_says_which_way_it_is_drawn():
     for layout in (Layout.HEAD, Layout.LAYER):
-        assert "Queries down, keys across; rows sum to 1." in written(first(layout, record()))
-        assert "Keys down, queries across; columns sum to 1." in written(transposed(layout, record()))
-    assert "Keys down, queries across; columns sum to at most 1." in written(transposed("head", record(sink=True)))
+        assert "Queries down, keys across; rows sum to 1." in written(first(layout, encoder()))
+        assert "Keys down, queries across; columns sum to 1." in written(transposed(layout, encoder()))
+    assert "Keys down, queries across; columns sum to at most 1." in written(transposed("head", encoder(sink=True)))
 
 
 def test_a_grid_says_it_of_each_head_and_lists_the_tokens_if_they_are_few():
-    tokens = tokens_of(KEYS)
+    keys = sentence(KEYS)
     listed = "[CLS] the animal was tired the [SEP]"
     drawn = {way: " ".join(written(first("grid", square(KEYS), orientation=way))) for way in Orientation}
     said = "Within each head: queries down, keys across; rows sum to 1."
     assert f"{said} Tokens: {listed}" in drawn[Orientation.QUERIES_DOWN]
     said = "Within each head: keys down, queries across; columns sum to 1."
     assert f"{said} Tokens: {listed}" in drawn[Orientation.KEYS_DOWN]
-    some = record(queries=2, query_tokens=tokens[1:3], key_tokens=tokens)
+    some = encoder(keys[1:3], keys)
     assert f"{said} Queries: the animal. Keys: {listed}" in " ".join(written(transposed("grid", some)))
     assert said in written(transposed("grid", square(60)))
 
 
 def test_keys_down_a_head_is_drawn_as_its_transpose_with_and_without_log_and_numbers():
-    attention = record()
+    attention = encoder()
     for style in ({}, {"log": True}, {"annotate": True}):
         (cells,) = images(transposed("head", attention, **style))
         np.testing.assert_array_equal(cells, attention.weights[0, 0].T)
 
 
 def test_keys_down_a_layer_is_drawn_as_the_transpose_of_each_of_its_heads():
-    attention = record()
+    attention = encoder()
     np.testing.assert_array_equal(images(transposed("layer", attention)), attention.weights[0].transpose(0, 2, 1))
 
 
 def test_keys_down_a_grid_keeps_layers_down_and_heads_across_and_turns_each_head():
-    attention = record()
+    attention = encoder()
     picture = transposed("grid", attention)
     (mosaic,) = images(picture)
     filled = mosaic.compressed().reshape(LAYERS, KEYS, HEADS, QUERIES)
@@ -481,9 +469,7 @@ def test_keys_down_a_grid_keeps_layers_down_and_heads_across_and_turns_each_head
 @pytest.mark.parametrize("layout", ["head", "layer"])
 def test_the_axes_are_named_beside_their_tokens(layout, orientation, down, across):
     texts = {"queries": [f"q{i}" for i in range(QUERIES)], "keys": [f"k{i}" for i in range(KEYS)]}
-    tokens = {axis: tuple(Token(text, i, (i, i + 1)) for i, text in enumerate(texts[axis])) for axis in texts}
-    attention = record(layers=1, heads=1, query_tokens=tokens["queries"], key_tokens=tokens["keys"])
-    figure = first(layout, attention, orientation=orientation).figure
+    figure = first(layout, encoder(**texts, layers=1, heads=1), orientation=orientation).figure
     left, bottom, right, top = next(a for a in figure.artists if isinstance(a, BboxImage)).get_window_extent().extents
     middles = {text: ((x0 + x1) / 2, (y0 + y1) / 2) for text, x0, y0, x1, y1 in extents(figure)}
     assert middles[down] == (pytest.approx(middles[down][0]), pytest.approx((bottom + top) / 2, abs=2))
@@ -498,7 +484,7 @@ def test_the_axes_are_named_beside_their_tokens(layout, orientation, down, acros
 
 def test_keys_down_the_number_of_a_weight_stands_in_its_cell():
     weights = np.array([[[[0.125, 0.875, 0.0], [0.5, 0.0625, 0.4375]]]], np.float32)
-    attention = record(layers=1, heads=1, queries=2, keys=3, weights=weights)
+    attention = encoder(layers=1, heads=1, queries=2, keys=3, weights=weights)
     figure = transposed("head", attention, annotate=True).figure
     left, bottom, right, top = next(a for a in figure.artists if isinstance(a, BboxImage)).get_window_extent().extents
     middles = {text: ((x0 + x1) / 2, (y0 + y1) / 2) for text, x0, y0, x1, y1 in extents(figure)}
@@ -512,7 +498,7 @@ def test_keys_down_the_number_of_a_weight_stands_in_its_cell():
 def test_keys_down_more_weights_than_pixels_are_pooled_along_their_own_axis():
     weights = np.zeros((1, 1, 5, 900), np.float32)
     weights[0, 0, :, 777] = 1
-    picture = transposed("head", record(queries=5, keys=900, layers=1, heads=1, weights=weights), dpi=20)
+    picture = transposed("head", encoder(queries=5, keys=900, layers=1, heads=1, weights=weights), dpi=20)
     (cells,) = images(picture)
     assert cells.shape == (225, 5)
     assert np.argwhere(cells).tolist() == [[777 // 4, query] for query in range(5)]
@@ -520,7 +506,7 @@ def test_keys_down_more_weights_than_pixels_are_pooled_along_their_own_axis():
 
 
 def test_a_token_picture_has_heads_down_in_either_orientation():
-    attention = record()
+    attention = encoder()
     drawn = [token_of("animal", attention, orientation=orientation) for orientation in Orientation]
     for ours, theirs in zip(*(images(picture) for picture in drawn), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -532,5 +518,5 @@ def test_no_global_state_of_matplotlib_is_touched():
     import matplotlib
 
     before = dict(matplotlib.rcParams)
-    render(first("layer", record()).figure, "svg")
+    render(first("layer", encoder()).figure, "svg")
     assert dict(matplotlib.rcParams) == before

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
@@ -12,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import font_manager
 
-from attnviz.records import Attention
-from attnviz.text import Token
 from attnviz.views.image import fonts as image_fonts
 from attnviz.views.image.fonts import FONT, Fonts, fonts_for, ink, text_width
 from attnviz.views.image.pictures import LAYOUTS, Picture, render
 from attnviz.views.image.style import Style
 from attnviz.views.image.words import ellipsised
-from attnviz.vocabulary import IMAGE_FORMATS, Kind, Layout
+from attnviz.vocabulary import IMAGE_FORMATS, Layout
+from tests.build import record
 
 _UNITS = 1000  # of a font, to an em
 Install = Callable[..., None]
@@ -75,13 +73,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
 
 def head(*names: str, layout: Layout = Layout.HEAD) -> Picture:
-    tokens = tuple(Token(name, i, (i, i + 1), False, i) for i, name in enumerate(names))
-    weights = np.full((1, 1, len(names), len(names)), 1 / len(names), np.float32)
-    record = Attention(
-        kind=Kind.ENCODER, layers=(0,), heads=(0,), query_tokens=tokens, key_tokens=tokens, model="some/model",
-        weights=weights,
-    )  # fmt: skip
-    return next(LAYOUTS[layout](record, Style()))
+    return next(LAYOUTS[layout](record(layers=1, heads=1, names=names), Style()))
 
 
 def texts(picture: Picture) -> str:

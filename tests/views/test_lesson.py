@@ -235,7 +235,7 @@ class TestPage:
         assert len(written) > count
         assert all(re.fullmatch(r"−?\d+\.\d\d|1\.0", number) for number in written)
 
-    def test_nothing_in_names_or_words_is_obeyed(self) -> None:
+    def test_no_markup_or_escape_code_in_names_or_words_is_obeyed(self) -> None:
         steps = (
             Step(
                 HOSTILE,

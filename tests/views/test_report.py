@@ -1,5 +1,4 @@
-import subprocess
-import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from attnviz.measures.habits import find_habits
 from attnviz.measures.links import strongest, telling
 from attnviz.records import Attention, HeadTable
 from attnviz.records.head_table import Column
-from attnviz.text import Token
 from attnviz.views.report import (
     Definitions,
     Glance,
@@ -26,18 +24,15 @@ from attnviz.views.report import (
     sides,
 )
 from attnviz.vocabulary import Kind, Orientation
+from tests.build import record
+from tests.interpreter import modules_after
 
 LAYERS, HEADS = 2, 3
 WORDS = "the", "dog", "saw", "the", "cat"
 
 
-def record(layers: int = LAYERS, heads: int = HEADS, kind: Kind = Kind.ENCODER) -> Attention:
-    tokens = tuple(Token(word, i, (4 * i, 4 * i + 3), False, i) for i, word in enumerate(WORDS))
-    weights = np.random.default_rng(0).dirichlet(np.ones(len(WORDS)), (layers, heads, len(WORDS))).astype(np.float32)
-    return Attention(
-        kind=kind, layers=tuple(range(layers)), heads=tuple(range(heads)), query_tokens=tokens, key_tokens=tokens,
-        model="some/model", weights=weights,
-    )  # fmt: skip
+def encoder(layers: int = LAYERS, heads: int = HEADS) -> Attention:
+    return record(layers=layers, heads=heads, names=WORDS, seed=1)
 
 
 def of(*found: Attention, **wanted: Any) -> list[Section]:
@@ -50,7 +45,7 @@ def kinds(sections: list[Section]) -> list[type[Section]]:
 
 
 def test_all_heads_at_a_glance_come_before_the_weights_and_links_of_the_most_telling_one() -> None:
-    attention = record()
+    attention = encoder()
     sections = of(attention)
     assert kinds(sections) == [Summary, Glance, HeadWeights, StrongestLinks]
     _, glance, one, links = sections
@@ -63,7 +58,7 @@ def test_all_heads_at_a_glance_come_before_the_weights_and_links_of_the_most_tel
 
 
 def test_every_head_has_its_weights_and_links_by_layer_then_head_and_none_was_chosen() -> None:
-    sections = of(record(), every=True)
+    sections = of(encoder(), every=True)
     assert kinds(sections) == [Summary, Glance, *[HeadWeights, StrongestLinks] * (LAYERS * HEADS)]
     shown = [section.attention for section in sections if isinstance(section, HeadWeights)]
     assert [(one.layers, one.heads) for one in shown] == [((i,), (j,)) for i in range(LAYERS) for j in range(HEADS)]
@@ -72,13 +67,13 @@ def test_every_head_has_its_weights_and_links_by_layer_then_head_and_none_was_ch
 
 
 def test_a_single_head_needs_no_glance_and_no_reason() -> None:
-    sections = of(record(1, 1))
+    sections = of(encoder(layers=1, heads=1))
     assert kinds(sections) == [Summary, HeadWeights, StrongestLinks]
     assert sections[1].reason is None
 
 
 def test_as_many_links_are_listed_as_were_asked_for_and_none_twice() -> None:
-    attention = record()
+    attention = encoder()
     link = telling(attention)
     others = strongest(attention.select([link.layer], [link.head]), 5)
     assert link in others[1:]  # so that it moves to the front
@@ -88,41 +83,35 @@ def test_as_many_links_are_listed_as_were_asked_for_and_none_twice() -> None:
 
 
 def test_where_no_two_words_are_linked_there_is_no_section_of_links() -> None:
-    attention = record(1, 1)
+    attention = encoder(layers=1, heads=1)
     one = attention.rows([0])
-    itself = Attention(
-        kind=one.kind, layers=one.layers, heads=one.heads, query_tokens=one.query_tokens,
-        key_tokens=one.query_tokens, model=one.model, weights=np.ones((1, 1, 1, 1), np.float32),
-    )  # fmt: skip
+    itself = replace(one, key_tokens=one.query_tokens, weights=np.ones((1, 1, 1, 1), np.float32))
     assert kinds(of(itself)) == [Summary, HeadWeights]
 
 
 def test_a_word_is_shown_in_all_heads_at_each_place_where_it_stands() -> None:
-    sections = of(record(), token="the", top=2)
+    sections = of(encoder(), token="the", top=2)
     assert kinds(sections) == [Summary, WordInHeads, WordInHeads]
     assert [section.word.queries for section in sections[1:]] == [(0,), (3,)]
     assert {section.top for section in sections[1:]} == {2}
 
 
 def test_a_record_without_the_word_is_left_out_and_a_word_of_none_is_an_error() -> None:
-    other = record().rows([0])
-    crossing = Attention(
-        kind=Kind.CROSS, layers=other.layers, heads=other.heads, query_tokens=other.query_tokens,
-        key_tokens=other.query_tokens, model="another", weights=np.ones((LAYERS, HEADS, 1, 1), np.float32),
-    )  # fmt: skip
-    assert [s.record.model for s in of(crossing, record(), token="cat") if isinstance(s, Summary)] == ["some/model"]
+    other = encoder().rows([0])
+    crossing = record(names=other.query_tokens, kind=Kind.CROSS, weights=np.ones((LAYERS, HEADS, 1, 1)))
+    assert [s.record.model for s in of(crossing, encoder(), token="cat") if isinstance(s, Summary)] == ["some/model"]
     with pytest.raises(TextError):
-        of(record(), token="bird")
+        of(encoder(), token="bird")
 
 
 def test_each_kind_has_its_own_sections() -> None:
-    sections = of(record(), record(1, 1, Kind.DECODER))
+    sections = of(encoder(), record(Kind.DECODER, layers=1, heads=1, names=WORDS))
     summaries = [section.record.kind for section in sections if isinstance(section, Summary)]
     assert summaries == [Kind.ENCODER, Kind.DECODER]
 
 
 def test_the_sides_of_a_word_are_what_it_looks_at_and_what_looks_at_it() -> None:
-    attention = record()
+    attention = encoder()
     (word,) = attention.words("cat")
     away, back = sides(attention, word)
     np.testing.assert_array_equal(away.weights, attention.weights[:, :, 4, :])
@@ -131,7 +120,7 @@ def test_the_sides_of_a_word_are_what_it_looks_at_and_what_looks_at_it() -> None
 
 
 def test_a_word_of_one_sequence_of_two_has_one_side() -> None:
-    attention = record(kind=Kind.CROSS)
+    attention = record(Kind.CROSS, layers=LAYERS, heads=HEADS, names=WORDS)
     read, looked_at = attention.words("cat")
     assert [side.axis for side in sides(attention, read)] == ["keys"]
     assert [side.axis for side in sides(attention, looked_at)] == ["queries"]
@@ -180,6 +169,4 @@ def test_what_numbers_mean_is_said_last_where_that_is_wanted() -> None:
 
 
 def test_sections_know_no_medium() -> None:
-    code = "import attnviz.views.report, sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert set(done.stdout.split()).isdisjoint({"rich", "matplotlib"})
+    assert modules_after("import attnviz.views.report").isdisjoint({"rich", "matplotlib"})

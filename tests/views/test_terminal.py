@@ -16,6 +16,7 @@ from attnviz.views.report import Glance, WordInHeads
 from attnviz.views.terminal.cells import shortened
 from attnviz.views.terminal.sections import TerminalSection, axes_title, head_title, links_in_words, summary, word_title
 from attnviz.vocabulary import AVERAGE, Engine, Kind, Orientation, Place
+from tests.build import distributions, record, tokens
 from tests.views.one_head import Matrix
 
 WIDTHS = 20, 30, 60, 80, 200
@@ -35,6 +36,7 @@ SENTENCE = [
     "[SEP]",
 ]
 WIDE = ["[CLS]", "\u65e5\u672c\u8a9e", "\U0001f600", "cafe\u0301", "\ud55c\uad6d", "\u05e9\u05dc\u05d5\u05dd", "[SEP]"]
+MADE = record(layers=2, heads=3, names=SENTENCE)
 NUMBER = re.compile(r"(?<!\S)(?:\.\d\d|1\.0|·)(?!\S)")
 
 
@@ -42,32 +44,6 @@ def printed(renderable: Any, width: int, **options: Any) -> str:
     file = io.StringIO()
     Console(file=file, width=width, height=50, highlight=False, markup=False, emoji=False, **options).print(renderable)
     return file.getvalue()
-
-
-def tokens(names: Sequence[str]) -> tuple[Token, ...]:
-    return tuple(
-        Token(name, i, None if name.startswith("[") else (i, i + 1), name.startswith("["), i)
-        for i, name in enumerate(names)
-    )
-
-
-def random_weights(*shape: int) -> np.ndarray:
-    exponentials = np.exp(2 * np.random.default_rng(5).normal(size=shape))
-    return (exponentials / exponentials.sum(-1, keepdims=True)).astype(np.float32)
-
-
-def record(layers: int, heads: int, names: Sequence[str], kind: Kind = Kind.ENCODER, **changes: Any) -> Attention:
-    held = tokens(names)
-    named: dict[str, Any] = {
-        "kind": kind,
-        "layers": tuple(range(layers)),
-        "heads": tuple(range(heads)),
-        "query_tokens": held,
-        "key_tokens": held,
-        "model": "some/model",
-        "weights": random_weights(layers, heads, len(names), len(names)),
-    }
-    return Attention(**named | changes)
 
 
 def word_table(attention: Attention, word: Word, top: int, width: int) -> str:
@@ -79,7 +55,7 @@ def word_table(attention: Attention, word: Word, top: int, width: int) -> str:
 
 def matrix(names: Sequence[str], weights: np.ndarray | None = None, top: int = 5) -> Matrix:
     held = tokens(names)
-    return Matrix(random_weights(len(names), len(names)) if weights is None else weights, held, held, top)
+    return Matrix(distributions(len(names), len(names)) if weights is None else weights, held, held, top)
 
 
 def widest(text: str) -> int:
@@ -177,7 +153,7 @@ class TestMatrix:
     @pytest.mark.parametrize(("width", "pages"), [(200, 1), (80, 1), (60, 2), (40, 2)])
     def test_what_does_not_fit_is_laid_out_in_pages_that_hold_everything(self, width: int, pages: int) -> None:
         names = [f"t{i}" for i in range(13)] if width != 60 else [f"t{i}" for i in range(19)]
-        weights = random_weights(len(names), len(names))
+        weights = distributions(len(names), len(names))
         out = printed(matrix(names, weights), width)
         rows = [[*NUMBER.findall(line)] for line in out.splitlines() if re.match(r" ?\d+ t\d+ ", line)]
         assert len(rows) == pages * len(names)
@@ -188,7 +164,7 @@ class TestMatrix:
     @pytest.mark.parametrize("width", [60, 80])
     def test_a_long_text_gives_each_query_its_strongest_keys(self, width: int) -> None:
         names = [f"t{i}" for i in range(101)]
-        weights = random_weights(101, 101)
+        weights = distributions(101, 101)
         lines = printed(matrix(names, weights, top=3), width).splitlines()
         assert lines[0].split() == ["looks", "at"]
         assert len(lines) == 1 + 101
@@ -224,7 +200,7 @@ class TestMatrix:
 
     def test_positions_are_those_of_the_whole_sequence(self) -> None:
         held = tokens(SENTENCE)
-        out = printed(Matrix(random_weights(2, 13), held[7:9], held, 5), 200)
+        out = printed(Matrix(distributions(2, 13), held[7:9], held, 5), 200)
         assert re.findall(r"^ *(\d+ \S+)", out, re.M)[-2:] == ["7 because", "8 it"]
 
     @pytest.mark.parametrize("name", ["[bold]x[/bold]", ":smile:", "[/]"])
@@ -277,7 +253,7 @@ class TestTransposedMatrix:
     @pytest.mark.parametrize(("width", "pages"), [(200, 1), (80, 1), (60, 2), (40, 2)])
     def test_pages_hold_every_weight_of_every_key(self, width: int, pages: int) -> None:
         queries, keys = tokens([f"q{i}" for i in range(19 if width == 60 else 13)]), tokens([f"k{i}" for i in range(7)])
-        weights = random_weights(len(queries), len(keys))
+        weights = distributions(len(queries), len(keys))
         out = printed(self.transposed(weights, queries, keys), width)
         assert widest(out) <= width
         rows = [NUMBER.findall(line) for line in out.splitlines() if re.match(r" ?\d+ k\d+ ", line)]
@@ -289,7 +265,7 @@ class TestTransposedMatrix:
     @pytest.mark.parametrize("width", [60, 80])
     def test_a_long_text_gives_each_key_the_queries_that_look_at_it_most(self, width: int) -> None:
         queries, keys = tokens([f"q{i}" for i in range(101)]), tokens([f"k{i}" for i in range(7)])
-        weights = random_weights(101, 7)
+        weights = distributions(101, 7)
         header, *lines = printed(self.transposed(weights, queries, keys, top=3), width).splitlines()
         assert header.split() == ["looked", "at", "by"]
         assert len(lines) == 7
@@ -303,7 +279,7 @@ class TestTransposedMatrix:
     @pytest.mark.parametrize("width", WIDTHS)
     def test_no_line_is_too_wide_at_any_width(self, names: list[str], width: int) -> None:
         held = tokens(names)
-        weights = random_weights(len(names), len(names))
+        weights = distributions(len(names), len(names))
         assert widest(printed(self.transposed(weights, held, held), width)) <= width
 
 
@@ -343,7 +319,7 @@ class TestWhatADecoderPredicts:
 
     def test_it_goes_with_the_queries_that_look_at_a_key_most(self) -> None:
         queries = tuple(replace(token, predicts="x") for token in tokens([f"q{i}" for i in range(101)]))
-        weights = random_weights(101, 7)
+        weights = distributions(101, 7)
         matrix = Matrix(weights, queries, tokens("abcdefg"), 1, Orientation.KEYS_DOWN)
         for key, line in enumerate(printed(matrix, 60).splitlines()[1:]):
             assert f"  q{weights[:, key].argmax()} → x " in line
@@ -354,7 +330,7 @@ class TestWordInHeads:
         weights = np.zeros((1, 2, 3, 3), np.float32)
         weights[0, 0] = [[0, 1, 0], [0.25, 0, 0.75], [0, 0.6, 0.4]]
         weights[0, 1] = np.eye(3)
-        attention = record(1, 2, ["the", "cat", "sat"], weights=weights).select((0,), (1, 0))
+        attention = record(names=["the", "cat", "sat"], weights=weights).select((0,), (1, 0))
         lines = word_table(attention, Word("cat", (1,), (1,)), 2, 80).splitlines()
         assert [line.split() for line in lines] == [
             ["head", "looks", "at", "looked", "at", "by"],
@@ -364,13 +340,13 @@ class TestWordInHeads:
 
     def test_pieces_of_a_word_are_averaged_as_query_and_summed_as_key(self) -> None:
         weights = np.array([[0.4, 0.2, 0.4], [0.2, 0.2, 0.6], [0.3, 0.5, 0.2]], np.float32)
-        attention = record(1, 1, ["un", "seen", "it"], weights=weights[None, None])
+        attention = record(names=["un", "seen", "it"], weights=weights)
         line = word_table(attention, Word("unseen", (0, 1), (0, 1)), 1, 80).splitlines()[1]
         assert line.split() == ["L0", "H0", "it", ".50", "it", ".80"]
 
     @pytest.mark.parametrize("width", WIDTHS)
     def test_at_every_width_each_head_says_something_and_nothing_is_cut(self, width: int) -> None:
-        attention = record(3, 5, SENTENCE)
+        attention = record(layers=3, heads=5, names=SENTENCE)
         out = word_table(attention, Word("it", (8,), (8,)), 5, width)
         assert widest(out) <= width
         rows = [line for line in out.splitlines() if re.match(r"L\d H\d", line)]
@@ -380,48 +356,47 @@ class TestWordInHeads:
             assert all(re.fullmatch(r"\.\d\d|1\.0", piece) for piece in re.findall(r"(?<!\S)[.\d]\S*", row))
 
     def test_in_cross_attention_nobody_looks_at_a_query(self) -> None:
-        attention = record(1, 1, ["un", "seen", "it"], Kind.CROSS)
+        attention = record(Kind.CROSS, layers=1, heads=1, names=["un", "seen", "it"])
         (word,) = attention.words("seen")[:1]
         assert "looked at by" not in word_table(attention, word, 1, 80)
 
     def test_in_cross_attention_a_key_looks_at_nothing(self) -> None:
-        attention = record(1, 1, ["un", "seen", "it"], Kind.CROSS)
+        attention = record(Kind.CROSS, layers=1, heads=1, names=["un", "seen", "it"])
         out = word_table(attention, attention.words("seen")[1], 1, 80)
         assert "looked at by" in out
         assert "looks at" not in out
 
     def test_wide_characters_keep_columns_aligned(self) -> None:
-        out = word_table(record(2, 3, WIDE), Word(WIDE[1], (1,), (1,)), 2, 80)
+        out = word_table(record(layers=2, heads=3, names=WIDE), Word(WIDE[1], (1,), (1,)), 2, 80)
         starts = {cell_len(line) for line in out.splitlines()}
         assert len(starts) == 1
 
 
 class TestInWords:
     def test_what_ran_is_one_line(self) -> None:
-        attention = record(2, 3, SENTENCE, notes=("a note",))
+        attention = record(layers=2, heads=3, names=SENTENCE, notes=("a note",))
         said = summary(attention).plain
         assert said == "some/model · encoder · 2 layers × 3 heads · 13 tokens · reference engine · a note"
 
     def test_groups_are_counted_as_what_they_are(self) -> None:
-        assert "13 words" in summary(replace(record(2, 3, SENTENCE), by=By.WORD)).plain
+        assert "13 words" in summary(replace(MADE, by=By.WORD)).plain
 
     def test_what_computed_it_is_said_and_in_which_numbers_unless_they_are_the_usual(self) -> None:
-        made = replace(record(2, 3, SENTENCE), engine=Engine.TRANSFORMERS, precision="bfloat16")
+        made = replace(MADE, engine=Engine.TRANSFORMERS, precision="bfloat16")
         assert "13 tokens · transformers engine · bfloat16" in summary(made).plain
 
     def test_rows_that_sum_to_less_than_1_are_owned_up_to(self) -> None:
-        made = record(2, 3, SENTENCE)
-        assert "sink" not in summary(made).plain
-        assert "the weights of a query may sum to less than 1" in summary(replace(made, sink=True)).plain
+        assert "sink" not in summary(MADE).plain
+        assert "the weights of a query may sum to less than 1" in summary(replace(MADE, sink=True)).plain
 
-    def test_one_is_singular(self) -> None:
-        assert "1 layer × 1 head · 1 token" in summary(record(1, 1, ["the"])).plain
+    def test_a_count_of_one_is_singular(self) -> None:
+        assert "1 layer × 1 head · 1 token" in summary(record(layers=1, heads=1, names=["the"])).plain
 
     def test_queries_that_are_not_the_keys_are_counted_apart(self) -> None:
-        assert "2 × 13 tokens" in summary(record(2, 3, SENTENCE).rows([1, 2])).plain
+        assert "2 × 13 tokens" in summary(MADE.rows([1, 2])).plain
 
     def test_an_average_counts_no_heads(self) -> None:
-        said = summary(record(2, 3, SENTENCE).mean()).plain
+        said = summary(MADE.mean()).plain
         assert "1 layer" not in said
         assert "mean over layers 0-1, heads 0-2" in said
 
@@ -432,7 +407,7 @@ class TestInWords:
         assert head_title(AVERAGE, AVERAGE).plain == "Average"
 
     def test_the_axes_are_named_with_what_sums_to_1(self) -> None:
-        made = record(1, 1, SENTENCE)
+        made = record(layers=1, heads=1, names=SENTENCE)
         said = [axes_title(a, way).plain for a in (made, replace(made, sink=True)) for way in Orientation]
         assert said == [
             "queries down, keys across; rows sum to 1",
@@ -449,7 +424,7 @@ class TestInWords:
         ]
 
     def test_a_word_is_named_with_its_place(self) -> None:
-        attention = record(1, 1, ["[CLS]", "un", "seen", "it"])
+        attention = record(layers=1, heads=1, names=["[CLS]", "un", "seen", "it"])
         assert word_title(Word("unseen", (1, 2), (1, 2)), attention).plain == "unseen (tokens 1-2)"
         assert word_title(Word("it", (), (3,)), attention).plain == "it (token 3)"
 

@@ -12,14 +12,14 @@ import regex
 from rich.console import Console
 from rich.text import Text
 
-from attnviz.records import Attention, Link, Word
-from attnviz.text import Token
+from attnviz.records import Link, Word
 from attnviz.text.graphemes import split_graphemes, split_letters
 from attnviz.views.report import WordInHeads
 from attnviz.views.terminal.cells import shortened, widest
 from attnviz.views.terminal.columns import KeptColumns
 from attnviz.views.terminal.sections import TerminalSection, links_in_words, word_title
-from attnviz.vocabulary import Kind, Orientation
+from attnviz.vocabulary import Orientation
+from tests.build import distributions, record, tokens
 from tests.views.one_head import Matrix
 
 FARMER, FAMILY = "👩🏽\u200d🌾", "👨\u200d👩\u200d👧"
@@ -94,13 +94,8 @@ def printed(renderable: Any, width: int, *, terminal: bool = True) -> list[str]:
     return file.getvalue().splitlines()
 
 
-def held(names: list[str]) -> tuple[Token, ...]:
-    return tuple(Token(name, i, (i, i + 1), False, i) for i, name in enumerate(names))
-
-
 def matrix(names: list[str], orientation: Orientation = Orientation.QUERIES_DOWN) -> Matrix:
-    weights = np.random.default_rng(3).dirichlet(np.ones(len(names)), len(names)).astype(np.float32)
-    return Matrix(weights, held(names), held(names), 5, orientation)
+    return Matrix(distributions(len(names), len(names)), tokens(names), tokens(names), 5, orientation)
 
 
 class TestColumns:
@@ -136,11 +131,7 @@ class TestColumns:
     @TERMINALS
     def test_no_token_of_a_word_in_all_heads_loses_its_end(self, script: str, width_of: WidthOf) -> None:
         names = TOKENS[script][:3]
-        weights = np.eye(len(names), dtype=np.float32)[[1, 2, 0]][None, None]
-        attention = Attention(
-            kind=Kind.ENCODER, layers=(0,), heads=(0,), query_tokens=held(names), key_tokens=held(names),
-            model="some/model", weights=weights,
-        )  # fmt: skip
+        attention = record(names=names, weights=np.eye(len(names))[[1, 2, 0]])
         *_, line, _ = printed(TerminalSection(WordInHeads(attention, Word(names[0], (0,), (0,)), 1)), 80)
         shown = cells(line, width_of)
         first, second = numbers(shown)
@@ -150,7 +141,7 @@ class TestColumns:
     def test_prose_is_left_to_the_terminal(self) -> None:
         assert "\x1b[" not in printed(Text("कुत्ते ने सड़क पार नहीं की"), 80)[0]
 
-    def test_what_is_plain_is_printed_as_it_always_was(self) -> None:
+    def test_tokens_of_plain_width_need_no_column_codes(self) -> None:
         assert not [line for line in printed(matrix(["the", "naïve", "пёс"]), 80) if re.search(r"\x1b\[\d+G", line)]
 
     @EVERY_SCRIPT
@@ -171,27 +162,24 @@ class TestRightToLeft:
             assert START not in outside
             assert END not in outside
 
-    def test_so_is_each_letter_of_a_name_that_is_written_downwards(self) -> None:
+    def test_each_letter_of_a_name_written_downwards_is_isolated(self) -> None:
         lines = printed(matrix(["אבגדה"] * 12), 60)
         assert f"{START}ג{END}" in "".join(lines)
 
-    def test_so_is_a_token_that_is_cut(self) -> None:
+    def test_a_token_that_is_cut_is_isolated(self) -> None:
         assert shortened("אבגדהוזח", 4) == f"{START}אבג…{END}"
 
     def test_links_keep_their_direction(self) -> None:
-        query, key = held(["הוא", "הכלב"])
+        query, key = tokens(["הוא", "הכלב"])
         *_, line = links_in_words([Link(0, 0, query, key, 0.93)])
         assert line.plain == f"  {START}הוא{END} → {START}הכלב{END} 0.93"
 
     def test_a_word_is_named_before_its_place(self) -> None:
-        attention = Attention(
-            kind=Kind.ENCODER, layers=(0,), heads=(0,), query_tokens=held(["הוא"]), key_tokens=held(["הוא"]),
-            model="some/model", weights=np.ones((1, 1, 1, 1), np.float32),
-        )  # fmt: skip
+        attention = record(names=["הוא"], weights=[[1]])
         assert word_title(Word("הוא", (0,), (0,)), attention).plain == f"{START}הוא{END} (token 0)"
 
     @pytest.mark.parametrize("script", [script for script in TOKENS if script not in ("Arabic", "Hebrew")])
-    def test_nothing_else_is(self, script: str) -> None:
+    def test_tokens_that_run_from_left_to_right_are_not_isolated(self, script: str) -> None:
         assert START not in "".join(printed(matrix([*TOKENS[script], "dog"]), 80))
 
 

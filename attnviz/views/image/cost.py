@@ -83,3 +83,10 @@ def _scale(axes: Axes, sizes: Sequence[int], largest: float) -> None:
     axes.tick_params(labelsize=_SMALL, colors=INK, width=0.5, length=2.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(color=MUTED, linewidth=0.6)
+
+
+if __name__ == "__main__":
+    from attnviz.views.example import example_experiment, write_example
+    from attnviz.views.image.pictures import render
+
+    write_example(render(picture([example_experiment()] * 3), "png"), "cost.png")

@@ -302,3 +302,9 @@ def _pooled(weights: Weights, pool: tuple[int, int]) -> Weights:
         if length > 1:
             weights = np.maximum.reduceat(weights, range(0, weights.shape[axis], length), axis)
     return weights
+
+
+if __name__ == "__main__":
+    from attnviz.views.example import example_attention, write_example
+
+    write_example(render(next(LAYOUTS[Layout.GRID](example_attention(), Style())).figure, "png"), "example.png")

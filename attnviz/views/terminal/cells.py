@@ -125,3 +125,10 @@ def aligned(labels: Sequence[Text], gap: int = 0) -> Iterator[Text]:
 def plain_table(header_style: str, gap: int = 2) -> Table:
     """Return a table without columns, lines or edges, for the few rows that need not be fast."""
     return Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style=header_style)
+
+
+if __name__ == "__main__":
+    from rich.console import Console
+
+    for weight in (0.0, 0.05, *sorted(_SHADES), 1.0):
+        Console().print(Text(*shaded(weight)))

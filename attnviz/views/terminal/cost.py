@@ -215,3 +215,17 @@ def _remark(words: str) -> Text:
 
 def _layers(dimensions: Dimensions) -> str:
     return counted(dimensions.layers, "layer")
+
+
+if __name__ == "__main__":
+    from rich.console import Console
+
+    from attnviz.costs.counts import count, list_layer_types, size_multi_head
+    from attnviz.views.example import example_experiment
+
+    cost = count(size_multi_head(768, 12, 12), 1024)
+    size = Size(name=None, stacks={Kind.DECODER: cost.dimensions}, positions=None, held=None)
+    screen = Console(highlight=False)
+    tables = tabulate_counts(size, 1024, {Kind.DECODER: cost}, list_layer_types(cost))
+    for part in (*tables, "", *tabulate_experiment(example_experiment())):
+        screen.print(part)

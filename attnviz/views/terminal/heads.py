@@ -196,3 +196,16 @@ def _add_rows(
 
 def _written(number: float) -> str:
     return f"{number:.3f}" if math.isfinite(number) else "–"
+
+
+if __name__ == "__main__":
+    from rich.console import Console
+
+    from attnviz.measures.habits import find_habits
+    from attnviz.views.example import example_attention
+
+    console, attention = Console(highlight=False), example_attention()
+    habit = find_habits(attention)
+    glance = Glance(attention.layers, attention.heads, habit.main, habit.concentration, (1, 2))
+    console.print(*overview(glance, console.options), sep="\n")
+    console.print("", *word_in_heads(WordInHeads(attention, attention.words("her")[0], 2), console.width), sep="\n")

@@ -230,3 +230,10 @@ class _Quantities:
 
 def _indented(lines: Lines) -> Lines:
     return (Text(_MARGIN).append_text(line) if line else line for line in lines)
+
+
+if __name__ == "__main__":
+    from attnviz.lessons import WhatIf
+    from attnviz.lessons.toy import Toy, explain_toy
+
+    Console(highlight=False).print(LessonSteps(explain_toy(Toy(), WhatIf())))

@@ -126,3 +126,14 @@ def _narrow(grapheme: str) -> list[str]:
     if widest(grapheme) < WEIGHT_WIDTH:
         return [grapheme]
     return [letter if widest(letter) < WEIGHT_WIDTH else letter[0] for letter in split_letters(grapheme)]
+
+
+if __name__ == "__main__":
+    from rich.console import Console
+
+    from attnviz.views.example import example_attention
+    from attnviz.vocabulary import Orientation
+
+    for way in Orientation:
+        section = HeadWeights(example_attention().select([1], [2]), None, 5, way)
+        Console().print(way.in_words(sink=False), *matrix(section, 60), "", sep="\n")

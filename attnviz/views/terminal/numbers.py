@@ -202,3 +202,16 @@ def bars(values: Numbers, labels: Sequence[Text], width: int, signs: Signs) -> t
 
     part = f", first {drawn} of {dimensions}" if drawn < dimensions else ""
     return f"±{write(full)}{part}", lines()
+
+
+if __name__ == "__main__":
+    screen = Console(highlight=False)
+    vectors, labels = np.sin(np.arange(40).reshape(2, 20)), [Text("a sine"), Text("its continuation")]
+    scale, drawn = bars(vectors, labels, screen.width, signs(screen, screen.options))
+    screen.print(signs(screen, screen.options).legend(), scale, *drawn, sep="\n")
+    columns = [
+        NumberColumn.of("score", vectors[0, :3], shade=False),
+        NumberColumn.of("weight", vectors[0, :3] / 2, shade=True),
+    ]
+    screen.print("", *table([Text(name) for name in "abc"], columns, screen.width), sep="\n")
+    screen.print("", *facts([("the largest of these numbers", vectors.max())], screen.width), sep="\n")

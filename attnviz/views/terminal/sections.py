@@ -130,3 +130,11 @@ def _in_words(link: Link) -> str:
     says = f" (→ {isolated(link.query.predicts)})" if link.query.predicts else ""
     query, key = (isolated(ellipsised(token.label, _LONGEST)) for token in (link.query, link.key))
     return f"{query}{says} → {key} {link.weight:.2f}"
+
+
+if __name__ == "__main__":
+    from attnviz.views.example import example_attention
+    from attnviz.views.report import Report
+
+    report = Report(token=None, every=False, top=3, orientation=Orientation.QUERIES_DOWN)
+    Console(highlight=False).print(*map(TerminalSection, report.sections([example_attention()])), sep="\n")

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from attnviz.models.loading import Loading
 from attnviz.models.passages import Passage
 from attnviz.models.pretrained.edge import quiet
 from attnviz.vocabulary import Engine
+from tests.interpreter import modules_after
 
 TEXT = "the animal did not cross the street"
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -91,12 +90,12 @@ class TestRefused:
         with pytest.raises(UnsupportedError, match="reads no adapters"):
             load(folder, Engine.REFERENCE)
 
-    def test_without_peft(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_adapter_is_refused_without_peft(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("attnviz.models.adapters.find_spec", lambda name: None)
         with pytest.raises(ModelError, match=r"pip install 'attnviz\[peft\]'"):
             load(folder)
 
-    def test_of_another_kind(self, folder: Path) -> None:
+    def test_an_adapter_of_another_kind_is_refused(self, folder: Path) -> None:
         self.write(folder, peft_type="PREFIX_TUNING")
         with pytest.raises(ModelError, match="PREFIX_TUNING beside it, and only LORA"):
             load(folder)
@@ -106,13 +105,13 @@ class TestRefused:
         with pytest.raises(ModelError, match="a_thing_of_tomorrow"):
             load(folder)
 
-    def test_in_a_pickle(self, folder: Path) -> None:
+    def test_an_adapter_in_a_pickle_is_refused(self, folder: Path) -> None:
         (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
         with pytest.raises(ModelError, match=r"no adapter_model\.safetensors, only a pickle"):
             load(folder)
 
     @pytest.mark.parametrize("kept", [0, 2])
-    def test_of_other_layers_or_cut_short(self, folder: Path, kept: int) -> None:
+    def test_an_adapter_of_other_layers_or_cut_short_is_refused(self, folder: Path, kept: int) -> None:
         from safetensors.torch import load_file, save_file
 
         path = folder / "adapter_model.safetensors"
@@ -121,7 +120,7 @@ class TestRefused:
         with pytest.raises(ModelError, match=r"not one of this model: .*layers\.[27]"):
             load(folder)
 
-    def test_without_its_model(self, folder: Path, tmp_path: Path) -> None:
+    def test_an_adapter_without_its_base_model_is_refused(self, folder: Path, tmp_path: Path) -> None:
         self.write(folder, base_model_name_or_path="meta-llama/Llama\x1b[31m")
         alone = tmp_path / "alone"
         alone.mkdir()
@@ -132,9 +131,6 @@ class TestRefused:
 
 
 def test_peft_is_not_imported_for_a_model_without_an_adapter(folder_of: Callable[[str], Path]) -> None:
-    code = (
-        "import sys, attnviz; attnviz.load(sys.argv[1], engine='transformers').attend('the animal'); "
-        "print('peft' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, folder_of("bert")], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
+    folder = str(folder_of("bert"))
+    loaded = modules_after(f"import attnviz; attnviz.load({folder!r}, engine='transformers').attend('the animal')")
+    assert "transformers" in loaded and "peft" not in loaded

@@ -32,7 +32,7 @@ def passages(name: str) -> list[Passage]:
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_they_read_alike_and_give_the_same_weights_for_what_either_has_read(
+def test_both_engines_read_alike_and_give_the_same_weights_for_either_reading(
     name: str, folder_of: Callable[[str], Path], model_of: Callable[[str], Any]
 ) -> None:
     reference, transformers = on_reference(folder_of(name)), model_of(name)
@@ -47,7 +47,9 @@ def test_they_read_alike_and_give_the_same_weights_for_what_either_has_read(
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_they_read_as_much(name: str, folder_of: Callable[[str], Path], model_of: Callable[[str], Any]) -> None:
+def test_both_engines_read_as_many_tokens(
+    name: str, folder_of: Callable[[str], Path], model_of: Callable[[str], Any]
+) -> None:
     assert on_reference(folder_of(name)).card.positions == model_of(name).card.positions
 
 

@@ -111,7 +111,7 @@ def by_transformers(folder: Path, model: str, reading: Reading) -> np.ndarray:
     return np.stack([layer[0].numpy() for layer in attentions])
 
 
-def test_all_of_them(long: Long, request: pytest.FixtureRequest) -> None:
+def test_all_weights_of_a_long_text_are_those_of_the_network(long: Long, request: pytest.FixtureRequest) -> None:
     model, reading, own = long
     *_, most = FAMILIES[request.node.callspec.params["long"]]
     assert (own > 0).sum(-1).max() == most < LENGTH
@@ -126,7 +126,7 @@ def test_one_head_of_one_layer(long: Long, head: int) -> None:
     assert_allclose(found.weights, own[-1:, [head]], atol=1e-5)
 
 
-def test_a_few_rows(long: Long) -> None:
+def test_some_rows_of_a_long_text_are_those_of_the_network(long: Long) -> None:
     model, reading, own = long
     (found,) = model.weights(reading, Selection(rows=("2", "97-101", "162")))
     assert_allclose(found.weights, own[:, :, [2, *range(97, 102), 162]], atol=1e-5)
@@ -139,7 +139,7 @@ def test_a_few_rows_at_a_time(long: Long) -> None:
     assert_allclose(found.weights, own[1:, [0, 3]], atol=1e-5)
 
 
-def test_in_bins(long: Long) -> None:
+def test_bins_of_a_long_text_are_sums_and_means_of_the_networks_weights(long: Long) -> None:
     model, reading, own = long
     (found,) = model.weights(reading, by=Bins(LENGTH // 7 + 1))
     count = len(found.key_tokens)

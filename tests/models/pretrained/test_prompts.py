@@ -150,7 +150,7 @@ class TestTemplates:
 
 
 class TestAddedTokens:
-    def test_they_are_left_out_if_so_asked(self, model: Any) -> None:
+    def test_added_tokens_are_left_out_on_request(self, model: Any) -> None:
         assert shown(model, "ab") == ["<bos>", "a", "b"]
         assert shown(model, "ab", added_tokens=False) == ["a", "b"]
 

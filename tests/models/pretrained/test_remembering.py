@@ -159,7 +159,7 @@ def test_a_cache_that_cannot_be_written_to_is_left_alone(folder: Path, cache: Pa
     assert tried == ["first", "second"]
 
 
-def test_nothing_else_is_left_in_the_cache(folder: Path, cache: Path) -> None:
+def test_one_private_file_is_all_that_is_left_in_the_cache(folder: Path, cache: Path) -> None:
     load("first", folder, Loading())
     (file,) = cache.iterdir()
     assert (file.suffix, file.stat().st_mode & 0o777) == (".json", 0o600)
