@@ -18,6 +18,8 @@ Whatever a user can cause is an `AttnvizError`, whose message says what to do.
 
 from typing import TYPE_CHECKING, Any
 
+from attnviz.errors import checked
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Sequence
@@ -88,6 +90,7 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+@checked("name")
 def load(
     name: "str | os.PathLike[str] | PreTrainedModel" = "builtin",
     tokenizer: "PreTrainedTokenizerBase | None" = None,
@@ -131,11 +134,12 @@ def load(
     return load_or_adopt(name, tokenizer, loading)
 
 
-def statistics(records: "Attention | Iterable[Attention]", names: "str | Sequence[str]" = ()) -> "list[HeadTable]":
+def statistics(records: "Records | Iterable[Records]", names: "str | Sequence[str]" = ()) -> "list[HeadTable]":
     """Return numbers for each head of records, a table for each model and kind of attention.
 
     `names` are some of `STATISTICS`, all of them if none is named. Of several records of one model and kind, which are
-    those of several texts, each number is the mean of theirs, as `attnviz heads` gives it for what is saved.
+    those of several texts, each number is the mean of theirs, as `attnviz heads` gives it for what is saved. They may
+    be in lists, or in what `read` returns.
 
     Raises:
         UsageError: there is no such statistic, or these are no records.
@@ -146,27 +150,25 @@ def statistics(records: "Attention | Iterable[Attention]", names: "str | Sequenc
         >>> table["same"]  # [layers, heads]: the mean of 1 and 0.75
         array([[0.875]])
     """
-    from collections.abc import Iterable
-
-    from attnviz.errors import require
+    from attnviz.formats.saving import list_records
     from attnviz.measures.reducers import reduce_record
     from attnviz.measures.statistics import Statistics, find_statistics
     from attnviz.measures.totals import Totals
-    from attnviz.records import Attention, require_record
 
     wanted, totals = find_statistics(names), Totals()
-    records = [records] if isinstance(records, Attention) else records
-    require(records, Iterable, "give a record, or a list of records.")
-    for record in records:
-        totals.add(reduce_record(require_record(record), Statistics(record, wanted)))
+    for record in list_records(records):
+        totals.add(reduce_record(record, Statistics(record, wanted)))
     return list(totals.tables())
 
 
+@checked("model")
 def heads(
     model: "Model",
     texts: "str | Iterable[str]",
     names: "str | Sequence[str]" = (),
     *,
+    truncate: bool = False,
+    window: "str | tuple[int, int] | None" = None,
     select: "Selection | None" = None,
     fail: "Callable[[str, AttnvizError], None] | None" = None,
 ) -> "list[HeadTable]":
@@ -174,11 +176,12 @@ def heads(
 
     Texts are taken as they come, a few at a time, and no weights are kept. `names` are some of `STATISTICS`, all of
     them if none is named; a number is the mean of each text's number. A text that cannot be read is an error, unless
-    there is a `fail`: it is told which text that is and why, and the others go on. Notes on a text are warnings.
+    there is a `fail`: it is told which text that is and why, and the others go on. Notes on a text are warnings. One
+    that is longer than the model's positions is cut with `truncate`, or read in windows, such as `window="512:256"`.
 
     Raises:
         UsageError: the model has no such layer, head or kind, there is no such statistic, or these are no texts.
-        TextError: a text is empty, not valid Unicode, or longer than the model's positions.
+        TextError: a text is empty, not valid Unicode, or too long.
 
     Example:
         >>> texts = "Mary lost her keys", "The dog barked because it was hungry"
@@ -190,10 +193,11 @@ def heads(
 
     from attnviz.errors import require
     from attnviz.models.model import ALL, Model
+    from attnviz.models.passages import Overlong, Passage, read_overlong
     from attnviz.pipeline.counting import total
     from attnviz.pipeline.job import Job
     from attnviz.pipeline.outcomes import HeadNumbers
-    from attnviz.pipeline.sources import sources_of
+    from attnviz.pipeline.sources import divide, sources_of
     from attnviz.records import Selection
 
     def stop(place: str | None, error: "AttnvizError") -> None:
@@ -203,11 +207,14 @@ def heads(
 
     require(model, Model, "give the model that attnviz.load returns.")
     require(select or ALL, Selection, "choose as in attnviz.Selection(layers=(3,), heads=(0, 1)).")
-    job = Job(model=model.card.name, ready=model, select=select or ALL)
+    passage = Passage(text="", overlong=read_overlong(truncate, window))
+    job = Job(model=model.card.name, ready=model, passage=passage, select=select or ALL)
+    division = divide(long=passage.overlong is not Overlong.REFUSED)
     say = partial(warnings.warn, stacklevel=3)
-    return list(total(HeadNumbers(job, names), sources_of(texts), 1, say, stop).tables())
+    return list(total(HeadNumbers(job, names), sources_of(texts, division), 1, say, stop).tables())
 
 
+@checked()
 def save(
     path: "str | os.PathLike[str]",
     records: "Records | HeadTable | Iterable[Records | HeadTable]",
@@ -238,6 +245,7 @@ def save(
     write_file(Path(path), encode(records, Path(path).suffix.removeprefix(".").lower(), text))
 
 
+@checked()
 def read(path: "str | os.PathLike[str]") -> "list[Result]":
     """Return what is saved in a file of weights, .npz, .npy, .json or .jsonl, of attnviz or of another program.
 
@@ -265,6 +273,7 @@ def read(path: "str | os.PathLike[str]") -> "list[Result]":
     return [replace(result, index=index) for index, result in enumerate(found)]
 
 
+@checked()
 def plot(
     attention: "Attention",
     layout: str = "grid",

@@ -5,9 +5,18 @@ once, by the command line. Where it tells to give or leave out an option, it hol
 command line write options in two ways.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from inspect import signature
+from numbers import Integral, Real
+from os import PathLike
 from string import Formatter
-from typing import Self
+from typing import ParamSpec, Self, TypeVar
+
+_Given = ParamSpec("_Given")
+_Returned = TypeVar("_Returned")
+
+_LONGEST = 60  # characters of what was given, in a message
 
 HOW_TO_CUT = "Cut it into shorter texts, such as a sentence on each line (fold -s -w 1000 does it roughly)."
 """The advice for any text that is too long."""
@@ -115,3 +124,83 @@ def require(given: object, kind: type, how: str) -> None:
     """
     if not isinstance(given, kind):
         raise UsageError(f"This takes {kind.__name__}, not {type(given).__name__}: {how}")
+
+
+_Argument = tuple[str, Callable[[object], bool]]
+"""What an argument takes, in words, and the check of that."""
+
+
+def _is_whole(given: object, least: int = 0) -> bool:
+    return isinstance(given, Integral) and not isinstance(given, bool) and int(given) >= least
+
+
+def _is_index(given: object) -> bool:
+    return _is_whole(given, -1)  # which stands for an average
+
+
+def _holds(given: object, check: Callable[[object], bool]) -> bool:
+    return isinstance(given, Iterable) and all(map(check, given))
+
+
+_TEXT: _Argument = "a text", lambda given: isinstance(given, str)
+_FLAG: _Argument = "True or False", lambda given: isinstance(given, bool)
+_NAMES: _Argument = "names, each a text", lambda given: _holds(given, _TEXT[1])
+_FROM_1: _Argument = "a whole number, at least 1", lambda given: _is_whole(given, 1)
+_INDICES: _Argument = "a whole number, or several", lambda given: _is_index(given) or _holds(given, _is_index)
+
+_ARGUMENTS: Mapping[str, _Argument] = {
+    **dict.fromkeys(("text", "name", "model", "device", "dtype", "revision", "layout", "cmap", "title"), _TEXT),
+    **dict.fromkeys(("source_language", "target_language"), _TEXT),
+    **dict.fromkeys(("offline", "trust_remote_code", "chat", "added_tokens", "bos", "truncate", "sink"), _FLAG),
+    **dict.fromkeys(("log", "annotate", "transpose"), _FLAG),
+    **dict.fromkeys(("tokens", "keys"), _NAMES),
+    **dict.fromkeys(("layers", "heads"), _INDICES),
+    **dict.fromkeys(("top", "bins"), _FROM_1),
+    "count": ("a whole number, or None for all", lambda given: given is None or _is_whole(given)),
+    "generate": ("a whole number from 0 on", _is_whole),
+    "dpi": ("a number", lambda given: isinstance(given, Real) and not isinstance(given, bool)),
+    "token": ("a word, or the position of a token", lambda given: isinstance(given, str) or _is_whole(given)),
+    "path": ("the name of a file", lambda given: isinstance(given, str | PathLike)),
+    "fail": ("a function", callable),
+}
+"""What the arguments of the public functions take, by their names; one whose default is None may be None."""
+
+
+def check_argument(name: str, given: object) -> None:
+    """Refuse what a caller from Python gives for the argument of this name, if it is something else.
+
+    Raises:
+        UsageError: it is.
+    """
+    what, check = _ARGUMENTS[name]
+    if not check(given):
+        raise UsageError(f"`{name}` takes {what}, not {_shortly(given)}.")
+
+
+def checked(*others: str) -> Callable[[Callable[_Given, _Returned]], Callable[_Given, _Returned]]:
+    """Return a decorator: a function refuses arguments that are something else than their names say.
+
+    The `others` are arguments that have another meaning in this function, and are left to it.
+
+    Raises:
+        UsageError: one is, when the function is called.
+    """
+
+    def decorate(function: Callable[_Given, _Returned]) -> Callable[_Given, _Returned]:
+        @wraps(function)
+        def called(*args: _Given.args, **kwargs: _Given.kwargs) -> _Returned:
+            taken = signature(function)
+            for name, given in taken.bind(*args, **kwargs).arguments.items():
+                left_out = given is None and taken.parameters[name].default is None
+                if name in _ARGUMENTS and name not in others and not left_out:
+                    check_argument(name, given)
+            return function(*args, **kwargs)
+
+        return called
+
+    return decorate
+
+
+def _shortly(given: object) -> str:
+    said = repr(given)
+    return said if len(said) <= _LONGEST else type(given).__name__

@@ -52,6 +52,14 @@ GROUPINGS = (*(by.value for by in By), "bins:N")
 """The groupings of tokens, as the command line names them."""
 
 
+class Unit(Enum):
+    """A unit of a file, or of standard input, that is one text."""
+
+    LINE = "line"
+    PARAGRAPH = "paragraph"
+    FILE = "file"
+
+
 class Engine(Enum):
     """The engine that computes the weights: the reference transformer, the transformers library, or an unknown one."""
 

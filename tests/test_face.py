@@ -3,7 +3,9 @@
 import ast
 import doctest
 import inspect
+import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from numpy.testing import assert_array_equal
 
 import attnviz
 from attnviz.cli.app import main
-from attnviz.errors import InputError, RecordError, TextError, UsageError
+from attnviz.errors import InputError, ModelError, RecordError, TextError, UsageError
 from tests.interpreter import run_python
 from tests.pages import PAGES, README, ROOT, blocks
 
@@ -294,7 +296,32 @@ def test_what_a_picture_cannot_show_is_a_warning() -> None:
         (lambda: attnviz.load("builtin", object()), "has its own tokenizer"),
         (lambda: attnviz.load(3), "a model of transformers, not a int"),
         (lambda: attnviz.statistics(A, "sharpness"), "'sharpness': choose entropy"),
-        (lambda: attnviz.statistics([[A]]), "takes Attention, not list"),
+        (lambda: attnviz.statistics([["same"]]), "takes Attention, not str"),
+        (lambda: attnviz.statistics(A, [["same"]]), r"no statistic \['same'\]"),
+        (lambda: attnviz.plot(A, title=3), "`title` takes a text, not 3"),
+        (lambda: attnviz.plot(A, dpi="x"), "`dpi` takes a number, not 'x'"),
+        (lambda: attnviz.plot(A, annotate=1), "`annotate` takes True or False, not 1"),
+        (lambda: attnviz.plot(A, cmap=None), "`cmap` takes a text, not None"),
+        (lambda: attnviz.strongest(A, "3"), "`top` takes a whole number, at least 1, not '3'"),
+        (lambda: attnviz.strongest(A, 0), "`top` takes a whole number, at least 1, not 0"),
+        (lambda: attnviz.telling(A, "cat"), "takes Word, not str"),
+        (lambda: attnviz.Bins("3"), "`bins` takes a whole number, at least 1, not '3'"),
+        (lambda: attnviz.statistics(A)[0].highest(["next"]), r"`name` takes a text, not \['next'\]"),
+        (lambda: attnviz.statistics(A)[0].highest("next", "3"), "`count` takes a whole number, or None for all"),
+        (lambda: A.select("3", 0), "`layers` takes a whole number, or several, not '3'"),
+        (lambda: attnviz.Attention.from_array([[1.0]], ["a"], kind="encoder"), r"takes Kind, not str.*Kind\.CROSS"),
+        (lambda: attnviz.Attention.from_array([[1.0]], [3]), r"`tokens` takes names, each a text, not \[3\]"),
+        (lambda: attnviz.save(None, A), "`path` takes the name of a file, not None"),
+        (lambda: attnviz.save(io.BytesIO(), A), "`path` takes the name of a file"),
+        (lambda: attnviz.read(None), "`path` takes the name of a file, not None"),
+        (lambda: attnviz.save("a.npz", attnviz.Result(0, "", [])), "Only records can be saved"),
+        (lambda: attnviz.load(offline="yes"), "`offline` takes True or False, not 'yes'"),
+        (lambda: attnviz.heads(MODEL, "a", fail=3), "`fail` takes a function, not 3"),
+        (lambda: MODEL.attend("a", generate="x"), "`generate` takes a whole number from 0 on, not 'x'"),
+        (lambda: MODEL.attend("a", window=3), "3 is not a size of windows: write 512:256"),
+        (lambda: MODEL.attend("a", truncate=True, window="8:4"), "`truncate` cuts a text and `window` reads all"),
+        (lambda: attnviz.Selection(kinds=()), r"not as \(\); None stands for all"),
+        (lambda: attnviz.Selection(layers=()), r"not as \(\); None stands for all"),
         (lambda: attnviz.statistics(None), "takes Iterable, not NoneType"),
         (lambda: attnviz.statistics(A, 3), "name statistics as in"),
         (lambda: attnviz.statistics(A)[0]["sharpness"], "'sharpness', only: entropy"),
@@ -325,6 +352,68 @@ def test_what_a_picture_cannot_show_is_a_warning() -> None:
 def test_a_mistake_is_a_sentence_that_says_what_to_do(mistake: Callable[[], Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         mistake()
+
+
+@pytest.mark.parametrize("values", [[[True]], [[1j]], [[]], [["x"]], None])
+def test_what_holds_no_real_numbers_is_no_array_of_weights(values: Any) -> None:
+    with pytest.raises(RecordError, match=r"Weights|weights"):
+        attnviz.Attention.from_array(values, ["a"])
+
+
+def test_a_built_in_model_that_there_is_not_is_answered_without_the_network() -> None:
+    with pytest.raises(ModelError, match=r"'builtin/encodr'\. Did you mean builtin/encoder\?"):
+        attnviz.load("builtin/encodr")
+    with pytest.raises(ModelError, match="the built-in ones are builtin/encoder, "):
+        attnviz.load("builtin/nope")
+
+
+def test_statistics_take_what_read_returns_and_lists_of_lists(folder: Path) -> None:
+    records = [MODEL.attend(text) for text in TEXTS]
+    attnviz.save("all.jsonl", records)
+    (flat,) = attnviz.statistics([one for found in records for one in found], "next")
+    for given in (records, attnviz.read("all.jsonl"), iter(records)):
+        (table,) = attnviz.statistics(given, "next")
+        assert table.texts == len(TEXTS)
+        np.testing.assert_allclose(table["next"], flat["next"], rtol=1e-6)
+
+
+LONG = "The cat saw the dog. " * 200
+
+
+@pytest.mark.parametrize("window", ["64:32", (64, 32)])
+def test_a_long_text_is_read_in_windows_as_the_command_reads_it(
+    command: Callable[..., bytes], window: str | tuple[int, int]
+) -> None:
+    (attention,) = MODEL.attend(LONG, window=window, by="bins:7", select=attnviz.Selection(layers=(1,)))
+    by = ("--by", "bins:7", "--layer", "1", "--format", "json")
+    (shown,) = map(json.loads, command("show", LONG, "--window", "64:32", *by).splitlines())
+    np.testing.assert_allclose(attention.weights, shown["attention"][0]["weights"], rtol=1e-5)
+    (table,) = attnviz.heads(MODEL, LONG, "next", window=window)
+    (counted,) = map(
+        json.loads, command("heads", LONG, "--window", "64:32", "--stat", "next", "--format", "json").splitlines()
+    )
+    assert [head["next"] for head in counted["heads"]] == table["next"].ravel().tolist()
+
+
+def test_a_long_text_is_cut_where_that_is_asked_for() -> None:
+    (attention,) = MODEL.attend(LONG, truncate=True)
+    assert len(attention.key_tokens) == 512
+    (table,) = attnviz.heads(MODEL, LONG, "next", truncate=True)
+    (cut,) = attnviz.statistics(attention, "next")
+    np.testing.assert_allclose(table["next"], cut["next"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("backend", "found"), [("nope", "agg"), ("svg", "svg")])
+def test_a_backend_that_is_unknown_keeps_nobody_from_drawing(backend: str, found: str) -> None:
+    script = (
+        "import attnviz, os\n"
+        "attnviz.plot(attnviz.load().attend('Mary')[0])\n"
+        "import matplotlib.pyplot\n"
+        "print(os.environ['MPLBACKEND'], matplotlib.pyplot.get_backend())"
+    )
+    env = {**os.environ, "MPLBACKEND": backend, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, check=True)
+    assert done.stdout.split() == [backend, found]
 
 
 def test_a_file_that_is_not_there_or_broken_is_a_sentence(folder: Path) -> None:

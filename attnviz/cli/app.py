@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
 
 from attnviz import __version__
-from attnviz.cli.groups import GroupedHelp
-from attnviz.cli.options import Debug, wants_traceback
+from attnviz.cli import completion
+from attnviz.cli.groups import GroupedCommand
+from attnviz.cli.options import QUIET, Debug, Quiet, wants_traceback
 from attnviz.cli.output import complain, give_up_output
 from attnviz.errors import AttnvizError, OutputError
 from attnviz.pipeline.numerics import start_numpy
@@ -35,6 +37,18 @@ COMMANDS: Mapping[str, str] = {
 class Edge(TyperGroup):
     """The group of commands; it turns an error into one sentence on standard error."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Parse the arguments; a shell that is named after an option on completion is the one that is meant."""
+        match args:
+            case [completion.INSTALL | completion.SHOW as option, shell]:
+                completion.set_up(option, shell)
+                raise typer.Exit
+        try:
+            return super().parse_args(ctx, args)
+        except BrokenPipeError:  # nobody reads the help
+            give_up_output()
+            raise typer.Exit from None
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, without importing them."""
         return [*COMMANDS]
@@ -49,7 +63,7 @@ class Edge(TyperGroup):
         alone = typer.Typer(
             rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, context_settings=_SETTINGS
         )
-        alone.command(cmd_name, cls=GroupedHelp)(getattr(module, cmd_name))
+        alone.command(cmd_name, cls=GroupedCommand)(getattr(module, cmd_name))
         return typer.main.get_command(alone)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -108,6 +122,7 @@ def attnviz(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
     debug: Debug = False,
+    quiet: Quiet = False,
 ) -> None:
     """See what a transformer's attention heads look at."""
 
@@ -141,6 +156,7 @@ def _set_variables(variables: Mapping[str, str]) -> None:
 
 def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
     """Run a command and return its exit code; by default with the arguments and environment of the process."""
+    QUIET.set(False)
     with environment.entered() if environment else nullcontext():
         try:
             app(arguments, prog_name="attnviz")
@@ -153,5 +169,7 @@ def main(arguments: Sequence[str] | None = None, environment: Environment | None
 
 def run() -> None:
     """Run the console script."""
+    if sys.stderr is None:  # what is said would go to standard output, or into the next file that is opened
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
     gc.set_threshold(100_000)  # importing makes much and drops little; looking through it again is felt
     sys.exit(main())

@@ -1,7 +1,6 @@
 """`attnviz cost`: the cost of attention, counted for a model or a shape, and measured here."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -155,15 +154,11 @@ class Measuring:
         return self.output.suffix.removeprefix(".").lower() if self.output else ""
 
     def check(self) -> None:
-        """Refuse options that do not fit together, before anything is measured.
+        """Refuse a picture of an unknown format, before anything is measured.
 
         Raises:
-            UsageError: an option needs --measure, or the format of the picture is not known.
+            UsageError: the format of the picture is not known.
         """
-        if not self.measure and (self.longest or self.output):
-            raise UsageError(
-                "--longest and -o have no effect without --measure: give --measure too, or leave them out."
-            )
         if self.output and self.picture_format not in IMAGE_FORMATS:
             raise UsageError(
                 f"{self.output} does not end in a format of pictures: let it end in {', '.join(IMAGE_FORMATS)}."
@@ -173,7 +168,7 @@ class Measuring:
         """Yield the experiments, one by one, and show on standard error which one runs, if that is a terminal."""
         if not self.measure:
             return
-        status = Console(stderr=True).status("measuring")
+        status = Console(stderr=True, quiet=options.QUIET.get()).status("measuring")
         found = measure(self.longest or _LONGEST, lambda doing: status.update(f"measuring {doing}"))
         while True:
             with status:  # gone when something is printed
@@ -189,7 +184,6 @@ class Measuring:
             OutputError: it cannot be written there.
         """
         if self.output:
-            os.environ.pop("MPLBACKEND", None)  # no window is opened; an unknown name would stop the import
             from attnviz.views.image.cost import picture
             from attnviz.views.image.pictures import render
 
@@ -198,7 +192,6 @@ class Measuring:
 
 @group_options
 def cost(
-    ctx: typer.Context,
     model: ModelName,
     shape: Shape,
     measuring: Measuring,
@@ -207,6 +200,7 @@ def cost(
     color: options.Color = options.AUTO,
     width: options.Width = None,
     debug: options.Debug = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Count what attention costs, and measure it.
 
@@ -219,8 +213,6 @@ def cost(
     attnviz cost --measure --longest 1024 -o cost.pdf
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     measuring.check()
-    if shape.given and any(_on_command_line(ctx, name) for name in ("model", "revision", "offline")):
-        raise UsageError("A model has a shape of its own: give either --model, or --d-model, --heads and --layers.")
     counted = _Counted.of(shape.size() if shape.given else model.size(), tokens)
     if form == options.JSON:
         experiments = list(measuring.experiments())
@@ -229,12 +221,6 @@ def cost(
     else:
         experiments = _print(counted, measuring, color, width)
     measuring.save(experiments)
-
-
-def _on_command_line(ctx: typer.Context, option: str) -> bool:
-    """Return whether an option was given on the command line, and not in the environment."""
-    source = ctx.get_parameter_source(option)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 @dataclass(frozen=True, slots=True)

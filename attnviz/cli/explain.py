@@ -13,7 +13,7 @@ from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.request import Input, ModelChoice
 from attnviz.cli.terminal import open_terminal
-from attnviz.errors import TextError, UsageError, write_options
+from attnviz.errors import TextError, write_options
 from attnviz.lessons import Lesson, encode_lesson
 from attnviz.lessons.explaining import HeadQuery, explain_head
 from attnviz.lessons.toy import explain_toy
@@ -45,6 +45,7 @@ def explain(
     color: options.Color = options.AUTO,
     width: options.Width = None,
     debug: options.Debug = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Explain one head for one token, step by step.
 
@@ -60,22 +61,12 @@ def explain(
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     write = _to_pipe if form == "json" else _to_terminal(color, width)
     if toy.wanted:
-        _check_toy(given, one)
         write(_explain_toy(toy, one, comparisons), {"model": "toy"})
         return
-    if toy != ToyChoice():
-        raise UsageError(
-            "--heads, --mask, --positions and --seed are only for --toy: give --toy too (--head chooses a head)."
-        )
     job, say = Job(model=model.model, loading=model.loading), Notes()
 
     def explain_text(source: Source) -> None:
-        text = source.text()
-        if given.window:
-            raise UsageError(
-                "explain does not read windows: leave --window out, or read the beginning of the text with --truncate."
-            )
-        write(*_explain_text(job, given.passage(text), one, comparisons, say))
+        write(*_explain_text(job, given.passage(source.text()), one, comparisons, say))
 
     if not for_each((Outcome(each.index, each.place, each) for each in given.sources()), explain_text):
         raise typer.Exit(1)
@@ -92,17 +83,6 @@ def _to_terminal(color: str, width: int | None) -> _Writer:
         screen.print(LessonSteps(lesson, head))
 
     return write
-
-
-def _check_toy(given: Input, one: OneHead) -> None:
-    """Refuse texts, layers and kinds, which only models have."""
-    if replace(given, texts=given.texts or None) != Input():
-        raise UsageError(
-            "--toy explains vectors, not a text: leave the text out, with all that says how to read it, or leave "
-            "--toy out."
-        )
-    if one.kind is not None or one.layer is not None:
-        raise UsageError("--toy has neither layers nor kinds of attention: leave --layer and --kind out.")
 
 
 def _explain_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> Lesson:

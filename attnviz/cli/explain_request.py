@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from attnviz.cli import options
+from attnviz.cli.completion import offer_several
 from attnviz.errors import InputError, UsageError
 from attnviz.lessons import WhatIf
 from attnviz.lessons.toy import MASKS, NAMES, POSITIONS, VECTORS, Toy
@@ -73,7 +74,12 @@ class Comparisons:
     HEADING: ClassVar = "What if"
 
     scores: Annotated[
-        str | None, typer.Option(metavar="<NAME,…>", help=f"Compare score functions: {', '.join(SCORES)}.")
+        str | None,
+        typer.Option(
+            metavar="<NAME,…>",
+            autocompletion=offer_several(SCORES),
+            help=f"Compare score functions: {', '.join(SCORES)}.",
+        ),
     ] = None
     no_scale: Annotated[bool, typer.Option("--no-scale", help="Compare with the weights without the scale.")] = False
     no_mask: Annotated[bool, typer.Option("--no-mask", help="Compare with the weights without the mask.")] = False

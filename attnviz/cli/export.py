@@ -1,6 +1,6 @@
 """`attnviz export`: attention saved as pictures or as data."""
 
-import os
+import re
 from collections.abc import Iterable
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from attnviz.cli import options
+from attnviz.cli.completion import list_colour_maps, offer
 from attnviz.cli.groups import group_options
 from attnviz.cli.outcomes import for_each
-from attnviz.cli.output import Notes, complain, write_standard_output
+from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.progress import Tally
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.errors import InputError, UsageError
@@ -30,7 +31,7 @@ _FORMATS = (*IMAGE_FORMATS, *FILES)
 _DEFAULT_FORMATS = ("png",)
 _LAYOUTS = tuple(layout.value for layout in Layout)
 _STANDARD_OUTPUT = Path("-")
-_TEXT_FORMATS = "json", "csv", "svg"  # of those that go to standard output
+_LIKE_SUFFIX = re.compile(r"[a-z][a-z0-9]{0,7}")  # and not a number, as in the folder results.2
 
 
 _Output = Annotated[
@@ -50,7 +51,12 @@ _Formats = Annotated[
 _LayoutName = Annotated[
     str, options.choice(_LAYOUTS, line="Draw one picture for each head, for each layer, or for all.")
 ]
-_ColourMap = Annotated[str | None, typer.Option(help="Use this colour map of matplotlib.  [default: ink, our own]")]
+_ColourMap = Annotated[
+    str | None,
+    typer.Option(
+        autocompletion=offer(list_colour_maps), help="Use this colour map of matplotlib.  [default: ink, our own]"
+    ),
+]
 _Resolution = Annotated[int, typer.Option(min=20, max=1200, help="Draw this many pixels per inch.")]
 _Log = Annotated[
     bool | None,
@@ -80,7 +86,6 @@ class Looks:
 
     def style(self) -> "Style":
         """Check the options and return the style; this imports matplotlib."""
-        os.environ.pop("MPLBACKEND", None)  # no window is opened; a name that is unknown here would stop the import
         from attnviz.views.image.style import DEFAULT_COLOURS, Style
 
         return Style(
@@ -113,6 +118,7 @@ def export(
     output: _Output = Path("attention"),
     forms: _Formats = None,
     debug: options.Debug = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Save attention as pictures or as data.
 
@@ -182,21 +188,26 @@ def _export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) ->
     if not made:
         raise InputError(f"{name} was not written: no text could be read.")
     if output == _STANDARD_OUTPUT:
-        write_standard_output(made[0].data, binary=made[0].format not in _TEXT_FORMATS)
+        write_standard_output(made[0].data)
     else:
         write_file(output, made[0].data)
     return done
 
 
 def _parse_output(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
-    """Return the formats, and whether the output is one file, whose suffix then says the format."""
+    """Return the formats, and whether the output is one file, whose suffix then says the format.
+
+    Raises:
+        UsageError: the suffix says no format, or another than was asked for.
+    """
     suffix = output.suffix.removeprefix(".").lower()
     if output == _STANDARD_OUTPUT:
         return formats or _DEFAULT_FORMATS, True
     if suffix not in _FORMATS:
-        if suffix and not output.exists():
-            complain(
-                f"Note: {output} becomes a folder, because .{suffix} is not a format: choose {', '.join(_FORMATS)}."
+        if _LIKE_SUFFIX.fullmatch(suffix) and not output.is_dir():
+            raise UsageError(
+                f"{output} does not end in a format: choose {', '.join(_FORMATS)}. For a folder of that name, make it "
+                f"first: mkdir {output}."
             )
         return formats or _DEFAULT_FORMATS, False
     if formats not in ((), (suffix,)):

@@ -58,8 +58,19 @@ def _add_heading(annotation: Any, heading: str) -> Any:
     return Annotated[kind, info]
 
 
-class GroupedHelp(TyperCommand):
-    """A command whose help lists its options under headings."""
+class GroupedCommand(TyperCommand):
+    """A command that refuses options without effect, and whose help lists its options under headings."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, unless an option was given that has no effect.
+
+        Raises:
+            UsageError: one was.
+        """
+        from attnviz.cli.effects import refuse_idle  # which `attnviz --help` does without
+
+        refuse_idle(ctx)
+        return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options under their headings, in the order of the headings."""

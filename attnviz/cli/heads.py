@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from attnviz.cli import options
+from attnviz.cli.completion import offer
 from attnviz.cli.groups import group_options
 from attnviz.cli.outcomes import report
 from attnviz.cli.output import Notes, write_standard_output
@@ -33,6 +34,7 @@ _Statistics = Annotated[
     typer.Option(
         "--stat",
         parser=options.one_of(STATISTICS),
+        autocompletion=offer(lambda: STATISTICS),
         metavar="<NAME>",
         help=f"Compute only this number: {', '.join(STATISTICS)}. Give it again for another.",
     ),
@@ -49,25 +51,22 @@ class TableShape:
     sort: Annotated[
         str | None,
         typer.Option(
-            parser=options.one_of(STATISTICS), metavar="<NAME>", help="Sort the heads by this number, highest first."
+            parser=options.one_of(STATISTICS),
+            autocompletion=offer(lambda: STATISTICS),
+            metavar="<NAME>",
+            help="Sort the heads by this number, highest first.",
         ),
     ] = None
     top: Annotated[int | None, typer.Option(min=1, help=f"List this many heads.  [default: {_TOP}]")] = None
     color: options.Color = options.AUTO
     width: options.Width = None
 
-    def check(self, names: Sequence[str], form: str) -> None:
-        """Refuse options that have no effect.
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse to sort by a number that is not computed.
 
         Raises:
-            UsageError: an option has none.
+            UsageError: it is not.
         """
-        if form != _TABLE and (self.every or self.sort or self.top):
-            raise UsageError(
-                f"--all, --sort and --top only change tables: leave them out, or leave --format {form} out."
-            )
-        if self.every and self.top:
-            raise UsageError("--all lists every head and --top only the highest: give one of them, not both.")
         if self.sort and names and self.sort not in names:
             raise UsageError(f"--sort {self.sort} needs a number that is not computed: add --stat {self.sort}.")
 
@@ -90,6 +89,7 @@ def heads(
         typer.Option("--list", help="List what the numbers mean; with names in place of texts, explain these in full."),
     ] = False,
     debug: options.Debug = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Compute numbers for each head, over one text or many.
 
@@ -102,11 +102,9 @@ def heads(
     attnviz heads --list confidence
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     if listing:
-        if form != _TABLE:
-            raise UsageError(f"--list only prints text: leave --format {form} out.")
         _list(find_statistics(given.texts or ()), shape, full=bool(given.texts))
         return
-    shape.check(stat or (), form)
+    shape.check(stat or ())
     job = Job(
         model=model.model,
         loading=model.loading,

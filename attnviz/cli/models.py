@@ -23,6 +23,7 @@ def models(
     color: options.Color = options.AUTO,
     width: options.Width = None,
     debug: options.Debug = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """List the models that can be loaded without the network.
 

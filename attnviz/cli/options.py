@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable, Collection
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from attnviz.cli.completion import list_model_names, offer
 from attnviz.errors import UsageError
 from attnviz.vocabulary import DTYPES, GROUPINGS, Engine, Kind
 
@@ -48,7 +50,9 @@ def flag(name: str, value: str) -> str:
 
 def choice(names: Collection[str], *flags: str, line: str) -> Any:
     """Return an option whose value is one of these names."""
-    return typer.Option(*flags, parser=one_of(names), metavar=choices(names), help=line)
+    return typer.Option(
+        *flags, parser=one_of(names), metavar=choices(names), help=line, autocompletion=offer(lambda: names)
+    )
 
 
 class Indices(tuple[int, ...]):
@@ -95,11 +99,17 @@ class WindowSizes(tuple[int, int]):
 
 def parse_window(text: str) -> WindowSizes:
     """Parse sizes of windows, written as `512:256`, or as `512` if they overlap by half."""
-    found = re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", text, re.ASCII)
-    sizes = found and (int(found[1]), int(found[2] or max(int(found[1]) // 2, 1)))
-    if not sizes or min(sizes) < 1:
-        raise typer.BadParameter(f"{text!r} is not a size of windows: write 512:256 for 512 tokens, one every 256.")
-    return WindowSizes(sizes)
+    from attnviz.models.passages import read_windows
+
+    try:
+        windows = read_windows(text)
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from None
+    return WindowSizes((windows.size, windows.stride))
+
+
+QUIET = ContextVar("QUIET", default=False)
+"""Whether nothing but errors is said."""
 
 
 def _remember_traceback(ctx: typer.Context, wanted: bool) -> bool:
@@ -110,6 +120,11 @@ def _remember_traceback(ctx: typer.Context, wanted: bool) -> bool:
 def wants_traceback(ctx: typer.Context) -> bool:
     """Return whether --debug was given, to the command or before it."""
     return bool(ctx.meta.get(_TRACEBACK))
+
+
+def _hush(wanted: bool) -> bool:
+    QUIET.set(QUIET.get() or wanted)
+    return wanted
 
 
 Texts = Annotated[
@@ -123,6 +138,10 @@ Texts = Annotated[
 File = Annotated[
     Path | None, typer.Option(help="Read each line of this file as a text, or as saved weights; - is standard input.")
 ]
+WholeFile = Annotated[
+    bool, typer.Option("--whole-file", help="Read all of the file, or of standard input, as one text.")
+]
+Paragraphs = Annotated[bool, typer.Option("--paragraphs", help="Read each paragraph as a text: blank lines part them.")]
 Pair = Annotated[str | None, typer.Option(metavar="<text>", help="Read this second text together with each text.")]
 Target = Annotated[
     str | None,
@@ -156,6 +175,7 @@ ModelName = Annotated[
     typer.Option(
         "--model",
         envvar="ATTNVIZ_MODEL",
+        autocompletion=offer(list_model_names),
         help="Use this model: a built-in one, a folder, or a name on the Hugging Face hub.",
     ),
 ]
@@ -209,6 +229,7 @@ GroupedBy = Annotated[
     typer.Option(
         parser=parse_grouping,
         metavar=choices(GROUPINGS),
+        autocompletion=offer(lambda: (*GROUPINGS[:-1], "bins:256")),
         help="Group tokens: sum into a group, average out of it.  [default: token, or bins:256 if tokens need more "
         "than --memory]",
     ),
@@ -228,7 +249,7 @@ Transpose = Annotated[
     bool,
     typer.Option(
         "--transpose",
-        help="Draw keys down and queries across, so that columns sum to 1. Data and --token do not change.",
+        help="Draw keys down and queries across, so that columns sum to 1.",
     ),
 ]
 Jobs = Annotated[int, typer.Option(min=1, help="Share the work among this many processes; each loads the whole model.")]
@@ -236,4 +257,7 @@ Color = Annotated[str, choice(_COLORS, line="Use colour or not; auto uses it on 
 Width = Annotated[int | None, typer.Option(min=20, help="Use this many columns instead of the terminal's width.")]
 Debug = Annotated[
     bool, typer.Option("--debug", callback=_remember_traceback, help="Show the traceback of an error.", is_eager=True)
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", callback=_hush, help="Print no notes and no progress, only errors.", is_eager=True)
 ]

@@ -6,8 +6,14 @@ from contextlib import suppress
 from io import BufferedReader
 from typing import cast
 
-from attnviz.cli.options import flag
+from attnviz.cli.options import QUIET, flag
 from attnviz.errors import UsageError, write_options
+
+
+def say(message: str) -> None:
+    """Print a note or a warning on standard error, unless --quiet was given."""
+    if not QUIET.get():
+        complain(message)
 
 
 def complain(message: str) -> None:
@@ -38,7 +44,7 @@ class Notes:
         """Print a note, unless it has been printed before."""
         if note not in self._said:
             self._said.add(note)
-            complain(note)
+            say(note)
 
 
 def give_up_output() -> None:
@@ -46,13 +52,21 @@ def give_up_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def write_standard_output(data: bytes, *, binary: bool = False) -> None:
+def write_standard_output(data: bytes) -> None:
     """Write bytes to standard output, at once.
 
     Raises:
         UsageError: they are not text, and standard output is a terminal.
     """
-    if binary and sys.stdout.isatty():
+    if sys.stdout.isatty() and not _is_text(data):
         raise UsageError("A terminal cannot show binary data: name a file with -o, or pipe it (… | cat > file).")
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in data

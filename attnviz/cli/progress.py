@@ -6,11 +6,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from attnviz.cli.options import QUIET
 from attnviz.cli.outcomes import report
-from attnviz.cli.output import Notes, complain, give_up_output, write_standard_output
+from attnviz.cli.output import Notes, give_up_output, say, write_standard_output
 from attnviz.cli.request import Input
 from attnviz.errors import AttnvizError
-from attnviz.pipeline.sources import STANDARD_INPUT, names_saved
+from attnviz.pipeline.arguments import names_saved
+from attnviz.pipeline.sources import STANDARD_INPUT
 
 
 class Tally:
@@ -21,7 +23,7 @@ class Tally:
 
     def __init__(self, given: Input, folder: Path) -> None:
         self.done = self.skipped = self.failed = 0
-        self.watched = not given.single and sys.stderr is not None and sys.stderr.isatty()
+        self.watched = not (given.single or QUIET.get()) and sys.stderr is not None and sys.stderr.isatty()
         self._folder = folder
         self.say = Notes()
         self._bar = _Bar(_count(given)) if self.watched else None
@@ -35,7 +37,7 @@ class Tally:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self._shown.close()
         if kind is None and (self.watched or self.skipped):
-            complain(f"{self._folder}: {self.done:,} done, {self.skipped:,} skipped, {self.failed:,} failed.")
+            say(f"{self._folder}: {self.done:,} done, {self.skipped:,} skipped, {self.failed:,} failed.")
 
     def skip(self, count: int) -> None:
         """Count texts that an earlier run has done."""

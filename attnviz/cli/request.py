@@ -5,15 +5,15 @@ from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 from attnviz.cli import options
-from attnviz.cli.output import complain, open_standard_input
-from attnviz.errors import UsageError
+from attnviz.cli.output import open_standard_input, say
 from attnviz.models.loading import Loading
-from attnviz.models.passages import Overlong, Passage, Windows
+from attnviz.models.passages import Passage, read_overlong
+from attnviz.pipeline.arguments import names_saved
 from attnviz.pipeline.job import MEMORY, Job
-from attnviz.pipeline.sources import STANDARD_INPUT, Source, names_saved, sources
+from attnviz.pipeline.sources import STANDARD_INPUT, Source, divide, sources
 from attnviz.records import Selection
 from attnviz.text import Grouping, read_grouping
-from attnviz.vocabulary import Engine, Kind
+from attnviz.vocabulary import Engine, Kind, Unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,8 @@ class Input:
 
     texts: options.Texts = None
     file: options.File = None
+    whole_file: options.WholeFile = False
+    paragraphs: options.Paragraphs = False
     pair: options.Pair = None
     target: options.Target = None
     truncate: options.Truncate = False
@@ -42,8 +44,10 @@ class Input:
 
     def sources(self) -> Iterator[Source]:
         """Return the texts, in order (see `pipeline.sources`); with --chat, JSON is a text and not a saved record."""
-        named = bool(self.file or self.texts)
-        found = sources(self.texts or (), self.file, open_standard_input(asked_for=named), complain)
+        stream = open_standard_input(asked_for=bool(self.file or self.texts))
+        unit = Unit.FILE if self.whole_file else Unit.PARAGRAPH if self.paragraphs else Unit.LINE
+        division = divide(unit, long=self.truncate or self.window is not None)
+        found = sources(self.texts or (), self.file, stream, say, division)
         return (replace(source, saved=None) for source in found) if self.chat else found
 
     def passage(self, text: str) -> Passage:
@@ -52,17 +56,13 @@ class Input:
         Raises:
             UsageError: both --truncate and --window were given.
         """
-        if self.truncate and self.window:
-            raise UsageError("--truncate cuts a text and --window reads all of it: give one of them, not both.")
-        overlong = Overlong.CUT if self.truncate else Overlong.REFUSED
-
         return Passage(
             text=text,
             pair=self.pair,
             target=self.target,
             generate=self.generate,
             max_new_tokens=self.max_new_tokens,
-            overlong=Windows(*self.window) if self.window else overlong,
+            overlong=read_overlong(self.truncate, self.window),
             chat=self.chat,
             added_tokens=not self.no_added_tokens,
             bos=self.bos,

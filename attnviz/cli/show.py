@@ -47,6 +47,7 @@ def show(
     color: options.Color = options.AUTO,
     width: options.Width = None,
     debug: options.Debug = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Show what the heads of a model look at.
 

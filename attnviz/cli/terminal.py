@@ -12,7 +12,8 @@ from attnviz.views.terminal.columns import KeptColumns
 
 _STAND_INS = dict(zip("·…→×−", ".~>x-", strict=True)) | dict.fromkeys("\u2068\u2069", "")  # isolates: not seen
 _ANY_HEIGHT = 25
-_UNLIMITED = 1_000_000  # what is not a terminal has no width
+_MOST_COLUMNS = 10**6
+_USUAL_WIDTH = 80  # where nobody says how wide
 
 
 class Terminal(Console):
@@ -24,12 +25,15 @@ class Terminal(Console):
 
 
 def open_terminal(color: str, width: int | None) -> Terminal:
-    """Return standard output for rich; if it is not a terminal, lines are whole, and have colour only if asked for."""
+    """Return standard output for rich; if it is not a terminal, it has colour only if asked for.
+
+    It is as wide as the terminal, else as COLUMNS says, else 80 columns.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         codecs.register_error("attnviz", _spell_out)
         sys.stdout.reconfigure(errors="attnviz")  # a character that the locale lacks is no reason to fail
     if width is None:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _columns()
     screen = Terminal(
         force_terminal={"always": True, "never": False}.get(color),
         no_color={"always": False, "never": True}.get(color),
@@ -43,6 +47,12 @@ def open_terminal(color: str, width: int | None) -> Terminal:
     if sys.stdout.isatty() and not screen.is_dumb_terminal:
         screen.push_render_hook(KeptColumns())
     return screen
+
+
+def _columns() -> int:
+    """Return how wide tables are that go to a file or another program."""
+    told = os.environ.get("COLUMNS", "")
+    return int(told) if told.isdecimal() and 0 < int(told) < _MOST_COLUMNS else _USUAL_WIDTH
 
 
 def _environment(color: str) -> dict[str, str]:

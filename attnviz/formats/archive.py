@@ -39,6 +39,10 @@ _TOO_MANY = 0xFFFF
 """What stands there if that has no room."""
 
 
+class _BrokenError(ValueError):
+    """What is wrong with an array or an archive, in words of ours."""
+
+
 class Archive:
     """The arrays of an NPZ archive, each read when it is asked for.
 
@@ -54,20 +58,21 @@ class Archive:
             self._zip = ZipFile(io.BytesIO(data))
             self._check(data)
         except Exception as error:  # zipfile raises a dozen kinds for an archive that is broken
-            raise RecordError(f"This NPZ archive is not complete: {error}. Write it again with numpy.savez.") from error
+            why = error if isinstance(error, _BrokenError) else "its list of arrays is damaged or missing"
+            raise RecordError(f"This NPZ archive is not complete: {why}. Write it again with numpy.savez.") from error
         self.names = frozenset(name.removesuffix(_SUFFIX) for name in self._zip.namelist())
 
     def _check(self, data: bytes) -> None:
-        """Raise ValueError or BadZipFile if there are other files than the archive counts, or bytes beside them."""
+        """Raise an error if there are other files than the archive counts, or bytes beside them."""
         files, comment = self._zip.infolist(), self._zip.comment
         end = data.rfind(_END)
         counted = int.from_bytes(data[end:][_COUNT], "little")
         if counted not in (len(files), _TOO_MANY):
-            raise ValueError(f"its count is {counted} arrays, but it lists {len(files)}")
+            raise _BrokenError(f"its count is {counted} arrays, but it lists {len(files)}")
         if len({file.filename for file in files}) < len(files):
-            raise ValueError("two arrays have the same name")
+            raise _BrokenError("two arrays have the same name")
         if len(data) != end + _END_BYTES + len(comment) or min((file.header_offset for file in files), default=0):
-            raise ValueError("there are other bytes before or after it")
+            raise _BrokenError("there are other bytes before or after it")
         for file in files:
             self._zip.open(file).close()  # compares the name with the one that stands before its bytes
 
@@ -125,16 +130,22 @@ class _Opened:
         """Read the header of an array.
 
         Raises:
-            ValueError: there is none, or the array holds something that is never loaded.
+            _BrokenError: there is none, or the array holds something that is never loaded.
         """
-        version = np.lib.format.read_magic(file)
+        try:
+            version = np.lib.format.read_magic(file)
+        except ValueError as error:
+            raise _BrokenError("it is no array as numpy.save writes it") from error
         if version not in _HEADERS:
-            raise ValueError(f"version {version[0]} of its format, for arrays with named fields, is not supported")
-        shape, column_major, dtype = _HEADERS[version](file)
+            raise _BrokenError(f"version {version[0]} of its format, for arrays with named fields, is not supported")
+        try:
+            shape, column_major, dtype = _HEADERS[version](file)
+        except Exception as error:  # NumPy raises a dozen kinds
+            raise _BrokenError("its header is damaged, or too long") from error
         if min(shape, default=0) < 0:
-            raise ValueError(f"its header gives the impossible shape {shape}")
+            raise _BrokenError(f"its header gives the impossible shape {shape}")
         if dtype.hasobject:
-            raise ValueError("it holds pickled objects, which are never loaded")
+            raise _BrokenError("it holds pickled objects, which are never loaded")
         return cls(file, shape, dtype, "F" if column_major else "C")
 
     @property
@@ -143,18 +154,18 @@ class _Opened:
         return prod(self.shape) * self.dtype.itemsize
 
     def check(self, left: int) -> None:
-        """Raise ValueError if not as many bytes are left as the array claims."""
+        """Raise _BrokenError if not as many bytes are left as the array claims."""
         if self.size != left:
-            raise ValueError(f"its header announces {self.size:,} bytes, but {left:,} follow")
+            raise _BrokenError(f"its header announces {self.size:,} bytes, but {left:,} follow")
 
     def read(self, most: int) -> NDArray[Any]:
         """Return the array itself.
 
         Raises:
-            ValueError: it has more bytes than it may.
+            _BrokenError: it has more bytes than it may.
         """
         if self.size > most:
-            raise ValueError(f"it has {self.size:,} bytes, which is too many to read: save fewer layers and heads")
+            raise _BrokenError(f"it has {self.size:,} bytes, which is too many to read: save fewer layers and heads")
         return np.frombuffer(self.file.read(self.size), self.dtype).reshape(self.shape, order=self.order)
 
 
@@ -171,7 +182,7 @@ def array_in(data: bytes) -> NDArray[Any]:
         opened = _Opened.of(file)
         left = len(data) - file.tell()
         if left > opened.size:
-            raise ValueError(f"its header announces {opened.size:,} bytes, but more follow")
+            raise _BrokenError(f"its header announces {opened.size:,} bytes, but more follow")
         if opened.size <= MOST_BYTES:  # else `read` says so
             opened.check(left)
         return opened.read(MOST_BYTES)
@@ -205,5 +216,6 @@ def _told(what: str) -> Iterator[None]:
     """Say in a sentence whatever is wrong with an array."""
     try:
         yield
-    except Exception as error:  # NumPy and zipfile raise a dozen kinds
-        raise RecordError(f"{what} cannot be read: {error}.") from error
+    except Exception as error:  # zipfile raises a dozen kinds
+        why = error if isinstance(error, _BrokenError) else "its bytes are damaged"
+        raise RecordError(f"{what} cannot be read: {why}. Write it again with numpy.save.") from error

@@ -11,7 +11,7 @@ from attnviz.errors import RecordError
 from attnviz.formats.fields import Fields, axis_index, fields, flag, grouped_by, member, one_of, text
 from attnviz.formats.texts import Names, Passages, tokens_of
 from attnviz.formats.writing import Result
-from attnviz.records import Attention, Axes, expand_shape, guess_kind
+from attnviz.records import Attention, Axes, expand_shape, guess_kind, shape_weights
 from attnviz.text import By, visible
 from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
 
@@ -85,11 +85,13 @@ class _Record:
             own = replace(own, place=f"{own.place} ({told.value})")
         nested = own.values.get("weights")
         if isinstance(nested, np.ndarray) and not {"query_tokens", "key_tokens"} & own.values.keys():
-            nested = _as_weights(own, nested)
+            nested = _shape(own, nested)
             names = Names.numbered(nested.shape)
         else:
             queries, keys = (own.needed(name, own.each(name, text)) for name in ("query_tokens", "key_tokens"))
             names = Names(queries, keys)
+            if isinstance(nested, np.ndarray) and nested.ndim in (2, 3):
+                nested = nested.reshape(expand_shape(nested.shape))
         nested = own.needed("weights", nested)
         layers = _indices(own, "layers", nested)
         heads = _indices(own, "heads", nested[0] if _length(nested) else None)
@@ -148,16 +150,12 @@ Axis = tuple[int, str]
 """How many entries an axis has, and what these are."""
 
 
-def _as_weights(own: Fields, array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array of weights as [layers, heads, queries, keys].
-
-    Raises:
-        RecordError: it is empty, holds something else than numbers, or has other axes.
-    """
-    if not array.size or array.dtype.kind not in _NUMBERS:
-        there = f"{array.dtype}, of the shape {array.shape}"
-        raise own.wrong(f"The weights are {there}: give at least one number, and only real numbers.")
-    return array.reshape(expand_shape(array.shape))
+def _shape(own: Fields, array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array of weights as [layers, heads, queries, keys], as `shape_weights` does."""
+    try:
+        return shape_weights(array)
+    except RecordError as error:
+        raise own.wrong(str(error)) from None
 
 
 def _numbers(own: Fields, value: Any, axes: Sequence[Axis]) -> NDArray[Any]:

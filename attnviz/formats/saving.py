@@ -1,19 +1,19 @@
 """Records as the bytes of a file: the weights of a text, or of several, or numbers for each head."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from attnviz.errors import UsageError
+from attnviz.errors import UsageError, require
 from attnviz.formats.tables import TABLES
-from attnviz.formats.writing import FILES, STREAMS, Format, Result
-from attnviz.records import Attention, HeadTable
+from attnviz.formats.writing import FILES, Format, Result
+from attnviz.records import Attention, HeadTable, require_record
 from attnviz.vocabulary import Kind
 
 Records = Attention | Result | Sequence[Attention]
 """What one text came to: a record, several, or these with what was read."""
 
-_FORMATS: Mapping[str, Format] = {**FILES, **STREAMS, "jsonl": FILES["json"]}
+_FORMATS: Mapping[str, Format] = {**FILES, "jsonl": FILES["json"]}
 _ALONE = "npz"  # a format that has room for one text
 _Choice = TypeVar("_Choice")
 
@@ -59,10 +59,33 @@ def _results(texts: Sequence[Records], text: str | None) -> list[Result]:
     """
     if text is not None and len(texts) != 1:
         raise UsageError(f"One text was given, but these are records of {len(texts)} texts: leave the text out.")
-    results = [one if isinstance(one, Result) else gather(one) for one in texts]
+    results = [_check_result(one) if isinstance(one, Result) else gather(one) for one in texts]
     return [
         replace(result, index=index, text=result.text if text is None else text) for index, result in enumerate(results)
     ]
+
+
+def _check_result(result: Result) -> Result:
+    """Return a result as it is, after its records are found to be those of one text."""
+    gather(result.attention)
+    return result
+
+
+def list_records(given: object) -> Iterator[Attention]:
+    """Yield the records in what `attend` or `read` returns, and in lists of such.
+
+    Raises:
+        UsageError: something else is among them.
+    """
+    if isinstance(given, Attention | Result):
+        yield from (given,) if isinstance(given, Attention) else given.attention
+        return
+    require(given, Iterable, "give a record, what attend or read returns, or a list of these.")
+    if isinstance(given, str | bytes):
+        require_record(given)
+    assert isinstance(given, Iterable)
+    for one in given:
+        yield from list_records(one)
 
 
 def gather(given: Attention | Sequence[Attention]) -> Result:

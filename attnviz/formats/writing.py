@@ -189,5 +189,10 @@ def _shortest(weights: "NDArray[np.float32]") -> list[str]:
 STREAMS: dict[str, Format] = {"json": Format(to_json), "csv": _separated(","), "tsv": _separated("\t")}
 """The formats in which results can follow each other on standard output, by name."""
 
-FILES: dict[str, Format] = {"json": STREAMS["json"], "csv": STREAMS["csv"], "npz": Format(to_npz)}
+FILES: dict[str, Format] = {
+    "json": STREAMS["json"],
+    "csv": STREAMS["csv"],
+    "npz": Format(to_npz),
+    "tsv": STREAMS["tsv"],
+}
 """The formats in which a result can be saved, by name, which is also the suffix."""

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from attnviz.errors import checked, require
 from attnviz.measures.reducers import group_record
 from attnviz.records import Attention, Link, Weights, Word, require_record
 from attnviz.text import By, Token, group_tokens
 
 
+@checked()
 def strongest(attention: Attention, top: int = 5) -> list[Link]:
     """Return the `top` links of largest weight between two different words that are not special tokens.
 
@@ -39,6 +41,8 @@ def telling(attention: Attention, word: Word | None = None) -> Link | None:
         >>> link.layer, link.head, link.query.text, link.key.text
         (3, 1, 'it', 'animal')
     """
+    if word is not None:
+        require(word, Word, 'give one as in attention.words("her")[0].')
     words = _group_words(attention)
     value = _exceed_habit(words)
     if word:

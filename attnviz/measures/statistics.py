@@ -273,7 +273,7 @@ def find_statistics(names: str | Sequence[str]) -> dict[str, Statistic]:
     names = (names,) if isinstance(names, str) else names
     require(names, Sequence, f"name statistics as in ({', '.join(map(repr, STATISTICS))}).")
     for name in names:
-        if name not in STATISTICS:
+        if not isinstance(name, str) or name not in STATISTICS:
             raise UsageError(f"There is no statistic {name!r}: choose {', '.join(STATISTICS)}.")
     return {name: STATISTICS[name] for name in names or STATISTICS}
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from attnviz.errors import require
+from attnviz.errors import checked, require
 from attnviz.measures.reducers import Make, OfRows, Reducer, Result, make_keeper
 from attnviz.models.base import Card, Reader, Runner
-from attnviz.models.passages import Passage, Reading, Window, find_rows_among
+from attnviz.models.passages import Passage, Reading, Window, find_rows_among, read_overlong
 from attnviz.records import Attention, Axes, Block, Each, Selection, find_runs
 from attnviz.reference.trace import Trace
 from attnviz.text import By, Grouping, read_grouping
@@ -50,6 +50,7 @@ class Model:
         """Return the tokens of a passage, as `Reader.read` does."""
         return self.reader.read(passage)
 
+    @checked("text")
     def attend(
         self,
         text: str,
@@ -60,10 +61,15 @@ class Model:
         chat: bool = False,
         added_tokens: bool = True,
         bos: bool = False,
+        truncate: bool = False,
+        window: str | tuple[int, int] | None = None,
         select: Selection = ALL,
         by: str | Grouping = By.TOKEN,
     ) -> list[Attention]:
         """Return the attention weights of a text, one record a kind; for what may be asked of it, see `Passage`.
+
+        A text that is longer than the model's positions is cut with `truncate`, or read in windows of some tokens, one
+        every so many: `window="512:256"`.
 
         `select` chooses kinds, layers, heads and rows; `by` groups tokens: "word", "sentence", "segment", "bins:256".
 
@@ -85,7 +91,14 @@ class Model:
             require(given, str, _ONE_TEXT)
         require(select, Selection, "choose as in attnviz.Selection(layers=(3,), heads=(0, 1)).")
         passage = Passage(
-            text=text, pair=pair, target=target, generate=generate, chat=chat, added_tokens=added_tokens, bos=bos
+            text=text,
+            pair=pair,
+            target=target,
+            generate=generate,
+            chat=chat,
+            added_tokens=added_tokens,
+            bos=bos,
+            overlong=read_overlong(truncate, window),
         )
         return self.weights(self.read(passage), select, read_grouping(by))
 

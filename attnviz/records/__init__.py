@@ -1,6 +1,6 @@
 """Records: all that views know of attention. Numbers for each query and key, and numbers for each head."""
 
-from attnviz.records.arrays import expand_shape, guess_kind, is_of_torch, to_numpy
+from attnviz.records.arrays import expand_shape, guess_kind, is_of_torch, shape_weights, to_numpy
 from attnviz.records.axes import Axes, Word
 from attnviz.records.blocks import Block, Each, Indices, find_runs, watch_nothing
 from attnviz.records.head_table import Column, HeadTable
@@ -28,6 +28,7 @@ __all__ = [
     "guess_kind",
     "is_of_torch",
     "require_record",
+    "shape_weights",
     "to_numpy",
     "watch_nothing",
 ]

@@ -20,11 +20,30 @@ def gather(weights: Any) -> NDArray[Any]:
         layers = [to_numpy(layer) for layer in weights]
         if {layer.shape[:1] for layer in layers} != {(1,)} or len({layer.shape for layer in layers}) > 1:
             raise RecordError("A tuple has [1, heads, queries, keys] for each layer: take one text, and equal layers.")
-        return np.concatenate(layers)
+        return shape_weights(np.concatenate(layers))
     try:
-        array = to_numpy(weights).astype(np.float32)
+        array = to_numpy(weights)
+        return shape_weights(array.astype(np.float32) if array.dtype.kind in _CAST else array)
     except (TypeError, ValueError) as error:
-        raise RecordError("Weights are numbers in rows of one length: give an array of them.") from error
+        raise RecordError("Weights are real numbers in rows of one length: give an array of them.") from error
+
+
+_NUMBERS = "fiu"
+"""The kinds of NumPy's dtypes that are real numbers."""
+
+_CAST = "VO"
+"""Those that may hold such: bfloat16, which other libraries add, and Python's own numbers."""
+
+
+def shape_weights(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array of weights as [layers, heads, queries, keys].
+
+    Raises:
+        RecordError: it is empty, holds something else than numbers, or has other axes.
+    """
+    if not array.size or array.dtype.kind not in _NUMBERS:
+        there = f"{array.dtype}, of the shape {array.shape}"
+        raise RecordError(f"The weights are {there}: give at least one number, and only real numbers.")
     return array.reshape(expand_shape(array.shape))
 
 

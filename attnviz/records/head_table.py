@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.errors import RecordError, UsageError
+from attnviz.errors import RecordError, UsageError, checked
 from attnviz.text import By, Grouping
 from attnviz.vocabulary import Kind
 
@@ -59,6 +59,7 @@ class HeadTable:
             for array in (column.means, column.counts, column.errors):
                 array.flags.writeable = False
 
+    @checked()
     def __getitem__(self, name: str) -> Reals:
         """Return the numbers of this name: their means over texts, [layers, heads], NaN where no text has one.
 
@@ -75,6 +76,7 @@ class HeadTable:
             raise UsageError(f"The table has no numbers {name!r}, only: {', '.join(self.columns)}.")
         return self.columns[name].means
 
+    @checked()
     def highest(self, name: str, count: int | None = 5) -> list[tuple[int, int, float]]:
         """Return the heads with the largest numbers of this name, largest first: layer, head and number of each.
 
@@ -90,7 +92,7 @@ class HeadTable:
         """
         values = self[name]
         defined = np.argwhere(np.isfinite(values))  # of NaN there is no order
-        order = np.argsort(-values[np.isfinite(values)], kind="stable")[: None if count is None else max(count, 0)]
+        order = np.argsort(-values[np.isfinite(values)], kind="stable")[:count]
         return [(self.layers[row], self.heads[place], float(values[row, place])) for row, place in defined[order]]
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.errors import RecordError, UsageError, require
+from attnviz.errors import RecordError, UsageError, checked, require
 from attnviz.records.arrays import gather, guess_kind
 from attnviz.records.axes import Axes, Word
 from attnviz.records.selection import format_ranges
@@ -51,6 +51,7 @@ class HeadMatrix(Axes):
         if not np.isfinite(self.weights).all():
             raise RecordError(f"The {self.kind.value} numbers of {self.model} are not all finite.")
 
+    @checked()
     def head(self, layer: int, head: int) -> Weights:
         """Return the weights [queries, keys] of one head, by its original indices.
 
@@ -65,6 +66,7 @@ class HeadMatrix(Axes):
         weights: Weights = self.select([layer], [head]).weights[0, 0]
         return weights
 
+    @checked()
     def select(self, layers: int | Sequence[int], heads: int | Sequence[int]) -> Self:
         """Return only these layers and heads, by their original indices, in this order.
 
@@ -123,7 +125,7 @@ class HeadMatrix(Axes):
         """
         if self.layers == self.heads == (AVERAGE,):
             return self
-        averaged = f"mean over layers {format_ranges(self.layers)}, heads {format_ranges(self.heads)}"
+        averaged = f"mean over {_name_all(self)}"
         return replace(
             self,
             weights=self.weights.mean((0, 1), keepdims=True, dtype=np.float32),
@@ -172,6 +174,7 @@ class Attention(HeadMatrix):
         return cls(weights=weights, **axes._fields())
 
     @classmethod
+    @checked()
     def from_array(
         cls,
         weights: Any,
@@ -196,6 +199,7 @@ class Attention(HeadMatrix):
             >>> attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
             Attention(unknown model, decoder, 1 layers × 1 heads, 2 queries × 2 keys)
         """
+        require(kind or Kind.ENCODER, Kind, "give one as in attnviz.Kind.CROSS, or leave it out.")
         array = gather(weights)
         given = weights[0] if isinstance(weights, tuple) else weights
         precision = str(getattr(given, "dtype", "float32")).removeprefix("torch.")
@@ -260,7 +264,7 @@ def average(records: Sequence[Attention]) -> Attention:
         return records[0].mean()
     counts = [len(one.layers) * len(one.heads) for one in records]
     means = [one.mean().weights for one in records]  # [1, 1, queries, keys] each
-    averaged = "; ".join(f"layers {format_ranges(one.layers)}, heads {format_ranges(one.heads)}" for one in records)
+    averaged = "; ".join(map(_name_all, records))
     return replace(
         records[0],
         weights=np.average(means, axis=0, weights=counts).astype(np.float32),
@@ -268,6 +272,12 @@ def average(records: Sequence[Attention]) -> Attention:
         heads=(AVERAGE,),
         notes=(*records[0].notes, f"mean over {averaged}"),
     )
+
+
+def _name_all(record: Axes) -> str:
+    """Name the layers and heads of a record: `layer 3, heads 0-5`."""
+    axes = {"layer": record.layers, "head": record.heads}
+    return ", ".join(f"{axis}{'s' * (len(held) > 1)} {format_ranges(held)}" for axis, held in axes.items())
 
 
 def _find_places(wanted: Sequence[int], held: Sequence[int], axis: str) -> list[int]:

@@ -28,7 +28,7 @@ class Selection:
     Rows are named: by position (`3`), range (`3-9`), or the word that stands there.
 
     Raises:
-        UsageError: one of them is something else than a sequence of such.
+        UsageError: one of them is something else than a sequence of at least one such.
 
     Example:
         >>> select = attnviz.Selection(layers=(1, 3), heads=(0,), rows=("her",))
@@ -45,8 +45,10 @@ class Selection:
         for field, (entry, example) in _ENTRIES.items():
             given = getattr(self, field)
             listed = isinstance(given, Sequence) and not isinstance(given, str)
-            if given is not None and not (listed and all(isinstance(one, entry) for one in given)):
-                raise UsageError(f"A selection names {field} as in {field}={example}, not as {given!r}.")
+            if given is not None and not (listed and given and all(isinstance(one, entry) for one in given)):
+                raise UsageError(
+                    f"A selection names {field} as in {field}={example}, not as {given!r}; None stands for all."
+                )
 
     def check(self, by: Grouping) -> None:
         """Refuse what cannot be had together.

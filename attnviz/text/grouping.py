@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from attnviz.errors import UsageError
+from attnviz.errors import UsageError, check_argument
 from attnviz.text.boundaries import Span, find_covering
 from attnviz.text.safety import JOINERS, visible
 from attnviz.text.tokens import Token, add_predictions
@@ -19,8 +19,7 @@ class Bins:
     count: int
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise UsageError(f"Tokens cannot be put into {self.count} bins: give at least 1.")
+        check_argument("bins", self.count)
 
     @property
     def value(self) -> str:

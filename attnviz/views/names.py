@@ -33,7 +33,9 @@ def index_name(index: int) -> str:
 
 
 def head_name(layer: int, head: int) -> str:
-    """Write a head in few characters: `L2 H5`."""
+    """Write a head in few characters: `L2 H5`; the average of all is `mean`."""
+    if layer == head == AVERAGE:
+        return "mean"
     return f"L{index_name(layer)} H{index_name(head)}"
 
 

@@ -12,8 +12,11 @@ from attnviz.measures.labels import LABELS
 from attnviz.measures.links import strongest, telling
 from attnviz.measures.word_rows import find_words
 from attnviz.records import Attention, HeadTable, Link, Weights, Word
-from attnviz.text import Token
+from attnviz.text import By, Token
 from attnviz.vocabulary import Orientation, Place
+
+_LEAST = 0.005
+"""The weight of a link that is listed: less would be written as 0.00."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,9 +55,10 @@ class HeadWeights:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StrongestLinks:
-    """The links of largest weight between words in one head; `telling` says that it was chosen for the first."""
+    """The links of largest weight in one head, each between two of a `unit`; `telling`: it was chosen for the first."""
 
     links: Sequence[Link]
+    unit: str
     telling: bool
 
 
@@ -141,8 +145,10 @@ class Report:
         """Yield the weights of one head, and its strongest links if it has any."""
         yield HeadWeights(attention, reason, self.top, self.orientation)
         first = [reason] if reason else []
-        if links := [*first, *(link for link in strongest(attention, self.top) if link not in first)]:
-            yield StrongestLinks(links[: self.top], telling=reason is not None)
+        strong = (link for link in strongest(attention, self.top) if link.weight >= _LEAST and link not in first)
+        if links := [*first, *strong]:
+            unit = By.WORD.unit if attention.by is By.TOKEN else attention.by.unit
+            yield StrongestLinks(links[: self.top], unit, telling=reason is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from itertools import product
 from pathlib import Path
@@ -176,15 +177,23 @@ def test_the_list_says_of_each_number_what_it_is_and_all_of_those_named(run: Run
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--all", "--format", "csv"), "--all, --sort and --top only change tables"),
-        (("--sort", "next", "--format", "json"), "--all, --sort and --top only change tables"),
-        (("--all", "--top", "3"), "not both"),
+        (("--all", "--format", "csv"), "--all has no effect with --format csv"),
+        (("--sort", "next", "--format", "json"), "--sort has no effect with --format json"),
+        (("--all", "--top", "3"), "--top has no effect with --all"),
         (("--sort", "next", "--stat", "entropy"), "add --stat next"),
-        (("--list", "--format", "json"), "leave --format json out"),
+        (("--list", "--format", "json"), "leave --format out"),
     ],
 )
 def test_what_would_have_no_effect_is_refused(run: Run, args: tuple[str, ...], said: str) -> None:
     run("heads", "the dog", *args).assert_failed(2, said)
+
+
+@pytest.mark.parametrize("width", [20, 24, 30])
+def test_in_a_narrow_width_no_head_is_parted_from_its_number(run: Run, width: int) -> None:
+    lines = run("heads", TEXTS[0], "--width", str(width)).out.splitlines()
+    ranked = lines[lines.index("entropy") + 1 : lines.index("normalized_entropy")]
+    assert len(re.findall(r"L\d H\d \d\.\d{3}(?:  |$)", "\n".join(ranked), re.M)) == 4
+    assert all(len(line) <= width for line in lines)
 
 
 def test_json_is_one_object_a_line(run: Run) -> None:

@@ -1,6 +1,7 @@
 """Saved weights read in place of a text and a model."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,10 @@ class TestWhereTheyComeFrom:
             ["it", '{"a line": "of another kind"}', *TEXTS, '{"attention is": "no such key"}'],
         )
 
-    def test_a_name_of_no_file_is_a_text_as_is_any_other_file(self, run: Run, folder: Path) -> None:
-        (folder / "lines.txt").write_text("the cat")
-        done = run("show", "nothing.npz", "lines.txt", "--format", "json", cwd=folder)
-        assert [record["text"] for record in done.records] == ["nothing.npz", "lines.txt"]
-        assert done.err == "Note: nothing.npz is read as a text, because there is no such file.\n"
+    def test_a_name_of_no_file_is_no_text(self, run: Run, folder: Path) -> None:
+        done = run("show", "the cat", "nothing.npz", "--format", "json", cwd=folder)
+        done.failed(1, "There is no file nothing.npz", "echo nothing.npz | attnviz")
+        assert done.stdout == b""
 
     def test_a_line_is_answered_before_the_next_is_written(
         self, start: Callable[..., Any], next_line: NextLine, lines: bytes
@@ -296,10 +296,11 @@ class TestBareArrays:
         again = run("export", path, "--dpi", "40", "-o", arrays / "again.png")
         assert (again.code, (arrays / "again.png").read_bytes()) == (0, picture.read_bytes())
 
-    def test_a_name_of_no_file_is_a_text(self, run: Run) -> None:
-        done = run("show", "nothing.npy", "--format", "json")
-        assert done.records[0]["text"] == "nothing.npy"
-        assert done.err == "Note: nothing.npy is read as a text, because there is no such file.\n"
+    def test_a_folder_and_a_pipe_are_said_to_be_such(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "folder.npy").mkdir()
+        os.mkfifo(tmp_path / "pipe.npy")
+        run("show", tmp_path / "folder.npy").failed(1, "folder.npy is a folder")
+        run("show", tmp_path / "pipe.npy").failed(1, "pipe.npy is neither a file nor a folder", "attnviz show <")
 
     @pytest.mark.parametrize("command", ["show", "heads"])
     def test_one_that_is_wrong_is_named_and_the_others_are_done(self, run: Run, arrays: Path, command: str) -> None:

@@ -297,4 +297,4 @@ def test_the_mean_of_records_of_several_groups_of_layers_counts_every_head_once(
     assert (mean.layers, mean.heads) == ((AVERAGE,), (AVERAGE,))
     every = np.concatenate([weights[0, :2], weights[1]])
     assert_allclose(mean.weights[0, 0], every.mean(0), atol=1e-6)
-    assert mean.notes == ("mean over layers 0, heads 0-1; layers 1, heads 0-2",)
+    assert mean.notes == ("mean over layer 0, heads 0-1; layer 1, heads 0-2",)

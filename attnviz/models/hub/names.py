@@ -1,6 +1,6 @@
 """The meaning of a model name: a folder here, or a model on the hub."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from attnviz.errors import ModelError, UsageError
@@ -15,10 +15,11 @@ from attnviz.text import visible
 _WRITTEN_AS_PATH = ("./", "../", "~")
 
 
-def locate(name: str, loading: Loading) -> Path:
+def locate(name: str, loading: Loading, check: Callable[[str], None] = lambda name: None) -> Path:
     """Return the folder that holds a model's files: a local one, or that of a hub name in the hub's cache.
 
-    What is not in the cache is downloaded to it; what is there is used without any request.
+    What is not in the cache is downloaded to it; what is there is used without any request. Before one is made, `check`
+    may refuse the name.
 
     Raises:
         ModelError: there is no such model, or it cannot be downloaded; the message says what to do.
@@ -32,6 +33,7 @@ def locate(name: str, loading: Loading) -> Path:
     folder = find(name, loading.revision)
     if folder is not None and is_complete(folder, loading.trust_remote_code):
         return folder
+    check(name)
     _check_online(name, loading)
     return download(name, loading)
 

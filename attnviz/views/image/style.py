@@ -1,6 +1,6 @@
 """The look of pictures: the options, and the colour of each weight."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -67,6 +67,12 @@ class Scale:
     ticks: Sequence[tuple[float, str]]
 
 
+def list_colour_maps() -> Iterator[str]:
+    """Yield the names of all colour maps: ours, then those of matplotlib."""
+    yield from _OWN_COLOURS
+    yield from colormaps
+
+
 def colour_map(name: str) -> Colormap:
     """Return the colour map of this name, one of ours or of matplotlib.
 
@@ -76,7 +82,7 @@ def colour_map(name: str) -> Colormap:
     if name in _OWN_COLOURS:
         return LinearSegmentedColormap.from_list(name, _OWN_COLOURS[name])
     if name not in colormaps:
-        close = get_close_matches(name, [*_OWN_COLOURS, *colormaps]) or [DEFAULT_COLOURS, "viridis", "magma_r"]
+        close = get_close_matches(name, list(list_colour_maps())) or [DEFAULT_COLOURS, "viridis", "magma_r"]
         raise UsageError(f"There is no colour map {name!r}: try {', '.join(close)}.")
     return colormaps[name]
 

@@ -91,9 +91,14 @@ def _flowing(parts: Sequence[Text], width: int, style: str = "dim") -> Iterator[
 
 
 def ranked_heads(section: RankedHeads, width: int) -> Iterator[Text]:
-    """Yield a line of ranked heads for each number, or more lines if they do not fit."""
+    """Yield a line of ranked heads for each number, or more lines if they do not fit; if narrow, below its name."""
     yield Text(section.title, style="bold")
-    beginnings = aligned([Text(name) for name in section.ranks], 2)
+    beginnings = list(aligned([Text(name) for name in section.ranks], 2))
+    if beginnings[0].cell_len + _LEAST_ROOM > width:
+        for name, ranked in section.ranks.items():
+            yield Text(name)
+            yield from (Text("  ") + line for line in _flowing(_numbers(ranked), width - 2, ""))
+        return
     for beginning, ranked in zip(beginnings, section.ranks.values(), strict=True):
         for line in _flowing(_numbers(ranked), width - beginning.cell_len, ""):
             yield beginning + line

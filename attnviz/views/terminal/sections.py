@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from attnviz.records import Attention, HeadTable, Link, Word
-from attnviz.views.names import caveats, counted, plural
+from attnviz.views.names import caveats, counted
 from attnviz.views.report import (
     Definitions,
     Glance,
@@ -51,8 +51,8 @@ def _drawn(section: Section, options: ConsoleOptions) -> RenderResult:
             yield head_title(one.layers[0], one.heads[0], reason)
             yield axes_title(one, orientation)
             yield from matrix(section, options.max_width)
-        case StrongestLinks(links=links, telling=telling):
-            yield from links_in_words(links, telling=telling)
+        case StrongestLinks(links=links, unit=unit, telling=telling):
+            yield from links_in_words(links, unit, telling=telling)
         case WordInHeads(attention=attention, word=word):
             yield word_title(word, attention)
             yield from word_in_heads(section, options.max_width)
@@ -84,7 +84,7 @@ def _run(attention: Attention) -> Iterator[str]:
     if AVERAGE not in attention.heads:
         yield f"{counted(layers, 'layer')} × {counted(heads, 'head')}"
     unit = attention.by.unit
-    yield f"{keys} {plural(unit, keys)}" if queries == keys else f"{queries} × {keys} {unit}s"
+    yield counted(keys, unit) if queries == keys else f"{queries:,} × {keys:,} {unit}s"
     yield f"{attention.engine.value} engine"
     if attention.precision != _USUAL:
         yield attention.precision
@@ -114,14 +114,14 @@ def word_title(word: Word, attention: Attention) -> Text:
     return Text(isolated(name), style="bold").append(f"{says} ({place})", style="not bold dim")
 
 
-def links_in_words(links: Iterable[Link], *, telling: bool = False) -> Iterator[Text]:
+def links_in_words(links: Iterable[Link], unit: str = "word", *, telling: bool = False) -> Iterator[Text]:
     """Yield a title and a line for each link, such as `it → animal 0.93`.
 
     Where the query predicts a word, that stands beside it: `la (→ voiture) → car 0.96`. With `telling`, the title says
     that the first link is the most telling one.
     """
-    title = "Strongest links between words, the most telling first" if telling else "Strongest links between words"
-    yield Text(title, style="bold")
+    first = ", the most telling first" if telling else ""
+    yield Text(f"Strongest links between {unit}s{first}", style="bold")
     for link in links:
         yield Text(f"  {_in_words(link)}")
 

@@ -1,0 +1,185 @@
+"""Options without effect: what each command does not use in which of its settings, and refuses if it is given."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from attnviz.errors import UsageError
+from attnviz.formats.writing import FILES
+from attnviz.pipeline.arguments import ARRAYS, names_saved
+from attnviz.vocabulary import IMAGE_FORMATS
+
+Values = Mapping[str, Any]
+"""The values of all options of a command, by the names of its parameters; a path is a string still."""
+
+ANYWHERE = "color", "width", "debug", "quiet", "help"
+"""Options on how to print: they may be given where nothing is printed that they change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A setting of a command: whether it `holds`, in words, and the options that have no effect in it.
+
+    These are the `idle` ones, or all but `used`; `instead` is another way to mend it than to leave them out.
+    """
+
+    words: str
+    holds: Callable[[Values], Any]
+    idle: Collection[str] = ()
+    used: Collection[str] = ()
+    instead: str = ""
+
+    def find_idle(self, given: Sequence[str]) -> list[str]:
+        """Return those of the given options that have no effect in this setting."""
+        if self.used:
+            return [name for name in given if name not in (*self.used, *ANYWHERE)]
+        return [name for name in given if name in self.idle]
+
+
+def _is_data(values: Values) -> bool:
+    return values["form"] not in ("table", "text")
+
+
+def _is_file(values: Values) -> bool:
+    """Return whether one file is written: standard output, or one whose name ends in a format."""
+    return values["output"] == "-" or _format_of(values["output"]) in (*IMAGE_FORMATS, *FILES)
+
+
+def _is_drawn(values: Values) -> bool:
+    """Return whether a picture is among the files that are written."""
+    return bool({*(values["forms"] or [_format_of(values["output"])])} - {*FILES})
+
+
+def _format_of(output: str) -> str:
+    return Path(output).suffix.removeprefix(".").lower()
+
+
+def _are_saved(values: Values) -> bool:
+    """Return whether there is nothing but saved weights to read, as far as the names tell."""
+    texts, file = values["texts"] or (), values["file"]
+    return all(map(names_saved, texts)) if texts else file is not None and Path(file).suffix.lower() in ARRAYS
+
+
+_MODEL = "model", "engine", "device", "dtype", "revision", "offline", "trust_remote_code"
+_LANGUAGES = "source_language", "target_language"
+_SHAPE = "d_model", "heads", "layers", "key_heads", "head_width"
+_DATA_INSTEAD = "choose --format table"
+_COMPARISONS = "scores", "no_scale", "no_mask", "no_positions", "permute", "online"
+_TOY = "heads", "mask", "positions", "seed"
+
+_OF_TEXTS = (
+    Setting(
+        words="for texts that are arguments",
+        holds=lambda values: values["texts"] and values["texts"] != ["-"],
+        idle=("whole_file", "paragraphs"),
+        instead="name a file with --file",
+    ),
+    Setting(words="with --whole-file", holds=lambda values: values["whole_file"], idle=("paragraphs",)),
+    Setting(words="with --target", holds=lambda values: values["target"] is not None, idle=("max_new_tokens",)),
+    Setting(words="for saved weights", holds=_are_saved, idle=(*_MODEL, *_LANGUAGES, "whole_file", "paragraphs")),
+)
+
+SETTINGS: Mapping[str, Sequence[Setting]] = {
+    "show": (
+        *_OF_TEXTS,
+        Setting(
+            words="with --format {form}", holds=_is_data, idle=("every", "top", "transpose"), instead=_DATA_INSTEAD
+        ),
+        Setting(words="with --token", holds=lambda values: values["token"], idle=("every", "transpose")),
+    ),
+    "export": (
+        *_OF_TEXTS,
+        Setting(
+            words="without a picture",
+            holds=lambda values: not _is_drawn(values),
+            idle=("cmap", "dpi", "log", "title", "annotate", "transpose"),
+            instead="save one (--format png)",
+        ),
+        Setting(words="for a single file", holds=_is_file, idle=("jobs", "force"), instead="give -o a folder"),
+        Setting(words="with --token", holds=lambda values: values["token"], idle=("transpose",)),
+    ),
+    "heads": (
+        Setting(words="with --list", holds=lambda values: values["listing"], used=("listing", "texts")),
+        *_OF_TEXTS,
+        Setting(words="with --format {form}", holds=_is_data, idle=("every", "sort", "top"), instead=_DATA_INSTEAD),
+        Setting(words="with --all", holds=lambda values: values["every"], idle=("top",)),
+    ),
+    "explain": (
+        Setting(
+            words="with --toy, which explains vectors and not a text",
+            holds=lambda values: values["toy"] or values["vectors"],
+            used=("toy", "vectors", *_TOY, "token", "head", *_COMPARISONS, "form"),
+        ),
+        Setting(
+            words="without --toy",
+            holds=lambda values: not (values["toy"] or values["vectors"]),
+            idle=_TOY,
+            instead="give --toy too",
+        ),
+        *_OF_TEXTS,
+        Setting(
+            words="in explain",
+            holds=lambda values: True,
+            idle=("window",),
+            instead="read the beginning of the text with --truncate",
+        ),
+    ),
+    "cost": (
+        Setting(
+            words="without --measure",
+            holds=lambda values: not values["measure"],
+            idle=("longest", "output"),
+            instead="give --measure too",
+        ),
+        Setting(
+            words="for a shape without a model",
+            holds=lambda values: any(values[name] is not None for name in _SHAPE),
+            idle=("model", "revision", "offline"),
+            instead="leave {shape} out",
+        ),
+    ),
+}
+"""The settings of each command in which some of its options have no effect."""
+
+
+def refuse_idle(ctx: typer.Context) -> None:
+    """Refuse options that were given on the command line, but have no effect.
+
+    Raises:
+        UsageError: there are such.
+    """
+    given = [name for name in ctx.params if _on_command_line(ctx, name)]
+    for setting in SETTINGS.get(str(ctx.info_name), ()):
+        if setting.holds(ctx.params) and (idle := setting.find_idle(given)):
+            raise UsageError(_say(ctx, setting, idle))
+
+
+def _on_command_line(ctx: typer.Context, option: str) -> bool:
+    """Return whether an option was given on the command line, and not in the environment."""
+    source = ctx.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _say(ctx: typer.Context, setting: Setting, idle: Sequence[str]) -> str:
+    shape = _join([*_flags(ctx, [name for name in _SHAPE if _on_command_line(ctx, name)])])
+    about = {"form": ctx.params.get("form"), "shape": shape}
+    instead = f", or {setting.instead.format(**about)}" if setting.instead else ""
+    named, have = _join([*_flags(ctx, idle)]), "have" if len(idle) > 1 else "has"
+    return f"{named} {have} no effect {setting.words.format(**about)}: leave {named} out{instead}."
+
+
+def _flags(ctx: typer.Context, names: Sequence[str]) -> Iterator[str]:
+    """Yield options as they are typed."""
+    for parameter in ctx.command.params:
+        if parameter.name in names:
+            off = parameter.secondary_opts and ctx.params[str(parameter.name)] is False
+            flags = parameter.secondary_opts if off else parameter.opts
+            yield "the text" if parameter.param_type_name == "argument" else flags[-1]
+
+
+def _join(flags: Sequence[str]) -> str:
+    *first, last = flags or [""]
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,77 @@
+"""Arguments in place of texts: those that name a file are no texts, and are read only if weights are saved in it."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from shlex import quote
+
+from attnviz.errors import Advice, InputError, UsageError
+
+SAVED = {".npz": "npz", ".npy": "npy", ".json": "json", ".jsonl": "json"}
+"""What a file holds that is read in place of a text and a model, by its suffix; see `READERS`."""
+
+ARRAYS = ".npz", ".npy"
+"""Those of them that hold nothing else: JSON may have texts beside records."""
+
+_USUAL = re.compile(
+    "bin|bz2|csv|docx?|gif|gz|h5|html?|jpe?g|log|md|odt|parquet|pdf|pickle|pkl|png|pt|rst|safetensors|srt|svg|tex|text|"
+    "toml|tsv|txt|xml|xz|ya?ml|zip"
+)
+"""Suffixes by which a single word is known as the name of a file."""
+
+_SUFFIX = re.compile(r"\.([A-Za-z][A-Za-z0-9]{0,10})")
+_PATH = re.compile(r"[/\\]")
+
+
+def like_saved(argument: str) -> bool:
+    """Return whether a name ends as those of files do that hold saved records."""
+    return Path(argument).suffix.lower() in SAVED
+
+
+def names_saved(argument: str) -> bool:
+    """Return whether an argument is no text, but names a file that holds saved records."""
+    return like_saved(argument) and _is(Path.is_file, argument)
+
+
+def check_arguments(texts: Sequence[str]) -> None:
+    """Refuse arguments that name a file which is not read in place of a text.
+
+    Raises:
+        UsageError: one looks like the name of a file of texts.
+        InputError: one looks like the name of a file of saved records, but there is no such file.
+    """
+    for text in texts:
+        if not names_saved(text) and _like_file(text):
+            raise _explain(text)
+
+
+def _like_file(text: str) -> bool:
+    """Return whether a text is the name of a file that is there, or is spelled like one."""
+    if not (suffix := _SUFFIX.fullmatch(Path(text).suffix)):
+        return False
+    if _is(Path.exists, text):
+        return True
+    named = _USUAL.fullmatch(suffix[1].lower()) or like_saved(text) or _PATH.search(text)
+    return bool(named) and not re.search(r"\s", text)
+
+
+def _is(check: Callable[[Path], bool], name: str) -> bool:
+    """Return what a check says of the path of this name; what is no possible name is not there."""
+    try:
+        return check(Path(name))
+    except (OSError, ValueError):  # longer than any name, a zero byte in it
+        return False
+
+
+def _explain(text: str) -> UsageError | InputError:
+    """Return the error that says what to type in place of the name of a file."""
+    as_text = f"to show the name itself, pipe it in (echo {quote(text)} | attnviz …)."
+    if not like_saved(text):
+        there = "is a file" if _is(Path.exists, text) else "looks like the name of a file"
+        advice = Advice(f"{text} {there}: to read it, type", hint="{file} before it;") + f" {as_text}"
+        return UsageError(advice)
+    if _is(Path.is_dir, text):
+        return InputError(f"{text} is a folder: give the name of a file of saved weights in it.")
+    if _is(Path.exists, text):
+        return InputError(f"{text} is neither a file nor a folder: pipe it in (attnviz show < {text}).")
+    return InputError(f"There is no file {text}: check the name; {as_text}")

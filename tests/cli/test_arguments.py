@@ -1,0 +1,249 @@
+"""Arguments in place of texts, names of models and of outputs that were not meant, and what a shell completes."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from attnviz.cli.app import app
+from attnviz.measures.statistics import STATISTICS
+from tests.cli.conftest import COMMAND, Run, surroundings
+
+TEXT = "Mary lost her keys"
+BUILT_IN = "encoder", "decoder", "translator", "bahdanau"
+
+
+class TestNamesOfFiles:
+    @pytest.mark.parametrize("command", ["show", "export", "heads", "explain"])
+    @pytest.mark.parametrize("name", ["data.csv", "texts/batch.txt", "~/x.txt", "a/b.odd", "Notes.MD"])
+    def test_a_text_that_is_spelled_like_one_says_what_to_type(self, run: Run, command: str, name: str) -> None:
+        done = run(command, name)
+        done.failed(2, f"{name} looks like the name of a file", "type --file before it", "pipe it in (echo ")
+        assert done.stdout == b""
+
+    def test_one_that_is_there_is_said_to_be_a_file_whatever_its_name(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "my notes.odd").write_text("the cat")
+        run("show", "my notes.odd", cwd=tmp_path).failed(2, "my notes.odd is a file: to read it, type --file before it")
+
+    @pytest.mark.parametrize("command", ["show", "heads"])
+    def test_weights_that_are_not_there_fail_as_a_file_does_before_anything_is_done(
+        self, run: Run, command: str
+    ) -> None:
+        missing = run("show", "--file", "nowhere.txt")
+        done = run(command, TEXT, "nowhere.npz")
+        done.failed(missing.code, "There is no file nowhere.npz")
+        assert done.stdout == b""
+
+    def test_the_same_text_on_standard_input_is_a_text(self, run: Run) -> None:
+        done = run("show", "--format", "json", stdin=b"data.csv\nnowhere.npz\n")
+        assert [record["text"] for record in done.records] == ["data.csv", "nowhere.npz"]
+
+    @pytest.mark.parametrize(
+        "text", ["and/or", "e.g.", "3.14", "U.S.A", "I read data.csv", "Mr.Smith", "…", "a\0.txt b"]
+    )
+    def test_other_texts_are_texts(self, run: Run, text: str) -> None:
+        assert run("show", text, "--format", "json").records[0]["text"] == text
+
+    def test_the_hint_can_be_typed(self, run: Run) -> None:
+        assert shlex.quote("it's.txt") in run("show", "it's.txt").err
+
+
+class TestSeveralWords:
+    def test_arguments_of_one_word_each_are_said_to_be_texts_of_their_own(self, run: Run) -> None:
+        done = run("show", *TEXT.split(), "--format", "json")
+        assert [record["text"] for record in done.records] == TEXT.split()
+        assert done.err == f'Note: 4 texts are read, one for each argument. If they are one text, quote it: "{TEXT}".\n'
+
+    @pytest.mark.parametrize("texts", [("Mary",), (TEXT, "keys"), (TEXT, TEXT)])
+    def test_others_are_not(self, run: Run, texts: tuple[str, ...]) -> None:
+        assert run("show", *texts).err == ""
+
+
+class TestQuiet:
+    @pytest.mark.parametrize("place", [("--quiet", "show", *TEXT.split()), ("show", *TEXT.split(), "--quiet")])
+    def test_there_are_no_notes(self, run: Run, place: tuple[str, ...]) -> None:
+        done = run(*place)
+        assert (done.code, done.err) == (0, "")
+        assert run("show", *TEXT.split()).err
+
+    def test_errors_stay(self, run: Run) -> None:
+        run("show", "", "the cat", "--quiet").failed(1, "Error in text 1: ")
+
+    def test_there_is_no_progress(self, on_terminal: Run, tmp_path: Path) -> None:
+        (tmp_path / "lines.txt").write_text("the cat\na dog\n")
+        args = ("export", "--file", str(tmp_path / "lines.txt"), "--format", "npz", "-o")
+        assert "2 done" in on_terminal(80, *args, str(tmp_path / "loud")).out
+        assert "done" not in on_terminal(80, *args, str(tmp_path / "quiet"), "--quiet").out.replace("quiet/", "")
+
+
+class TestUnits:
+    BOOK = b"The dog\nbarked.\n\n \r\nA cat\r\nsat.\n\n"
+
+    @pytest.mark.parametrize("piped", [True, False])
+    def test_blank_lines_part_paragraphs(self, run: Run, tmp_path: Path, piped: bool) -> None:
+        (tmp_path / "book.txt").write_bytes(self.BOOK)
+        given = () if piped else ("--file", tmp_path / "book.txt")
+        done = run("show", *given, "--paragraphs", "--format", "json", stdin=self.BOOK if piped else b"")
+        assert [record["text"] for record in done.records] == ["The dog\nbarked.", "A cat\nsat."]
+
+    def test_a_whole_file_is_one_text(self, run: Run) -> None:
+        (record,) = run("show", "--whole-file", "--format", "json", stdin=self.BOOK).records
+        assert record["text"] == "The dog\nbarked.\n\n \nA cat\nsat."
+        (counted,) = run("heads", "--whole-file", "--format", "json", stdin=self.BOOK).records
+        assert counted["texts"] == 1
+
+    def test_a_paragraph_that_fails_is_named_by_its_lines(self, run: Run) -> None:
+        done = run("show", "--paragraphs", "--format", "json", stdin=b"the\ncat\n\n\xff\nx\n\nit\n")
+        done.failed(1, "Error in lines 4 to 5: The text is not valid UTF-8")
+        assert [record["text"] for record in done.records] == ["the\ncat", "it"]
+
+    @pytest.mark.parametrize("unit", ["--whole-file", "--paragraphs"])
+    def test_blank_lines_alone_are_no_text(self, run: Run, unit: str) -> None:
+        assert run("show", unit, "--format", "json", stdin=b"\n \n\n").stdout == b""
+
+    def test_a_line_too_long_to_be_read_at_once_is_cut_or_read_in_windows(self, run: Run) -> None:
+        line = b"a" * 2_000_001
+        run("show", stdin=line).failed(1, "longer than 2,000,000 bytes", "--window", "--truncate")
+        run("show", "--whole-file", stdin=line).failed(1, "The file is longer than 2,000,000 bytes")
+        done = run("show", "--truncate", "--layer", "0", "--head", "0", "--format", "json", stdin=line)
+        assert (done.code, len(done.records[0]["text"])) == (0, len(line))
+
+
+class TestNearNames:
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            ("builtin/encodr", "Did you mean builtin/encoder?"),
+            ("bultin", "Did you mean builtin?"),
+            ("Minilm", "Did you mean minilm?"),
+            ("builtin/nope", "the built-in ones are builtin/encoder, builtin/decoder, "),
+        ],
+    )
+    @pytest.mark.parametrize("command", [("show", TEXT), ("cost",)], ids="-".join)
+    def test_a_slip_is_answered_here(self, run: Run, command: tuple[str, ...], name: str, said: str) -> None:
+        run(*command, "--model", name, HF_ENDPOINT="http://127.0.0.1:9").failed(1, f"There is no model '{name}'", said)
+
+    def test_other_names_are_those_of_the_hub(self, run: Run) -> None:
+        run("show", TEXT, "--model", "gpt2", "--offline").failed(1, "gpt2 is not, or not wholly, in the hub's cache")
+
+
+class TestOutputs:
+    @pytest.mark.parametrize("name", ["fig.eps", "a.jpg", "b.jsonl", "c.TIFF"])
+    def test_a_suffix_of_no_format_lists_the_formats(self, run: Run, tmp_path: Path, name: str) -> None:
+        run("export", TEXT, "-o", name, cwd=tmp_path).failed(
+            2, f"{name} does not end in a format: choose png, svg, pdf"
+        )
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("name", ["results.2", "there.d", "plain"])
+    def test_a_number_is_no_suffix_and_a_folder_that_is_there_is_one(self, run: Run, tmp_path: Path, name: str) -> None:
+        (tmp_path / "there.d").mkdir()
+        assert run("export", TEXT, "--format", "npz", "-o", tmp_path / name).code == 0
+        assert (tmp_path / name).is_dir()
+
+    def test_tsv_is_a_file_as_csv_is(self, run: Run, tmp_path: Path) -> None:
+        assert run("export", TEXT, "-o", tmp_path / "x.tsv").code == 0
+        assert (tmp_path / "x.tsv").read_bytes() == run("show", TEXT, "--format", "tsv").stdout
+
+
+class TestMemoryHints:
+    @pytest.mark.parametrize(
+        ("options", "absent"),
+        [
+            (("--by", "bins:1"), ("--by", "--rows")),
+            (("--by", "word", "--layer", "0"), ("--layer", "--rows")),
+            (("--layer", "0", "--head", "0", "--rows", "her"), ("--layer", "--head", "--rows", "--by")),
+        ],
+    )
+    def test_what_was_given_is_not_advised(self, run: Run, options: tuple[str, ...], absent: tuple[str, ...]) -> None:
+        done = run("show", TEXT, *options, "--memory", "1B")
+        done.failed(1, "--memory allows 1 B", "allow more.")
+        assert not [option for option in absent if option in done.err]
+
+    def test_a_note_does_not_either(self, run: Run) -> None:
+        assert (
+            "For single tokens choose --rows.\n"
+            in run("show", TEXT, "--layer", "0", "--head", "0", "--memory", "10B").err
+        )
+
+
+Complete = Callable[..., list[str]]
+
+
+@pytest.fixture
+def complete(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Complete:
+    """What bash is offered for the last of some words, by the protocol of its completion script."""
+
+    def complete(*words: str) -> list[str]:
+        monkeypatch.setenv("COMP_WORDS", "\n".join(("attnviz", *words)))
+        monkeypatch.setenv("COMP_CWORD", str(len(words)))
+        monkeypatch.setenv("_ATTNVIZ_COMPLETE", "complete_bash")
+        with pytest.raises(SystemExit):
+            app([], prog_name="attnviz")
+        return capsys.readouterr().out.split()
+
+    return complete
+
+
+class TestCompletion:
+    @pytest.mark.parametrize(
+        ("words", "offered"),
+        [
+            (("export", "--layout", ""), ["head", "layer", "grid"]),
+            (("export", "--format", "p"), ["png", "pdf"]),
+            (("explain", "--positions", ""), ["none", "sinusoidal", "rotary", "alibi"]),
+            (("explain", "--mask", "w"), ["window"]),
+            (("explain", "--scores", "dot,co"), ["dot,cosine"]),
+            (("show", "--kind", ""), ["encoder", "decoder", "cross"]),
+            (("show", "--by", ""), ["token", "word", "sentence", "segment", "bins:256"]),
+            (("show", "--dtype", ""), ["float32", "bfloat16", "float16", "auto"]),
+            (("show", "--engine", "r"), ["reference"]),
+            (("show", "--color", "a"), ["auto", "always"]),
+            (("show", "--model", "builtin/"), [f"builtin/{one}" for one in BUILT_IN]),
+            (("heads", "--stat", ""), [*STATISTICS]),
+            (("heads", "--sort", "ne"), ["next"]),
+            (("export", "--cmap", "viri"), ["viridis", "viridis_r"]),
+            (("sh",), ["show"]),
+            (("show", "--file", "x"), []),  # which leaves it to the shell to offer files
+            (("show", "x"), []),
+        ],
+    )  # fmt: skip
+    def test_the_values_of_an_option_are_offered(
+        self, complete: Complete, words: tuple[str, ...], offered: list[str]
+    ) -> None:
+        assert complete(*words) == offered
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_it_is_installed_for_the_shell_that_is_named(self, tmp_path: Path, shell: str) -> None:
+        env = surroundings({"HOME": str(tmp_path), "SHELL": "/bin/bash"})
+        done = subprocess.run([*COMMAND, "--install-completion", shell], env=env, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"for {shell} is installed in {tmp_path}" in done.stdout
+        where = {"bash": ".bash_completions", "zsh": ".zfunc", "fish": ".config/fish"}
+        assert [(tmp_path / folder).exists() for folder in where.values()] == [one == shell for one in where]
+
+    def test_its_script_can_be_shown_and_an_unknown_shell_is_wrong_usage(self, run: Run) -> None:
+        assert run("--show-completion", "zsh").out.startswith("#compdef attnviz")
+        run("--install-completion", "csh").failed(2, "'csh'", "bash, zsh, fish")
+
+
+@pytest.mark.parametrize("args", [("--help",), ("show", "--help"), ("show", TEXT)])
+def test_whoever_stops_reading_is_no_error(args: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([*COMMAND, *args], stdout=writer, stderr=subprocess.PIPE, env=surroundings({}))
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(("args", "code"), [(("show", "--nope"), 2), (("nope",), 2), (("show", ""), 1)])
+def test_with_standard_error_closed_nothing_but_data_is_printed(args: tuple[str, ...], code: int) -> None:
+    shell = f"{shlex.quote(sys.executable)} -m attnviz {shlex.join(args)} 2>&-"
+    done = subprocess.run(
+        ["sh", "-c", shell], stdout=subprocess.PIPE, env=surroundings({}), cwd=Path(__file__).parents[2]
+    )
+    assert (done.returncode, done.stdout) == (code, b"")

@@ -1,0 +1,189 @@
+"""Options without effect: each option, in each format of each command, changes what comes out or is refused."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from attnviz.cli.app import COMMANDS, Edge
+from attnviz.cli.effects import ANYWHERE, SETTINGS
+from attnviz.formats.writing import FILES
+from attnviz.vocabulary import IMAGE_FORMATS, Layout
+from tests.cli.conftest import Ran, Run
+
+TEXT = "Mary lost her keys because she was tired"
+PAIR = "She was glad"
+
+VALUES = {
+    "model": "builtin/decoder",
+    "engine": "transformers",
+    "device": "cuda",
+    "dtype": "bfloat16",
+    "revision": "main",
+    "source_language": "en",
+    "target_language": "fr",
+    "pair": PAIR,
+    "target": "Marie",
+    "window": "8:4",
+    "generate": "2",
+    "max_new_tokens": "3",
+    "kind": "decoder",
+    "layer": "1",
+    "head": "2",
+    "token": "her",
+    "rows": "3",
+    "by": "sentence",
+    "memory": "10B",
+    "top": "2",
+    "layout": "layer",
+    "cmap": "viridis",
+    "dpi": "60",
+    "title": "Another title",
+    "stat": "previous",
+    "sort": "next",
+    "jobs": "2",
+}
+"""A value for each option that takes one, other than its default."""
+
+KEEPS_THE_RESULT = {"texts", "file", "form", "forms", "output", *ANYWHERE, "offline", "jobs", "force"}
+"""What chooses the input or the output, says how to print, or how the work is done."""
+
+WAITS = {"truncate", "max_new_tokens"}
+"""What has its effect on long texts, or where a model writes."""
+
+
+def parameters(command: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The options of a command, by name, as they are typed."""
+    found = Edge().get_command(typer.Context(Edge()), command)
+    for parameter in found.params:
+        if parameter.name not in KEEPS_THE_RESULT | WAITS:
+            is_flag = getattr(parameter, "is_flag", False)
+            yield parameter.name, (parameter.opts[-1], *(() if is_flag else (VALUES[parameter.name],)))
+
+
+NO_ROOM = "Note: There is no room for numbers in the cells"
+"""What is said where it depends on the text whether an option has an effect."""
+
+SETTINGS_OF_PICTURES = "cmap", "dpi", "log", "title", "annotate", "transpose"
+
+PAIRS = [
+    (command, form, name, typed)
+    for command, forms in {
+        "show": ("table", "json", "csv", "tsv"),
+        "heads": ("table", "json", "csv", "tsv"),
+        "export": (*IMAGE_FORMATS, *FILES),
+    }.items()
+    for name, typed in parameters(command)
+    for form in forms
+]
+
+IGNORED = {("export", form, "layout") for form in FILES}
+"""What a contract says has no effect: data formats ignore --layout."""
+
+
+def result(run: Run, command: str, form: str, *typed: str) -> Ran:
+    if command != "export":
+        return run(command, TEXT, "--format", form, *typed)
+    few = () if typed[:1] in (("--layer",), ("--head",)) else ("--layer", "0", "--head", "0-1")
+    return run(command, TEXT, "--format", form, "-o", "-", *few, *typed)
+
+
+@pytest.fixture(scope="module")
+def plain(run: Run) -> dict[tuple[str, str], bytes]:
+    """What comes out without any option."""
+    return {(command, form): result(run, command, form).stdout for command, form, *_ in PAIRS}
+
+
+@pytest.mark.parametrize(("command", "form", "name", "typed"), PAIRS)
+def test_an_option_changes_the_result_or_is_refused(
+    run: Run, plain: dict[tuple[str, str], bytes], command: str, form: str, name: str, typed: tuple[str, ...]
+) -> None:
+    done = result(run, command, form, *typed)
+    if done.code == 0 and (command, form, name) not in IGNORED:
+        assert done.stdout != plain[command, form] or NO_ROOM in done.err
+    elif done.code:
+        assert done.stdout == b""
+        assert done.err.startswith("Error: ") and len(done.err.splitlines()) == 1
+
+
+LOOKS = [(name, typed) for name, typed in parameters("export") if name in SETTINGS_OF_PICTURES]
+
+
+@pytest.mark.parametrize("drawn", [("--token", "her"), *(("--layout", each.value) for each in Layout)], ids="-".join)
+@pytest.mark.parametrize(("name", "typed"), LOOKS)
+def test_a_picture_of_any_layout_changes_with_it_or_it_is_refused(
+    run: Run, drawn: tuple[str, str], name: str, typed: tuple[str, ...]
+) -> None:
+    one = ("export", TEXT, "--layer", "0", "--head", "0", "-o", "-", *drawn)
+    done = run(*one, *typed)
+    if done.code == 0:
+        assert done.stdout != run(*one).stdout or NO_ROOM in done.err
+    else:
+        assert "no effect" in done.err
+
+
+@pytest.mark.parametrize("shown", [("--token", "her"), ("--all",), ("--by", "word"), ("--mean",)], ids="-".join)
+@pytest.mark.parametrize("typed", [("--all",), ("--transpose",), ("--top", "2")], ids="-".join)
+def test_a_table_of_any_kind_changes_with_it_or_it_is_refused(
+    run: Run, shown: tuple[str, ...], typed: tuple[str, ...]
+) -> None:
+    if shown != typed and (shown, typed) != (("--mean",), ("--all",)):  # of one average, all is one
+        done = run("show", TEXT, *shown, *typed)
+        assert done.stdout != run("show", TEXT, *shown).stdout if done.code == 0 else "no effect" in done.err
+
+
+@pytest.mark.parametrize("command", SETTINGS)
+def test_the_table_names_options_that_there_are(command: str) -> None:
+    found = Edge().get_command(typer.Context(Edge()), command)
+    there = {parameter.name for parameter in found.params}
+    assert command in COMMANDS
+    for setting in SETTINGS[command]:
+        assert {*setting.idle, *setting.used} <= there
+        assert bool(setting.idle) != bool(setting.used)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("show", TEXT, "--top", "3", "--format", "csv"), "--top has no effect with --format csv: leave --top out"),
+        (
+            ("show", TEXT, "--all", "--top", "3", "--format", "json"),
+            "--all and --top have no effect with --format json",
+        ),
+        (("show", TEXT, "--token", "her", "--all"), "--all has no effect with --token"),
+        (("show", TEXT, "--whole-file"), "--whole-file has no effect for texts that are arguments"),
+        (("show", "--file", "x", "--whole-file", "--paragraphs"), "--paragraphs has no effect with --whole-file"),
+        (("show", TEXT, "--target", "x", "--max-new-tokens", "3"), "--max-new-tokens has no effect with --target"),
+        (("heads", "--list", "--stat", "entropy"), "--stat has no effect with --list: leave --stat out."),
+        (("heads", "--list", "--file", "x", "--jobs", "2"), "--file and --jobs have no effect with --list"),
+        (("heads", TEXT, "--all", "--top", "3"), "--top has no effect with --all"),
+        (("export", TEXT, "--format", "npz", "--log"), "--log has no effect without a picture"),
+        (("export", TEXT, "--format", "npz", "--linear"), "--linear has no effect without a picture"),
+        (("export", TEXT, "-o", "x.csv", "--jobs", "2"), "--jobs has no effect for a single file"),
+        (("export", TEXT, "-o", "-", "--force"), "--force has no effect for a single file"),
+        (("explain", "--toy", "--model", "minilm"), "--model has no effect with --toy"),
+        (("explain", TEXT, "--window", "8:4"), "--window has no effect in explain"),
+        (("cost", "--longest", "300"), "--longest has no effect without --measure"),
+        (("cost", "--d-model", "8", "--model", "minilm"), "for a shape without a model"),
+    ],
+)
+def test_the_message_names_the_option_and_where_it_has_no_effect(run: Run, args: tuple[str, ...], said: str) -> None:
+    done = run(*args)
+    done.failed(2, said)
+    assert done.stdout == b""
+
+
+@pytest.mark.parametrize("command", ["show", "heads", "export"])
+def test_saved_weights_need_no_model(run: Run, tmp_path: Path, command: str) -> None:
+    assert run("export", TEXT, "-o", tmp_path / "mary.npz").code == 0
+    run(command, tmp_path / "mary.npz", "--model", "builtin/decoder").failed(
+        2, "--model has no effect for saved weights"
+    )
+    run(command, "--file", tmp_path / "mary.npz", "--engine", "reference").failed(2, "--engine has no effect")
+
+
+def test_the_default_model_of_the_environment_is_no_option_of_a_command(run: Run, tmp_path: Path) -> None:
+    assert run("export", TEXT, "-o", tmp_path / "mary.npz").code == 0
+    assert run("show", tmp_path / "mary.npz", ATTNVIZ_MODEL="builtin/decoder").code == 0
+    assert run("explain", "--toy", ATTNVIZ_MODEL="builtin/decoder").code == 0
