@@ -197,7 +197,8 @@ def heads(
     from attnviz.pipeline.counting import total
     from attnviz.pipeline.job import Job
     from attnviz.pipeline.outcomes import HeadNumbers
-    from attnviz.pipeline.sources import divide, sources_of
+    from attnviz.pipeline.sources import sources_of
+    from attnviz.pipeline.streams import divide
     from attnviz.records import Selection
 
     def stop(place: str | None, error: "AttnvizError") -> None:
@@ -242,7 +243,7 @@ def save(
     from attnviz.formats.saving import encode
     from attnviz.pipeline.files import write_file
 
-    write_file(Path(path), encode(records, Path(path).suffix.removeprefix(".").lower(), text))
+    write_file(Path(path), [encode(records, Path(path).suffix.removeprefix(".").lower(), text)])
 
 
 @checked()

@@ -76,6 +76,10 @@ def _fill_template(template: str, option: WriteOption) -> str:
     return "".join(text + (option(name, value or "") if name else "") for text, name, value, _ in parts)
 
 
+INTERRUPTS = KeyboardInterrupt, SystemExit, GeneratorExit
+"""What ends a run and is no error; whatever else is no Exception is what a library in Rust panics with."""
+
+
 class AttnvizError(Exception):
     """Something that a user can cause and mend; its advice says both."""
 
@@ -98,6 +102,10 @@ class InputError(AttnvizError):
 
 class TextError(AttnvizError):
     """A text that cannot be read: empty, too long for the model, not valid Unicode."""
+
+
+class UnfitTextError(TextError, UsageError):
+    """The request cannot be met for this one text, such as one of a single token; the next text may do."""
 
 
 class ModelError(AttnvizError):

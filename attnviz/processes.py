@@ -140,9 +140,10 @@ def _serve(connection: "Connection[Any, Any]", prepare: Prepare | None) -> None:
             connection.send(None)
     except EOFError:
         return
-    except (AttnvizError, OSError) as error:
+    except BaseException as error:  # what Rust panics with is no Exception
+        told = isinstance(error, AttnvizError | OSError | MemoryError)
         with suppress(OSError):  # there may be nobody left to hear of it
-            connection.send(error)
+            connection.send(error if told else ProcessError(f"A process has failed: {type(error).__name__}: {error}."))
 
 
 def _end_with_parent() -> None:

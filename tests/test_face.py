@@ -412,8 +412,7 @@ def test_a_backend_that_is_unknown_keeps_nobody_from_drawing(backend: str, found
         "print(os.environ['MPLBACKEND'], matplotlib.pyplot.get_backend())"
     )
     env = {**os.environ, "MPLBACKEND": backend, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, check=True)
-    assert done.stdout.split() == [backend, found]
+    assert run_python(script, variables=env).split() == [backend, found]
 
 
 def test_a_file_that_is_not_there_or_broken_is_a_sentence(folder: Path) -> None:

@@ -2,22 +2,25 @@
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from attnviz import __version__
 from attnviz.cli import completion
 from attnviz.cli.groups import GroupedCommand
 from attnviz.cli.options import QUIET, Debug, Quiet, wants_traceback
-from attnviz.cli.output import complain, give_up_output
+from attnviz.cli.output import complain, give_up_output, make_sayable
 from attnviz.errors import AttnvizError, OutputError
 from attnviz.pipeline.numerics import start_numpy
 
@@ -71,18 +74,26 @@ class Edge(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Parse what stands before the name of the command."""
+        with _readable_usage():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; an error that a user can cause ends here, with its exit code."""
+        """Run the command; an error ends here in a sentence, with its exit code, even one that nobody has foreseen."""
         try:
             if sys.stdout is None:
                 raise OutputError("Standard output is closed: redirect it, for example to /dev/null.")
             try:
-                return super().invoke(ctx)
+                with _readable_usage():
+                    return super().invoke(ctx)
             finally:
                 sys.stdout.flush()
         except BrokenPipeError:
             give_up_output()
-        except (AttnvizError, OSError) as error:
+        except (TyperException, typer.Exit, typer.Abort, KeyboardInterrupt, SystemExit):  # typer knows what to do
+            raise
+        except BaseException as error:  # what Rust panics with is no Exception
             if wants_traceback(ctx):
                 import traceback
 
@@ -90,14 +101,35 @@ class Edge(TyperGroup):
             raise typer.Exit(_explain(error)) from None
 
 
-def _explain(error: AttnvizError | OSError) -> int:
+@contextmanager
+def _readable_usage() -> Iterator[None]:
+    """Let whatever is quoted of the arguments be seen, and short enough to be read."""
+    try:
+        yield
+    except TyperException as error:
+        if hasattr(error, "message"):
+            error.message = make_sayable(error.message)
+        raise
+
+
+def _explain(error: BaseException) -> int:
     """Say what went wrong, and return the exit code. An OSError here means that output could not be written."""
     if isinstance(error, AttnvizError):
         complain("Error: " + error.advice)
         return error.exit_code
-    give_up_output()
-    complain(f"Error: {error.filename or 'Standard output'}: {error.strerror or error}.")
-    return 1
+    if isinstance(error, MemoryError):
+        complain("Error: There is too little memory for this: give it less to do, or more memory.")
+        return 1
+    if isinstance(error, OSError):
+        give_up_output()
+        complain(f"Error: {error.filename or 'Standard output'}: {error.strerror or error}.")
+        return 1
+    complain(f"Error: attnviz has failed, and it should not have: {type(error).__name__}: {error}. {_REPORT}")
+    return _SOFTWARE
+
+
+_SOFTWARE = 70  # EX_SOFTWARE of sysexits.h
+_REPORT = "Please report this with the command, and with what it prints if you add --debug."
 
 
 app = typer.Typer(
@@ -172,4 +204,13 @@ def run() -> None:
     if sys.stderr is None:  # what is said would go to standard output, or into the next file that is opened
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
     gc.set_threshold(100_000)  # importing makes much and drops little; looking through it again is felt
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is signal.SIG_DFL:  # not for nohup
+            signal.signal(number, _end)
     sys.exit(main())
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End as an interrupt does, so that nothing half done is left."""
+    raise SystemExit(128 + number)

@@ -187,7 +187,7 @@ class Measuring:
             from attnviz.views.image.cost import picture
             from attnviz.views.image.pictures import render
 
-            write_file(self.output, render(picture(experiments), self.picture_format))
+            write_file(self.output, [render(picture(experiments), self.picture_format)])
 
 
 @group_options

@@ -21,8 +21,8 @@ from attnviz.measures.links import telling
 from attnviz.models.model import Model
 from attnviz.models.passages import Passage, Reading
 from attnviz.pipeline.job import Job
-from attnviz.pipeline.outcomes import Outcome
-from attnviz.pipeline.sources import Source
+from attnviz.pipeline.outcomes import Outcome, of_one
+from attnviz.pipeline.streams import Source
 from attnviz.records import Axes, Word
 from attnviz.text import find_occurrences, not_found
 from attnviz.views.terminal.lesson import LessonSteps
@@ -66,10 +66,13 @@ def explain(
     job, say = Job(model=model.model, loading=model.loading), Notes()
 
     def explain_text(source: Source) -> None:
-        write(*_explain_text(job, given.passage(source.text()), one, comparisons, say))
+        passage, model = given.passage(source.text()), job.loaded
+        with of_one(source):
+            lesson = _explain_text(model, passage, one, comparisons, say)
+        write(*lesson)
 
-    if not for_each((Outcome(each.index, each.place, each) for each in given.sources()), explain_text):
-        raise typer.Exit(1)
+    if code := for_each((Outcome(each.index, each.place, each) for each in given.sources()), explain_text):
+        raise typer.Exit(code)
 
 
 def _to_pipe(lesson: Lesson, head: dict[str, Any]) -> None:
@@ -91,10 +94,9 @@ def _explain_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> Less
 
 
 def _explain_text(
-    job: Job, passage: Passage, one: OneHead, comparisons: Comparisons, say: Callable[[str], None]
+    model: Model, passage: Passage, one: OneHead, comparisons: Comparisons, say: Callable[[str], None]
 ) -> tuple[Lesson, dict[str, Any]]:
     """Return the lesson on one head for a text, and the names of that head; `say` prints notes."""
-    model = job.loaded
     for note in model.card.notes:
         say("Note: " + note)
     reading = model.read(passage)

@@ -1,6 +1,7 @@
 """The options of `attnviz explain`: one head of a model or of a toy, and its comparisons."""
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -11,7 +12,7 @@ import typer
 
 from attnviz.cli import options
 from attnviz.cli.completion import offer_several
-from attnviz.errors import InputError, UsageError
+from attnviz.errors import InputError, UnfitTextError, UsageError
 from attnviz.lessons import WhatIf
 from attnviz.lessons.toy import MASKS, NAMES, POSITIONS, VECTORS, Toy
 from attnviz.records import Selection
@@ -22,6 +23,7 @@ from attnviz.vocabulary import Kind
 _SHUFFLED = 1  # the seed of the other order
 _MOST = 1000  # vectors, or numbers in one
 _LARGEST = 1e6
+_LONGEST = 25 * _MOST**2  # characters
 
 
 _Layer = Annotated[
@@ -98,7 +100,7 @@ class Comparisons:
 
         Raises:
             BadParameter: a score function is not known.
-            UsageError: fewer than two tokens can change places.
+            UnfitTextError: fewer than two tokens can change places.
         """
         names = () if self.scores is None else [name.strip() for name in self.scores.split(",")]
         return WhatIf(
@@ -115,7 +117,7 @@ def _shuffle(special: list[bool]) -> tuple[int, ...]:
     """Return another order of the tokens; it only depends on which of them are special."""
     places = [index for index, stays in enumerate(special) if not stays]
     if len(places) < 2:
-        raise UsageError("--permute needs at least two tokens that are not special: give a longer text.")
+        raise UnfitTextError("--permute needs at least two tokens that are not special: give a longer text.")
     moved, chance = places.copy(), Random(_SHUFFLED)
     while moved == places:
         chance.shuffle(moved)
@@ -192,7 +194,10 @@ def _read_vectors(path: Path) -> tuple[tuple[str, ...], Any]:
     """Return the names and vectors [rows, width] of a CSV file; a vector without a name is numbered from 0."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            rows = [row for row in csv.reader(lines) if any(cell.strip() for cell in row)]
+            held = lines.read(_LONGEST + 1)
+        if len(held) > _LONGEST:
+            raise InputError(f"{path} has more than {_LONGEST:,} characters: give at most {_MOST} vectors.")
+        rows = [row for row in csv.reader(io.StringIO(held, newline="")) if any(cell.strip() for cell in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as CSV: {getattr(error, 'strerror', None) or error}.") from error
     cells = [(None, row) if _is_number(row[0]) else (row[0], row[1:]) for row in rows]

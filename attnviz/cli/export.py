@@ -34,11 +34,20 @@ _STANDARD_OUTPUT = Path("-")
 _LIKE_SUFFIX = re.compile(r"[a-z][a-z0-9]{0,7}")  # and not a number, as in the folder results.2
 
 
+def _parse_path(text: str | Path) -> Path:
+    """Parse a path; an empty one would be the current folder."""
+    if not str(text):
+        raise typer.BadParameter("a name is missing: give a file or a folder, or . for this one.")
+    return Path(text)
+
+
 _Output = Annotated[
     Path,
     typer.Option(
         "-o",
         "--output",
+        parser=_parse_path,
+        metavar="<PATH>",
         help="Save into this folder, or into one file if it ends in a format such as .png; - is standard output.",
     ),
 ]
@@ -135,16 +144,16 @@ def export(
     maker = Maker(formats, Layout(looks.layout), wanted.token, looks.style() if drawn else None)
     job = make_job(given, model, wanted)
     if alone:
-        done = _export_one(outcomes(Weights(job), chunks(given.sources())), maker, output)
+        code = _export_one(outcomes(Weights(job), chunks(given.sources(wanted.memory))), maker, output)
     else:
         changed = _find_changed(given, model, wanted, looks) | {"format": formats}
         file = None if given.file is None or str(given.file) == STANDARD_INPUT else str(given.file)
         batch = Batch(job, maker, changed, file, sharing.jobs, sharing.force)
         with Tally(given, output) as tally:
-            batch.export(given.sources(), output, tally)
-        done = not tally.failed
-    if not done:
-        raise typer.Exit(1)
+            batch.export(given.sources(wanted.memory), output, tally)
+        code = tally.code
+    if code:
+        raise typer.Exit(code)
 
 
 _WITHOUT_EFFECT = "texts", "file", "offline"  # on the files of a text
@@ -164,8 +173,8 @@ def _get_default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def _export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) -> bool:
-    """Make the one file that was asked for, and return whether no text failed.
+def _export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) -> int:
+    """Make the one file that was asked for, and return the exit code.
 
     Raises:
         UsageError: there is more than one to write.
@@ -184,14 +193,15 @@ def _export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) ->
                 )
             made.append(artifact)
 
-    done = for_each(found, save)
+    code = for_each(found, save)
     if not made:
         raise InputError(f"{name} was not written: no text could be read.")
     if output == _STANDARD_OUTPUT:
-        write_standard_output(made[0].data)
+        for piece in made[0].pieces:
+            write_standard_output(piece)
     else:
-        write_file(output, made[0].data)
-    return done
+        write_file(output, made[0].pieces)
+    return code
 
 
 def _parse_output(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:

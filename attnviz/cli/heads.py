@@ -17,9 +17,9 @@ from attnviz.errors import AttnvizError, InputError, UsageError
 from attnviz.formats.tables import TABLES
 from attnviz.measures.statistics import STATISTICS, Statistic, find_statistics
 from attnviz.pipeline.counting import total
-from attnviz.pipeline.job import Job
+from attnviz.pipeline.job import MEMORY, Job
 from attnviz.pipeline.outcomes import HeadNumbers
-from attnviz.pipeline.sources import Source
+from attnviz.pipeline.streams import Source
 from attnviz.records import HeadTable
 from attnviz.views.report import TableReport
 from attnviz.views.terminal.heads import statistic_lines
@@ -82,6 +82,7 @@ def heads(
     wanted: HeadChoice,
     shape: TableShape,
     stat: _Statistics = None,
+    memory: options.Memory = MEMORY,
     jobs: options.Jobs = 1,
     form: Annotated[str, options.choice(_FORMATS, "--format", line="Print a table, or data.")] = _TABLE,
     listing: Annotated[
@@ -110,31 +111,31 @@ def heads(
         loading=model.loading,
         passage=given.passage(""),
         select=wanted.selection,
+        memory=memory,
         option=options.flag,
     )
-    tables, whole = _count(HeadNumbers(job, stat or ()), given.sources(), jobs)
+    tables, code = _count(HeadNumbers(job, stat or ()), given.sources(memory), jobs)
     _write(tables, form, shape, shape.report(define=bool(stat)))
-    if not whole:
-        raise typer.Exit(1)
+    if code:
+        raise typer.Exit(code)
 
 
-def _count(task: HeadNumbers, sources: Iterable[Source], jobs: int) -> tuple[list[HeadTable], bool]:
-    """Return the tables of all texts; report texts that fail, and return whether none did.
+def _count(task: HeadNumbers, sources: Iterable[Source], jobs: int) -> tuple[list[HeadTable], int]:
+    """Return the tables of all texts, and the exit code; report texts that fail.
 
     Raises:
         InputError: all failed.
     """
-    failed = False
+    code = 0
 
     def fail(place: str | None, error: AttnvizError) -> None:
-        nonlocal failed
-        report(place, error)
-        failed = True
+        nonlocal code
+        code = max(code, report(place, error))
 
     tables = list(total(task, sources, jobs, Notes(), fail).tables())
     if not tables:
         raise InputError("Nothing was computed: no text could be read.")
-    return tables, not failed
+    return tables, code
 
 
 def _write(tables: Sequence[HeadTable], form: str, shape: TableShape, report: TableReport) -> None:

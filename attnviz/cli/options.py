@@ -86,7 +86,7 @@ def parse_grouping(name: str) -> str:
 
 def parse_size(text: str | int) -> int:
     """Parse a number of bytes, written as `2GB`, `500MB` or `1.5 GiB`; the default is a number already."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmgt]?)(i?)b?", str(text).strip(), re.ASCII | re.IGNORECASE)
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) *([kmgt]?)(i?)b?", str(text).strip(), re.ASCII | re.IGNORECASE)
     if found is None:
         raise typer.BadParameter(f"{text!r} is not a size: write 500MB or 2GB.")
     unit = _UNITS[found[2].lower()]

@@ -6,39 +6,41 @@ from typing import TypeVar
 from attnviz.cli.output import Notes, complain
 from attnviz.errors import AttnvizError
 from attnviz.pipeline.outcomes import Note, Outcome
-from attnviz.pipeline.sources import FAILURES
+from attnviz.pipeline.sources import FAILURES, spare_memory
 
 Found = TypeVar("Found")
 
 
-def report(place: str | None, error: AttnvizError) -> None:
-    """Report the error of one of several texts.
+def report(place: str | None, error: AttnvizError) -> int:
+    """Report the error of one of several texts, and return the exit code.
 
     Raises:
         AttnvizError: it is the only one.
     """
     if place is None:
         raise error
-    complain(f"Error in {place}: " + error.advice)
+    complain(("Error: " if error.advice.startswith(place) else f"Error in {place}: ") + error.advice)
+    return error.exit_code
 
 
-def for_each(outcomes: Iterable[Outcome[Found]], work: Callable[[Found], None]) -> bool:
-    """Do the work for the result of each text, in order; report texts that fail, and return whether none did.
+def for_each(outcomes: Iterable[Outcome[Found]], work: Callable[[Found], None]) -> int:
+    """Do the work for the result of each text, in order; report texts that fail, and return the exit code.
 
     Raises:
         AttnvizError: the only text failed.
     """
-    failed, say = False, Notes()
+    code, say = 0, Notes()
     for outcome in outcomes:
         found = outcome.found
         if isinstance(found, Note):
             say(found)
             continue
         try:
-            if isinstance(found, AttnvizError):
-                raise found
-            work(found)
+            if not isinstance(found, AttnvizError):
+                with spare_memory():
+                    work(found)
+                continue
         except FAILURES as error:
-            report(outcome.place, error)
-            failed = True
-    return not failed
+            found = error
+        code = max(code, report(outcome.place, found))
+    return code

@@ -9,6 +9,9 @@ from typing import cast
 from attnviz.cli.options import QUIET, flag
 from attnviz.errors import UsageError, write_options
 
+_LONGEST_BEGINNING, _LONGEST_END = 1500, 500
+"""How many characters of a message are shown: what was wrong, and in the end what to do."""
+
 
 def say(message: str) -> None:
     """Print a note or a warning on standard error, unless --quiet was given."""
@@ -18,13 +21,20 @@ def say(message: str) -> None:
 
 def complain(message: str) -> None:
     """Print a message on standard error, with options as flags, safe for any encoding and any quoted text."""
-    from attnviz.text import visible  # not for `attnviz --help`
-
     if sys.stderr:
         encoding = sys.stderr.encoding or "ascii"
         with suppress(OSError):  # that nobody listens is no reason to stop working
-            said = visible(write_options(message, flag)).encode(encoding, "backslashreplace")
+            said = make_sayable(write_options(message, flag)).encode(encoding, "backslashreplace")
             print(said.decode(encoding), file=sys.stderr)
+
+
+def make_sayable(message: str) -> str:
+    """Return a message whose every character is seen, cut in the middle if what it quotes is too long to be read."""
+    from attnviz.text import visible  # not for `attnviz --help`
+
+    if len(message) > _LONGEST_BEGINNING + _LONGEST_END:
+        message = f"{message[:_LONGEST_BEGINNING]} … {message[-_LONGEST_END:]}"
+    return visible(message)
 
 
 def open_standard_input(*, asked_for: bool) -> BufferedReader | None:
@@ -49,7 +59,8 @@ class Notes:
 
 def give_up_output() -> None:
     """Send all further standard output to nowhere, also what Python flushes when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError):  # there may be no room for one more open file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write_standard_output(data: bytes) -> None:

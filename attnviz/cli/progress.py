@@ -13,16 +13,17 @@ from attnviz.cli.request import Input
 from attnviz.errors import AttnvizError
 from attnviz.pipeline.arguments import names_saved
 from attnviz.pipeline.sources import STANDARD_INPUT
+from attnviz.text import visible
 
 
 class Tally:
-    """A counter of the texts that are done, skipped and failed, with a bar on a terminal.
+    """A counter of the texts that are done, skipped and failed, and the exit code; with a bar on a terminal.
 
     See `pipeline.batch.Watcher`.
     """
 
     def __init__(self, given: Input, folder: Path) -> None:
-        self.done = self.skipped = self.failed = 0
+        self.done = self.skipped = self.failed = self.code = 0
         self.watched = not (given.single or QUIET.get()) and sys.stderr is not None and sys.stderr.isatty()
         self._folder = folder
         self.say = Notes()
@@ -49,7 +50,8 @@ class Tally:
         """Print the paths of the files of a text, unless that would run into the bar."""
         if not (self.watched and sys.stdout.isatty()):
             try:
-                lines = "".join(f"{path}\n" for path in paths)
+                show = visible if sys.stdout.isatty() else str  # a program is to find the files
+                lines = "".join(f"{show(str(path))}\n" for path in paths)
                 write_standard_output(lines.encode("utf-8", "surrogateescape"))
             except BrokenPipeError:  # whoever read the names has gone; the files are still wanted
                 give_up_output()
@@ -62,7 +64,7 @@ class Tally:
         Raises:
             AttnvizError: it is the only one.
         """
-        report(place, error)
+        self.code = max(self.code, report(place, error))
         self.failed += 1
         self._advance()
 

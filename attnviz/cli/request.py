@@ -10,7 +10,8 @@ from attnviz.models.loading import Loading
 from attnviz.models.passages import Passage, read_overlong
 from attnviz.pipeline.arguments import names_saved
 from attnviz.pipeline.job import MEMORY, Job
-from attnviz.pipeline.sources import STANDARD_INPUT, Source, divide, sources
+from attnviz.pipeline.sources import STANDARD_INPUT, sources
+from attnviz.pipeline.streams import Source, divide
 from attnviz.records import Selection
 from attnviz.text import Grouping, read_grouping
 from attnviz.vocabulary import Engine, Kind, Unit
@@ -42,11 +43,14 @@ class Input:
         only = self.texts[0] if self.texts and len(self.texts) == 1 else STANDARD_INPUT
         return only != STANDARD_INPUT and not names_saved(only)
 
-    def sources(self) -> Iterator[Source]:
-        """Return the texts, in order (see `pipeline.sources`); with --chat, JSON is a text and not a saved record."""
+    def sources(self, memory: int = MEMORY) -> Iterator[Source]:
+        """Return the texts, in order (see `pipeline.sources`); with --chat, JSON is a text and not a saved record.
+
+        Of a saved record no more than `memory` bytes are kept.
+        """
         stream = open_standard_input(asked_for=bool(self.file or self.texts))
         unit = Unit.FILE if self.whole_file else Unit.PARAGRAPH if self.paragraphs else Unit.LINE
-        division = divide(unit, long=self.truncate or self.window is not None)
+        division = divide(unit, long=self.truncate or self.window is not None, memory=memory)
         found = sources(self.texts or (), self.file, stream, say, division)
         return (replace(source, saved=None) for source in found) if self.chat else found
 

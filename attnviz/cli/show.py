@@ -10,14 +10,14 @@ from rich.text import Text
 from attnviz.cli import options
 from attnviz.cli.groups import group_options
 from attnviz.cli.outcomes import for_each
-from attnviz.cli.output import write_standard_output
+from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.cli.terminal import open_terminal
 from attnviz.formats.writing import STREAMS, Result
 from attnviz.measures.word_rows import select_rows
 from attnviz.pipeline.outcomes import Weights, outcomes
 from attnviz.pipeline.sources import chunks
-from attnviz.text import visible
+from attnviz.text import By, visible
 from attnviz.views.report import Report
 from attnviz.views.terminal.cells import shortened
 from attnviz.views.terminal.sections import TerminalSection
@@ -25,6 +25,7 @@ from attnviz.vocabulary import Orientation
 
 _TABLE = "table"
 _FORMATS = (_TABLE, *STREAMS)
+_MANY = 1000  # rows of a table
 _LONGEST_HEADING = 500  # columns that the text may take above its tables
 
 _Writer = Callable[[Result], None]
@@ -66,8 +67,8 @@ def show(
     else:
         write = _to_pipe(form, wanted.token)
     task = Weights(make_job(given, model, wanted))
-    if not for_each(outcomes(task, chunks(given.sources())), write):
-        raise typer.Exit(1)
+    if code := for_each(outcomes(task, chunks(given.sources(wanted.memory))), write):
+        raise typer.Exit(code)
 
 
 def _to_pipe(form: str, token: str | None) -> _Writer:
@@ -77,7 +78,9 @@ def _to_pipe(form: str, token: str | None) -> _Writer:
 
     def write(result: Result) -> None:
         kept = replace(result, attention=select_rows(result.attention, token))
-        write_standard_output(next(header, b"") + chosen.encode(kept))
+        write_standard_output(next(header, b""))
+        for piece in chosen.pieces(kept):
+            write_standard_output(piece)
 
     return write
 
@@ -86,7 +89,11 @@ def _to_terminal(report: Report, colour: str, width: int | None, *, headed: bool
     """Return a printer of tables, under the text if it is `headed`, and under what the model wrote."""
     screen = open_terminal(colour, width)
 
+    say = Notes()
+
     def write(result: Result) -> None:
+        if any(one.by is By.TOKEN and max(one.shape[2:]) > _MANY for one in result.attention) and not report.token:
+            say(f"Note: Tables of more than {_MANY:,} tokens are long: --by bins:64 shows stretches of the text.")
         sections = list(report.sections(result.attention))  # all of them before any is shown
         for heading in (*((result.text, result.pair) if headed else ()), _quote_written(result)):
             if heading:  # of what is saved, the text may not be known

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from attnviz.errors import RecordError
 
 _SUFFIX = ".npy"
+_WEIGHT = np.dtype(np.float32)  # as a record holds them
 
 MOST_BYTES = 2**33
 """How long an array may be; one of zeros is packed into a thousandth of that."""
@@ -22,6 +23,12 @@ _MOST_TEXT = 2**26
 """How long an array of text may be, likewise."""
 
 _PIECE = 2**24  # bytes of a stream that are read at a time
+
+_MOST_ARRAYS = 10_000
+"""How many arrays an archive may have."""
+
+_ENTRY = b"PK\1\2"
+"""How each line begins in the list that a ZIP archive ends with."""
 
 _MOST_HEADER = 2**16
 """How long the header of an array may be; NumPy reads no longer ones."""
@@ -47,14 +54,17 @@ class Archive:
     """The arrays of an NPZ archive, each read when it is asked for.
 
     Its bytes are what it says they are, from the first to the last: as many arrays as it counts, each where it is said
-    to be, with the name that it bears itself.
+    to be, with the name that it bears itself. With the arrays that are read it takes no more than `memory` bytes.
 
     Raises:
         RecordError: it is no archive, or not a whole one.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, memory: int = MOST_BYTES) -> None:
+        self._memory, self._taken = memory, len(data)
         try:
+            if data.count(_ENTRY) > _MOST_ARRAYS:
+                raise ValueError(f"it lists more than {_MOST_ARRAYS:,} arrays")
             self._zip = ZipFile(io.BytesIO(data))
             self._check(data)
         except Exception as error:  # zipfile raises a dozen kinds for an archive that is broken
@@ -83,7 +93,8 @@ class Archive:
             RecordError: it cannot be read, or claims more than there is.
         """
         with _told(f'The array "{name}"'), self._opened(name) as opened:
-            return opened.read(MOST_BYTES)
+            self._take(opened)
+            return opened.read()
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of one of the arrays, before it is unpacked.
@@ -101,11 +112,18 @@ class Archive:
             RecordError: it cannot be read, or holds what is no character.
         """
         with _told(f'The array "{name}"'), self._opened(name) as opened:
-            array = opened.read(_MOST_TEXT)
+            if opened.size > _MOST_TEXT:
+                raise ValueError(f"it has {opened.size:,} bytes, which is too many for text")
+            array = opened.read()
         try:
             return array.tolist()
         except SystemError as error:  # how Python says that a number is beyond Unicode
             raise RecordError(f'The array "{name}" holds text that is not valid Unicode.') from error
+
+    def _take(self, opened: "_Opened") -> None:
+        """Raise RecordError if an array takes more memory than is left."""
+        self._taken += opened.memory
+        check_memory(self._taken, self._memory)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator["_Opened"]:
@@ -153,27 +171,40 @@ class _Opened:
         """The number of bytes that are to follow."""
         return prod(self.shape) * self.dtype.itemsize
 
+    @property
+    def memory(self) -> int:
+        """The bytes that it takes, and that its numbers take as weights, unless they are the same."""
+        return self.size if self.dtype == np.float32 else self.size + prod(self.shape) * _WEIGHT.itemsize
+
     def check(self, left: int) -> None:
         """Raise _BrokenError if not as many bytes are left as the array claims."""
         if self.size != left:
             raise _BrokenError(f"its header announces {self.size:,} bytes, but {left:,} follow")
 
-    def read(self, most: int) -> NDArray[Any]:
-        """Return the array itself.
-
-        Raises:
-            _BrokenError: it has more bytes than it may.
-        """
-        if self.size > most:
-            raise _BrokenError(f"it has {self.size:,} bytes, which is too many to read: save fewer layers and heads")
-        return np.frombuffer(self.file.read(self.size), self.dtype).reshape(self.shape, order=self.order)
+    def read(self) -> NDArray[Any]:
+        """Return the array itself."""
+        data, _ = read_limited(self.file, self.size)
+        return np.frombuffer(data, self.dtype).reshape(self.shape, order=self.order)
 
 
-def array_in(data: bytes) -> NDArray[Any]:
-    """Return the array of an NPY file.
+def check_memory(size: int, memory: int) -> None:
+    """Refuse a saved record that would take more memory than it may.
 
     Raises:
-        RecordError: it is none, or has more or fewer bytes than it claims.
+        RecordError: it would.
+    """
+    if size > memory:
+        raise RecordError(
+            f"This record would take {size:,} bytes of memory, of {memory:,} that it may:",
+            hint="save fewer layers and heads, or allow more with {memory}.",
+        )
+
+
+def array_in(data: bytes, memory: int = MOST_BYTES) -> NDArray[Any]:
+    """Return the array of an NPY file, unless it takes more than `memory` bytes.
+
+    Raises:
+        RecordError: it is none, is too large, or has more or fewer bytes than it claims.
     """
     if not data.startswith(np.lib.format.MAGIC_PREFIX):
         raise RecordError("This is not a NumPy array: write it with numpy.save.")
@@ -183,12 +214,12 @@ def array_in(data: bytes) -> NDArray[Any]:
         left = len(data) - file.tell()
         if left > opened.size:
             raise _BrokenError(f"its header announces {opened.size:,} bytes, but more follow")
-        if opened.size <= MOST_BYTES:  # else `read` says so
-            opened.check(left)
-        return opened.read(MOST_BYTES)
+        check_memory(opened.memory, memory)
+        opened.check(left)
+        return np.frombuffer(data, opened.dtype, offset=file.tell()).reshape(opened.shape, order=opened.order)
 
 
-def array_bytes(stream: IO[bytes]) -> bytes:
+def array_bytes(stream: IO[bytes], memory: int = MOST_BYTES) -> bytes:
     """Return the bytes of the NPY file that a stream begins with: no more than its header claims, and one.
 
     Of an array that is too long, or none, it is the beginning: enough for `array_in` to say what is wrong.
@@ -201,14 +232,20 @@ def array_bytes(stream: IO[bytes]) -> bytes:
         size = _Opened.of(io.BytesIO(start)).size
     except Exception:  # NumPy raises a dozen kinds; `array_in` says which
         return start
-    return b"".join([start, *_pieces(stream, size + 1)]) if size <= MOST_BYTES else start
+    return read_limited(stream, size, start)[0] if size <= memory else start
 
 
-def _pieces(stream: IO[bytes], size: int) -> Iterator[bytes]:
-    """Return what a stream has of so many bytes; what is not there takes no memory."""
-    while piece := stream.read(min(size, _PIECE)):
-        size -= len(piece)
-        yield piece
+def read_limited(stream: IO[bytes], most: int, start: bytes = b"") -> tuple[bytes, bool]:
+    """Return the next bytes of a stream, after a `start` that was read before, and whether these are all that it has.
+
+    They are at most so many, and one if there are more; what is not there takes no memory, nor does anything twice.
+    """
+    held, left = io.BytesIO(), most + 1
+    held.write(start)
+    while piece := stream.read(min(left, _PIECE)):
+        held.write(piece)
+        left -= len(piece)
+    return held.getvalue(), left > 0
 
 
 @contextmanager
@@ -216,6 +253,8 @@ def _told(what: str) -> Iterator[None]:
     """Say in a sentence whatever is wrong with an array."""
     try:
         yield
+    except RecordError:
+        raise
     except Exception as error:  # zipfile raises a dozen kinds
         why = error if isinstance(error, _BrokenError) else "its bytes are damaged"
         raise RecordError(f"{what} cannot be read: {why}. Write it again with numpy.save.") from error

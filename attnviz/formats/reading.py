@@ -6,33 +6,38 @@ from itertools import count
 from typing import Any
 
 from attnviz.errors import RecordError
-from attnviz.formats.archive import Archive, array_in
+from attnviz.formats.archive import MOST_BYTES, Archive, array_in, check_memory
 from attnviz.formats.records import result_of
 from attnviz.formats.texts import Names
 from attnviz.formats.writing import ARRAYS, RECORD, Result, prefixes
 from attnviz.records import expand_shape
 from attnviz.vocabulary import Kind
 
+_COPIES, _PARSED = 2, 60
+"""How many bytes JSON takes while it is read for each of its own bytes, and for each number in it."""
 
-def from_json(data: bytes) -> Result:
-    """Return the result in a JSON object such as `to_json` writes; each record needs no more than weights and tokens.
+
+def from_json(data: bytes, memory: int = MOST_BYTES) -> Result:
+    """Return the result in a JSON object such as `write_json` writes; a record needs no more than weights and tokens.
 
     Raises:
-        RecordError: it is no such object, or breaks a promise; the message says which record, and where.
+        RecordError: it is no such object, takes more than `memory` bytes, or breaks a promise; the message says which
+            record, and where.
     """
+    check_memory(_COPIES * len(data) + _PARSED * data.count(b","), memory)
     return result_of(_object(data))
 
 
-def from_npz(data: bytes) -> Result:
-    """Return the result in an NPZ archive such as `to_npz` writes; of its arrays only the weights are needed.
+def from_npz(data: bytes, memory: int = MOST_BYTES) -> Result:
+    """Return the result in an NPZ archive such as `write_npz` writes; of its arrays only the weights are needed.
 
     The only array of an archive is the weights, whatever its name.
 
     Raises:
-        RecordError: it is no such archive, does not hold what it says that it holds, or breaks a promise; the message
-            says which record, and where.
+        RecordError: it is no such archive, takes more than `memory` bytes, does not hold what it says that it holds, or
+            breaks a promise; the message says which record, and where.
     """
-    archive = Archive(data)
+    archive = Archive(data, memory)
     values = _object(archive.entries(RECORD)) if RECORD in archive.names else {"attention": _kinds_in(archive)}
     records = values.get("attention")
     if isinstance(records, list) and all(isinstance(record, dict) for record in records):
@@ -43,13 +48,14 @@ def from_npz(data: bytes) -> Result:
     return result_of(values)
 
 
-def from_npy(data: bytes) -> Result:
+def from_npy(data: bytes, memory: int = MOST_BYTES) -> Result:
     """Return the result in an NPY file: [queries, keys], [heads, queries, keys] or [layers, heads, queries, keys].
 
     Raises:
-        RecordError: it is none, has other axes, or a row of it is no row of attention weights.
+        RecordError: it is none, takes more than `memory` bytes, has other axes, or a row of it is no row of attention
+            weights.
     """
-    return result_of({"attention": [{"weights": array_in(data)}]})
+    return result_of({"attention": [{"weights": array_in(data, memory)}]})
 
 
 Parts = Mapping[str, str]
@@ -132,5 +138,5 @@ def _count(names: Any) -> int | None:
     return len(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
-READERS: dict[str, Callable[[bytes], Result]] = {"json": from_json, "npz": from_npz, "npy": from_npy}
-"""What reads each of the formats that come back, by name, which is also the suffix."""
+READERS: dict[str, Callable[..., Result]] = {"json": from_json, "npz": from_npz, "npy": from_npy}
+"""What reads the bytes of each format that comes back, in so much `memory`; by name, which is also the suffix."""

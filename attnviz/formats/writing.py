@@ -5,10 +5,13 @@ Only the standard library is imported until something is written, so that the co
 
 import csv
 import io
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, product
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
+
+from attnviz.text import escape_unseen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
     from attnviz.records import Attention
     from attnviz.text import Token
 
-_C1_CONTROL = re.compile(rb"\xc2([\x80-\x9f])")  # orjson leaves these as they are, and some terminals obey them
+_AT_ONCE = 2**15  # weights that are written at once, lest the text of all of them be in memory
+_PIECE = 2**20  # bytes of an archive that are handed over at once
+_SPOOLED = 2**24  # bytes of an archive that are kept in memory; longer ones go to a temporary file
 _CSV_COLUMNS = "text_index", "kind", "layer", "head", "query", "query_token", "key", "key_token", "weight"
 
 
@@ -41,10 +46,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A data format: what stands before all results, if anything, and what each result becomes."""
+    """A data format: what stands before all results, if anything, and the bytes of each result, piece by piece."""
 
-    encode: Callable[[Result], bytes]
+    pieces: Callable[[Result], Iterator[bytes]]
     header: bytes = b""
+
+    def encode(self, result: Result) -> bytes:
+        """Return all the bytes of a result."""
+        return b"".join(self.pieces(result))
 
 
 ARRAYS = "weights", "layers", "heads", "query_tokens", "key_tokens"
@@ -56,35 +65,67 @@ RECORD = "record"
 
 def json_line(record: Mapping[str, Any]) -> bytes:
     """Return a line of JSON: a record, which may hold NumPy arrays, and a newline."""
+    return _to_json(record) + b"\n"
+
+
+def _to_json(value: Any) -> bytes:
+    """Return a value as JSON; characters that are not seen are escaped, since some terminals obey them."""
     import orjson
 
-    line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
-    return _C1_CONTROL.sub(lambda match: b"\\u00%02x" % match[1][0], line)
+    return escape_unseen(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
-def to_json(result: Result) -> bytes:
-    """Return one line: the text, the model, and the weights of each kind as nested lists [layer][head][query][key]."""
-    return json_line(_fields(result))
+def write_json(result: Result) -> Iterator[bytes]:
+    """Yield one line: the text, the model, and the weights of each kind as nested lists [layer][head][query][key]."""
+    yield _to_json({**_fields(result), "attention": []}).removesuffix(b"]}")
+    for number, attention in enumerate(result.attention):
+        yield b"," * bool(number) + _to_json(_record(attention)).removesuffix(b"}") + b',"weights":'
+        yield from _nested(attention.weights)
+        yield b"}"
+    yield b"]}\n"
 
 
-def to_npz(result: Result) -> bytes:
-    """Return an archive of `weights, layers, heads, query_tokens, key_tokens`, with `prefixes` of several records.
+def _nested(weights: "NDArray[np.float32]") -> Iterator[bytes]:
+    """Yield the JSON of weights [..., queries, keys], some rows at a time."""
+    yield b"["
+    for number, each in enumerate(_some_rows(weights) if weights.ndim == 2 else weights):
+        yield b"," * bool(number)
+        if weights.ndim == 2:
+            yield _to_json(each)[1:-1]
+        else:
+            yield from _nested(each)
+    yield b"]"
 
-    What else is known stands in the array `record`, as the JSON of `to_json` without these.
+
+def _some_rows(weights: "NDArray[np.float32]") -> Iterator["NDArray[np.float32]"]:
+    """Yield the rows of weights [queries, keys], some at a time."""
+    import numpy as np
+
+    step = max(_AT_ONCE // weights.shape[1], 1)
+    return (np.ascontiguousarray(weights[first : first + step]) for first in range(0, len(weights), step))
+
+
+def write_npz(result: Result) -> Iterator[bytes]:
+    """Yield an archive of `weights, layers, heads, query_tokens, key_tokens`, with `prefixes` of several records.
+
+    What else is known stands in the array `record`, as the JSON of `write_json` without these.
     """
     import numpy as np
 
-    fields = _fields(result)
+    records = [_record(attention) for attention in result.attention]
     arrays: dict[str, Any] = {}
-    for prefix, record in zip(
-        prefixes(attention.kind.value for attention in result.attention), fields["attention"], strict=True
+    for prefix, record, attention in zip(
+        prefixes(record["kind"] for record in records), records, result.attention, strict=True
     ):
-        arrays |= {prefix + name: record[name] for name in ARRAYS}
-    rest = [{name: value for name, value in record.items() if name not in ARRAYS} for record in fields["attention"]]
-    arrays[RECORD] = json_line(fields | {"attention": rest}).decode().rstrip()
-    file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
-    return file.getvalue()
+        whole = {"weights": np.ascontiguousarray(attention.weights), **record}
+        arrays |= {prefix + name: whole[name] for name in ARRAYS}
+    rest = [{name: value for name, value in record.items() if name not in ARRAYS} for record in records]
+    arrays[RECORD] = _to_json({**_fields(result), "attention": rest}).decode()
+    with SpooledTemporaryFile(_SPOOLED) as file:
+        np.savez_compressed(file, **arrays)
+        file.seek(0)
+        while piece := file.read(_PIECE):
+            yield piece
 
 
 def prefixes(kinds: Iterable[Any]) -> list[str]:
@@ -101,7 +142,7 @@ def prefixes(kinds: Iterable[Any]) -> list[str]:
 
 
 def _fields(result: Result) -> dict[str, Any]:
-    """Return all that is known of a result but its place in the input."""
+    """Return all that is known of a result but its place in the input, and its records, which stand last."""
     first = result.attention[0]
     written = {"written": True, "ended": result.ended} if result.written else {}
     beside = {"pair": result.pair, "target": result.target, **written}
@@ -110,13 +151,11 @@ def _fields(result: Result) -> dict[str, Any]:
         **{key: value for key, value in beside.items() if value is not None},
         "model": first.model,
         "engine": first.engine.value,
-        "attention": [_record(attention) for attention in result.attention],
     }
 
 
 def _record(attention: "Attention") -> dict[str, Any]:
-    import numpy as np
-
+    """Return all that is known of a record but the weights."""
     return {
         "kind": attention.kind.value,
         "layers": attention.layers,
@@ -127,7 +166,6 @@ def _record(attention: "Attention") -> dict[str, Any]:
         "precision": attention.precision,
         "sink": attention.sink,
         "notes": attention.notes,
-        "weights": np.ascontiguousarray(attention.weights),
     }
 
 
@@ -153,21 +191,28 @@ def _tokens(axis: str, tokens: Sequence["Token"]) -> dict[str, Any]:
 def _separated(delimiter: str) -> Format:
     """Return the format of rows of a weight each, their fields separated by this."""
 
-    def encode(result: Result) -> bytes:
-        rows = (row for attention in result.attention for row in _rows(result.index, attention, delimiter))
-        return "".join(rows).encode()
+    def pieces(result: Result) -> Iterator[bytes]:
+        return (
+            "".join(rows).encode()
+            for attention in result.attention
+            for rows in _rows(result.index, attention, delimiter)
+        )
 
-    return Format(encode, f"{delimiter.join(_CSV_COLUMNS)}\n".encode())
+    return Format(pieces, f"{delimiter.join(_CSV_COLUMNS)}\n".encode())
 
 
-def _rows(text_index: int, attention: "Attention", delimiter: str) -> Iterator[str]:
+def _rows(text_index: int, attention: "Attention", delimiter: str) -> Iterator[list[str]]:
+    """Yield the rows of a record, some at a time."""
     queries = _labels(attention.query_tokens, delimiter)
-    ends = [f"{query}{delimiter}{key}" for query in queries for key in _labels(attention.key_tokens, delimiter)]
-    for layer, heads in zip(attention.layers, attention.weights, strict=True):
-        for head, weights in zip(attention.heads, heads, strict=True):
-            start = delimiter.join((str(text_index), attention.kind.value, str(layer), str(head)))
-            for end, weight in zip(ends, _shortest(weights), strict=True):
-                yield f"{start}{delimiter}{end}{delimiter}{weight}\n"
+    keys = [f"{key}{delimiter}" for key in _labels(attention.key_tokens, delimiter)]
+    for (layer, head), weights in zip(
+        product(attention.layers, attention.heads), chain.from_iterable(attention.weights), strict=True
+    ):
+        start = delimiter.join((str(text_index), attention.kind.value, str(layer), str(head)))
+        pairs = ((query, key) for query in queries for key in keys)
+        for rows in _some_rows(weights):
+            shortest = zip(pairs, _shortest(rows), strict=False)
+            yield [f"{start}{delimiter}{query}{delimiter}{key}{weight}\n" for (query, key), weight in shortest]
 
 
 def _labels(tokens: Iterable["Token"], delimiter: str) -> list[str]:
@@ -179,20 +224,16 @@ def _labels(tokens: Iterable["Token"], delimiter: str) -> list[str]:
 
 def _shortest(weights: "NDArray[np.float32]") -> list[str]:
     """Return the fewest digits that give back each weight."""
-    import numpy as np
-    import orjson
-
-    text = orjson.dumps(np.ascontiguousarray(weights.ravel()), option=orjson.OPT_SERIALIZE_NUMPY).decode()
-    return text[1:-1].split(",")
+    return _to_json(weights.ravel())[1:-1].decode().split(",")
 
 
-STREAMS: dict[str, Format] = {"json": Format(to_json), "csv": _separated(","), "tsv": _separated("\t")}
+STREAMS: dict[str, Format] = {"json": Format(write_json), "csv": _separated(","), "tsv": _separated("\t")}
 """The formats in which results can follow each other on standard output, by name."""
 
 FILES: dict[str, Format] = {
     "json": STREAMS["json"],
     "csv": STREAMS["csv"],
-    "npz": Format(to_npz),
+    "npz": Format(write_npz),
     "tsv": STREAMS["tsv"],
 }
 """The formats in which a result can be saved, by name, which is also the suffix."""

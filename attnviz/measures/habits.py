@@ -31,10 +31,14 @@ def find_habits(attention: Attention) -> Habits:
     """Return where each head of a record looks, and how concentrated it is."""
     every = range(len(attention.query_tokens))
     queries = [i for i in every if not attention.query_tokens[i].special] or list(every)
-    rows = attention.weights[:, :, queries]  # [layers, heads, queries, keys]
     places = _find_places(attention)[queries]  # [queries, keys]
-    shares = [(rows * (places == place)).sum(-1).mean(-1) for place in range(len(Place))]
-    return Habits(np.stack(shares), rows.max(-1).mean(-1))
+    shares = np.zeros((len(Place), *attention.shape[:2]), np.float32)
+    concentration = np.zeros(attention.shape[:2], np.float32)
+    for layer, head in np.ndindex(*attention.shape[:2]):  # one by one, since all of them together are large
+        rows = attention.weights[layer, head, queries]  # [queries, keys]
+        shares[:, layer, head] = [(rows * (places == place)).sum(-1).mean() for place in range(len(Place))]
+        concentration[layer, head] = rows.max(-1).mean()
+    return Habits(shares, concentration)
 
 
 def _find_places(attention: Attention) -> NDArray[np.int64]:

@@ -2,12 +2,13 @@
 
 import unicodedata
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import checked, require
-from attnviz.measures.reducers import group_record
+from attnviz.measures.reducers import group_record, make_grouper
 from attnviz.records import Attention, Link, Weights, Word, require_record
 from attnviz.text import By, Token, group_tokens
 
@@ -44,32 +45,53 @@ def telling(attention: Attention, word: Word | None = None) -> Link | None:
     if word is not None:
         require(word, Word, 'give one as in attention.words("her")[0].')
     words = _group_words(attention)
-    value = _exceed_habit(words)
+    counted = _find_content(words)  # [queries, keys]
     if word:
         number = group_tokens(attention.query_tokens, By.WORD).index
-        value[:, :, list(set(number) - {number[query] for query in word.queries})] = 0
-    together = value.sum((0, 1))  # [queries, keys]
-    return next(_find_largest(words, np.where(together == together.max(), value, 0), 1), None)
+        counted[list(set(number) - {number[query] for query in word.queries})] = False
+    exceed = _Excess(words, counted)
+    heads = list(np.ndindex(*words.shape[:2]))  # one by one, since all of them together are large
+    together: Any = sum(map(exceed.of, heads))  # [queries, keys]
+    if not together.max() > 0:
+        return None
+    queries, keys = np.nonzero(together == together.max())
+    values = [exceed.of(head)[queries, keys] for head in heads]  # [heads][links]
+    best, place = np.unravel_index(np.argmax(values), (len(heads), len(queries)))
+    layer, head = heads[best]
+    weight = float(words.weights[layer, head, queries[place], keys[place]])
+    tokens = words.query_tokens[queries[place]], words.key_tokens[keys[place]]
+    return Link(words.layers[layer], words.heads[head], *tokens, weight)
 
 
-def _exceed_habit(words: Attention) -> NDArray[np.floating]:
-    """Return how much each link says, in the shape of the weights; 0 within a word, for special tokens and punctuation.
+class _Excess:
+    """How much each link says, head by head; 0 for those that are not `counted`.
 
     A link counts for as much as its weight exceeds what habit explains: the mean weight at the same distance (a
     positional pattern) and the mean weight of the same key (a token that everything looks at). It counts for more the
     further apart its words are, (1 - 1/distance), since neighbours look at each other in most heads.
     """
-    distance = words.distances()
-    habit: NDArray[np.floating] = words.weights.mean(-2, keepdims=True)
-    reach: NDArray[np.float64] | float = 1.0
-    if distance is not None:
-        habit = np.maximum(habit, _average_diagonals(words.weights, distance))
-        reach = 1 - 1 / np.maximum(np.abs(distance), 1)
-    return np.where(_find_content(words), np.maximum(words.weights - habit, 0) * reach, 0)
+
+    def __init__(self, words: Attention, counted: NDArray[np.bool_]) -> None:
+        self._weights, self._counted = words.weights, counted
+        distance = words.distances()
+        self._index = None if distance is None else distance - distance.min()  # [queries, keys]
+        self._reach = 1.0 if distance is None else 1 - 1 / np.maximum(np.abs(distance), 1)
+
+    def of(self, head: tuple[int, ...]) -> NDArray[np.floating]:
+        """Return how much each link of one head says: [queries, keys]."""
+        weights = self._weights[head]
+        habit: NDArray[np.floating] = weights.mean(-2, keepdims=True)
+        if self._index is not None:
+            habit = np.maximum(habit, _average_diagonals(weights, self._index))
+        return np.where(self._counted, np.maximum(weights - habit, 0) * self._reach, 0)
 
 
 def _group_words(attention: Attention) -> Attention:
-    return group_record(require_record(attention), By.WORD)
+    """Return the record between words; where each token is one, it shares the weights, which are large."""
+    words = make_grouper(require_record(attention), By.WORD).axes
+    return (
+        Attention.on(words, attention.weights) if words.shape == attention.shape else group_record(attention, By.WORD)
+    )
 
 
 def _find_content(words: Attention) -> NDArray[np.bool_]:
@@ -87,13 +109,12 @@ def _is_content(token: Token) -> bool:
     return any(unicodedata.category(char)[0] != "P" for char in token.text)
 
 
-def _average_diagonals(weights: Weights, distance: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the mean weight of all links of the same distance in the same head, for each link: as `weights`."""
-    index = (distance - distance.min()).ravel()
-    flat = weights.reshape(-1, index.size)  # [layers · heads, queries · keys]
-    counts = np.bincount(index)
-    means = np.stack([np.bincount(index, row) / np.maximum(counts, 1) for row in flat])  # [layers · heads, distances]
-    return means[:, index].reshape(weights.shape)
+def _average_diagonals(weights: Weights, index: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean weight of all links of the same distance, for each link: [queries, keys]."""
+    counts = np.bincount(index.ravel())
+    means = np.bincount(index.ravel(), weights.ravel()) / np.maximum(counts, 1)  # [distances]
+    averaged: NDArray[np.float64] = means[index]
+    return averaged
 
 
 def _find_largest(words: Attention, value: NDArray[np.floating], top: int) -> Iterator[Link]:

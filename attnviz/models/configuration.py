@@ -13,6 +13,10 @@ CONFIG = "config.json"
 _LARGEST = 10**8  # no size of a model is larger; keeps a damaged config from filling the memory
 
 
+_LONGEST = 10**8
+"""How many bytes a file of JSON may have."""
+
+
 class UnsupportedError(ModelError):
     """A model that the reference transformer does not run, though transformers may."""
 
@@ -37,6 +41,8 @@ def read_json(path: Path) -> Mapping[str, Any]:
         ModelError: it cannot be read, or holds no JSON object.
     """
     try:
+        if path.exists() and not (path.is_file() and path.stat().st_size <= _LONGEST):
+            raise ModelError(f"{path} is not a file of at most {_LONGEST:,} bytes, as it would be if it held JSON.")
         found = json.loads(path.read_bytes())
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from error

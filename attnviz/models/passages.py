@@ -190,6 +190,11 @@ class Window:
         return replace(block, rows=self.places[rows[here]], keys=keys, weights=block.weights[:, here])
 
 
+def no_begin_token(name: str) -> UsageError:
+    """Return what to say of a model that has no token that begins a text, where one is asked for."""
+    return UsageError(f"{name} has no token that begins a text:", hint="leave {bos} out.")
+
+
 def find_rows_among(readings: Sequence[Reading], kind: Kind, select: Selection) -> list[int]:
     """Return the rows that are wanted in any of these readings, in order."""
     if select.rows is None:

@@ -11,6 +11,9 @@ from attnviz.models.passages import Passage, Reading
 from attnviz.records import Attention, Axes, Block, Each
 from attnviz.vocabulary import Kind
 
+_AT_ONCE = 2**22
+"""How many weights are handed over at a time: what is computed from them takes several times their memory."""
+
 
 @dataclass(frozen=True)
 class SavedRunner(Runner):
@@ -28,8 +31,12 @@ class SavedRunner(Runner):
         for part in parts:
             for layer in sorted(part.layers):
                 record = self._record(part.kind, layer)
-                weights = record.weights[record.layers.index(layer)]
-                each(Block.starting(part.kind, layer, record.heads, 0, weights[None]).of_heads(part.heads))
+                weights = record.weights[record.layers.index(layer)]  # [heads, queries, keys]
+                heads, queries, keys = weights.shape
+                step = max(_AT_ONCE // (heads * keys), 1)
+                for first in range(0, queries, step):
+                    rows = weights[None, :, first : first + step]
+                    each(Block.starting(part.kind, layer, record.heads, first, rows).of_heads(part.heads))
 
     def axes(self, reading: Reading, part: Part) -> Axes:
         """See `Runner.axes`; they are those of the record, with whatever was said of it when it was made."""

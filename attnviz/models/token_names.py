@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from attnviz.errors import Advice
+from attnviz.errors import INTERRUPTS, Advice
 from attnviz.models.passages import Reading
 from attnviz.text import Segment, Span, Token, make_special_token
 
@@ -71,7 +71,9 @@ def find_unknown(tokenizer: "Tokenizer") -> int | None:
     """
     try:
         cut = tokenizer.model.tokenize(_OF_NO_VOCABULARY)
-    except Exception:  # the library raises nothing more special; such a tokenizer fails on what it does not know
+    except INTERRUPTS:
+        raise
+    except BaseException:  # the library raises nothing more special; such a tokenizer fails on what it does not know
         return None
     return cut[0].id if len(cut) == 1 else None
 

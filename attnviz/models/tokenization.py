@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from attnviz.errors import ModelError
+from attnviz.errors import INTERRUPTS, ModelError
 from attnviz.models.base import Card
 from attnviz.models.lengths import check_length
 from attnviz.models.passages import Passage, Reading
@@ -15,6 +15,9 @@ from attnviz.text import Segment, Token, check_text
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
+
+
+_LONGEST = 2**28  # bytes of a tokenizer.json
 
 
 class TextTokenizer(Protocol):
@@ -40,8 +43,12 @@ def read_tokenizer(path: Path) -> "Tokenizer":
     from tokenizers import Tokenizer
 
     try:
+        if path.stat().st_size > _LONGEST:
+            raise ModelError(f"{path} has more than {_LONGEST:,} bytes, more than any tokenizer.")
         return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing more special
+    except (ModelError, *INTERRUPTS):
+        raise
+    except BaseException as error:  # the library raises nothing more special, and may panic
         raise ModelError(f"{path} cannot be read as a tokenizer: {error}.") from error
 
 
@@ -103,7 +110,9 @@ class TextReader:
         first, second = texts[0], texts[1] if len(texts) > 1 else None
         try:
             return self.tokenizer.encode(first, second, add_special_tokens=added)
-        except Exception as error:  # as of one that knows no token for what it does not know
+        except INTERRUPTS:
+            raise
+        except BaseException as error:  # as of one that knows no token for what it does not know
             raise ModelError(f"The tokenizer of {card.name} cannot read this text: {error}.") from error
 
 

@@ -2,9 +2,10 @@
 
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from attnviz.formats.writing import FILES, Result
 from attnviz.measures.word_rows import select_rows
@@ -22,11 +23,15 @@ _LIST = rf"{_WORD}(?:,{_WORD})*"
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A file to be: its name without the suffix, its format, its bytes."""
+    """A file to be: its name without the suffix, its format, its bytes, which may be made piece by piece, once."""
 
     name: str
     format: str
-    data: bytes
+    pieces: Iterable[bytes]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how it is made again in another process, with all its bytes."""
+        return Artifact, (self.name, self.format, [b"".join(self.pieces)])
 
     @property
     def file_name(self) -> str:
@@ -54,7 +59,7 @@ class Maker:
         for form in self.formats:
             if form in FILES:
                 kept = replace(result, attention=select_rows(result.attention, self.token))
-                yield Artifact(stem, form, FILES[form].header + FILES[form].encode(kept))
+                yield Artifact(stem, form, chain([FILES[form].header], FILES[form].pieces(kept)))
 
     def _pictures(self, result: Result, stem: str, note: Callable[[str], None]) -> Iterator[Artifact]:
         images = [form for form in self.formats if form in IMAGE_FORMATS]
@@ -69,7 +74,7 @@ class Maker:
             name = unlike(taken, file_name(stem, attention.kind.value, picture.name, *map(slug, attention.notes)))
             taken.add(name)
             for form in images:
-                yield Artifact(name, form, render(picture.figure, form))
+                yield Artifact(name, form, [render(picture.figure, form)])
 
 
 def slug(text: str) -> str:

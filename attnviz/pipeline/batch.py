@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from attnviz import __version__
-from attnviz.errors import AttnvizError, WriteOption, write_options
+from attnviz.errors import AttnvizError, TextError, WriteOption, write_options
 from attnviz.formats.writing import Result
 from attnviz.pipeline.artifacts import Artifact, Maker
 from attnviz.pipeline.folder import Folder
@@ -16,7 +16,8 @@ from attnviz.pipeline.job import Job
 from attnviz.pipeline.manifest import BEGINNING, ManifestEntry, canonical
 from attnviz.pipeline.numerics import share_cores
 from attnviz.pipeline.outcomes import Note, Weights, outcomes
-from attnviz.pipeline.sources import FAILURES, Source, portions
+from attnviz.pipeline.sources import FAILURES, portions, spare_memory
+from attnviz.pipeline.streams import Source
 from attnviz.processes import in_processes
 
 
@@ -70,14 +71,14 @@ def exports(job: Job, maker: Maker, portion: Portion) -> Iterator[Export | Note]
 def _made(entry: ManifestEntry, result: Result, maker: Maker, option: WriteOption) -> Iterator[Export | Note]:
     notes: list[str] = []
     try:
-        artifacts = tuple(maker.artifacts(result, notes.append))
+        with spare_memory():
+            artifacts = tuple(maker.artifacts(result, notes.append))
     except FAILURES as error:
         yield _failed(entry, error, option)
         return
     yield from map(Note, notes)
     first = result.attention[0]
-    files = {artifact.file_name: len(artifact.data) for artifact in artifacts}
-    done = replace(entry, text=result.text[:BEGINNING], model=first.model, engine=first.engine.value, files=files)
+    done = replace(entry, text=result.text[:BEGINNING], model=first.model, engine=first.engine.value)
     yield Export(done, artifacts)
 
 
@@ -164,5 +165,10 @@ def _take(found: Export | Note, folder: Folder, watcher: Watcher) -> None:
         watcher.fail(found.entry.source, found.error)
         folder.add(found.entry, ())
     else:
-        folder.add(found.entry, found.artifacts)
-        watcher.finish([folder.path / name for name in found.entry.files])
+        try:
+            with spare_memory():
+                folder.add(found.entry, found.artifacts)
+        except TextError as error:
+            watcher.fail(found.entry.source, error)
+            return
+        watcher.finish([folder.path / artifact.file_name for artifact in found.artifacts])

@@ -25,16 +25,18 @@ def plan(text: ReadText, wanted: Sequence[Axes], job: Job) -> ReadText:
     """
     held = wanted[0].by if wanted else By.TOKEN
     by, groupable = job.by or held, job.select.rows is None and held is By.TOKEN
-    size = _size(wanted, by, job.memory)
-    if size * _BYTES <= job.memory:
+    copies = 1 + job.no_special + bool(text.source.saved)  # of the weights that are there at the same time
+    memory = job.memory // copies
+    size = _size(wanted, by, memory)
+    if size * _BYTES <= memory:
         return replace(text, by=by, size=size)
     too_much = (
-        f"The weights of {_counted(wanted)} would take {scaled(size * _BYTES, 'B')}, "
+        f"The weights of {_counted(wanted)} would take {scaled(size * copies * _BYTES, 'B')}, "
         f"and {{memory}} allows {scaled(job.memory, 'B')}"
     )
-    bins = _bins_for(wanted, job.memory)  # what was given is not advised
-    fewer = _size(wanted, bins, job.memory) if groupable and job.by != bins else 0
-    fits = 0 < fewer * _BYTES <= job.memory
+    bins = _bins_for(wanted, memory)  # what was given is not advised
+    fewer = _size(wanted, bins, memory) if groupable and job.by != bins else 0
+    fits = 0 < fewer * _BYTES <= memory
     if fits and job.by is None:
         single = " and ".join(_unchosen(job, "layer", "head"))
         note = (

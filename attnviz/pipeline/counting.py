@@ -7,7 +7,8 @@ from attnviz.errors import AttnvizError
 from attnviz.measures.totals import Totals
 from attnviz.pipeline.numerics import share_cores
 from attnviz.pipeline.outcomes import HeadNumbers, Note, Outcome, outcomes
-from attnviz.pipeline.sources import Source, portions
+from attnviz.pipeline.sources import portions
+from attnviz.pipeline.streams import Source
 from attnviz.processes import in_processes
 
 

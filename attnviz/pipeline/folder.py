@@ -3,12 +3,13 @@
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from attnviz.errors import InputError, OutputError
 from attnviz.pipeline.artifacts import Artifact, is_artifact
-from attnviz.pipeline.files import is_part, put_file, refused
+from attnviz.pipeline.files import Stamp, is_as_stamped, is_part, put_file, refused
 from attnviz.pipeline.manifest import Manifest, ManifestEntry, entries
 
 MANIFEST = "manifest.jsonl"
@@ -52,7 +53,7 @@ class Folder:
         entry = self._manifest.find(wanted)
         if entry is None or entry.error is not None:
             return None
-        whole = all(self._sizes.get(name) == size for name, size in entry.files.items())
+        whole = all(self._sizes.get(name) == stamp.size for name, stamp in entry.files.items())
         return entry if whole else None
 
     def keep(self, entry: ManifestEntry) -> None:
@@ -60,16 +61,19 @@ class Folder:
         self._remove(self._given_up(entry))
 
     def add(self, entry: ManifestEntry, artifacts: Iterable[Artifact]) -> None:
-        """Write the files of a text, then its entry.
+        """Write the files of a text, then its entry with their names.
 
         Raises:
             OutputError: they cannot be written.
         """
         if not self._entered:
             self._enter()
+        files: dict[str, Stamp] = {}
         for artifact in artifacts:
-            put_file(self.path / artifact.file_name, artifact.data)
-            self._sizes[artifact.file_name] = len(artifact.data)
+            name = artifact.file_name
+            files[name] = put_file(self.path / name, artifact.pieces)
+            self._sizes[name] = files[name].size
+        entry = replace(entry, files=files)
         self._append(entry.line())
         self.keep(entry)
 
@@ -121,19 +125,20 @@ class Folder:
             self._settle()
 
     def _given_up(self, entry: ManifestEntry) -> list[str]:
-        """Take in an entry; return the files that nobody owns any more, if they look as they would if we wrote them.
+        """Take in an entry; return the files that nobody owns any more, if they are what we wrote, to the last byte.
 
         For a manifest may come from anywhere, and name what is somebody else's.
         """
         left = self._manifest.take(entry).items()
-        return [name for name, size in left if is_artifact(name, entry.index) and self._sizes.get(name) == size]
+        ours = [(name, stamp) for name, stamp in left if is_artifact(name, entry.index)]
+        return [name for name, stamp in ours if name in self._sizes and is_as_stamped(self.path / name, stamp)]
 
     def _settle(self) -> None:
         """Write the manifest anew, each entry in its place, unless that is how it is."""
         there = self._manifest_bytes()
         self._check(len(there))
         if (lines := self._manifest.lines()) != there:
-            put_file(self.path / MANIFEST, lines)
+            put_file(self.path / MANIFEST, [lines])
             self._written = len(lines)
 
     def _check(self, size: int) -> None:

@@ -10,7 +10,7 @@ from attnviz.models.model import ALL, Model
 from attnviz.models.passages import Passage, Reading
 from attnviz.models.registry import load, locate
 from attnviz.models.saved import restore
-from attnviz.pipeline.sources import Source
+from attnviz.pipeline.streams import Source
 from attnviz.records import Attention, Selection, average
 from attnviz.text import By, Grouping
 
@@ -85,12 +85,15 @@ class Job:
         return compute_fingerprint(locate(self.model, self.loading))
 
     def check(self, source: Source) -> None:
-        """Refuse what is asked for of a text, and not of what is saved.
+        """Load the model that a text needs, and refuse what is asked for of a text, and not of what is saved.
 
         Raises:
+            ModelError: it cannot be loaded, which no other text would change.
             UsageError: what is saved is to be read along with something.
         """
-        if source.saved and self.passage != _BARE:
+        if not source.saved:
+            _ = self.loaded
+        elif self.passage != _BARE:
             raise UsageError(
                 f"{source.place} holds saved weights, so no model reads a text:",
                 hint="leave {pair}, {target}, {truncate}, {window}, {added_tokens:False}, {bos}, {generate} and "
@@ -108,7 +111,7 @@ class Job:
             reading = self.loaded.read(replace(self.passage, text=source.text()))
             warnings = tuple(write_options(warning, self.option) for warning in reading.warnings)
             return ReadText(source, self.loaded, replace(reading, warnings=warnings))
-        return ReadText(source, *restore(READERS[source.saved](source.record())))
+        return ReadText(source, *restore(READERS[source.saved](source.record(), self.memory)))
 
     def formed(self, found: list[Attention]) -> list[Attention]:
         """Return the records in the form that was asked for."""

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from itertools import starmap
 from types import NoneType
 from typing import Any
 
 from attnviz.errors import InputError
+from attnviz.pipeline.files import Stamp
 
 BEGINNING = 1000
 """How many characters of a text are kept."""
@@ -24,7 +26,7 @@ canonical = json.JSONEncoder(sort_keys=True).encode
 
 @dataclass(frozen=True, kw_only=True)
 class ManifestEntry:
-    """The record of one text in a manifest: its `files` and the bytes that each has, or the `error` that it ended in.
+    """The record of one text in a manifest: its `files` and what each is known by, or the `error` that it ended in.
 
     `source` says where the text stands in the input, `file` in which file, if in one. `hash` is that of all that the
     files depend on, None once one of them has been written over for another text; `model` and `engine` are what
@@ -39,7 +41,7 @@ class ManifestEntry:
     model: str
     engine: str
     options: Mapping[str, Any]
-    files: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, Stamp] = field(default_factory=dict)
     error: str | None = None
 
     @property
@@ -67,7 +69,8 @@ class ManifestEntry:
     @cached_property
     def _line(self) -> bytes:
         held = {each.name: getattr(self, each.name) for each in fields(self)}
-        held |= {"files": list(self.files), "sizes": list(self.files.values())}
+        held["files"] = list(self.files)
+        held |= {f"{name}s": [getattr(stamp, name) for stamp in self.files.values()] for name in Stamp._fields}
         if self.error is None:
             del held["error"]
         return json.dumps(held, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
@@ -91,8 +94,8 @@ class Manifest:
         found = (self._kept(self._entries[slot]) for slot in self._slots.get(wanted.hash, ()))
         return next((entry for entry in found if entry is not None and entry.hash == wanted.hash), None)
 
-    def take(self, entry: ManifestEntry) -> dict[str, int]:
-        """Take in an entry in place of the one of its slot; return the files, and sizes, that nobody owns any more."""
+    def take(self, entry: ManifestEntry) -> dict[str, Stamp]:
+        """Take in an entry in place of the one of its slot; return the files that nobody owns any more."""
         slot = entry.slot
         former = self._entries.get(slot)
         self._entries[slot] = entry
@@ -175,10 +178,16 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 def _entry(held: dict[str, Any]) -> ManifestEntry:
     if not all(isinstance(held[name], kinds) for name, kinds in _KINDS.items()):
         raise ValueError(held)
-    files = dict(zip(held["files"], held.pop("sizes"), strict=True))
-    if not all(_is_name(name) and isinstance(size, int) for name, size in files.items()):
+    sizes = held.pop("sizes")
+    digests = held.pop("digests", [None] * len(sizes))  # which older manifests lack
+    files = dict(zip(held["files"], starmap(Stamp, zip(sizes, digests, strict=True)), strict=True))
+    if not all(_is_name(name) and _is_stamp(stamp) for name, stamp in files.items()):
         raise ValueError(held)
     return ManifestEntry(**held | {"files": files})
+
+
+def _is_stamp(stamp: Stamp) -> bool:
+    return isinstance(stamp.size, int) and isinstance(stamp.digest, str | NoneType)
 
 
 def _is_name(name: Any) -> bool:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from attnviz.errors import Advice, AttnvizError, RecordError, UsageError
+from attnviz.errors import Advice, AttnvizError, ModelError, RecordError, TextError, UsageError
 from attnviz.formats.writing import Result
 from attnviz.measures.statistics import Statistics, find_statistics
 from attnviz.pipeline.budget import plan
 from attnviz.pipeline.job import Job, ReadText
-from attnviz.pipeline.sources import FAILURES, Source
+from attnviz.pipeline.sources import FAILURES, spare_memory
+from attnviz.pipeline.streams import Source
 from attnviz.records import Attention, Axes, HeadTable
 from attnviz.text import By
 
@@ -116,9 +117,12 @@ def outcomes(task: Task[Found], chunks: Iterable[Sequence[Source]]) -> Iterator[
 
 def _read(task: Task[Found], source: Source) -> ReadText | Outcome[Found]:
     job = task.job
-    job.check(source)
     try:
-        with _of_one(source):
+        job.check(source)
+    except UsageError as error:
+        return Outcome(source.index, source.place, error)
+    try:
+        with of_one(source):
             text = job.open(source)
             return task.plan(text, text.model.axes(text.reading, job.select))
     except FAILURES as error:
@@ -141,7 +145,7 @@ def _together(task: Task[Found], texts: Sequence[ReadText]) -> list[Outcome[Foun
     """Run texts of one size; if one of them fails, each by itself."""
     sources = [text.source for text in texts]
     try:
-        with _of_one(sources[0]):
+        with of_one(sources[0]):
             made = task.compute(texts)
     except FAILURES as error:
         if len(texts) > 1:
@@ -151,10 +155,18 @@ def _together(task: Task[Found], texts: Sequence[ReadText]) -> list[Outcome[Foun
 
 
 @contextmanager
-def _of_one(source: Source) -> Iterator[None]:
-    """Let what a saved record does not hold be the error of that record, since the next one may hold it."""
+def of_one(source: Source) -> Iterator[None]:
+    """Let what a model makes of one text, or a saved record does not hold, be the error of that text or record.
+
+    Raises:
+        TextError: the model fails, or there is too little memory; the next text may fare better.
+        RecordError: the record does not hold what was asked for.
+    """
     try:
-        yield
+        with spare_memory():
+            yield
+    except ModelError as error:
+        raise TextError(error.advice) from error
     except UsageError as error:
         if source.saved is None:
             raise

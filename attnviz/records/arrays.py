@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from attnviz.errors import RecordError
 from attnviz.vocabulary import Kind
@@ -63,8 +63,20 @@ def guess_kind(queries: Sequence[str], keys: Sequence[str], weights: NDArray[Any
     """Return the kind that weights [..., queries, keys] are, if nobody says so."""
     if queries != keys:
         return Kind.CROSS
-    looks_ahead = np.triu(weights, 1).any()
+    looks_ahead = any(np.triu(one, 1).any() for one in weights.reshape(-1, *weights.shape[-2:]))
     return Kind.ENCODER if looks_ahead or len(keys) == 1 else Kind.DECODER
+
+
+def freeze(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """Return an array of this dtype that nobody can change: itself if it is one already, else a copy."""
+    base: Any = array
+    while isinstance(base, np.ndarray) and not base.flags.writeable:
+        base = base.base  # whoever holds a writable array can change all views of it
+    if array.dtype == dtype and (base is None or isinstance(base, bytes)):
+        return array
+    kept = np.array(array, dtype)
+    kept.flags.writeable = False
+    return kept
 
 
 def to_numpy(weights: Any) -> NDArray[Any]:

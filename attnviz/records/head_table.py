@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError, UsageError, checked
+from attnviz.records.arrays import freeze
 from attnviz.text import By, Grouping
 from attnviz.vocabulary import Kind
 
@@ -31,6 +32,11 @@ class Column:
         """Return the column of the values of a single text, NaN where it has none."""
         return cls(values, np.isfinite(values).astype(np.int64), np.full(values.shape, np.nan), definition)
 
+    def frozen(self) -> Self:
+        """Return the same column with arrays that nobody can change."""
+        means, counts, errors = (freeze(array, array.dtype) for array in (self.means, self.counts, self.errors))
+        return type(self)(means, counts, errors, self.definition)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class HeadTable:
@@ -52,12 +58,11 @@ class HeadTable:
     labels: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", {name: column.frozen() for name, column in self.columns.items()})
         shape = len(self.layers), len(self.heads)
         for name, column in self.columns.items():
             if {column.means.shape, column.counts.shape, column.errors.shape} != {shape}:
                 raise RecordError(f"The column {name} has the shape {column.means.shape}, but the axes name {shape}.")
-            for array in (column.means, column.counts, column.errors):
-                array.flags.writeable = False
 
     @checked()
     def __getitem__(self, name: str) -> Reals:

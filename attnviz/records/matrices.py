@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.errors import RecordError, UsageError, checked, require
-from attnviz.records.arrays import gather, guess_kind
+from attnviz.errors import RecordError, UnfitTextError, UsageError, checked, require
+from attnviz.records.arrays import freeze, gather, guess_kind
 from attnviz.records.axes import Axes, Word
 from attnviz.records.selection import format_ranges
 from attnviz.text import Token, make_tokens
@@ -35,10 +35,7 @@ class HeadMatrix(Axes):
         if self.weights.shape != self.shape:
             raise RecordError(f"The weights have the shape {self.weights.shape}, but the axes name {self.shape}.")
         self._check()
-        if self.weights.dtype != np.float32 or self.weights.flags.writeable:  # else whoever holds it can change it
-            weights = np.array(self.weights, np.float32)
-            weights.flags.writeable = False
-            object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "weights", freeze(self.weights, np.float32))
 
     def __repr__(self) -> str:
         """Return what the numbers are of, without the numbers."""
@@ -222,7 +219,7 @@ class Attention(HeadMatrix):
         """Return the record without special tokens, each row divided by what is left of it, so that it sums to 1.
 
         Raises:
-            UsageError: nothing else is there.
+            UnfitTextError: nothing else is there.
 
         Example:
             >>> (attention,) = attnviz.load("builtin").attend("Mary lost her keys")
@@ -234,15 +231,21 @@ class Attention(HeadMatrix):
         if (len(queries), len(keys)) == self.shape[2:]:
             return self
         if not queries or not keys:
-            raise UsageError("Without the special tokens nothing is left of this text.")
-        kept = self.weights[:, :, queries][..., keys]
-        left = kept.sum(-1, keepdims=True)
+            raise UnfitTextError("Without the special tokens nothing is left of this text.")
+        kept = np.empty((*self.shape[:2], len(queries), len(keys)), np.float32)
+        empty = False
+        for layer, head in np.ndindex(*self.shape[:2]):  # one by one, since all of them together are large
+            own = self.weights[layer, head][queries][..., keys]
+            left = own.sum(-1, keepdims=True)
+            kept[layer, head] = np.divide(own, left, out=np.zeros_like(own), where=left > 0)
+            empty |= not left.all()
+        kept.flags.writeable = False  # the record has it from now on
         return replace(
             self,
-            weights=np.divide(kept, left, out=np.zeros_like(kept), where=left > 0),
+            weights=kept,
             query_tokens=tuple(self.query_tokens[i] for i in queries),
             key_tokens=tuple(self.key_tokens[i] for i in keys),
-            sink=self.sink or not left.all(),
+            sink=self.sink or empty,
             notes=(*self.notes, "special tokens dropped, rows renormalised"),
         )
 

@@ -3,7 +3,7 @@
 from attnviz.text.alignment import align_pieces
 from attnviz.text.boundaries import Span
 from attnviz.text.grouping import Bins, Grouping, Groups, group_tokens, read_grouping
-from attnviz.text.safety import check_text, visible
+from attnviz.text.safety import check_text, escape_unseen, visible
 from attnviz.text.search import Occurrence, find_occurrences, find_rows, find_unnamed, not_found
 from attnviz.text.tokens import Segment, Token, add_predictions, make_special_token, make_tokens
 from attnviz.vocabulary import By
@@ -20,6 +20,7 @@ __all__ = [
     "add_predictions",
     "align_pieces",
     "check_text",
+    "escape_unseen",
     "find_occurrences",
     "find_rows",
     "find_unnamed",

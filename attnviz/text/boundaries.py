@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from attnviz.text.graphemes import split_flags
+
 if TYPE_CHECKING:
     import regex
 
@@ -51,7 +53,14 @@ def find_word_spans(text: str) -> list[Span]:
     Runs of letters, digits and marks are words, an apostrophe or a decimal point within included; so is each ideograph,
     each other character and each emoji sequence. No word holds a blank.
     """
-    return _find_spans(_ASCII_WORD if text.isascii() else _compile(_WORD), text)
+    if text.isascii():
+        return _find_spans(_ASCII_WORD, text)
+    spans: list[Span] = []
+    offset = 0
+    for part in split_flags(text):
+        spans += ((start + offset, end + offset) for start, end in _find_spans(_compile(_WORD), part))
+        offset += len(part)
+    return spans
 
 
 def find_sentence_spans(text: str) -> list[Span]:

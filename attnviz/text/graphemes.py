@@ -1,5 +1,7 @@
 """Graphemes, which readers take for one character: a letter with its marks, a joined emoji, a syllable of Hangul."""
 
+from itertools import pairwise
+
 
 def split_graphemes(text: str) -> list[str]:
     """Cut a text into extended grapheme clusters (Unicode Standard Annex 29); nothing shown may be cut within one."""
@@ -7,8 +9,16 @@ def split_graphemes(text: str) -> list[str]:
         return list(text)
     import regex
 
-    found: list[str] = regex.findall(r"\X", text)
+    found: list[str] = [grapheme for part in split_flags(text) for grapheme in regex.findall(r"\X", part)]
     return found
+
+
+def split_flags(text: str) -> list[str]:
+    """Cut between the flags in a row of flags, two letters each: regex counts from the first of them each time."""
+    import regex
+
+    flags = regex.finditer(r"\p{Regional_Indicator}{2}(?=\p{Regional_Indicator})", text)
+    return [text[start:end] for start, end in pairwise([0, *(flag.end() for flag in flags), len(text)])]
 
 
 def split_letters(text: str) -> list[str]:

@@ -1,5 +1,7 @@
 """Text from outside: whether a model can read it, and how to show it safely."""
 
+import json
+
 from attnviz.errors import TextError
 
 JOINERS = "\u200c\u200d"
@@ -33,6 +35,16 @@ def visible(text: str) -> str:
         return text
     kept = JOINERS if text.strip(JOINERS) else ""  # between other characters they join; alone they would not be seen
     return "".join(char if char.isprintable() or char in kept else draw_character(char) for char in text)
+
+
+def escape_unseen(line: bytes) -> bytes:
+    """Return JSON with an escape for each character that a terminal obeys or does not show; it stands for the same."""
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    text = line.decode()
+    if text.isprintable():
+        return line
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text).encode()
 
 
 def draw_character(char: str) -> str:

@@ -15,7 +15,7 @@ from attnviz.pipeline.batch import exports
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.manifest import ManifestEntry
 from attnviz.pipeline.outcomes import Note, Weights, outcomes
-from attnviz.pipeline.sources import Source
+from attnviz.pipeline.streams import Source
 from attnviz.records import Attention
 from attnviz.text import Bins, group_tokens
 from attnviz.vocabulary import Layout

@@ -464,18 +464,31 @@ class TestMalformedArchives:
         with pytest.raises(RecordError, match='"weights" is missing'):
             from_npz(query_tokens=NAMES, key_tokens=NAMES)
 
-    def test_an_array_that_is_packed_tight_is_not_unpacked_beyond_what_may_be(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("attnviz.formats.archive.MOST_BYTES", 719)
-        with pytest.raises(RecordError, match="has 720 bytes, which is too many to read"):
-            READERS["npz"](rewritten("weights", npy(WEIGHTS), compress_type=zipfile.ZIP_DEFLATED))
+    @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+    def test_arrays_that_are_packed_tight_are_not_unpacked_beyond_the_memory_they_may_take(self, dtype: str) -> None:
+        wide = np.tile(np.eye(7, dtype=dtype), (5, 11, 1, 1))
+        file = io.BytesIO()
+        np.savez_compressed(file, weights=wide)
+        weights = wide.size * 4 if dtype != "f4" else 0  # a record holds them in single precision
+        taken = len(file.getvalue()) + wide.nbytes + weights
+        assert READERS["npz"](file.getvalue(), taken).attention[0].shape == wide.shape
+        with pytest.raises(RecordError, match=f"would take {taken:,} bytes of memory, of {taken - 1:,} that it may"):
+            READERS["npz"](file.getvalue(), taken - 1)
 
-    def test_weights_that_are_not_as_many_as_the_tokens_are_not_unpacked(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("attnviz.formats.archive.MOST_BYTES", 0)
+    def test_weights_that_are_not_as_many_as_the_tokens_are_not_unpacked(self) -> None:
         packed = rewritten("weights", npy(np.eye(999, dtype=np.float32)), compress_type=zipfile.ZIP_DEFLATED)
         with pytest.raises(RecordError, match=r"shape \(999, 999\), and \(3, 3\) query and key tokens"):
-            READERS["npz"](packed)
+            READERS["npz"](packed, 0)
+
+    def test_an_archive_of_more_arrays_than_anyone_saves_is_not_listed(self) -> None:
+        with pytest.raises(RecordError, match="it lists more than 10,000 arrays"):
+            READERS["npz"](b"PK\1\2" * 10_001)
+
+    def test_so_it_is_with_numbers_in_json(self) -> None:
+        line = json.dumps({"attention": [foreign()]}).encode()
+        assert READERS["json"](line, 10**5).attention
+        with pytest.raises(RecordError, match=r"bytes of memory, of 1,000 that it may: .* allow more with `memory`"):
+            READERS["json"](line, 1000)
 
     @given(st.integers(0, len(SAVED) - 1), st.binary(min_size=1, max_size=4))
     def test_bytes_that_are_broken_anywhere_are_refused_in_a_sentence_or_do_no_harm(self, at: int, new: bytes) -> None:
@@ -699,7 +712,7 @@ class TestMalformedArrays:
             (WHOLE[:-3], "announces 840 bytes, but 837 follow"),
             (WHOLE + b" ", "announces 840 bytes, but more follow"),
             (saved_by_numpy(np.array([[{}, 1]]), allow_pickle=True), "pickled objects, which are never loaded"),
-            (claiming(10**6, 10**6), "has 4,000,000,000,000 bytes, which is too many to read"),
+            (claiming(10**6, 10**6), "would take 4,000,000,000,000 bytes"),
             (claiming(5, 7), "announces 140 bytes, but 0 follow"),
             (claiming(-1, 5), r"gives the impossible shape \(-1, 5\)"),
             (claiming(-1, -5) + bytes(20), r"gives the impossible shape \(-1, -5\)"),

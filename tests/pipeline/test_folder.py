@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import resource
@@ -17,15 +18,21 @@ from hypothesis import strategies as st
 
 from attnviz.errors import InputError, OutputError
 from attnviz.pipeline.artifacts import Artifact, file_name, slug, unlike
-from attnviz.pipeline.files import is_part, put_file, write_file
+from attnviz.pipeline.files import Stamp, is_part, put_file, write_file
 from attnviz.pipeline.folder import MANIFEST, Folder
 from attnviz.pipeline.manifest import Manifest, ManifestEntry, entries
 
 
+def stamp(data: bytes) -> Stamp:
+    """What a file of these bytes is known by."""
+    return Stamp(len(data), hashlib.blake2b(data, digest_size=16).hexdigest())
+
+
 def entry(index: int, text: str, *names: str, file: str | None = "lines.txt", **other: Any) -> ManifestEntry:
-    """What was done for a line of a file: each of its files has as many bytes as its text."""
+    """What was done for a line of a file: each of its files has the bytes of its text."""
     fields = {"source": f"line {index + 1}", "model": "m", "engine": "reference", "options": {}, "hash": text}
-    return ManifestEntry(index=index, text=text, file=file, files=dict.fromkeys(names, len(text)), **fields | other)
+    files = dict.fromkeys(names, stamp(text.encode()))
+    return ManifestEntry(index=index, text=text, file=file, files=files, **fields | other)
 
 
 def exported(folder: Path, *wanted: ManifestEntry) -> None:
@@ -33,7 +40,7 @@ def exported(folder: Path, *wanted: ManifestEntry) -> None:
     with Folder(folder) as opened:
         for one in wanted:
             if opened.find(one) is None:
-                opened.add(one, [Artifact(*name.split("."), one.text.encode()) for name in one.files])
+                opened.add(one, [Artifact(*name.split("."), [one.text.encode()]) for name in one.files])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -204,16 +211,32 @@ class TestManifestsOfOthers:
         assert (tmp_path / "elsewhere").read_bytes() == b""
 
     @pytest.mark.parametrize(
-        ("name", "size"), [("202411-taxes.pdf", 5), ("000000-thesis.docx", 5), ("000000-mine.csv", 4)]
+        ("name", "known"),
+        [
+            ("202411-taxes.pdf", stamp(b"mine!")),
+            ("000000-thesis.docx", stamp(b"mine!")),
+            ("000000-mine.csv", stamp(b"mine")),
+            ("000000-mine.csv", stamp(b"thine")),
+            ("000000-mine.csv", Stamp(5, None)),
+        ],
+        ids=str,
     )
-    def test_what_it_names_stays_unless_it_is_called_and_as_long_as_what_we_write(
-        self, tmp_path: Path, name: str, size: int
+    def test_what_it_names_stays_unless_it_is_called_as_what_we_write_and_has_the_bytes_that_we_wrote(
+        self, tmp_path: Path, name: str, known: Stamp
     ) -> None:
         (tmp_path / name).write_bytes(b"mine!")
-        planted = replace(entry(0, "a"), files={name: size})
+        planted = replace(entry(0, "a"), files={name: known})
         (tmp_path / MANIFEST).write_bytes(planted.line() + entry(0, "b", "000000-b.npz").line())
         exported(tmp_path, LATTER[0])
         assert contents(tmp_path)[name] == b"mine!"
+
+    def test_one_without_digests_is_read(self, tmp_path: Path) -> None:
+        exported(tmp_path, *FORMER)
+        lines = [json.loads(line) for line in (tmp_path / MANIFEST).read_bytes().splitlines()]
+        old = ({name: value for name, value in line.items() if name != "digests"} for line in lines)
+        (tmp_path / MANIFEST).write_text("".join(json.dumps(line) + "\n" for line in old))
+        with Folder(tmp_path) as folder:
+            assert all(folder.find(one) for one in FORMER)
 
 
 class TestRemovedInTheMiddle:
@@ -228,7 +251,7 @@ class TestRemovedInTheMiddle:
             with Folder(folder) as opened:
                 for one in (*FORMER[:2], None, *left):
                     if one is not None:
-                        opened.add(one, [Artifact(*name.split("."), one.text.encode()) for name in one.files])
+                        opened.add(one, [Artifact(*name.split("."), [one.text.encode()]) for name in one.files])
                         continue
                     shutil.rmtree(folder)
                     if again:
@@ -255,14 +278,14 @@ class TestFiles:
             patch.setattr(os, "getpid", lambda: 4_000_000)
             patch.setattr(Path, "replace", kill)
             patch.setattr(Path, "unlink", kill)
-            write_file(tmp_path / "a.npz", b"half")
+            write_file(tmp_path / "a.npz", [b"half"])
         assert [is_part(name) for name in contents(tmp_path)] == [True]
-        write_file(tmp_path / "a.npz", b"whole")
+        write_file(tmp_path / "a.npz", [b"whole"])
         assert contents(tmp_path) == {"a.npz": b"whole"}
 
     @pytest.mark.parametrize("write", [write_file, put_file])
     def test_a_link_where_it_would_stand_first_is_not_followed(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, bytes], None]
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, list[bytes]], None]
     ) -> None:
         (tmp_path / "out").mkdir()
         (tmp_path / "precious").write_bytes(b"mine")
@@ -270,7 +293,7 @@ class TestFiles:
         part = f".attnviz-7-{zlib.crc32(b'a.npz'):08x}.part"
         (tmp_path / "out" / part).symlink_to(tmp_path / "precious")
         with suppress(OutputError):
-            write(tmp_path / "out" / "a.npz", b"data")
+            write(tmp_path / "out" / "a.npz", [b"data"])
         assert (tmp_path / "precious").read_bytes() == b"mine"
         assert not (tmp_path / "out" / "a.npz").is_symlink()
 
@@ -308,7 +331,7 @@ class TestManifest:
         assert manifest.take(in_one) == manifest.take(in_other) == {}
         assert manifest.take(entry(0, "new", "000000-new", file="b.txt")) == {}
         assert manifest.find(in_one) == in_one
-        assert manifest.take(entry(0, "new too", "000000-new-too", file="a.txt")) == {"000000-same": 4}
+        assert manifest.take(entry(0, "new too", "000000-new-too", file="a.txt")) == {"000000-same": stamp(b"same")}
 
     @given(st.lists(ENTRIES))
     def test_read_again_it_is_the_same(self, taken: list[ManifestEntry]) -> None:

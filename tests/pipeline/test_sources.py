@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attnviz.pipeline.sources import LONGEST_TEXT, chunks, lines_of, sources
+from attnviz.pipeline.sources import chunks, sources
+from attnviz.pipeline.streams import LONGEST_TEXT, lines_of
 
 
 @pytest.fixture

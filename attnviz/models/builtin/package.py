@@ -7,7 +7,7 @@ from pathlib import Path
 from attnviz.errors import UsageError
 from attnviz.models.base import Card
 from attnviz.models.builtin.shipped import TOKENIZER, read_card, read_weights
-from attnviz.models.passages import Passage
+from attnviz.models.passages import Passage, no_begin_token
 from attnviz.models.shapes import read_shape
 from attnviz.models.stack_runner import StackRunner
 from attnviz.models.tokenization import TextReader
@@ -48,7 +48,7 @@ class Package:
         if passage.chat:
             raise UsageError(f"{name} has no chat template:", hint="leave {chat} out, or choose a chat model.")
         if passage.bos and not self.begins:
-            raise UsageError(f"{name} has no token that begins a text:", hint="leave {bos} out.")
+            raise no_begin_token(name)
 
 
 def write_greedily(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import AddedToken, Tokenizer
 
-from attnviz.errors import ModelError
+from attnviz.errors import INTERRUPTS, ModelError
 from attnviz.models.checkpoint.tokenizer_class import AS_STORED, TOKENIZER, find_class
 from attnviz.models.checkpoint.tokenizer_pipeline import KNOWN, Settings, find_differences, read_content
 from attnviz.models.configuration import read_json
@@ -96,7 +96,9 @@ def find_reasons(folder: Path, given: Settings, tokenizer: Tokenizer, kind: str)
         yield from (
             f"{kind} builds another {part}" for part in find_differences(tokenizer, known.builds(settings, tokenizer))
         )
-    except Exception as error:  # of what settings make no sense, transformers is to say so
+    except INTERRUPTS:
+        raise
+    except BaseException as error:  # of what settings make no sense, transformers is to say so
         yield f"{TOKENIZER_CONFIG} is not valid: {error}"
 
 

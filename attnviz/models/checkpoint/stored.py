@@ -124,12 +124,15 @@ class Stored(Mapping[str, Array]):
 
     def _check(self, folder: Path) -> Iterator[str]:
         """Check each array of the model, and yield its name in the files."""
-        required = set(self)
-        for name in (name for template in self._family.modules for name in self._arrays(template)):
+        for name, optional in (
+            (name, module.optional)
+            for template, module in self._family.modules.items()
+            for name in self._arrays(template)
+        ):
             try:
                 spelled, wanted = self._spell(name), self._find_shape(name)
             except KeyError as error:
-                if name not in required:
+                if optional:
                     continue
                 missing = error.args[0]
                 raise ModelError(

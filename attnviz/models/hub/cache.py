@@ -36,9 +36,18 @@ def quiet_environment() -> None:
     """Keep the hub's client and transformers from any request that nobody asked for.
 
     They would send what is installed here along with a request, and ask the hub to convert weights to safetensors.
+
+    Raises:
+        ModelError: a variable in the environment keeps the client from being imported.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+    try:
+        import huggingface_hub.constants  # noqa: F401 -- reads the environment
+    except ValueError as error:
+        raise ModelError(
+            f"huggingface_hub cannot be used, because it cannot read one of the variables HF_HUB_…: {error}. Unset it."
+        ) from error
 
 
 def find(name: str, revision: str | None = None) -> Path | None:
@@ -58,7 +67,7 @@ def find(name: str, revision: str | None = None) -> Path | None:
             f"{visible(name)!r} is neither a folder here nor a name that a model on the hub can have, such as gpt2 or "
             "google-bert/bert-base-uncased."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(constants.HF_HUB_CACHE, error) from error
     return Path(config).parent if isinstance(config, str) else None
 
@@ -77,7 +86,7 @@ def cached() -> list[Cached]:
         repositories = scan_cache_dir(constants.HF_HUB_CACHE).repos
     except CacheNotFound:
         return []
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError of links that lead to each other
         raise _unreadable(constants.HF_HUB_CACHE, error) from error
     models = (_newest(repo.repo_id, repo.revisions) for repo in repositories if repo.repo_type == "model")
     return sorted((model for model in models if model), key=lambda model: model.name)

@@ -104,6 +104,17 @@ def _is_shard(name: object) -> bool:
     return isinstance(name, str) and name.endswith(".safetensors") and PureWindowsPath(name).name == name
 
 
+def check_plain(folder: Path) -> Path:
+    """Return a model's folder; what is in it will be read, and a pipe or a device might never end.
+
+    Raises:
+        ModelError: it holds what is neither a file nor a folder.
+    """
+    if odd := [path.name for path in folder.iterdir() if path.exists() and not (path.is_file() or path.is_dir())]:
+        raise ModelError(f"{visible(str(folder))} holds {some(sorted(odd))}, which is no plain file: remove it.")
+    return folder
+
+
 def is_complete(folder: Path, with_code: bool = False) -> bool:
     """Return whether a folder with a config holds the weights, a tokenizer and, if asked for, the model's own code."""
     try:
@@ -117,9 +128,9 @@ def is_complete(folder: Path, with_code: bool = False) -> bool:
 
 def _lacks_code(folder: Path, names: Iterable[str]) -> bool:
     """Return whether a config names code of the model's own that is not there, as after a download without it."""
-    return any(b'"auto_map"' in config.read_bytes() for config in folder.glob("*config.json")) and not any(
-        name.endswith(".py") for name in names
-    )
+    return any(
+        b'"auto_map"' in config.read_bytes() for config in folder.glob("*config.json") if config.is_file()
+    ) and not any(name.endswith(".py") for name in names)
 
 
 def no_safetensors(model: str, names: Iterable[str]) -> ModelError:

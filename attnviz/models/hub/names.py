@@ -1,5 +1,6 @@
 """The meaning of a model name: a folder here, or a model on the hub."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,9 +9,12 @@ from attnviz.models.adapters import ADAPTER, Adapter
 from attnviz.models.configuration import CONFIG
 from attnviz.models.hub.cache import find
 from attnviz.models.hub.download import download
-from attnviz.models.hub.folder import LIKE_WEIGHTS, WEIGHTS, is_complete, matches, some, what_to_do
+from attnviz.models.hub.folder import LIKE_WEIGHTS, WEIGHTS, check_plain, is_complete, matches, some, what_to_do
 from attnviz.models.loading import Loading
 from attnviz.text import visible
+
+_REVISION = re.compile(r"(?!.*(\.\.|//))[^\W_][\w.+/@-]{0,254}")
+"""The names of branches, tags and commits, none of which leads out of a folder."""
 
 _WRITTEN_AS_PATH = ("./", "../", "~")
 
@@ -29,10 +33,15 @@ def locate(name: str, loading: Loading, check: Callable[[str], None] = lambda na
     if folder is not None:
         if loading.revision is not None:
             raise UsageError(f"{visible(name)} is a folder, and has no revisions:", hint="leave {revision} out.")
-        return folder
+        return check_plain(folder)
+    if loading.revision is not None and not _REVISION.fullmatch(loading.revision):
+        raise UsageError(
+            f"{visible(loading.revision)!r} cannot be the name of a revision:",
+            hint="{revision} takes a branch, tag or commit.",
+        )
     folder = find(name, loading.revision)
     if folder is not None and is_complete(folder, loading.trust_remote_code):
-        return folder
+        return check_plain(folder)
     check(name)
     _check_online(name, loading)
     return download(name, loading)

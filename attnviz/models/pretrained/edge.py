@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from attnviz.errors import Advice, AttnvizError, ModelError
+from attnviz.errors import INTERRUPTS, Advice, AttnvizError, ModelError
 from attnviz.models.hub import quiet_environment
 from attnviz.text import visible
 
@@ -55,13 +55,13 @@ def translate_errors(name: str, doing: str, kind: type[AttnvizError] = ModelErro
     """
     try:
         yield
-    except AttnvizError:
+    except (AttnvizError, *INTERRUPTS):
         raise
-    except Exception as error:
+    except BaseException as error:
         raise kind(f"{name} could not be {doing}: " + explain(error)) from error
 
 
-def explain(error: Exception) -> str:
+def explain(error: BaseException) -> str:
     """Return what an error of a library means, as the end of a sentence."""
     said = str(error)
     if isinstance(error, MemoryError) or "out of memory" in said.lower() or "can't allocate memory" in said:

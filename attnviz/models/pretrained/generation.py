@@ -1,11 +1,12 @@
 """Generation: a continuation or a translation that a model writes, always the likeliest next token."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from attnviz.errors import ModelError
 from attnviz.models import tokenization
@@ -15,10 +16,25 @@ from attnviz.models.pretrained.places import Inputs
 from attnviz.models.tokenization import Spelling
 from attnviz.text import Token
 
+_HOW_TO_WRITE = (
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "decoder_start_token_id",
+    "forced_bos_token_id",
+    "bad_words_ids",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+)
+"""What is kept of a model's own settings: which tokens begin and end a text, and which it must never write."""
+
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """A network with what it takes to choose the next word; `whole` is None where the checkpoint lacks that."""
+    """A network with what it takes to choose the next word; `whole` is None where the checkpoint lacks that.
+
+    It writes greedily, whatever else its own settings say, which stay as they are.
+    """
 
     name: str
     whole: PreTrainedModel | None
@@ -36,7 +52,8 @@ class Writer:
             )
         given = 1 if self.whole.config.is_encoder_decoder else inputs["input_ids"].shape[1]
         options |= {"pad_token_id": self._padding(self.whole), "max_new_tokens": count, "use_cache": True}
-        with use_implementation(self.whole, self.whole.get_correct_attn_implementation(None)):
+        implementation = self.whole.get_correct_attn_implementation(None)
+        with use_implementation(self.whole, implementation), _greedy(self.whole):
             ids = self.whole.generate(  # type: ignore[operator]  # mypy takes it for a parameter
                 **inputs, do_sample=False, num_beams=1, **options
             )
@@ -51,6 +68,18 @@ class Writer:
         """Return the id that pads: nothing is padded, but without an id for it the library would warn."""
         padding: int | None = whole.generation_config.pad_token_id
         return padding if padding is not None else [*self.ends(), 0][0]
+
+
+@contextmanager
+def _greedy(whole: PreTrainedModel) -> Iterator[None]:
+    """Let a model write by nothing but the likeliest token meanwhile: the library takes what is not told from it."""
+    given = whole.generation_config
+    kept = {name: getattr(given, name, None) for name in _HOW_TO_WRITE}
+    whole.generation_config = GenerationConfig(**kept)  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        whole.generation_config = given
 
 
 def tokenize_written(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from transformers import (
     AutoConfig,
-    GenerationConfig,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -74,8 +73,6 @@ def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
     _remember_nothing(network.config)
     writes = complete and whole.can_generate()
     start = _find_start(whole)
-    if writes:
-        _write_greedily(whole)
     return Loaded(raw, network, whole if writes else None, start, tokenizer, notes)
 
 
@@ -132,25 +129,6 @@ def _read_config(name: str, folder: Path, loading: Loading) -> dict[str, Any]:
             hint="if you trust its authors, pass {trust_remote_code:True}.",
         )
     return raw
-
-
-def _write_greedily(whole: PreTrainedModel) -> None:
-    """Make a model write greedily: keep only which tokens begin and end a text, and which it must never write."""
-    given = whole.generation_config
-    kept = {name: getattr(given, name, None) for name in _HOW_TO_WRITE}
-    whole.generation_config = GenerationConfig(**kept)  # type: ignore[no-untyped-call]
-
-
-_HOW_TO_WRITE = (
-    "bos_token_id",
-    "eos_token_id",
-    "pad_token_id",
-    "decoder_start_token_id",
-    "forced_bos_token_id",
-    "bad_words_ids",
-    "suppress_tokens",
-    "begin_suppress_tokens",
-)
 
 
 def _find_start(whole: PreTrainedModel) -> int | None:

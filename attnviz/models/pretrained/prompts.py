@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from attnviz.errors import ModelError, TextError, UsageError
-from attnviz.models.passages import Passage
+from attnviz.models.passages import Passage, no_begin_token
 from attnviz.models.pretrained.encoding import make_vocabulary
 from attnviz.text import Token, check_text, visible
 
@@ -83,5 +83,5 @@ def find_begin_token(tokenizer: PreTrainedTokenizerBase, name: str) -> Token:
         UsageError: the model has none.
     """
     if tokenizer.bos_token_id is None:
-        raise UsageError(f"{name} has no token that begins a text:", hint="leave {bos} out.")
+        raise no_begin_token(name)
     return make_vocabulary(tokenizer).added(tokenizer.bos_token_id, 0)

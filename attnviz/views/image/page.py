@@ -27,6 +27,7 @@ _Pixels = NDArray[np.uint8]  # [rows, columns, red green blue alpha]
 INK, MUTED = "#262626", "#8c8c8c"
 _MARGIN = 8.0  # points round everything
 _LARGEST = 12_000  # pixels on either side of a picture
+_MOST = 10**8  # pixels of a picture, each of which takes ten bytes until it is written
 _SHARE = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
 """The share of a text that lies before or above its point, for each alignment."""
 
@@ -177,7 +178,8 @@ class Page:
         width, height = self.snapped(self.right + _MARGIN - left), self.snapped(self.bottom + _MARGIN - top)
         self._to_inches.translate(-left, -top - height).scale(1 / 72, -1 / 72)
         self._figure.set_size_inches(width / 72, height / 72)
-        self._figure.set_dpi(min(self.dpi, int(_LARGEST * 72 / max(width, height))))
+        finest = min(_LARGEST / max(width, height), math.sqrt(_MOST / (width * height)))
+        self._figure.set_dpi(min(self.dpi, int(finest * 72)))
         return self._figure
 
     def _reach(self, left: float, top: float, right: float, bottom: float) -> None:

@@ -17,7 +17,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from attnviz.errors import UsageError
+from attnviz.errors import TextError, UsageError
 from attnviz.measures.word_rows import find_words
 from attnviz.records import Attention, Weights, Word, require_record
 from attnviz.text import Bins
@@ -100,6 +100,7 @@ _TOKEN_KEYS = _Room(side=240, least=10.5, most=18, limit=720)
 _TOKEN_HEADS = _Room(side=0, least=10.5, most=10.5, limit=2400)
 _GRID_SIDE, _GRID_LEAST, _GRID_MOST = 800, 36, 130  # points that the heads of a row share, and that each of them gets
 _GRID_GAP = 4  # points between heads
+_MOST_ACROSS = 1000  # heads, or layers, in a picture: with more of them it would have less than 12 pixels for each
 
 
 def _head_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
@@ -223,10 +224,15 @@ def pictures(
     """Yield the pictures of records, one by one: of a word if `token` names it, else in a layout.
 
     Raises:
-        TextError: there is no such word.
+        TextError: there is no such word, or there are too many heads for a picture.
     """
     if token is None:
         for attention in found:
+            if layout is not Layout.HEAD and max(attention.shape[:2]) > _MOST_ACROSS:
+                raise TextError(
+                    f"{max(attention.shape[:2]):,} heads in a row are too many for a picture:",
+                    hint=f"choose at most {_MOST_ACROSS:,} with {{layer}} and {{head}}, or take {{layout:head}}.",
+                )
             yield from ((attention, picture) for picture in LAYOUTS[layout](attention, style))
     else:
         for attention, words in find_words(found, token):

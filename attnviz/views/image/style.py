@@ -22,6 +22,7 @@ weight look equal, to the colour-blind and in grey too, and no weight looks like
 
 DEFAULT_COLOURS = "ink"
 
+_LONGEST, _MOST_LINES = 1000, 50  # characters and lines of a title
 _DECADES = 3  # how many powers of ten below the largest weight a logarithmic scale shows at most
 
 
@@ -35,7 +36,7 @@ class Style:
     heads down in either case.
 
     Raises:
-        UsageError: there is no such colour map, or the resolution is out of range.
+        UsageError: there is no such colour map, the title is too long, or the resolution is out of range.
     """
 
     cmap: str = DEFAULT_COLOURS
@@ -48,6 +49,10 @@ class Style:
     def __post_init__(self) -> None:
         colour_map(self.cmap)
         if self.title:
+            if len(self.title) > _LONGEST or len(self.title.splitlines()) > _MOST_LINES:
+                raise UsageError(
+                    f"The title is too long for a picture: give at most {_LONGEST:,} characters, {_MOST_LINES} lines."
+                )
             object.__setattr__(self, "title", "\n".join(visible(line) for line in self.title.splitlines()))
         if not 20 <= self.dpi <= 1200:
             raise UsageError(f"A resolution of {self.dpi} dpi is out of range: give 20 to 1200.")

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -88,11 +90,22 @@ def _page(labels: Sequence[Text], headings: Sequence[_Heading], cells: Weights) 
             part = heading.lines[line] if -line <= len(heading.lines) else ""
             header.append(" " * (heading.width - cell_len(part)) + part, style=heading.style)
         yield header
+    gaps = [" " * (heading.width - WEIGHT_WIDTH) for heading in headings]
     for shown, row in zip(aligned(labels), cells, strict=True):
-        for weight, heading in zip(row.tolist(), headings, strict=True):
-            number, style = shaded(weight)
-            shown.append(" " * (heading.width - WEIGHT_WIDTH)).append(number, style)
+        for style, alike in groupby(_cells(row, gaps), itemgetter(1)):  # rich takes long for each change of style
+            shown.append("".join(part for part, _ in alike), style)
         yield shown
+
+
+def _cells(row: Weights, gaps: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the weights of a row with the blanks before them, and their style; a shade is not for the blanks."""
+    for weight, gap in zip(row.tolist(), gaps, strict=True):
+        number, style = shaded(weight)
+        if "on" in style:
+            yield gap, ""
+            yield number, style
+        else:
+            yield gap + number, style
 
 
 def _margin(labels: Sequence[Text]) -> int:
