@@ -188,31 +188,22 @@ def heads(
         >>> attnviz.heads(attnviz.load("builtin"), texts, ["entropy", "previous"])
         [HeadTable(builtin/encoder, encoder, 4 layers × 6 heads, 2 texts: entropy, previous)]
     """
-    import warnings
-    from functools import partial
-
     from attnviz.errors import require
     from attnviz.models.model import ALL, Model
     from attnviz.models.passages import Overlong, Passage, read_overlong
-    from attnviz.pipeline.counting import total
+    from attnviz.pipeline.counting import Warner, total
     from attnviz.pipeline.job import Job
     from attnviz.pipeline.outcomes import HeadNumbers
     from attnviz.pipeline.sources import sources_of
     from attnviz.pipeline.streams import divide
     from attnviz.records import Selection
 
-    def stop(place: str | None, error: "AttnvizError") -> None:
-        if fail is None:
-            raise error if place is None else type(error)(f"{place.capitalize()}: {error}") from error
-        fail(place or "the text", error)
-
     require(model, Model, "give the model that attnviz.load returns.")
     require(select or ALL, Selection, "choose as in attnviz.Selection(layers=(3,), heads=(0, 1)).")
     passage = Passage(text="", overlong=read_overlong(truncate, window))
     job = Job(model=model.card.name, ready=model, passage=passage, select=select or ALL)
     division = divide(long=passage.overlong is not Overlong.REFUSED)
-    say = partial(warnings.warn, stacklevel=3)
-    return list(total(HeadNumbers(job, names), sources_of(texts, division), 1, say, stop).tables())
+    return list(total(HeadNumbers(job, names), sources_of(texts, division), 1, Warner(fail)).tables())
 
 
 @checked()
@@ -276,7 +267,7 @@ def read(path: "str | os.PathLike[str]") -> "list[Result]":
 
 @checked()
 def plot(
-    attention: "Attention",
+    attention: "Attention | HeadTable",
     layout: str = "grid",
     *,
     token: str | int | None = None,
@@ -289,9 +280,10 @@ def plot(
 ) -> "Figure":
     """Return the picture that `attnviz export` saves of a record, as a figure of matplotlib; pyplot has no part in it.
 
-    `layout` is "grid" (all heads), "layer" (the heads of one layer) or "head" (one head); a `token`, by its word or its
-    position, is drawn in all heads instead. The other options are those of the command line. What cannot be shown as it
-    was asked for is a warning. A notebook shows the figure; `savefig` saves it.
+    Of weights, `layout` is "grid" (all heads), "layer" (the heads of one layer) or "head" (one head); a `token`, by its
+    word or its position, is drawn in all heads instead. A `HeadTable` has the picture of `--layout heads`. The other
+    options are those of the command line. What cannot be shown as it was asked for is a warning. A notebook shows the
+    figure; `savefig` saves it.
 
     Raises:
         UsageError: there is no such layout or colour map, or it takes more than one picture.
@@ -305,12 +297,17 @@ def plot(
     """
     import warnings
 
-    from attnviz.views.image.pictures import only_picture
+    from attnviz.records import HeadTable
+    from attnviz.views.image.head_numbers import head_picture
+    from attnviz.views.image.pictures import only_picture, show_in_notebook
     from attnviz.views.image.style import Style
     from attnviz.vocabulary import Orientation
 
     style = Style(cmap=cmap, dpi=dpi, log=log, title=title, annotate=annotate, orientation=Orientation(transpose))
-    picture = only_picture(attention, layout, None if token is None else str(token), style)
+    if isinstance(attention, HeadTable):
+        picture = show_in_notebook(head_picture(attention, style))
+    else:
+        picture = only_picture(attention, layout, None if token is None else str(token), style)
     for note in picture.notes:
         warnings.warn(note, stacklevel=2)
     return picture.figure

@@ -86,6 +86,10 @@ class Layout(Enum):
     GRID = "grid"
 
 
+OF_NUMBERS = "heads"
+"""The layout of numbers for each head, which takes no weights."""
+
+
 class Orientation(Enum):
     """The orientation in which a head's weights are drawn; its value says whether they are transposed for that."""
 

@@ -102,7 +102,10 @@ def test_a_statistic_is_listed_and_computed_by_any_number_of_processes(example: 
     found = {(head["layer"], head["head"]): head for head in table["heads"]}
     assert_allclose([head["ahead"] for head in found.values()], expected.ravel(), atol=1e-9)
     labelled = {place for place, head in found.items() if head["label"] == "ahead"}
-    assert labelled == {place for place in found if expected[place] >= 0.6} != set()
+    later = {"next": 0.5, "same": 0.5, "first": 0.6, "separator": 0.6, "punctuation": 0.6}  # what overwrites it
+    ahead = {place for place in found if expected[place] > 0.6}
+    assert labelled == {place for place in ahead if all(found[place][name] <= most for name, most in later.items())}
+    assert labelled
 
 
 def test_a_format_is_a_file_and_a_stream(example: Callable[[str], Example]) -> None:

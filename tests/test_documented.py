@@ -10,7 +10,9 @@ from attnviz.cli.app import COMMANDS, app
 from attnviz.formats.tables import TABLES
 from attnviz.formats.writing import FILES, STREAMS
 from attnviz.lessons.toy import MASKS, POSITIONS
+from attnviz.measures.circuits import CIRCUITS
 from attnviz.measures.labels import LABELS
+from attnviz.measures.probes import PROBES
 from attnviz.measures.statistics import STATISTICS
 from attnviz.models.catalogue import list_models
 from attnviz.models.checkpoint.families import FAMILIES
@@ -46,7 +48,8 @@ OFFERED = {
     "command": [*COMMANDS],
     "format": [*FILES, *STREAMS, *TABLES, *IMAGE_FORMATS],
     "layout": [layout.value for layout in Layout],
-    "statistic": [*STATISTICS],
+    "statistic": [*STATISTICS, *CIRCUITS],
+    "probe": [*PROBES],
     "label": [label.name for label in LABELS],
     "family": [*FAMILIES],
     "score function": [*SCORES],

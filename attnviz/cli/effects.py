@@ -9,8 +9,9 @@ import typer
 
 from attnviz.errors import UsageError
 from attnviz.formats.writing import FILES
+from attnviz.measures.circuits import CIRCUITS
 from attnviz.pipeline.arguments import ARRAYS, names_saved
-from attnviz.vocabulary import IMAGE_FORMATS
+from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS
 
 Values = Mapping[str, Any]
 """The values of all options of a command, by the names of its parameters; a path is a string still."""
@@ -63,6 +64,11 @@ def _are_saved(values: Values) -> bool:
     return all(map(names_saved, texts)) if texts else file is not None and Path(file).suffix.lower() in ARRAYS
 
 
+def _are_generated(values: Values) -> bool:
+    """Return whether numbers are among those wanted that no text gives."""
+    return bool(values["probe"] or {*(values["stat"] or ())} & {*CIRCUITS})
+
+
 _MODEL = "model", "engine", "device", "dtype", "revision", "offline", "trust_remote_code"
 _LANGUAGES = "source_language", "target_language"
 _SHAPE = "d_model", "heads", "layers", "key_heads", "head_width"
@@ -100,12 +106,30 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         ),
         Setting(words="for a single file", holds=_is_file, idle=("jobs", "force"), instead="give -o a folder"),
         Setting(words="with --token", holds=lambda values: values["token"], idle=("transpose",)),
+        Setting(
+            words="with --layout heads, which draws numbers and not weights",
+            holds=lambda values: values["layout"] == OF_NUMBERS and _is_drawn(values),
+            idle=("token", "rows", "by", "mean", "no_special", "force", "log", "annotate", "transpose"),
+        ),
+        Setting(
+            words="without --layout heads",
+            holds=lambda values: values["layout"] != OF_NUMBERS or not _is_drawn(values),
+            idle=("stat",),
+            instead="give --layout heads too",
+        ),
     ),
     "heads": (
         Setting(words="with --list", holds=lambda values: values["listing"], used=("listing", "texts")),
         *_OF_TEXTS,
         Setting(words="with --format {form}", holds=_is_data, idle=("every", "sort", "top"), instead=_DATA_INSTEAD),
         Setting(words="with --all", holds=lambda values: values["every"], idle=("top",)),
+        Setting(
+            words="without --probe",
+            holds=lambda values: not values["probe"],
+            idle=("tokens", "seed"),
+            instead="add --probe induction",
+        ),
+        Setting(words="with numbers that read no text", holds=_are_generated, idle=("each",)),
     ),
     "explain": (
         Setting(

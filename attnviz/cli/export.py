@@ -11,25 +11,25 @@ import typer
 from attnviz.cli import options
 from attnviz.cli.completion import list_colour_maps, offer
 from attnviz.cli.groups import group_options
+from attnviz.cli.heads import OF_STAT, NumberChoice
 from attnviz.cli.outcomes import for_each
-from attnviz.cli.output import Notes, write_standard_output
+from attnviz.cli.output import Notes, write_pieces
 from attnviz.cli.progress import Tally
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.errors import InputError, UsageError
 from attnviz.formats.writing import FILES, Result
 from attnviz.pipeline.artifacts import Artifact, Maker
 from attnviz.pipeline.batch import Batch
-from attnviz.pipeline.files import write_file
 from attnviz.pipeline.outcomes import Outcome, Weights, outcomes
 from attnviz.pipeline.sources import STANDARD_INPUT, chunks
-from attnviz.vocabulary import IMAGE_FORMATS, Layout, Orientation
+from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS, Layout, Orientation
 
 if TYPE_CHECKING:  # matplotlib, which data does without
     from attnviz.views.image.style import Style
 
 _FORMATS = (*IMAGE_FORMATS, *FILES)
 _DEFAULT_FORMATS = ("png",)
-_LAYOUTS = tuple(layout.value for layout in Layout)
+_LAYOUTS = *(layout.value for layout in Layout), OF_NUMBERS
 _STANDARD_OUTPUT = Path("-")
 _LIKE_SUFFIX = re.compile(r"[a-z][a-z0-9]{0,7}")  # and not a number, as in the folder results.2
 
@@ -58,7 +58,11 @@ _Formats = Annotated[
     ),
 ]
 _LayoutName = Annotated[
-    str, options.choice(_LAYOUTS, line="Draw one picture for each head, for each layer, or for all.")
+    str,
+    options.choice(
+        _LAYOUTS,
+        line="Draw one picture for each head, for each layer, or for all; heads draws numbers over all texts.",
+    ),
 ]
 _ColourMap = Annotated[
     str | None,
@@ -92,6 +96,20 @@ class Looks:
     title: _Title = None
     annotate: _Annotate = False
     transpose: options.Transpose = False
+    stat: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--stat",
+            parser=options.one_of(OF_STAT),
+            metavar="<NAME>",
+            help="With --layout heads, draw only this number of attnviz heads. Give it again for another.",
+        ),
+    ] = None
+
+    @property
+    def of_numbers(self) -> bool:
+        """Return whether numbers for each head are drawn, and no weights."""
+        return self.layout == OF_NUMBERS
 
     def style(self) -> "Style":
         """Check the options and return the style; this imports matplotlib."""
@@ -141,7 +159,12 @@ def export(
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     formats, alone = _parse_output(output, tuple(dict.fromkeys(forms or ())))
     drawn = set(formats) & set(IMAGE_FORMATS)
-    maker = Maker(formats, Layout(looks.layout), wanted.token, looks.style() if drawn else None)
+    if looks.of_numbers and drawn:
+        if code := _export_numbers(given, model, wanted, looks, formats, output, alone=alone, jobs=sharing.jobs):
+            raise typer.Exit(code)
+        return
+    layout = Layout.GRID if looks.of_numbers else Layout(looks.layout)  # which data ignore
+    maker = Maker(formats, layout, wanted.token, looks.style() if drawn else None)
     job = make_job(given, model, wanted)
     if alone:
         code = _export_one(outcomes(Weights(job), chunks(given.sources(wanted.memory))), maker, output)
@@ -154,6 +177,24 @@ def export(
         code = tally.code
     if code:
         raise typer.Exit(code)
+
+
+def _export_numbers(
+    given: Input, model: ModelChoice, wanted: Wanted, looks: Looks, formats: tuple[str, ...], output: Path, *,
+    alone: bool, jobs: int,
+) -> int:  # fmt: skip
+    """Draw numbers for each head, and return the exit code.
+
+    Raises:
+        UsageError: data is to be saved too.
+    """
+    style = looks.style()
+    from attnviz.cli.head_pictures import export_numbers  # matplotlib
+
+    if not set(formats) <= set(IMAGE_FORMATS):
+        raise UsageError("--layout heads draws pictures only: give data another attnviz export, or use attnviz heads.")
+    numbers = NumberChoice(stat=looks.stat)
+    return export_numbers(given, model, wanted, numbers, style, formats, output, alone=alone, jobs=jobs)
 
 
 _WITHOUT_EFFECT = "texts", "file", "offline"  # on the files of a text
@@ -196,11 +237,7 @@ def _export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) ->
     code = for_each(found, save)
     if not made:
         raise InputError(f"{name} was not written: no text could be read.")
-    if output == _STANDARD_OUTPUT:
-        for piece in made[0].pieces:
-            write_standard_output(piece)
-    else:
-        write_file(output, made[0].pieces)
+    write_pieces(made[0].pieces, output)
     return code
 
 

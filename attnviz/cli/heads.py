@@ -1,6 +1,7 @@
-"""`attnviz heads`: numbers for each head, over one text or many."""
+"""`attnviz heads`: numbers for each head, over one text or many, of generated texts, or of the weights alone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -9,36 +10,94 @@ import typer
 from attnviz.cli import options
 from attnviz.cli.completion import offer
 from attnviz.cli.groups import group_options
-from attnviz.cli.outcomes import report
-from attnviz.cli.output import Notes, write_standard_output
+from attnviz.cli.output import write_standard_output
+from attnviz.cli.progress import TextCount
 from attnviz.cli.request import HeadChoice, Input, ModelChoice
 from attnviz.cli.terminal import open_terminal
-from attnviz.errors import AttnvizError, InputError, UsageError
+from attnviz.errors import InputError, UsageError
 from attnviz.formats.tables import TABLES
-from attnviz.measures.statistics import STATISTICS, Statistic, find_statistics
-from attnviz.pipeline.counting import total
+from attnviz.measures.circuits import CIRCUITS
+from attnviz.measures.described import Described, find_named
+from attnviz.measures.probes import PROBES, SEEDS, TOKENS
+from attnviz.measures.statistics import STATISTICS
+from attnviz.pipeline.counting import tables_in_order, total
+from attnviz.pipeline.generating import Generated, add_tables
 from attnviz.pipeline.job import MEMORY, Job
 from attnviz.pipeline.outcomes import HeadNumbers
-from attnviz.pipeline.streams import Source
 from attnviz.records import HeadTable
 from attnviz.views.report import TableReport
-from attnviz.views.terminal.heads import statistic_lines
+from attnviz.views.terminal.heads import number_lines
 from attnviz.views.terminal.sections import TerminalSection
 
 _TABLE = "table"
 _FORMATS = (_TABLE, *TABLES)
 _TOP = 4
 
-_Statistics = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--stat",
-        parser=options.one_of(STATISTICS),
-        autocompletion=offer(lambda: STATISTICS),
-        metavar="<NAME>",
-        help=f"Compute only this number: {', '.join(STATISTICS)}. Give it again for another.",
-    ),
-]
+OF_STAT: ChainMap[str, Described] = ChainMap(CIRCUITS, STATISTICS)  # type: ignore[arg-type]
+"""What --stat knows: of statistics first, as a chain goes backwards through its maps."""
+
+_OF_ALL: ChainMap[str, Described] = ChainMap(PROBES, CIRCUITS, STATISTICS)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberChoice:
+    """The numbers that are computed."""
+
+    HEADING: ClassVar = "Which numbers"
+
+    stat: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--stat",
+            parser=options.one_of(OF_STAT),
+            autocompletion=offer(lambda: OF_STAT),
+            metavar="<NAME>",
+            help=f"Compute only this number: {', '.join(OF_STAT)}. Give it again for another. Those of the weights "
+            f"alone ({', '.join(CIRCUITS)}) read no text.",
+        ),
+    ] = None
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--probe",
+            parser=options.one_of(PROBES),
+            autocompletion=offer(lambda: PROBES),
+            metavar="<NAME>",
+            help=f"Run the model on random tokens that come again, and compute: {', '.join(PROBES)}. Give it again for "
+            "another.",
+        ),
+    ] = None
+    tokens: Annotated[int, typer.Option(min=2, max=2**15, help="Let a probe say this many different tokens.")] = TOKENS
+    seed: Annotated[
+        int, typer.Option(min=0, help=f"Draw the {SEEDS} texts of a probe by {SEEDS} seeds, from this one on.")
+    ] = 0
+
+    @property
+    def statistics(self) -> list[str]:
+        """Return the statistics that are named."""
+        return [name for name in self.stat or () if name in STATISTICS]
+
+    @property
+    def generated(self) -> Generated:
+        """Return what is computed without a text."""
+        circuits = tuple(name for name in self.stat or () if name in CIRCUITS)
+        return Generated(probes=tuple(self.probe or ()), circuits=circuits, tokens=self.tokens, seed=self.seed)
+
+    @property
+    def names(self) -> list[str]:
+        """Return all that are named."""
+        return [*(self.stat or ()), *(self.probe or ())]
+
+    def takes_text(self, given: Input) -> bool:
+        """Return whether a text is read.
+
+        Raises:
+            UsageError: one was given, and no number of it was asked for.
+        """
+        told = bool(given.texts or given.file)
+        if told and self.stat and not self.statistics:
+            raise UsageError(f"--stat {self.stat[0]} reads no text: leave the text out, or name a number of it too.")
+        return told or bool(self.statistics) or not self.generated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +110,8 @@ class TableShape:
     sort: Annotated[
         str | None,
         typer.Option(
-            parser=options.one_of(STATISTICS),
-            autocompletion=offer(lambda: STATISTICS),
+            parser=options.one_of(_OF_ALL),
+            autocompletion=offer(lambda: _OF_ALL),
             metavar="<NAME>",
             help="Sort the heads by this number, highest first.",
         ),
@@ -61,14 +120,16 @@ class TableShape:
     color: options.Color = options.AUTO
     width: options.Width = None
 
-    def check(self, names: Sequence[str]) -> None:
+    def check(self, numbers: NumberChoice) -> None:
         """Refuse to sort by a number that is not computed.
 
         Raises:
             UsageError: it is not.
         """
-        if self.sort and names and self.sort not in names:
-            raise UsageError(f"--sort {self.sort} needs a number that is not computed: add --stat {self.sort}.")
+        default = STATISTICS if not numbers.names or (numbers.probe and not numbers.stat) else {}
+        if self.sort and self.sort not in (*numbers.names, *default):
+            option = "probe" if self.sort in PROBES else "stat"
+            raise UsageError(f"--sort {self.sort} needs a number that is not computed: add --{option} {self.sort}.")
 
     def report(self, *, define: bool) -> TableReport:
         """Return the report; with `define` it also says what each number means."""
@@ -80,8 +141,9 @@ def heads(
     given: Input,
     model: ModelChoice,
     wanted: HeadChoice,
+    numbers: NumberChoice,
     shape: TableShape,
-    stat: _Statistics = None,
+    each: Annotated[bool, typer.Option("--each", help="Give the numbers of each text, not those over all.")] = False,
     memory: options.Memory = MEMORY,
     jobs: options.Jobs = 1,
     form: Annotated[str, options.choice(_FORMATS, "--format", line="Print a table, or data.")] = _TABLE,
@@ -92,21 +154,44 @@ def heads(
     debug: options.Debug = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Compute numbers for each head, over one text or many.
+    """Compute numbers for each head, over one text or many, or without any.
 
     A number over several texts is the mean of the numbers of the texts; data also has its standard error.
 
     \b
     attnviz heads "The animal didn't cross the street because it was too tired"
     attnviz heads "The dog barked" "A cat slept" --stat entropy --stat next --all
+    attnviz heads --model builtin/decoder --probe induction
     attnviz heads --file lines.txt --jobs 2 --format json | jq '.heads[0].entropy'
     attnviz heads --list confidence
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     if listing:
-        _list(find_statistics(given.texts or ()), shape, full=bool(given.texts))
+        _list(find_named(_OF_ALL, given.texts or (), "number"), shape, full=bool(given.texts))
         return
-    shape.check(stat or ())
-    job = Job(
+    shape.check(numbers)
+    reads = numbers.takes_text(given)
+    job = make_job(given, model, wanted, memory)
+    generated = numbers.generated.tables(job.loaded, job.select) if numbers.generated else []
+    if not reads:
+        _write([generated], form, shape, shape.report(define=True))
+        return
+    task, report = HeadNumbers(job, numbers.statistics), shape.report(define=bool(numbers.names))
+    with TextCount(given) as counter:
+        if each:
+            _write(tables_in_order(task, given.sources(memory), jobs, counter), form, shape, report)
+        else:
+            tables = list(total(task, given.sources(memory), jobs, counter).tables())
+    if not each:
+        if counter.code and not tables:
+            raise InputError("Nothing was computed: no text could be read.")
+        _write([add_tables(tables, generated) if tables and generated else tables], form, shape, report)
+    if counter.code:
+        raise typer.Exit(counter.code)
+
+
+def make_job(given: Input, model: ModelChoice, wanted: HeadChoice, memory: int) -> Job:
+    """Return the job: which heads of which model are looked at, and how texts are read."""
+    return Job(
         model=model.model,
         loading=model.loading,
         passage=given.passage(""),
@@ -114,42 +199,30 @@ def heads(
         memory=memory,
         option=options.flag,
     )
-    tables, code = _count(HeadNumbers(job, stat or ()), given.sources(memory), jobs)
-    _write(tables, form, shape, shape.report(define=bool(stat)))
-    if code:
-        raise typer.Exit(code)
 
 
-def _count(task: HeadNumbers, sources: Iterable[Source], jobs: int) -> tuple[list[HeadTable], int]:
-    """Return the tables of all texts, and the exit code; report texts that fail.
-
-    Raises:
-        InputError: all failed.
-    """
-    code = 0
-
-    def fail(place: str | None, error: AttnvizError) -> None:
-        nonlocal code
-        code = max(code, report(place, error))
-
-    tables = list(total(task, sources, jobs, Notes(), fail).tables())
-    if not tables:
-        raise InputError("Nothing was computed: no text could be read.")
-    return tables, code
-
-
-def _write(tables: Sequence[HeadTable], form: str, shape: TableShape, report: TableReport) -> None:
+def _write(texts: Iterable[Sequence[HeadTable]], form: str, shape: TableShape, report: TableReport) -> None:
+    """Write the tables of each text, or those of all, as they come."""
     if form in TABLES:
-        write_standard_output(TABLES[form](tables))
+        for data in _encode(texts, form):
+            write_standard_output(data)
     else:
         screen = open_terminal(shape.color, shape.width)
-        for table in tables:
-            for section in report.sections(table):
-                screen.print(TerminalSection(section))
+        for tables in texts:
+            for table in tables:
+                for section in report.sections(table):
+                    screen.print(TerminalSection(section))
 
 
-def _list(statistics: Mapping[str, Statistic], shape: TableShape, *, full: bool) -> None:
+def _encode(texts: Iterable[Sequence[HeadTable]], form: str) -> Iterator[bytes]:
+    """Yield the bytes of each text's tables, with one header for all."""
+    for number, tables in enumerate(texts):
+        data = TABLES[form](tables)
+        yield data if number == 0 or form == options.JSON else data.partition(b"\n")[2]
+
+
+def _list(numbers: Mapping[str, Described], shape: TableShape, *, full: bool) -> None:
     """Print the definition of each number, and with `full` its formula, its source, its range and its meaning."""
     screen = open_terminal(shape.color, shape.width)
-    for name, statistic in statistics.items():
-        screen.print(statistic_lines(name, statistic, full=full))
+    for name, number in numbers.items():
+        screen.print(number_lines(name, number, full=full))

@@ -2,8 +2,10 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from io import BufferedReader
+from pathlib import Path
 from typing import cast
 
 from attnviz.cli.options import QUIET, flag
@@ -73,6 +75,22 @@ def write_standard_output(data: bytes) -> None:
         raise UsageError("A terminal cannot show binary data: name a file with -o, or pipe it (… | cat > file).")
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def write_pieces(pieces: Iterable[bytes], output: Path) -> None:
+    """Write the pieces of a file to a path, or to standard output if it is `-`.
+
+    Raises:
+        UsageError: they are not text, and standard output is a terminal.
+        OutputError: the file cannot be written.
+    """
+    from attnviz.pipeline.files import write_file  # with OpenSSL, which each start would wait for
+
+    if str(output) == "-":
+        for piece in pieces:
+            write_standard_output(piece)
+    else:
+        write_file(output, pieces)
 
 
 def _is_text(data: bytes) -> bool:

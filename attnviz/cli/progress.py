@@ -24,10 +24,10 @@ class Tally:
 
     def __init__(self, given: Input, folder: Path) -> None:
         self.done = self.skipped = self.failed = self.code = 0
-        self.watched = not (given.single or QUIET.get()) and sys.stderr is not None and sys.stderr.isatty()
         self._folder = folder
         self.say = Notes()
-        self._bar = _Bar(_count(given)) if self.watched else None
+        self._bar = _make_bar(given)
+        self.watched = self._bar is not None
         self._shown = ExitStack()
 
     def __enter__(self) -> Self:
@@ -70,7 +70,46 @@ class Tally:
 
     def _advance(self) -> None:
         if self._bar:
-            self._bar.advance()
+            self._bar.advance(1)
+
+
+class TextCount:
+    """A count of the texts whose numbers are told, with a bar on a terminal; see `pipeline.counting.Counter`."""
+
+    def __init__(self, given: Input) -> None:
+        self.code = 0
+        self.say = Notes()
+        self._bar = _make_bar(given)
+        self._shown = ExitStack()
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._shown.enter_context(self._bar.progress)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._shown.close()
+
+    def fail(self, place: str | None, error: AttnvizError) -> None:
+        """Report why a text has no numbers.
+
+        Raises:
+            AttnvizError: it is the only one.
+        """
+        self.code = max(self.code, report(place, error))
+        if self._bar:
+            self._bar.advance(1)
+
+    def count(self, texts: int) -> None:
+        """Count texts."""
+        if self._bar:
+            self._bar.advance(texts)
+
+
+def _make_bar(given: Input) -> "_Bar | None":
+    """Return a bar if there may be several texts, and somebody sees it."""
+    watched = not (given.single or QUIET.get()) and sys.stderr is not None and sys.stderr.isatty()
+    return _Bar(_count(given)) if watched else None
 
 
 class _Bar:
@@ -85,10 +124,10 @@ class _Bar:
         self.progress = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
         self._task = self.progress.add_task("", total=total, rate="")
 
-    def advance(self) -> None:
-        """Show that one more text is done."""
+    def advance(self, count: int) -> None:
+        """Show that so many more texts are done."""
         speed = self.progress.tasks[self._task].speed
-        self.progress.update(self._task, advance=1, rate=f"{speed:,.1f}/s" if speed else "")
+        self.progress.update(self._task, advance=count, rate=f"{speed:,.1f}/s" if speed else "")
 
     def shorten(self, count: int) -> None:
         """Show a total that is smaller by this count."""

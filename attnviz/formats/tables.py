@@ -20,10 +20,12 @@ def to_line(table: HeadTable) -> bytes:
     """Return one line: the model, the kind, how many texts, a record for each head, and what each number means.
 
     A number stands under its name, how many texts have it under the name with `_n`, and its standard error over texts
-    under the name with `_se`. Null stands for what is undefined, and for the label of a head that no label fits.
+    under the name with `_se`. Null stands for what is undefined, and for the label of a head that no label fits. The
+    table of one text of several says which that is.
     """
     return json_line(
         {
+            **({} if table.text_index is None else {"text_index": table.text_index, "text": table.text}),
             "model": table.model,
             "kind": table.kind.value,
             "by": table.by.value,
@@ -35,14 +37,22 @@ def to_line(table: HeadTable) -> bytes:
 
 
 def to_rows(tables: Sequence[HeadTable], delimiter: str) -> bytes:
-    """Return a header and a row for each head, fields separated by a delimiter; what is undefined is empty."""
+    """Return a header and a row for each head, fields separated by a delimiter; what is undefined is empty.
+
+    Rows of several models, or of several ways to group tokens, end with these. Rows of single texts begin with the
+    index of the text.
+    """
     file = io.StringIO()
     writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    several = len({(table.model, table.by.value) for table in tables}) > 1
     for number, table in enumerate(tables):
+        of_text = {} if table.text_index is None else {"text_index": table.text_index}
+        source = {"model": table.model, "by": table.by.value} if several else {}
         for row, head in enumerate(_heads(table)):
+            fields = {**of_text, "kind": table.kind.value, **head, **source}
             if not (number or row):
-                writer.writerow(["kind", *head])
-            writer.writerow([table.kind.value, *("" if value is None else value for value in head.values())])
+                writer.writerow(fields)
+            writer.writerow("" if value is None else value for value in fields.values())
     return file.getvalue().encode()
 
 
@@ -66,9 +76,13 @@ def _heads(table: HeadTable) -> Iterator[dict[str, Any]]:
             yield fields
 
 
-def _label(table: HeadTable, fields: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return the label of a head; nothing at all where the table has none for any."""
-    return {"label": table.labels.get((fields["layer"], fields["head"]))} if table.labels else {}
+def _label(table: HeadTable, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the label of a head with its rule and number; nothing at all where the table has none for any."""
+    if not table.labels:
+        return {}
+    found = table.labels.get((fields["layer"], fields["head"]))
+    named = {"label": None, "label_rule": None, "label_number": None}
+    return named if found is None else dict(zip(named, (found.name, found.rule, found.number), strict=True))
 
 
 def _defined(number: float) -> float | None:

@@ -1,43 +1,75 @@
 """Labels: what a head does, in a word, by a rule on its numbers."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from attnviz.records import HeadTable
+from attnviz.measures.probes import PROBES
+from attnviz.records import HeadTable, Judgement
 
 
 @dataclass(frozen=True, slots=True)
 class HeadLabel:
-    """A word for heads whose number of this name is `least` or more; `source` says whose rule that is."""
+    """A word for heads whose number of this name is above `least`, or equal to it if it is `inclusive`.
+
+    `source` says whose rule that is.
+    """
 
     name: str
     statistic: str
     least: float
     source: str
+    inclusive: bool = False
+
+    @property
+    def rule(self) -> str:
+        """Return the rule in signs: `next > 0.5`."""
+        return f"{self.statistic} {'≥' if self.inclusive else '>'} {self.least}"
+
+    def fits(self, number: float) -> bool:
+        """Return whether a head with this number has the label."""
+        return number > self.least or (self.inclusive and number == self.least)
 
 
 _CLARK = "Clark et al. 2019"
 
 LABELS = (
     HeadLabel("broad", "normalized_entropy", 0.8, "ours; in Clark et al. 2019, above 3.8 nats for texts of 128 tokens"),
-    HeadLabel("positional", "positional", 0.9, "Voita et al. 2019"),
+    HeadLabel("positional", "positional", 0.9, "Voita et al. 2019", inclusive=True),
+    HeadLabel("same", "same", 0.5, "ours"),
     HeadLabel("previous", "previous", 0.5, _CLARK),
     HeadLabel("next", "next", 0.5, _CLARK),
-    HeadLabel("same", "same", 0.5, "ours"),
-    HeadLabel("special", "special", 0.6, _CLARK),
+    HeadLabel("first", "first", 0.6, "Clark et al. 2019, of [CLS]"),
+    HeadLabel("separator", "separator", 0.6, "Clark et al. 2019, of [SEP]"),
     HeadLabel("punctuation", "punctuation", 0.6, _CLARK),
-    HeadLabel("first", "first", 0.6, _CLARK),
+    HeadLabel("induction", "induction", 0.5, "ours"),
 )
-"""The labels of heads. Of those whose rule a head meets it has the last."""
+"""The labels of heads. Of those whose rule a head meets it has the last, as in the notebook of Clark et al."""
 
 
-def find_labels(table: HeadTable) -> dict[tuple[int, int], HeadLabel]:
-    """Return the label of each head that has one, by its layer and its head, from the numbers that the table has."""
-    found: dict[tuple[int, int], HeadLabel] = {}
-    for label in LABELS:
-        if label.statistic in table.columns:
-            found |= {
-                (layer, head): label
-                for layer, head, number in table.highest(label.statistic, None)
-                if number >= label.least
-            }
-    return found
+def find_labels(table: HeadTable) -> dict[tuple[int, int], Judgement]:
+    """Return the label of each head that has one, by its layer and its head.
+
+    Labels by statistics are given only where a table has the numbers of all their rules, so that the label of a head
+    does not depend on which numbers were asked for; those by a probe where that was run.
+    """
+    by_probe = [label for label in LABELS if label.statistic in PROBES]
+    by_statistic = [label for label in LABELS if label.statistic not in PROBES]
+    found = _find_some(table, by_statistic, table.columns) if _has_all(table, by_statistic) else {}
+    return found | _find_some(table, by_probe, table.columns)
+
+
+def _has_all(table: HeadTable, labels: Collection[HeadLabel]) -> bool:
+    return all(label.statistic in table.columns for label in labels)
+
+
+def _find_some(
+    table: HeadTable, labels: Collection[HeadLabel], names: Collection[str]
+) -> dict[tuple[int, int], Judgement]:
+    """Return the last of these labels that each head has, of those for whose rules there are numbers."""
+    return {
+        (layer, head): Judgement(label.name, label.rule, number)
+        for label in labels
+        if label.statistic in names
+        for layer, head, number in table.highest(label.statistic, None)
+        if label.fits(number)
+    }

@@ -1,100 +1,25 @@
 """Statistics: a number for each head of a text, from its attention weights, a block of rows at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.errors import UsageError, require
+from attnviz.errors import RecordError
+from attnviz.measures.described import Described, find_named
+from attnviz.measures.rows import Numbers, Rows, TextPlaces
+from attnviz.measures.variability import CORNER, compute_variability
 from attnviz.records import Axes, Block, Column, HeadTable, to_numpy
-from attnviz.text import Token
-from attnviz.vocabulary import Kind
 
 Reals = NDArray[np.float64]
-
-_SMOOTHING = 1e-4
-"""The share of a row that Clark et al. spread evenly over its keys before they take the entropy."""
 
 _SINK = 0.3
 """The mean weight on the first token from which on Gu et al. call it a sink."""
 
-_NOWHERE = np.iinfo(np.int64).max
-"""The distance of what stands neither before nor after a token."""
-
-_STOPS = {".", ","}
-"""The punctuation that Clark et al. look at."""
-
-
-class Keys:
-    """The keys of a text by type, each an array [keys] with 1.0 for the keys of that type and 0.0 for the others."""
-
-    def __init__(self, tokens: Sequence[Token]) -> None:
-        self.first = np.array([token.position == 0 for token in tokens], float)
-        self.special = np.array([token.special for token in tokens], float)
-        self.stops = np.array([token.text in _STOPS for token in tokens], float)
-        self.last = np.zeros(len(tokens))
-        self.last[-1:] = self.special[-1:]  # the special token that ends the text, if one does
-
-    def __len__(self) -> int:
-        """Return how many keys the text has."""
-        return len(self.first)
-
-
-class Rows:
-    """Some query rows of the heads of a layer, as a statistic sees them.
-
-    `weights` is [heads, rows, keys], and `here` says which of all `keys` of the text these are; the others have no
-    weight. `distances` [rows, keys] says how many tokens each key stands after its query, None between two sequences.
-    Where the rows are `causal`, a query sees no key after it.
-    """
-
-    def __init__(
-        self, weights: Reals, keys: Keys, here: Any, distances: NDArray[np.int64] | None, *, causal: bool
-    ) -> None:
-        self.weights, self.keys = weights, keys
-        self._here, self._distances, self._causal = here, distances, causal
-
-    @property
-    def distances(self) -> NDArray[np.int64]:
-        """Return how many tokens each key stands after each query: [rows, keys]."""
-        assert self._distances is not None  # no statistic that takes order is asked for between two sequences
-        return self._distances
-
-    @property
-    def visible(self) -> NDArray[np.int64]:
-        """Return how many keys each query can see: [rows]."""
-        rows = self.weights.shape[1]
-        return (self.distances <= 0).sum(-1) if self._causal else np.full(rows, len(self.keys))
-
-    @cached_property
-    def entropies(self) -> Reals:
-        """Return the entropy of each smoothed row in nats: [heads, rows]."""
-        least = _SMOOTHING / len(self.keys)  # what is left of a weight of 0
-        smooth = self.weights * (1 - _SMOOTHING) + least
-        unseen = len(self.keys) - self.weights.shape[-1]
-        entropies: Reals = -np.einsum("hrk,hrk->hr", smooth, np.log(smooth)) - unseen * least * np.log(least)
-        return entropies
-
-    @cached_property
-    def leaps(self) -> NDArray[np.int64]:
-        """Return how many tokens after its query the key of the largest weight stands: [heads, rows]."""
-        rows = np.arange(self.weights.shape[1])
-        leaps: NDArray[np.int64] = self.distances[rows, self.weights.argmax(-1)]
-        return leaps
-
-    def at_distance(self, distance: int) -> Reals:
-        """Return the weight of each key that stands so far after its query: [heads, such keys]."""
-        rows, keys = np.nonzero(self.distances == distance)
-        found: Reals = self.weights[:, rows, keys]
-        return found
-
-    def of(self, keys: Reals) -> Reals:
-        """Return the numbers of the keys here, out of those of all keys of the text: [keys]."""
-        here: Reals = keys[self._here]
-        return here
+AT_ONCE = 2**20
+"""How many weights are looked at together."""
 
 
 def _alone(mean: Reals) -> Reals:
@@ -102,36 +27,34 @@ def _alone(mean: Reals) -> Reals:
 
 
 @dataclass(frozen=True, slots=True)
-class Statistic:
+class Statistic(Described):
     """A number for each head of a text.
 
     `of_rows` gives numbers [heads, any] for some rows, which are added up over all of them and divided by the number of
     queries; or [parts, heads, any], of which `combine` makes one: [parts, layers, heads] -> [layers, heads]. NaN is
     undefined. So is one that `takes_order` between two sequences, where no key stands before or after a query; one that
-    `takes_whole` where a text was read in windows; one that `takes_first` there, and where its first key is missing.
-    `source` says who defines it, `extent` how small and large it can be, `high` what a head does for which it is high.
+    `takes_whole` where a text was read in windows; one that `takes_first` there, and where its first key is missing;
+    one that `takes_names` where the tokens have none. One that can only be told of several texts has `over_texts`: that
+    makes it of the weights between the first tokens of each, [texts, layers, heads, queries, keys].
     """
 
-    definition: str
-    source: str
-    of_rows: Callable[[Rows], Reals]
+    of_rows: Callable[[Rows], Numbers]
     combine: Callable[[Reals], Reals] = _alone
     takes_order: bool = False
     takes_whole: bool = False
     takes_first: bool = False
-    formula: str = ""
-    extent: str = ""
-    high: str = ""
+    takes_names: bool = False
+    over_texts: Callable[[Reals], Reals] | None = None
 
     def is_defined(self, axes: Axes) -> bool:
         """Return whether a text with these axes has such a number."""
-        windowed = any(token.window is not None for token in axes.key_tokens)
-        begun = any(token.position == 0 for token in axes.key_tokens[:1])
-        return not (
-            (self.takes_order and axes.kind.crosses)
-            or (self.takes_whole and windowed)
-            or (self.takes_first and (windowed or not begun))
-        )
+        if self.takes_order and axes.kind.crosses:
+            return False
+        if (self.takes_whole or self.takes_first) and any(token.window is not None for token in axes.key_tokens):
+            return False
+        if self.takes_first and not any(token.position == 0 for token in axes.key_tokens[:1]):
+            return False
+        return axes.named or not self.takes_names
 
 
 _CLARK = "Clark et al. 2019, What Does BERT Look At?"
@@ -144,7 +67,7 @@ def _share_at(distance: int, key: str) -> Statistic:
     return Statistic(
         f"mean weight of {key}, over all queries; a query that has no such key counts as 0",
         f"{_CLARK}, section 3.1",
-        lambda rows: rows.at_distance(distance),
+        lambda rows: rows.at(distance),
         takes_order=True,
         formula=f"Σᵢ a[i, i{f' {distance:+d}'.replace('+', '+ ').replace('-', '− ') if distance else ''}] / n",
         extent="0 to 1",
@@ -152,36 +75,46 @@ def _share_at(distance: int, key: str) -> Statistic:
     )
 
 
-def _share_of(keys: str, source: str, chosen: Callable[[Keys], Reals], *, takes_first: bool = False) -> Statistic:
+def _share_of(
+    keys: str,
+    source: str,
+    weight: Callable[[Rows], Numbers],
+    *,
+    takes_first: bool = False,
+    takes_names: bool = False,
+) -> Statistic:
     return Statistic(
         f"mean weight of {keys}, over all queries",
         source,
-        lambda rows: rows.weights @ rows.of(chosen(rows.keys)),
+        weight,
         takes_first=takes_first,
+        takes_names=takes_names,
         formula="Σᵢⱼ a[i, j] / n, over such keys j",
         extent="0 to 1",
         high=f"looks at {keys}",
     )
 
 
-def _evenness(rows: Rows) -> Reals:
+def _evenness(rows: Rows) -> Numbers:
     """Return how even each row is, from 0 to 1, and whether that can be told of it."""
     told = rows.visible > 1
     even = np.minimum(rows.entropies / np.log(np.where(told, rows.visible, 2)), 1)
     return np.stack([np.where(told, even, 0), np.broadcast_to(told, even.shape)])
 
 
-def _lengths_and_weights(rows: Rows) -> Reals:
+def _lengths_and_weights(rows: Rows) -> Numbers:
     """Return Σ weight · distance and Σ weight of each row, both without the first key: [2, heads, rows]."""
-    counted = rows.weights * (1 - rows.of(rows.keys.first))  # [heads, rows, keys]
-    return np.stack([np.einsum("hrk,rk->hr", counted, np.abs(rows.distances)), counted.sum(-1)])
+    return np.stack([rows.reach - rows.reach_to_first, rows.sums - rows.on_first])
 
 
 def _ratio(means: Reals) -> Reals:
-    """Return the first of two means divided by the second, NaN where that is 0."""
+    """Return the first of two means divided by the second, NaN where nothing but rounding is left of that."""
     upper, lower = means
-    ratio: Reals = np.divide(upper, lower, out=np.full_like(lower, np.nan), where=lower > 0)
+    ratio: Reals = np.divide(upper, lower, out=np.full_like(lower, np.nan), where=lower > _NOTHING)
     return ratio
+
+
+_NOTHING = 1e-6  # of a row, in float32
 
 
 STATISTICS: dict[str, Statistic] = {
@@ -207,7 +140,7 @@ STATISTICS: dict[str, Statistic] = {
     "confidence": Statistic(
         "mean over all queries of the largest weight of a key other than a special token at the end",
         f"{_VOITA}, section 4.1",
-        lambda rows: (rows.weights * (1 - rows.of(rows.keys.last))).max(-1),
+        lambda rows: rows.largest_in_text,
         formula="Σᵢ maxⱼ a[i, j] / n",
         extent="0 to 1, in text at least 1 / keys",
         high="gives most of its weight to one key",
@@ -227,13 +160,21 @@ STATISTICS: dict[str, Statistic] = {
     "previous": _share_at(-1, "the key before the query"),
     "next": _share_at(1, "the key after the query"),
     "same": _share_at(0, "the query's own token"),
-    "first": _share_of("the first key", f"{_GU}, section 2", lambda keys: keys.first, takes_first=True),
-    "special": _share_of("special tokens", f"{_CLARK}, section 3.2", lambda keys: keys.special),
-    "punctuation": _share_of("full stops and commas", f"{_CLARK}, section 3.2", lambda keys: keys.stops),
+    "first": _share_of("the first key", f"{_GU}, section 2", lambda rows: rows.on_first, takes_first=True),
+    "special": _share_of("special tokens", f"{_CLARK}, section 3.2", lambda rows: rows.on_special, takes_names=True),
+    "separator": _share_of(
+        "special tokens other than the first key, such as [SEP]",
+        f"{_CLARK}, section 3.2",
+        lambda rows: rows.on_separators,
+        takes_names=True,
+    ),
+    "punctuation": _share_of(
+        "full stops and commas", f"{_CLARK}, section 3.2", lambda rows: rows.on_stops, takes_names=True
+    ),
     "sink": Statistic(
         "1 if the mean weight of the first key over all queries is above 0.3, else 0; over texts the share of 1",
         f"{_GU}, section 2",
-        lambda rows: rows.weights @ rows.of(rows.keys.first),
+        lambda rows: rows.on_first,
         lambda first: (first > _SINK).astype(float),
         takes_first=True,
         formula="[Σᵢ a[i, 0] / n > 0.3]",
@@ -243,12 +184,24 @@ STATISTICS: dict[str, Statistic] = {
     "positional": Statistic(
         "share of queries whose largest weight is on the key before, or on the key after: the larger of the two",
         f"{_VOITA}, section 5.1, who call a head positional from 0.9 on",
-        lambda rows: np.stack([rows.leaps == -1, rows.leaps == 1]),
+        lambda rows: np.stack([rows.peaks_at(-1), rows.peaks_at(1)]),
         lambda shares: shares.max(0),
         takes_order=True,
         formula="max(Σᵢ [argmaxⱼ a[i, j] = i − 1], Σᵢ [argmaxⱼ a[i, j] = i + 1]) / n",
         extent="0 to 1",
         high="looks at a neighbour, whatever the words",
+    ),
+    "variability": Statistic(
+        f"how much the weights between the first {CORNER} tokens differ from text to text; undefined for a single one; "
+        "for encoders, which look both ways, the definition is ours",
+        f"{_VIG}, equation 5",
+        lambda rows: np.zeros((rows.weights.shape[0], 0)),
+        takes_order=True,
+        takes_first=True,
+        over_texts=compute_variability,
+        formula=f"Σₓᵢⱼ |aₓ[i, j] − ā[i, j]| / 2 Σₓᵢⱼ aₓ[i, j], over texts x and i, j < {CORNER}",
+        extent="0 to 1",
+        high="looks where the words say, not where the positions do",
     ),
 }
 """The statistics that can be computed for each head, by the name that `--stat` and the data formats know them by.
@@ -270,72 +223,107 @@ def find_statistics(names: str | Sequence[str]) -> dict[str, Statistic]:
     Raises:
         UsageError: there is no such statistic.
     """
-    names = (names,) if isinstance(names, str) else names
-    require(names, Sequence, f"name statistics as in ({', '.join(map(repr, STATISTICS))}).")
-    for name in names:
-        if not isinstance(name, str) or name not in STATISTICS:
-            raise UsageError(f"There is no statistic {name!r}: choose {', '.join(STATISTICS)}.")
-    return {name: STATISTICS[name] for name in names or STATISTICS}
+    return find_named(STATISTICS, names, "statistic")
 
 
 class Statistics:
-    """The reducer that computes statistics of one text: a `HeadTable`, in ascending order of layers and heads."""
+    """The reducer that computes statistics of one text: a `HeadTable`, in ascending order of layers and heads.
+
+    Raises:
+        RecordError: a part of the text is missing, so that its numbers would not be those of a text.
+    """
 
     def __init__(self, axes: Axes, wanted: Mapping[str, Statistic]) -> None:
-        self._axes, self._wanted = axes, wanted
+        if not axes.is_whole:
+            raise RecordError(
+                "These are the weights of a part of a text only, so its heads have no numbers:",
+                hint="save them without {rows}, {token} and {no_special}.",
+            )
+        self._axes, self._wanted, self._places = axes, wanted, TextPlaces(axes)
         self._defined = {name: statistic for name, statistic in wanted.items() if statistic.is_defined(axes)}
-        self._ranks, self._keys = axes.ranks(), Keys(axes.key_tokens)
-        self._round_windows = [  # special tokens that stand round a window are no neighbours of any token
-            np.array([token.added and token.window is not None for token in tokens])
-            for tokens in (axes.query_tokens, axes.key_tokens)
-        ]
         self._sums: dict[str, Reals] = {}  # [layers, heads], or [parts, layers, heads]
+        self._corner = np.zeros((*axes.shape[:2], *(min(CORNER, count) for count in axes.shape[2:])), np.float32)
+        self._waiting: list[Block] = []
 
     def update(self, block: Block) -> None:
-        """Add the rows of a block."""
-        layer = self._axes.layers.index(block.layer)
-        heads = [self._axes.heads.index(head) for head in block.heads]
-        weights, keys = to_numpy(block.weights).astype(float), np.asarray(block.keys)
-        causal = self._axes.kind is Kind.DECODER
-        rows = Rows(weights, self._keys, keys, self._distances(block), causal=causal)
-        for name, statistic in self._defined.items():
-            found = statistic.of_rows(rows).sum(-1)  # [heads], or [parts, heads]
-            sums = self._sums.setdefault(name, np.zeros((*found.shape[:-1], *self._axes.shape[:2])))
-            sums[..., layer, heads] += found
+        """Add the rows of a block; small ones that are alike wait until they can be looked at together."""
+        size = prod(block.weights.shape)
+        if self._waiting and (size * (len(self._waiting) + 1) > AT_ONCE // 4 or not _alike(block, self._waiting[0])):
+            self._add_waiting()
+        if 8 * size <= AT_ONCE:
+            self._waiting.append(replace(block, weights=np.array(to_numpy(block.weights), np.float32)))
+            return
+        rows = max(AT_ONCE * block.weights.shape[1] // max(size, 1), 1)
+        for first in range(0, len(block.rows), rows):
+            some = slice(first, first + rows)
+            self._add([block.layer], replace(block, rows=block.rows[some], weights=block.weights[:, some]))
 
     def result(self) -> HeadTable:
         """Return the table of this one text."""
+        self._add_waiting()
         axes = self._axes
-        order = np.ix_(np.argsort(axes.layers), np.argsort(axes.heads))
-        columns = {
-            name: Column.of_one_text(
-                self._values(name, statistic)[order], f"{statistic.definition} ({statistic.source})"
-            )
-            for name, statistic in self._wanted.items()
-        }
+        columns = {name: self._make_column(name, statistic) for name, statistic in self._wanted.items()}
+        layers, heads = tuple(sorted(axes.layers)), tuple(sorted(axes.heads))
+        if (layers, heads) != (axes.layers, axes.heads):
+            order = np.ix_(np.argsort(axes.layers), np.argsort(axes.heads))
+            columns = {name: column[order] for name, column in columns.items()}
         return HeadTable(
             model=axes.model,
             kind=axes.kind,
             by=axes.by,
-            layers=tuple(sorted(axes.layers)),
-            heads=tuple(sorted(axes.heads)),
+            layers=layers,
+            heads=heads,
             texts=1,
             columns=columns,
         )
 
-    def _values(self, name: str, statistic: Statistic) -> Reals:
-        """Return the number of each head, [layers, heads], NaN where it is undefined."""
-        if name not in self._sums:
-            return np.full(self._axes.shape[:2], np.nan)
-        return statistic.combine(self._sums[name] / len(self._axes.query_tokens))
+    def _add_waiting(self) -> None:
+        """Add the blocks that wait, as those of one layer that has all their heads."""
+        if self._waiting:
+            together = np.concatenate([block.weights for block in self._waiting])  # [layers · heads, rows, keys]
+            self._add([block.layer for block in self._waiting], replace(self._waiting[0], weights=together))
+            self._waiting = []
 
-    def _distances(self, block: Block) -> NDArray[np.int64] | None:
-        """Return how many tokens each key of a block stands after each query: [rows, keys]."""
-        if self._ranks is None:
-            return None
+    def _add(self, layers: Sequence[int], block: Block) -> None:
+        """Add rows of some layers, [layers · heads, rows, keys]."""
+        weights = to_numpy(block.weights).astype(np.float32, copy=False)
+        rows = Rows(weights, self._places, block.rows, block.keys)
+        places = [self._axes.layers.index(layer) for layer in layers]
+        heads = [self._axes.heads.index(head) for head in block.heads]
+        if any(statistic.over_texts for statistic in self._defined.values()):
+            self._keep_corner(places, heads, block)
+        for name, statistic in self._defined.items():
+            if statistic.over_texts is None:
+                found = statistic.of_rows(rows).sum(
+                    -1, dtype=np.float64
+                )  # [layers · heads], or [parts, layers · heads]
+                found = found.reshape(*found.shape[:-1], len(places), len(heads))
+                sums = self._sums.setdefault(name, np.zeros((*found.shape[:-2], *self._axes.shape[:2])))
+                sums[..., np.array(places)[:, None], np.array(heads)] += found
+
+    def _keep_corner(self, places: Sequence[int], heads: Sequence[int], block: Block) -> None:
+        """Keep what rows of some layers, [layers · heads, rows, keys], have of the weights between the first tokens."""
+        _, _, queries, keys = self._corner.shape
         rows, columns = np.asarray(block.rows), np.asarray(block.keys)
-        queries, keys = self._ranks
-        distances: NDArray[np.int64] = keys[columns] - queries[rows][:, None]
-        distances[self._round_windows[0][rows]] = _NOWHERE
-        distances[:, self._round_windows[1][columns]] = _NOWHERE
-        return distances
+        own, others = np.flatnonzero(rows < queries), np.flatnonzero(columns < keys)
+        if len(own) and len(others):
+            found = to_numpy(block.weights[:, own][..., others]).reshape(len(places), len(heads), len(own), len(others))
+            place = (np.asarray(indices) for indices in (places, heads, rows[own], columns[others]))
+            self._corner[np.ix_(*place)] = found
+
+    def _make_column(self, name: str, statistic: Statistic) -> Column:
+        """Return the number of each head, [layers, heads], NaN where it is undefined."""
+        if name in self._sums:
+            values = statistic.combine(self._sums[name] / len(self._axes.query_tokens))
+        else:
+            values = np.full(self._axes.shape[:2], np.nan)
+        corner = self._corner if name in self._defined and statistic.over_texts else None
+        return Column.of_one_text(values, statistic.sourced, corner)
+
+
+def _alike(block: Block, other: Block) -> bool:
+    """Return whether two blocks have the same heads, rows and keys."""
+    return block.heads == other.heads and all(
+        one is another or (len(one) == len(another) and bool((np.asarray(one) == np.asarray(another)).all()))
+        for one, another in ((block.rows, other.rows), (block.keys, other.keys))
+    )

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.measures.labels import find_labels
+from attnviz.measures.statistics import STATISTICS, Reals
+from attnviz.measures.variability import Sample
 from attnviz.records import Column, HeadTable
 from attnviz.text import read_grouping
 from attnviz.vocabulary import Kind
@@ -35,8 +37,8 @@ class Moments:
     def of(cls, column: Column) -> Self:
         """Return those of the values of one text, rounded to fixed point."""
         there = np.isfinite(column.means)
-        fixed = _FIXED(np.where(there, column.means, 0))
-        return cls(there.astype(int).astype(object), fixed, fixed * fixed, column.definition)
+        fixed = _INTEGER(np.rint(np.where(there, column.means, 0) * _ONE))
+        return cls(there.astype(object), fixed, fixed * fixed, column.definition)
 
     def __add__(self, other: "Moments") -> "Moments":
         """Return those of the values of both."""
@@ -61,23 +63,59 @@ def _error(count: int, total: int, squares: int) -> float:
     return math.sqrt(spread / (count**2 * (count - 1))) / _ONE
 
 
-_FIXED: Callable[..., Integers] = np.frompyfunc(lambda value: round(value * _ONE), 1, 1)
+_INTEGER: Callable[..., Integers] = np.frompyfunc(int, 1, 1)
 _MEAN: Callable[..., Integers] = np.frompyfunc(_mean, 2, 1)
 _ERROR: Callable[..., Integers] = np.frompyfunc(_error, 3, 1)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """A sample of texts for a number that only several texts have, and what makes it of them."""
+
+    sample: Sample
+    compute: Callable[[Reals], Reals]
+    definition: str
+
+    def __add__(self, other: "Compared") -> "Compared":
+        """Return that of both."""
+        return replace(self, sample=self.sample + other.sample)
+
+    def column(self) -> Column:
+        """Return the number of the sample, which has no standard error."""
+        values = self.sample.compute(self.compute)
+        counts = np.where(np.isfinite(values), len(self.sample.corners), 0)
+        return Column(values, counts, np.full(values.shape, np.nan), self.definition)
+
+
 @dataclass(slots=True)
 class Total:
-    """The total over texts that have the same heads: the number of texts, and the moments of each statistic."""
+    """The total over texts that have the same heads: the number of texts, and what each statistic comes to."""
 
     texts: int = 0
-    moments: dict[str, Moments] = field(default_factory=dict)
+    moments: dict[str, Moments | Compared] = field(default_factory=dict)
 
     def merge(self, other: "Total") -> None:
         """Take in all texts of another."""
         self.texts += other.texts
         for name, theirs in other.moments.items():
-            self.moments[name] = self.moments[name] + theirs if name in self.moments else theirs
+            self.moments[name] = _join(self.moments[name], theirs) if name in self.moments else theirs
+
+
+def _join(one: Moments | Compared, other: Moments | Compared) -> Moments | Compared:
+    """Return the total of both; a text that is not defined for a comparison is no part of it."""
+    if isinstance(one, Compared) and isinstance(other, Compared):
+        return one + other
+    if isinstance(one, Moments) and isinstance(other, Moments):
+        return one + other
+    return one if isinstance(one, Compared) else other
+
+
+def _total_of(name: str, column: Column) -> Moments | Compared:
+    if column.corner is None:
+        return Moments.of(column)
+    compute = STATISTICS[name].over_texts
+    assert compute is not None  # else its column has no corner
+    return Compared(Sample.of(column.corner), compute, column.definition)
 
 
 Key = tuple[str, Kind, str, tuple[int, ...], tuple[int, ...]]
@@ -93,7 +131,7 @@ class Totals:
     def add(self, table: HeadTable) -> None:
         """Take in the table of one text."""
         key = table.model, table.kind, table.by.value, table.layers, table.heads
-        moments = {name: Moments.of(column) for name, column in table.columns.items()}
+        moments = {name: _total_of(name, column) for name, column in table.columns.items()}
         self.merge(Totals({key: Total(1, moments)}))
 
     def merge(self, other: "Totals") -> None:
@@ -115,4 +153,4 @@ class Totals:
                 texts=total.texts,
                 columns={name: moments.column() for name, moments in total.moments.items()},
             )
-            yield replace(table, labels={place: label.name for place, label in find_labels(table).items()})
+            yield replace(table, labels=find_labels(table))

@@ -12,6 +12,7 @@ from attnviz.models.hub import weight_files
 from attnviz.models.loading import Loading
 from attnviz.models.model import Model
 from attnviz.models.passages import Passage, Reading
+from attnviz.models.token_names import Vocabulary
 from attnviz.vocabulary import Engine
 
 MUCH_WORK = 2e11
@@ -52,6 +53,10 @@ class WritingReader:
 
     reference: Model
     transformers: Callable[[], Model]
+
+    def vocabulary(self) -> Vocabulary:
+        """See `Reader.vocabulary`."""
+        return self.reference.reader.vocabulary()
 
     def read(self, passage: Passage) -> Reading:
         """See `Reader.read`."""

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from attnviz.errors import UsageError
+from attnviz.measures.circuits import Reals, ValueCircuit
 from attnviz.models.passages import Passage, Reading
+from attnviz.models.token_names import Vocabulary
 from attnviz.records import Axes, Each, LayerGroup, Selection, format_ranges
 from attnviz.reference.trace import Trace
 from attnviz.vocabulary import Engine, Kind
@@ -170,6 +172,13 @@ class Reader(Protocol):
             UsageError: the model takes no second text, or no target, or writes nothing.
         """
 
+    def vocabulary(self) -> Vocabulary:
+        """Return the tokens that the model knows.
+
+        Raises:
+            UsageError: it is weights that were saved, and reads nothing.
+        """
+
 
 class Runner(ABC):
     """A runner that computes the weights of a model, or holds them.
@@ -225,6 +234,25 @@ class Runner(ABC):
         raise UsageError(
             f"{self.card.name} only shows its weights, and not what they are computed from: use attnviz show."
         )
+
+    def circuit(self, kind: Kind, layer: int) -> ValueCircuit:
+        """Return what each head of a layer moves from key to query, from the weights of the model alone.
+
+        Raises:
+            UsageError: that cannot be had.
+        """
+        raise UsageError(
+            f"What the heads of {self.card.name} move cannot be read from its weights: that takes linear maps of "
+            "values that are known to attnviz."
+        )
+
+    def join_words(self, kind: Kind) -> Reals:
+        """Return the map from what is written as words to what is read of words, W_U W_E: [width, width].
+
+        Raises:
+            UsageError: that cannot be had.
+        """
+        raise UsageError(f"{self.card.name} has no map to words that is known to attnviz.")
 
     def without(self, *, positions: bool = False, mask: bool = False) -> "Runner":
         """Return the same without positions, or without the mask that hides what comes after a token.

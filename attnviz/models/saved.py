@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from attnviz.errors import TextError
+from attnviz.errors import TextError, UsageError
 from attnviz.formats.writing import Result as Saved
 from attnviz.models.base import Card, Part, Runner, Stack
 from attnviz.models.model import Model
 from attnviz.models.passages import Passage, Reading
+from attnviz.models.token_names import Vocabulary
 from attnviz.records import Attention, Axes, Block, Each
 from attnviz.vocabulary import Kind
 
@@ -25,6 +26,10 @@ class SavedRunner(Runner):
     def read(self, passage: Passage) -> Reading:
         """See `Reader.read`; nothing can be read but what was."""
         raise TextError(f"The weights of {self.card.name} are saved ones, of one text: take the model to read another.")
+
+    def vocabulary(self) -> Vocabulary:
+        """See `Reader.vocabulary`; nothing can be read but what was."""
+        raise UsageError(f"The weights of {self.card.name} are saved ones, of one text: take the model to probe it.")
 
     def run(self, readings: Sequence[Reading], parts: Sequence[Part], each: Each) -> None:
         """See `Runner.run`."""

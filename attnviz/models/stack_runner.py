@@ -1,11 +1,13 @@
 """Stacks of layers that the reference transformer runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
+from attnviz.errors import UsageError
+from attnviz.measures.circuits import Reals, ValueCircuit, join_words
 from attnviz.models.base import Card, Part, Runner
 from attnviz.models.passages import Reading
 from attnviz.records import Block, Each
@@ -19,12 +21,16 @@ from attnviz.vocabulary import Kind
 
 @dataclass(frozen=True)
 class StackRunner(Runner):
-    """One stack of layers of a certain shape, whose tokens have types if it is `typed`."""
+    """One stack of layers of a certain shape, whose tokens have types if it is `typed`.
+
+    `unembedding` returns the table that makes words of vectors, where that is not the one of embeddings.
+    """
 
     card: Card
     shape: Config
     parameters: Parameters
     typed: bool = False
+    unembedding: Callable[[], Array] | None = None
 
     def run(self, readings: Sequence[Reading], parts: Sequence[Part], each: Each) -> None:
         """See `Runner.run`; of the last layer wanted only the weights are computed, and no layer above it is run."""
@@ -50,6 +56,20 @@ class StackRunner(Runner):
         transformer(stack_ids([reading])[0], self.parameters, self.shape, **one)
         return trace_layer(notes, self.parameters, self.shape, query)
 
+    def circuit(self, kind: Kind, layer: int) -> ValueCircuit:
+        """See `Runner.circuit`."""
+        return read_circuit(self.parameters.within(f"layers.{layer}.attention"), self.shape)
+
+    def join_words(self, kind: Kind) -> Reals:
+        """See `Runner.join_words`."""
+        embedding = self.parameters["embedding.weight"]
+        if embedding.shape[-1] != self.shape.width:
+            raise UsageError(f"{self.card.name} has embeddings of another width than its layers: no words are joined.")
+        words = join_words(embedding if self.unembedding is None else self.unembedding(), embedding)
+        if (following := self.parameters.get("next.weight")) is not None:
+            words = np.asarray(following, float).T @ words
+        return words
+
     def without(self, *, positions: bool = False, mask: bool = False) -> Self:
         """See `Runner.without`."""
         return replace(self, shape=strip_shape(self.shape, positions=positions, mask=mask))
@@ -59,6 +79,15 @@ class StackRunner(Runner):
         if not self.typed:
             return None
         return np.asarray([reading.types or [0] * len(reading.ids) for reading in readings])
+
+
+def read_circuit(attention: Parameters, shape: Config) -> ValueCircuit:
+    """Return what each head of a layer moves, from the maps of its attention, [out, in] each."""
+    value, output = (np.asarray(attention[f"{name}.weight"], float) for name in ("value", "output"))
+    groups = shape.key_heads or shape.heads
+    own = value.reshape(groups, -1, value.shape[-1]).swapaxes(1, 2)  # [groups, width, d]
+    written = output.reshape(output.shape[0], shape.heads, -1).transpose(1, 2, 0)  # [heads, d, width]
+    return ValueCircuit(own[np.arange(shape.heads) * groups // shape.heads], written)
 
 
 def strip_shape(shape: Config, *, positions: bool, mask: bool) -> Config:

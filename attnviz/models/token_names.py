@@ -22,11 +22,17 @@ _OF_NO_VOCABULARY = "\U0010ffff"  # never a character
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The vocabulary of a tokenizer: the name of each id, the `special` ids, and the id of `unknown` text."""
+    """The vocabulary of a tokenizer: the name of each of `size` ids, the `special` ones, that of `unknown` text."""
 
     name_of: Callable[[int], str]
     special: Collection[int]
     unknown: int | None = None
+    size: int = 0
+
+    @property
+    def ordinary(self) -> list[int]:
+        """Return the ids that are neither special nor what unknown text is read as."""
+        return [id_ for id_ in range(self.size) if id_ not in self.special and id_ != self.unknown]
 
     def tokens(self, ids: Sequence[int], places: Sequence[TextSpan | None], segments: Sequence[Segment]) -> list[Token]:
         """Return the token of each id, which stands at a place in one of the texts, or is added to them (None)."""

@@ -23,6 +23,10 @@ _LONGEST = 2**28  # bytes of a tokenizer.json
 class TextTokenizer(Protocol):
     """A tokenizer that cuts texts into tokens."""
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Return its vocabulary."""
+
     def read(self, passage: Passage, card: Card) -> Reading:
         """Return the ids and tokens of a text, or of the two of a pair, special tokens included, not cut yet.
 
@@ -92,7 +96,7 @@ class TextReader:
         """Return its vocabulary."""
         added = self.tokenizer.get_added_tokens_decoder()
         special = {id_ for id_, token in added.items() if token.special}
-        return Vocabulary(self.name_of, special, find_unknown(self.tokenizer))
+        return Vocabulary(self.name_of, special, find_unknown(self.tokenizer), self.tokenizer.get_vocab_size())
 
     def written(self, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
         """Return the text that a model has written, less a blank before it, and its tokens; see `tokenize_written`."""

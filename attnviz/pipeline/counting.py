@@ -1,50 +1,142 @@
 """Numbers for each head over many texts, by one process or several; the texts are gone when they are counted."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 from attnviz.errors import AttnvizError
+from attnviz.measures.labels import find_labels
 from attnviz.measures.totals import Totals
 from attnviz.pipeline.numerics import share_cores
 from attnviz.pipeline.outcomes import HeadNumbers, Note, Outcome, outcomes
 from attnviz.pipeline.sources import portions
 from attnviz.pipeline.streams import Source
 from attnviz.processes import in_processes
+from attnviz.records import HeadTable
+
+AT_A_TIME = 32
+"""How many texts are counted before their totals are handed over: more of them are equally long, and run together."""
 
 
-def totals_of(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[Outcome[Totals]]:
+class Counter(Protocol):
+    """Whoever wants to know how the count is getting on."""
+
+    def say(self, note: str) -> None:
+        """Be told something of a text."""
+
+    def fail(self, place: str | None, error: AttnvizError) -> None:
+        """Be told why a text has no numbers; raise the error if nothing else was to be done."""
+
+    def count(self, texts: int) -> None:
+        """Be told that so many more texts are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warner:
+    """A counter for Python: notes are warnings, and an error is raised unless there is a function to be told of it."""
+
+    failed: Callable[[str, AttnvizError], None] | None = None
+
+    def say(self, note: str) -> None:
+        """Warn of it where numbers were asked for."""
+        warnings.warn(note, stacklevel=4)
+
+    def fail(self, place: str | None, error: AttnvizError) -> None:
+        """Tell of an error and its place, or raise it."""
+        if self.failed is None:
+            raise error if place is None else type(error)(f"{place.capitalize()}: {error}") from error
+        self.failed(place or "the text", error)
+
+    def count(self, texts: int) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """The totals of some texts that were counted together: of so many of them."""
+
+    texts: int
+    totals: Totals
+
+
+def totals_of(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[Outcome[Portion]]:
     """Return the error of each text of a portion that fails, and the totals of the others; in whichever process."""
-    totals = Totals()
+    totals, texts = Totals(), 0
     for outcome in outcomes(task, [portion]):
         if isinstance(outcome.found, AttnvizError | Note):
             yield Outcome(outcome.index, outcome.place, outcome.found)
         else:
+            texts += 1
             for table in outcome.found:
                 totals.add(table)
-    yield Outcome(portion[0].index, None, totals)
+    yield Outcome(portion[0].index, None, Portion(texts, totals))
 
 
-def total(
-    task: HeadNumbers,
-    sources: Iterable[Source],
-    jobs: int,
-    say: Callable[[str], None],
-    fail: Callable[[str | None, AttnvizError], None],
-) -> Totals:
-    """Return the totals of all texts; `say` is told of notes on them, `fail` of each that fails, by its place.
+def total(task: HeadNumbers, sources: Iterable[Source], jobs: int, counter: Counter) -> Totals:
+    """Return the totals of all texts.
 
     Raises:
         ProcessError: a process has ended before its work was done.
     """
     found = Totals()
     # portions are the same whoever works on them: which texts are run together can show in the last digits
-    work, parts = partial(totals_of, task), portions(sources, whole=True)
+    work, parts = partial(totals_of, task), portions(sources, AT_A_TIME, whole=True)
     here = (end for part in parts for end in work(part))
     for outcome in in_processes(work, parts, jobs, partial(share_cores, jobs)) if jobs > 1 else here:
         if isinstance(outcome.found, AttnvizError):
-            fail(outcome.place, outcome.found)
+            counter.fail(outcome.place, outcome.found)
         elif isinstance(outcome.found, Note):
-            say(outcome.found)
+            counter.say(outcome.found)
         else:
-            found.merge(outcome.found)
+            found.merge(outcome.found.totals)
+            counter.count(outcome.found.texts)
     return found
+
+
+def tables_of(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[list[Outcome[list[HeadTable]]]]:
+    """Return the tables of each text of a portion, or its error, after the notes on it; in whichever process."""
+    texts = {source.index: source for source in portion}
+    yield [
+        Outcome(each.index, each.place, _name_text(each.found, texts[each.index])) for each in outcomes(task, [portion])
+    ]
+
+
+def _name_text(found: list[HeadTable] | AttnvizError | Note, source: Source) -> list[HeadTable] | AttnvizError | Note:
+    """Return the tables of a text with what it is."""
+    if isinstance(found, AttnvizError | Note):
+        return found
+    text = "" if source.saved else source.text()
+    return [replace(table, text_index=source.index, text=text, labels=find_labels(table)) for table in found]
+
+
+def tables_in_order(
+    task: HeadNumbers, sources: Iterable[Source], jobs: int, counter: Counter
+) -> Iterator[list[HeadTable]]:
+    """Yield the tables of each text, in the order of the texts; those of a portion wait for the portions before it.
+
+    Raises:
+        ProcessError: a process has ended before its work was done.
+    """
+    work, parts = partial(tables_of, task), portions(sources, AT_A_TIME, whole=True)
+    here = (end for part in parts for end in work(part))
+    waiting: dict[int, list[Outcome[list[HeadTable]]]] = {}
+    due = 0
+    for made in in_processes(work, parts, jobs, partial(share_cores, jobs)) if jobs > 1 else here:
+        waiting[made[0].index] = made
+        while due in waiting:
+            ready = waiting.pop(due)
+            due = ready[-1].index + 1
+            yield from _take(ready, counter)
+
+
+def _take(ready: Sequence[Outcome[list[HeadTable]]], counter: Counter) -> Iterator[list[HeadTable]]:
+    for outcome in ready:
+        if isinstance(outcome.found, AttnvizError):
+            counter.fail(outcome.place, outcome.found)
+        elif isinstance(outcome.found, Note):
+            counter.say(outcome.found)
+        else:
+            counter.count(1)
+            yield outcome.found

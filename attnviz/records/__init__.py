@@ -3,7 +3,7 @@
 from attnviz.records.arrays import expand_shape, guess_kind, is_of_torch, shape_weights, to_numpy
 from attnviz.records.axes import Axes, Word
 from attnviz.records.blocks import Block, Each, Indices, find_runs, watch_nothing
-from attnviz.records.head_table import Column, HeadTable
+from attnviz.records.head_table import Column, HeadTable, Judgement
 from attnviz.records.matrices import Attention, HeadMatrix, Link, Weights, average, require_record
 from attnviz.records.selection import LayerGroup, Selection, format_ranges
 
@@ -16,6 +16,7 @@ __all__ = [
     "HeadMatrix",
     "HeadTable",
     "Indices",
+    "Judgement",
     "LayerGroup",
     "Link",
     "Selection",

@@ -76,6 +76,19 @@ class Axes:
         """Return the shape [layers, heads, queries, keys] of weights that fit these axes."""
         return len(self.layers), len(self.heads), len(self.query_tokens), len(self.key_tokens)
 
+    @property
+    def is_whole(self) -> bool:
+        """Return whether no query and no key of the text is missing, as far as their positions tell."""
+        queries, keys = ([token.position for token in side] for side in (self.query_tokens, self.key_tokens))
+        if self.by is By.TOKEN:
+            return queries == [*range(len(queries))] and keys == [*range(len(keys))]
+        return queries[:1] == keys[:1] == [0] and (self.kind.crosses or queries == keys)
+
+    @property
+    def named(self) -> bool:
+        """Return whether the keys have names, and are not only numbered, as in an array that says no more."""
+        return any(token.span or token.text != str(index) for index, token in enumerate(self.key_tokens))
+
     def of_tokens(self, queries: tuple[Token, ...], keys: tuple[Token, ...]) -> "Axes":
         """Return the same axes, without weights, for other tokens.
 

@@ -1,8 +1,8 @@
 """Numbers for each head: what statistics of one text, or of many, come to."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Self
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,29 +20,46 @@ class Column:
     """A number for each layer and head, [layers, heads]: its mean over texts, NaN where no text has one.
 
     `counts` says how many texts have it, `errors` is the standard error of the mean (NaN for fewer than two texts).
+    A number that only several texts have is made of the weights between the first tokens of each, its `corner`
+    [layers, heads, queries, keys].
     """
 
     means: Reals
     counts: NDArray[np.int64]
     errors: Reals
     definition: str
+    corner: NDArray[np.float32] | None = None
 
     @classmethod
-    def of_one_text(cls, values: Reals, definition: str) -> Self:
+    def of_one_text(cls, values: Reals, definition: str, corner: NDArray[np.float32] | None = None) -> Self:
         """Return the column of the values of a single text, NaN where it has none."""
-        return cls(values, np.isfinite(values).astype(np.int64), np.full(values.shape, np.nan), definition)
+        return cls(values, np.isfinite(values).astype(np.int64), np.full(values.shape, np.nan), definition, corner)
+
+    def __getitem__(self, order: Any) -> "Column":
+        """Return some layers and heads, [layers, heads], in another order."""
+        corner = None if self.corner is None else self.corner[order]
+        return Column(self.means[order], self.counts[order], self.errors[order], self.definition, corner)
 
     def frozen(self) -> Self:
         """Return the same column with arrays that nobody can change."""
         means, counts, errors = (freeze(array, array.dtype) for array in (self.means, self.counts, self.errors))
-        return type(self)(means, counts, errors, self.definition)
+        return type(self)(means, counts, errors, self.definition, self.corner)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A word for what a head does, the rule that it goes by, and the head's number in that rule."""
+
+    name: str
+    rule: str
+    number: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class HeadTable:
-    """Named numbers for each head of one kind of attention, over so many texts.
+    """Named numbers for each head of one kind of attention, over so many texts, or over the one `text` of an index.
 
-    `labels` says in a word, by layer and head, what those heads do of which the numbers tell it.
+    `labels` says, by layer and head, what those heads do of which the numbers tell it.
 
     Raises:
         RecordError: a column has another shape than [layers, heads].
@@ -55,7 +72,9 @@ class HeadTable:
     texts: int
     by: Grouping = By.TOKEN
     columns: Mapping[str, Column]
-    labels: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    labels: Mapping[tuple[int, int], Judgement] = field(default_factory=dict)
+    text_index: int | None = None
+    text: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", {name: column.frozen() for name, column in self.columns.items()})
@@ -80,6 +99,30 @@ class HeadTable:
         if name not in self.columns:
             raise UsageError(f"The table has no numbers {name!r}, only: {', '.join(self.columns)}.")
         return self.columns[name].means
+
+    @property
+    def axes(self) -> tuple[str, Kind, tuple[int, ...], tuple[int, ...]]:
+        """Return whose numbers these are: the model, the kind, the layers and the heads."""
+        return self.model, self.kind, self.layers, self.heads
+
+    def join(self, others: Iterable["HeadTable"]) -> "HeadTable":
+        """Return the table with the columns of others beside its own, NaN where they are of other heads.
+
+        Example:
+            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            >>> (same,), (first,) = (attnviz.statistics(attention, name) for name in ("same", "first"))
+            >>> same.join([first])
+            HeadTable(unknown model, decoder, 1 layers × 1 heads, 1 texts: same, first)
+        """
+        columns = dict(self.columns)
+        for other in others:
+            for name, column in other.columns.items():
+                if other.axes == self.axes:
+                    columns[name] = column
+                elif name not in columns:
+                    nothing = np.full((len(self.layers), len(self.heads)), np.nan)
+                    columns[name] = Column.of_one_text(nothing, column.definition)
+        return replace(self, columns=columns)
 
     @checked()
     def highest(self, name: str, count: int | None = 5) -> list[tuple[int, int, float]]:

@@ -194,10 +194,10 @@ class TableReport:
 def _labelled(table: HeadTable) -> Iterator[tuple[str, list[HeadNumber]]]:
     """Yield each label with its rule, and the heads that have it."""
     for label in LABELS:
-        if label.name in table.labels.values():
-            rule = f"{label.name} ({label.statistic} ≥ {label.least})"
+        having = {head for head, found in table.labels.items() if found.name == label.name}
+        if having:
             ranked = table.highest(label.statistic, None)
-            yield rule, [each for each in ranked if table.labels.get(each[:2]) == label.name]
+            yield f"{label.name} ({label.rule})", [each for each in ranked if each[:2] in having]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

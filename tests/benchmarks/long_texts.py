@@ -56,6 +56,7 @@ _NAMES = {
     "eager": "transformers, output_attentions",
     "grouped": f"attnviz, {LAYERS * HEADS} heads in 256 bins",
     "head": "attnviz, one head of layer 5",
+    "numbers": f"attnviz, all numbers of {LAYERS * HEADS} heads",
 }
 
 

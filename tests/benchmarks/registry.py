@@ -9,7 +9,7 @@ from attnviz.models.registry import locate_minilm
 from tests.benchmarks.checkpoint import write_checkpoint
 from tests.benchmarks.comparison import PEAK_MEMORY, SECONDS, Benchmark, Measure
 from tests.benchmarks.lines import write_lines, write_mixed_lines
-from tests.benchmarks.long_texts import looking, write_model
+from tests.benchmarks.long_texts import Looking, looking, write_model
 from tests.benchmarks.processes import Command, Run
 
 _SENTENCE = "The animal didn't cross the street because it was too tired"
@@ -187,6 +187,39 @@ def long_head(setting: Setting) -> Benchmark:
     return _long("time, {:,} tokens", "head", 0.75, setting)
 
 
+def long_numbers(setting: Setting) -> Benchmark:
+    """All statistics of all heads of a long text, beside what the model takes to read it."""
+    return _long("heads, {:,} tokens", "numbers", 1.6, setting)
+
+
+def numbers(setting: Setting) -> Benchmark:
+    """Numbers for each head over a thousand sentences, beside the weights of these as data."""
+    return Benchmark(
+        what=f"attnviz heads, {_MANY:,} texts of 5 to 40 words",
+        command=_of_mixed_lines(setting, "heads"),
+        yardstick=_of_mixed_lines(setting, "show"),
+        limit=1.3,
+    )
+
+
+def numbers_memory(setting: Setting) -> Benchmark:
+    """The same, beside a script that holds the weights of all of these texts; both without what starting takes."""
+    lines = str(write_mixed_lines(setting.folder / "mixed.txt", _MANY))
+    ours, naive = (Looking(way, ("-m", "tests.benchmarks.scripts.many_heads", way, lines)) for way in ("heads", "hold"))
+    return Benchmark(
+        what=f"memory of numbers over {_MANY:,} texts",
+        command=ours,
+        yardstick=naive,
+        limit=0.1,
+        measure=PEAK_MEMORY,
+    )
+
+
+def _of_mixed_lines(setting: Setting, command: str) -> Command:
+    lines = write_mixed_lines(setting.folder / "mixed.txt", _MANY)
+    return Command(f"attnviz {command}", ("-m", "attnviz", command, "--file", str(lines), "--format", "json"))
+
+
 def _long(what: str, way: str, limit: float, setting: Setting, measure: Measure = SECONDS) -> Benchmark:
     folder = write_model(setting.folder / "long")
     return Benchmark(
@@ -226,6 +259,9 @@ BENCHMARKS: dict[str, Callable[[Setting], Benchmark]] = {
     "long-time": long_time,
     "long-memory": long_memory,
     "long-head": long_head,
+    "long-heads": long_numbers,
+    "heads": numbers,
+    "heads-memory": numbers_memory,
     "stream": streaming,
     "batch-json": many_to_json,
     "batch-jobs": sharing,

@@ -66,8 +66,6 @@ class Ran:
         for what in said:
             assert what in self.err
 
-    failed = assert_failed  # the name before
-
 
 Run = Callable[..., Ran]
 

@@ -22,12 +22,14 @@ class TestNamesOfFiles:
     @pytest.mark.parametrize("name", ["data.csv", "texts/batch.txt", "~/x.txt", "a/b.odd", "Notes.MD"])
     def test_a_text_that_is_spelled_like_one_says_what_to_type(self, run: Run, command: str, name: str) -> None:
         done = run(command, name)
-        done.failed(2, f"{name} looks like the name of a file", "type --file before it", "pipe it in (echo ")
+        done.assert_failed(2, f"{name} looks like the name of a file", "type --file before it", "pipe it in (echo ")
         assert done.stdout == b""
 
     def test_one_that_is_there_is_said_to_be_a_file_whatever_its_name(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "my notes.odd").write_text("the cat")
-        run("show", "my notes.odd", cwd=tmp_path).failed(2, "my notes.odd is a file: to read it, type --file before it")
+        run("show", "my notes.odd", cwd=tmp_path).assert_failed(
+            2, "my notes.odd is a file: to read it, type --file before it"
+        )
 
     @pytest.mark.parametrize("command", ["show", "heads"])
     def test_weights_that_are_not_there_fail_as_a_file_does_before_anything_is_done(
@@ -35,7 +37,7 @@ class TestNamesOfFiles:
     ) -> None:
         missing = run("show", "--file", "nowhere.txt")
         done = run(command, TEXT, "nowhere.npz")
-        done.failed(missing.code, "There is no file nowhere.npz")
+        done.assert_failed(missing.code, "There is no file nowhere.npz")
         assert done.stdout == b""
 
     def test_the_same_text_on_standard_input_is_a_text(self, run: Run) -> None:
@@ -71,7 +73,7 @@ class TestQuiet:
         assert run("show", *TEXT.split()).err
 
     def test_errors_stay(self, run: Run) -> None:
-        run("show", "", "the cat", "--quiet").failed(1, "Error in text 1: ")
+        run("show", "", "the cat", "--quiet").assert_failed(1, "Error in text 1: ")
 
     def test_there_is_no_progress(self, on_terminal: Run, tmp_path: Path) -> None:
         (tmp_path / "lines.txt").write_text("the cat\na dog\n")
@@ -98,7 +100,7 @@ class TestUnits:
 
     def test_a_paragraph_that_fails_is_named_by_its_lines(self, run: Run) -> None:
         done = run("show", "--paragraphs", "--format", "json", stdin=b"the\ncat\n\n\xff\nx\n\nit\n")
-        done.failed(1, "Error in lines 4 to 5: The text is not valid UTF-8")
+        done.assert_failed(1, "Error in lines 4 to 5: The text is not valid UTF-8")
         assert [record["text"] for record in done.records] == ["the\ncat", "it"]
 
     @pytest.mark.parametrize("unit", ["--whole-file", "--paragraphs"])
@@ -107,8 +109,8 @@ class TestUnits:
 
     def test_a_line_too_long_to_be_read_at_once_is_cut_or_read_in_windows(self, run: Run) -> None:
         line = b"a" * 2_000_001
-        run("show", stdin=line).failed(1, "longer than 2,000,000 bytes", "--window", "--truncate")
-        run("show", "--whole-file", stdin=line).failed(1, "The file is longer than 2,000,000 bytes")
+        run("show", stdin=line).assert_failed(1, "longer than 2,000,000 bytes", "--window", "--truncate")
+        run("show", "--whole-file", stdin=line).assert_failed(1, "The file is longer than 2,000,000 bytes")
         done = run("show", "--truncate", "--layer", "0", "--head", "0", "--format", "json", stdin=line)
         assert (done.code, len(done.records[0]["text"])) == (0, len(line))
 
@@ -125,16 +127,20 @@ class TestNearNames:
     )
     @pytest.mark.parametrize("command", [("show", TEXT), ("cost",)], ids="-".join)
     def test_a_slip_is_answered_here(self, run: Run, command: tuple[str, ...], name: str, said: str) -> None:
-        run(*command, "--model", name, HF_ENDPOINT="http://127.0.0.1:9").failed(1, f"There is no model '{name}'", said)
+        run(*command, "--model", name, HF_ENDPOINT="http://127.0.0.1:9").assert_failed(
+            1, f"There is no model '{name}'", said
+        )
 
     def test_other_names_are_those_of_the_hub(self, run: Run) -> None:
-        run("show", TEXT, "--model", "gpt2", "--offline").failed(1, "gpt2 is not, or not wholly, in the hub's cache")
+        run("show", TEXT, "--model", "gpt2", "--offline").assert_failed(
+            1, "gpt2 is not, or not wholly, in the hub's cache"
+        )
 
 
 class TestOutputs:
     @pytest.mark.parametrize("name", ["fig.eps", "a.jpg", "b.jsonl", "c.TIFF"])
     def test_a_suffix_of_no_format_lists_the_formats(self, run: Run, tmp_path: Path, name: str) -> None:
-        run("export", TEXT, "-o", name, cwd=tmp_path).failed(
+        run("export", TEXT, "-o", name, cwd=tmp_path).assert_failed(
             2, f"{name} does not end in a format: choose png, svg, pdf"
         )
         assert list(tmp_path.iterdir()) == []
@@ -161,7 +167,7 @@ class TestMemoryHints:
     )
     def test_what_was_given_is_not_advised(self, run: Run, options: tuple[str, ...], absent: tuple[str, ...]) -> None:
         done = run("show", TEXT, *options, "--memory", "1B")
-        done.failed(1, "--memory allows 1 B", "allow more.")
+        done.assert_failed(1, "--memory allows 1 B", "allow more.")
         assert not [option for option in absent if option in done.err]
 
     def test_a_note_does_not_either(self, run: Run) -> None:
@@ -228,7 +234,7 @@ class TestCompletion:
 
     def test_its_script_can_be_shown_and_an_unknown_shell_is_wrong_usage(self, run: Run) -> None:
         assert run("--show-completion", "zsh").out.startswith("#compdef attnviz")
-        run("--install-completion", "csh").failed(2, "'csh'", "bash, zsh, fish")
+        run("--install-completion", "csh").assert_failed(2, "'csh'", "bash, zsh, fish")
 
 
 @pytest.mark.parametrize("args", [("--help",), ("show", "--help"), ("show", TEXT)])

@@ -170,17 +170,17 @@ def test_the_table_names_options_that_there_are(command: str) -> None:
 )
 def test_the_message_names_the_option_and_where_it_has_no_effect(run: Run, args: tuple[str, ...], said: str) -> None:
     done = run(*args)
-    done.failed(2, said)
+    done.assert_failed(2, said)
     assert done.stdout == b""
 
 
 @pytest.mark.parametrize("command", ["show", "heads", "export"])
 def test_saved_weights_need_no_model(run: Run, tmp_path: Path, command: str) -> None:
     assert run("export", TEXT, "-o", tmp_path / "mary.npz").code == 0
-    run(command, tmp_path / "mary.npz", "--model", "builtin/decoder").failed(
+    run(command, tmp_path / "mary.npz", "--model", "builtin/decoder").assert_failed(
         2, "--model has no effect for saved weights"
     )
-    run(command, "--file", tmp_path / "mary.npz", "--engine", "reference").failed(2, "--engine has no effect")
+    run(command, "--file", tmp_path / "mary.npz", "--engine", "reference").assert_failed(2, "--engine has no effect")
 
 
 def test_the_default_model_of_the_environment_is_no_option_of_a_command(run: Run, tmp_path: Path) -> None:

@@ -199,10 +199,10 @@ class TestLooks:
 
     @pytest.mark.parametrize("form", ["npz", "json", "csv"])
     def test_data_is_not_drawn(self, run: Run, form: str) -> None:
-        run("export", TEXT, "--format", form, "-o", "-", "--transpose").failed(2, "--transpose has no effect")
+        run("export", TEXT, "--format", form, "-o", "-", "--transpose").assert_failed(2, "--transpose has no effect")
 
     def test_a_picture_of_one_word_has_heads_down_in_any_case(self, run: Run) -> None:
-        run("export", TEXT, "--token", "cat", "-o", "-", "--transpose").failed(2, "--transpose has no effect")
+        run("export", TEXT, "--token", "cat", "-o", "-", "--transpose").assert_failed(2, "--transpose has no effect")
 
     def test_dots_an_inch_scale_it(self, run: Run) -> None:
         args = ("export", TEXT, "--layer", "0", "--head", "0", "--layout", "head", "-o", "-")
@@ -317,3 +317,29 @@ def test_a_png_is_not_cut_short(run: Run) -> None:
         at += 12 + length
     width, height = np.frombuffer(data[16:24], ">u4").tolist()
     assert len(zlib.decompress(compressed)) >= width * height * 3
+
+
+def test_numbers_of_all_texts_are_one_picture(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("the dog barked\nMary lost her keys\n")
+    ran = run("export", "--file", tmp_path / "lines.txt", "--layout", "heads", "--stat", "next", "-o", tmp_path / "out")
+    assert (ran.code, ran.err) == (0, "")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["heads-encoder.png"]
+    again = run(
+        "export", "--file", tmp_path / "lines.txt", "--layout", "heads", "--stat", "next", "-o", tmp_path / "n.png"
+    )
+    assert again.code == 0
+    assert (tmp_path / "n.png").read_bytes() == (tmp_path / "out" / "heads-encoder.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--stat", "next"), "--layout heads"),
+        (("--layout", "heads", "--transpose"), "leave --transpose out"),
+        (("--layout", "heads", "--by", "word"), "leave --by out"),
+        (("--layout", "heads", "--format", "png", "--format", "json"), "pictures only"),
+        (("--layout", "heads", "--stat", "sharpness"), "entropy"),
+    ],
+)
+def test_options_that_do_not_go_with_numbers_are_refused(run: Run, args: tuple[str, ...], said: str) -> None:
+    run("export", "the dog", *args).assert_failed(2, said)

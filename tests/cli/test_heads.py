@@ -9,6 +9,8 @@ import pytest
 import scipy.stats
 
 import attnviz
+from attnviz.measures.circuits import CIRCUITS
+from attnviz.measures.probes import PROBES
 from attnviz.measures.statistics import STATISTICS, Statistic
 from tests.cli.conftest import Run
 
@@ -124,9 +126,9 @@ def test_a_statistic_of_ones_own_can_be_asked_for_like_any_other(run: Run, monke
     expected = np.mean([attention.weights.max(-1).mean(-1) for attention in found], 0)
     np.testing.assert_allclose(by_head(record, "largest"), expected, atol=1e-6)
     assert record["definitions"] == {"largest": "mean of the largest weight (mine)"}
-    run("heads", TEXTS[0], "--stat", "sharpness").assert_failed(2, "positional, largest")
+    run("heads", TEXTS[0], "--stat", "sharpness").assert_failed(2, "variability, largest")
     monkeypatch.delitem(sys.modules, "attnviz.cli.heads")  # whose options are made when a command is first called
-    assert "positional, largest" in " ".join(run("heads", "--help").out.split())
+    assert "variability, largest" in " ".join(run("heads", "--help").out.split())
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
@@ -158,20 +160,122 @@ def test_every_head_has_a_line_with_all_its_numbers_and_its_label(run: Run) -> N
 
 def test_a_label_goes_by_the_number_that_stands_beside_it(run: Run) -> None:
     (record,) = run("heads", TEXTS[0], "--format", "json").records
-    nexts = [head["label"] for head in record["heads"] if head["next"] >= 0.5]
+    nexts = [head["label"] for head in record["heads"] if head["next"] > 0.5]
     assert nexts and set(nexts) == {"next"}
-    assert all(head["normalized_entropy"] >= 0.8 for head in record["heads"] if head["label"] == "broad")
+    assert all(head["normalized_entropy"] > 0.8 for head in record["heads"] if head["label"] == "broad")
+    for head in record["heads"]:
+        if head["label"]:
+            name, _, least = head["label_rule"].split()
+            assert head["label_number"] == head[name] >= float(least)
+        else:
+            assert head["label_rule"] is head["label_number"] is None
+
+
+def test_a_label_is_the_same_or_not_there_whatever_was_asked_for(run: Run) -> None:
+    (record,) = run("heads", TEXTS[0], "--stat", "next", "--format", "json").records
+    assert all("label" not in head for head in record["heads"])
+
+
+def test_a_probe_reads_no_text_and_finds_the_heads_of_the_decoder_that_find_what_comes_again(run: Run) -> None:
+    asked = "heads", "--model", "builtin/decoder", "--probe", "induction", "--format", "json"
+    (record,) = run(*asked, stdin=b"these lines\nare not read\n").records
+    found = {(head["layer"], head["head"]): head["induction"] for head in record["heads"]}
+    assert record["texts"] == 10 and {head["induction_n"] for head in record["heads"]} == {10}
+    assert found[1, 2] == pytest.approx(found[1, 3], abs=0.01)
+    assert min(found[1, 2], found[1, 3]) > 0.9 > max(found[0, head] for head in range(4))
+    assert {head["label"] for head in record["heads"] if head["induction"] > 0.5} == {"induction"}
+    assert "seeds 0 to 9" in record["definitions"]["induction"]
+    assert run(*asked).records == [record]
+    assert run(*asked, "--seed", "3").records != [record]
+
+
+def test_a_probe_stands_beside_the_numbers_of_texts(run: Run) -> None:
+    asked = *TEXTS, "--model", "builtin/decoder", "--stat", "next", "--probe", "induction", "--format", "csv"
+    rows = run("heads", *asked).rows()
+    assert {(row["next_n"], row["induction_n"]) for row in rows} == {("3", "10")}
+
+
+def test_copying_is_told_of_the_weights_alone(run: Run) -> None:
+    (record,) = run("heads", "--stat", "ov_copying", "--format", "json", stdin=b"unread\n").records
+    assert record["texts"] == 0
+    assert all(-1 <= head["ov_copying"] <= 1 for head in record["heads"])
+    run("heads", "the dog", "--stat", "ov_copying").assert_failed(2, "reads no text")
+    run("heads", "--stat", "ov_copying", "--model", "builtin/bahdanau").assert_failed(2, "Cross-attention")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--probe", "induction", "--model", "builtin/translator", "--kind", "cross"), "Cross-attention"),
+        (("--probe", "induction", "--tokens", "4000"), "reads at most"),
+        (("--probe", "induction", "--tokens", "1"), "2"),
+        (("--probe", "deduction"), "prefix_matching"),
+        (("the dog", "--tokens", "7"), "add --probe induction"),
+        (("the dog", "--each", "--probe", "induction"), "leave it out"),
+        (("the dog", "--sort", "induction"), "add --probe induction"),
+    ],
+)
+def test_probes_that_cannot_be_run_are_refused_with_a_sentence(run: Run, args: tuple[str, ...], said: str) -> None:
+    run("heads", *args).assert_failed(2, said)
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "table"])
+def test_each_text_can_have_numbers_of_its_own_in_order_with_any_number_of_processes(
+    run: Run, tmp_path: Path, form: str
+) -> None:
+    (tmp_path / "lines.txt").write_text("\n".join(TEXTS * 14))
+    asked = "heads", "--file", tmp_path / "lines.txt", "--each", "--stat", "previous", "--format", form
+    ran = [run(*asked, "--jobs", jobs) for jobs in "13"]
+    assert ran[0].stdout == ran[1].stdout != b""
+    if form == "json":
+        assert [(each["text_index"], each["text"]) for each in ran[0].records] == list(enumerate(TEXTS * 14))
+        (alone,) = run("heads", TEXTS[1], "--stat", "previous", "--format", "json").records
+        np.testing.assert_allclose(by_head(ran[0].records[1], "previous"), by_head(alone, "previous"), atol=1e-6)
+    if form == "csv":
+        assert [row["text_index"] for row in ran[0].rows()] == [str(i) for i in range(42) for _ in range(24)]
+
+
+def test_rows_of_several_models_end_with_the_model(run: Run, tmp_path: Path) -> None:
+    lines = run("show", "the dog", "--model", "builtin/decoder", "--format", "json").stdout
+    (tmp_path / "both.jsonl").write_bytes(lines + run("show", "the dog", "--format", "json").stdout)
+    rows = run("heads", tmp_path / "both.jsonl", "--stat", "same", "--format", "csv").rows()
+    assert list(rows[0]) == ["kind", "layer", "head", "same", "same_n", "same_se", "model", "by"]
+    assert {row["model"] for row in rows} == {"builtin/encoder", "builtin/decoder"}
+
+
+def test_a_part_of_a_text_is_refused_and_the_others_are_counted(run: Run, tmp_path: Path) -> None:
+    saved = [
+        run("show", TEXTS[0], *args, "--format", "json").stdout for args in (("--rows", "2"), ("--no-special",), ())
+    ]
+    (tmp_path / "saved.jsonl").write_bytes(b"".join(saved))
+    ran = run("heads", tmp_path / "saved.jsonl", "--format", "json")
+    assert ran.code == 1
+    assert [record["texts"] for record in ran.records] == [1]
+    assert ran.err.count("a part of a text") == 2
+
+
+def test_of_an_empty_file_there_is_nothing_to_say_as_for_show(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("")
+    for command in ("show", "heads"):
+        ran = run(command, "--file", tmp_path / "empty.txt")
+        assert (ran.code, ran.out, ran.err) == (0, "", "")
+
+
+def test_what_tokens_are_grouped_by_stands_above_the_numbers(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "words.jsonl").write_bytes(run("show", TEXTS[0], "--by", "word", "--format", "json").stdout)
+    assert "builtin/encoder · encoder · 1 text · between words" in run("heads", tmp_path / "words.jsonl").out
 
 
 def test_the_list_says_of_each_number_what_it_is_and_all_of_those_named(run: Run) -> None:
     ran = run("heads", "--list", "--width", "200")
-    assert all(f"{name} " in ran.out and each.definition in ran.out for name, each in STATISTICS.items())
+    said = " ".join(ran.out.split())
+    assert all(f"{name} {each.definition}" in said for name, each in (STATISTICS | PROBES | CIRCUITS).items())
     assert STATISTICS["sink"].source not in ran.out
     named = run("heads", "--list", "sink", "--width", "200").out
     sink = STATISTICS["sink"]
     assert all(fact in named for fact in (sink.definition, sink.formula, sink.source, sink.extent, sink.high))
     assert "entropy" not in named
-    run("heads", "--list", "sharpness").assert_failed(2, "no statistic 'sharpness'", "entropy")
+    run("heads", "--list", "sharpness").assert_failed(2, "no number 'sharpness'", "entropy", "ov_copying", "induction")
 
 
 @pytest.mark.parametrize(

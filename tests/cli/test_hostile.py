@@ -101,7 +101,7 @@ class TestSentences:
     )
     def test_odd_values(self, run: Run, tmp_path: Path, args: tuple[str, ...], code: int, said: str) -> None:
         ran = run(*args, cwd=tmp_path)
-        ran.failed(code, said)
+        ran.assert_failed(code, said)
         assert len(ran.err) < 2500
         assert not set("\u202e\x1b") & set(ran.err)
         assert list(tmp_path.iterdir()) == []
@@ -115,16 +115,16 @@ class TestSentences:
 
         monkeypatch.setattr("attnviz.cli.show.make_job", panic)
         ran = run("show", "the cat")
-        ran.failed(70, "PanicException: index out of bounds. Please report this", "--debug")
+        ran.assert_failed(70, "PanicException: index out of bounds. Please report this", "--debug")
         assert "Traceback" in run("show", "the cat", "--debug").err
 
     @pytest.mark.parametrize("name", ["HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"])
     def test_a_variable_that_the_hubs_client_cannot_read(self, run_process: Run, name: str) -> None:
-        run_process("models", **{name: "abc"}).failed(1, "HF_HUB_", "'abc'")
+        run_process("models", **{name: "abc"}).assert_failed(1, "HF_HUB_", "'abc'")
 
     def test_a_cache_that_leads_to_itself(self, run_process: Run, tmp_path: Path) -> None:
         (tmp_path / "loop").symlink_to("loop")
-        run_process("models", HF_HOME=str(tmp_path / "loop")).failed(1, "cannot be read")
+        run_process("models", HF_HOME=str(tmp_path / "loop")).assert_failed(1, "cannot be read")
 
     def test_settings_of_matplotlib_in_the_current_folder_are_not_read(self, run_process: Run, tmp_path: Path) -> None:
         (tmp_path / "matplotlibrc").write_bytes(b"\xff\xfe no settings")
@@ -142,13 +142,13 @@ class TestTheOthersGoOn:
 
     def test_explain_with_a_text_that_is_too_short_for_it(self, run: Run) -> None:
         ran = run("explain", "--permute", "--format", "json", stdin=self.GOOD + b"Mary\n" + self.GOOD)
-        ran.failed(2, "Error in line 2: --permute needs at least two tokens")
+        ran.assert_failed(2, "Error in line 2: --permute needs at least two tokens")
         assert len(ran.records) == 2
 
     def test_options_for_texts_on_a_saved_record_among_them(self, run: Run) -> None:
         record = run("show", "the cat", "--format", "json").stdout
         ran = run("show", "--truncate", "--format", "json", stdin=self.GOOD + record + self.GOOD)
-        ran.failed(2, "line 2 holds saved weights")
+        ran.assert_failed(2, "line 2 holds saved weights")
         assert [found["text"] for found in ran.records] == ["Mary lost her keys"] * 2
 
     def test_a_model_that_fails_on_one_of_them(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +164,7 @@ class TestTheOthersGoOn:
 
         monkeypatch.setattr(TextReader, "read", fail)
         ran = run("show", "--format", "json", stdin=self.GOOD + b"Mary\n" + self.GOOD)
-        ran.failed(1, "Error in line 2: The tokenizer cannot read this text.")
+        ran.assert_failed(1, "Error in line 2: The tokenizer cannot read this text.")
         assert len(ran.records) == 2
 
 
@@ -180,7 +180,7 @@ class TestEscapes:
         own = {"weights": [[[[1.0, 1.0]]]], "query_tokens": ["q" * LONGEST_TEXT], "key_tokens": ["a", "b"]}
         (tmp_path / "own.json").write_text(json.dumps({"attention": [own]}))
         ran = run("show", tmp_path / "own.json")
-        ran.failed(1, "own.json", "each row must sum to 1")
+        ran.assert_failed(1, "own.json", "each row must sum to 1")
         assert len(ran.err) < 2500
 
     def test_paths_are_safe_on_a_terminal_and_whole_in_a_pipe(self, on_terminal: Run, run: Run, tmp_path: Path) -> None:

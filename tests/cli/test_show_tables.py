@@ -178,10 +178,12 @@ class TestTransposed:
 
     @pytest.mark.parametrize("form", ["json", "csv", "tsv"])
     def test_data_has_no_orientation(self, run: Run, form: str) -> None:
-        run("show", "the cat sat", "--format", form, "--transpose").failed(2, "--transpose has no effect")
+        run("show", "the cat sat", "--format", form, "--transpose").assert_failed(2, "--transpose has no effect")
 
     def test_the_table_of_one_word_has_none_either(self, run: Run) -> None:
-        run("show", "the cat sat", "--token", "cat", "--transpose").failed(2, "--transpose has no effect with --token")
+        run("show", "the cat sat", "--token", "cat", "--transpose").assert_failed(
+            2, "--transpose has no effect with --token"
+        )
 
 
 class TestPipedOutput:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from attnviz.errors import UsageError
+from attnviz.errors import RecordError, UsageError
 from attnviz.measures.statistics import STATISTICS, Statistic, Statistics, find_statistics
 from attnviz.records import Axes, Block, HeadTable
 from attnviz.text import Token
@@ -71,9 +71,11 @@ ORACLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "same": diagonal(0),
     "first": lambda weights: weights[..., 0].mean(-1),
     "special": lambda weights: (weights[..., 0] + weights[..., TOKENS - 1]).mean(-1),
+    "separator": lambda weights: weights[..., TOKENS - 1].mean(-1),
     "punctuation": lambda weights: (weights[..., 3] + weights[..., 7]).mean(-1),
     "sink": lambda weights: weights[..., 0].mean(-1) > 0.3,
     "positional": positional,
+    "variability": lambda weights: np.full(weights.shape[:2], np.nan),  # of a single text
 }
 """Each statistic of dense weights [layers, heads, queries, keys] -> [layers, heads], worked out in another way."""
 
@@ -116,8 +118,8 @@ def test_a_decoder_is_measured_by_what_each_query_can_see() -> None:
 @pytest.mark.parametrize(
     ("tokens", "undefined"),
     [
-        ({"window": 0}, {"normalized_entropy", "distance", "first", "sink"}),
-        ({"position": 3}, {"distance", "first", "sink"}),
+        ({"window": 0}, {"normalized_entropy", "distance", "first", "sink", "variability"}),
+        ({"position": 3}, {"distance", "first", "sink", "variability"}),
     ],
     ids=["in windows", "without its first key"],
 )
@@ -138,6 +140,49 @@ def test_special_tokens_round_a_window_are_nobodys_neighbours() -> None:
     )
     found = {name: column.means.item() for name, column in reducer.result().columns.items()}
     assert found == pytest.approx({"same": 0.2 / 3, "previous": 0.4 / 3, "next": 0.3 / 3})
+
+
+def test_a_tensor_and_an_array_of_the_same_weights_give_the_same_numbers() -> None:
+    torch = pytest.importorskip("torch")
+    found = [table(weights, []) for weights in (DENSE, torch.from_numpy(DENSE))]
+    for name in STATISTICS:
+        assert np.array_equal(found[0][name], found[1][name], equal_nan=True)
+
+
+@pytest.mark.parametrize("count", [3, 40])
+def test_layers_looked_at_together_and_one_by_one_give_the_same(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    weights = np.random.default_rng(4).dirichlet(np.full(count, 0.3), (2, 3, count)).astype(np.float32)
+    together = table(weights, [])
+    monkeypatch.setattr("attnviz.measures.statistics.AT_ONCE", 8)
+    for name, column in table(weights, []).columns.items():
+        assert_allclose(column.means, together[name], atol=1e-12, rtol=1e-6)
+
+
+def test_of_equal_weights_the_first_says_whether_a_head_is_positional() -> None:
+    weights = np.zeros((2, 3, 5, 5), np.float32)
+    weights[..., 0] = weights[..., 2] = (
+        0.5  # of the queries 1 and 3, whose neighbours these are, only 1 looks there first
+    )
+    assert_allclose(values(weights, "positional"), 1 / 5)
+
+
+def test_of_a_part_of_a_text_there_are_no_numbers() -> None:
+    whole = axes()
+    parts = [
+        whole.of_tokens(whole.query_tokens[3:4], whole.key_tokens),
+        whole.of_tokens(whole.query_tokens[1:-1], whole.key_tokens[1:-1]),
+        whole.of_tokens(whole.query_tokens[:4], whole.key_tokens),
+    ]
+    for part in parts[:2]:
+        with pytest.raises(RecordError, match="a part of a text"):
+            Statistics(part, find_statistics([]))
+
+
+def test_where_tokens_have_no_names_what_takes_them_is_undefined() -> None:
+    tokens = tuple(Token(str(i), i) for i in range(TOKENS))
+    unnamed = axes().of_tokens(tokens, tokens)
+    undefined = {name for name, each in STATISTICS.items() if not each.is_defined(unnamed)}
+    assert undefined == {"special", "separator", "punctuation"}
 
 
 def test_a_table_goes_by_layer_then_head() -> None:
@@ -174,7 +219,7 @@ def test_a_text_without_a_token_that_ends_it_counts_its_last_key_for_confidence(
 @every_statistic
 def test_between_two_sequences_only_what_takes_order_is_undefined(name: str) -> None:
     column = table(DENSE, [name], kind=Kind.CROSS).columns[name]
-    defined = name not in ("distance", "previous", "next", "same", "positional")
+    defined = name not in ("distance", "previous", "next", "same", "positional", "variability")
     assert np.isfinite(column.means).all() if defined else np.isnan(column.means).all()
     assert (column.counts == int(defined)).all()
 

@@ -7,7 +7,7 @@ import pytest
 from attnviz.errors import TextError
 from attnviz.measures.habits import find_habits
 from attnviz.measures.links import strongest, telling
-from attnviz.records import Attention, HeadTable
+from attnviz.records import Attention, HeadTable, Judgement
 from attnviz.records.head_table import Column
 from attnviz.views.report import (
     Definitions,
@@ -133,7 +133,10 @@ TABLE = HeadTable(
         "next": Column.of_one_text(NUMBERS, "what it is"),
         "same": Column.of_one_text(NUMBERS[::-1], "what that is"),
     },
-    labels={(4, 0): "next", (2, 5): "next", (2, 0): "same", (4, 5): "same"},
+    labels={
+        (4, 0): Judgement("next", "next > 0.5", 0.9), (2, 5): Judgement("next", "next > 0.5", 0.6),
+        (2, 0): Judgement("same", "same > 0.5", 0.9), (4, 5): Judgement("same", "same > 0.5", 0.6),
+    },
 )  # fmt: skip
 
 
@@ -149,8 +152,8 @@ def test_of_a_head_table_the_highest_of_each_number_are_shown_and_all_that_have_
     assert isinstance(highest, RankedHeads) and isinstance(labels, RankedHeads)
     assert highest.ranks == {"next": [(4, 0, 0.9), (2, 5, 0.6)], "same": [(2, 0, 0.9), (4, 5, 0.6)]}
     assert labels.ranks == {  # head 5 of layer 2 is 0.6 next, that of layer 4 is 0.6 same
-        "next (next ≥ 0.5)": [(4, 0, 0.9), (2, 5, 0.6)],
-        "same (same ≥ 0.5)": [(2, 0, 0.9), (4, 5, 0.6)],
+        "same (same > 0.5)": [(2, 0, 0.9), (4, 5, 0.6)],
+        "next (next > 0.5)": [(4, 0, 0.9), (2, 5, 0.6)],
     }
 
 

@@ -11,6 +11,7 @@ from attnviz.models.lengths import fit_length
 from attnviz.models.model import Model
 from attnviz.models.passages import Passage, Reading
 from attnviz.models.stack_runner import StackRunner
+from attnviz.models.token_names import Vocabulary
 from attnviz.reference.arrays import Array
 from attnviz.reference.layers import linear
 from attnviz.reference.parameters import Parameters
@@ -45,6 +46,10 @@ class DecoderReader:
             reading = reading.begin_with(text.vocabulary.added(START, 0))
         reading = fit_length(reading, card, more=passage.generate)
         return self._continue(reading) if passage.generate else reading
+
+    def vocabulary(self) -> Vocabulary:
+        """See `Reader.vocabulary`."""
+        return self.package.text.vocabulary
 
     def _continue(self, reading: Reading) -> Reading:
         """Return the reading of a text and of what the model writes after it, which has no end of its own."""

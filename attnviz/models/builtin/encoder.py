@@ -8,6 +8,7 @@ from attnviz.models.builtin.package import Package
 from attnviz.models.lengths import fit_length
 from attnviz.models.model import Model
 from attnviz.models.passages import Passage, Reading
+from attnviz.models.token_names import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,10 @@ class EncoderReader:
         if passage.pair is not None:
             raise UsageError(f"{card.name} takes no second text: it was trained on single ones.")
         return fit_length(self.package.text.read(passage, card), card)
+
+    def vocabulary(self) -> Vocabulary:
+        """See `Reader.vocabulary`."""
+        return self.package.text.vocabulary
 
 
 def load(folder: Path) -> Model:

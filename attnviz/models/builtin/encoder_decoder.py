@@ -11,6 +11,7 @@ from attnviz.models.builtin.package import Package, write_greedily
 from attnviz.models.lengths import count_room, fit_length
 from attnviz.models.passages import Passage, Reading
 from attnviz.models.stack_runner import stack_ids
+from attnviz.models.token_names import Vocabulary
 from attnviz.records import Each, watch_nothing
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
@@ -59,6 +60,10 @@ class TranslationReader:
         reading = fit_length(reading, card)
         target = self._write_target(reading) if passage.target is None else self._read_target(passage, passage.target)
         return replace(reading, passage=target.passage, target=target)
+
+    def vocabulary(self) -> Vocabulary:
+        """See `Reader.vocabulary`."""
+        return self.package.text.vocabulary
 
     def _read_target(self, passage: Passage, target: str) -> Reading:
         """Return what the decoder reads of a target, the end of which it is to find itself."""

@@ -7,13 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 
+from attnviz.measures.circuits import Reals, ValueCircuit, join_words
 from attnviz.models.base import Card, Part, Runner
 from attnviz.models.builtin.encoder_decoder import TranslationReader, stack_targets
 from attnviz.models.builtin.package import Package
 from attnviz.models.model import Model
 from attnviz.models.passages import Reading
 from attnviz.models.shapes import read_shape
-from attnviz.models.stack_runner import stack_ids, strip_shape, watch_only
+from attnviz.models.stack_runner import read_circuit, stack_ids, strip_shape, watch_only
 from attnviz.records import Each, watch_nothing
 from attnviz.reference.arrays import Array
 from attnviz.reference.layer_trace import LayerNotes, trace_layer
@@ -104,6 +105,15 @@ class TranslatorRunner(Runner):
         network.contextualize(targets, encoded, self.parameters, note=notes.take, depth=layer + 1)
         context = encoded if kind.crosses else None
         return trace_layer(notes, self.parameters.within("decoder"), network.decoder, query, context=context)
+
+    def circuit(self, kind: Kind, layer: int) -> ValueCircuit:
+        """See `Runner.circuit`."""
+        stack, shape = ("encoder", self.network.encoder) if kind is Kind.ENCODER else ("decoder", self.network.decoder)
+        return read_circuit(self.parameters.within(f"{stack}.layers.{layer}.attention"), shape)
+
+    def join_words(self, kind: Kind) -> Reals:
+        """See `Runner.join_words`; both stacks and what comes next share one table."""
+        return join_words(self.parameters["embedding.weight"], self.parameters["embedding.weight"])
 
     def without(self, *, positions: bool = False, mask: bool = False) -> Self:
         """See `Runner.without`."""

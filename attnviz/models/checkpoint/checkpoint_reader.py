@@ -2,20 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from attnviz.errors import ModelError, UsageError
 from attnviz.models.base import Card
 from attnviz.models.checkpoint.readers import choose_reader, use_transformers
-from attnviz.models.checkpoint.recognition import recognize
+from attnviz.models.checkpoint.recognition import Recognized, recognize
 from attnviz.models.checkpoint.stored import Stored
 from attnviz.models.lengths import fit_length
 from attnviz.models.model import Model
 from attnviz.models.passages import Passage, Reading
 from attnviz.models.stack_runner import StackRunner
+from attnviz.models.token_names import Vocabulary
 from attnviz.models.tokenization import TextTokenizer
+from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
+from attnviz.reference.transformer import Positions
+
+_UNEMBEDDING = "lm_head.weight"
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,11 @@ class CheckpointReader:
         typed = self.typed and max(reading.types, default=0) < self._rows("types")
         return fit_length(reading if typed else replace(reading, types=()), self.card)
 
+    def vocabulary(self) -> Vocabulary:
+        """See `Reader.vocabulary`."""
+        known = self._tokenizer.vocabulary
+        return replace(known, size=min(known.size, self._rows("embedding")))
+
     @cached_property
     def _tokenizer(self) -> TextTokenizer:
         return choose_reader(self.card.name, self.folder, self.card.config)
@@ -59,6 +69,24 @@ class CheckpointReader:
         return self.stored.tensor(f"{table}.weight").shape[0]
 
 
+def read_unembedding(known: Recognized) -> Array:
+    """Return the table that makes words of vectors: the one that is stored, or that of embeddings where it is the same.
+
+    Raises:
+        UsageError: it was not saved with the model.
+    """
+    stored = known.stored.tensors.get(_UNEMBEDDING)
+    if stored is not None:
+        return stored
+    if known.card.config.get(
+        "tie_word_embeddings", not known.shape.causal or known.shape.positions is Positions.LEARNED
+    ):
+        return known.stored["embedding.weight"]
+    raise UsageError(
+        f"{known.card.name} was saved without {_UNEMBEDDING}, which makes words of its vectors: take one with it."
+    )
+
+
 def load(name: str, folder: Path, files: Sequence[Path]) -> Model:
     """Return the model in a folder, with its weights in these files, each array being read when it is used.
 
@@ -68,5 +96,6 @@ def load(name: str, folder: Path, files: Sequence[Path]) -> Model:
     """
     known = recognize(name, folder, files)
     typed = "types" in known.family.modules
-    runner = StackRunner(known.card, known.shape, Parameters(known.stored), typed)
+    unembedding = partial(read_unembedding, known)
+    runner = StackRunner(known.card, known.shape, Parameters(known.stored), typed, unembedding)
     return Model(known.card, CheckpointReader(known.card, folder, known.stored, typed), runner)

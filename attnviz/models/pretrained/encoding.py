@@ -107,7 +107,7 @@ def make_vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     unknown = find_unknown(tokenizer.backend_tokenizer) if tokenizer.is_fast else tokenizer.unk_token_id
     if unknown in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id):  # a name for want of one
         unknown = None
-    return Vocabulary(partial(name_id, tokenizer), find_special_ids(tokenizer) - {unknown}, unknown)
+    return Vocabulary(partial(name_id, tokenizer), find_special_ids(tokenizer) - {unknown}, unknown, len(tokenizer))
 
 
 def find_special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:

@@ -23,6 +23,7 @@ from attnviz.models.pretrained.running import TransformersRunner
 from attnviz.models.pretrained.survey import make_trial_inputs, survey_model
 from attnviz.models.pretrained.tokenizers import TransformersReader
 from attnviz.models.pretrained.towers import explain_failure
+from attnviz.models.token_names import Vocabulary
 from attnviz.text import Token
 from attnviz.vocabulary import Kind
 
@@ -50,7 +51,7 @@ def compose(name: str, loaded: Loaded, loading: Loading = DEFAULT, folder: Path 
         withheld=found.withheld,
         notes=(*loaded.notes, *(f"Of {name}, {one}." for one in found.withheld)),
     )
-    runner = TransformersRunner(card, network, found)
+    runner = TransformersRunner(card, network, found, loaded.writer)
     return Model(card, PretrainedReader(tokenizer, runner, Writer(name, loaded.writer), loaded.start), runner)
 
 
@@ -78,6 +79,11 @@ class PretrainedReader:
             if self.card.translates:
                 return self._with_target(reading)
             return self._continue(reading) if passage.generate else reading
+
+    def vocabulary(self) -> Vocabulary:
+        """See `Reader.vocabulary`."""
+        known, size = make_vocabulary(self.tokenizer), count_vocabulary(self.runner.network)
+        return known if size is None else replace(known, size=min(known.size, size))
 
     def _fit(self, reading: Reading, what: str, more: int = 0) -> Reading:
         """Return a reading for the tokens of which there are positions, and embeddings."""

@@ -8,9 +8,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from attnviz.errors import ModelError, TextError
+from attnviz.measures.circuits import Reals, ValueCircuit
 from attnviz.models.base import Card, Part, Runner
 from attnviz.models.passages import Reading
 from attnviz.models.pretrained.changes import keep_unchanged
+from attnviz.models.pretrained.circuits import join_network_words, read_circuit
 from attnviz.models.pretrained.edge import quiet, translate_errors
 from attnviz.models.pretrained.places import AttentionLayer, Inputs, decodes, keep_accepted, unlike_shorter
 from attnviz.models.pretrained.plain import no_numbers, sum_to_one
@@ -22,12 +24,15 @@ from attnviz.vocabulary import Engine, Kind
 
 
 class TransformersRunner(Runner):
-    """A network, and the way to get at its weights that a survey has found."""
+    """A network, and the way to get at its weights that a survey has found; `writer` has its map to words too."""
 
     engine = Engine.TRANSFORMERS
 
-    def __init__(self, card: Card, network: PreTrainedModel, found: Survey) -> None:
-        self.card, self.network, self.way, self.sink = card, network, found.way, found.sink
+    def __init__(
+        self, card: Card, network: PreTrainedModel, found: Survey, writer: PreTrainedModel | None = None
+    ) -> None:
+        self.card, self.network, self.writer = card, network, writer
+        self.way, self.sink = found.way, found.sink
         self.precision = str(network.dtype).removeprefix("torch.")
         self.tokens_at_once = 2**14 if found.together else 1
         self._changes = found.changes
@@ -59,6 +64,14 @@ class TransformersRunner(Runner):
         doing = "run on this text"
         with quiet(), self.as_it_was(), torch.inference_mode(), translate_errors(self.card.name, doing, TextError):
             yield
+
+    def circuit(self, kind: Kind, layer: int) -> ValueCircuit:
+        """See `Runner.circuit`."""
+        return read_circuit(self.network, self.card, kind, layer)
+
+    def join_words(self, kind: Kind) -> Reals:
+        """See `Runner.join_words`."""
+        return join_network_words(self.network, self.writer, self.card)
 
     def as_it_was(self) -> AbstractContextManager[None]:
         """Keep the network from becoming another by what it reads."""

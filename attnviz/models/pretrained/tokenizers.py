@@ -10,9 +10,9 @@ from attnviz.models.base import Card
 from attnviz.models.lengths import check_length
 from attnviz.models.passages import Passage, Reading
 from attnviz.models.pretrained.edge import quiet, translate_errors
-from attnviz.models.pretrained.encoding import encode
+from attnviz.models.pretrained.encoding import encode, make_vocabulary
 from attnviz.models.pretrained.prompts import apply_template, find_begin_token
-from attnviz.models.token_names import warn_doubled
+from attnviz.models.token_names import Vocabulary, warn_doubled
 
 
 class TransformersReader:
@@ -20,6 +20,11 @@ class TransformersReader:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Return its vocabulary."""
+        return make_vocabulary(self._tokenizer)
 
     def read(self, passage: Passage, card: Card) -> Reading:
         """See `TextTokenizer.read`; a chat is read as the text that the model's template makes of it."""

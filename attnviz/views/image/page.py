@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.collections import PathCollection
 from matplotlib.colors import Colormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import BboxImage
 from matplotlib.lines import Line2D
+from matplotlib.path import Path
 from matplotlib.text import Text
-from matplotlib.transforms import Affine2D, Bbox, TransformedBbox
+from matplotlib.transforms import Affine2D, Bbox, IdentityTransform, TransformedBbox
 from numpy.typing import NDArray
 
 from attnviz.records import Weights
@@ -167,8 +169,22 @@ class Page:
             y += size * LINE
         return y
 
-    def line(self, x: tuple[float, float], y: tuple[float, float], tone: str, width: float) -> None:
-        """Draw a straight line."""
+    def dots(self, places: NDArray[np.float64], colours: NDArray[np.float64], radius: float) -> None:
+        """Draw dots at places [dots, x y], in colours [dots, red green blue alpha]."""
+        dots = PathCollection(
+            [Path.unit_circle()],
+            sizes=[radius**2],
+            offsets=places,
+            offset_transform=self._to_pixels,
+            facecolors=colours,
+            edgecolors=INK,
+            linewidths=0.1 * radius,
+        )
+        dots.set_transform(IdentityTransform())
+        self._figure.add_artist(dots)
+
+    def line(self, x: Sequence[float], y: Sequence[float], tone: str, width: float) -> None:
+        """Draw a line through points, straight from each to the next."""
         line = Line2D(x, y, color=tone, linewidth=width, solid_capstyle="butt", transform=self._to_pixels)
         self._figure.add_artist(line)
 

@@ -256,6 +256,11 @@ def only_picture(attention: Attention, layout: str, token: str | None, style: St
             places = (str(attention.pieces(word)[0].position) for word in attention.words(token))
             fewer = f"name one by its position, {', '.join(places)}"
         raise UsageError(f"This takes more than one picture: {fewer}.")
+    return show_in_notebook(picture)
+
+
+def show_in_notebook(picture: Picture) -> Picture:
+    """Let a notebook show the figure of a picture, and return it."""
     picture.figure._repr_png_ = partial(render, picture.figure, "png")  # type: ignore[attr-defined] # IPython asks for it
     return picture
 

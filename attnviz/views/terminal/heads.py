@@ -8,7 +8,7 @@ from rich.console import ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.measures.statistics import Statistic
+from attnviz.measures.described import Described
 from attnviz.records import Attention, HeadTable
 from attnviz.views.names import head_name, index_name
 from attnviz.views.report import Glance, HeadNumber, HeadRows, RankedHeads, WordInHeads, WordSide, sides
@@ -118,7 +118,7 @@ def head_rows(section: HeadRows, width: int) -> Iterator[RenderableType]:
     table, heads = section.table, section.heads
     columns = {name: [_written(number) for number in _of(table, name, heads)] for name in table.columns}
     if table.labels:
-        columns["label"] = [table.labels.get(head, "") for head in heads]
+        columns["label"] = [table.labels[head].name if head in table.labels else "" for head in heads]
     for number, names in enumerate(_pages(columns, width)):
         if number:
             yield Text()
@@ -149,19 +149,19 @@ def _pages(columns: Mapping[str, Sequence[str]], width: int) -> Iterator[list[st
     yield names
 
 
-def statistic_lines(name: str, statistic: Statistic, *, full: bool) -> Table:
+def number_lines(name: str, number: Described, *, full: bool) -> Table:
     """Return the definition of a number beside its name; with `full` also its formula, source, range and meaning."""
     grid = plain_table("dim")
     grid.show_header = False
     grid.add_column(no_wrap=True, min_width=_NAME_WIDTH)
     grid.add_column()
-    grid.add_row(Text(name, style="bold"), Text(statistic.definition))
+    grid.add_row(Text(name, style="bold"), Text(number.definition))
     if full:
         facts = {
-            "formula": statistic.formula,
-            "source": statistic.source,
-            "range": statistic.extent,
-            "if high, the head": statistic.high,
+            "formula": number.formula,
+            "source": number.source,
+            "range": number.extent,
+            "if high, the head": number.high,
         }
         for what, fact in facts.items():
             grid.add_row(Text(what, style="dim"), Text(fact))

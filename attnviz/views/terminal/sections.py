@@ -8,6 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from attnviz.records import Attention, HeadTable, Link, Word
+from attnviz.text import By, visible
 from attnviz.views.names import caveats, counted
 from attnviz.views.report import (
     Definitions,
@@ -75,7 +76,12 @@ def summary(record: Attention | HeadTable) -> Text:
 
 
 def _texts(table: HeadTable) -> Iterator[str]:
-    yield counted(table.texts, "text")
+    if table.text_index is not None:
+        yield f"text {table.text_index} {isolated(ellipsised(visible(table.text), _LONGEST))}".rstrip()
+    else:
+        yield counted(table.texts, "text") if table.texts else "from the model's weights alone"
+    if table.by is not By.TOKEN:
+        yield f"between {table.by.unit}s"
 
 
 def _run(attention: Attention) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """One run of a model on a long text: prints how many seconds it took and the most memory of the process, in bytes.
 
 The ways are `plain` (transformers with its fused attention, no weights), `eager` (transformers with all weights),
-`grouped` (attnviz, all heads between 256 bins) and `head` (attnviz, one head of layer 5, between as many).
+`grouped` (attnviz, all heads between 256 bins), `head` (attnviz, one head of layer 5, between as many) and `numbers`
+(attnviz, all statistics of all heads).
 """
 
 import json
@@ -41,11 +42,19 @@ def _attnviz(folder: Path, select: Selection) -> Callable[[str], Any]:
     return lambda text: model.attend(text, select=select, by=_BINS)
 
 
+def _numbers(folder: Path) -> Callable[[str], Any]:
+    import attnviz
+
+    model = attnviz.load(str(folder), engine="transformers")
+    return lambda text: attnviz.heads(model, text)
+
+
 _WAYS: dict[str, Callable[[Path], Callable[[str], Any]]] = {
     "plain": lambda folder: _transformers(folder, "sdpa", weights=False),
     "eager": lambda folder: _transformers(folder, "eager", weights=True),
     "grouped": lambda folder: _attnviz(folder, Selection()),
     "head": lambda folder: _attnviz(folder, Selection(layers=(5,), heads=(3,))),
+    "numbers": _numbers,
 }
 
 

@@ -1,0 +1,42 @@
+"""What a number for each head is, in words: the common part of statistics, probes and numbers from weights alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from attnviz.errors import UsageError, require
+
+Kept = TypeVar("Kept", bound="Described")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A number for each head, in words.
+
+    `source` says who defines it, `extent` how small and large it can be, `high` what a head does for which it is high.
+    """
+
+    definition: str
+    source: str
+    formula: str = field(default="", kw_only=True)
+    extent: str = field(default="", kw_only=True)
+    high: str = field(default="", kw_only=True)
+
+    @property
+    def sourced(self) -> str:
+        """Return the definition and its source."""
+        return f"{self.definition} ({self.source})"
+
+
+def find_named(registry: Mapping[str, Kept], names: str | Sequence[str], what: str) -> dict[str, Kept]:
+    """Return the entries of these names, in this order; all of them where none is named. `what` is one of them.
+
+    Raises:
+        UsageError: there is none of such a name.
+    """
+    names = (names,) if isinstance(names, str) else names
+    require(names, Sequence, f"name {what}s as in ({', '.join(map(repr, registry))}).")
+    for name in names:
+        if not isinstance(name, str) or name not in registry:
+            raise UsageError(f"There is no {what} {name!r}: choose {', '.join(registry)}.")
+    return {name: registry[name] for name in names or registry}

@@ -1,0 +1,125 @@
+"""Numbers for each head that need no text: probes of generated ones, and circuits of the model's weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from attnviz.errors import UsageError
+from attnviz.measures.circuits import find_circuits
+from attnviz.measures.labels import find_labels
+from attnviz.measures.probes import SEEDS, TOKENS, Probe, Probed, find_probes
+from attnviz.measures.totals import Totals
+from attnviz.models.generated import draw_ids, find_frame, repeat_ids
+from attnviz.models.model import ALL, Model
+from attnviz.models.passages import Reading
+from attnviz.records import Column, HeadTable, Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """What is computed without a text: probes, on random `tokens` from `SEEDS` seeds on from `seed`, and circuits."""
+
+    probes: Sequence[str] = ()
+    circuits: Sequence[str] = ()
+    tokens: int = TOKENS
+    seed: int = 0
+
+    def __bool__(self) -> bool:
+        """Return whether anything is."""
+        return bool(self.probes or self.circuits)
+
+    def tables(self, model: Model, select: Selection = ALL) -> list[HeadTable]:
+        """Return the numbers of a model, a table for each kind of attention; of probes the mean over their texts.
+
+        Raises:
+            UsageError: the model cannot have such numbers; the message says why.
+        """
+        found: list[HeadTable] = []
+        select = _of_one_sequence(model, select)
+        probes = find_probes(self.probes) if self.probes else {}
+        for copies in dict.fromkeys(probe.copies for probe in probes.values()):
+            wanted = {name: probe for name, probe in probes.items() if probe.copies == copies}
+            found = add_tables(found, self._probe(model, select, wanted, copies))
+        if self.circuits:
+            found = add_tables(found, compute_circuits(model, select, self.circuits))
+        return found
+
+    def _probe(self, model: Model, select: Selection, wanted: dict[str, Probe], copies: int) -> list[HeadTable]:
+        frame, totals = find_frame(model), Totals()
+        drawn = (draw_ids(model, self.tokens, seed) for seed in range(self.seed, self.seed + SEEDS))
+        readings: list[Reading] = [repeat_ids(model, ids, copies, frame) for ids in drawn]
+        make = partial(Probed, wanted=wanted, tokens=self.tokens)
+        for tables in model.reduce(readings, select, make):
+            for table in tables:
+                totals.add(table)
+        seeds = f", seeds {self.seed} to {self.seed + SEEDS - 1}"
+        return [_describe(table, seeds) for table in totals.tables()]
+
+
+def compute_circuits(model: Model, select: Selection, names: Sequence[str]) -> list[HeadTable]:
+    """Return numbers from the weights of a model alone, a table for each kind of attention.
+
+    Raises:
+        UsageError: what its heads move cannot be had.
+    """
+    found: list[HeadTable] = []
+    for part in model.card.select_parts(select):
+        words, heads = model.runner.join_words(part.kind), list(part.heads)
+        columns: dict[str, Column] = {}
+        circuits = [model.runner.circuit(part.kind, layer) for layer in sorted(part.layers)]
+        for name, number in find_circuits(names).items():
+            values = np.array([number.of_layer(circuit, words)[sorted(heads)] for circuit in circuits])
+            columns[name] = Column.of_one_text(values, number.sourced)
+        layers = tuple(sorted(part.layers))
+        found.append(
+            HeadTable(
+                model=model.card.name,
+                kind=part.kind,
+                layers=layers,
+                heads=tuple(sorted(heads)),
+                texts=0,
+                columns=columns,
+            )
+        )
+    return found
+
+
+def add_tables(tables: Sequence[HeadTable], others: Sequence[HeadTable]) -> list[HeadTable]:
+    """Return tables with the columns of others, those of heads that they do not have after them; labelled anew."""
+    axes = [table.axes for table in tables]
+    apart = [other for other in others if other.axes not in axes]
+    joined = [*(table.join(others) for table in tables), *(other.join(tables) for other in apart)]
+    return [replace(table, labels=find_labels(table)) for table in _arrange(joined)]
+
+
+def _arrange(tables: Sequence[HeadTable]) -> list[HeadTable]:
+    """Return tables with their columns in one order."""
+    names = list(dict.fromkeys(name for table in tables for name in table.columns))
+    return [replace(table, columns={name: table.columns[name] for name in names}) for table in tables]
+
+
+def _describe(table: HeadTable, seeds: str) -> HeadTable:
+    """Return a table whose definitions say which texts were generated."""
+    columns = {
+        name: replace(column, definition=column.definition.replace(" tokens (", f" tokens{seeds} (", 1))
+        for name, column in table.columns.items()
+    }
+    return replace(table, columns=columns)
+
+
+def _of_one_sequence(model: Model, select: Selection) -> Selection:
+    """Return the same choice without cross-attention, unless that is all there is.
+
+    Raises:
+        UsageError: only cross-attention is left.
+    """
+    there = select.kinds_of(tuple(model.card.stacks), model.card.name)
+    kinds = tuple(kind for kind in there if not kind.crosses)
+    if not kinds or any(kind.crosses for kind in select.kinds or ()):
+        raise UsageError(
+            f"Cross-attention of {model.card.name} looks at another text, and a probe or the weights alone are of one:",
+            hint="choose {kind:encoder} or {kind:decoder}, or another model.",
+        )
+    return replace(select, kinds=kinds)
