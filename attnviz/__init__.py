@@ -9,7 +9,8 @@ Example:
 
 - `load` returns a `Model`, whose `attend` gives an `Attention` for each `Kind`; `Selection` and `By` say of what.
 - `statistics` gives numbers for each head of records, `heads` of many texts: a `HeadTable`; `STATISTICS` says which.
-- `strongest` and `telling` find the links between words.
+- `strongest` and `telling` find the links between words; `find` the heads that link two words, over many texts.
+- `compare` says what differs between two records: a `Comparison`, with a `HeadMatrix` of differences.
 - `save` and `read` are for files: NPZ, JSON, CSV. What one text came to is a `Result`.
 - `plot` draws.
 
@@ -29,11 +30,15 @@ if TYPE_CHECKING:
 
     from attnviz.errors import AttnvizError
     from attnviz.formats.saving import Records
+    from attnviz.formats.tables import Table
     from attnviz.formats.writing import Result
+    from attnviz.measures.comparison import Comparison, compare
     from attnviz.measures.links import strongest, telling
     from attnviz.measures.statistics import STATISTICS
     from attnviz.models.model import Model
-    from attnviz.records import Attention, HeadTable, Link, Selection
+    from attnviz.models.passages import Overlong, Windows
+    from attnviz.pipeline.job import Job
+    from attnviz.records import Attention, HeadMatrix, HeadTable, Link, RelationTable, Selection
     from attnviz.text import Bins, By
     from attnviz.vocabulary import Kind
 
@@ -43,13 +48,18 @@ __all__ = [
     "AttnvizError",
     "Bins",
     "By",
+    "Comparison",
+    "HeadMatrix",
     "HeadTable",
     "Kind",
     "Link",
     "Model",
+    "RelationTable",
     "Result",
     "Selection",
     "__version__",
+    "compare",
+    "find",
     "heads",
     "load",
     "plot",
@@ -64,10 +74,11 @@ __version__ = "0.2.0"
 _HOMES = {
     "errors": ("AttnvizError",),
     "formats.writing": ("Result",),
+    "measures.comparison": ("Comparison", "compare"),
     "measures.links": ("strongest", "telling"),
     "measures.statistics": ("STATISTICS",),
     "models.model": ("Model",),
-    "records": ("Attention", "HeadTable", "Link", "Selection"),
+    "records": ("Attention", "HeadMatrix", "HeadTable", "Link", "RelationTable", "Selection"),
     "text": ("Bins", "By"),
     "vocabulary": ("Kind",),
 }
@@ -188,28 +199,94 @@ def heads(
         >>> attnviz.heads(attnviz.load("builtin"), texts, ["entropy", "previous"])
         [HeadTable(builtin/encoder, encoder, 4 layers × 6 heads, 2 texts: entropy, previous)]
     """
-    from attnviz.errors import require
-    from attnviz.models.model import ALL, Model
-    from attnviz.models.passages import Overlong, Passage, read_overlong
+    from attnviz.models.passages import Overlong, read_overlong
     from attnviz.pipeline.counting import Warner, total
-    from attnviz.pipeline.job import Job
     from attnviz.pipeline.outcomes import HeadNumbers
     from attnviz.pipeline.sources import sources_of
     from attnviz.pipeline.streams import divide
+
+    overlong = read_overlong(truncate, window)
+    task = HeadNumbers(_make_job(model, select, overlong), names)
+    sources = sources_of(texts, divide(long=overlong is not Overlong.REFUSED))
+    return list(total(task, sources, 1, Warner(fail)).tables())
+
+
+def _make_job(model: "Model", select: "Selection | None", overlong: "Overlong | Windows | None" = None) -> "Job":
+    """Return the job of a model that is there already.
+
+    Raises:
+        UsageError: it is no model, or the choice is none.
+    """
+    from attnviz.errors import require
+    from attnviz.models.model import ALL, Model
+    from attnviz.models.passages import Overlong, Passage
+    from attnviz.pipeline.job import Job
     from attnviz.records import Selection
 
     require(model, Model, "give the model that attnviz.load returns.")
     require(select or ALL, Selection, "choose as in attnviz.Selection(layers=(3,), heads=(0, 1)).")
-    passage = Passage(text="", overlong=read_overlong(truncate, window))
-    job = Job(model=model.card.name, ready=model, passage=passage, select=select or ALL)
-    division = divide(long=passage.overlong is not Overlong.REFUSED)
-    return list(total(HeadNumbers(job, names), sources_of(texts, division), 1, Warner(fail)).tables())
+    passage = Passage(text="", overlong=overlong or Overlong.REFUSED)
+    return Job(model=model.card.name, ready=model, passage=passage, select=select or ALL)
+
+
+@checked()
+def find(
+    model: "Model",
+    link: str | None = None,
+    texts: "str | Iterable[str] | None" = None,
+    *,
+    pairs: "Iterable[tuple[str, str, str]] | str | os.PathLike[str] | None" = None,
+    relations: "str | os.PathLike[str] | None" = None,
+    select: "Selection | None" = None,
+    fail: "Callable[[str, AttnvizError], None] | None" = None,
+) -> "list[HeadTable] | list[RelationTable]":
+    """Return the heads that link words, best first, a table for each kind of attention: those of `attnviz find`.
+
+    What to find is a `link` such as "it -> animal" in one text or many; or `pairs` of words, each as (text, from, to),
+    or a TSV file of such; or the `relations` of a treebank, a file in CoNLL-U, which gives a `RelationTable`. A text
+    that cannot be read or lacks the words is an error, unless there is a `fail`: it is told which text and why, and the
+    others go on.
+
+    Raises:
+        UsageError: nothing is named to find, or more than one thing; or the model has no such layer, head or kind.
+        TextError: a text lacks one of the words, or cannot be read.
+        InputError: a file cannot be read.
+
+    Example:
+        >>> model = attnviz.load("builtin")
+        >>> (table,) = attnviz.find(model, "her -> Mary", "Mary lost her keys")
+        >>> table.listed()[0]  # the layer and the head that give this link the most weight
+        (3, 1)
+        >>> pairs = [("Mary lost her keys", "her", "Mary"), ("The dog barked because it was hungry", "it", "dog")]
+        >>> (table,) = attnviz.find(model, pairs=pairs)
+        >>> layer, head = table.listed()[0]
+        >>> float(table["accuracy"][layer, head])
+        1.0
+    """
+    from os import PathLike
+    from pathlib import Path
+
+    from attnviz.errors import UsageError
+    from attnviz.measures.word_links import WordLink
+    from attnviz.pipeline.counting import Warner
+    from attnviz.pipeline.finding import ask_pairs, find_link, find_pairs, find_relations, open_pairs, open_treebank
+    from attnviz.pipeline.sources import sources_of
+
+    job, counter = _make_job(model, select), Warner(fail, calls=5)
+    if [link is None or texts is None, pairs is None, relations is None].count(False) != 1:
+        raise UsageError("Name one thing to find: a link and texts, or `pairs`, or `relations`.")
+    if relations is not None:
+        return find_relations(job, open_treebank(Path(relations), counter.fail), 1, counter)
+    if link is not None and texts is not None:
+        return find_link(job, WordLink.parse(link), sources_of(texts), 1, counter)
+    asked = open_pairs(Path(pairs), counter.fail) if isinstance(pairs, str | PathLike) else ask_pairs(pairs or ())
+    return find_pairs(job, asked, 1, counter)
 
 
 @checked()
 def save(
     path: "str | os.PathLike[str]",
-    records: "Records | HeadTable | Iterable[Records | HeadTable]",
+    records: "Records | Table | Iterable[Records | Table]",
     text: str | None = None,
 ) -> None:
     """Write records to a file, in the format that its name ends in: the bytes that the command writes for the same.
@@ -267,7 +344,7 @@ def read(path: "str | os.PathLike[str]") -> "list[Result]":
 
 @checked()
 def plot(
-    attention: "Attention | HeadTable",
+    attention: "HeadMatrix | HeadTable",
     layout: str = "grid",
     *,
     token: str | int | None = None,

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
 AVERAGE = -1
 """The index of a layer or head that is the average of several."""
 
+WEIGHT = "weight"
+"""The measure of a record of attention weights: rows are distributions."""
+
+DIFFERENCE = "difference"
+"""The measure of a record of what is more, or less, in one record than in another."""
+
 PRECISIONS = "float64", "float32", "float16", "bfloat16"
 """The dtypes in which weights are computed."""
 
@@ -76,6 +82,13 @@ class Place(Enum):
     SAME = "same"
     SPECIAL = "special"
     OTHER = "other"
+
+
+class Direction(Enum):
+    """The direction in which an attention head follows the relation between a dependent word and its head word."""
+
+    TO_HEAD = "to head"
+    FROM_HEAD = "from head"
 
 
 class Layout(Enum):

@@ -30,6 +30,8 @@ COMMANDS: Mapping[str, str] = {
     "show": "Show what the heads of a model look at.",
     "export": "Save attention as pictures or as data.",
     "heads": "Compute numbers for each head, over one text or many.",
+    "find": "Find the heads that link one word to another.",
+    "compare": "Show what differs between two texts, models or saved records.",
     "explain": "Explain one head for one token, step by step.",
     "cost": "Count what attention costs, and measure it.",
     "models": "List the models that can be loaded without the network.",

@@ -131,6 +131,36 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         ),
         Setting(words="with numbers that read no text", holds=_are_generated, idle=("each",)),
     ),
+    "find": (
+        *_OF_TEXTS,
+        Setting(words="with --format {form}", holds=_is_data, idle=("every", "top"), instead=_DATA_INSTEAD),
+        Setting(words="with --all", holds=lambda values: values["every"], idle=("top",)),
+        Setting(
+            words="with --pairs or --relations",
+            holds=lambda values: values["pairs"] or values["relations"],
+            idle=("whole_file", "paragraphs"),
+        ),
+    ),
+    "compare": (
+        *_OF_TEXTS,
+        Setting(
+            words="with --format {form}",
+            holds=lambda values: _is_data(values) and not values["output"],
+            idle=("every", "top", "token"),
+            instead=_DATA_INSTEAD,
+        ),
+        Setting(
+            words="without -o",
+            holds=lambda values: not values["output"],
+            idle=("layout", "cmap", "dpi", "log", "title", "annotate", "stat"),
+            instead="save a picture with -o",
+        ),
+        Setting(
+            words="with -o",
+            holds=lambda values: values["output"],
+            idle=("every", "top", "form", "color", "width"),
+        ),
+    ),
     "explain": (
         Setting(
             words="with --toy, which explains vectors and not a text",

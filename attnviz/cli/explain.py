@@ -23,7 +23,7 @@ from attnviz.models.passages import Passage, Reading
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import Outcome, of_one
 from attnviz.pipeline.streams import Source
-from attnviz.records import Axes, Word
+from attnviz.records import Axes, Word, require_record
 from attnviz.text import find_occurrences, not_found
 from attnviz.views.terminal.lesson import LessonSteps
 from attnviz.vocabulary import Kind
@@ -126,7 +126,7 @@ def _choose_head(model: Model, reading: Reading, one: OneHead) -> tuple[HeadQuer
     layer, head = axes.layers[0], axes.heads[0]
     if query is None or others or len(axes.layers) * len(axes.heads) > 1:
         word = None if query is None else Word(str(one.token), (query,), ())
-        links = [telling(attention, word) for attention in model.weights(reading, select)]
+        links = [telling(require_record(record), word) for record in model.weights(reading, select)]
         if link := max(filter(None, links), key=lambda link: link.weight, default=None):
             layer, head = link.layer, link.head
             found = (i for i, token in enumerate(axes.query_tokens) if token.position == link.query.position)

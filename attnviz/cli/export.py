@@ -27,7 +27,7 @@ from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS, Layout, Orientation
 if TYPE_CHECKING:  # matplotlib, which data does without
     from attnviz.views.image.style import Style
 
-_FORMATS = (*IMAGE_FORMATS, *FILES)
+FORMATS = (*IMAGE_FORMATS, *FILES)
 _DEFAULT_FORMATS = ("png",)
 _LAYOUTS = *(layout.value for layout in Layout), OF_NUMBERS
 _STANDARD_OUTPUT = Path("-")
@@ -54,7 +54,7 @@ _Output = Annotated[
 _Formats = Annotated[
     list[str] | None,
     options.choice(
-        _FORMATS, "--format", line="Save in this format; give it again for another.  [default: png, or that of -o]"
+        FORMATS, "--format", line="Save in this format; give it again for another.  [default: png, or that of -o]"
     ),
 ]
 _LayoutName = Annotated[
@@ -167,7 +167,7 @@ def export(
     maker = Maker(formats, layout, wanted.token, looks.style() if drawn else None)
     job = make_job(given, model, wanted)
     if alone:
-        code = _export_one(outcomes(Weights(job), chunks(given.sources(wanted.memory))), maker, output)
+        code = export_one(outcomes(Weights(job), chunks(given.sources(wanted.memory))), maker, output)
     else:
         changed = _find_changed(given, model, wanted, looks) | {"format": formats}
         file = None if given.file is None or str(given.file) == STANDARD_INPUT else str(given.file)
@@ -214,7 +214,7 @@ def _get_default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def _export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) -> int:
+def export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) -> int:
     """Make the one file that was asked for, and return the exit code.
 
     Raises:
@@ -241,6 +241,19 @@ def _export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) ->
     return code
 
 
+def save_one(result: Result, looks: Looks, token: str | None, output: Path) -> None:
+    """Save a result as one file, in the format that its name ends in.
+
+    Raises:
+        UsageError: the name ends in none, or there are several files to save.
+    """
+    formats, alone = _parse_output(output, ())
+    if not alone:
+        raise UsageError(f"{output} is not a file that could be saved: let it end in .{', .'.join(FORMATS)}.")
+    maker = Maker(formats, Layout(looks.layout), token, looks.style() if {*formats} & {*IMAGE_FORMATS} else None)
+    export_one([Outcome(0, None, result)], maker, output)
+
+
 def _parse_output(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
     """Return the formats, and whether the output is one file, whose suffix then says the format.
 
@@ -250,10 +263,10 @@ def _parse_output(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ..
     suffix = output.suffix.removeprefix(".").lower()
     if output == _STANDARD_OUTPUT:
         return formats or _DEFAULT_FORMATS, True
-    if suffix not in _FORMATS:
+    if suffix not in FORMATS:
         if _LIKE_SUFFIX.fullmatch(suffix) and not output.is_dir():
             raise UsageError(
-                f"{output} does not end in a format: choose {', '.join(_FORMATS)}. For a folder of that name, make it "
+                f"{output} does not end in a format: choose {', '.join(FORMATS)}. For a folder of that name, make it "
                 f"first: mkdir {output}."
             )
         return formats or _DEFAULT_FORMATS, False

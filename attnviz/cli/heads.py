@@ -1,7 +1,7 @@
 """`attnviz heads`: numbers for each head, over one text or many, of generated texts, or of the weights alone."""
 
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -10,9 +10,9 @@ import typer
 from attnviz.cli import options
 from attnviz.cli.completion import offer
 from attnviz.cli.groups import group_options
-from attnviz.cli.output import write_standard_output
 from attnviz.cli.progress import TextCount
 from attnviz.cli.request import HeadChoice, Input, ModelChoice
+from attnviz.cli.tables import write_tables
 from attnviz.cli.terminal import open_terminal
 from attnviz.errors import InputError, UsageError
 from attnviz.formats.tables import TABLES
@@ -27,10 +27,8 @@ from attnviz.pipeline.outcomes import HeadNumbers
 from attnviz.records import HeadTable
 from attnviz.views.report import TableReport
 from attnviz.views.terminal.heads import number_lines
-from attnviz.views.terminal.sections import TerminalSection
 
-_TABLE = "table"
-_FORMATS = (_TABLE, *TABLES)
+_FORMATS = (options.TABLE, *TABLES)
 _TOP = 4
 
 OF_STAT: ChainMap[str, Described] = ChainMap(CIRCUITS, STATISTICS)  # type: ignore[arg-type]
@@ -131,9 +129,10 @@ class TableShape:
             option = "probe" if self.sort in PROBES else "stat"
             raise UsageError(f"--sort {self.sort} needs a number that is not computed: add --{option} {self.sort}.")
 
-    def report(self, *, define: bool) -> TableReport:
-        """Return the report; with `define` it also says what each number means."""
-        return TableReport(every=self.every, top=self.top or _TOP, sort=self.sort, define=define)
+    def write(self, portions: Iterable[Sequence[HeadTable]], form: str, *, define: bool) -> None:
+        """Write tables, some at a time as they come; with `define` a report says what each number means."""
+        report = TableReport(every=self.every, top=self.top or _TOP, sort=self.sort, define=define)
+        write_tables(portions, form, report, self.color, self.width)
 
 
 @group_options
@@ -146,7 +145,7 @@ def heads(
     each: Annotated[bool, typer.Option("--each", help="Give the numbers of each text, not those over all.")] = False,
     memory: options.Memory = MEMORY,
     jobs: options.Jobs = 1,
-    form: Annotated[str, options.choice(_FORMATS, "--format", line="Print a table, or data.")] = _TABLE,
+    form: Annotated[str, options.choice(_FORMATS, "--format", line="Print a table, or data.")] = options.TABLE,
     listing: Annotated[
         bool,
         typer.Option("--list", help="List what the numbers mean; with names in place of texts, explain these in full."),
@@ -173,18 +172,18 @@ def heads(
     job = make_job(given, model, wanted, memory)
     generated = numbers.generated.tables(job.loaded, job.select) if numbers.generated else []
     if not reads:
-        _write([generated], form, shape, shape.report(define=True))
+        shape.write([generated], form, define=True)
         return
-    task, report = HeadNumbers(job, numbers.statistics), shape.report(define=bool(numbers.names))
+    task, define = HeadNumbers(job, numbers.statistics), bool(numbers.names)
     with TextCount(given) as counter:
         if each:
-            _write(tables_in_order(task, given.sources(memory), jobs, counter), form, shape, report)
+            shape.write(tables_in_order(task, given.sources(memory), jobs, counter), form, define=define)
         else:
             tables = list(total(task, given.sources(memory), jobs, counter).tables())
     if not each:
         if counter.code and not tables:
             raise InputError("Nothing was computed: no text could be read.")
-        _write([add_tables(tables, generated) if tables and generated else tables], form, shape, report)
+        shape.write([add_tables(tables, generated) if tables and generated else tables], form, define=define)
     if counter.code:
         raise typer.Exit(counter.code)
 
@@ -199,26 +198,6 @@ def make_job(given: Input, model: ModelChoice, wanted: HeadChoice, memory: int) 
         memory=memory,
         option=options.flag,
     )
-
-
-def _write(texts: Iterable[Sequence[HeadTable]], form: str, shape: TableShape, report: TableReport) -> None:
-    """Write the tables of each text, or those of all, as they come."""
-    if form in TABLES:
-        for data in _encode(texts, form):
-            write_standard_output(data)
-    else:
-        screen = open_terminal(shape.color, shape.width)
-        for tables in texts:
-            for table in tables:
-                for section in report.sections(table):
-                    screen.print(TerminalSection(section))
-
-
-def _encode(texts: Iterable[Sequence[HeadTable]], form: str) -> Iterator[bytes]:
-    """Yield the bytes of each text's tables, with one header for all."""
-    for number, tables in enumerate(texts):
-        data = TABLES[form](tables)
-        yield data if number == 0 or form == options.JSON else data.partition(b"\n")[2]
 
 
 def _list(numbers: Mapping[str, Described], shape: TableShape, *, full: bool) -> None:

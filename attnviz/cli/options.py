@@ -179,6 +179,14 @@ ModelName = Annotated[
         help="Use this model: a built-in one, a folder, or a name on the Hugging Face hub.",
     ),
 ]
+ModelNames = Annotated[
+    list[str],
+    typer.Option(
+        "--model",
+        envvar="ATTNVIZ_MODEL",
+        help="Use this model: a built-in one, a folder, or a name on the hub. Give it again to compare with another.",
+    ),
+]
 EngineName = Annotated[
     str, choice(_ENGINES, "--engine", line="Run the model with our own NumPy code (reference), or with transformers.")
 ]

@@ -11,9 +11,9 @@ from attnviz.errors import RecordError
 from attnviz.formats.fields import Fields, axis_index, fields, flag, grouped_by, member, one_of, text
 from attnviz.formats.texts import Names, Passages, tokens_of
 from attnviz.formats.writing import Result
-from attnviz.records import Attention, Axes, expand_shape, guess_kind, shape_weights
+from attnviz.records import Axes, HeadMatrix, expand_shape, guess_kind, make_record, shape_weights
 from attnviz.text import By, visible
-from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
+from attnviz.vocabulary import AVERAGE, PRECISIONS, WEIGHT, Engine, Kind
 
 _HOW_TO_MEND = (
     'Weights must not be negative, and each row must sum to 1. Add "sink": true if a part of each row is on a sink, '
@@ -99,7 +99,7 @@ class _Record:
         weights = _numbers(own, nested, [(len(entries), name) for name, entries in axes.items()])
         return cls(own, told or guess_kind(names.queries, names.keys, weights), layers, heads, names, weights)
 
-    def attention(self, whole: Fields, passages: Passages) -> Attention:
+    def attention(self, whole: Fields, passages: Passages) -> HeadMatrix:
         """Return the record itself; what is said of the whole result holds for it.
 
         Raises:
@@ -119,13 +119,14 @@ class _Record:
             sink=own.get("sink", flag) or False,
             precision=own.get("precision", one_of(PRECISIONS)) or _precision(self.weights),
             notes=tuple(map(visible, own.each("notes", text) or ())),
+            measure=own.get("measure", text) or WEIGHT,
         )
         try:
             with np.errstate(all="ignore"):  # whatever comes of numbers that are none is refused
-                return Attention.on(axes, self.weights)
+                return make_record(axes, self.weights)
         except RecordError as error:
             how = _HOW_TO_MEND if names.told else _HOW_TO_MEND_AN_ARRAY
-            mend = f" {how}" if np.isfinite(self.weights).all() else ""
+            mend = f" {how}" if axes.measure == WEIGHT and np.isfinite(self.weights).all() else ""
             raise own.wrong(f"{error}{mend}") from error
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from attnviz.errors import UsageError, require
-from attnviz.formats.tables import TABLES
+from attnviz.formats.tables import TABLES, Table
 from attnviz.formats.writing import FILES, Format, Result
-from attnviz.records import Attention, HeadTable, require_record
+from attnviz.records import HeadMatrix, HeadTable, RelationTable
 from attnviz.vocabulary import Kind
 
-Records = Attention | Result | Sequence[Attention]
+Records = HeadMatrix | Result | Sequence[HeadMatrix]
 """What one text came to: a record, several, or these with what was read."""
 
 _FORMATS: Mapping[str, Format] = {**FILES, "jsonl": FILES["json"]}
@@ -18,7 +18,7 @@ _ALONE = "npz"  # a format that has room for one text
 _Choice = TypeVar("_Choice")
 
 
-def encode(records: Records | HeadTable | Iterable[Records | HeadTable], form: str, text: str | None = None) -> bytes:
+def encode(records: Records | Table | Iterable[Records | Table], form: str, text: str | None = None) -> bytes:
     """Return the bytes of a file of this format that holds the weights of a text, or of several, or head tables.
 
     `text` is the one text that the weights are of; where it is not told, it is what their tokens stand in.
@@ -27,13 +27,13 @@ def encode(records: Records | HeadTable | Iterable[Records | HeadTable], form: s
         UsageError: there is no such format for them, it has no room for several texts, or they are no such records.
     """
     given = list(records) if isinstance(records, Iterable) else [records]
-    tables = [one for one in given if isinstance(one, HeadTable)]
+    tables = [one for one in given if isinstance(one, HeadTable | RelationTable)]
     if tables and len(tables) == len(given):
         return _chosen(TABLES, form, "numbers for each head")(tables)
     if tables:
         raise UsageError("One file cannot hold both numbers for each head and weights: save them to two files.")
-    weights = [one for one in given if not isinstance(one, HeadTable)]
-    of_one_text = [one for one in weights if isinstance(one, Attention)]
+    weights = [one for one in given if not isinstance(one, HeadTable | RelationTable)]
+    of_one_text = [one for one in weights if isinstance(one, HeadMatrix)]
     results = _results([of_one_text] if len(of_one_text) == len(given) else weights, text)
     chosen = _chosen(_FORMATS, form, "weights")
     if form == _ALONE and len(results) > 1:
@@ -71,31 +71,31 @@ def _check_result(result: Result) -> Result:
     return result
 
 
-def list_records(given: object) -> Iterator[Attention]:
+def list_records(given: object) -> Iterator[HeadMatrix]:
     """Yield the records in what `attend` or `read` returns, and in lists of such.
 
     Raises:
         UsageError: something else is among them.
     """
-    if isinstance(given, Attention | Result):
-        yield from (given,) if isinstance(given, Attention) else given.attention
+    if isinstance(given, HeadMatrix | Result):
+        yield from (given,) if isinstance(given, HeadMatrix) else given.attention
         return
     require(given, Iterable, "give a record, what attend or read returns, or a list of these.")
     if isinstance(given, str | bytes):
-        require_record(given)
+        require(given, HeadMatrix, "give a record, what attend or read returns, or a list of these.")
     assert isinstance(given, Iterable)
     for one in given:
         yield from list_records(one)
 
 
-def gather(given: Attention | Sequence[Attention]) -> Result:
+def gather(given: HeadMatrix | Sequence[HeadMatrix]) -> Result:
     """Return the result of a text of which nothing is there but the records: what was read is what tokens stand in.
 
     Raises:
         UsageError: they are no records of one text.
     """
     records = given if isinstance(given, Sequence) else [given]
-    if not records or not all(isinstance(record, Attention) for record in records):
+    if not records or not all(isinstance(record, HeadMatrix) for record in records):
         raise UsageError(
             "Only records can be saved: give an Attention, a HeadTable, what attend returns, or a list of them."
         )

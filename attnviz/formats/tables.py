@@ -1,4 +1,4 @@
-"""Head tables as data for other programs: a line of JSON each, or rows of CSV and TSV."""
+"""Tables of numbers as data for other programs: a line of JSON each, or rows of CSV and TSV."""
 
 import csv
 import io
@@ -8,72 +8,100 @@ from functools import partial
 from typing import Any
 
 from attnviz.formats.writing import json_line
-from attnviz.records import HeadTable
+from attnviz.records import Followed, HeadTable, Relation, RelationTable
+
+Table = HeadTable | RelationTable
+"""Numbers for each head, or for each relation between words."""
 
 
-def to_lines(tables: Sequence[HeadTable]) -> bytes:
+def to_lines(tables: Sequence[Table]) -> bytes:
     """Return a line for each table, as `to_line` makes it."""
     return b"".join(map(to_line, tables))
 
 
-def to_line(table: HeadTable) -> bytes:
-    """Return one line: the model, the kind, how many texts, a record for each head, and what each number means.
+def to_line(table: Table) -> bytes:
+    """Return one line: the model, the kind, how many texts, a record for each row, and what each number means.
 
-    A number stands under its name, how many texts have it under the name with `_n`, and its standard error over texts
-    under the name with `_se`. Null stands for what is undefined, and for the label of a head that no label fits. The
-    table of one text of several says which that is.
+    A row is a head, or a relation. A number of a head stands under its name, how many texts have it under the name with
+    `_n`, and its standard error over texts under the name with `_se`. Null stands for what is undefined, and for the
+    label of a head that no label fits. The table of one text of several says which that is.
     """
-    return json_line(
-        {
-            **({} if table.text_index is None else {"text_index": table.text_index, "text": table.text}),
-            "model": table.model,
-            "kind": table.kind.value,
-            "by": table.by.value,
-            "texts": table.texts,
-            "heads": [fields | _label(table, fields) for fields in _heads(table)],
-            "definitions": {name: column.definition for name, column in table.columns.items()},
-        }
-    )
+    whole = {**_text(table), "model": table.model, "kind": table.kind.value, **_grouping(table), "texts": table.texts}
+    if isinstance(table, HeadTable):
+        rows = {"heads": [fields | _label(table, fields) for fields in _heads(table)]}
+    else:
+        rows = {"relations": [_relation(relation) for relation in table.relations]}
+    return json_line(whole | rows | {"definitions": table.definitions})
 
 
-def to_rows(tables: Sequence[HeadTable], delimiter: str) -> bytes:
-    """Return a header and a row for each head, fields separated by a delimiter; what is undefined is empty.
+def _text(table: Table) -> dict[str, Any]:
+    """Return which text of several a table is of; nothing at all if it is of all."""
+    if isinstance(table, RelationTable) or table.text_index is None:
+        return {}
+    return {"text_index": table.text_index, "text": table.text}
+
+
+def _grouping(table: Table) -> dict[str, str]:
+    """Return what the numbers of a table are between."""
+    return {"by": table.by.value} if isinstance(table, HeadTable) else {}
+
+
+def to_rows(tables: Sequence[Table], delimiter: str) -> bytes:
+    """Return a header and a row for each head, or relation, delimited fields each; what is undefined is empty.
 
     Rows of several models, or of several ways to group tokens, end with these. Rows of single texts begin with the
     index of the text.
     """
     file = io.StringIO()
     writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-    several = len({(table.model, table.by.value) for table in tables}) > 1
+    several = len({(table.model, *_grouping(table).values()) for table in tables}) > 1
     for number, table in enumerate(tables):
-        of_text = {} if table.text_index is None else {"text_index": table.text_index}
-        source = {"model": table.model, "by": table.by.value} if several else {}
-        for row, head in enumerate(_heads(table)):
-            fields = {**of_text, "kind": table.kind.value, **head, **source}
-            if not (number or row):
+        source = {"model": table.model, **_grouping(table)} if several else {}
+        rows = _heads(table) if isinstance(table, HeadTable) else map(_relation, table.relations)
+        for index, row in enumerate(rows):
+            fields = {**_text(table), "kind": table.kind.value, **row, **source}
+            fields.pop("text", None)
+            if not (number or index):
                 writer.writerow(fields)
             writer.writerow("" if value is None else value for value in fields.values())
     return file.getvalue().encode()
 
 
-TABLES: Mapping[str, Callable[[Sequence[HeadTable]], bytes]] = {
+TABLES: Mapping[str, Callable[[Sequence[Table]], bytes]] = {
     "json": to_lines,
     "csv": partial(to_rows, delimiter=","),
     "tsv": partial(to_rows, delimiter="\t"),
 }
-"""The formats of head tables, by name, which is also the suffix."""
+"""The formats of tables, by name, which is also the suffix."""
 
 
 def _heads(table: HeadTable) -> Iterator[dict[str, Any]]:
-    """Return for each head its layer, its number and its numbers, by name."""
-    for row, layer in enumerate(table.layers):
-        for place, head in enumerate(table.heads):
-            fields: dict[str, Any] = {"layer": layer, "head": head}
-            for name, column in table.columns.items():
-                fields[name] = _defined(column.means[row, place])
-                fields[f"{name}_n"] = int(column.counts[row, place])
-                fields[f"{name}_se"] = _defined(column.errors[row, place])
-            yield fields
+    """Yield for each head its layer, its number and its numbers, by name."""
+    for place in table.places():
+        row, column_of_head = place
+        fields: dict[str, Any] = {"layer": table.layers[row], "head": table.heads[column_of_head]}
+        for name, column in table.columns.items():
+            fields[name] = _defined(column.means[place])
+            fields[f"{name}_n"] = int(column.counts[place])
+            fields[f"{name}_se"] = _defined(column.errors[place])
+        yield fields
+
+
+def _relation(relation: Relation) -> dict[str, Any]:
+    """Return what is known of a relation, by name."""
+    return {
+        "relation": relation.name,
+        "layer": relation.layer,
+        "head": relation.head,
+        "direction": relation.direction.value,
+        **_followed(relation.whole),
+        "offset": relation.offset,
+        **{f"held_out_{name}": value for name, value in _followed(relation.held_out).items()},
+    }
+
+
+def _followed(followed: Followed) -> dict[str, float | None]:
+    return {"accuracy": followed.accuracy, "baseline": followed.baseline, "count": followed.count}
 
 
 def _label(table: HeadTable, fields: Mapping[str, Any]) -> dict[str, Any]:

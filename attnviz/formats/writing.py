@@ -12,12 +12,13 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from attnviz.text import escape_unseen
+from attnviz.vocabulary import WEIGHT
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from attnviz.records import Attention
+    from attnviz.records import HeadMatrix
     from attnviz.text import Token
 
 _AT_ONCE = 2**15  # weights that are written at once, lest the text of all of them be in memory
@@ -36,7 +37,7 @@ class Result:
 
     index: int
     text: str
-    attention: Sequence["Attention"]
+    attention: Sequence["HeadMatrix"]
     pair: str | None = None
     target: str | None = None
     written: bool = False
@@ -154,10 +155,11 @@ def _fields(result: Result) -> dict[str, Any]:
     }
 
 
-def _record(attention: "Attention") -> dict[str, Any]:
+def _record(attention: "HeadMatrix") -> dict[str, Any]:
     """Return all that is known of a record but the weights."""
     return {
         "kind": attention.kind.value,
+        **({} if attention.measure == WEIGHT else {"measure": attention.measure}),
         "layers": attention.layers,
         "heads": attention.heads,
         **_tokens("query", attention.query_tokens),
@@ -201,7 +203,7 @@ def _separated(delimiter: str) -> Format:
     return Format(pieces, f"{delimiter.join(_CSV_COLUMNS)}\n".encode())
 
 
-def _rows(text_index: int, attention: "Attention", delimiter: str) -> Iterator[list[str]]:
+def _rows(text_index: int, attention: "HeadMatrix", delimiter: str) -> Iterator[list[str]]:
     """Yield the rows of a record, some at a time."""
     queries = _labels(attention.query_tokens, delimiter)
     keys = [f"{key}{delimiter}" for key in _labels(attention.key_tokens, delimiter)]

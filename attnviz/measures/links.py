@@ -1,20 +1,35 @@
-"""Links between words: the strongest ones, and the one that tells most."""
+"""Links between words: the strongest ones, and those that tell most."""
 
 import unicodedata
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import checked, require
+from attnviz.measures.function_words import is_function_word, is_pronoun
 from attnviz.measures.reducers import group_record, make_grouper
-from attnviz.records import Attention, Link, Weights, Word, require_record
+from attnviz.records import Attention, HeadMatrix, Link, Weights, Word, make_record, require_record
 from attnviz.text import By, Token, group_tokens
+
+_HEADS = 3
+"""How many heads speak for a link: those in which it says most."""
+
+_FUNCTION = 0.1
+"""How much a function word counts at either end of a link, where another word counts for 1."""
+
+_ASKING, _ASKING_AHEAD, _ANSWERING = 2.0, 1.0, 0.2
+"""How much a pronoun counts as the query, as a query that looks at a later word, and as the key.
+
+It stands for another word, which as a rule was said before it.
+"""
+
+_SEEN = 0.005
+"""The least weight of a link: what is less is written as 0.00."""
 
 
 @checked()
-def strongest(attention: Attention, top: int = 5) -> list[Link]:
+def strongest(attention: HeadMatrix, top: int = 5) -> list[Link]:
     """Return the `top` links of largest weight between two different words that are not special tokens.
 
     Weights of a word in several pieces are those of `attend(…, by="word")`: to it their sum, from it their mean.
@@ -26,14 +41,14 @@ def strongest(attention: Attention, top: int = 5) -> list[Link]:
         (3, 5, 'chased', 'dog')
     """
     words = _group_words(attention)
-    return list(_find_largest(words, np.where(_find_content(words), words.weights, 0), top))
+    return list(_find_largest(words, np.where(_find_content(words), abs(words.weights), 0), top))
 
 
+@checked()
 def telling(attention: Attention, word: Word | None = None) -> Link | None:
     """Return the link that tells most of what the heads are for, or None where no two words are linked.
 
-    The two words are those whose links, over all heads together, most exceed habit; the head is that of the largest.
-    If a `word` is given, only its own links count.
+    It is the first of `find_telling`. If a `word` is given, only its own links count.
 
     Example:
         >>> text = "The animal didn't cross the street because it was too tired"
@@ -42,40 +57,60 @@ def telling(attention: Attention, word: Word | None = None) -> Link | None:
         >>> link.layer, link.head, link.query.text, link.key.text
         (3, 1, 'it', 'animal')
     """
+    return next(iter(find_telling(attention, 1, word)), None)
+
+
+def find_telling(attention: Attention, top: int, word: Word | None = None) -> list[Link]:
+    """Return the links that tell most of what the heads are for, the most telling first, no two of the same words.
+
+    The two words are those whose links, in the three heads where they say most, add up to most; the head is the first
+    of these. If a `word` is given, only its own links count.
+
+    Example:
+        >>> (attention,) = attnviz.load("builtin").attend("Mary lost her keys")
+        >>> [(link.query.text, link.key.text) for link in find_telling(attention, 2)]
+        [('her', 'Mary'), ('keys', 'lost')]
+    """
     if word is not None:
         require(word, Word, 'give one as in attention.words("her")[0].')
-    words = _group_words(attention)
+    words = _group_words(require_record(attention))
     counted = _find_content(words)  # [queries, keys]
     if word:
         number = group_tokens(attention.query_tokens, By.WORD).index
         counted[list(set(number) - {number[query] for query in word.queries})] = False
     exceed = _Excess(words, counted)
     heads = list(np.ndindex(*words.shape[:2]))  # one by one, since all of them together are large
-    together: Any = sum(map(exceed.of, heads))  # [queries, keys]
-    if not together.max() > 0:
-        return None
-    queries, keys = np.nonzero(together == together.max())
-    values = [exceed.of(head)[queries, keys] for head in heads]  # [heads][links]
-    best, place = np.unravel_index(np.argmax(values), (len(heads), len(queries)))
-    layer, head = heads[best]
-    weight = float(words.weights[layer, head, queries[place], keys[place]])
-    tokens = words.query_tokens[queries[place]], words.key_tokens[keys[place]]
-    return Link(words.layers[layer], words.heads[head], *tokens, weight)
+    most = np.zeros((_HEADS, *counted.shape))  # [heads, queries, keys]
+    for head in heads:
+        most[0] = np.maximum(most[0], exceed.of(head))
+        most.sort(0)
+    together = most.sum(0)  # [queries, keys]
+    places = np.argsort(-together, axis=None, kind="stable")[:top]
+    queries, keys = np.unravel_index(places, together.shape)
+    values = np.stack([exceed.of(head)[queries, keys] for head in heads])  # [heads, links]
+    found = []
+    for link, (query, key) in enumerate(zip(queries, keys, strict=True)):
+        layer, head = heads[int(values[:, link].argmax())]
+        weight = float(words.weights[layer, head, query, key])
+        if values[:, link].max() > 0 and weight >= _SEEN:
+            tokens = words.query_tokens[query], words.key_tokens[key]
+            found.append(Link(words.layers[layer], words.heads[head], *tokens, weight))
+    return found
 
 
 class _Excess:
     """How much each link says, head by head; 0 for those that are not `counted`.
 
     A link counts for as much as its weight exceeds what habit explains: the mean weight at the same distance (a
-    positional pattern) and the mean weight of the same key (a token that everything looks at). It counts for more the
-    further apart its words are, (1 - 1/distance), since neighbours look at each other in most heads.
+    positional pattern) and the mean weight of the same key (a token that everything looks at). That counts for more or
+    less by which words they are.
     """
 
-    def __init__(self, words: Attention, counted: NDArray[np.bool_]) -> None:
+    def __init__(self, words: HeadMatrix, counted: NDArray[np.bool_]) -> None:
         self._weights, self._counted = words.weights, counted
         distance = words.distances()
         self._index = None if distance is None else distance - distance.min()  # [queries, keys]
-        self._reach = 1.0 if distance is None else 1 - 1 / np.maximum(np.abs(distance), 1)
+        self._rate = _rate_words(words, distance)
 
     def of(self, head: tuple[int, ...]) -> NDArray[np.floating]:
         """Return how much each link of one head says: [queries, keys]."""
@@ -83,18 +118,31 @@ class _Excess:
         habit: NDArray[np.floating] = weights.mean(-2, keepdims=True)
         if self._index is not None:
             habit = np.maximum(habit, _average_diagonals(weights, self._index))
-        return np.where(self._counted, np.maximum(weights - habit, 0) * self._reach, 0)
+        return np.where(self._counted, np.maximum(weights - habit, 0) * self._rate, 0)
 
 
-def _group_words(attention: Attention) -> Attention:
-    """Return the record between words; where each token is one, it shares the weights, which are large."""
-    words = make_grouper(require_record(attention), By.WORD).axes
-    return (
-        Attention.on(words, attention.weights) if words.shape == attention.shape else group_record(attention, By.WORD)
+def _rate_words(words: HeadMatrix, distance: NDArray[np.int64] | None) -> NDArray[np.floating]:
+    """Return how much each link counts by its words, [queries, keys]: a rule of ours, for English and French."""
+    asks = np.array([is_pronoun(token.text) for token in words.query_tokens])[:, None]
+    ahead = np.zeros(1, np.bool_) if distance is None else distance > 0
+    queries, keys = (
+        np.array([_FUNCTION if is_function_word(token.text) else 1.0 for token in tokens])
+        for tokens in (words.query_tokens, words.key_tokens)
     )
+    answers = np.array([_ANSWERING if is_pronoun(token.text) else 1.0 for token in words.key_tokens])
+    pronouns = np.where(asks, np.where(ahead, _ASKING_AHEAD, _ASKING), 1.0)
+    return np.asarray(queries[:, None] * keys * answers * pronouns)
 
 
-def _find_content(words: Attention) -> NDArray[np.bool_]:
+def _group_words(attention: HeadMatrix) -> HeadMatrix:
+    """Return the record between words; where each token is one, it shares the weights, which are large."""
+    require(attention, HeadMatrix, "attend returns a list, of which model.attend(text)[0] is one record.")
+    words = make_grouper(attention, By.WORD).axes
+    same = words.shape == attention.shape
+    return make_record(words, attention.weights) if same else group_record(attention, By.WORD)
+
+
+def _find_content(words: HeadMatrix) -> NDArray[np.bool_]:
     """Return where two words differ, neither a special token, blank nor punctuation: [queries, keys]."""
     queries = np.array([_is_content(token) for token in words.query_tokens])
     keys = np.array([_is_content(token) for token in words.key_tokens])
@@ -117,14 +165,14 @@ def _average_diagonals(weights: Weights, index: NDArray[np.int64]) -> NDArray[np
     return averaged
 
 
-def _find_largest(words: Attention, value: NDArray[np.floating], top: int) -> Iterator[Link]:
+def _find_largest(words: HeadMatrix, value: NDArray[np.floating], top: int) -> Iterator[Link]:
     """Yield the links of largest positive value, largest first."""
     flat = -value.ravel()
     least = np.partition(flat, min(top, flat.size) - 1)[min(top, flat.size) - 1]  # sorting all of them would be slow
     candidates = np.flatnonzero(flat <= least)
     for place in candidates[np.argsort(flat[candidates], kind="stable")][:top]:
         layer, head, query, key = np.unravel_index(place, value.shape)
-        if value[layer, head, query, key] > 0:
-            weight = float(words.weights[layer, head, query, key])
+        weight = float(words.weights[layer, head, query, key])
+        if value[layer, head, query, key] > 0 and abs(weight) >= _SEEN:
             tokens = words.query_tokens[query], words.key_tokens[key]
             yield Link(words.layers[layer], words.heads[head], *tokens, weight)

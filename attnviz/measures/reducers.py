@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
-from attnviz.records import Attention, Axes, Block, Indices, is_of_torch, to_numpy
+from attnviz.records import Axes, Block, HeadMatrix, Indices, is_of_torch, make_record, to_numpy
 from attnviz.text import By, Grouping, Groups, group_tokens
 
 Result = TypeVar("Result", covariant=True)
@@ -60,10 +60,10 @@ class Collect:
         for head, own in zip(block.heads, to_numpy(block.weights), strict=True):
             layer[self.axes.heads.index(head)][place] = own
 
-    def result(self) -> Attention:
+    def result(self) -> HeadMatrix:
         """Return the record of all blocks."""
         self.weights.flags.writeable = False  # the record has it from now on
-        return Attention.on(self.axes, self.weights)
+        return make_record(self.axes, self.weights)
 
 
 class Group:
@@ -92,9 +92,9 @@ class Group:
         sums = _sum_groups(means, self._to[np.asarray(block.keys)], len(self.axes.key_tokens))
         layer[np.ix_(np.asarray(heads), groups)] += to_numpy(sums)
 
-    def result(self) -> Attention:
+    def result(self) -> HeadMatrix:
         """Return the record between groups."""
-        return Attention.on(self.axes, self.weights)
+        return make_record(self.axes, self.weights)
 
 
 def make_keeper(axes: Axes, by: Grouping) -> Collect | Group:
@@ -115,14 +115,14 @@ def make_grouper(axes: Axes, by: Grouping) -> Group:
     return Group(axes, group_tokens(axes.query_tokens, by), group_tokens(axes.key_tokens, by))
 
 
-def reduce_record(attention: Attention, reducer: Reducer[Result]) -> Result:
+def reduce_record(attention: HeadMatrix, reducer: Reducer[Result]) -> Result:
     """Run an existing record through a reducer, and return the result."""
     for layer, weights in zip(attention.layers, attention.weights, strict=True):
         reducer.update(Block.starting(attention.kind, layer, attention.heads, 0, weights))
     return reducer.result()
 
 
-def group_record(attention: Attention, by: Grouping) -> Attention:
+def group_record(attention: HeadMatrix, by: Grouping) -> HeadMatrix:
     """Return an existing record with its tokens grouped, as `Group` groups them."""
     return reduce_record(attention, make_grouper(attention, by))
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from attnviz.records import Attention, Word
+from attnviz.records import HeadMatrix, Word
 from attnviz.text import not_found
 
 
-def find_words(found: Sequence[Attention], token: str) -> list[tuple[Attention, list[Word]]]:
+def find_words(found: Sequence[HeadMatrix], token: str) -> list[tuple[HeadMatrix, list[Word]]]:
     """Return where a word stands in each record that has it.
 
     Raises:
@@ -19,7 +19,7 @@ def find_words(found: Sequence[Attention], token: str) -> list[tuple[Attention, 
     return placed
 
 
-def select_rows(found: Sequence[Attention], token: str | None) -> Sequence[Attention]:
+def select_rows(found: Sequence[HeadMatrix], token: str | None) -> Sequence[HeadMatrix]:
     """Return only the rows of one word, at all its occurrences among the queries; all rows if none is named.
 
     Raises:

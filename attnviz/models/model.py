@@ -9,7 +9,7 @@ from attnviz.errors import checked, require
 from attnviz.measures.reducers import Make, OfRows, Reducer, Result, make_keeper
 from attnviz.models.base import Card, Reader, Runner
 from attnviz.models.passages import Passage, Reading, Window, find_rows_among, read_overlong
-from attnviz.records import Attention, Axes, Block, Each, Selection, find_runs
+from attnviz.records import Attention, Axes, Block, Each, HeadMatrix, Selection, find_runs, require_record
 from attnviz.reference.trace import Trace
 from attnviz.text import By, Grouping, read_grouping
 from attnviz.vocabulary import Engine, Kind
@@ -100,9 +100,9 @@ class Model:
             bos=bos,
             overlong=read_overlong(truncate, window),
         )
-        return self.weights(self.read(passage), select, read_grouping(by))
+        return [require_record(record) for record in self.weights(self.read(passage), select, read_grouping(by))]
 
-    def weights(self, reading: Reading, select: Selection = ALL, by: Grouping = By.TOKEN) -> list[Attention]:
+    def weights(self, reading: Reading, select: Selection = ALL, by: Grouping = By.TOKEN) -> list[HeadMatrix]:
         """Return the attention weights of what was read, one record a kind, between tokens or groups of them.
 
         Raises:
@@ -115,7 +115,7 @@ class Model:
 
     def weights_of(
         self, readings: Sequence[Reading], select: Selection = ALL, by: Grouping = By.TOKEN
-    ) -> list[list[Attention]]:
+    ) -> list[list[HeadMatrix]]:
         """Return the same for several readings of one `size`, which are run together."""
         return self.reduce(readings, select, partial(make_keeper, by=by))
 
@@ -126,8 +126,19 @@ class Model:
             UsageError: the model has no such layer, head or kind.
             TextError: the text has none of the rows.
         """
+        return self.reduce_each(readings, select, [make] * len(readings))
+
+    def reduce_each(
+        self, readings: Sequence[Reading], select: Selection, makes: Sequence[Make[Result]]
+    ) -> list[list[Result]]:
+        """Return the same, where each reading has reducers of its own.
+
+        Raises:
+            UsageError: the model has no such layer, head or kind.
+            TextError: the text has none of the rows.
+        """
         model = self._settle(readings)
-        reducers = [model._make_reducers(reading, select, make) for reading in readings]
+        reducers = [model._make_reducers(reading, select, make) for reading, make in zip(readings, makes, strict=True)]
         parts = [(text, part) for text, reading in enumerate(readings) for part in reading.parts]
         at_once = max(model.runner.tokens_at_once // max(len(parts[0][1].reading.ids), 1), 1)
         for first in range(0, len(parts), at_once):

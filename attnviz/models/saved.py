@@ -9,7 +9,7 @@ from attnviz.models.base import Card, Part, Runner, Stack
 from attnviz.models.model import Model
 from attnviz.models.passages import Passage, Reading
 from attnviz.models.token_names import Vocabulary
-from attnviz.records import Attention, Axes, Block, Each
+from attnviz.records import Axes, Block, Each, HeadMatrix
 from attnviz.vocabulary import Kind
 
 _AT_ONCE = 2**22
@@ -21,7 +21,7 @@ class SavedRunner(Runner):
     """The records of one text that are there already, each of which holds layers of its own."""
 
     card: Card
-    records: Sequence[Attention]
+    records: Sequence[HeadMatrix]
 
     def read(self, passage: Passage) -> Reading:
         """See `Reader.read`; nothing can be read but what was."""
@@ -49,7 +49,7 @@ class SavedRunner(Runner):
         axes = record.of_tokens(record.query_tokens, record.key_tokens)
         return replace(axes, layers=part.layers, heads=part.heads)
 
-    def _record(self, kind: Kind, *layers: int) -> Attention:
+    def _record(self, kind: Kind, *layers: int) -> HeadMatrix:
         """Return the record that holds these layers of a kind."""
         return next(one for one in self.records if one.kind is kind and {*layers} <= {*one.layers})
 
@@ -70,10 +70,10 @@ def restore(saved: Saved) -> tuple[Model, Reading]:
     return Model(card, runner, runner), Reading(passage=passage, ids=(), tokens=(), warnings=saved.warnings)
 
 
-def _list_kinds(records: Sequence[Attention]) -> list[Kind]:
+def _list_kinds(records: Sequence[HeadMatrix]) -> list[Kind]:
     return list(dict.fromkeys(record.kind for record in records))
 
 
-def _make_stack(records: Sequence[Attention]) -> Stack:
+def _make_stack(records: Sequence[HeadMatrix]) -> Stack:
     counts = {layer: len(record.heads) for record in records for layer in record.layers}
     return replace(Stack.of(counts), numbered=tuple((record.layers, record.heads) for record in records))

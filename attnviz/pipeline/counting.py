@@ -1,16 +1,15 @@
-"""Numbers for each head over many texts, by one process or several; the texts are gone when they are counted."""
+"""Numbers over many texts, by one process or several; the texts are gone when they are counted."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from attnviz.errors import AttnvizError
 from attnviz.measures.labels import find_labels
-from attnviz.measures.totals import Totals
 from attnviz.pipeline.numerics import share_cores
-from attnviz.pipeline.outcomes import HeadNumbers, Note, Outcome, outcomes
+from attnviz.pipeline.outcomes import HeadNumbers, Note, Outcome, Task, outcomes
 from attnviz.pipeline.sources import portions
 from attnviz.pipeline.streams import Source
 from attnviz.processes import in_processes
@@ -38,10 +37,11 @@ class Warner:
     """A counter for Python: notes are warnings, and an error is raised unless there is a function to be told of it."""
 
     failed: Callable[[str, AttnvizError], None] | None = None
+    calls: int = 4  # from a warning back to whoever asked for numbers
 
     def say(self, note: str) -> None:
         """Warn of it where numbers were asked for."""
-        warnings.warn(note, stacklevel=4)
+        warnings.warn(note, stacklevel=self.calls)
 
     def fail(self, place: str | None, error: AttnvizError) -> None:
         """Tell of an error and its place, or raise it."""
@@ -53,34 +53,55 @@ class Warner:
         """Do nothing."""
 
 
+class Countable(Protocol):
+    """A total over texts, to which texts and other totals can be added."""
+
+    def add(self, found: Any) -> None:
+        """Take in one of the things that a text came to."""
+
+    def merge(self, other: Self) -> None:
+        """Take in all texts of another."""
+
+
+Counts = TypeVar("Counts", bound=Countable)
+Started = TypeVar("Started", bound=Countable, covariant=True)
+
+
+class CountingTask(Task[list[Any]], Protocol[Started]):
+    """A way to make things of each text of a job that are added up."""
+
+    def start(self) -> Started:
+        """Return the total over no text."""
+
+
 @dataclass(frozen=True, slots=True)
-class Portion:
+class Portion(Generic[Counts]):
     """The totals of some texts that were counted together: of so many of them."""
 
     texts: int
-    totals: Totals
+    totals: Counts
 
 
-def totals_of(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[Outcome[Portion]]:
+def totals_of(task: CountingTask[Counts], portion: Sequence[Source]) -> Iterator[Outcome[Portion[Counts]]]:
     """Return the error of each text of a portion that fails, and the totals of the others; in whichever process."""
-    totals, texts = Totals(), 0
+    totals, texts = task.start(), 0
     for outcome in outcomes(task, [portion]):
         if isinstance(outcome.found, AttnvizError | Note):
             yield Outcome(outcome.index, outcome.place, outcome.found)
         else:
             texts += 1
-            for table in outcome.found:
-                totals.add(table)
+            for found in outcome.found:
+                totals.add(found)
     yield Outcome(portion[0].index, None, Portion(texts, totals))
 
 
-def total(task: HeadNumbers, sources: Iterable[Source], jobs: int, counter: Counter) -> Totals:
+def total(task: CountingTask[Counts], sources: Iterable[Source], jobs: int, counter: Counter) -> Counts:
     """Return the totals of all texts.
 
     Raises:
         ProcessError: a process has ended before its work was done.
     """
-    found = Totals()
+    found = task.start()
     # portions are the same whoever works on them: which texts are run together can show in the last digits
     work, parts = partial(totals_of, task), portions(sources, AT_A_TIME, whole=True)
     here = (end for part in parts for end in work(part))

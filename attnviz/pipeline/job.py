@@ -1,9 +1,10 @@
 """A job: what is done with each text, by which model, and what is kept of the weights in which form."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from attnviz.errors import UsageError, WriteOption, write_in_python, write_options
+from attnviz.errors import RecordError, UsageError, WriteOption, write_in_python, write_options
 from attnviz.formats.reading import READERS
 from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.model import ALL, Model
@@ -11,7 +12,7 @@ from attnviz.models.passages import Passage, Reading
 from attnviz.models.registry import load, locate
 from attnviz.models.saved import restore
 from attnviz.pipeline.streams import Source
-from attnviz.records import Attention, Selection, average
+from attnviz.records import Attention, HeadMatrix, Selection, average
 from attnviz.text import By, Grouping
 
 MEMORY = 10**9
@@ -113,11 +114,22 @@ class Job:
             return ReadText(source, self.loaded, replace(reading, warnings=warnings))
         return ReadText(source, *restore(READERS[source.saved](source.record(), self.memory)))
 
-    def formed(self, found: list[Attention]) -> list[Attention]:
+    def formed(self, found: Sequence[HeadMatrix]) -> Sequence[HeadMatrix]:
         """Return the records in the form that was asked for."""
         if self.no_special:
-            found = [attention.without_special() for attention in found]
+            found = [_drop_special(record) for record in found]
         if not self.mean:
             return found
         kinds = dict.fromkeys(attention.kind for attention in found)
         return [average([attention for attention in found if attention.kind is kind]) for kind in kinds]
+
+
+def _drop_special(record: HeadMatrix) -> Attention:
+    """Return weights without special tokens.
+
+    Raises:
+        RecordError: they are no weights, whose rows could be rescaled.
+    """
+    if not isinstance(record, Attention):
+        raise RecordError(f"Rows of the measure {record.measure!r} do not sum to 1:", hint="leave {no_special} out.")
+    return record.without_special()

@@ -9,11 +9,12 @@ from typing import Generic, Protocol, TypeVar
 from attnviz.errors import Advice, AttnvizError, ModelError, RecordError, TextError, UsageError
 from attnviz.formats.writing import Result
 from attnviz.measures.statistics import Statistics, find_statistics
+from attnviz.measures.totals import Totals
 from attnviz.pipeline.budget import plan
 from attnviz.pipeline.job import Job, ReadText
 from attnviz.pipeline.sources import FAILURES, spare_memory
 from attnviz.pipeline.streams import Source
-from attnviz.records import Attention, Axes, HeadTable
+from attnviz.records import Axes, HeadMatrix, HeadTable, require_weights
 from attnviz.text import By
 
 Found = TypeVar("Found")
@@ -71,7 +72,7 @@ class Weights:
         return [_result(text, self.job.formed(found)) for text, found in zip(texts, records, strict=True)]
 
 
-def _result(text: ReadText, found: Sequence[Attention]) -> Result:
+def _result(text: ReadText, found: Sequence[HeadMatrix]) -> Result:
     passage = text.reading.passage
     return Result(
         index=text.source.index,
@@ -91,8 +92,14 @@ class HeadNumbers:
     job: Job
     names: Sequence[str]
 
+    def start(self) -> Totals:
+        """See `CountingTask.start`."""
+        return Totals()
+
     def plan(self, text: ReadText, axes: Sequence[Axes]) -> ReadText:
         """See `Task.plan`; no weights are kept."""
+        for one in axes:
+            require_weights(one)
         return text
 
     def compute(self, texts: Sequence[ReadText]) -> list[list[HeadTable]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import BufferedReader
 from itertools import count
+from typing import Any
 
 from attnviz.errors import HOW_TO_CUT, InputError, RecordError, TextError
 from attnviz.formats.archive import MOST_BYTES, array_bytes, read_limited
@@ -59,6 +60,7 @@ class Source:
 
     Or the record that was `saved` of one, in that format. `whole` says that it was not too long to be kept, `more` that
     the next one, if any, need not be waited for. The `division` says what one text is, and how long at most.
+    `asked` is what is asked of this text and of no other, if anything is.
     """
 
     raw: bytes
@@ -68,6 +70,7 @@ class Source:
     more: bool = True
     index: int = 0
     division: Division = LINES
+    asked: Any = None
 
     def text(self) -> str:
         """Return the text itself.

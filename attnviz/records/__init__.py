@@ -4,7 +4,17 @@ from attnviz.records.arrays import expand_shape, guess_kind, is_of_torch, shape_
 from attnviz.records.axes import Axes, Word
 from attnviz.records.blocks import Block, Each, Indices, find_runs, watch_nothing
 from attnviz.records.head_table import Column, HeadTable, Judgement
-from attnviz.records.matrices import Attention, HeadMatrix, Link, Weights, average, require_record
+from attnviz.records.matrices import (
+    Attention,
+    HeadMatrix,
+    Link,
+    Weights,
+    average,
+    make_record,
+    require_record,
+    require_weights,
+)
+from attnviz.records.relation_table import Followed, Relation, RelationTable
 from attnviz.records.selection import LayerGroup, Selection, format_ranges
 
 __all__ = [
@@ -13,12 +23,15 @@ __all__ = [
     "Block",
     "Column",
     "Each",
+    "Followed",
     "HeadMatrix",
     "HeadTable",
     "Indices",
     "Judgement",
     "LayerGroup",
     "Link",
+    "Relation",
+    "RelationTable",
     "Selection",
     "Weights",
     "Word",
@@ -28,7 +41,9 @@ __all__ = [
     "format_ranges",
     "guess_kind",
     "is_of_torch",
+    "make_record",
     "require_record",
+    "require_weights",
     "shape_weights",
     "to_numpy",
     "watch_nothing",

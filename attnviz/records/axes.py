@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.text import By, Grouping, Occurrence, Token, find_occurrences
-from attnviz.vocabulary import Engine, Kind
+from attnviz.vocabulary import WEIGHT, Engine, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Axes:
     `layers` and `heads` are original indices (`AVERAGE` for an average). `sink` says that rows may sum to less than 1,
     because the rest of their weight lies on nothing that is shown. `by` is what the tokens are, if not tokens but
     groups of them. `engine` is what computed the weights, `precision` the dtype in which it did; `notes` says what was
-    done to them since.
+    done to them since. `measure` names what the numbers are: attention weights, or something else.
     """
 
     kind: Kind
@@ -40,6 +40,7 @@ class Axes:
     sink: bool = False
     precision: str = "float32"
     notes: tuple[str, ...] = ()
+    measure: str = WEIGHT
 
     def distances(self) -> NDArray[np.int64] | None:
         """Return how many tokens, or groups, each key stands after each query; None between two sequences.

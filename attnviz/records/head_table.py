@@ -1,7 +1,9 @@
 """Numbers for each head: what statistics of one text, or of many, come to."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any, Self
 
 import numpy as np
@@ -59,7 +61,8 @@ class Judgement:
 class HeadTable:
     """Named numbers for each head of one kind of attention, over so many texts, or over the one `text` of an index.
 
-    `labels` says, by layer and head, what those heads do of which the numbers tell it.
+    `labels` says, by layer and head, what those heads do of which the numbers tell it. Heads are listed by layer, then
+    head; or the best first by the numbers that they are `ranked_by`: the first of them, where that is equal the next.
 
     Raises:
         RecordError: a column has another shape than [layers, heads].
@@ -75,6 +78,7 @@ class HeadTable:
     labels: Mapping[tuple[int, int], Judgement] = field(default_factory=dict)
     text_index: int | None = None
     text: str = ""
+    ranked_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", {name: column.frozen() for name, column in self.columns.items()})
@@ -123,6 +127,36 @@ class HeadTable:
                     nothing = np.full((len(self.layers), len(self.heads)), np.nan)
                     columns[name] = Column.of_one_text(nothing, column.definition)
         return replace(self, columns=columns)
+
+    @property
+    def definitions(self) -> dict[str, str]:
+        """Return what each number means, by its name."""
+        return {name: column.definition for name, column in self.columns.items()}
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Yield the row and the column of each head, in the order in which they are listed, undefined ones last.
+
+        Example:
+            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            >>> list(attnviz.statistics(attention, "same")[0].places())
+            [(0, 0)]
+        """
+
+        def rank(place: tuple[int, int]) -> list[float]:
+            numbers = (float(self[name][place]) for name in self.ranked_by)
+            return [-number if math.isfinite(number) else math.inf for number in numbers]
+
+        yield from sorted(product(range(len(self.layers)), range(len(self.heads))), key=rank)
+
+    def listed(self) -> list[tuple[int, int]]:
+        """Return the layer and the head of each head, in the order in which they are listed.
+
+        Example:
+            >>> table, = attnviz.find(attnviz.load("builtin"), "her -> Mary", "Mary lost her keys")
+            >>> table.listed()[0]
+            (3, 1)
+        """
+        return [(self.layers[row], self.heads[column]) for row, column in self.places()]
 
     @checked()
     def highest(self, name: str, count: int | None = 5) -> list[tuple[int, int, float]]:

@@ -11,8 +11,8 @@ from attnviz.errors import RecordError, UnfitTextError, UsageError, checked, req
 from attnviz.records.arrays import freeze, gather, guess_kind
 from attnviz.records.axes import Axes, Word
 from attnviz.records.selection import format_ranges
-from attnviz.text import Token, make_tokens
-from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
+from attnviz.text import Token, make_tokens, visible
+from attnviz.vocabulary import AVERAGE, PRECISIONS, WEIGHT, Engine, Kind
 
 Weights = NDArray[np.float32]
 
@@ -23,7 +23,7 @@ _ROW_SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat
 class HeadMatrix(Axes):
     """A number for each layer, head, query and key of one text and one kind of attention, read-only.
 
-    It may be negative: a difference, a gradient.
+    It may be negative: a difference, a gradient. Its `measure` says which.
 
     Raises:
         RecordError: shapes that do not fit, or numbers that are not finite.
@@ -47,6 +47,21 @@ class HeadMatrix(Axes):
         """Refuse numbers that this is no record of."""
         if not np.isfinite(self.weights).all():
             raise RecordError(f"The {self.kind.value} numbers of {self.model} are not all finite.")
+
+    @classmethod
+    def on(cls, axes: Axes, weights: Weights) -> Self:
+        """Return the record of these weights [layers, heads, queries, keys] on these axes.
+
+        Raises:
+            RecordError: shapes that do not fit, or rows that are no distributions.
+
+        Example:
+            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            >>> attnviz.Attention.on(attention, attention.weights[..., ::-1]).head(0, 0)
+            array([[0.  , 1.  ],
+                   [0.75, 0.25]], dtype=float32)
+        """
+        return cls(weights=weights, **axes._fields())
 
     @checked()
     def head(self, layer: int, head: int) -> Weights:
@@ -142,6 +157,7 @@ class Attention(HeadMatrix):
 
     def _check(self) -> None:
         """Refuse rows that are no distributions."""
+        require_weights(self)
         sums = self.weights.sum(-1, dtype=np.float64)  # [layers, heads, queries]
         if (tolerance := _ROW_SUM_TOLERANCE.get(self.precision)) is None:
             raise RecordError(f"No weights are computed in {self.precision!r}, only in {', '.join(PRECISIONS)}.")
@@ -154,21 +170,6 @@ class Attention(HeadMatrix):
                 f"head {self.heads[head]}, row {query} ({self.query_tokens[query].text}) sums to "
                 f"{sums[layer, head, query]:.6g}, smallest {min(self.weights[layer, head, query], default=0):.6g}."
             )
-
-    @classmethod
-    def on(cls, axes: Axes, weights: Weights) -> Self:
-        """Return the record of these weights [layers, heads, queries, keys] on these axes.
-
-        Raises:
-            RecordError: shapes that do not fit, or rows that are no distributions.
-
-        Example:
-            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
-            >>> attnviz.Attention.on(attention, attention.weights[..., ::-1]).head(0, 0)
-            array([[0.  , 1.  ],
-                   [0.75, 0.25]], dtype=float32)
-        """
-        return cls(weights=weights, **axes._fields())
 
     @classmethod
     @checked()
@@ -250,6 +251,27 @@ class Attention(HeadMatrix):
         )
 
 
+def require_weights(axes: Axes) -> None:
+    """Refuse numbers that are no attention weights, where only these make sense.
+
+    Raises:
+        RecordError: they are of another measure.
+    """
+    if axes.measure != WEIGHT:
+        raise RecordError(
+            f"The numbers are of the measure {visible(axes.measure)!r}: only attention weights can be used here."
+        )
+
+
+def make_record(axes: Axes, weights: Weights) -> HeadMatrix:
+    """Return the record of these numbers on their axes: an `Attention` if they are attention weights.
+
+    Raises:
+        RecordError: shapes that do not fit, or rows that are not what they have to be.
+    """
+    return (Attention if axes.measure == WEIGHT else HeadMatrix).on(axes, weights)
+
+
 def require_record(given: object) -> Attention:
     """Return a record as it is.
 
@@ -261,7 +283,7 @@ def require_record(given: object) -> Attention:
     return given
 
 
-def average(records: Sequence[Attention]) -> Attention:
+def average(records: Sequence[HeadMatrix]) -> HeadMatrix:
     """Return the average over all layers and heads of some records of one kind, each of layers of its own."""
     if len(records) == 1:
         return records[0].mean()

@@ -5,15 +5,18 @@ from attnviz.text.boundaries import Span
 from attnviz.text.grouping import Bins, Grouping, Groups, group_tokens, read_grouping
 from attnviz.text.safety import check_text, escape_unseen, visible
 from attnviz.text.search import Occurrence, find_occurrences, find_rows, find_unnamed, not_found
+from attnviz.text.syntax import GoldWord, ParsedText
 from attnviz.text.tokens import Segment, Token, add_predictions, make_special_token, make_tokens
 from attnviz.vocabulary import By
 
 __all__ = [
     "Bins",
     "By",
+    "GoldWord",
     "Grouping",
     "Groups",
     "Occurrence",
+    "ParsedText",
     "Segment",
     "Span",
     "Token",

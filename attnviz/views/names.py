@@ -1,14 +1,21 @@
 """The spelling of weights, counts, layers and heads, for tables and pictures."""
 
-from attnviz.records import Attention
-from attnviz.vocabulary import AVERAGE
+from attnviz.records import HeadMatrix
+from attnviz.vocabulary import AVERAGE, WEIGHT, Orientation
 
+_NOTHING = 0.005  # what is less is written as .00
 _PREFIXES = "", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q"
 
 
 def decimals(weight: float) -> str:
     """Write a weight with two decimals and no zero before them: `.93`, and `1.0`."""
     return "1.0" if weight >= 0.995 else f"{weight:.2f}"[1:]
+
+
+def signed_decimals(number: float) -> str:
+    """Write a number that may be negative with two decimals and its sign: `+.93`, `−.07`, `+1.0`."""
+    sign = "" if abs(number) < _NOTHING else "−" if number < 0 else "+"
+    return f"{sign}{decimals(abs(number))}"
 
 
 def scaled(number: float, unit: str = "") -> str:
@@ -39,7 +46,15 @@ def head_name(layer: int, head: int) -> str:
     return f"L{index_name(layer)} H{index_name(head)}"
 
 
-def caveats(attention: Attention) -> tuple[str, ...]:
+def describe_axes(record: HeadMatrix, orientation: Orientation) -> str:
+    """Say what goes down, what across, and what the numbers of a row come to."""
+    if record.measure == WEIGHT:
+        return orientation.in_words(sink=record.sink)
+    down, across = orientation.axes("queries", "keys")
+    return f"{down} down, {across} across; {record.measure}: + is more, − is less"
+
+
+def caveats(attention: HeadMatrix) -> tuple[str, ...]:
     """Return the notes that must stand beside weights: what is left out of them, and what was done to them."""
     sunk = (
         ("the weights of a query may sum to less than 1, because weight on a sink is not shown",)

@@ -7,23 +7,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
+
 from attnviz.measures.habits import find_habits
 from attnviz.measures.labels import LABELS
-from attnviz.measures.links import strongest, telling
+from attnviz.measures.links import find_telling, strongest
 from attnviz.measures.word_rows import find_words
-from attnviz.records import Attention, HeadTable, Link, Weights, Word
+from attnviz.records import Attention, HeadMatrix, HeadTable, Link, RelationTable, Weights, Word
 from attnviz.text import By, Token
-from attnviz.vocabulary import Orientation, Place
+from attnviz.vocabulary import WEIGHT, Orientation, Place
 
-_LEAST = 0.005
-"""The weight of a link that is listed: less would be written as 0.00."""
+_TELLING = 3  # links that show names at most before it shows the head of the first
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summary:
     """The model, the kind and size of its attention, and what was done to the numbers."""
 
-    record: Attention | HeadTable
+    record: HeadMatrix | HeadTable | RelationTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,26 +48,37 @@ class HeadWeights:
     Where there is no room for all weights, the `top` largest of each row stand for them.
     """
 
-    attention: Attention  # [1, 1, queries, keys]
+    attention: HeadMatrix  # [1, 1, queries, keys]
     reason: Link | None
     top: int
     orientation: Orientation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TellingLinks:
+    """The links that tell most of what the heads are for, each in a head of its own, the most telling first."""
+
+    links: Sequence[Link]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class StrongestLinks:
-    """The links of largest weight in one head, each between two of a `unit`; `telling`: it was chosen for the first."""
+    """The links of largest weight in one head, each between two of a `unit`; `telling`: it was chosen for the first.
+
+    Of another `measure` they are those whose number is furthest from zero.
+    """
 
     links: Sequence[Link]
     unit: str
     telling: bool
+    measure: str = WEIGHT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WordInHeads:
     """One word in all heads: the `top` keys that it looks at most, and the queries that most look at it."""
 
-    attention: Attention
+    attention: HeadMatrix
     word: Word
     top: int
 
@@ -92,13 +104,24 @@ class HeadRows:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RelationRows:
+    """The `top` first relations of a table: the head that follows each best, and how well, beside the best offset."""
+
+    table: RelationTable
+    top: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Definitions:
-    """The definitions of the numbers of a head table."""
+    """The definitions of the numbers of a table."""
 
-    table: HeadTable
+    table: HeadTable | RelationTable
 
 
-Section = Summary | Glance | HeadWeights | StrongestLinks | WordInHeads | RankedHeads | HeadRows | Definitions
+Section = (
+    Summary | Glance | TellingLinks | HeadWeights | StrongestLinks | WordInHeads  # of records
+    | RankedHeads | HeadRows | RelationRows | Definitions  # of tables
+)  # fmt: skip
 """Everything that a medium has to draw."""
 
 
@@ -114,7 +137,7 @@ class Report:
     top: int
     orientation: Orientation
 
-    def sections(self, found: Sequence[Attention]) -> Iterator[Section]:
+    def sections(self, found: Sequence[HeadMatrix]) -> Iterator[Section]:
         """Yield the sections of each record: the summary, then a word in all heads, or the overview and some weights.
 
         Raises:
@@ -129,33 +152,61 @@ class Report:
                 yield Summary(attention)
                 yield from self._heads(attention)
 
-    def _heads(self, attention: Attention) -> Iterator[Section]:
+    def _heads(self, attention: HeadMatrix) -> Iterator[Section]:
         layers, heads, link = attention.layers, attention.heads, None
-        if len(layers) * len(heads) > 1:
-            link, habit = telling(attention), find_habits(attention)
-            yield Glance(layers, heads, habit.main, habit.concentration, (link.layer, link.head) if link else None)
+        shown = _find_largest_head(attention)
+        if len(layers) * len(heads) > 1 and isinstance(attention, Attention):
+            links, habit = find_telling(attention, min(_TELLING, self.top)), find_habits(attention)
+            link = next(iter(links), None)
+            shown = (link.layer, link.head) if link else (layers[0], heads[0])
+            yield Glance(layers, heads, habit.main, habit.concentration, shown if link else None)
+            if links:
+                yield TellingLinks(links)
         if self.every:
             for layer, head in product(layers, heads):
                 yield from self._weights(attention.select([layer], [head]), None)
         else:
-            layer, head = (link.layer, link.head) if link else (layers[0], heads[0])
-            yield from self._weights(attention.select([layer], [head]), link)
+            yield from self._weights(attention.select(*shown), link)
 
-    def _weights(self, attention: Attention, reason: Link | None) -> Iterator[Section]:
+    def compare(self, tables: Sequence[HeadTable], differences: Sequence[HeadMatrix]) -> Iterator[Section]:
+        """Yield the sections of a comparison: the heads that differ most, and the differences of the first, or of all.
+
+        Raises:
+            TextError: there is no such word.
+        """
+        if self.token:
+            yield from self.sections(differences)
+            return
+        for table, difference in zip(tables, differences, strict=True):
+            ranked = table.listed()
+            yield Summary(difference)
+            yield HeadRows(table, ranked if self.every else ranked[: self.top])
+            yield Definitions(table)
+            for head in ranked if self.every else ranked[:1]:
+                yield from self._weights(difference.select(*head), None)
+
+    def _weights(self, attention: HeadMatrix, reason: Link | None) -> Iterator[Section]:
         """Yield the weights of one head, and its strongest links if it has any."""
         yield HeadWeights(attention, reason, self.top, self.orientation)
         first = [reason] if reason else []
-        strong = (link for link in strongest(attention, self.top) if link.weight >= _LEAST and link not in first)
-        if links := [*first, *strong]:
+        if links := [*first, *(link for link in strongest(attention, self.top) if link not in first)]:
             unit = By.WORD.unit if attention.by is By.TOKEN else attention.by.unit
-            yield StrongestLinks(links[: self.top], unit, telling=reason is not None)
+            yield StrongestLinks(links[: self.top], unit, reason is not None, attention.measure)
+
+
+def _find_largest_head(record: HeadMatrix) -> tuple[int, int]:
+    """Return the layer and the head whose numbers are largest on average, whatever their signs."""
+    sizes = abs(record.weights).mean((2, 3))  # [layers, heads]
+    layer, head = np.unravel_index(sizes.argmax(), sizes.shape)
+    return record.layers[layer], record.heads[head]
 
 
 @dataclass(frozen=True, slots=True)
 class TableReport:
-    """A report on head tables: all numbers of `every` head, or the `top` heads of each number and their labels.
+    """A report on tables: all numbers of `every` head, or the `top` heads of each number and their labels.
 
-    Heads are in the order of the model, or sorted by the number `sort`, largest first.
+    Heads are in the order of the model, or sorted by the number `sort`, largest first. Of tables that list the best
+    heads, or relations, first, it shows the `top` first.
     """
 
     every: bool
@@ -163,14 +214,19 @@ class TableReport:
     sort: str | None
     define: bool
 
-    def sections(self, table: HeadTable) -> Iterator[Section]:
+    def sections(self, table: HeadTable | RelationTable) -> Iterator[Section]:
         """Yield the sections of a table: the summary, its numbers, and their definitions.
 
         Raises:
             UsageError: the table does not have the number to sort by.
         """
         yield Summary(table)
-        if self.every or self.sort:
+        top = None if self.every else self.top
+        if isinstance(table, RelationTable):
+            yield RelationRows(table, top)
+        elif table.ranked_by:
+            yield HeadRows(table, table.listed()[:top])
+        elif self.every or self.sort:
             yield HeadRows(table, self._order(table))
         else:
             yield RankedHeads(
@@ -209,7 +265,7 @@ class WordSide:
     tokens: tuple[Token, ...]
 
 
-def sides(attention: Attention, word: Word) -> Iterator[WordSide]:
+def sides(attention: HeadMatrix, word: Word) -> Iterator[WordSide]:
     """Yield the weights from a word as a query (the mean of its pieces), and to it as a key (their sum)."""
     if word.queries:
         yield WordSide("keys", attention.looks_at(word), attention.key_tokens)

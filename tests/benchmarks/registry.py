@@ -52,6 +52,16 @@ def showing(setting: Setting) -> Benchmark:
     )
 
 
+def finding(setting: Setting) -> Benchmark:
+    """The heads that link two words of one sentence, beside all that show does for it."""
+    return Benchmark(
+        what="attnviz find, one sentence",
+        command=Command("attnviz", ("-m", "attnviz", "find", "it -> animal", _SENTENCE, *_AS_ON_A_TERMINAL)),
+        yardstick=Command("attnviz show", ("-m", "attnviz", "show", _SENTENCE, *_AS_ON_A_TERMINAL)),
+        limit=1.10,
+    )
+
+
 def pretrained(setting: Setting) -> Benchmark:
     """A real pretrained model, beside how one would look at it with transformers."""
     return Benchmark(
@@ -251,6 +261,7 @@ def _throughput(lines: int, runs: Sequence[Run]) -> str:
 BENCHMARKS: dict[str, Callable[[Setting], Benchmark]] = {
     "help": starting,
     "show": showing,
+    "find": finding,
     "minilm": pretrained,
     "minilm-start": pretrained_start,
     "large": large,

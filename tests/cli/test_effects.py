@@ -8,6 +8,7 @@ import typer
 
 from attnviz.cli.app import COMMANDS, Edge
 from attnviz.cli.effects import ANYWHERE, SETTINGS
+from attnviz.formats.tables import TABLES
 from attnviz.formats.writing import FILES
 from attnviz.vocabulary import IMAGE_FORMATS, Layout
 from tests.cli.conftest import Ran, Run
@@ -43,6 +44,9 @@ VALUES = {
     "stat": "previous",
     "sort": "next",
     "jobs": "2",
+    "probe": "induction",
+    "tokens": "7",
+    "seed": "3",
 }
 """A value for each option that takes one, other than its default."""
 
@@ -78,8 +82,8 @@ PAIRS = [
     for form in forms
 ]
 
-IGNORED = {("export", form, "layout") for form in FILES}
-"""What a contract says has no effect: data formats ignore --layout."""
+IGNORED = {("export", form, "layout") for form in FILES} | {("heads", form, "memory") for form in ("table", *TABLES)}
+"""What has no effect: data formats ignore --layout, by contract; of texts, heads keeps nothing that takes memory."""
 
 
 def result(run: Run, command: str, form: str, *typed: str) -> Ran:

@@ -20,6 +20,7 @@ from attnviz.views.report import (
     StrongestLinks,
     Summary,
     TableReport,
+    TellingLinks,
     WordInHeads,
     sides,
 )
@@ -47,19 +48,20 @@ def kinds(sections: list[Section]) -> list[type[Section]]:
 def test_all_heads_at_a_glance_come_before_the_weights_and_links_of_the_most_telling_one() -> None:
     attention = encoder()
     sections = of(attention)
-    assert kinds(sections) == [Summary, Glance, HeadWeights, StrongestLinks]
-    _, glance, one, links = sections
+    assert kinds(sections) == [Summary, Glance, TellingLinks, HeadWeights, StrongestLinks]
+    _, glance, told, one, links = sections
     link = telling(attention)
     assert link is not None
     assert glance.marked == (link.layer, link.head)
     assert glance.places == find_habits(attention).main
     assert (one.attention.layers, one.attention.heads, one.reason) == ((link.layer,), (link.head,), link)
     assert (links.links[0], links.telling) == (link, True)
+    assert (told.links[0], len(told.links)) == (link, 3)
 
 
 def test_every_head_has_its_weights_and_links_by_layer_then_head_and_none_was_chosen() -> None:
     sections = of(encoder(), every=True)
-    assert kinds(sections) == [Summary, Glance, *[HeadWeights, StrongestLinks] * (LAYERS * HEADS)]
+    assert kinds(sections) == [Summary, Glance, TellingLinks, *[HeadWeights, StrongestLinks] * (LAYERS * HEADS)]
     shown = [section.attention for section in sections if isinstance(section, HeadWeights)]
     assert [(one.layers, one.heads) for one in shown] == [((i,), (j,)) for i in range(LAYERS) for j in range(HEADS)]
     assert not any(section.reason for section in sections if isinstance(section, HeadWeights))

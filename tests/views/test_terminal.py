@@ -12,7 +12,7 @@ from rich.console import Console
 from attnviz.records import Attention, Link, Word
 from attnviz.text import By, Token
 from attnviz.views.names import decimals
-from attnviz.views.report import Glance, WordInHeads
+from attnviz.views.report import Glance, StrongestLinks, WordInHeads
 from attnviz.views.terminal.cells import shortened
 from attnviz.views.terminal.sections import TerminalSection, axes_title, head_title, links_in_words, summary, word_title
 from attnviz.vocabulary import AVERAGE, Engine, Kind, Orientation, Place
@@ -418,7 +418,10 @@ class TestInWords:
 
     def test_links_are_lines_of_words(self) -> None:
         a, b = Token("it", 8, (0, 2)), Token("[b]", 2, (4, 10))
-        assert [line.plain for line in links_in_words([Link(0, 1, a, b, 0.5), Link(0, 1, b, a, 0.123)])][1:] == [
+        assert [
+            line.plain
+            for line in links_in_words(StrongestLinks([Link(0, 1, a, b, 0.5), Link(0, 1, b, a, 0.123)], telling=False))
+        ][1:] == [
             "  it → [b] 0.50",
             "  [b] → it 0.12",
         ]

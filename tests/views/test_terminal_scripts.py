@@ -14,7 +14,7 @@ from rich.text import Text
 
 from attnviz.records import Link, Word
 from attnviz.text.graphemes import split_graphemes, split_letters
-from attnviz.views.report import WordInHeads
+from attnviz.views.report import StrongestLinks, WordInHeads
 from attnviz.views.terminal.cells import shortened, widest
 from attnviz.views.terminal.columns import KeptColumns
 from attnviz.views.terminal.sections import TerminalSection, links_in_words, word_title
@@ -171,7 +171,7 @@ class TestRightToLeft:
 
     def test_links_keep_their_direction(self) -> None:
         query, key = tokens(["הוא", "הכלב"])
-        *_, line = links_in_words([Link(0, 0, query, key, 0.93)])
+        *_, line = links_in_words(StrongestLinks([Link(0, 0, query, key, 0.93)], "word", telling=False))
         assert line.plain == f"  {START}הוא{END} → {START}הכלב{END} 0.93"
 
     def test_a_word_is_named_before_its_place(self) -> None:

@@ -17,9 +17,9 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from attnviz.errors import TextError, UsageError
+from attnviz.errors import TextError, UsageError, require
 from attnviz.measures.word_rows import find_words
-from attnviz.records import Attention, Weights, Word, require_record
+from attnviz.records import HeadMatrix, Weights, Word
 from attnviz.text import Bins
 from attnviz.views.image.fonts import FONT, fonts_for
 from attnviz.views.image.png import png
@@ -103,21 +103,21 @@ _GRID_GAP = 4  # points between heads
 _MOST_ACROSS = 1000  # heads, or layers, in a picture: with more of them it would have less than 12 pixels for each
 
 
-def _head_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
+def _head_pictures(attention: HeadMatrix, style: Style) -> Iterator[Picture]:
     """Yield a picture for each head."""
     room = _HEAD_OF_BINS if isinstance(attention.by, Bins) else _HEAD
     for layer, head in product(attention.layers, attention.heads):
         yield _side_by_side(attention.select([layer], [head]), [""], room, style)
 
 
-def _layer_pictures(attention: Attention, style: Style) -> Iterator[Picture]:
+def _layer_pictures(attention: HeadMatrix, style: Style) -> Iterator[Picture]:
     """Yield a picture for each layer, with its heads side by side."""
     titles = [indexed("head", (head,)) for head in attention.heads]
     for layer in attention.layers:
         yield _side_by_side(attention.select([layer], attention.heads), titles, _LAYER, style)
 
 
-def _side_by_side(attention: Attention, titles: Sequence[str], room: _Room, style: Style) -> Picture:
+def _side_by_side(attention: HeadMatrix, titles: Sequence[str], room: _Room, style: Style) -> Picture:
     """Return a picture with a panel for each head of one layer; the heading leaves out what the titles say."""
     shown = places(attention.layers, attention.heads)
     where = shown[:1] if any(titles) else shown
@@ -138,11 +138,12 @@ def _side_by_side(attention: Attention, titles: Sequence[str], room: _Room, styl
         heading=heading(attention, where, style),
         remarks=remarks(attention, where, pool, style),
         caption=axes_caption(attention, style),
+        measure=attention.measure,
     )
     return _picture(stem(shown), sheet, style.suiting(attention.by))
 
 
-def _grid_picture(attention: Attention, style: Style) -> Iterator[Picture]:
+def _grid_picture(attention: HeadMatrix, style: Style) -> Iterator[Picture]:
     """Yield one picture of all heads, layers down and heads across: a bird's-eye view."""
     side = min(max(_GRID_SIDE / len(attention.heads), _GRID_LEAST), _GRID_MOST)
     room = _Room(side=side, least=0, most=_HEAD.most, limit=side)
@@ -167,11 +168,12 @@ def _grid_picture(attention: Attention, style: Style) -> Iterator[Picture]:
         heading=heading(attention, where, style),
         remarks=remarks(attention, where, pool, style),
         caption=grid_caption(attention, style),
+        measure=attention.measure,
     )
     yield _picture(stem(where), sheet, style.suiting(attention.by))
 
 
-LAYOUTS: dict[Layout, Callable[[Attention, Style], Iterator[Picture]]] = {
+LAYOUTS: dict[Layout, Callable[[HeadMatrix, Style], Iterator[Picture]]] = {
     Layout.HEAD: _head_pictures,
     Layout.LAYER: _layer_pictures,
     Layout.GRID: _grid_picture,
@@ -179,7 +181,7 @@ LAYOUTS: dict[Layout, Callable[[Attention, Style], Iterator[Picture]]] = {
 """The function that draws each layout, picture by picture."""
 
 
-def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
+def token_picture(attention: HeadMatrix, word: Word, style: Style) -> Picture:
     """Return the picture of one word in all heads: a row for each head, a column for each token.
 
     The left panel shows the weights from its pieces (their mean), the right one the weights to its pieces (their sum);
@@ -211,6 +213,7 @@ def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
         row_name="heads",
         heading=heading(attention, (named,), style),
         remarks=remarks(attention, (named,), (1, pool), style),
+        measure=attention.measure,
     )
     position = attention.pieces(word)[0].position
     letters = "".join(char for char in word.text if category(char)[0] in "LMN")[:24]
@@ -219,8 +222,8 @@ def token_picture(attention: Attention, word: Word, style: Style) -> Picture:
 
 
 def pictures(
-    found: Sequence[Attention], layout: Layout, token: str | None, style: Style
-) -> Iterator[tuple[Attention, Picture]]:
+    found: Sequence[HeadMatrix], layout: Layout, token: str | None, style: Style
+) -> Iterator[tuple[HeadMatrix, Picture]]:
     """Yield the pictures of records, one by one: of a word if `token` names it, else in a layout.
 
     Raises:
@@ -239,7 +242,7 @@ def pictures(
             yield from ((attention, token_picture(attention, word, style)) for word in words)
 
 
-def only_picture(attention: Attention, layout: str, token: str | None, style: Style) -> Picture:
+def only_picture(record: HeadMatrix, layout: str, token: str | None, style: Style) -> Picture:
     """Return the one picture of a record in a layout, or of one token; a notebook shows its figure without pyplot.
 
     Raises:
@@ -248,12 +251,13 @@ def only_picture(attention: Attention, layout: str, token: str | None, style: St
     """
     if layout not in (names := [one.value for one in Layout]):
         raise UsageError(f"There is no layout {layout!r}: choose {', '.join(names)}.")
-    drawn = pictures([require_record(attention)], Layout(layout), token, style)
+    require(record, HeadMatrix, "attend returns a list, of which model.attend(text)[0] is one record.")
+    drawn = pictures([record], Layout(layout), token, style)
     _, picture = next(drawn)
     if next(drawn, None):
         fewer = "take one head or layer, as in attention.select(3, 0)"
         if token is not None:
-            places = (str(attention.pieces(word)[0].position) for word in attention.words(token))
+            places = (str(record.pieces(word)[0].position) for word in record.words(token))
             fewer = f"name one by its position, {', '.join(places)}"
         raise UsageError(f"This takes more than one picture: {fewer}.")
     return show_in_notebook(picture)
@@ -308,10 +312,15 @@ def _mosaic(weights: Weights, gap: int) -> Weights:
 
 
 def _pooled(weights: Weights, pool: tuple[int, int]) -> Weights:
-    """Return the largest of each `pool` rows and columns, so that a strong link still shows: [..., rows, columns]."""
+    """Return the largest of each `pool` rows and columns, so that a strong link still shows: [..., rows, columns].
+
+    Of numbers with a sign, that is the one furthest from zero.
+    """
     for axis, length in zip((-2, -1), pool, strict=True):
         if length > 1:
-            weights = np.maximum.reduceat(weights, range(0, weights.shape[axis], length), axis)
+            starts = range(0, weights.shape[axis], length)
+            most, least = (each.reduceat(weights, starts, axis) for each in (np.maximum, np.minimum))
+            weights = np.where(most >= -least, most, least)
     return weights
 
 

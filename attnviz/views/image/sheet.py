@@ -13,7 +13,8 @@ from attnviz.views.image.fonts import Fonts
 from attnviz.views.image.page import INK, MUTED, Page
 from attnviz.views.image.style import Scale, Style, scale_of
 from attnviz.views.image.words import LINE, Label, thinned
-from attnviz.views.names import decimals
+from attnviz.views.names import decimals, signed_decimals
+from attnviz.vocabulary import WEIGHT
 
 _HEADING, _SMALL, _NUMBER = 10.5, 7.5, 6.0  # sizes of text in points
 GAP = 12.0  # points between the parts of a sheet
@@ -21,6 +22,8 @@ _PAD = 3.5  # points between cells and their labels
 _BAR_WIDTH, _BAR_HEIGHT = 8.0, (70.0, 180.0)  # points; the height follows the panels between these two
 NUMBER_ROOM = 14.0  # the side in points of the smallest cell that a number is legible in
 _NUMBER_HEIGHT = 9.0  # the least height in points of an oblong one
+_SIGN_ROOM = 5.0  # the side in points of the smallest cell that a sign is drawn into
+_SEEN = 0.2  # of the largest number: what is less looks like zero
 _NARROWEST = 250.0  # points that the lines of a heading may fill, however small the panels are
 _DARK = 0.5  # a colour of lower luma than this is written on in white
 
@@ -45,7 +48,7 @@ class Sheet:
     """Panels, `across` in a row, that share their row labels and their scale.
 
     `cell` is the width and height of a cell in points, `text_size` that of labels; `heading` stands above everything,
-    `remarks` small below it, `caption` small below everything.
+    `remarks` small below it, `caption` small below everything. `measure` is what the cells show.
     """
 
     panels: Sequence[Panel]
@@ -57,6 +60,7 @@ class Sheet:
     heading: str = ""
     remarks: Sequence[str] = ()
     caption: str = ""
+    measure: str = WEIGHT
 
     @property
     def numbers_fit(self) -> bool:
@@ -73,7 +77,7 @@ class Sheet:
 def draw(sheet: Sheet, style: Style, fonts: Fonts) -> Figure:
     """Return the sheet as a figure just large enough for it."""
     page = Page(style.dpi, fonts)
-    scale = scale_of([panel.cells for panel in sheet.panels], style)
+    scale = scale_of([panel.cells for panel in sheet.panels], style, sheet.measure)
     bottom = 0.0
     for index, left, top in _places(sheet, page):
         panel = sheet.panels[index]
@@ -81,6 +85,8 @@ def draw(sheet: Sheet, style: Style, fonts: Fonts) -> Figure:
         _draw_cells(page, sheet, panel, scale, left, top)
         if style.annotate and sheet.numbers_fit:
             _draw_numbers(page, sheet, panel, scale, left, top)
+        elif sheet.measure != WEIGHT and min(sheet.cell) >= _SIGN_ROOM:
+            _draw_signs(page, sheet, panel, scale, left, top)
         page.text(left, top - _PAD, panel.title, sheet.text_size, "left", "bottom")
         if index % sheet.across == 0:
             _draw_row_labels(page, sheet, panel, top)
@@ -119,7 +125,17 @@ def _draw_numbers(page: Page, sheet: Sheet, panel: Panel, scale: Scale, left: fl
     for (row, column), weight in np.ndenumerate(panel.cells):
         if not math.isnan(weight):
             x, y = left + (column + 0.5) * sheet.cell[0], top + (row + 0.5) * sheet.cell[1]
-            page.text(x, y, decimals(float(weight)), _NUMBER, "center", "center", "white" if dark[row, column] else INK)
+            written = decimals(float(weight)) if sheet.measure == WEIGHT else signed_decimals(float(weight))
+            page.text(x, y, written, _NUMBER, "center", "center", "white" if dark[row, column] else INK)
+
+
+def _draw_signs(page: Page, sheet: Sheet, panel: Panel, scale: Scale, left: float, top: float) -> None:
+    """Draw a line into each cell well below zero, so that signs are seen without colours too."""
+    width, height = sheet.cell
+    least = float(scale.norm.vmin or 0) * _SEEN
+    for row, column in np.argwhere(panel.cells <= least):
+        x, y = left + (column + 0.5) * width, top + (row + 0.5) * height
+        page.line((x - width / 5, x + width / 5), (y, y), "white", 0.8)
 
 
 def _draw_row_labels(page: Page, sheet: Sheet, panel: Panel, top: float) -> None:

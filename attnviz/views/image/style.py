@@ -6,21 +6,23 @@ from difflib import get_close_matches
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize, SymLogNorm
 from matplotlib.ticker import MaxNLocator
 
 from attnviz.errors import UsageError
 from attnviz.records import Weights
 from attnviz.text import Bins, Grouping, visible
-from attnviz.vocabulary import Orientation
+from attnviz.vocabulary import WEIGHT, Orientation
 
 _OWN_COLOURS = {
+    "poles": ("#12305c", "#2f66a8", "#7fb0dd", "#c4dcf0", "#f5f5f3", "#f6d7b3", "#e9a35d", "#b8620f", "#6b3300"),
     "ink": ("#f2f6f7", "#b7e4ff", "#82c9fa", "#5aaaec", "#4189d3", "#3569b3", "#2d4c8d", "#233266", "#161b40"),
 }
 """Colour maps that matplotlib lacks. `ink` goes from paper to dark blue in equal steps of OKLab, so that equal steps of
-weight look equal, to the colour-blind and in grey too, and no weight looks like nothing."""
+weight look equal, to the colour-blind and in grey too, and no weight looks like nothing. `poles` goes from blue over
+paper to orange, which the colour-blind tell apart, for numbers below and above zero."""
 
-DEFAULT_COLOURS = "ink"
+DEFAULT_COLOURS, SIGNED_COLOURS = "ink", "poles"
 
 _LONGEST, _MOST_LINES = 1000, 50  # characters and lines of a title
 _DECADES = 3  # how many powers of ten below the largest weight a logarithmic scale shows at most
@@ -92,14 +94,33 @@ def colour_map(name: str) -> Colormap:
     return colormaps[name]
 
 
-def scale_of(weights: Iterable[Weights], style: Style) -> Scale:
-    """Return the scale from 0, or from a small weight if it is logarithmic, to the largest of these weights."""
+def scale_of(weights: Iterable[Weights], style: Style, measure: str) -> Scale:
+    """Return the scale from 0, or from a small weight if it is logarithmic, to the largest of these weights.
+
+    Numbers of another measure, which have a sign, have a scale with 0 in its middle.
+    """
+    if measure != WEIGHT:
+        return _diverging(weights, style, measure)
     present = [array[array > 0] for array in weights]  # leaves out NaN too
     largest = max((float(array.max()) for array in present if array.size), default=1.0)
     if not style.log:
         return _linear(largest, colour_map(style.cmap))
     smallest = min((float(array.min()) for array in present if array.size), default=largest)
     return _logarithmic(smallest, largest, colour_map(style.cmap))
+
+
+def _diverging(numbers: Iterable[Weights], style: Style, measure: str) -> Scale:
+    """Return the scale from minus the largest absolute number to plus the largest."""
+    largest = max((float(np.nanmax(abs(array))) for array in numbers), default=0.0) or 1.0
+    colours = colour_map(SIGNED_COLOURS if style.cmap == DEFAULT_COLOURS else style.cmap)
+    if style.log:
+        least = largest / 10**_DECADES
+        norm: Normalize = SymLogNorm(least, vmin=-largest, vmax=largest)
+        values = [-largest, -least, 0, least, largest]
+    else:
+        norm, values = Normalize(-largest, largest), [-largest, -largest / 2, 0, largest / 2, largest]
+    ticks = [(value, f"{value:+.2g}".replace("-", "−") if value else "0") for value in values]
+    return Scale(norm, colours, measure, ticks)
 
 
 def _linear(largest: float, colours: Colormap) -> Scale:

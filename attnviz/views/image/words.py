@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median_high
 
-from attnviz.records import Attention, format_ranges
+from attnviz.records import HeadMatrix, format_ranges
 from attnviz.text import Bins, By, Grouping, Token
 from attnviz.views.image.fonts import CODE, Fonts, joined
 from attnviz.views.image.style import Style
-from attnviz.views.names import caveats, counted, plural
+from attnviz.views.names import caveats, counted, describe_axes, plural
 from attnviz.vocabulary import AVERAGE, Kind
 
 LINE = 1.25
@@ -82,7 +82,7 @@ def wrapped(text: str, width: float, measured: Callable[[str], float]) -> list[s
     return lines
 
 
-def heading(attention: Attention, where: Sequence[str], style: Style) -> str:
+def heading(attention: HeadMatrix, where: Sequence[str], style: Style) -> str:
     """Return the title that was given, or else the model, the layers and the heads."""
     if style.title is not None:
         return style.title
@@ -90,7 +90,7 @@ def heading(attention: Attention, where: Sequence[str], style: Style) -> str:
     return " · ".join([attention.model, *kind, *where])
 
 
-def remarks(attention: Attention, where: Sequence[str], pool: tuple[int, int], style: Style) -> list[str]:
+def remarks(attention: HeadMatrix, where: Sequence[str], pool: tuple[int, int], style: Style) -> list[str]:
     """Return the remarks below the heading: what it leaves out, and what was done to the weights."""
     named = [] if style.title is None else [" · ".join(where)]
     if attention.by is not By.TOKEN:
@@ -101,7 +101,7 @@ def remarks(attention: Attention, where: Sequence[str], pool: tuple[int, int], s
     return [*named, *caveats(attention), *pooled]
 
 
-def _between(attention: Attention) -> str:
+def _between(attention: HeadMatrix) -> str:
     """Return how tokens are grouped, and for bins how long they are."""
     between, starts = f"between {attention.by.unit}s", [token.position for token in attention.key_tokens]
     if not isinstance(attention.by, Bins) or len(starts) == 1:
@@ -110,16 +110,16 @@ def _between(attention: Attention) -> str:
     return f"{between} of about {counted(usual, 'token')}, with the position of the first token of each"
 
 
-def axes_caption(attention: Attention, style: Style) -> str:
+def axes_caption(attention: HeadMatrix, style: Style) -> str:
     """Return a caption that says what goes down and what across in a panel."""
-    said = style.orientation.in_words(sink=attention.sink)
+    said = describe_axes(attention, style.orientation)
     return f"{said[0].upper()}{said[1:]}."
 
 
-def grid_caption(attention: Attention, style: Style) -> str:
+def grid_caption(attention: HeadMatrix, style: Style) -> str:
     """Return the same, and the tokens if they are few, for a picture that has no room for their names."""
     queries, keys = attention.query_tokens, attention.key_tokens
-    caption = f"Within each head: {style.orientation.in_words(sink=attention.sink)}."
+    caption = f"Within each head: {describe_axes(attention, style.orientation)}."
     if max(len(queries), len(keys)) > _TOKENS_LISTED:
         return caption
     listed = [" ".join(ellipsised(token.label) for token in tokens) for tokens in (queries, keys)]

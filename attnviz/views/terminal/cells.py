@@ -1,16 +1,18 @@
 """Weights and tokens on a terminal, dark or light, with or without colours."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from rich.cells import cell_len, get_character_cell_size
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.records import Weights
+from attnviz.records import HeadMatrix, Weights
 from attnviz.text import Token
 from attnviz.text.graphemes import split_graphemes
-from attnviz.views.names import decimals
+from attnviz.views.names import decimals, signed_decimals
+from attnviz.vocabulary import WEIGHT
 
 WEIGHT_WIDTH = 4
 """The columns of a weight, with the blank before it."""
@@ -27,6 +29,8 @@ _SHADES = {
     0.20: "#ba8161",
     0.10: "#9c8a86",
 }
+_SHADES_BELOW = {0.80: "#4c8df0", 0.60: "#5a91e0", 0.40: "#6c92c6", 0.20: "#7f92ad", 0.10: "#8b8e97"}
+_SIGNED_WIDTH = 5
 _TOO_SMALL = 0.005  # would round to .00
 
 _AS_EMOJI = "\ufe0f"
@@ -35,12 +39,37 @@ _RIGHT_TO_LEFT = {"R", "AL", "AN"}  # bidirectional classes
 _ISOLATED = "\u2068", "\u2069"  # first strong isolate, pop directional isolate (Unicode Standard Annex 9)
 
 
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The cells of a table of numbers: how many columns each takes, the blank before it included, and what it shows."""
+
+    width: int
+    draw: Callable[[float], tuple[str, str]]
+
+
+def cell_of(record: HeadMatrix) -> Cell:
+    """Return the cells for the numbers of a record: weights, or numbers with a sign."""
+    return _WEIGHT if record.measure == WEIGHT else _SIGNED
+
+
+def shaded_sign(number: float) -> tuple[str, str]:
+    """Return a number with its sign, and the style of its shade, orange above zero and blue below."""
+    if abs(number) < _TOO_SMALL:
+        return "·".rjust(_SIGNED_WIDTH), "dim"
+    shades = _SHADES if number > 0 else _SHADES_BELOW
+    shade = next((colour for least, colour in shades.items() if abs(number) >= least), None)
+    return signed_decimals(number).rjust(_SIGNED_WIDTH), f"#000000 on {shade}" if shade else ""
+
+
 def shaded(weight: float) -> tuple[str, str]:
     """Return a weight as two decimals, and the style of its shade; dots stand for those that round to nothing."""
     if weight < _TOO_SMALL:
         return "·".rjust(WEIGHT_WIDTH), "dim"
     shade = next((colour for least, colour in _SHADES.items() if weight >= least), None)
     return decimals(weight).rjust(WEIGHT_WIDTH), f"#000000 on {shade}" if shade else ""
+
+
+_WEIGHT, _SIGNED = Cell(WEIGHT_WIDTH, shaded), Cell(_SIGNED_WIDTH, shaded_sign)
 
 
 def widest(text: str) -> int:
@@ -100,14 +129,14 @@ def token_style(token: Token) -> str:
     return "dim" if token.special else ""
 
 
-def strongest_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: int) -> Text:
-    """Return the tokens of largest weight with their weights: at most `top`, and as many as fit in `room` columns."""
+def strongest_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: int, cell: Cell) -> Text:
+    """Return the tokens of largest weight, or number whatever its sign: at most `top`, and as many as fit in `room`."""
     line = Text()
-    width = max(min(max(TOKEN_WIDTH, room // 8), room - 2 - WEIGHT_WIDTH), 1)  # the first of them always fits
-    for index in (-weights).argsort(kind="stable")[:top]:
+    width = max(min(max(TOKEN_WIDTH, room // 8), room - 2 - cell.width), 1)  # the first of them always fits
+    for index in (-abs(weights)).argsort(kind="stable")[:top]:
         token = tokens[index]
-        entry = Text.assemble((f"  {shortened(token.label, width)}", token_style(token)), shaded(weights[index]))
-        if line.cell_len + entry.cell_len > room or (line and weights[index] < _TOO_SMALL):
+        entry = Text.assemble((f"  {shortened(token.label, width)}", token_style(token)), cell.draw(weights[index]))
+        if line.cell_len + entry.cell_len > room or (line and abs(weights[index]) < _TOO_SMALL):
             break
         line += entry
     return line

@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from attnviz.measures.described import Described
-from attnviz.records import Attention, HeadTable
+from attnviz.records import HeadMatrix, HeadTable
 from attnviz.views.names import head_name, index_name
 from attnviz.views.report import Glance, HeadNumber, HeadRows, RankedHeads, WordInHeads, WordSide, sides
-from attnviz.views.terminal.cells import aligned, plain_table, strongest_tokens
+from attnviz.views.terminal.cells import aligned, cell_of, plain_table, strongest_tokens
 from attnviz.vocabulary import Place
 
 _HEAD_WIDTH = 9
@@ -179,19 +179,19 @@ def word_in_heads(section: WordInHeads, width: int) -> Iterator[Table]:
 
 
 def _strongest(section: WordInHeads, halves: list[WordSide], room: int) -> Table:
-    table = plain_table("dim", _GAP)
+    table, cell = plain_table("dim", _GAP), cell_of(section.attention)
     for name in ("head", *(f"  {_ROLES[side.axis]}" for side in halves)):
         table.add_column(name, no_wrap=True)
     _add_rows(
         table,
         section.attention,
-        lambda *head: (strongest_tokens(side.weights[head], side.tokens, section.top, room) for side in halves),
+        lambda *head: (strongest_tokens(side.weights[head], side.tokens, section.top, room, cell) for side in halves),
     )
     return table
 
 
 def _add_rows(
-    table: Table, record: Attention | HeadTable, cells: Callable[[int, int], Iterable[RenderableType]]
+    table: Table, record: HeadMatrix | HeadTable, cells: Callable[[int, int], Iterable[RenderableType]]
 ) -> None:
     """Add a row for each head: its name, and the cells for its row and column in the record."""
     for row, layer in enumerate(record.layers):

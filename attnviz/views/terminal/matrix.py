@@ -16,10 +16,11 @@ from attnviz.views.report import HeadWeights
 from attnviz.views.terminal.cells import (
     TOKEN_WIDTH,
     WEIGHT_WIDTH,
+    Cell,
     aligned,
+    cell_of,
     ellipsised,
     fitted,
-    shaded,
     shortened,
     strongest_tokens,
     token_style,
@@ -36,11 +37,12 @@ class _Heading:
 
     lines: Sequence[str]
     style: str
+    least: int  # columns of a cell
 
     @property
     def width(self) -> int:
         """Return the width of the column, the blank before it included."""
-        return max(WEIGHT_WIDTH, 1 + max(map(cell_len, self.lines)))
+        return max(self.least, 1 + max(map(cell_len, self.lines)))
 
 
 def matrix(section: HeadWeights, width: int) -> Iterator[Text]:
@@ -50,39 +52,41 @@ def matrix(section: HeadWeights, width: int) -> Iterator[Text]:
     three pages; else each row is given the strongest of its weights: each query the keys that it looks at most, or each
     key the queries that look at it most.
     """
-    one, orientation = section.attention, section.orientation
+    one, orientation, cell = section.attention, section.orientation, cell_of(section.attention)
     cells = orientation.turn(one.weights[0, 0])  # [rows, columns]
     rows, columns = orientation.axes(one.query_tokens, [replace(key, predicts=None) for key in one.key_tokens])
     digits = max(2, *(len(str(token.position)) for token in rows))
     labels = [_label(token, digits, max(TOKEN_WIDTH, width // 5)) for token in rows]
     room = width - _margin(labels)
-    across = [_Heading([_name(token, width).plain], token_style(token)) for token in columns]
+    across = [_Heading([_name(token, width).plain], token_style(token), cell.width) for token in columns]
     if sum(heading.width for heading in across) <= room:
-        yield from _page(labels, across, cells)
+        yield from _page(labels, across, cells, cell)
         return
-    pages = math.ceil(len(columns) / max(room // WEIGHT_WIDTH, 1))
+    pages = math.ceil(len(columns) / max(room // cell.width, 1))
     if pages > _MOST_PAGES:
         to_do, _ = orientation.axes("looks at", "looked at by")
         yield Text(" " * _margin(labels) + shortened(f"  {to_do}", room), style="dim")
-        yield from _strongest(labels, columns, cells, section.top, room)
+        yield from _strongest(labels, columns, cells, section.top, room, cell)
         return
-    down = [_Heading(_downwards(token), token_style(token)) for token in columns]
+    down = [_Heading(_downwards(token), token_style(token), cell.width) for token in columns]
     on_a_page = math.ceil(len(columns) / pages)  # the same on each, near enough
     for first in range(0, len(down), on_a_page):
         if first:
             yield Text()
         page = slice(first, first + on_a_page)
-        yield from _page(labels, down[page], cells[:, page])
+        yield from _page(labels, down[page], cells[:, page], cell)
 
 
-def _strongest(labels: Sequence[Text], columns: Sequence[Token], cells: Weights, top: int, room: int) -> Iterator[Text]:
+def _strongest(
+    labels: Sequence[Text], columns: Sequence[Token], cells: Weights, top: int, room: int, cell: Cell
+) -> Iterator[Text]:
     """Yield the largest weights of each row."""
     named = [replace(token, text=_in_words(token, max(room, TOKEN_WIDTH)), unknown=False) for token in columns]
     for beginning, row in zip(aligned(labels), cells, strict=True):
-        yield beginning + strongest_tokens(row, named, top, room)
+        yield beginning + strongest_tokens(row, named, top, room, cell)
 
 
-def _page(labels: Sequence[Text], headings: Sequence[_Heading], cells: Weights) -> Iterator[Text]:
+def _page(labels: Sequence[Text], headings: Sequence[_Heading], cells: Weights, cell: Cell) -> Iterator[Text]:
     """Yield some of the columns under their headings."""
     for line in range(-max(len(heading.lines) for heading in headings), 0):
         header = Text(" " * _margin(labels))
@@ -90,17 +94,18 @@ def _page(labels: Sequence[Text], headings: Sequence[_Heading], cells: Weights) 
             part = heading.lines[line] if -line <= len(heading.lines) else ""
             header.append(" " * (heading.width - cell_len(part)) + part, style=heading.style)
         yield header
-    gaps = [" " * (heading.width - WEIGHT_WIDTH) for heading in headings]
+    gaps = [" " * (heading.width - cell.width) for heading in headings]
     for shown, row in zip(aligned(labels), cells, strict=True):
-        for style, alike in groupby(_cells(row, gaps), itemgetter(1)):  # rich takes long for each change of style
-            shown.append("".join(part for part, _ in alike), style)
+        alike = groupby(_cells(row, gaps, cell), itemgetter(1))  # rich takes long for each change of style
+        for style, parts in alike:
+            shown.append("".join(part for part, _ in parts), style)
         yield shown
 
 
-def _cells(row: Weights, gaps: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _cells(row: Weights, gaps: Sequence[str], cell: Cell) -> Iterator[tuple[str, str]]:
     """Yield the weights of a row with the blanks before them, and their style; a shade is not for the blanks."""
     for weight, gap in zip(row.tolist(), gaps, strict=True):
-        number, style = shaded(weight)
+        number, style = cell.draw(weight)
         if "on" in style:
             yield gap, ""
             yield number, style

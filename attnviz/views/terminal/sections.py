@@ -1,30 +1,33 @@
 """Sections on a terminal: summaries, titles of heads and words, links, and the tables between them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from attnviz.records import Attention, HeadTable, Link, Word
+from attnviz.records import HeadMatrix, HeadTable, Link, RelationTable, Word
 from attnviz.text import By, visible
-from attnviz.views.names import caveats, counted
+from attnviz.views.names import caveats, counted, describe_axes, head_name
 from attnviz.views.report import (
     Definitions,
     Glance,
     HeadRows,
     HeadWeights,
     RankedHeads,
+    RelationRows,
     Section,
     StrongestLinks,
     Summary,
+    TellingLinks,
     WordInHeads,
 )
-from attnviz.views.terminal.cells import ellipsised, isolated
+from attnviz.views.terminal.cells import aligned, ellipsised, isolated
 from attnviz.views.terminal.heads import head_rows, overview, ranked_heads, word_in_heads
 from attnviz.views.terminal.matrix import matrix
-from attnviz.vocabulary import AVERAGE, Orientation
+from attnviz.views.terminal.relations import relation_rows
+from attnviz.vocabulary import AVERAGE, WEIGHT, Orientation
 
 _USUAL = "float32"
 _LONGEST = 60  # columns of a word, or of a whole sentence
@@ -52,39 +55,49 @@ def _drawn(section: Section, options: ConsoleOptions) -> RenderResult:
             yield head_title(one.layers[0], one.heads[0], reason)
             yield axes_title(one, orientation)
             yield from matrix(section, options.max_width)
-        case StrongestLinks(links=links, unit=unit, telling=telling):
-            yield from links_in_words(links, unit, telling=telling)
+        case TellingLinks(links=links):
+            yield from telling_in_words(links)
+        case StrongestLinks():
+            yield from links_in_words(section)
         case WordInHeads(attention=attention, word=word):
             yield word_title(word, attention)
             yield from word_in_heads(section, options.max_width)
+        case _:
+            yield from _drawn_table(section, options.max_width)
+
+
+def _drawn_table(section: RankedHeads | HeadRows | RelationRows | Definitions, width: int) -> RenderResult:
+    match section:
         case RankedHeads():
-            yield from ranked_heads(section, options.max_width)
+            yield from ranked_heads(section, width)
         case HeadRows():
-            yield from head_rows(section, options.max_width)
+            yield from head_rows(section, width)
+        case RelationRows():
+            yield from relation_rows(section, width)
         case Definitions(table=table):
-            for name, column in table.columns.items():
-                yield Text(f"{name}: {column.definition}", style="dim")
+            for name, definition in table.definitions.items():
+                yield Text(f"{name}: {definition}", style="dim")
         case _:
             assert_never(section)
 
 
-def summary(record: Attention | HeadTable) -> Text:
+def summary(record: HeadMatrix | HeadTable | RelationTable) -> Text:
     """Return one line with the model, the kind, and the size of the record."""
-    details = _texts(record) if isinstance(record, HeadTable) else _run(record)
+    details = _run(record) if isinstance(record, HeadMatrix) else _texts(record)
     words = "".join(f" · {detail}" for detail in (record.kind.value, *details))
     return Text(record.model, style="bold").append(words, style="not bold")
 
 
-def _texts(table: HeadTable) -> Iterator[str]:
-    if table.text_index is not None:
+def _texts(table: HeadTable | RelationTable) -> Iterator[str]:
+    if isinstance(table, HeadTable) and table.text_index is not None:
         yield f"text {table.text_index} {isolated(ellipsised(visible(table.text), _LONGEST))}".rstrip()
     else:
         yield counted(table.texts, "text") if table.texts else "from the model's weights alone"
-    if table.by is not By.TOKEN:
+    if isinstance(table, HeadTable) and table.by is not By.TOKEN:
         yield f"between {table.by.unit}s"
 
 
-def _run(attention: Attention) -> Iterator[str]:
+def _run(attention: HeadMatrix) -> Iterator[str]:
     """Yield layers × heads, tokens, engine, and the notes on the weights."""
     layers, heads, queries, keys = attention.shape
     if AVERAGE not in attention.heads:
@@ -92,6 +105,8 @@ def _run(attention: Attention) -> Iterator[str]:
     unit = attention.by.unit
     yield counted(keys, unit) if queries == keys else f"{queries:,} × {keys:,} {unit}s"
     yield f"{attention.engine.value} engine"
+    if attention.measure != WEIGHT:
+        yield attention.measure
     if attention.precision != _USUAL:
         yield attention.precision
     yield from caveats(attention)
@@ -105,12 +120,12 @@ def head_title(layer: int, head: int, reason: Link | None = None) -> Text:
     return title
 
 
-def axes_title(attention: Attention, orientation: Orientation) -> Text:
+def axes_title(attention: HeadMatrix, orientation: Orientation) -> Text:
     """Return a line that says what the rows and the columns of a table of weights are."""
-    return Text(orientation.in_words(sink=attention.sink), style="dim")
+    return Text(describe_axes(attention, orientation), style="dim")
 
 
-def word_title(word: Word, attention: Attention) -> Text:
+def word_title(word: Word, attention: HeadMatrix) -> Text:
     """Return the title of one occurrence of a word, with the token that follows it in the target."""
     pieces = attention.pieces(word)
     first, last = pieces[0].position, pieces[-1].position
@@ -120,22 +135,31 @@ def word_title(word: Word, attention: Attention) -> Text:
     return Text(isolated(name), style="bold").append(f"{says} ({place})", style="not bold dim")
 
 
-def links_in_words(links: Iterable[Link], unit: str = "word", *, telling: bool = False) -> Iterator[Text]:
+def telling_in_words(links: Sequence[Link]) -> Iterator[Text]:
+    """Yield a title and a line for each link with its head, such as `it → animal 0.94  L3 H1`."""
+    yield Text("Most telling links", style="bold")
+    for line, link in zip(aligned([Text(f"  {_in_words(link)}") for link in links], 2), links, strict=True):
+        yield line.append(head_name(link.layer, link.head), "dim")
+
+
+def links_in_words(section: StrongestLinks) -> Iterator[Text]:
     """Yield a title and a line for each link, such as `it → animal 0.93`.
 
-    Where the query predicts a word, that stands beside it: `la (→ voiture) → car 0.96`. With `telling`, the title says
-    that the first link is the most telling one.
+    Where the query predicts a word, that stands beside it: `la (→ voiture) → car 0.96`. The title says whether the
+    first link is the most telling one.
     """
-    first = ", the most telling first" if telling else ""
-    yield Text(f"Strongest links between {unit}s{first}", style="bold")
-    for link in links:
-        yield Text(f"  {_in_words(link)}")
+    signed = section.measure != WEIGHT
+    title = f"{f'Largest {section.measure}s' if signed else 'Strongest links'} between {section.unit}s"
+    yield Text(f"{title}, the most telling first" if section.telling else title, style="bold")
+    for link in section.links:
+        yield Text(f"  {_in_words(link, signed=signed)}")
 
 
-def _in_words(link: Link) -> str:
+def _in_words(link: Link, *, signed: bool = False) -> str:
     says = f" (→ {isolated(link.query.predicts)})" if link.query.predicts else ""
+    number = f"{link.weight:{'+' if signed else ''}.2f}"
     query, key = (isolated(ellipsised(token.label, _LONGEST)) for token in (link.query, link.key))
-    return f"{query}{says} → {key} {link.weight:.2f}"
+    return f"{query}{says} → {key} {number.replace('-', '−')}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,172 @@
+"""`attnviz find`: the heads that link one word to another, over one text or many."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import typer
+
+from attnviz.cli import options
+from attnviz.cli.groups import group_options
+from attnviz.cli.output import say
+from attnviz.cli.progress import TextCount
+from attnviz.cli.request import HeadChoice, Input, ModelChoice
+from attnviz.cli.tables import write_tables
+from attnviz.errors import AttnvizError, InputError, UsageError
+from attnviz.formats.tables import TABLES, Table
+from attnviz.measures.word_links import MissingLinkError, WordLink
+from attnviz.pipeline.finding import find_link, find_pairs, find_relations, open_pairs, open_treebank
+from attnviz.pipeline.job import MEMORY, Job
+from attnviz.views.report import TableReport
+
+_FORMATS = (options.TABLE, *TABLES)
+_TOP = 10
+
+_Link = Annotated[
+    str | None,
+    typer.Argument(
+        metavar='["WORD -> WORD"]',
+        help="Find the heads in which the first word looks at the second. Leave it out with --pairs or --relations.",
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """Files that ask of each text something else."""
+
+    HEADING: ClassVar = "Many links"
+
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="<FILE.tsv>",
+            help="Read lines of a text, a word in it, and the word that it should look at, with tabs between.",
+        ),
+    ] = None
+    relations: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="<FILE.conllu>", help="Find the best head for each dependency relation of this treebank in CoNLL-U."
+        ),
+    ] = None
+
+    def check(self, link: str | None, given: Input) -> None:
+        """Refuse a link, or texts, beside a file that has its own.
+
+        Raises:
+            UsageError: both were given, or neither.
+        """
+        if self.pairs and self.relations:
+            raise UsageError("--pairs and --relations both say what to find: give one of them.")
+        named = "--pairs" if self.pairs else "--relations"
+        if (self.pairs or self.relations) and (link or given.texts or given.file):
+            raise UsageError(
+                f"{named} names a file that has its own texts and words: leave link, texts and --file out."
+            )
+        if not (self.pairs or self.relations or link):
+            raise UsageError('There is no link to find. Give one, as in: attnviz find "it -> animal" "The animal …"')
+
+
+@group_options
+def find(
+    *,
+    link: _Link = None,
+    given: Input,
+    questions: Questions,
+    model: ModelChoice,
+    wanted: HeadChoice,
+    jobs: options.Jobs = 1,
+    form: Annotated[str, options.choice(_FORMATS, "--format", line="Print a table, or data.")] = options.TABLE,
+    every: Annotated[bool, typer.Option("--all", help="List every head, or every relation.")] = False,
+    top: Annotated[int | None, typer.Option(min=1, help=f"List this many.  [default: {_TOP}]")] = None,
+    color: options.Color = options.AUTO,
+    width: options.Width = None,
+    memory: options.Memory = MEMORY,
+    debug: options.Debug = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find the heads that link one word to another.
+
+    Lists the best heads first: how much weight they give the link, and how often it is their strongest.
+
+    \b
+    attnviz find "it -> animal" "The animal didn't cross the street because it was too tired"
+    attnviz find "her -> Mary" --file lines.txt --format json | jq '.heads[0]'
+    attnviz find --pairs sample_inputs/coreference_pairs.tsv
+    attnviz find --relations sample_inputs/treebank.conllu --model minilm
+    """  # noqa: D301 - a lone \b keeps the lines below it as they are
+    questions.check(link, given)
+    job = Job(
+        model=model.model,
+        loading=model.loading,
+        passage=given.passage(""),
+        select=wanted.selection,
+        memory=memory,
+        option=options.flag,
+    )
+    with TextCount(given) as counter:
+        tables = _search(job, link, given, questions, jobs, counter)
+    write_tables([tables], form, TableReport(every=every, top=top or _TOP, sort=None, define=True), color, width)
+    if counter.code:
+        raise typer.Exit(counter.code)
+
+
+def _search(
+    job: Job, link: str | None, given: Input, questions: Questions, jobs: int, counter: TextCount
+) -> Sequence[Table]:
+    """Return the tables of all texts that have what is asked of them.
+
+    Raises:
+        InputError: none has.
+    """
+    tables: Sequence[Table]
+    if link:
+        lacking = _Lacking(WordLink.parse(link), counter)
+        tables = find_link(job, lacking.link, given.sources(job.memory), jobs, lacking)
+        lacking.tell(found=bool(tables))
+    elif questions.pairs:
+        tables = find_pairs(job, open_pairs(questions.pairs, counter.fail), jobs, counter)
+    elif questions.relations:
+        sentences = open_treebank(questions.relations, counter.fail)
+        tables = find_relations(job, sentences, jobs, counter)
+    if not tables:
+        raise InputError("Nothing was found: no text could be read that has what was asked for.")
+    return tables
+
+
+@dataclass(slots=True)
+class _Lacking:
+    """A counter of texts that counts those that lack a link too, and reports other failures."""
+
+    link: WordLink
+    counter: TextCount
+    missing: int = 0
+
+    def say(self, note: str) -> None:
+        """See `Counter.say`."""
+        self.counter.say(note)
+
+    def count(self, texts: int) -> None:
+        """See `Counter.count`."""
+        self.counter.count(texts)
+
+    def fail(self, place: str | None, error: AttnvizError) -> None:
+        """Count a text of several that lacks the link; report any other error."""
+        if place is not None and isinstance(error, MissingLinkError):
+            self.missing += 1
+            self.counter.count(1)
+        else:
+            self.counter.fail(place, error)
+
+    def tell(self, *, found: bool) -> None:
+        """Say how many texts lack the link.
+
+        Raises:
+            InputError: no text has it.
+        """
+        if self.missing and not found:
+            raise InputError(f"None of the texts that could be read has the link {self.link}.")
+        if self.missing:
+            say(f"Note: {self.missing:,} of the texts lack the link {self.link}, and are left out.")

@@ -1,0 +1,145 @@
+"""Links between two named words: how much weight each head gives them, and whether it points from one to the other."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.errors import TextError, UsageError
+from attnviz.measures.pointing import Pointing, Question, number_words
+from attnviz.records import Axes, Block, Column, HeadTable
+from attnviz.text import not_found, visible
+
+OFFSETS = range(-3, 3)
+"""The fixed distances in words that a baseline may have (Clark et al. 2019, section 4.2: "the best fixed offset")."""
+
+_CLARK = "Clark et al. 2019, What Does BERT Look At?, section 4"
+_DEFINITIONS = {
+    "weight": "mean weight from the first word (mean of its pieces) to the second (sum of its pieces)",
+    "accuracy": "how often the first word looks most at the second, of all words but itself",
+    "baseline": "how often the second word is the one a fixed number of words further: the best of -3 to 2",
+    "weight_back": "mean weight from the second word to the first",
+    "accuracy_back": "how often it is the second word that looks most at the first",
+}
+"""What the numbers mean, by their names in data."""
+
+
+class MissingLinkError(TextError):
+    """A text in which one of the two words of a link does not stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordLink:
+    """A link from one word, the query, to another, the key; both are named as `--token` names them."""
+
+    query: str
+    key: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the link that is written as `it -> animal`, or with an arrow `→`.
+
+        Raises:
+            UsageError: it is written in another way.
+
+        Example:
+            >>> WordLink.parse("it -> animal")
+            WordLink(query='it', key='animal')
+        """
+        ends = [end.strip() for end in re.split("->|→", text)]
+        if len(ends) != 2 or not all(ends):
+            raise UsageError(f'A link is written as "it -> animal", not as {visible(text)!r}.')
+        return cls(*ends)
+
+    def __str__(self) -> str:
+        """Write it with an arrow."""
+        return f"{self.query} → {self.key}"
+
+    def stands_on(self, axes: Axes) -> bool:
+        """Return whether such a link could have a weight on these axes."""
+        return bool(_ask(axes, self))
+
+    def check(self, found: Sequence[Axes]) -> None:
+        """Refuse a text that has no such link.
+
+        Raises:
+            MissingLinkError: one of the words stands in none of these, or they are one and the same.
+        """
+        if any(self.stands_on(axes) for axes in found):
+            return
+        queries = {token: None for axes in found for token in axes.query_tokens}
+        keys = {token: None for axes in found for token in axes.key_tokens}
+        for tokens, word, axis in ((queries, self.query, "queries"), (keys, self.key, "keys")):
+            if not any(getattr(one, axis) for axes in found for one in axes.words(word)):
+                raise MissingLinkError(not_found(list(tokens), word).advice)
+        raise MissingLinkError(f"There is no link {visible(str(self))} in this text: name two places in it.")
+
+
+class LinkNumbers:
+    """The reducer that computes the numbers of a link in one text: a `HeadTable`."""
+
+    def __init__(self, axes: Axes, link: WordLink) -> None:
+        self._axes, self._questions, self._words = axes, _ask(axes, link), number_words(axes.key_tokens)
+        self._pointing = Pointing(axes, self._questions, number_words(axes.query_tokens), self._words)
+
+    def update(self, block: Block) -> None:
+        """Take in the rows of a block."""
+        self._pointing.update(block)
+
+    def result(self) -> HeadTable:
+        """Return the table of this one text, with the share of each offset; where there is no link, it is empty."""
+        there, back = self._pointing.result()
+        found = (there.weights, there.right, back.weights, back.right)
+        names = ("weight", "accuracy", "weight_back", "accuracy_back")
+        values = {name: each.mean(0) for name, each in zip(names, found, strict=True)} if self._questions else {}
+        axes = self._axes
+        shares = zip(OFFSETS, follow_offsets(self._questions, self._words), strict=True)
+        values |= {_offset_name(k): np.full(axes.shape[:2], share) for k, share in shares if self._questions}
+        return HeadTable(
+            model=axes.model,
+            kind=axes.kind,
+            by=axes.by,
+            layers=axes.layers,
+            heads=axes.heads,
+            texts=1,
+            columns={name: Column.of_one_text(value, "") for name, value in values.items()},
+        )
+
+
+def rank_heads(table: HeadTable, *ranked_by: str) -> HeadTable:
+    """Return the table of all texts with the best offset as the baseline, its heads ranked by these numbers."""
+    offsets = [table.columns[_offset_name(k)] for k in OFFSETS]
+    best = max(offsets, key=lambda column: np.nan_to_num(column.means.flat[0], nan=-1))
+    found = {**table.columns, "baseline": best}
+    columns = {name: replace(found[name], definition=f"{told} ({_CLARK})") for name, told in _DEFINITIONS.items()}
+    return replace(table, columns=columns, ranked_by=ranked_by)
+
+
+def follow_offsets(questions: Sequence[Question], words: Sequence[int]) -> NDArray[np.float64]:
+    """Return the share of questions that each offset answers, [offsets], from the word that each key is part of.
+
+    It is NaN between two sequences, where no word stands before or after another.
+    """
+    asked = [
+        (words[one.word.keys[0]], {words[key] for answer in one.answers for key in answer.keys})
+        for one in questions
+        if one.word.keys
+    ]
+    right = [[number >= 0 and number + k in answers for k in OFFSETS] for number, answers in asked]
+    return np.mean(right, 0) if right else np.full(len(OFFSETS), np.nan)
+
+
+def _ask(axes: Axes, link: WordLink) -> list[Question]:
+    """Return a question for each place where the first word stands, whose answers are those of the second."""
+    targets = axes.words(link.key)
+    asked = ((word, tuple(target for target in targets if target != word)) for word in axes.words(link.query))
+    return [
+        Question(word, answers) for word, answers in asked if word.queries and any(answer.keys for answer in answers)
+    ]
+
+
+def _offset_name(offset: int) -> str:
+    return f"offset {offset:+d}"

@@ -1,0 +1,62 @@
+"""The comparison of two texts, of two models, or of two saved records, from their sources to what differs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from attnviz.errors import AttnvizError, UsageError
+from attnviz.formats.writing import Result
+from attnviz.measures.comparison import compare
+from attnviz.pipeline.job import Job
+from attnviz.pipeline.outcomes import Note, Weights, outcomes
+from attnviz.pipeline.streams import Source
+from attnviz.records import HeadTable, require_record
+from attnviz.views.names import counted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """What differs: a table for each kind of attention that both have, and the differences of their weights."""
+
+    tables: Sequence[HeadTable]
+    differences: Result
+    notes: Sequence[str]
+
+
+def compare_sources(jobs: Sequence[Job], sources: Sequence[Source]) -> Compared:
+    """Compare two sources under one job, or one source under two.
+
+    Raises:
+        UsageError: there are others to compare, or they share no kind of attention.
+        AttnvizError: one of them cannot be read.
+    """
+    if len(jobs) * len(sources) != 2:
+        raise UsageError(
+            f"This compares two texts, or one text under two models, not {counted(len(sources), 'text')} under "
+            f"{counted(len(jobs), 'model')}."
+        )
+    notes: list[str] = []
+    first, second = (_run(job, source, notes) for job in jobs for source in sources)
+    kinds = [record.kind for record in second.attention]
+    both = [(record, second.attention[kinds.index(record.kind)]) for record in first.attention if record.kind in kinds]
+    if not both:
+        raise UsageError("The two have no kind of attention in common, so nothing can be compared.")
+    found = [compare(require_record(one), require_record(other)) for one, other in both]
+    differences = replace(first, attention=[each.difference for each in found])
+    return Compared([each.table for each in found], differences, notes)
+
+
+def _run(job: Job, source: Source, notes: list[str]) -> Result:
+    """Return the weights of one source; what is said of them is added to the notes.
+
+    Raises:
+        AttnvizError: it cannot be read.
+    """
+    for outcome in outcomes(Weights(job), [[source]]):
+        if isinstance(outcome.found, Note):
+            notes.append(outcome.found)
+        elif isinstance(outcome.found, AttnvizError):
+            where = f"{source.place[0].upper()}{source.place[1:]}: " if source.place else ""
+            raise type(outcome.found)(where + outcome.found.advice)
+        else:
+            return outcome.found
+    raise AssertionError("a source has an outcome")

@@ -1,0 +1,60 @@
+"""Numbers for each relation between words: which head follows it best."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from attnviz.vocabulary import Direction, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How well a head follows a relation in some texts: how often it occurs, and in what share the head is right.
+
+    `baseline` is the share in which the word `offset` words further is; None is what no text tells.
+    """
+
+    count: int
+    accuracy: float | None
+    baseline: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """The best head for a relation, in the better direction, and the best fixed offset.
+
+    `held_out` is about the head, the direction and the offset that are best on the other texts.
+    """
+
+    name: str
+    direction: Direction
+    layer: int
+    head: int
+    offset: int
+    whole: Followed
+    held_out: Followed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelationTable:
+    """The relations of a treebank, the most frequent first, and the head that follows each best, over so many texts.
+
+    `definitions` says what each number means, by its name.
+    """
+
+    model: str
+    kind: Kind
+    texts: int
+    relations: Sequence[Relation]
+    definitions: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        """Return what the table is of, without its numbers."""
+        return f"RelationTable({self.model}, {self.kind.value}, {len(self.relations)} relations, {self.texts} texts)"
+
+    def __getitem__(self, name: str) -> Relation:
+        """Return the relation of this name.
+
+        Raises:
+            KeyError: the treebank has none.
+        """
+        return next(iter(one for one in self.relations if one.name == name))

@@ -1,0 +1,100 @@
+"""Heads that follow the relations of a small treebank, planted by hand."""
+
+import numpy as np
+import pytest
+
+from attnviz.formats.treebanks import read_treebank
+from attnviz.measures.reducers import reduce_record
+from attnviz.measures.relations import ALL, RelationCounter, RelationTotals
+from attnviz.records import Attention, RelationTable
+from attnviz.text import ParsedText
+from attnviz.vocabulary import Direction
+from tests.pages import ROOT
+
+with (ROOT / "sample_inputs/treebank.conllu").open(encoding="utf-8") as _lines:
+    PARSED = [entry.found for entry in read_treebank(_lines)]
+
+
+def planted(parsed: ParsedText, *, heads: bool) -> np.ndarray:
+    """Rows in which each word looks at its head word, or each head word at its dependents; the root at itself."""
+    size = len(parsed.words)
+    weights = np.eye(size) * 0.01
+    for dependent, word in enumerate(parsed.words):
+        if word.governor is not None:
+            weights[(dependent, word.governor) if heads else (word.governor, dependent)] += 1
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def record(parsed: ParsedText) -> Attention:
+    """Head 0 looks at the head word, head 1 at the dependents, head 2 at the word after."""
+    from attnviz.text import Segment
+
+    segment = Segment(parsed.text)
+    tokens = tuple(segment.token(word.span, place) for place, word in enumerate(parsed.words))
+    size = len(tokens)
+    after = np.eye(size)[np.minimum(np.arange(size) + 1, size - 1)]
+    weights = np.stack([planted(parsed, heads=True), planted(parsed, heads=False), after])[None]
+    return Attention.from_array(weights, [token.text for token in tokens]).__class__(
+        kind=attention_kind(), layers=(0,), heads=(0, 1, 2), query_tokens=tokens, key_tokens=tokens, model="by hand",
+        weights=weights.astype(np.float32),
+    )  # fmt: skip
+
+
+def attention_kind():
+    from attnviz.vocabulary import Kind
+
+    return Kind.ENCODER
+
+
+def count(texts: list[ParsedText]) -> RelationTable:
+    totals = RelationTotals()
+    for index, parsed in enumerate(texts):
+        attention = record(parsed)
+        totals.add(reduce_record(attention, RelationCounter(attention, parsed, odd=index % 2 > 0)))
+    (table,) = totals.tables()
+    return table
+
+
+def test_a_head_that_looks_at_the_head_word_follows_every_relation() -> None:
+    table = count(PARSED)
+    assert table.texts == len(PARSED)
+    for relation in table.relations:
+        assert (relation.head, relation.direction, relation.whole.accuracy) == (0, Direction.TO_HEAD, 1.0), relation
+    counts = [relation.whole.count for relation in table.relations]
+    assert counts == sorted(counts, reverse=True)
+    dependents = [word for parsed in PARSED for word in parsed.words if word.governor is not None]
+    assert table[ALL].whole.count == len(dependents)
+    assert table["det"].whole.count == sum(word.relation == "det" for word in dependents)
+
+
+def test_the_baseline_is_the_best_offset_counted_by_hand() -> None:
+    for relation in count(PARSED).relations:
+        offsets = [
+            word.governor - place
+            for parsed in PARSED
+            for place, word in enumerate(parsed.words)
+            if word.governor is not None and relation.name in (word.relation, ALL)
+        ]
+        shares = {k: offsets.count(k) / len(offsets) for k in range(-3, 3)}
+        assert relation.whole.baseline == pytest.approx(max(shares.values()))
+        assert shares[relation.offset] == max(shares.values())
+
+
+def test_what_is_held_out_is_judged_by_the_head_that_is_best_on_the_rest() -> None:
+    even, odd = PARSED[0], PARSED[1]
+    table = count([even, odd])
+    assert table[ALL].held_out.count == sum(word.governor is not None for word in odd.words)
+    assert table[ALL].held_out.accuracy == 1.0
+    alone = count([even])
+    assert (alone[ALL].held_out.count, alone[ALL].held_out.accuracy) == (0, None)
+
+
+def test_totals_are_the_same_in_any_order_and_however_they_are_shared() -> None:
+    whole, parts = RelationTotals(), [RelationTotals(), RelationTotals()]
+    for index, parsed in enumerate(PARSED):
+        attention = record(parsed)
+        found = reduce_record(attention, RelationCounter(attention, parsed, odd=index % 2 > 0))
+        whole.add(found)
+        parts[index % 3 % 2].add(found)
+    parts[1].merge(parts[0])
+    assert [table.relations for table in parts[1].tables()] == [table.relations for table in whole.tables()]
