@@ -96,10 +96,10 @@ def compare(first: Attention, second: Attention) -> Comparison:
         divergences[head] = _average(diverge(p[head], q[other]))
         differences[head] = np.nan_to_num(q[other] - p[head])
     axes = _find_axes(first, second, queries, keys)
-    partners = {
-        _name(first, one): ("{}.{}".format(*_name(second, other)), float(divergences[one]))
-        for one, other in (() if same else zip(ours, theirs, strict=True))
-    }
+    labels = {}
+    for head, other in () if same else zip(ours, theirs, strict=True):
+        layer, number = _name(second, other)
+        labels[_name(first, head)] = Judgement(f"{layer}.{number}", _MATCHED, float(divergences[head]))
     table = HeadTable(
         model=axes.model,
         kind=axes.kind,
@@ -108,9 +108,7 @@ def compare(first: Attention, second: Attention) -> Comparison:
         heads=axes.heads,
         texts=1,
         columns={"divergence": Column.of_one_text(divergences.reshape(axes.shape[:2]), _DIVERGENCE)},
-        labels={
-            one: Judgement(f"{layer}.{number}", _MATCHED, least) for one, (layer, number, least) in partners.items()
-        },
+        labels=labels,
         ranked_by=("divergence",),
     )
     return Comparison(table, HeadMatrix.on(axes, differences.reshape(axes.shape).astype(np.float32)))
