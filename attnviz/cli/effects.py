@@ -14,7 +14,7 @@ from attnviz.pipeline.arguments import ARRAYS, names_saved
 from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS
 
 Values = Mapping[str, Any]
-"""The values of all options of a command, by the names of its parameters; a path is a string still."""
+"""The values of all options of a command, by the names of its parameters."""
 
 ANYWHERE = "color", "width", "debug", "quiet", "help"
 """Options on how to print: they may be given where nothing is printed that they change."""
@@ -46,7 +46,7 @@ def _is_data(values: Values) -> bool:
 
 def _is_file(values: Values) -> bool:
     """Return whether one file is written: standard output, or one whose name ends in a format."""
-    return values["output"] == "-" or _format_of(values["output"]) in (*IMAGE_FORMATS, *FILES)
+    return str(values["output"]) == "-" or _format_of(values["output"]) in (*IMAGE_FORMATS, *FILES)
 
 
 def _is_drawn(values: Values) -> bool:
@@ -54,13 +54,15 @@ def _is_drawn(values: Values) -> bool:
     return bool({*(values["forms"] or [_format_of(values["output"])])} - {*FILES})
 
 
-def _format_of(output: str) -> str:
+def _format_of(output: str | Path) -> str:
     return Path(output).suffix.removeprefix(".").lower()
 
 
 def _are_saved(values: Values) -> bool:
     """Return whether there is nothing but saved weights to read, as far as the names tell."""
     texts, file = values["texts"] or (), values["file"]
+    if values.get("chat"):  # then JSON is a text
+        return False
     return all(map(names_saved, texts)) if texts else file is not None and Path(file).suffix.lower() in ARRAYS
 
 

@@ -64,7 +64,7 @@ class Archive:
         self._memory, self._taken = memory, len(data)
         try:
             if data.count(_ENTRY) > _MOST_ARRAYS:
-                raise ValueError(f"it lists more than {_MOST_ARRAYS:,} arrays")
+                raise _BrokenError(f"it lists more than {_MOST_ARRAYS:,} arrays")
             self._zip = ZipFile(io.BytesIO(data))
             self._check(data)
         except Exception as error:  # zipfile raises a dozen kinds for an archive that is broken
@@ -113,7 +113,7 @@ class Archive:
         """
         with _told(f'The array "{name}"'), self._opened(name) as opened:
             if opened.size > _MOST_TEXT:
-                raise ValueError(f"it has {opened.size:,} bytes, which is too many for text")
+                raise _BrokenError(f"it has {opened.size:,} bytes, which is too many for text")
             array = opened.read()
         try:
             return array.tolist()
