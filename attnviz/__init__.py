@@ -229,7 +229,7 @@ def _make_job(model: "Model", select: "Selection | None", overlong: "Overlong | 
     return Job(model=model.card.name, ready=model, passage=passage, select=select or ALL)
 
 
-@checked()
+@checked("model")
 def find(
     model: "Model",
     link: str | None = None,

@@ -296,7 +296,7 @@ def test_what_a_picture_cannot_show_is_a_warning() -> None:
         (lambda: attnviz.load("builtin", object()), "has its own tokenizer"),
         (lambda: attnviz.load(3), "a model of transformers, not a int"),
         (lambda: attnviz.statistics(A, "sharpness"), "'sharpness': choose entropy"),
-        (lambda: attnviz.statistics([["same"]]), "takes Attention, not str"),
+        (lambda: attnviz.statistics([["same"]]), "takes HeadMatrix, not str"),
         (lambda: attnviz.statistics(A, [["same"]]), r"no statistic \['same'\]"),
         (lambda: attnviz.plot(A, title=3), "`title` takes a text, not 3"),
         (lambda: attnviz.plot(A, dpi="x"), "`dpi` takes a number, not 'x'"),

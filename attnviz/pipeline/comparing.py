@@ -14,7 +14,7 @@ from attnviz.views.names import counted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Compared:
+class Differences:
     """What differs: a table for each kind of attention that both have, and the differences of their weights."""
 
     tables: Sequence[HeadTable]
@@ -22,7 +22,7 @@ class Compared:
     notes: Sequence[str]
 
 
-def compare_sources(jobs: Sequence[Job], sources: Sequence[Source]) -> Compared:
+def compare_sources(jobs: Sequence[Job], sources: Sequence[Source]) -> Differences:
     """Compare two sources under one job, or one source under two.
 
     Raises:
@@ -42,7 +42,7 @@ def compare_sources(jobs: Sequence[Job], sources: Sequence[Source]) -> Compared:
         raise UsageError("The two have no kind of attention in common, so nothing can be compared.")
     found = [compare(require_record(one), require_record(other)) for one, other in both]
     differences = replace(first, attention=[each.difference for each in found])
-    return Compared([each.table for each in found], differences, notes)
+    return Differences([each.table for each in found], differences, notes)
 
 
 def _run(job: Job, source: Source, notes: list[str]) -> Result:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from attnviz.cli.app import app
+from attnviz.measures.circuits import CIRCUITS
 from attnviz.measures.statistics import STATISTICS
 from tests.cli.conftest import COMMAND, Run, surroundings
 
@@ -199,7 +200,7 @@ class TestCompletion:
     @pytest.mark.parametrize(
         ("words", "offered"),
         [
-            (("export", "--layout", ""), ["head", "layer", "grid"]),
+            (("export", "--layout", ""), ["head", "layer", "grid", "heads"]),
             (("export", "--format", "p"), ["png", "pdf"]),
             (("explain", "--positions", ""), ["none", "sinusoidal", "rotary", "alibi"]),
             (("explain", "--mask", "w"), ["window"]),
@@ -210,7 +211,7 @@ class TestCompletion:
             (("show", "--engine", "r"), ["reference"]),
             (("show", "--color", "a"), ["auto", "always"]),
             (("show", "--model", "builtin/"), [f"builtin/{one}" for one in BUILT_IN]),
-            (("heads", "--stat", ""), [*STATISTICS]),
+            (("heads", "--stat", ""), [*STATISTICS, *CIRCUITS]),
             (("heads", "--sort", "ne"), ["next"]),
             (("export", "--cmap", "viri"), ["viridis", "viridis_r"]),
             (("sh",), ["show"]),

@@ -211,7 +211,7 @@ def test_copying_is_told_of_the_weights_alone(run: Run) -> None:
         (("--probe", "induction", "--tokens", "1"), "2"),
         (("--probe", "deduction"), "prefix_matching"),
         (("the dog", "--tokens", "7"), "add --probe induction"),
-        (("the dog", "--each", "--probe", "induction"), "leave it out"),
+        (("the dog", "--each", "--probe", "induction"), "leave --each out"),
         (("the dog", "--sort", "induction"), "add --probe induction"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 
 import attnviz
 
-COMMANDS = "show", "export", "heads", "explain", "cost", "models"
+COMMANDS = "show", "export", "heads", "find", "compare", "explain", "cost", "models"
 Run = Callable[..., Any]
 
 

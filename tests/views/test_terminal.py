@@ -420,7 +420,7 @@ class TestInWords:
         a, b = Token("it", 8, (0, 2)), Token("[b]", 2, (4, 10))
         assert [
             line.plain
-            for line in links_in_words(StrongestLinks([Link(0, 1, a, b, 0.5), Link(0, 1, b, a, 0.123)], telling=False))
+            for line in links_in_words(StrongestLinks([Link(0, 1, a, b, 0.5), Link(0, 1, b, a, 0.123)], "word", False))
         ][1:] == [
             "  it → [b] 0.50",
             "  [b] → it 0.12",
