@@ -12,13 +12,14 @@ Example:
 - `strongest` and `telling` find the links between words; `find` the heads that link two words, over many texts.
 - `compare` says what differs between two records: a `Comparison`, with a `HeadMatrix` of differences.
 - `save` and `read` are for files: NPZ, JSON, CSV. What one text came to is a `Result`.
-- `plot` draws.
+- `plot` draws; a notebook shows a record, a table, or what `attend` returns, by itself.
 
 Whatever a user can cause is an `AttnvizError`, whose message says what to do.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from attnviz.display import Bundle, DisplayedList, draw_by
 from attnviz.errors import checked
 
 if TYPE_CHECKING:
@@ -96,6 +97,16 @@ if not TYPE_CHECKING:
         raise AttributeError(f"attnviz has no {name!r}, only {', '.join(__all__)}.")
 
 
+def _draw(shown: Any) -> Bundle:
+    """Return what a notebook shows of a record; nothing is imported for it until one asks."""
+    from attnviz.views.notebook import draw
+
+    return draw(shown)
+
+
+draw_by(_draw)
+
+
 def __dir__() -> list[str]:
     """Return what is public."""
     return sorted(__all__)
@@ -169,7 +180,7 @@ def statistics(records: "Records | Iterable[Records]", names: "str | Sequence[st
     wanted, totals = find_statistics(names), Totals()
     for record in list_records(records):
         totals.add(reduce_record(record, Statistics(record, wanted)))
-    return list(totals.tables())
+    return DisplayedList(totals.tables())
 
 
 @checked("model")
@@ -208,7 +219,7 @@ def heads(
     overlong = read_overlong(truncate, window)
     task = HeadNumbers(_make_job(model, select, overlong), names)
     sources = sources_of(texts, divide(long=overlong is not Overlong.REFUSED))
-    return list(total(task, sources, 1, Warner(fail)).tables())
+    return DisplayedList(total(task, sources, 1, Warner(fail)).tables())
 
 
 def _make_job(model: "Model", select: "Selection | None", overlong: "Overlong | Windows | None" = None) -> "Job":
@@ -276,11 +287,11 @@ def find(
     if [link is None or texts is None, pairs is None, relations is None].count(False) != 1:
         raise UsageError("Name one thing to find: a link and texts, or `pairs`, or `relations`.")
     if relations is not None:
-        return find_relations(job, open_treebank(Path(relations), counter.fail), 1, counter)
+        return DisplayedList(find_relations(job, open_treebank(Path(relations), counter.fail), 1, counter))
     if link is not None and texts is not None:
-        return find_link(job, WordLink.parse(link), sources_of(texts), 1, counter)
+        return DisplayedList(find_link(job, WordLink.parse(link), sources_of(texts), 1, counter))
     asked = open_pairs(Path(pairs), counter.fail) if isinstance(pairs, str | PathLike) else ask_pairs(pairs or ())
-    return find_pairs(job, asked, 1, counter)
+    return DisplayedList(find_pairs(job, asked, 1, counter))
 
 
 @checked()

@@ -24,6 +24,8 @@ DTYPES = "float32", "bfloat16", "float16"
 
 IMAGE_FORMATS = "png", "svg", "pdf"
 
+PAGE_FORMATS = ("html",)
+
 _Either = TypeVar("_Either")
 
 

@@ -17,7 +17,7 @@ from attnviz.measures.statistics import STATISTICS
 from attnviz.models.catalogue import list_models
 from attnviz.models.checkpoint.families import FAMILIES
 from attnviz.reference.scores import SCORES
-from attnviz.vocabulary import DTYPES, GROUPINGS, IMAGE_FORMATS, Engine, Kind, Layout
+from attnviz.vocabulary import DTYPES, GROUPINGS, IMAGE_FORMATS, PAGE_FORMATS, Engine, Kind, Layout
 from tests.pages import OPTIONS, PAGES, README, ROOT, headings, section
 from tests.tools.options import page
 
@@ -46,7 +46,7 @@ WRITTEN = {word for name, text in PAGES.items() if name != OPTIONS for word in c
 
 OFFERED = {
     "command": [*COMMANDS],
-    "format": [*FILES, *STREAMS, *TABLES, *IMAGE_FORMATS],
+    "format": [*FILES, *STREAMS, *TABLES, *IMAGE_FORMATS, *PAGE_FORMATS],
     "layout": [layout.value for layout in Layout],
     "statistic": [*STATISTICS, *CIRCUITS],
     "probe": [*PROBES],

@@ -16,22 +16,23 @@ _NUMBERS = f"{_RECORDS} formats reference measures"
 _MODELS = f"{_NUMBERS} models"
 
 ARROWS = {
+    "display": "",
     "errors": "",
     "vocabulary": "",
     "processes": "errors",
     "text": "errors vocabulary",
-    "records": _TEXT,
+    "records": f"{_TEXT} display",
     "formats": _RECORDS,
     "reference": _RECORDS,
     "measures": _RECORDS,
-    "models": _NUMBERS,
+    "models": f"{_NUMBERS} display",
     "lessons": _MODELS,
     "costs": f"{_MODELS} processes",
     "training": _MODELS,
     "views": f"{_RECORDS} measures lessons costs",
     "pipeline": f"{_MODELS} processes lessons costs views {EDGE}",
     "cli": f"{_MODELS} lessons costs views pipeline {EDGE}",
-    EDGE: f"{_RECORDS} formats measures models pipeline views cli",
+    EDGE: f"display {_RECORDS} formats measures models pipeline views cli",
 }
 """Each room, and the rooms that it may import."""
 

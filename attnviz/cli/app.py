@@ -28,7 +28,7 @@ _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 COMMANDS: Mapping[str, str] = {
     "show": "Show what the heads of a model look at.",
-    "export": "Save attention as pictures or as data.",
+    "export": "Save attention as pictures, pages or data.",
     "heads": "Compute numbers for each head, over one text or many.",
     "find": "Find the heads that link one word to another.",
     "compare": "Show what differs between two texts, models or saved records.",

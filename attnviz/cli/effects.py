@@ -11,7 +11,7 @@ from attnviz.errors import UsageError
 from attnviz.formats.writing import FILES
 from attnviz.measures.circuits import CIRCUITS
 from attnviz.pipeline.arguments import ARRAYS, names_saved
-from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS
+from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS, PAGE_FORMATS
 
 Values = Mapping[str, Any]
 """The values of all options of a command, by the names of its parameters."""
@@ -46,12 +46,22 @@ def _is_data(values: Values) -> bool:
 
 def _is_file(values: Values) -> bool:
     """Return whether one file is written: standard output, or one whose name ends in a format."""
-    return str(values["output"]) == "-" or _format_of(values["output"]) in (*IMAGE_FORMATS, *FILES)
+    return str(values["output"]) == "-" or _format_of(values["output"]) in (*IMAGE_FORMATS, *FILES, *PAGE_FORMATS)
 
 
 def _is_drawn(values: Values) -> bool:
     """Return whether a picture is among the files that are written."""
-    return bool({*(values["forms"] or [_format_of(values["output"])])} - {*FILES})
+    return bool(_formats(values) - {*FILES, *PAGE_FORMATS})
+
+
+def _is_page(values: Values) -> bool:
+    """Return whether a page is among the files that are written."""
+    return bool(_formats(values) & {*PAGE_FORMATS})
+
+
+def _formats(values: Values) -> set[str]:
+    """Return the formats of the files that are written, as far as they are told; else it is a picture."""
+    return {*(values["forms"] or [_format_of(values["output"])])}
 
 
 def _format_of(output: str | Path) -> str:
@@ -94,20 +104,46 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
     "show": (
         *_OF_TEXTS,
         Setting(
+            words="with --open",
+            holds=lambda values: values["in_browser"],
+            idle=("form", "every", "top"),
+            instead="leave --open out",
+        ),
+        Setting(
             words="with --format {form}", holds=_is_data, idle=("every", "top", "transpose"), instead=_DATA_INSTEAD
         ),
-        Setting(words="with --token", holds=lambda values: values["token"], idle=("every", "transpose")),
+        Setting(
+            words="with --token",
+            holds=lambda values: values["token"] and not values["in_browser"],
+            idle=("every", "transpose"),
+        ),
     ),
     "export": (
         *_OF_TEXTS,
         Setting(
             words="without a picture",
             holds=lambda values: not _is_drawn(values),
-            idle=("cmap", "dpi", "log", "title", "annotate", "transpose"),
+            idle=("cmap", "dpi", "annotate"),
             instead="save one (--format png)",
         ),
+        Setting(
+            words="without a picture or a page",
+            holds=lambda values: not (_is_drawn(values) or _is_page(values)),
+            idle=("log", "title", "transpose"),
+            instead="save one (--format png, or --format html)",
+        ),
+        Setting(
+            words="for a page, which shows all heads",
+            holds=lambda values: _formats(values) <= {*PAGE_FORMATS},
+            idle=("layout", "stat"),
+            instead="save a picture (--format png)",
+        ),
         Setting(words="for a single file", holds=_is_file, idle=("jobs", "force"), instead="give -o a folder"),
-        Setting(words="with --token", holds=lambda values: values["token"], idle=("transpose",)),
+        Setting(
+            words="with --token",
+            holds=lambda values: values["token"] and not _is_page(values),
+            idle=("transpose",),
+        ),
         Setting(
             words="with --layout heads, which draws numbers and not weights",
             holds=lambda values: values["layout"] == OF_NUMBERS and _is_drawn(values),

@@ -1,4 +1,4 @@
-"""`attnviz export`: attention saved as pictures or as data."""
+"""`attnviz export`: attention saved as pictures, as a page for a browser, or as data."""
 
 import re
 from collections.abc import Iterable
@@ -22,12 +22,13 @@ from attnviz.pipeline.artifacts import Artifact, Maker
 from attnviz.pipeline.batch import Batch
 from attnviz.pipeline.outcomes import Outcome, Weights, outcomes
 from attnviz.pipeline.sources import STANDARD_INPUT, chunks
-from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS, Layout, Orientation
+from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS, PAGE_FORMATS, Layout, Orientation
 
 if TYPE_CHECKING:  # matplotlib, which data does without
     from attnviz.views.image.style import Style
+    from attnviz.views.page.pages import PageStart
 
-FORMATS = (*IMAGE_FORMATS, *FILES)
+FORMATS = (*IMAGE_FORMATS, *FILES, *PAGE_FORMATS)
 _DEFAULT_FORMATS = ("png",)
 _LAYOUTS = *(layout.value for layout in Layout), OF_NUMBERS
 _STANDARD_OUTPUT = Path("-")
@@ -85,9 +86,9 @@ _Force = Annotated[bool, typer.Option("--force", help="Save every text again, ev
 
 @dataclass(frozen=True, kw_only=True)
 class Looks:
-    """The look of pictures."""
+    """The look of pictures, and the state in which a page opens."""
 
-    HEADING: ClassVar = "Pictures"
+    HEADING: ClassVar = "Pictures and pages"
 
     layout: _LayoutName = Layout.GRID.value
     cmap: _ColourMap = None
@@ -124,6 +125,12 @@ class Looks:
             orientation=Orientation(self.transpose),
         )
 
+    def opening(self, token: str | None) -> "PageStart":
+        """Return the state in which a page opens, with a token locked if one is named."""
+        from attnviz.views.page.pages import PageStart
+
+        return PageStart(token=token, log=self.log, transpose=self.transpose, title=self.title)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sharing:
@@ -147,10 +154,10 @@ def export(
     debug: options.Debug = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Save attention as pictures or as data.
+    """Save attention as pictures, pages or data.
 
-    Pictures are png, svg or pdf; data is npz, json or csv. A folder gets a manifest.jsonl that lists what is done, so
-    that the next run can skip it.
+    Pictures are png, svg or pdf; data is npz, json, csv or tsv; html is a page to look into with a browser. A folder
+    gets a manifest.jsonl that lists what is done, so that the next run can skip it.
 
     \b
     attnviz export "The animal didn't cross the street because it was too tired"
@@ -158,13 +165,11 @@ def export(
     attnviz export --file lines.txt --format png --format npz -o figures/
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     formats, alone = _parse_output(output, tuple(dict.fromkeys(forms or ())))
-    drawn = set(formats) & set(IMAGE_FORMATS)
-    if looks.of_numbers and drawn:
+    if looks.of_numbers and set(formats) & set(IMAGE_FORMATS):
         if code := _export_numbers(given, model, wanted, looks, formats, output, alone=alone, jobs=sharing.jobs):
             raise typer.Exit(code)
         return
-    layout = Layout.GRID if looks.of_numbers else Layout(looks.layout)  # which data ignore
-    maker = Maker(formats, layout, wanted.token, looks.style() if drawn else None)
+    maker = _make_maker(formats, looks, wanted.token)
     job = make_job(given, model, wanted)
     if alone:
         code = export_one(outcomes(Weights(job), chunks(given.sources(wanted.memory))), maker, output)
@@ -250,8 +255,18 @@ def save_one(result: Result, looks: Looks, token: str | None, output: Path) -> N
     formats, alone = _parse_output(output, ())
     if not alone:
         raise UsageError(f"{output} is not a file that could be saved: let it end in .{', .'.join(FORMATS)}.")
-    maker = Maker(formats, Layout(looks.layout), token, looks.style() if {*formats} & {*IMAGE_FORMATS} else None)
-    export_one([Outcome(0, None, result)], maker, output)
+    export_one([Outcome(0, None, result)], _make_maker(formats, looks, token), output)
+
+
+def _make_maker(formats: tuple[str, ...], looks: Looks, token: str | None) -> Maker:
+    """Return what makes files of these formats."""
+    return Maker(
+        formats,
+        Layout.GRID if looks.of_numbers else Layout(looks.layout),  # which data and pages ignore
+        token,
+        looks.style() if {*formats} & {*IMAGE_FORMATS} else None,
+        looks.opening(token) if {*formats} & {*PAGE_FORMATS} else None,
+    )
 
 
 def _parse_output(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:

@@ -1,4 +1,4 @@
-"""`attnviz show`: attention in the terminal, or as data on standard output."""
+"""`attnviz show`: attention in the terminal, in the browser, or as data on standard output."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +13,7 @@ from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.cli.terminal import open_terminal
+from attnviz.errors import UsageError
 from attnviz.formats.writing import STREAMS, Result
 from attnviz.measures.word_rows import select_rows
 from attnviz.pipeline.outcomes import Weights, outcomes
@@ -44,6 +45,9 @@ def show(
         str,
         options.choice(_FORMATS, "--format", line="Print tables, or data."),
     ] = _TABLE,
+    in_browser: Annotated[
+        bool, typer.Option("--open", help="Open a page in the browser: one file that needs no network.")
+    ] = False,
     transpose: options.Transpose = False,
     color: options.Color = options.AUTO,
     width: options.Width = None,
@@ -60,7 +64,9 @@ def show(
     attnviz show "Mary lost her keys" --token her
     attnviz show --file lines.txt --format json | jq '.attention[0].key_tokens'
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    if form == _TABLE:
+    if in_browser:
+        write = _to_browser(wanted.token, transpose=transpose)
+    elif form == _TABLE:
         named = bool(wanted.layer and wanted.head)
         report = Report(wanted.token, every or named, top, Orientation(transpose))
         write = _to_terminal(report, color, width, headed=not given.single)
@@ -81,6 +87,25 @@ def _to_pipe(form: str, token: str | None) -> _Writer:
         write_standard_output(next(header, b""))
         for piece in chosen.pieces(kept):
             write_standard_output(piece)
+
+    return write
+
+
+def _to_browser(token: str | None, *, transpose: bool) -> _Writer:
+    """Return an opener of the page of one text, which refuses a second one."""
+    from attnviz.cli.browser import open_page
+    from attnviz.views.page.pages import PageStart, make_page
+
+    opened, note = list[int](), Notes()
+
+    def write(result: Result) -> None:
+        if opened:
+            raise UsageError("--open shows one text: for a page of each, use attnviz export --format html -o FOLDER.")
+        opened.append(result.index)
+        page = make_page(result.attention, result.text, PageStart(token=token, transpose=transpose))
+        for each in page.notes:
+            note(f"Note: {each}")
+        open_page(page.data)
 
     return write
 

@@ -1,12 +1,15 @@
 """One word among the tokens of records: where it stands, and its rows."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from attnviz.records import HeadMatrix, Word
 from attnviz.text import not_found
 
+Matrix = TypeVar("Matrix", bound=HeadMatrix)
 
-def find_words(found: Sequence[HeadMatrix], token: str) -> list[tuple[HeadMatrix, list[Word]]]:
+
+def find_words(found: Sequence[Matrix], token: str) -> list[tuple[Matrix, list[Word]]]:
     """Return where a word stands in each record that has it.
 
     Raises:

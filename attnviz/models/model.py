@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from attnviz.display import DisplayedList
 from attnviz.errors import checked, require
 from attnviz.measures.reducers import Make, OfRows, Reducer, Result, make_keeper
 from attnviz.models.base import Card, Reader, Runner
@@ -100,7 +101,8 @@ class Model:
             bos=bos,
             overlong=read_overlong(truncate, window),
         )
-        return [require_record(record) for record in self.weights(self.read(passage), select, read_grouping(by))]
+        records = self.weights(self.read(passage), select, read_grouping(by))
+        return DisplayedList(map(require_record, records))
 
     def weights(self, reading: Reading, select: Selection = ALL, by: Grouping = By.TOKEN) -> list[HeadMatrix]:
         """Return the attention weights of what was read, one record a kind, between tokens or groups of them.

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from attnviz.formats.writing import FILES, Result
 from attnviz.measures.word_rows import select_rows
-from attnviz.vocabulary import IMAGE_FORMATS, Layout
+from attnviz.vocabulary import IMAGE_FORMATS, PAGE_FORMATS, Layout
 
 if TYPE_CHECKING:
     from attnviz.views.image.style import Style
+    from attnviz.views.page.pages import PageStart
 
 _SLUG_BYTES = 48
 _NAME_BYTES = 180  # some file systems allow 255 for a name and its suffix, some encrypted ones 143 characters of ASCII
@@ -41,12 +42,16 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """A maker of files from results, in the wanted formats, of one word only if `token` names it."""
+    """A maker of files from results, in the wanted formats; of one word only if `token` names it.
+
+    `style` is the look of pictures, `opening` the state in which pages open, None where there are none of them.
+    """
 
     formats: Sequence[str]
     layout: Layout
     token: str | None
-    style: "Style | None"
+    style: "Style | None" = None
+    opening: "PageStart | None" = None
 
     def artifacts(self, result: Result, note: Callable[[str], None]) -> Iterator[Artifact]:
         """Return the files of a result, each made when it is asked for; `note` is told what they do not show.
@@ -56,6 +61,7 @@ class Maker:
         """
         stem = f"{result.index:06}-{slug(result.text)}"
         yield from self._pictures(result, stem, note)
+        yield from self._pages(result, stem, note)
         for form in self.formats:
             if form in FILES:
                 kept = replace(result, attention=select_rows(result.attention, self.token))
@@ -75,6 +81,18 @@ class Maker:
             taken.add(name)
             for form in images:
                 yield Artifact(name, form, [render(picture.figure, form)])
+
+    def _pages(self, result: Result, stem: str, note: Callable[[str], None]) -> Iterator[Artifact]:
+        pages = [form for form in self.formats if form in PAGE_FORMATS]
+        if not pages or self.opening is None:
+            return
+        from attnviz.views.page.pages import make_page
+
+        page = make_page(result.attention, result.text, self.opening)
+        for each in page.notes:
+            note(f"Note: {each}")
+        for form in pages:
+            yield Artifact(stem, form, [page.data])
 
 
 def slug(text: str) -> str:
@@ -104,7 +122,7 @@ def file_name(stem: str, *parts: str) -> str:
 def is_artifact(name: str, index: int) -> bool:
     """Return whether a file is called as those are that the text of this index becomes."""
     stem, _, form = name.rpartition(".")
-    return stem.startswith(f"{index:06}-") and form in (*IMAGE_FORMATS, *FILES)
+    return stem.startswith(f"{index:06}-") and form in (*IMAGE_FORMATS, *PAGE_FORMATS, *FILES)
 
 
 def unlike(taken: set[str], name: str) -> str:

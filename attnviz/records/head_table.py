@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from attnviz.display import Displayed
 from attnviz.errors import RecordError, UsageError, checked
 from attnviz.records.arrays import freeze
 from attnviz.text import By, Grouping
@@ -58,7 +59,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class HeadTable:
+class HeadTable(Displayed):
     """Named numbers for each head of one kind of attention, over so many texts, or over the one `text` of an index.
 
     `labels` says, by layer and head, what those heads do of which the numbers tell it. Heads are listed by layer, then

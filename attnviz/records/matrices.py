@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from attnviz.display import Displayed
 from attnviz.errors import RecordError, UnfitTextError, UsageError, checked, require
 from attnviz.records.arrays import freeze, gather, guess_kind
 from attnviz.records.axes import Axes, Word
@@ -20,7 +21,7 @@ _ROW_SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class HeadMatrix(Axes):
+class HeadMatrix(Axes, Displayed):
     """A number for each layer, head, query and key of one text and one kind of attention, read-only.
 
     It may be negative: a difference, a gradient. Its `measure` says which.

@@ -33,8 +33,8 @@ def example_experiment() -> Experiment:
     return Experiment(title="Attention", variable="N", fixed="d = 64", series=(naive, online))
 
 
-def write_example(picture: bytes, name: str) -> None:
-    """Write a picture to the path that is the first argument of the program, else to `name`, and say where it is."""
+def write_example(data: bytes, name: str) -> None:
+    """Write a picture or a page to the path that is the program's first argument, else to `name`; say where it is."""
     path = Path(sys.argv[1] if len(sys.argv) > 1 else name)
-    path.write_bytes(picture)
+    path.write_bytes(data)
     sys.stdout.write(f"{path}\n")

@@ -10,7 +10,7 @@ from attnviz.cli.app import COMMANDS, Edge
 from attnviz.cli.effects import ANYWHERE, SETTINGS
 from attnviz.formats.tables import TABLES
 from attnviz.formats.writing import FILES
-from attnviz.vocabulary import IMAGE_FORMATS, Layout
+from attnviz.vocabulary import IMAGE_FORMATS, PAGE_FORMATS, Layout
 from tests.cli.conftest import Ran, Run
 
 TEXT = "Mary lost her keys because she was tired"
@@ -76,7 +76,7 @@ PAIRS = [
     for command, forms in {
         "show": ("table", "json", "csv", "tsv"),
         "heads": ("table", "json", "csv", "tsv"),
-        "export": (*IMAGE_FORMATS, *FILES),
+        "export": (*IMAGE_FORMATS, *FILES, *PAGE_FORMATS),
     }.items()
     for name, typed in parameters(command)
     for form in forms
@@ -127,6 +127,40 @@ def test_a_picture_of_any_layout_changes_with_it_or_it_is_refused(
         assert "no effect" in done.err
 
 
+@pytest.mark.parametrize(("name", "typed"), [*parameters("show")])
+def test_an_option_changes_the_page_that_is_opened_or_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str, typed: tuple[str, ...]
+) -> None:
+    pages: list[bytes] = []
+    monkeypatch.setattr("attnviz.cli.browser.open_page", pages.append)
+    assert run("show", TEXT, "--open").code == 0
+    done = run("show", TEXT, "--open", *typed)
+    if name == "in_browser":
+        return
+    if done.code == 0:
+        assert pages[0] != pages[1]
+    else:
+        assert len(pages) == 1
+        assert done.err.startswith("Error: ") and len(done.err.splitlines()) == 1
+
+
+OPENING = [("--log",), ("--transpose",), ("--title", "Another title")]
+
+
+@pytest.mark.parametrize("token", [(), ("--token", "her")], ids="".join)
+@pytest.mark.parametrize("typed", OPENING, ids=" ".join)
+def test_a_page_opens_as_it_is_asked_to_beside_data_and_with_a_token_too(
+    run: Run, tmp_path: Path, typed: tuple[str, ...], token: tuple[str, ...]
+) -> None:
+    pages: list[bytes] = []
+    for more in ((), typed):
+        asked = "export", TEXT, "--layer", "0", "--format", "html", "--format", "csv", "-o", tmp_path / str(len(more))
+        assert run(*asked, *token, *more).code == 0
+        pages += [path.read_bytes() for path in (tmp_path / str(len(more))).glob("*.html")]
+    assert len(pages) == 2
+    assert pages[0] != pages[1]
+
+
 @pytest.mark.parametrize("shown", [("--token", "her"), ("--all",), ("--by", "word"), ("--mean",)], ids="-".join)
 @pytest.mark.parametrize("typed", [("--all",), ("--transpose",), ("--top", "2")], ids="-".join)
 def test_a_table_of_any_kind_changes_with_it_or_it_is_refused(
@@ -165,6 +199,13 @@ def test_the_table_names_options_that_there_are(command: str) -> None:
         (("export", TEXT, "--format", "npz", "--log"), "--log has no effect without a picture"),
         (("export", TEXT, "--format", "npz", "--linear"), "--linear has no effect without a picture"),
         (("export", TEXT, "-o", "x.csv", "--jobs", "2"), "--jobs has no effect for a single file"),
+        (("export", TEXT, "-o", "x.html", "--jobs", "2"), "--jobs has no effect for a single file"),
+        (("export", TEXT, "-o", "x.html", "--dpi", "60"), "--dpi has no effect without a picture"),
+        (("export", TEXT, "-o", "x.html", "--layout", "head"), "--layout has no effect for a page"),
+        (
+            ("show", TEXT, "--open", "--all", "--format", "csv"),
+            "--all and --format have no effect with --open: leave --all and --format out, or leave --open out",
+        ),
         (("export", TEXT, "-o", "-", "--force"), "--force has no effect for a single file"),
         (("explain", "--toy", "--model", "minilm"), "--model has no effect with --toy"),
         (("explain", TEXT, "--window", "8:4"), "--window has no effect in explain"),

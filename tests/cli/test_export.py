@@ -25,8 +25,17 @@ BEGINS = {
     "npz": rb"PK\x03\x04",
     "json": rb"\{",
     "csv": rb"text_index,",
+    "html": rb"<!doctype html>",
 }
-ENDS = {"png": b"IEND\xaeB`\x82", "svg": b"</svg>\n", "pdf": b"%%EOF\n", "npz": None, "json": b"}\n", "csv": b"\n"}
+ENDS = {
+    "png": b"IEND\xaeB`\x82",
+    "svg": b"</svg>\n",
+    "pdf": b"%%EOF\n",
+    "npz": None,
+    "json": b"}\n",
+    "csv": b"\n",
+    "html": b"</html>\n",
+}
 
 
 def names(folder: Path) -> list[str]:

@@ -56,6 +56,9 @@ PROGRAMS = {
 }
 """Shell scripts for the programs of commands: the one under test, and stand-ins for those that not everyone has."""
 
+STARTS = {".pdf": b"%PDF", ".png": b"\x89PNG", ".html": b"<!do"}
+"""What files begin with, by the suffixes of those that commands make to be looked at."""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -76,10 +79,10 @@ def in_shell(command: str, folder: Path, **variables: str) -> Ran:
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def test_the_pages_have_commands_and_the_readme_has_ten():
+def test_the_pages_have_commands_and_the_readme_has_eleven():
     assert len(COMMANDS) > 60
-    recipes = section(PAGES[README], "## Ten things to do")
-    assert len(re.findall(r"^attnviz ", recipes, re.MULTILINE)) == 10
+    recipes = section(PAGES[README], "## Eleven things to do")
+    assert len(re.findall(r"^attnviz ", recipes, re.MULTILINE)) == 11
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if ELSEWHERE.search(command)])
@@ -102,9 +105,10 @@ def test_a_command_of_a_page_does_what_it_is_there_for(command: str, folder: Pat
     words = words_of(command)
     done = run(*words[1:], cwd=folder) if words else in_shell(command, folder)
     assert (done.code, done.err) == (0, "")
-    starts = {path.suffix: path.read_bytes()[:4] for path in folder.rglob("*.p[dn][fg]")}
+    made = (path for path in folder.rglob("*") if path.suffix in STARTS)
+    starts = {path.suffix: path.read_bytes()[:4] for path in made}
     assert done.out or starts
-    assert starts.items() <= {".pdf": b"%PDF", ".png": b"\x89PNG"}.items()
+    assert starts.items() <= STARTS.items()
 
 
 def test_the_recipe_that_counts_weights_counts_right(folder: Path):

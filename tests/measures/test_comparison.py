@@ -72,7 +72,12 @@ def test_heads_of_other_shapes_are_paired_with_those_that_least_differ() -> None
     large = Attention.from_array(weights, WORDS, model="large")
     found = compare(small, large)
     np.testing.assert_allclose(found.table["divergence"], 0, atol=1e-9)
-    assert {head: label.name for head, label in found.table.labels.items()} == {(0, 0): "1.1", (0, 1): "1.2", (0, 2): "1.0"}
+    names = {head: label.name for head, label in found.table.labels.items()}
+    assert names == {
+        (0, 0): "1.1",
+        (0, 1): "1.2",
+        (0, 2): "1.0",
+    }
     back = compare(large, small)
     assert np.isfinite(back.table["divergence"]).sum() == 3  # the other heads have no partner
     assert not back.difference.weights[0].any()

@@ -11,6 +11,8 @@ import attnviz.views
 
 VIEWS = Path(attnviz.views.__file__).parent
 SHOWING = [path for path in sorted(VIEWS.glob("*/*.py")) if '__name__ == "__main__"' in path.read_text("utf-8")]
+STARTS = {"image": b"\x89PNG", "page": b"<!doctype html>"}
+"""What the files of a room begin with."""
 Snapshot = Callable[[str, str], None]
 
 
@@ -24,7 +26,14 @@ def run_module(path: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> 
 
 def test_each_room_that_draws_has_modules_that_show_themselves() -> None:
     shown = {f"{path.parent.name}/{path.stem}" for path in SHOWING}
-    assert shown >= {"terminal/matrix", "terminal/heads", "terminal/lesson", "terminal/cost", "image/pictures"}
+    assert shown >= {
+        "terminal/matrix",
+        "terminal/heads",
+        "terminal/lesson",
+        "terminal/cost",
+        "image/pictures",
+        "page/pages",
+    }
 
 
 @pytest.mark.parametrize(
@@ -38,11 +47,13 @@ def test_a_module_of_the_terminal_prints_what_it_draws(
     check_snapshot(capsys.readouterr().out, f"terminal-{path.stem}")
 
 
-@pytest.mark.parametrize("path", [path for path in SHOWING if path.parent.name == "image"], ids=lambda path: path.stem)
-def test_a_module_of_images_writes_a_picture_and_says_where(
+@pytest.mark.parametrize(
+    "path", [path for path in SHOWING if path.parent.name in STARTS], ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
+def test_a_module_of_pictures_or_pages_writes_one_and_says_where(
     path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    picture = tmp_path / "picture.png"
-    run_module(path, monkeypatch, str(picture))
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    assert capsys.readouterr().out == f"{picture}\n"
+    made = tmp_path / "made"
+    run_module(path, monkeypatch, str(made))
+    assert made.read_bytes().startswith(STARTS[path.parent.name])
+    assert capsys.readouterr().out == f"{made}\n"

@@ -1,0 +1,73 @@
+// The details beside a view: the links of the active token in both directions, what it predicts, the head's statistics.
+
+const LISTED = 6;
+const LEAST = 0.0005; // what is less is not listed: it would read 0.00
+
+class Details {
+  constructor(state, toggle) {
+    this.state = state;
+    this.toggle = toggle;
+    this.root = element("aside", { class: "details", "aria-label": "Details of the head" });
+  }
+
+  draw(scene, scale) {
+    const { state } = this;
+    const { side, group } = scene.active;
+    const here = scene.groups(side)[group];
+    const label = state.mean ? null : scene.record.label(state.layer, state.head);
+    const parts = [element("h2", {}, scene.name, label && element("span", { class: "label" }, label))];
+    if (state.others.length) parts.push(this.legend(scene, scale));
+    if (here) {
+      parts.push(this.list(scene, scale, side, group, side === "query" ? "looks at" : "is looked at by"));
+      const twin = scene.record.self ? (side === "query" ? "key" : "query") : null;
+      if (twin) parts.push(this.list(scene, scale, twin, group, twin === "query" ? "looks at" : "is looked at by"));
+      if (side === "query" && here.predicts !== null) parts.push(element("p", { class: "predicts" }, bold(here.text), " is to predict ", bold(here.predicts)));
+    }
+    parts.push(this.statistics(scene), element("p", { class: "note" }, scene.record.exactness));
+    this.root.replaceChildren(...parts.filter(Boolean));
+  }
+
+  legend(scene, scale) {
+    const chips = scene.picked.map((head, place) => {
+      const key = element("i", { class: "swatch" });
+      key.style.backgroundColor = this.state.mean ? "var(--faint)" : scale.head(place);
+      return element("button", { class: "chip", title: "Take this head out", onclick: () => this.toggle(head.layer, head.head) }, key, head.name, " ×");
+    });
+    return element("div", { class: "legend", role: "group", "aria-label": "Heads that are shown" }, ...chips);
+  }
+
+  list(scene, scale, side, group, verb) {
+    const head = scene.heads[0];
+    const line = scene.line(head, side, group);
+    const shown = scene.strongest(head, side, group, LISTED).filter(({ value }) => Math.abs(value) >= LEAST);
+    const others = scene.groups(side === "query" ? "key" : "query");
+    const rows = shown.map(({ place, value }) => element("li", {}, element("bdi", {}, clip(others[place].text, 24)), bar(value, scene, scale), element("span", { class: "value" }, format(value))));
+    const rest = line.length - shown.length;
+    if (rest > 0 && !scene.record.signed) {
+      const left = line.reduce((sum, value) => sum + value, 0) - shown.reduce((sum, { value }) => sum + value, 0);
+      rows.push(element("li", { class: "rest" }, `${rest} more`, bar(left, scene, scale), element("span", { class: "value" }, format(Math.max(left, 0)))));
+    }
+    return element("section", {}, element("h3", {}, bold(scene.groups(side)[group].text), ` ${verb}`), element("ol", {}, ...rows));
+  }
+
+  statistics(scene) {
+    const { state, record } = scene;
+    if (state.mean || !record.statistics.length) return null;
+    const rows = record.statistics.flatMap(({ name, definition, values }) => {
+      const value = values[state.layer][state.head];
+      return value === null ? [] : [element("div", { title: definition }, element("dt", {}, name.replaceAll("_", " ")), element("dd", {}, format(value)))];
+    });
+    return element("details", { open: !matchMedia("(max-width: 700px)").matches }, element("summary", {}, "Numbers of this head"), element("dl", {}, ...rows));
+  }
+}
+
+function bold(text) {
+  return element("b", {}, element("bdi", {}, clip(text, 30)));
+}
+
+function bar(value, scene, scale) {
+  const made = element("i", { class: "bar" }, element("i"));
+  made.firstChild.style.width = `${Math.min((100 * Math.abs(value)) / scene.peak, 100)}%`;
+  made.firstChild.style.backgroundColor = scale.line(value);
+  return made;
+}

@@ -1,0 +1,63 @@
+// Elements and numbers as text. Text is always set as text, never read as HTML.
+
+/** Return an element with attributes, listeners (functions under "onclick" and the like) and children. */
+function element(name, attributes = {}, ...children) {
+  return furnish(document.createElement(name), attributes, children);
+}
+
+/** Return an element of SVG. */
+function shape(name, attributes = {}, ...children) {
+  return furnish(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+}
+
+function furnish(made, attributes, children = []) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") made.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+/** Put an element into a box, in pixels or in percent of what it stands in. */
+function placeAt(made, unit, left, top, width, height) {
+  Object.entries({ left, top, width, height }).forEach(([side, value]) => (made.style[side] = value + unit));
+  return made;
+}
+
+/** Return the row and the column under the pointer, of so many that fill an element; they may lie beyond it. */
+function findCell(event, root, rows, columns) {
+  const { left, top, width, height } = root.getBoundingClientRect();
+  return [Math.floor(((event.clientY - top) / height) * rows), Math.floor(((event.clientX - left) / width) * columns)];
+}
+
+const LONGEST = 60; // characters of a token, wherever it is shown
+
+function clip(text, longest = LONGEST) {
+  const characters = Array.from(text.slice(0, 2 * longest + 2));
+  return characters.length > longest ? characters.slice(0, longest).join("") + "…" : characters.join("");
+}
+
+/** Write a number: two decimals, or if they would be zeros and the third or fourth is not, up to that. */
+function format(value) {
+  const size = Math.abs(value);
+  return size >= 0.005 || size < 0.0005 ? value.toFixed(2) : value.toPrecision(1);
+}
+
+/** Write a number into a cell: `.64`, `1`, and a dot for next to nothing. */
+function formatShort(value) {
+  if (Math.abs(value) < 0.005) return "·";
+  const text = Math.abs(value).toFixed(2);
+  return (value < 0 ? "−" : "") + (text === "1.00" ? "1" : text.replace(/^0/, ""));
+}
+
+function indexName(index) {
+  return index < 0 ? "mean" : String(index);
+}
+
+/** Write a head as `LAYER.HEAD`. */
+function headName({ layers, heads }, layer, head) {
+  return `${indexName(layers[layer])}.${indexName(heads[head])}`;
+}
+
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);

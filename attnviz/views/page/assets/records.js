@@ -1,0 +1,61 @@
+// Records: the tokens of a kind of attention, and the numbers of its heads, unpacked when they are asked for.
+
+/** Return the codes in a chunk of the page: base64, deflated, little-endian. */
+async function unpack(id, bits) {
+  const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (char) => char.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const bytes = await new Response(stream).arrayBuffer();
+  return bits === 16 ? new Uint16Array(bytes) : new Uint8Array(bytes);
+}
+
+class HeadRecord {
+  constructor(place, description) {
+    Object.assign(this, description);
+    this.place = place;
+    this.keys ??= this.queries;
+    this.self = this.keys === this.queries;
+    this.signed = this.quantisation.zero > 0;
+    this.unpacked = [];
+  }
+
+  get shape() {
+    return [this.layers.length, this.heads.length, this.queries.text.length, this.keys.text.length];
+  }
+
+  tokens(side) {
+    return side === "query" ? this.queries : this.keys;
+  }
+
+  /** Return the codes of a layer, unpacked once. */
+  layer(place) {
+    return (this.unpacked[place] ??= unpack(`chunk-${this.place}-${place}`, this.quantisation.bits));
+  }
+
+  /** Return the numbers [queries · keys] of a head. */
+  async head(layer, head) {
+    const codes = await this.layer(layer);
+    const [, , queries, keys] = this.shape;
+    const { zero, step } = this.quantisation;
+    const values = new Float32Array(queries * keys);
+    let at = head * (this.triangle ? (queries * (queries + 1)) / 2 : queries * keys);
+    for (let query = 0; query < queries; query++) {
+      const end = query * keys + (this.triangle ? query + 1 : keys);
+      for (let to = query * keys; to < end; to++) values[to] = (codes[at++] - zero) * step;
+    }
+    return values;
+  }
+
+  /** Return the small pictures of all heads, as numbers, and how many rows and columns each has. */
+  async thumbnails() {
+    const codes = await unpack(`chunk-${this.place}-thumbnails`, 8);
+    const zero = this.signed ? 127 : 0;
+    const step = this.quantisation.peak / (zero || 255);
+    return { values: Float32Array.from(codes, (code) => (code - zero) * step), size: this.thumbnail };
+  }
+
+  /** Return the label of a head, if it has one. */
+  label(layer, head) {
+    const found = this.labels.find(([own, other]) => own === this.layers[layer] && other === this.heads[head]);
+    return found ? found[2] : null;
+  }
+}

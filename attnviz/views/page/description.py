@@ -1,0 +1,138 @@
+"""What a page says of a record beside its numbers, as JSON can hold it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from attnviz.measures.labels import find_labels
+from attnviz.measures.links import strongest, telling
+from attnviz.measures.reducers import reduce_record
+from attnviz.measures.statistics import Statistics, find_statistics
+from attnviz.records import Attention, HeadMatrix, HeadTable, Link
+from attnviz.text import Token, visible
+from attnviz.views.names import caveats, counted
+from attnviz.views.page.packing import Packed
+
+_MARKED = 5  # how many of the strongest links have their heads marked
+
+
+def describe(record: HeadMatrix, packed: Packed, name: str) -> dict[str, Any]:
+    """Return what is known of a record of this name but its numbers: its axes, how they are packed, what heads do."""
+    same = record.query_tokens == record.key_tokens
+    return {
+        "name": name,
+        "summary": _summarise(record, same=same),
+        "layers": record.layers,
+        "heads": record.heads,
+        "by": record.by.value,
+        "queries": _describe_tokens(record.query_tokens),
+        "keys": None if same else _describe_tokens(record.key_tokens),
+        "quantisation": asdict(packed.quantisation),
+        "error": f"{packed.quantisation.step / 2:.1g}".replace("e-0", "e-"),
+        "exactness": f"in steps of {packed.quantisation.step:.1g}; exact numbers are in data formats such as JSON",
+        "triangle": packed.triangle,
+        "thumbnail": packed.size,
+        **(_describe_attention(record) if isinstance(record, Attention) else _describe_numbers(record)),
+    }
+
+
+def _summarise(record: HeadMatrix, *, same: bool) -> str:
+    """Write what a record is of: its model, its kind, its size."""
+    layers, heads, queries, keys = record.shape
+    unit = record.by.unit
+    size = counted(keys, unit) if same else f"{queries:,} × {counted(keys, unit)}"
+    shape = f"{counted(layers, 'layer')} × {counted(heads, 'head')}"
+    return " · ".join((visible(record.model), f"{record.kind.value} attention", shape, size))
+
+
+def _describe_tokens(tokens: Sequence[Token]) -> dict[str, Any]:
+    """Return lists with an entry a token; `word` is the number of its word on the page, `gap` what stands before it."""
+    words: dict[tuple[int | None, int, int], int] = {}
+    numbers = [
+        None if token.word is None else words.setdefault((token.window, token.segment, token.word), len(words))
+        for token in tokens
+    ]
+    described: dict[str, Any] = {
+        "text": [token.label for token in tokens],
+        "word": numbers,
+        "special": [int(token.special) for token in tokens],
+        "gap": [*(["" for _ in tokens[:1]]), *(_find_gap(one, other) for one, other in pairwise(tokens))],
+        "position": [token.position for token in tokens],
+    }
+    if any(token.predicts is not None for token in tokens):
+        described["predicts"] = [token.predicts for token in tokens]
+    return described
+
+
+def _find_gap(one: Token, other: Token) -> str:
+    """Return what parts two neighbours where they are set as prose: nothing, a blank, or a new line."""
+    if one.span is None or other.span is None or one.source is None or one.source != other.source:
+        return " "
+    between = one.source.text[one.span[1] : other.span[0]]
+    return "\n" if "\n" in between else " "[: len(between)]
+
+
+def _describe_attention(attention: Attention) -> dict[str, Any]:
+    return {
+        "unit": "weight",
+        "distributions": True,
+        **_mark(attention, [(link.layer, link.head) for link in strongest(attention, _MARKED)], telling(attention)),
+        **_describe_heads(attention),
+        "notes": caveats(attention),
+    }
+
+
+def _describe_heads(attention: Attention) -> dict[str, Any]:
+    """Return the numbers and the labels of heads, of which those of a part of a text have none."""
+    if not attention.is_whole:
+        return {"statistics": [], "labels": []}
+    table = reduce_record(attention, Statistics(attention, find_statistics(())))
+    return {
+        "statistics": _describe_statistics(attention, table),
+        "labels": [[layer, head, label.name] for (layer, head), label in find_labels(table).items()],
+    }
+
+
+def _mark(record: HeadMatrix, heads: Sequence[tuple[int, int]], link: Link | None) -> dict[str, Any]:
+    """Return the places of heads that are marked, of the most telling one, and where a page starts: there, if any."""
+    places = [(record.layers.index(layer), record.heads.index(head)) for layer, head in dict.fromkeys(heads)]
+    if link is None:
+        query = next((i for i, token in enumerate(record.query_tokens) if not token.special), 0)
+        told = None
+    else:
+        query = next(i for i, token in enumerate(record.query_tokens) if token.position == link.query.position)
+        told = record.layers.index(link.layer), record.heads.index(link.head)
+    layer, head = told or (places[0] if places else (0, 0))
+    return {"marked": places, "telling": told, "start": {"layer": layer, "head": head, "query": query}}
+
+
+def _describe_statistics(attention: Attention, table: HeadTable) -> list[dict[str, Any]]:
+    """Return each statistic that is defined: its values [layers][heads] in the order of the record, None for NaN."""
+    order = np.ix_(*(np.argsort(np.argsort(indices)) for indices in (attention.layers, attention.heads)))
+    return [
+        {
+            "name": name,
+            "definition": column.definition,
+            "values": [[round(x, 4) if np.isfinite(x) else None for x in row] for row in column.means[order].tolist()],
+        }
+        for name, column in table.columns.items()
+        if np.isfinite(column.means).any()
+    ]
+
+
+def _describe_numbers(record: HeadMatrix) -> dict[str, Any]:
+    """Return what can be said of numbers that are no weights; the largest ones mark their heads."""
+    largest = np.abs(record.weights).max((-2, -1), initial=0)  # [layers, heads]
+    order = np.argsort(-largest, axis=None, kind="stable")[:_MARKED]
+    marked = [(record.layers[place // largest.shape[1]], record.heads[place % largest.shape[1]]) for place in order]
+    return {
+        "unit": "value",
+        "distributions": False,
+        **_mark(record, marked, None),
+        "statistics": [],
+        "labels": [],
+        "notes": record.notes,
+    }

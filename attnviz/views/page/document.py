@@ -1,0 +1,88 @@
+"""The page as one HTML document: its script and style joined and hashed, its data escaped."""
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from attnviz.views.page.packing import Packed
+
+SCRIPTS = (
+    "elements.js",
+    "records.js",
+    "state.js",
+    "groups.js",
+    "scene.js",
+    "colours.js",
+    "grid.js",
+    "overview.js",
+    "matrix.js",
+    "text.js",
+    "links.js",
+    "details.js",
+    "saving.js",
+    "tools.js",
+    "keys.js",
+    "main.js",
+)
+"""The script of the page, in the order in which its parts are joined."""
+
+STYLES = "page.css", "text.css", "print.css"
+
+_UNREAD = re.compile(r"^\s*(?://.*\n|/\*[\s\S]*?\*/\n)?", re.MULTILINE)
+"""What of the assets only people read: indentation, and comments that stand on lines of their own."""
+
+_BLANKS = re.compile(r"\s*([{};,]|:(?=\s))\s*")  # of a style, around its marks
+
+_TITLE = 120  # characters
+_UNSAFE = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+
+
+def write_document(data: Mapping[str, Any], packed: Sequence[Packed]) -> str:
+    """Return the document of some data and of the numbers of each record."""
+    script, style = f'(() => {{\n"use strict";\n{_join(SCRIPTS)}}})();\n', _BLANKS.sub(r"\1", _join(STYLES))
+    policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data: blob:; "
+    policy += "base-uri 'none'; form-action 'none'"
+    title = data["text"] if len(data["text"]) <= _TITLE else data["text"][:_TITLE] + "…"
+    return "\n".join(
+        (
+            "<!doctype html>",
+            '<html lang="en">',
+            '<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="referrer" content="no-referrer">',
+            f"<title>{html.escape(title)} · attnviz</title>",
+            f"<style>{style}</style>",
+            "<noscript>This page shows attention with JavaScript, which is switched off here.</noscript>",
+            '<div id="page"></div>',
+            f'<script type="application/json" id="data">{json.dumps(data).translate(_UNSAFE)}</script>',
+            *_chunks(packed),
+            f"<script>{script}</script>",
+            "</html>\n",
+        )
+    )
+
+
+def _chunks(packed: Sequence[Packed]) -> Iterator[str]:
+    """Yield an element for each chunk, which no browser runs or shows."""
+    for place, one in enumerate(packed):
+        for name, chunk in (("thumbnails", one.thumbnails), *enumerate(one.layers)):
+            yield f'<script type="text/plain" id="chunk-{place}-{name}">{chunk}</script>'
+
+
+@cache
+def _join(names: tuple[str, ...]) -> str:
+    """Return the text of some assets, one after the other, without indentation and comments."""
+    assets = files(__package__).joinpath("assets")
+    joined = "".join(assets.joinpath(name).read_text(encoding="utf-8") for name in names)
+    return _UNREAD.sub("", joined)
+
+
+def _hash(code: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"

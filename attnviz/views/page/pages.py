@@ -1,0 +1,116 @@
+"""The page of the records of one text: what it holds, within its budget, and how it opens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from attnviz.measures.reducers import group_record
+from attnviz.measures.word_rows import find_words
+from attnviz.records import Attention, HeadMatrix, format_ranges
+from attnviz.text import Bins, By, visible
+from attnviz.views.names import scaled
+from attnviz.views.page.description import describe
+from attnviz.views.page.document import write_document
+from attnviz.views.page.packing import Packed, pack
+
+_MOST_IN_COLUMNS = 60  # tokens that are first shown in two columns; more are read as prose
+
+BUDGET = 25_000_000
+"""How many bytes the numbers of a page may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageStart:
+    """The state in which a page opens: a `token` that is locked, the scale, which axis goes down, and the title."""
+
+    token: str | None = None
+    log: bool | None = None
+    transpose: bool = False
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """A page as a file, and `notes` on what it could not hold."""
+
+    data: bytes
+    notes: tuple[str, ...] = ()
+
+
+def make_page(found: Sequence[HeadMatrix], text: str, opening: PageStart, budget: int = BUDGET) -> PageFile:
+    """Return the page of the records of one text, all kinds of them.
+
+    Records whose numbers would take more than the `budget` bytes are shown between stretches of the text.
+
+    Raises:
+        TextError: there is no such token as it is to open with.
+    """
+    shown, packed, notes = _fit(found, budget)
+    described = [describe(record, one, _name(record, shown)) for record, one in zip(shown, packed, strict=True)]
+    last = max((place for place, one in enumerate(described) if one["telling"]), default=0)
+    data = {
+        "text": visible(text) if opening.title is None else visible(opening.title),
+        "records": described,
+        "opening": {
+            "record": last,
+            "log": isinstance(shown[last].by, Bins) if opening.log is None else opening.log,
+            "turned": opening.transpose,
+            "view": "links" if max(shown[last].shape[2:]) <= _MOST_IN_COLUMNS else "prose",
+            **_find_token(found, shown, opening.token),
+        },
+        "notes": notes,
+    }
+    return PageFile(write_document(data, packed).encode(), notes)
+
+
+def _name(record: HeadMatrix, found: Sequence[HeadMatrix]) -> str:
+    """Return what a record is called among others: its kind, and its layers if another is of that kind."""
+    alike = sum(one.kind is record.kind for one in found) > 1
+    return f"{record.kind.value}, layers {format_ranges(record.layers)}" if alike else record.kind.value
+
+
+def _find_token(found: Sequence[HeadMatrix], shown: Sequence[HeadMatrix], token: str | None) -> dict[str, Any]:
+    """Return which record has a token, on which side, and where it, or the group that it is in, is shown."""
+    if not token:
+        return {}
+    record, words = find_words(found, token)[0]
+    word = next((word for word in words if word.queries), words[0])
+    place = next(i for i, one in enumerate(found) if one is record)
+    position = record.pieces(word)[0].position
+    tokens = shown[place].query_tokens if word.queries else shown[place].key_tokens
+    index = max(i for i, one in enumerate(tokens) if one.position <= position)
+    return {"record": place, "side": "query" if word.queries else "key", "token": index, "locked": True}
+
+
+def _fit(found: Sequence[HeadMatrix], budget: int) -> tuple[Sequence[HeadMatrix], list[Packed], tuple[str, ...]]:
+    """Return the records as the page shows them, packed; grouped into as many bins as fit where they are too large."""
+    shown, packed = found, [pack(record) for record in found]
+    whole = _size(packed)
+    if whole <= budget:
+        return shown, packed, ()
+    there = f"The numbers of this page take {scaled(whole, 'B')}, and it has room for {scaled(budget, 'B')}"
+    bins = max(max(record.shape[2:]) for record in found)
+    if not any(_can_group(record) for record in found):
+        return shown, packed, (f"{there}: it may open slowly. Choose layers or heads for a smaller one.",)
+    while _size(packed) > budget and bins > 1:
+        bins = int(bins * min((budget / _size(packed)) ** 0.5 * 0.95, 0.9))
+        shown = [group_record(record, Bins(bins)) if _can_group(record) else record for record in found]
+        packed = [pack(record) for record in shown]
+    note = f"{there}: they stand between {bins} stretches of the text. For tokens choose layers or heads."
+    return shown, packed, (note,)
+
+
+def _size(packed: Sequence[Packed]) -> int:
+    return sum(one.bytes for one in packed)
+
+
+def _can_group(record: HeadMatrix) -> TypeGuard[Attention]:
+    return isinstance(record, Attention) and record.by is By.TOKEN
+
+
+if __name__ == "__main__":
+    from attnviz.views.example import example_attention, write_example
+
+    example = example_attention()
+    text = " ".join(token.text for token in example.query_tokens)
+    write_example(make_page([example], text, PageStart()).data, "example.html")

@@ -1,0 +1,116 @@
+"""How large a page is, and how soon it answers: `python -m tests.benchmarks.page [TABLE.md]`.
+
+12 layers of 12 heads for 512 tokens are MiniLM's six layers for two texts, since no trained model of that size is in a
+package; 16,384 tokens are shown in bins. A page is ready when its first view is drawn.
+"""
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+import attnviz
+from attnviz.measures.reducers import group_record
+from attnviz.models.passages import Overlong, Passage
+from attnviz.records import Attention
+from attnviz.text import Bins, group_tokens, make_tokens
+from attnviz.views.page.pages import PageStart, make_page
+from tests.pages import ROOT
+
+_TIMES = 5
+_SAMPLES = "story.txt", "long_text.txt"
+_LONG = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a page takes: bytes, seconds to make, to be ready, and to show the next head."""
+
+    what: str
+    size: int
+    made: float
+    ready: float
+    next_head: float
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The cells of its row."""
+        return self.what, f"{self.size / 1e6:.2f} MB", *(f"{s:.2f} s" for s in (self.made, self.ready, self.next_head))
+
+
+def main() -> None:
+    """Measures, and prints or writes the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.page", description=__doc__)
+    parser.add_argument("table", type=Path, nargs="?")
+    options = parser.parse_args()
+    head = "page", "size", "to make", "to be ready", "the next head"
+    rows = [head, ("---", *["---:"] * 4), *(measured.cells for measured in _measure())]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    if options.table:
+        options.table.write_text(table, encoding="utf-8")
+    else:
+        print(table, end="")
+
+
+def _measure() -> Iterator[Measured]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for what, record in _records():
+            started = time.perf_counter()
+            page = make_page([record], what, PageStart()).data
+            made = time.perf_counter() - started
+            path = Path(folder) / "page.html"
+            path.write_bytes(page)
+            times = [_time(browser, path) for _ in range(_TIMES)]
+            ready, next_head = (median(each) for each in zip(*times, strict=True))
+            yield Measured(what, len(page), made, ready, next_head)
+        browser.close()
+
+
+def _time(browser: Any, path: Path) -> tuple[float, float]:
+    """Seconds from asking for a page until its first view is drawn, and from a key until the next head is named."""
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    started = time.perf_counter()
+    tab.goto(path.as_uri(), wait_until="commit")
+    tab.wait_for_selector("html[data-ready]", state="attached")
+    ready = time.perf_counter() - started
+    before = tab.text_content("#line")
+    started = time.perf_counter()
+    tab.keyboard.press("ArrowDown" if "layer 0" in before else "ArrowUp")
+    tab.wait_for_function("before => document.querySelector('#line').textContent !== before", arg=before)
+    answered = time.perf_counter() - started
+    tab.close()
+    return ready, answered
+
+
+def _records() -> Iterator[tuple[str, Attention]]:
+    (few,) = attnviz.load("builtin").attend("The animal didn't cross the street because it was too tired")
+    yield "4 × 6 heads, 13 tokens", few
+    first, second = (_attend(ROOT / "sample_inputs" / name) for name in _SAMPLES)
+    weights = np.concatenate([first.weights, second.weights])
+    many = replace(first, weights=weights, layers=tuple(range(12)))
+    yield "12 × 12 heads, 512 tokens", many
+    bins = group_tokens(make_tokens([f"w{index}" for index in range(_LONG)]), Bins(256)).tokens
+    each = group_record(many, Bins(256))
+    yield f"12 × 12 heads, {_LONG:,} tokens in 256 bins", replace(each, query_tokens=bins, key_tokens=bins)
+
+
+def _attend(path: Path) -> Attention:
+    model = attnviz.load("minilm")
+    text = " ".join(path.read_text(encoding="utf-8").split()) + " "
+    reading = model.read(Passage(text=text * 6, overlong=Overlong.CUT))
+    (attention,) = model.weights(reading)
+    return attention
+
+
+if __name__ == "__main__":
+    main()

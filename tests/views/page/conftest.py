@@ -1,0 +1,118 @@
+"""Pages in a real browser: Debian's Chromium, driven by Playwright. Where either is missing, tests are skipped."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import attnviz
+from attnviz.records import HeadMatrix
+from attnviz.views.page.pages import PageStart, make_page
+
+CHROMIUM = shutil.which("chromium")
+PATIENCE = 60_000  # milliseconds after which a page will never be ready
+
+
+@dataclass
+class Shown:
+    """A page in a tab, and what went wrong in it or was asked of a network."""
+
+    tab: Any
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    @property
+    def line(self) -> str:
+        """The line that says the state; the next frame draws what was done last."""
+        self.tab.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 60)))")
+        return self.tab.text_content("#line")
+
+    def press(self, *keys: str) -> str:
+        """Presses keys, and returns the line that comes of them."""
+        for key in keys:
+            self.tab.keyboard.press(key)
+        return self.line
+
+    def tokens(self, side: str) -> list[str]:
+        """The tokens of a side, as they are shown."""
+        return self.tab.locator(f"[data-side={side}] bdi").all_text_contents()
+
+    def hover(self, side: str, place: int) -> str:
+        self.tab.hover(f"[data-side={side}][data-group='{place}']")
+        return self.line
+
+    def click(self, side: str, place: int) -> str:
+        self.tab.click(f"[data-side={side}][data-group='{place}']")
+        return self.line
+
+    @property
+    def hash(self) -> dict[str, str]:
+        """What stands in the URL."""
+        return dict(self.tab.evaluate("[...new URLSearchParams(location.hash.slice(1))]"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The browser."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+Show = Callable[..., Shown]
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[..., Shown]]:
+    """Opens a file in a tab of its own, and sees at the end that nothing was complained of or asked of a network."""
+    opened: list[Shown] = []
+
+    def visit(path: Path, state: str = "", *, width: int = 1280, height: int = 900, **options: Any) -> Shown:
+        tab = chromium.new_page(viewport={"width": width, "height": height}, **options)
+        shown = Shown(tab)
+        opened.append(shown)
+        tab.on("console", lambda message: shown.complaints.append(message.text))
+        tab.on("pageerror", lambda error: shown.complaints.append(str(error)))
+        tab.on("request", lambda request: shown.requests.append(request.url))
+        tab.goto(f"{path.as_uri()}{state}")
+        return shown
+
+    yield visit
+    for shown in opened:
+        asked = [url for url in shown.requests if not url.startswith(("file:", "data:", "blob:", "about:"))]
+        assert (shown.complaints, asked) == ([], [])
+        shown.tab.close()
+
+
+@pytest.fixture
+def show(visit: Callable[..., Shown], tmp_path: Path) -> Show:
+    """Shows records as a page, and waits until it is there."""
+
+    def show(found: HeadMatrix | Sequence[HeadMatrix], state: str = "", **options: Any) -> Shown:
+        records = [found] if isinstance(found, HeadMatrix) else found
+        opening = options.pop("opening", PageStart())
+        path = tmp_path / "page.html"
+        path.write_bytes(make_page(records, options.pop("text", "a text"), opening).data)
+        shown = visit(path, state, **options)
+        shown.tab.wait_for_selector("html[data-ready]", state="attached", timeout=PATIENCE)
+        return shown
+
+    return show
+
+
+@pytest.fixture(scope="session")
+def animal() -> attnviz.Attention:
+    (attention,) = attnviz.load("builtin").attend("The animal didn't cross the street because it was too tired")
+    return attention
+
+
+@pytest.fixture(scope="session")
+def translation() -> list[attnviz.Attention]:
+    return attnviz.load("builtin/translator").attend("The red car is fast", target="la voiture rouge est rapide")

@@ -1,0 +1,327 @@
+"""What a page does in a browser, by pointer and by keyboard alone."""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import attnviz
+from attnviz.measures.reducers import group_record
+from attnviz.records import Attention, HeadMatrix
+from attnviz.text import By
+from attnviz.views.page.pages import PageStart
+from tests.views.page.conftest import Show, Shown
+from tests.views.page.test_document import HOSTILE, uniform
+
+
+def strongest(record: Attention, layer: int, head: int, word: str) -> str:
+    """The line for a token, from the record itself."""
+    weights = record.head(layer, head)
+    (row,) = (i for i, token in enumerate(record.query_tokens) if token.text == word)
+    key = weights[row].argmax()
+    return f"layer {layer} head {head}: {word} → {record.key_tokens[key].text} {weights[row, key]:.2f}"
+
+
+def test_the_line_names_the_telling_head_and_the_strongest_key_of_its_query(show: Show, animal: Attention) -> None:
+    link = attnviz.telling(animal)
+    shown = show(animal)
+    assert shown.line == strongest(animal, link.layer, link.head, link.query.text)
+    assert shown.line.startswith("layer 3 head 1: it → animal 0.")
+    assert shown.tab.locator("[aria-live]").count() == 1
+
+
+def test_arrows_and_letters_walk_through_heads_and_layers(show: Show, animal: Attention) -> None:
+    shown = show(animal)
+    assert shown.press("ArrowRight") == strongest(animal, 3, 2, "it")
+    assert shown.press("ArrowUp", "ArrowUp") == strongest(animal, 1, 2, "it")
+    assert shown.press("h", "j") == strongest(animal, 2, 1, "it")
+    assert shown.press("l", "k") == strongest(animal, 1, 2, "it")
+    assert shown.press(*["ArrowUp"] * 9, *["ArrowRight"] * 9) == strongest(animal, 0, 5, "it")
+
+
+def test_a_word_is_found_locked_and_let_go(show: Show, animal: Attention) -> None:
+    shown = show(animal)
+    shown.tab.keyboard.press("/")
+    shown.tab.keyboard.type("TIRED")
+    assert shown.line == strongest(animal, 3, 1, "tired")
+    shown.press("Enter")
+    assert shown.press("Enter") and shown.hash["locked"] == "true"
+    assert shown.hover("query", 3) == strongest(animal, 3, 1, "tired")
+    shown.press("Escape")
+    assert "locked" not in shown.hash
+    shown.tab.mouse.move(2, 2)
+    assert shown.hover("query", 3) == strongest(animal, 3, 1, "didn't")
+
+
+def test_pointing_shows_and_clicking_keeps_either_direction(show: Show, animal: Attention) -> None:
+    shown = show(animal)
+    assert shown.hover("query", 2) == strongest(animal, 3, 1, "animal")
+    column = animal.head(3, 1)[:, 8]
+    looks = animal.query_tokens[column.argmax()].text
+    assert shown.click("key", 8) == f"layer 3 head 1: {looks} → it {column.max():.2f}"
+    assert (shown.hash["side"], shown.hash["locked"]) == ("key", "true")
+    shown.hover("query", 2)
+    assert shown.line == f"layer 3 head 1: {looks} → it {column.max():.2f}"
+    lists = shown.tab.locator(".details ol").all_text_contents()
+    assert lists[0].startswith(looks) and len(lists) == 2
+
+
+def test_links_are_drawn_of_the_chosen_token_alone_and_none_below_the_threshold(show: Show, animal: Attention) -> None:
+    shown = show(animal, "#layer=2&head=0&token=8")
+    row = animal.head(2, 0)[8]
+    assert shown.tab.locator(".links path").count() == (row >= 0.02).sum() > 2
+    shown.tab.locator("[aria-label='Hide links below']").fill("0.2")
+    shown.line  # noqa: B018
+    assert shown.tab.locator(".links path").count() == (row >= 0.2 * animal.weights.max()).sum()
+
+
+def test_words_and_left_out_special_tokens_are_those_of_the_command(show: Show) -> None:
+    (attention,) = attnviz.load("builtin/decoder").attend("the unhappiest zebras ran")
+    grouped = group_record(attention, By.WORD)
+    assert grouped.shape[2] < attention.shape[2]
+    shown = show(attention, "#layer=1&head=2&token=3&words=true")
+    assert shown.tokens("query") == [token.text for token in grouped.query_tokens]
+    weights = grouped.head(1, 2)
+    place = next(
+        i for i, token in enumerate(grouped.query_tokens) if token.text == shown.line.split(": ")[1].split(" →")[0]
+    )
+    assert shown.line.endswith(f"{grouped.key_tokens[weights[place].argmax()].text} {weights[place].max():.2f}")
+    shown.press("w", "s")
+    bare = attention.without_special()
+    assert shown.tokens("key") == [token.text for token in bare.key_tokens]
+    row = bare.head(1, 2)[2]
+    assert shown.line.endswith(f"{bare.key_tokens[row.argmax()].text} {row.max():.2f}")
+
+
+def test_all_kinds_of_a_model_are_on_one_page(show: Show, translation: list[Attention]) -> None:
+    shown = show(translation)
+    kinds = shown.tab.locator("[aria-label='Kind of attention'] button")
+    assert kinds.all_text_contents() == ["encoder", "decoder", "cross"]
+    cross = translation[2]
+    assert shown.tokens("key") == [token.text for token in cross.key_tokens]
+    assert shown.tokens("query") == [token.text for token in cross.query_tokens]
+    kinds.nth(1).click()
+    shown.line  # noqa: B018
+    assert shown.tokens("key") == [token.text for token in translation[1].key_tokens]
+    assert "is to predict" in shown.tab.text_content(".details")
+
+
+def test_several_heads_are_shown_in_colours_with_a_legend_or_averaged(show: Show, animal: Attention) -> None:
+    shown = show(animal, "#layer=3&head=1&token=8&others=2.2,1.3")
+    assert shown.tab.locator(".legend button").all_text_contents() == ["3.1 ×", "2.2 ×", "1.3 ×"]
+    colours = shown.tab.eval_on_selector_all(".legend .swatch", "all => all.map(one => one.style.backgroundColor)")
+    assert len(set(colours)) == 3
+    strokes = shown.tab.eval_on_selector_all(".links path", "all => all.map(one => one.getAttribute('stroke'))")
+    assert len(set(strokes)) == 3
+    mean = np.mean([animal.head(3, 1), animal.head(2, 2), animal.head(1, 3)], 0)[8]
+    assert shown.press("a") == f"mean of 3.1, 2.2, 1.3: it → {animal.key_tokens[mean.argmax()].text} {mean.max():.2f}"
+    shown.tab.click(".legend button >> nth=1")
+    mean = np.mean([animal.head(3, 1), animal.head(1, 3)], 0)[8]
+    assert shown.line.startswith("mean of 3.1, 1.3") and shown.line.endswith(f"{mean.max():.2f}")
+    shown.tab.locator(".tiles").click(modifiers=["Shift"], position={"x": 3, "y": 3})
+    assert "0.0" in shown.press("a") or shown.tab.locator(".legend button").count() == 3
+
+
+def test_the_matrix_is_a_grid_with_one_cell_that_the_keyboard_reaches(show: Show, animal: Attention) -> None:
+    shown = show(animal, "#view=matrix&layer=3&head=1&token=8")
+    grid = shown.tab.locator(".grid")
+    assert (grid.get_attribute("role"), grid.get_attribute("aria-rowcount"), grid.get_attribute("aria-colcount")) == (
+        "grid",
+        "13",
+        "13",
+    )
+    assert grid.locator("[role=gridcell][tabindex='0']").count() == 1
+    assert grid.locator("[role=gridcell]").text_content() == shown.line
+    assert grid.locator("[role=row]").get_attribute("aria-rowindex") == "9"
+    numbers = [text for text in grid.locator("text.number").all_text_contents() if text != "·"]
+    weights = animal.head(3, 1)
+    assert len(numbers) == (weights >= 0.005).sum()
+    shown.press("Shift+ArrowDown")
+    assert shown.line == strongest(animal, 3, 1, "was")
+    before = shown.line
+    row, key = weights[9], weights[9].argmax()
+    assert (
+        shown.press("Shift+ArrowRight")
+        == f"layer 3 head 1: was → {animal.key_tokens[key + 1].text} {row[key + 1]:.2f}"
+        != before
+    )
+    shown.press("t")
+    assert shown.tab.locator(".corner").text_content() == "keys ↓  queries →"
+
+
+def test_a_cell_under_the_pointer_is_named(show: Show, animal: Attention) -> None:
+    shown = show(animal, "#view=matrix&layer=3&head=1")
+    box = shown.tab.locator(".grid canvas").bounding_box()
+    side = box["width"] / 13
+    shown.tab.mouse.move(box["x"] + 3.5 * side, box["y"] + 2.5 * side)
+    assert shown.line == f"layer 3 head 1: animal → didn't {animal.head(3, 1)[2, 3]:.2f}"
+
+
+def test_one_token_is_shown_across_all_heads(show: Show, animal: Attention) -> None:
+    shown = show(animal, "#view=heads&token=8")
+    grid = shown.tab.locator(".grid")
+    assert (grid.get_attribute("aria-rowcount"), grid.get_attribute("aria-colcount")) == ("24", "13")
+    texts = grid.locator("text.number").all_text_contents()
+    row = animal.head(2, 2)[8]
+    shown_row = texts[13 * 14 : 13 * 15]
+    assert [text != "·" for text in shown_row] == [bool(weight >= 0.005) for weight in row]
+
+
+def test_the_state_stands_in_the_url_and_can_be_sent(show: Show, animal: Attention) -> None:
+    shown = show(animal)
+    line = shown.press("ArrowRight", "Shift+ArrowDown", "g", "v", "v", "Enter")
+    sent = show(animal, shown.tab.evaluate("location.hash"))
+    assert sent.line == line
+    assert sent.tab.locator(".grid").count() == 1
+    assert sent.hash == shown.hash
+    assert shown.press("v", "v", "g") and show(animal, shown.tab.evaluate("location.hash")).hash == shown.hash
+
+
+@pytest.mark.parametrize(
+    "state", ["#layer=99&head=x&token=-4&others=7.7,a&view=none&record=5", "#%E0%A4%A", "#least=NaN&other=999"]
+)
+def test_a_hash_that_makes_no_sense_does_no_harm(show: Show, animal: Attention, state: str) -> None:
+    assert re.fullmatch(r"layer \d head \d: \S+ → \S+ \d\.\d\d", show(animal, state).line)
+
+
+def test_hostile_tokens_are_only_text(show: Show) -> None:
+    shown = show(uniform(HOSTILE), text=" ".join(HOSTILE))
+    tokens = shown.tokens("key")
+    assert tokens[:3] == HOSTILE[:3]
+    assert max(map(len, tokens)) <= 61
+    assert shown.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert "</script>" in shown.tab.text_content("h1")
+    for view in ("prose", "matrix", "heads"):
+        shown.press("v")
+        shown.tab.wait_for_selector({"prose": ".prose"}.get(view, ".grid"))
+        assert shown.tab.locator("script").count() == 2 + 1 + 2  # the data and the code, thumbnails, two layers
+
+
+def test_numbers_of_either_sign_have_two_colours_and_keep_their_sign(show: Show, animal: Attention) -> None:
+    kept = {field.name: getattr(animal, field.name) for field in fields(HeadMatrix)}
+    difference = HeadMatrix(**kept | {"weights": animal.weights - animal.weights[::-1]})
+    shown = show(difference, "#view=matrix&layer=3&head=1&token=8")
+    row = difference.head(3, 1)[8]
+    assert shown.line.endswith(f"{row[np.abs(row).argmax()]:.2f}")
+    numbers = shown.tab.locator("text.number").all_text_contents()
+    assert any(text.startswith("−") for text in numbers) and any(text.startswith(".") for text in numbers)
+    painted = shown.tab.eval_on_selector(".grid canvas", "c => [...c.getContext('2d').getImageData(0, 0, 13, 13).data]")
+    reds, blues = np.array(painted[0::4]).reshape(13, 13), np.array(painted[2::4]).reshape(13, 13)
+    weights = difference.head(3, 1)
+    assert (reds > blues)[weights > 0.2].all() and (blues > reds)[weights < -0.2].all()
+
+
+def test_what_is_copied_is_the_line_and_what_is_saved_is_svg(show: Show, animal: Attention) -> None:
+    shown = show(animal)
+    shown.tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    shown.press("y")
+    assert shown.tab.evaluate("navigator.clipboard.readText()") == shown.line
+    for view in ("links", "prose", "matrix", "heads"):
+        with shown.tab.expect_download() as waiting:
+            shown.tab.keyboard.press("x")
+        drawing = ET.parse(waiting.value.path()).getroot()
+        texts = [text.text for text in drawing.iter("{http://www.w3.org/2000/svg}text")]
+        assert drawing.tag.endswith("}svg") and "animal" in texts, view
+        assert (drawing.find(".//{http://www.w3.org/2000/svg}image") is not None) == (view in ("matrix", "heads"))
+        shown.press("v")
+        shown.tab.wait_for_timeout(100)
+
+
+def test_the_help_lists_every_key(show: Show, animal: Attention) -> None:
+    shown = show(animal)
+    shown.press("?")
+    assert shown.tab.locator("dialog[open]").count() == 1
+    listed = " ".join(shown.tab.locator("dialog dt").all_text_contents()).split()
+    assert {"h", "j", "k", "l", "/", "Enter", "Escape", "t", "g", "s", "w", "?"} <= set(listed)
+    shown.press("Escape")
+    assert shown.tab.locator("dialog[open]").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_follow_the_system_and_can_be_switched(show: Show, animal: Attention, scheme: str) -> None:
+    shown = show(animal, color_scheme=scheme)
+    theme = "document.documentElement.dataset.theme"
+    assert shown.tab.evaluate(theme) == scheme
+    other = {"light": "dark", "dark": "light"}[scheme]
+    shown.tab.select_option("[aria-label=Colours]", other)
+    shown.line  # noqa: B018
+    assert (shown.tab.evaluate(theme), shown.hash["theme"]) == (other, other)
+
+
+@pytest.mark.parametrize("width", [400, 640, 800, 1280])
+@pytest.mark.parametrize("view", ["links", "prose", "matrix", "heads"])
+def test_nothing_is_wider_than_a_screen(show: Show, animal: Attention, width: int, view: str) -> None:
+    """640 pixels are what a page has at 200% on a screen of 1280."""
+    shown = show(animal, f"#view={view}", width=width)
+    assert shown.tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+NAME = """
+one => one === document.body ? null : (one.getAttribute("aria-label") ?? one.textContent).trim()
+"""
+
+
+def test_everything_is_reached_by_the_keyboard_and_has_a_name(show: Show, animal: Attention) -> None:
+    shown = show(animal)
+    seen = []
+    for _ in range(40):
+        shown.tab.keyboard.press("Tab")
+        seen.append(shown.tab.evaluate_handle("document.activeElement").evaluate(NAME))
+    assert {"Links", "Matrix", "Words", "Hide links below", "Find a word", "Colours", "Help", "layer 3 head 1"} <= set(
+        seen
+    )
+    assert "" not in seen
+
+
+@pytest.mark.parametrize(("wanted", "seconds"), [("reduce", "0s"), ("no-preference", "0.12s")])
+def test_where_motion_is_to_be_reduced_nothing_moves(show: Show, animal: Attention, wanted: str, seconds: str) -> None:
+    shown = show(animal, reduced_motion=wanted)
+    assert shown.tab.eval_on_selector(".token", "one => getComputedStyle(one).transitionDuration") == seconds
+
+
+def test_on_paper_there_are_no_tools(show: Show, animal: Attention) -> None:
+    shown = show(animal, "#theme=dark")
+    shown.tab.emulate_media(media="print")
+    shown.tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert shown.tab.evaluate("document.documentElement.dataset.theme") == "light"
+    assert not shown.tab.locator(".tools").is_visible()
+    assert shown.tab.locator("#line").is_visible()
+    assert shown.tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_an_opening_decides_how_a_page_begins(show: Show, animal: Attention) -> None:
+    shown = show(animal, opening=PageStart(token="street", log=True, transpose=True, title="A title"))
+    assert shown.line == strongest(animal, 3, 1, "street")
+    pressed = {key: shown.tab.get_attribute(f"[aria-keyshortcuts={key}]", "aria-pressed") for key in "gtw"}
+    assert pressed == {"g": "true", "t": "true", "w": "false"}
+    assert (shown.tab.text_content("h1"), "locked" in shown.tab.text_content(".step")) == ("A title", True)
+
+
+def test_a_page_in_a_sandboxed_frame_works_without_a_history(
+    visit: Callable[..., Shown], animal: Attention, tmp_path: Path
+) -> None:
+    path = tmp_path / "notebook.html"
+    path.write_text("<!doctype html><meta charset=utf-8>" + (animal._repr_html_() or "") * 2, encoding="utf-8")
+    shown = visit(path)
+    ids = shown.tab.eval_on_selector_all("iframe", "all => all.map(one => one.id)")
+    assert len(set(ids)) == 1 and shown.tab.locator("img").count() == 2
+    shown.tab.locator("iframe >> nth=1").scroll_into_view_if_needed()  # what is out of sight may rest
+    frame = shown.tab.frame_locator("iframe >> nth=1")
+    frame.locator(".token").first.wait_for()
+    frame.locator(".tiles [role=gridcell]").press("ArrowRight")
+    frame.locator("#line", has_text=strongest(animal, 3, 2, "it")).wait_for()
+
+
+def test_a_long_text_is_there_and_walked_through(show: Show, tmp_path: Path) -> None:
+    rng = np.random.default_rng(11)
+    weights = rng.random((3, 5, 307, 307), np.float32) ** 4000 + 1e-9
+    record = Attention.from_array(weights / weights.sum(-1, keepdims=True), [f"w{i}" for i in range(307)])
+    shown = show(record, "#layer=0&head=0&token=200")
+    assert re.fullmatch(r"layer 0 head 0: w200 → w\d+ \d\.\d+", shown.line)
+    key = record.head(2, 4)[200].argmax()
+    assert shown.press(*["ArrowDown"] * 2, *["ArrowRight"] * 4).startswith(f"layer 2 head 4: w200 → w{key} ")
+    assert shown.tab.locator(".links path").count() <= 50
