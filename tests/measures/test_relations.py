@@ -7,8 +7,8 @@ from attnviz.formats.treebanks import read_treebank
 from attnviz.measures.reducers import reduce_record
 from attnviz.measures.relations import ALL, RelationCounter, RelationTotals
 from attnviz.records import Attention, RelationTable
-from attnviz.text import ParsedText
-from attnviz.vocabulary import Direction
+from attnviz.text import ParsedText, Segment
+from attnviz.vocabulary import Direction, Kind
 from tests.pages import ROOT
 
 with (ROOT / "sample_inputs/treebank.conllu").open(encoding="utf-8") as _lines:
@@ -27,23 +27,15 @@ def planted(parsed: ParsedText, *, heads: bool) -> np.ndarray:
 
 def record(parsed: ParsedText) -> Attention:
     """Head 0 looks at the head word, head 1 at the dependents, head 2 at the word after."""
-    from attnviz.text import Segment
-
     segment = Segment(parsed.text)
     tokens = tuple(segment.token(word.span, place) for place, word in enumerate(parsed.words))
     size = len(tokens)
     after = np.eye(size)[np.minimum(np.arange(size) + 1, size - 1)]
     weights = np.stack([planted(parsed, heads=True), planted(parsed, heads=False), after])[None]
-    return Attention.from_array(weights, [token.text for token in tokens]).__class__(
-        kind=attention_kind(), layers=(0,), heads=(0, 1, 2), query_tokens=tokens, key_tokens=tokens, model="by hand",
+    return Attention(
+        kind=Kind.ENCODER, layers=(0,), heads=(0, 1, 2), query_tokens=tokens, key_tokens=tokens, model="by hand",
         weights=weights.astype(np.float32),
     )  # fmt: skip
-
-
-def attention_kind():
-    from attnviz.vocabulary import Kind
-
-    return Kind.ENCODER
 
 
 def count(texts: list[ParsedText]) -> RelationTable:
