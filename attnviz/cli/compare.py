@@ -62,9 +62,9 @@ def compare(
 
     \b
     attnviz compare "The street was too tired" "The street was too wide"
-    attnviz compare "Mary lost her keys" --model builtin --model minilm
-    attnviz compare "The dog barked" "The dog slept" --layer 3 --head 0 --layout head -o difference.png
-    attnviz compare before.json after.json --format csv
+    attnviz compare "Mary lost her keys" --model builtin/encoder --model minilm
+    attnviz compare "The dog barked" "The dog slept" --format csv
+    attnviz compare "The dog barked" "The dog slept" --layer 3 -o difference.pdf
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     jobs = [make_job(given, one, wanted) for one in model.each]
     found = compare_sources(jobs, list(given.sources(wanted.memory)))

@@ -92,10 +92,10 @@ def find(
     Lists the best heads first: how much weight they give the link, and how often it is their strongest.
 
     \b
-    attnviz find "it -> animal" "The animal didn't cross the street because it was too tired"
-    attnviz find "her -> Mary" --file lines.txt --format json | jq '.heads[0]'
-    attnviz find --pairs sample_inputs/coreference_pairs.tsv
-    attnviz find --relations sample_inputs/treebank.conllu --model minilm
+    attnviz find "it -> dog" "The dog barked because it was hungry"
+    attnviz find "her -> Mary" "Mary lost her keys" --format json | jq '.heads[0]'
+    attnviz find --pairs pairs.tsv --jobs 2
+    attnviz find --relations treebank.conllu --model minilm
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     questions.check(link, given)
     job = Job(

@@ -119,9 +119,17 @@ class Definitions:
 
 
 Section = (
-    Summary | Glance | TellingLinks | HeadWeights | StrongestLinks | WordInHeads  # of records
-    | RankedHeads | HeadRows | RelationRows | Definitions  # of tables
-)  # fmt: skip
+    Summary
+    | Glance
+    | TellingLinks
+    | HeadWeights
+    | StrongestLinks
+    | WordInHeads
+    | RankedHeads
+    | HeadRows
+    | RelationRows
+    | Definitions
+)
 """Everything that a medium has to draw."""
 
 

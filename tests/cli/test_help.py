@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import attnviz
+from tests.pages import ROOT
 
 COMMANDS = "show", "export", "heads", "find", "compare", "explain", "cost", "models"
 Run = Callable[..., Any]
@@ -60,6 +61,8 @@ class TestHelpOfACommand:
 
     def test_it_has_examples_that_run(self, run: Run, helps: dict[str, str], command: str, tmp_path: Path) -> None:
         (tmp_path / "lines.txt").write_text("The cat sat.\nA dog barked.\n", encoding="utf-8")
+        for name, sample in (("pairs.tsv", "coreference_pairs.tsv"), ("treebank.conllu", "treebank.conllu")):
+            (tmp_path / name).write_bytes((ROOT / "sample_inputs" / sample).read_bytes())
         found = examples(helps[command])
         assert found
         for example in found:
