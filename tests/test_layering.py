@@ -148,6 +148,14 @@ def test_show_loads_no_torch_and_no_matplotlib(form: str) -> None:
     assert not loaded_after(code) & {"torch", "transformers", "matplotlib"}
 
 
+def test_only_the_full_screen_view_loads_textual() -> None:
+    for arguments in (["show", "the cat"], ["browse", "--help"]):
+        code = f"from attnviz.cli.app import main; main({arguments})"
+        assert "textual" not in loaded_after(code)
+    importing = [path for path in PACKAGE.rglob("*.py") if "textual" in path.read_text(encoding="utf-8").split()]
+    assert {path.parent.name for path in importing} == {"screen"}
+
+
 def test_no_two_public_classes_share_a_name() -> None:
     modules: dict[str, list[str]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):

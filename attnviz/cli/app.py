@@ -28,6 +28,7 @@ _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 COMMANDS: Mapping[str, str] = {
     "show": "Show what the heads of a model look at.",
+    "browse": "Look at attention in the whole terminal, by keyboard and mouse.",
     "export": "Save attention as pictures, pages or data.",
     "heads": "Compute numbers for each head, over one text or many.",
     "find": "Find the heads that link one word to another.",

@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # matplotlib, which data does without
     from attnviz.views.page.pages import PageStart
 
 FORMATS = (*IMAGE_FORMATS, *FILES, *PAGE_FORMATS)
+"""The formats in which a result can be saved, each the suffix of a file."""
+
 _DEFAULT_FORMATS = ("png",)
 _LAYOUTS = *(layout.value for layout in Layout), OF_NUMBERS
 _STANDARD_OUTPUT = Path("-")
@@ -131,6 +133,16 @@ class Looks:
 
         return PageStart(token=token, log=self.log, transpose=self.transpose, title=self.title)
 
+    def maker(self, formats: tuple[str, ...], token: str | None) -> Maker:
+        """Return the maker of files in these formats; pictures import matplotlib."""
+        return Maker(
+            formats,
+            Layout.GRID if self.of_numbers else Layout(self.layout),  # which data and pages ignore
+            token,
+            self.style() if {*formats} & {*IMAGE_FORMATS} else None,
+            self.opening(token) if {*formats} & {*PAGE_FORMATS} else None,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sharing:
@@ -169,7 +181,7 @@ def export(
         if code := _export_numbers(given, model, wanted, looks, formats, output, alone=alone, jobs=sharing.jobs):
             raise typer.Exit(code)
         return
-    maker = _make_maker(formats, looks, wanted.token)
+    maker = looks.maker(formats, wanted.token)
     job = make_job(given, model, wanted)
     if alone:
         code = export_one(outcomes(Weights(job), chunks(given.sources(wanted.memory))), maker, output)
@@ -255,18 +267,7 @@ def save_one(result: Result, looks: Looks, token: str | None, output: Path) -> N
     formats, alone = _parse_output(output, ())
     if not alone:
         raise UsageError(f"{output} is not a file that could be saved: let it end in .{', .'.join(FORMATS)}.")
-    export_one([Outcome(0, None, result)], _make_maker(formats, looks, token), output)
-
-
-def _make_maker(formats: tuple[str, ...], looks: Looks, token: str | None) -> Maker:
-    """Return what makes files of these formats."""
-    return Maker(
-        formats,
-        Layout.GRID if looks.of_numbers else Layout(looks.layout),  # which data and pages ignore
-        token,
-        looks.style() if {*formats} & {*IMAGE_FORMATS} else None,
-        looks.opening(token) if {*formats} & {*PAGE_FORMATS} else None,
-    )
+    export_one([Outcome(0, None, result)], looks.maker(formats, token), output)
 
 
 def _parse_output(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:

@@ -156,6 +156,31 @@ def on_terminal() -> Run:
     return on_terminal
 
 
+@pytest.fixture(scope="session")
+def in_screen() -> Callable[..., int]:
+    """Runs a command in a terminal until it shows something, presses keys, and returns its exit code."""
+
+    def in_screen(command: list[str], shown: str, keys: bytes, piped: bytes = b"", **options: Any) -> int:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        stdin = subprocess.PIPE if piped else theirs
+        process = subprocess.Popen(command, stdin=stdin, stdout=theirs, stderr=theirs, **options)
+        os.close(theirs)
+        if process.stdin:
+            process.stdin.write(piped)
+            process.stdin.close()
+        written = b""
+        for data in _until_closed(ours):
+            if shown.encode() in written + data and shown.encode() not in written:
+                os.write(ours, keys)
+            written += data
+        os.close(ours)
+        assert shown.encode() in written, written.decode(errors="replace")
+        return process.wait(_PATIENCE)
+
+    return in_screen
+
+
 def _until_closed(terminal: int) -> Iterator[bytes]:
     while True:
         try:

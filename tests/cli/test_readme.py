@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,9 @@ COMMANDS = dict.fromkeys(
 
 ELSEWHERE = re.compile(r"--model (?!minilm\b|builtin/)\S")
 """What commands have that name a model which is neither in the package nor installed along."""
+
+SCREEN = "attnviz browse"
+"""What begins commands that need a terminal and a keyboard."""
 
 JQ = r"""
 import json, re, sys
@@ -100,7 +104,9 @@ def words_of(command: str) -> list[str] | None:
     return None if words[0] != "attnviz" or any(set(word) <= set(lexer.punctuation_chars) for word in words) else words
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if not ELSEWHERE.search(command)])
+@pytest.mark.parametrize(
+    "command", [command for command in COMMANDS if not ELSEWHERE.search(command) and SCREEN not in command]
+)
 def test_a_command_of_a_page_does_what_it_is_there_for(command: str, folder: Path, run: Run):
     words = words_of(command)
     done = run(*words[1:], cwd=folder) if words else in_shell(command, folder)
@@ -109,6 +115,15 @@ def test_a_command_of_a_page_does_what_it_is_there_for(command: str, folder: Pat
     starts = {path.suffix: path.read_bytes()[:4] for path in made}
     assert done.out or starts
     assert starts.items() <= STARTS.items()
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if SCREEN in command])
+def test_a_command_that_fills_the_terminal_opens_and_ends_at_a_key(
+    command: str, folder: Path, in_screen: Callable[..., int]
+):
+    environment = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "TERM": "xterm-256color"}
+    shown = "Another sentence" if command == SCREEN else "looks at"
+    assert in_screen(["bash", "-c", command], shown, b"\x03", cwd=folder, env=environment) == 0
 
 
 def test_the_recipe_that_counts_weights_counts_right(folder: Path):

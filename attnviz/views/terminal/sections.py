@@ -116,7 +116,7 @@ def head_title(layer: int, head: int, reason: Link | None = None) -> Text:
     """Return the title of a head or an average, with the link that it was chosen for, if any."""
     title = Text("Average" if head == AVERAGE else f"Layer {layer} head {head}", style="bold")
     if reason:
-        title.append(f", the most telling: {_in_words(reason)}", style="not bold")
+        title.append(f", the most telling: {link_in_words(reason)}", style="not bold")
     return title
 
 
@@ -138,7 +138,7 @@ def word_title(word: Word, attention: HeadMatrix) -> Text:
 def telling_in_words(links: Sequence[Link]) -> Iterator[Text]:
     """Yield a title and a line for each link with its head, such as `it → animal 0.94  L3 H1`."""
     yield Text("Most telling links", style="bold")
-    for line, link in zip(aligned([Text(f"  {_in_words(link)}") for link in links], 2), links, strict=True):
+    for line, link in zip(aligned([Text(f"  {link_in_words(link)}") for link in links], 2), links, strict=True):
         yield line.append(head_name(link.layer, link.head), "dim")
 
 
@@ -152,10 +152,11 @@ def links_in_words(section: StrongestLinks) -> Iterator[Text]:
     title = f"{f'Largest {section.measure}s' if signed else 'Strongest links'} between {section.unit}s"
     yield Text(f"{title}, the most telling first" if section.telling else title, style="bold")
     for link in section.links:
-        yield Text(f"  {_in_words(link, signed=signed)}")
+        yield Text(f"  {link_in_words(link, signed=signed)}")
 
 
-def _in_words(link: Link, *, signed: bool = False) -> str:
+def link_in_words(link: Link, *, signed: bool = False) -> str:
+    """Write a link: `it → animal 0.93`."""
     says = f" (→ {isolated(link.query.predicts)})" if link.query.predicts else ""
     number = f"{link.weight:{'+' if signed else ''}.2f}"
     query, key = (isolated(ellipsised(token.label, _LONGEST)) for token in (link.query, link.key))

@@ -1,0 +1,376 @@
+"""The screen itself: panes around one scene, keys that change it, and work that is done beside it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.filter import LineFilter
+from textual.message import Message
+from textual.theme import Theme
+from textual.widgets import Static
+
+from attnviz.errors import AttnvizError, RecordError, TextError, WriteOption, write_options
+from attnviz.text import visible
+from attnviz.views.screen.detail import Detail, name_link
+from attnviz.views.screen.help import HelpScreen
+from attnviz.views.screen.keys import CHANGES, COMMANDS, name_key
+from attnviz.views.screen.look import Look, spell
+from attnviz.views.screen.matrix import Matrix
+from attnviz.views.screen.overview import Overview, needed_width
+from attnviz.views.screen.pane import Pane, Pointed
+from attnviz.views.screen.prompt import Prompt
+from attnviz.views.screen.prose import Prose, set_lines
+from attnviz.views.screen.scene import Entry, Scene, Shown, State, find_token, open_record, open_text, prepare
+from attnviz.views.terminal.sections import summary
+
+_LEAST = 40, 12  # columns and lines below which nothing can be read
+_THEMES = (
+    Theme("dark", primary="#64a7e6", foreground="#d6dde4", background="#12161c", surface="#1b2129", panel="#1b2129"),
+    Theme(
+        "light", primary="#3569b3", foreground="#20242b", background="#fbfcfc", surface="#edf2f4", panel="#edf2f4",
+        dark=False,
+    ),
+)  # fmt: skip
+
+
+class Done(Message):
+    """Work has come to something, or to an error."""
+
+    def __init__(self, number: int, found: Any, use: Callable[[Any], None]) -> None:
+        super().__init__()
+        self.number, self.found, self.use = number, found, use
+
+
+class Spelled(LineFilter):
+    """A filter that lets nothing through that the terminal's encoding lacks."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__()
+        self._encoding = encoding
+
+    def apply(self, segments: list[Any], background: Any) -> list[Any]:
+        """Replace characters by stand-ins of the same width."""
+        return [each if each.control else each._replace(text=spell(each.text, self._encoding)) for each in segments]
+
+
+class Browser(App[AttnvizError]):
+    """The full-screen view.
+
+    `open_entry` reads one of the texts that were given by its number, None if there is none left; `read` reads what was
+    typed; `save` writes a scene to a file of this name, and says what it did. All three may take long, and raise errors
+    of our family; they are called one at a time, beside the screen. `first` is the state to begin with, and `token` a
+    word to choose in it.
+    """
+
+    CSS = """
+    Screen { layout: vertical; padding: 0 1; }
+    #title, #keys { height: 1; }
+    #keys { text-style: dim; }
+    Prose { height: 2; margin-top: 1; }
+    #heads { height: 1fr; margin-top: 1; }
+    Overview { width: 30; margin-right: 2; }
+    Matrix { width: 1fr; }
+    Detail { height: 3; margin-top: 1; }
+    #message { height: auto; max-height: 4; display: none; }
+    Prompt { display: none; border: round $primary; height: 3; padding: 0 1; }
+    #small { display: none; height: 1fr; }
+    Screen.small > * { display: none; }
+    Screen.small #small { display: block; }
+    HelpScreen { align: center middle; }
+    HelpScreen VerticalScroll { width: 64; max-width: 100%; height: auto; max-height: 100%; }
+    HelpScreen VerticalScroll { border: round $primary; padding: 0 1; background: $background; }
+    HelpScreen Static { margin-bottom: 1; height: auto; }
+    """
+    ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = None
+    BINDINGS: ClassVar = [
+        *(
+            Binding(
+                ",".join(command.keys),
+                f"change('{command.action}')" if command.action in CHANGES else command.action,
+                show=False,
+                priority="tab" in command.keys,  # which would go from widget to widget
+            )
+            for command in COMMANDS
+        ),
+        Binding("ctrl+c", "quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        open_entry: Callable[[int], Entry | None],
+        read: Callable[[str], Entry],
+        save: Callable[[Scene, str], str],
+        *,
+        formats: tuple[str, ...],
+        option: WriteOption,
+        first: State = State(),  # noqa: B008 - frozen
+        token: str | None = None,
+        colour: bool = True,
+        dark: bool = True,
+        encoding: str = "utf-8",
+    ) -> None:
+        super().__init__(ansi_color=None if colour else True)
+        self._open, self._read, self._save = open_entry, read, save
+        self._formats, self._option, self._token = formats, option, token
+        self._spelled = [] if encoding.lower().startswith("utf") else [Spelled(encoding)]
+        for theme in _THEMES:
+            self.register_theme(theme)
+        self.theme = "dark" if dark else "light"
+        self.look = Look(colour, dark)
+        self.state = first
+        self.entry: Entry | None = None
+        self.scene: Scene | None = None
+        self._prepared: dict[tuple[int, bool, bool], Shown] = {}
+        self._number, self._since, self._doing = 0, 0.0, ""
+        self._replacing = ""
+
+    def get_line_filters(self) -> list[LineFilter]:
+        """Return the filters of textual, and that of the encoding."""
+        return [*super().get_line_filters(), *self._spelled]
+
+    def compose(self) -> ComposeResult:
+        """Make the panes, from the top down."""
+        yield Static(id="title")
+        yield Prose()
+        with Horizontal(id="heads"):
+            yield Overview()
+            yield Matrix()
+        yield Detail()
+        yield Static(id="message", markup=False)
+        yield Prompt()
+        yield Static(id="keys")
+        yield Static("Make the window larger: this takes 40 columns and 12 lines.", id="small")
+
+    def on_mount(self) -> None:
+        """Begin with the first text."""
+        self.set_interval(0.1, self._tick)
+        self._work("loading the model and reading", partial(self._open, 0), self._take)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Lay the panes out for the new size."""
+        self.screen.set_class(event.size.width < _LEAST[0] or event.size.height < _LEAST[1], "small")
+        self._lay_out()
+
+    # Work beside the screen
+
+    @property
+    def busy(self) -> bool:
+        """Return whether something is being done beside the screen."""
+        return bool(self._doing)
+
+    def _work(self, doing: str, work: Callable[[], Any], use: Callable[[Any], None]) -> None:
+        """Do something in a thread, and use what it comes to, unless other work has been asked for since."""
+        self._number += 1
+        self._doing, self._since = doing, time.monotonic()
+        number = self._number
+
+        def run() -> None:
+            try:
+                found = work()
+            except AttnvizError as error:
+                found = error
+            self.post_message(Done(number, found, use))
+
+        # a daemon, so that leaving the screen need not wait for it
+        Thread(target=run, daemon=True).start()
+
+    def on_done(self, message: Done) -> None:
+        """Use what has been done, or say what went wrong."""
+        if message.number != self._number:
+            return
+        self._doing = ""
+        self._say("")
+        found = message.found
+        if not isinstance(found, AttnvizError):
+            message.use(found)
+        elif self.entry is None and not isinstance(found, TextError | RecordError):
+            self.exit(found)
+        else:
+            self._say(found.advice)
+
+    def _tick(self) -> None:
+        """Show that work goes on, once it takes a while."""
+        if self._doing and (seconds := time.monotonic() - self._since) > 0.2:
+            self._say(f"{'|/-'[int(seconds * 5) % 3]} {self._doing} … {seconds:.0f} s")
+
+    def _say(self, words: str) -> None:
+        message = self.query_one("#message", Static)
+        said = visible(write_options(words, self._option))
+        message.display = bool(said)
+        message.update(Text(said, style=self.look.marked))
+
+    # What is shown
+
+    def _take(self, entry: Entry | None) -> None:
+        """Show a text that has been read."""
+        if entry is None:
+            if self.entry is None:
+                self.action_edit()
+            else:
+                self._say("There is no text after this one.")
+            return
+        is_first, self.entry, self._prepared = self.entry is None, entry, {}
+        state = replace(self.state, record=min(self.state.record, len(entry.records) - 1))
+        if is_first:
+            told = [number for number, one in enumerate(entry.records) if one.kind.crosses]
+            state = replace(state, record=told[0] if told else 0)
+        self._show(state, open_record if is_first else open_text)
+
+    def _show(self, state: State, aim: Callable[[Shown, State], State] | None = None) -> None:
+        """Show a state, for which its record may have to be made ready first."""
+        assert self.entry is not None
+        made = (state.record, state.words, state.special)
+        record = self.entry.records[state.record]
+
+        def use(shown: Shown) -> None:
+            self._prepared[made] = shown
+            self.state = aim(shown, state) if aim else state
+            self.scene = Scene(shown, self.state)
+            if aim and self.entry:
+                self._say("  ".join(self.entry.notes))
+            if self._token and (token := self._token):
+                self._token = None
+                self._find(token)
+            self._draw()
+
+        if made in self._prepared:
+            use(self._prepared[made])
+        else:
+            self._work(
+                "looking for what tells most", partial(prepare, record, words=state.words, special=state.special), use
+            )
+
+    def _draw(self) -> None:
+        self._lay_out()
+        for pane in self.query(Pane):
+            pane.look = self.look
+            pane.scene = self.scene
+        if self.scene:
+            self.query_one("#title", Static).update(summary(self.scene.attention))
+
+    def _lay_out(self) -> None:
+        """Give the panes their sizes, and fill the line of keys."""
+        width, height = self.size
+        line = Text(no_wrap=True)
+        for command in COMMANDS:
+            if command.short and line.cell_len + len(command.short) + 5 <= width - 2:
+                line.append(f"{name_key(command.keys[0])} ", "bold").append(f"{command.short}  ")
+        self.query_one("#keys", Static).update(line)
+        if self.scene is None:
+            return
+        attention = self.scene.attention
+        sides = {attention.query_tokens, attention.key_tokens}
+        lines = sum(len(set_lines(tokens, width - 2)) for tokens in sides)
+        prose = max(min(lines, height // 5), len(sides))
+        self.query_one(Prose).styles.height = prose
+        self.query_one(Overview).styles.width = needed_width(self.scene, width * 2 // 5, height - prose - 8)
+
+    def on_pointed(self, message: Pointed) -> None:
+        """Follow the pointer, unless a token is locked; what is pressed is chosen, and a token locked."""
+        if self.scene is None or (self.state.locked and not message.pressed):
+            return
+        same_head = (message.state.layer, message.state.head) == (self.state.layer, self.state.head)
+        self._show(replace(message.state, locked=self.state.locked or (message.pressed and same_head)))
+
+    def on_mouse_scroll_down(self) -> None:
+        """Choose the next token."""
+        self.action_change("query_after")
+
+    def on_mouse_scroll_up(self) -> None:
+        """Choose the token before."""
+        self.action_change("query_before")
+
+    # Keys
+
+    def action_change(self, name: str) -> None:
+        """Show the state that an action leads to."""
+        if self.scene is not None and not self.screen.is_modal:
+            self._say("")
+            self._show(CHANGES[name](self.scene))
+
+    def action_next_record(self) -> None:
+        """Show the next kind of attention, or the next record."""
+        if self.entry and len(self.entry.records) > 1 and not self.query_one(Prompt).display:
+            self._show(replace(self.state, record=(self.state.record + 1) % len(self.entry.records)), open_record)
+
+    def action_next_text(self) -> None:
+        """Show the next of the texts that were given."""
+        number = self.entry.number if self.entry else None
+        self._work("reading", partial(self._open, 0 if number is None else number + 1), self._take)
+
+    def action_text_before(self) -> None:
+        """Show the text before."""
+        if self.entry and self.entry.number:
+            self._work("reading", partial(self._open, self.entry.number - 1), self._take)
+
+    def action_dark(self) -> None:
+        """Change between dark and light."""
+        self.look = replace(self.look, dark=not self.look.dark)
+        self.theme = "dark" if self.look.dark else "light"
+        self._draw()
+
+    def action_help(self) -> None:
+        """Show the help."""
+        self.push_screen(HelpScreen())
+
+    def action_copy(self) -> None:
+        """Copy the link as text."""
+        if self.scene:
+            self.copy_to_clipboard(name_link(self.scene))
+            self._say(f"Copied: {name_link(self.scene)}")
+
+    def action_edit(self) -> None:
+        """Ask for another sentence."""
+        text = self.entry.text if self.entry else None
+        self.query_one(Prompt).ask("text", "Another sentence", text or "")
+
+    def action_search(self) -> None:
+        """Ask for a word."""
+        self.query_one(Prompt).ask("word", "Find a word")
+
+    def action_save(self) -> None:
+        """Ask where to save what is shown."""
+        if self.scene:
+            layer, head = self.scene.head
+            title = f"Save as, ending in .{', .'.join(self._formats)}"
+            self.query_one(Prompt).ask("file", title, f"attention-{layer}-{head}.png")
+
+    def on_prompt_answered(self, message: Prompt.Answered) -> None:
+        """Do what was asked for."""
+        self._say("")
+        answer = message.answer
+        if message.question == "text":
+            self._work("reading", partial(self._read, answer), self._take)
+        elif message.question == "word":
+            self._find(answer)
+        elif _exists(answer) and answer != self._replacing:
+            self._replacing = answer
+            self.query_one(Prompt).ask("file", f"{visible(answer)} is there already: Enter replaces it", answer)
+        elif self.scene:
+            self._work("saving", partial(self._save, self.scene, answer), self._say)
+
+    def _find(self, wanted: str) -> None:
+        """Choose a word, or say that there is none."""
+        if self.scene:
+            try:
+                self._show(find_token(self.scene, wanted))
+            except TextError as error:
+                self._say(error.advice)
+
+
+def _exists(name: str) -> bool:
+    """Return whether there is a file of this name, which somebody typed."""
+    try:
+        return Path(name).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):  # no name of a file; saving says so
+        return False

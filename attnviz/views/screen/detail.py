@@ -1,0 +1,55 @@
+"""The numbers of a cell: the weight from the query to the key, and the strongest of their row and their column."""
+
+from collections.abc import Sequence
+
+from rich.style import Style
+from rich.text import Text
+
+from attnviz.records import Weights
+from attnviz.text import Token
+from attnviz.views.names import decimals, index_name
+from attnviz.views.screen.look import scale
+from attnviz.views.screen.pane import Pane
+from attnviz.views.screen.scene import Scene, rank
+from attnviz.views.terminal.cells import ellipsised, fitted
+from attnviz.views.terminal.sections import link_in_words
+
+_TOP = 8
+_LONGEST = 16
+
+
+def name_link(scene: Scene) -> str:
+    """Write the head and its link: `layer 3 head 1: it → animal 0.64`."""
+    layer, head = (index_name(index) for index in scene.head)
+    return f"layer {layer} head {head}: {link_in_words(scene.link)}"
+
+
+class Detail(Pane):
+    """The pane of numbers."""
+
+    def draw(self, scene: Scene, width: int, height: int) -> Sequence[Text]:
+        """Draw the link, what the query looks at, and what looks at the key."""
+        row, column = scene.weights[scene.query], scene.weights[:, scene.key]
+        first = Text(name_link(scene), style=self.look.marked)
+        facts = [f"{scene.link.weight:.6f}", f"rank {rank(row, scene.key)} of {len(row)} keys"]
+        facts += ["the most telling head"] if scene.is_telling(scene.head) else []
+        facts += ["locked"] if scene.state.locked else []
+        for fact in facts:
+            if first.cell_len + 3 + len(fact) <= width:
+                first.append(f" · {fact}", Style(dim=True, bold=False))
+        query, key = scene.link.query, scene.link.key
+        return [
+            first,
+            self._strongest(f"{query.label} looks at", row, scene.attention.key_tokens, scene, width),
+            self._strongest(f"{key.label} is looked at by", column, scene.attention.query_tokens, scene, width),
+        ]
+
+    def _strongest(self, name: str, weights: Weights, tokens: Sequence[Token], scene: Scene, width: int) -> Text:
+        line = Text.assemble((ellipsised(name, width // 2), Style(dim=True)))
+        strengths = scale(weights, log=scene.state.log)
+        for index in (-weights).argsort(kind="stable")[:_TOP]:
+            words = f" {fitted(ellipsised(tokens[index].label, _LONGEST))} {decimals(float(weights[index]))} "
+            if weights[index] < 0.005 or line.cell_len + 1 + len(words) > width:
+                break
+            line.append(" ").append(words, self.look.ground(float(strengths[index])))
+        return line

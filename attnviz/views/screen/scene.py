@@ -1,0 +1,223 @@
+"""What is shown of a text: records made ready to be looked at, and the state that says which part of one is seen.
+
+Nothing here knows of a terminal: the screen draws a scene, and a key makes a new state of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.measures.links import strongest, telling
+from attnviz.measures.reducers import group_record
+from attnviz.measures.word_rows import find_words
+from attnviz.records import Attention, Link, Weights, require_record
+from attnviz.text import By, Token
+from attnviz.vocabulary import Orientation
+
+_MARKED = 5  # how many of the strongest links have their heads marked
+_THUMBNAIL = 16  # rows and columns of a thumbnail at most
+
+Head = tuple[int, int]
+"""The original indices of a layer and of one of its heads."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """A text that has been read: one record for each kind of attention, and notes on it; a saved text may be unknown.
+
+    `number` is its place among the texts that were given, None if it was typed.
+    """
+
+    text: str | None
+    records: Sequence[Attention]
+    notes: Sequence[str] = ()
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The part of a text that is seen: a place among its records, the layers and heads of that, and two tokens.
+
+    Tokens are named by their positions; without a `key`, the strongest one of the query is meant. What is `locked` does
+    not follow the pointer. The other fields say what the weights are between, and how they are drawn.
+    """
+
+    record: int = 0
+    layer: int = 0
+    head: int = 0
+    query: int = 0
+    key: int | None = None
+    locked: bool = False
+    words: bool = False
+    special: bool = True
+    turned: bool = False
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """A record made ready to be shown: its most telling link, the heads to mark, and a small picture of each head.
+
+    `thumbnails` is [layers, heads, rows, columns], the largest weight in each part of a head.
+    """
+
+    attention: Attention
+    telling: Link | None
+    marked: frozenset[Head]
+    thumbnails: Weights
+
+
+def prepare(attention: Attention, *, words: bool, special: bool) -> Shown:
+    """Make a record ready, between words instead of tokens, or without special tokens; it may take a second.
+
+    Raises:
+        UsageError: without the special tokens nothing is left.
+    """
+    if words and attention.by is By.TOKEN:
+        attention = require_record(group_record(attention, By.WORD))
+    if not special:
+        attention = attention.without_special()
+    links = strongest(attention, _MARKED)
+    return Shown(
+        attention,
+        telling(attention),
+        frozenset((link.layer, link.head) for link in links),
+        pool(attention.weights, _THUMBNAIL, _THUMBNAIL),
+    )
+
+
+def pool(weights: Weights, rows: int, columns: int) -> Weights:
+    """Return [..., queries, keys] with at most so many rows and columns, each the largest weight of several."""
+    for axis, most in ((-2, rows), (-1, columns)):
+        count = weights.shape[axis]
+        if count > most:
+            weights = np.maximum.reduceat(weights, np.arange(most) * count // most, axis=axis)
+    return weights
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One head of a record, and one query of it with one key: everything that is drawn."""
+
+    shown: Shown
+    state: State
+
+    @property
+    def attention(self) -> Attention:
+        """Return the record."""
+        return self.shown.attention
+
+    @property
+    def head(self) -> Head:
+        """Return the original indices of the layer and the head."""
+        return self.attention.layers[self.state.layer], self.attention.heads[self.state.head]
+
+    @property
+    def weights(self) -> Weights:
+        """Return the weights [queries, keys] of the head."""
+        found: Weights = self.attention.weights[self.state.layer, self.state.head]
+        return found
+
+    @cached_property
+    def query(self) -> int:
+        """Return the index of the query among those of the record."""
+        return find_index(self.attention.query_tokens, self.state.query)
+
+    @cached_property
+    def key(self) -> int:
+        """Return the index of the key: the one that was chosen, or the strongest of the query."""
+        if self.state.key is None:
+            return int(self.weights[self.query].argmax())
+        return find_index(self.attention.key_tokens, self.state.key)
+
+    @property
+    def link(self) -> Link:
+        """Return the weight from the query to the key, with what it is of."""
+        query, key = self.attention.query_tokens[self.query], self.attention.key_tokens[self.key]
+        return Link(*self.head, query, key, float(self.weights[self.query, self.key]))
+
+    @property
+    def orientation(self) -> Orientation:
+        """Return the orientation in which weights are drawn."""
+        return Orientation(self.state.turned)
+
+    @property
+    def axes(self) -> tuple[Sequence[Token], Sequence[Token]]:
+        """Return the tokens of the rows and of the columns, as they are drawn."""
+        return self.orientation.axes(self.attention.query_tokens, self.attention.key_tokens)
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Return the row and the column of the query and the key, as they are drawn."""
+        return self.orientation.axes(self.query, self.key)
+
+    def is_telling(self, head: Head) -> bool:
+        """Return whether this is the most telling head."""
+        link = self.shown.telling
+        return link is not None and head == (link.layer, link.head)
+
+    def choose(self, *, query: int | None = None, key: int | None = None) -> State:
+        """Return the state in which other tokens are chosen, by their indices in the record."""
+        tokens = self.attention
+        return replace(
+            self.state,
+            query=self.state.query if query is None else tokens.query_tokens[query].position,
+            key=None if key is None else tokens.key_tokens[key].position,
+        )
+
+
+def find_index(tokens: Sequence[Token], position: int) -> int:
+    """Return the index of the token at a position, or of the last one, or the group, that begins before it."""
+    before = [index for index, token in enumerate(tokens) if token.position <= position]
+    return before[-1] if before else 0
+
+
+def open_record(shown: Shown, state: State) -> State:
+    """Return the state that a record opens with: its most telling head, with the link that says so."""
+    return _aim(shown, replace(state, layer=0, head=0), shown.telling)
+
+
+def open_text(shown: Shown, state: State) -> State:
+    """Return the state that another text opens with: the same head, with the strongest link between words that it has.
+
+    If the record lacks the head, it opens with the most telling one.
+    """
+    attention = shown.attention
+    if state.layer >= len(attention.layers) or state.head >= len(attention.heads):
+        return open_record(shown, state)
+    one = attention.select([attention.layers[state.layer]], [attention.heads[state.head]])
+    return _aim(shown, state, next(iter(strongest(one, 1)), None))
+
+
+def _aim(shown: Shown, state: State, link: Link | None) -> State:
+    """Return the state in which the head and the query of a link are chosen; of none, the first token of the text."""
+    attention = shown.attention
+    if link is None:
+        first = next((token for token in attention.query_tokens if not token.special), attention.query_tokens[0])
+        return replace(state, query=first.position, key=None, locked=False)
+    layer, head = attention.layers.index(link.layer), attention.heads.index(link.head)
+    return replace(state, layer=layer, head=head, query=link.query.position, key=None, locked=False)
+
+
+def find_token(scene: Scene, wanted: str) -> State:
+    """Return the state in which a word is chosen: its first token as the query, and locked.
+
+    If that is chosen already, the next place of the word is. What stands only among the keys becomes the key.
+
+    Raises:
+        TextError: there is no such word.
+    """
+    ((_, words),) = find_words([scene.attention], wanted)
+    queries = [word.queries[0] for word in words if word.queries]
+    if not queries:
+        return replace(scene.choose(key=words[0].keys[0]), locked=True)
+    later = (query for query in queries if query > scene.query) if scene.query in queries else iter(queries)
+    return replace(scene.choose(query=next(later, queries[0])), locked=True)
+
+
+def rank(values: NDArray[np.floating], index: int) -> int:
+    """Return the rank of a number among others, 1 for the largest."""
+    return int((values > values[index]).sum()) + 1
