@@ -95,7 +95,7 @@ def compare(first: Attention, second: Attention) -> Comparison:
     for head, other in zip(ours, theirs, strict=True):
         divergences[head] = _average(diverge(p[head], q[other]))
         differences[head] = np.nan_to_num(q[other] - p[head])
-    axes = _find_axes(first, second, queries, keys)
+    axes = _find_axes(first, second, queries, keys, () if same else ("heads paired so that they differ least",))
     labels = {}
     for head, other in () if same else zip(ours, theirs, strict=True):
         layer, number = _name(second, other)
@@ -163,7 +163,7 @@ def _name(axes: Axes, place: int) -> tuple[int, int]:
     return axes.layers[layer], axes.heads[head]
 
 
-def _find_axes(first: Axes, second: Axes, queries: Alignment, keys: Alignment) -> Axes:
+def _find_axes(first: Axes, second: Axes, queries: Alignment, keys: Alignment, more: tuple[str, ...]) -> Axes:
     """Return the axes of the difference: those of the first, with the tokens that both have."""
     axes = first.of_tokens(
         tuple(first.query_tokens[place] for place in queries.first),
@@ -173,7 +173,7 @@ def _find_axes(first: Axes, second: Axes, queries: Alignment, keys: Alignment) -
     sides = [_list_left_out(one.key_tokens, side) for one, side in ((first, keys.first), (second, keys.second))]
     left = [f"left out of the {which}: {said}" for which, said in zip(("first", "second"), sides, strict=True) if said]
     scaled = ["rows rescaled to the tokens that both have"] if left else []
-    notes = ("the second minus the first", *left, *scaled)
+    notes = ("the second minus the first", *left, *scaled, *more)
     return replace(axes, model=" → ".join(names), notes=(*axes.notes, *notes), measure=DIFFERENCE, sink=False)
 
 

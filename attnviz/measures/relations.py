@@ -73,7 +73,8 @@ class RelationCounter:
         self._asked = [
             (dependent, one.governor)
             for dependent, one in enumerate(parsed.words)
-            if one.governor is not None and pieces[dependent].keys and pieces[one.governor].keys
+            if one.governor is not None
+            and all(pieces[word].queries and pieces[word].keys for word in (dependent, one.governor))
         ]
         questions = [Question(pieces[dependent], (pieces[governor],)) for dependent, governor in self._asked]
         self._axes, self._parsed, self._odd = axes, parsed, odd
