@@ -274,8 +274,6 @@ def find(
         >>> float(table["accuracy"][layer, head])
         1.0
     """
-    import warnings
-    from functools import partial
     from os import PathLike
     from pathlib import Path
 

@@ -1,4 +1,5 @@
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,7 +153,8 @@ def test_only_the_full_screen_view_loads_textual() -> None:
     for arguments in (["show", "the cat"], ["browse", "--help"]):
         code = f"from attnviz.cli.app import main; main({arguments})"
         assert "textual" not in loaded_after(code)
-    importing = [path for path in PACKAGE.rglob("*.py") if "textual" in path.read_text(encoding="utf-8").split()]
+    imports = re.compile(r"^\s*(from|import) textual\b", re.MULTILINE)
+    importing = [path for path in PACKAGE.rglob("*.py") if imports.search(path.read_text(encoding="utf-8"))]
     assert {path.parent.name for path in importing} == {"screen"}
 
 

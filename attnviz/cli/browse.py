@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnviz.cli import options
-from attnviz.cli.export import FORMATS, Looks
 from attnviz.cli.groups import group_options
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.errors import AttnvizError, UsageError, write_options
@@ -24,7 +23,7 @@ from attnviz.records import require_record, require_weights
 from attnviz.vocabulary import Layout
 
 if TYPE_CHECKING:  # textual, which comes with an extra
-    from attnviz.views.screen.scene import Entry, Scene
+    from attnviz.views.screen.scene import OpenText, Scene
 
 
 @group_options
@@ -55,7 +54,7 @@ def browse(
         texts.open,
         texts.read,
         texts.save,
-        formats=FORMATS,
+        formats=list_formats,
         option=options.flag,
         first=State(turned=transpose),
         token=wanted.token,
@@ -102,7 +101,7 @@ class Texts:
             self._coming = iter(list(self._coming))
             _take_keyboard()
 
-    def open(self, number: int) -> "Entry | None":
+    def open(self, number: int) -> "OpenText | None":
         """Read the text of this number; None if there is no such one.
 
         Raises:
@@ -116,7 +115,7 @@ class Texts:
                 self._seen.append(source)
             return self._enter(self._seen[number], number)
 
-    def read(self, text: str) -> "Entry":
+    def read(self, text: str) -> "OpenText":
         """Read a text that was typed.
 
         Raises:
@@ -131,10 +130,12 @@ class Texts:
         Raises:
             AttnvizError: it has no known suffix, or cannot be written.
         """
+        from attnviz.cli.export import Looks  # like the formats: no start need wait for it
+
         path = Path(name).expanduser()
         form = path.suffix.removeprefix(".").lower()
-        if form not in FORMATS:
-            raise UsageError(f"{name} does not end in a format: choose .{', .'.join(FORMATS)}.")
+        if form not in list_formats():
+            raise UsageError(f"{name} does not end in a format: choose .{', .'.join(list_formats())}.")
         layer, head = scene.head
         result = Result(0, "", [scene.attention.select([layer], [head])])
         looks = Looks(layout=Layout.HEAD.value, transpose=scene.state.turned, log=scene.state.log or None)
@@ -143,8 +144,8 @@ class Texts:
             write_file(path, artifact.pieces)
         return f"Saved layer {layer} head {head} as {path}"
 
-    def _enter(self, source: Source, number: int | None) -> "Entry":
-        from attnviz.views.screen.scene import Entry
+    def _enter(self, source: Source, number: int | None) -> "OpenText":
+        from attnviz.views.screen.scene import OpenText
 
         notes, last = list[str](), None
         for outcome in outcomes(self._task, [[replace(source, index=0)]]):
@@ -156,7 +157,14 @@ class Texts:
         assert isinstance(last, Result)
         for record in last.attention:
             require_weights(record)
-        return Entry(last.text, list(map(require_record, last.attention)), notes, number)
+        return OpenText(last.text, list(map(require_record, last.attention)), notes, number)
+
+
+def list_formats() -> tuple[str, ...]:
+    """Return the formats in which a head can be saved."""
+    from attnviz.cli.export import FORMATS
+
+    return FORMATS
 
 
 def _has_none(given: Input) -> bool:

@@ -62,6 +62,20 @@ def finding(setting: Setting) -> Benchmark:
     )
 
 
+def browsing(setting: Setting) -> Benchmark:
+    """The full-screen view, beside what it cannot start without: textual, and what `show` does."""
+    both = (
+        "import textual.app, textual.widgets, sys; from textual.widgets import Input, Static; "
+        f"from attnviz.cli.app import main; sys.exit(main({['show', _SENTENCE, *_AS_ON_A_TERMINAL]}))"
+    )
+    return Benchmark(
+        what="attnviz browse, until a sentence is shown",
+        command=Command("attnviz", ("-S", "tests/benchmarks/scripts/browse_start.py", _SENTENCE)),
+        yardstick=Command("import textual, show", ("-c", both)),
+        limit=1.2,
+    )
+
+
 def pretrained(setting: Setting) -> Benchmark:
     """A real pretrained model, beside how one would look at it with transformers."""
     return Benchmark(
@@ -262,6 +276,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Benchmark]] = {
     "help": starting,
     "show": showing,
     "find": finding,
+    "browse": browsing,
     "minilm": pretrained,
     "minilm-start": pretrained_start,
     "large": large,

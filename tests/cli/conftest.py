@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from attnviz.records import Attention
 
 COMMAND = (sys.executable, "-m", "attnviz")
 _PATIENCE = 600  # seconds after which a command hangs for good
+_PATIENCE_OF_SCREENS = 120
 
 
 def surroundings(changes: dict[str, str | None]) -> dict[str, str]:
@@ -169,13 +171,16 @@ def in_screen() -> Callable[..., int]:
         if process.stdin:
             process.stdin.write(piped)
             process.stdin.close()
-        written = b""
+        giving_up = threading.Timer(_PATIENCE_OF_SCREENS, process.kill)
+        giving_up.start()
+        written, pressed = b"", False
         for data in _until_closed(ours):
-            if shown.encode() in written + data and shown.encode() not in written:
-                os.write(ours, keys)
             written += data
+            if not pressed and shown.encode() in written:
+                pressed = bool(os.write(ours, keys))
+        giving_up.cancel()
         os.close(ours)
-        assert shown.encode() in written, written.decode(errors="replace")
+        assert pressed, f"{shown!r} was never shown, but {written[-2000:]!r}"
         return process.wait(_PATIENCE)
 
     return in_screen

@@ -1,10 +1,16 @@
 """The full-screen view as a command: in a terminal, without one, and with texts from elsewhere."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from attnviz.cli.browse import Texts, list_formats
+from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
+from attnviz.errors import UsageError
+from attnviz.pipeline.outcomes import Weights
+from attnviz.views.screen.scene import Scene, State, prepare
 from tests.cli.conftest import COMMAND, Run, surroundings
 
 SENTENCE = "Mary lost her keys"
@@ -21,17 +27,17 @@ def browse(in_screen: Callable[..., int]) -> Callable[..., int]:
 
 
 def test_it_opens_in_a_terminal_and_ends_at_q(browse: Callable[..., int]) -> None:
-    assert browse("layer 3 head 0: her", SENTENCE) == 0
+    assert browse("layer 1 head 1: her", SENTENCE) == 0
 
 
 def test_texts_may_be_piped_in_while_keys_come_from_the_terminal(browse: Callable[..., int]) -> None:
-    assert browse("layer 3 head 0: her", piped=f"{SENTENCE}\nA cat slept\n".encode()) == 0
+    assert browse("layer 1 head 1: her", piped=f"{SENTENCE}\nA cat slept\n".encode()) == 0
 
 
 def test_what_is_saved_is_browsed_without_a_model(browse: Callable[..., int], run: Run, tmp_path: Path) -> None:
     path = tmp_path / "her.npz"
     assert run("export", SENTENCE, "-o", str(path)).code == 0
-    assert browse("layer 3 head 0: her", str(path)) == 0
+    assert browse("layer 1 head 1: her", str(path)) == 0
 
 
 def test_a_token_that_is_named_is_chosen(browse: Callable[..., int]) -> None:
@@ -39,7 +45,31 @@ def test_a_token_that_is_named_is_chosen(browse: Callable[..., int]) -> None:
 
 
 def test_a_locale_without_unicode_gets_ascii(browse: Callable[..., int]) -> None:
-    assert browse("layer 3 head 0: her > ", SENTENCE, PYTHONIOENCODING="ascii") == 0
+    assert browse("layer 1 head 1: her > ", SENTENCE, PYTHONIOENCODING="ascii") == 0
+
+
+@pytest.mark.parametrize("form", list_formats())
+def test_the_head_that_is_shown_is_saved_in_every_format(form: str, tmp_path: Path) -> None:
+    job = make_job(Input(texts=[SENTENCE]), ModelChoice(), Wanted())
+    texts = Texts(Input(texts=[SENTENCE]), Weights(job))
+    entry = texts.open(0)
+    assert entry and texts.open(1) is None
+    scene = Scene(prepare(entry.records[0], words=False, special=True), State(layer=2, head=5))
+    path = tmp_path / f"head.{form}"
+    assert texts.save(scene, str(path)) == f"Saved layer 2 head 5 as {path}"
+    starts = {"png": b"\x89PNG", "pdf": b"%PDF", "npz": b"PK"}
+    assert path.read_bytes().startswith(starts.get(form, b""))
+    if form == "json":
+        (saved,) = json.loads(path.read_bytes())["attention"]
+        assert (saved["layers"], saved["heads"]) == ([2], [5])
+
+
+def test_a_name_without_a_format_is_refused_with_the_formats(tmp_path: Path) -> None:
+    texts = Texts(Input(texts=[SENTENCE]), Weights(make_job(Input(), ModelChoice(), Wanted())))
+    entry = texts.read(SENTENCE)
+    scene = Scene(prepare(entry.records[0], words=False, special=True), State())
+    with pytest.raises(UsageError, match=r"\.png, \.svg"):
+        texts.save(scene, str(tmp_path / "head.bmp"))
 
 
 def test_without_a_terminal_it_says_what_to_do(run_process: Run) -> None:

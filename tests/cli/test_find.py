@@ -128,8 +128,8 @@ def test_tables_fit_the_terminal(run: Run, width: int, args: tuple[str, ...]) ->
         ((), "no link to find"),
         (("it -> animal", "--pairs", PAIRS), "leave link, texts and --file out"),
         (("--pairs", PAIRS, "--relations", TREEBANK), "give one of them"),
-        (("it -> animal", TEXT, "--top", "3", "--all"), "give one of them"),
-        (("it -> animal", TEXT, "--top", "3", "--format", "csv"), "leave --format csv out"),
+        (("it -> animal", TEXT, "--top", "3", "--all"), "--top has no effect with --all"),
+        (("it -> animal", TEXT, "--top", "3", "--format", "csv"), "choose --format table"),
     ],
 )
 def test_what_makes_no_sense_is_refused(run: Run, args: tuple[str, ...], said: str) -> None:

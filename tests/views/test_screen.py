@@ -19,7 +19,7 @@ from attnviz.views.screen.matrix import Matrix
 from attnviz.views.screen.overview import Overview
 from attnviz.views.screen.prompt import Prompt
 from attnviz.views.screen.prose import Prose
-from attnviz.views.screen.scene import Entry, Scene
+from attnviz.views.screen.scene import OpenText, Scene
 
 SENTENCE = "The animal didn't cross the street because it was too tired"
 OTHER = "Mary lost her keys"
@@ -30,8 +30,8 @@ def make_browser(texts: tuple[str, ...] = (SENTENCE, OTHER), model: str = "built
     loaded = attnviz.load(model)
     saved: list[str] = []
 
-    def read(text: str, number: int | None = None) -> Entry:
-        return Entry(text, loaded.attend(text), (), number)
+    def read(text: str, number: int | None = None) -> OpenText:
+        return OpenText(text, loaded.attend(text), (), number)
 
     def save(scene: Scene, name: str) -> str:
         if not name.endswith(".png"):
@@ -43,7 +43,7 @@ def make_browser(texts: tuple[str, ...] = (SENTENCE, OTHER), model: str = "built
         lambda number: read(texts[number], number) if number < len(texts) else None,
         read,
         save,
-        formats=("png", "json"),
+        formats=lambda: ("png", "json"),
         option=flag,
         **options,
     )
@@ -225,7 +225,7 @@ def test_an_error_is_a_sentence_on_the_screen_and_what_was_shown_stays() -> None
 def test_a_model_that_cannot_be_loaded_ends_the_screen_with_its_error() -> None:
     error = ModelError("There is no such model.")
 
-    def fail(number: int) -> Entry:
+    def fail(number: int) -> OpenText:
         raise error
 
     app = make_browser()

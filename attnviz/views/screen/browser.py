@@ -1,7 +1,7 @@
 """The screen itself: panes around one scene, keys that change it, and work that is done beside it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,10 +26,10 @@ from attnviz.views.screen.keys import CHANGES, COMMANDS, name_key
 from attnviz.views.screen.look import Look, spell
 from attnviz.views.screen.matrix import Matrix
 from attnviz.views.screen.overview import Overview, needed_width
-from attnviz.views.screen.pane import Pane, Pointed
+from attnviz.views.screen.pane import Pane, TokenPointed
 from attnviz.views.screen.prompt import Prompt
 from attnviz.views.screen.prose import Prose, set_lines
-from attnviz.views.screen.scene import Entry, Scene, Shown, State, find_token, open_record, open_text, prepare
+from attnviz.views.screen.scene import OpenText, Scene, Shown, State, find_token, open_record, open_text, prepare
 from attnviz.views.terminal.sections import summary
 
 _LEAST = 40, 12  # columns and lines below which nothing can be read
@@ -67,8 +67,8 @@ class Browser(App[AttnvizError]):
 
     `open_entry` reads one of the texts that were given by its number, None if there is none left; `read` reads what was
     typed; `save` writes a scene to a file of this name, and says what it did. All three may take long, and raise errors
-    of our family; they are called one at a time, beside the screen. `first` is the state to begin with, and `token` a
-    word to choose in it.
+    of our family; they are called one at a time, beside the screen. `formats` lists what the names of files may
+    end in. `first` is the state to begin with, and `token` a word to choose in it.
     """
 
     CSS = """
@@ -107,11 +107,11 @@ class Browser(App[AttnvizError]):
 
     def __init__(
         self,
-        open_entry: Callable[[int], Entry | None],
-        read: Callable[[str], Entry],
+        open_entry: Callable[[int], OpenText | None],
+        read: Callable[[str], OpenText],
         save: Callable[[Scene, str], str],
         *,
-        formats: tuple[str, ...],
+        formats: Callable[[], Sequence[str]],
         option: WriteOption,
         first: State = State(),  # noqa: B008 - frozen
         token: str | None = None,
@@ -128,7 +128,7 @@ class Browser(App[AttnvizError]):
         self.theme = "dark" if dark else "light"
         self.look = Look(colour, dark)
         self.state = first
-        self.entry: Entry | None = None
+        self.entry: OpenText | None = None
         self.scene: Scene | None = None
         self._prepared: dict[tuple[int, bool, bool], Shown] = {}
         self._number, self._since, self._doing = 0, 0.0, ""
@@ -211,7 +211,7 @@ class Browser(App[AttnvizError]):
 
     # What is shown
 
-    def _take(self, entry: Entry | None) -> None:
+    def _take(self, entry: OpenText | None) -> None:
         """Show a text that has been read."""
         if entry is None:
             if self.entry is None:
@@ -275,7 +275,7 @@ class Browser(App[AttnvizError]):
         self.query_one(Prose).styles.height = prose
         self.query_one(Overview).styles.width = needed_width(self.scene, width * 2 // 5, height - prose - 8)
 
-    def on_pointed(self, message: Pointed) -> None:
+    def on_token_pointed(self, message: TokenPointed) -> None:
         """Follow the pointer, unless a token is locked; what is pressed is chosen, and a token locked."""
         if self.scene is None or (self.state.locked and not message.pressed):
             return
@@ -342,7 +342,7 @@ class Browser(App[AttnvizError]):
         """Ask where to save what is shown."""
         if self.scene:
             layer, head = self.scene.head
-            title = f"Save as, ending in .{', .'.join(self._formats)}"
+            title = f"Save as, ending in .{', .'.join(self._formats())}"
             self.query_one(Prompt).ask("file", title, f"attention-{layer}-{head}.png")
 
     def on_prompt_answered(self, message: Prompt.Answered) -> None:

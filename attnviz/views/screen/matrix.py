@@ -22,7 +22,7 @@ _TOO_SMALL = 0.005  # would round to .00
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Viewport:
     """The part of a matrix that is drawn: which rows and columns, in cells of which width, beside which labels."""
 
     rows: range
@@ -40,7 +40,7 @@ class Frame:
         )
 
 
-def frame(scene: Scene, width: int, height: int) -> Frame:
+def frame(scene: Scene, width: int, height: int) -> Viewport:
     """Return what is drawn of a matrix in this room, scrolled to the cursor."""
     down, across = scene.axes
     label = min(max(map(_width, down)), max(_LABEL_WIDTH, width // 4), _MOST_LABEL) + 1
@@ -62,7 +62,7 @@ def frame(scene: Scene, width: int, height: int) -> Frame:
         range(begin, min(begin + most, len(tokens)))
         for begin, most, tokens in zip(first, count, (down, across), strict=True)
     )
-    return Frame(rows, columns, cell, label, header)
+    return Viewport(rows, columns, cell, label, header)
 
 
 class Matrix(Pane):
@@ -92,7 +92,7 @@ class Matrix(Pane):
             return None
         return scene.choose(query=query, key=key)
 
-    def _draw_header(self, scene: Scene, shown: Frame, across: Sequence[Token]) -> list[Text]:
+    def _draw_header(self, scene: Scene, shown: Viewport, across: Sequence[Token]) -> list[Text]:
         """Draw the names of columns side by side, or downwards, one character a line."""
         names = [ellipsised(across[column].label, shown.cell - 2) for column in shown.columns]
         if shown.header > 1:

@@ -13,7 +13,7 @@ from attnviz.views.screen.look import Look
 from attnviz.views.screen.scene import Scene, State
 
 
-class Pointed(Message):
+class TokenPointed(Message):
     """The pointer is over something that stands for another state, or has pressed it."""
 
     def __init__(self, state: State, *, pressed: bool) -> None:
@@ -57,7 +57,7 @@ class Pane(Widget):
         if self.scene is not None and offset is not None:
             state = self.find_state(self.scene, *cast(tuple[int, int], offset))
             if state is not None:
-                self.post_message(Pointed(state, pressed=pressed))
+                self.post_message(TokenPointed(state, pressed=pressed))
 
 
 def scroll(first: int, room: int, count: int, chosen: int) -> int:

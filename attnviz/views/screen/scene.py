@@ -25,7 +25,7 @@ Head = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class OpenText:
     """A text that has been read: one record for each kind of attention, and notes on it; a saved text may be unknown.
 
     `number` is its place among the texts that were given, None if it was typed.

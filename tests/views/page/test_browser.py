@@ -107,6 +107,8 @@ def test_all_kinds_of_a_model_are_on_one_page(show: Show, translation: list[Atte
     kinds.nth(1).click()
     shown.line  # noqa: B018
     assert shown.tokens("key") == [token.text for token in translation[1].key_tokens]
+    shown.tab.keyboard.press("Shift+ArrowUp")  # from the last token, which predicts nothing
+    shown.line  # noqa: B018
     assert "is to predict" in shown.tab.text_content(".details")
 
 

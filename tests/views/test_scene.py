@@ -1,0 +1,112 @@
+"""What is shown of a text, and what keys make of it, without a screen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from attnviz.errors import TextError
+from attnviz.records import Attention
+from attnviz.views.screen.keys import CHANGES, COMMANDS, name_key
+from attnviz.views.screen.look import density, scale, spell
+from attnviz.views.screen.scene import Scene, State, find_token, open_record, open_text, pool, prepare, rank
+
+LAYERS, HEADS, WORDS = 2, 3, ["the", "big", "dog", "saw", "the", "cat"]
+
+
+@pytest.fixture(scope="module")
+def attention() -> Attention:
+    """Weights of 2 layers × 3 heads that say little, but for one link from cat to dog in layer 1 head 2."""
+    weights = np.full((LAYERS, HEADS, len(WORDS), len(WORDS)), 1 / len(WORDS), np.float32)
+    weights[1, 2, 5] = 0.02
+    weights[1, 2, 5, 2] = 0.9
+    return Attention.from_array(weights, WORDS)
+
+
+def scene_of(attention: Attention, **state: object) -> Scene:
+    return Scene(prepare(attention, words=False, special=True), State(**state))  # type: ignore[arg-type]
+
+
+def test_a_record_opens_with_its_most_telling_head_and_the_query_of_that_link(attention: Attention) -> None:
+    shown = prepare(attention, words=False, special=True)
+    state = open_record(shown, State(turned=True))
+    assert (state.layer, state.head, state.query, state.turned) == (1, 2, 5, True)
+    scene = Scene(shown, state)
+    assert (scene.link.query.text, scene.link.key.text) == ("cat", "dog")
+    assert scene.link.weight == pytest.approx(0.9)
+    assert scene.cursor == (2, 5)
+    assert scene.is_telling((1, 2)) and not scene.is_telling((0, 0))
+
+
+def test_another_text_keeps_the_head_unless_there_is_none(attention: Attention) -> None:
+    shown = prepare(attention, words=False, special=True)
+    assert open_text(shown, State(layer=0, head=1)).head == 1
+    assert open_text(shown, State(layer=7, head=1)).layer == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("head_after", {"head": 1}, {"head": 2}),
+        ("head_after", {"head": 2}, {"head": 2}),
+        ("head_before", {"head": 0}, {"head": 0}),
+        ("layer_below", {"layer": 0}, {"layer": 1}),
+        ("layer_above", {"layer": 0}, {"layer": 0}),
+        ("query_after", {"query": 5}, {"query": 5}),
+        ("query_after", {"query": 2, "key": 4}, {"query": 3, "key": None}),
+        ("key_before", {"query": 2, "key": 4}, {"query": 2, "key": 3}),
+        ("lock", {}, {"locked": True}),
+        ("release", {"locked": True, "key": 3}, {"locked": False, "key": None}),
+        ("transpose", {}, {"turned": True}),
+        ("logarithmic", {"log": True}, {"log": False}),
+        ("special", {}, {"special": False}),
+        ("words", {}, {"words": True}),
+    ],
+)
+def test_a_key_makes_one_state_of_another(
+    attention: Attention, name: str, before: dict[str, object], after: dict[str, object]
+) -> None:
+    scene = scene_of(attention, **before)
+    assert CHANGES[name](scene) == replace(scene.state, **after)
+
+
+def test_a_word_is_found_place_by_place(attention: Attention) -> None:
+    first = find_token(scene_of(attention, query=1), "THE")
+    assert (first.query, first.locked) == (0, True)
+    second = find_token(Scene(prepare(attention, words=False, special=True), first), "the")
+    assert second.query == 4
+    assert find_token(Scene(prepare(attention, words=False, special=True), second), "the").query == 0
+    with pytest.raises(TextError, match="zebra"):
+        find_token(scene_of(attention), "zebra")
+
+
+def test_pooling_keeps_the_largest_of_each_part() -> None:
+    weights = np.arange(35, dtype=np.float32).reshape(5, 7)
+    assert pool(weights, 2, 3).tolist() == [[8, 10, 13], [29, 31, 34]]
+    assert pool(weights, 9, 9) is weights
+
+
+def test_ranks_count_what_is_larger() -> None:
+    assert [rank(np.array([0.2, 0.5, 0.3]), index) for index in range(3)] == [3, 1, 2]
+
+
+def test_a_logarithmic_scale_has_three_decades() -> None:
+    weights = np.array([1, 0.1, 0.01, 0.001, 0], np.float32)
+    assert scale(weights, log=True) == pytest.approx([1, 2 / 3, 1 / 3, 0, 0], abs=1e-6)
+    assert scale(weights, log=False) is weights
+
+
+def test_characters_grow_denser_with_weight() -> None:
+    assert [density(weight) for weight in (0, 0.2, 0.4, 0.7, 1)] == [*" ░▒▓█"]
+
+
+@pytest.mark.parametrize(("text", "spelled"), [("it → dog", "it > dog"), ("猫", "??"), ("⣿⠀", "% "), ("▐▌", "||")])
+def test_what_an_encoding_lacks_has_a_stand_in_of_the_same_width(text: str, spelled: str) -> None:
+    assert spell(text, "ascii") == spelled
+
+
+def test_no_key_does_two_things_and_each_has_a_name() -> None:
+    keys = [key for command in COMMANDS for key in command.keys]
+    assert len(keys) == len(set(keys))
+    assert set(CHANGES) <= {command.action for command in COMMANDS}
+    assert [name_key(key) for key in ("shift+up", "slash", "ctrl+q", "K")] == ["⇧↑", "/", "Ctrl+q", "K"]
