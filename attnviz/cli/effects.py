@@ -85,7 +85,18 @@ _MODEL = "model", "engine", "device", "dtype", "revision", "offline", "trust_rem
 _LANGUAGES = "source_language", "target_language"
 _SHAPE = "d_model", "heads", "layers", "key_heads", "head_width"
 _DATA_INSTEAD = "choose --format table"
-_COMPARISONS = "scores", "no_scale", "no_mask", "no_positions", "permute", "online"
+_STEPS = "steps", "only_what_if"
+_COMPARISONS = (
+    "matrices",
+    "scores",
+    "hard",
+    "no_scale",
+    "no_mask",
+    "no_positions",
+    "permute",
+    "untrained",
+    "online",
+)
 _TOY = "heads", "mask", "positions", "seed"
 
 _OF_TEXTS = (
@@ -201,15 +212,27 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
     ),
     "explain": (
         Setting(
+            words="with --words, which lists the whole glossary",
+            holds=lambda values: values["words"],
+            used=("words", "form"),
+        ),
+        Setting(
             words="with --toy, which explains vectors and not a text",
             holds=lambda values: values["toy"] or values["vectors"],
-            used=("toy", "vectors", *_TOY, "token", "head", *_COMPARISONS, "form"),
+            used=("toy", "vectors", *_TOY, "token", "head", *_STEPS, *_COMPARISONS, "form"),
         ),
         Setting(
             words="without --toy",
             holds=lambda values: not (values["toy"] or values["vectors"]),
             idle=_TOY,
             instead="give --toy too",
+        ),
+        Setting(words="with --only-what-if", holds=lambda values: values["only_what_if"], idle=("steps",)),
+        Setting(
+            words="without a comparison",
+            holds=lambda values: not any(values[name] for name in _COMPARISONS),
+            idle=("only_what_if",),
+            instead="add one, such as --no-scale",
         ),
         *_OF_TEXTS,
         Setting(
@@ -243,10 +266,15 @@ def refuse_idle(ctx: typer.Context) -> None:
     Raises:
         UsageError: there are such.
     """
-    given = [name for name in ctx.params if _on_command_line(ctx, name)]
+    given = list_given(ctx)
     for setting in SETTINGS.get(str(ctx.info_name), ()):
         if setting.holds(ctx.params) and (idle := setting.find_idle(given)):
             raise UsageError(_say(ctx, setting, idle))
+
+
+def list_given(ctx: typer.Context) -> list[str]:
+    """Return the names of the parameters that were given on the command line."""
+    return [name for name in ctx.params if _on_command_line(ctx, name)]
 
 
 def _on_command_line(ctx: typer.Context, option: str) -> bool:

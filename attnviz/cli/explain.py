@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from attnviz.cli import options
-from attnviz.cli.explain_request import Comparisons, OneHead, ToyChoice
+from attnviz.cli.explain_request import Comparisons, OneHead, Steps, ToyChoice
+from attnviz.cli.explain_words import find_words, print_words
 from attnviz.cli.groups import group_options
 from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, write_standard_output
@@ -31,48 +32,65 @@ from attnviz.vocabulary import Kind
 _FORMATS = "text", "json"
 _TextOrData = Annotated[str, options.choice(_FORMATS, "--format", line="Print text to read, or data.")]
 
+_Words = Annotated[bool, typer.Option("--words", help="List the words of the glossary.")]
 _Writer = Callable[[Lesson, dict[str, Any]], None]
 
 
 @group_options
 def explain(
+    ctx: typer.Context,
     given: Input,
     model: ModelChoice,
     one: OneHead,
+    steps: Steps,
     comparisons: Comparisons,
     toy: ToyChoice,
+    words: _Words = False,
     form: _TextOrData = "text",
     color: options.Color = options.AUTO,
     width: options.Width = None,
     debug: options.Debug = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Explain one head for one token, step by step.
+    """Explain one head for one token, step by step, or a word of the glossary.
 
     Each step has a formula, a reason, and the model's own numbers: from the token to its query, the keys, scores,
     softmax, the values, and the residual stream.
 
+    A word of the glossary that stands alone, such as query, is looked up; --words lists them. With any option that
+    says what to explain, such as --token 1, it is a text like any other.
+
     \b
+    attnviz explain softmax
     attnviz explain --toy
     attnviz explain "Mary lost her keys" --token her
     attnviz explain "Mary lost her keys" --layer 3 --head 0 --scores dot,cosine
     attnviz explain "The dog saw a cat" --model builtin/decoder --no-mask
     attnviz explain "Mary lost her keys" --format json | jq .arrays.weights
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
+    if found := find_words(ctx, given.texts or (), words):
+        print_words(found, as_data=form == "json", color=color, width=width)
+        return
     write = _to_pipe if form == "json" else _to_terminal(color, width)
     if toy.wanted:
-        write(_explain_toy(toy, one, comparisons), {"model": "toy"})
+        write(steps.of(_explain_toy(toy, one, comparisons)), {"model": "toy"})
         return
-    job, say = Job(model=model.model, loading=model.loading), Notes()
+    job = Job(model=model.model, loading=model.loading)
+    if code := _explain_texts(given, job, one, comparisons, steps, write):
+        raise typer.Exit(code)
+
+
+def _explain_texts(given: Input, job: Job, one: OneHead, comparisons: Comparisons, steps: Steps, write: _Writer) -> int:
+    """Write the lesson on a head for each text, and return the exit code."""
+    say = Notes()
 
     def explain_text(source: Source) -> None:
         passage, model = given.passage(source.text()), job.loaded
         with of_one(source):
-            lesson = _explain_text(model, passage, one, comparisons, say)
-        write(*lesson)
+            lesson, head = _explain_text(model, passage, one, comparisons, say)
+        write(steps.of(lesson), head)
 
-    if code := for_each((Outcome(each.index, each.place, each) for each in given.sources()), explain_text):
-        raise typer.Exit(code)
+    return for_each((Outcome(each.index, each.place, each) for each in given.sources()), explain_text)
 
 
 def _to_pipe(lesson: Lesson, head: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import typer
 from attnviz.cli import options
 from attnviz.cli.completion import offer_several
 from attnviz.errors import InputError, UnfitTextError, UsageError
-from attnviz.lessons import WhatIf
+from attnviz.lessons import Lesson, WhatIf
 from attnviz.lessons.toy import MASKS, NAMES, POSITIONS, VECTORS, Toy
 from attnviz.records import Selection
 from attnviz.reference.scores import SCORES
@@ -70,11 +70,40 @@ class OneHead:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Steps:
+    """The steps to show."""
+
+    HEADING: ClassVar = "Which steps"
+
+    steps: Annotated[
+        options.Indices | None,
+        typer.Option(
+            parser=options.parse_indices, metavar="<N,…>", help="Show only these steps, from 1, such as 5-8 or 4,6."
+        ),
+    ] = None
+    only_what_if: Annotated[
+        bool, typer.Option("--only-what-if", help="Leave the walk out, and show only the comparisons below.")
+    ] = False
+
+    def of(self, lesson: Lesson) -> Lesson:
+        """Return the chosen steps of a lesson.
+
+        Raises:
+            UnfitTextError: there is no such step.
+        """
+        compared = range(lesson.walked + 1, len(lesson.steps) + 1)
+        return lesson.take(self.steps or compared) if self.steps or self.only_what_if else lesson
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparisons:
     """The comparisons with other ways to attend."""
 
     HEADING: ClassVar = "What if"
 
+    matrices: Annotated[
+        bool, typer.Option("--matrices", help="Show the same head for all queries at once, as matrices.")
+    ] = False
     scores: Annotated[
         str | None,
         typer.Option(
@@ -83,6 +112,12 @@ class Comparisons:
             help=f"Compare score functions: {', '.join(SCORES)}.",
         ),
     ] = None
+    hard: Annotated[
+        bool,
+        typer.Option(
+            "--hard", help="Compare with hard attention (one key alone) and local attention (only near keys)."
+        ),
+    ] = False
     no_scale: Annotated[bool, typer.Option("--no-scale", help="Compare with the weights without the scale.")] = False
     no_mask: Annotated[bool, typer.Option("--no-mask", help="Compare with the weights without the mask.")] = False
     no_positions: Annotated[
@@ -90,6 +125,10 @@ class Comparisons:
     ] = False
     permute: Annotated[
         bool, typer.Option("--permute", help="Run the model again with the tokens in another order, and compare.")
+    ] = False
+    untrained: Annotated[
+        bool,
+        typer.Option("--untrained", help="Run the model again with random arrays, as before training, and compare."),
     ] = False
     online: Annotated[
         int | None, typer.Option(min=1, metavar="<N>", help="Compute softmax as FlashAttention does, N keys at a time.")
@@ -104,6 +143,9 @@ class Comparisons:
         """
         names = () if self.scores is None else [name.strip() for name in self.scores.split(",")]
         return WhatIf(
+            matrices=self.matrices,
+            hard=self.hard,
+            untrained=self.untrained,
             scores=tuple(dict.fromkeys(map(options.one_of(SCORES), names))),
             no_scale=self.no_scale,
             no_mask=self.no_mask,

@@ -1,14 +1,14 @@
-"""Comparisons that show the use of a part of a head: without it, or with another in its place."""
+"""Comparisons that show the use of a part of a head: without it, with another in its place, or for all queries."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from attnviz.errors import UsageError
 from attnviz.lessons.lesson import Axis, Quantity, Step, count, side_by_side
 from attnviz.lessons.other_scores import compare_scores
+from attnviz.lessons.reruns import Rerun, Variant, compare_order, compare_positions, compare_training
 from attnviz.reference.head_steps import DOTS, Numbers, Reals, weigh_scores
 from attnviz.reference.masks import zero_after_softmax
 from attnviz.reference.parameters import Parameters
@@ -18,32 +18,23 @@ from attnviz.reference.trace import Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
-    """A way to run the whole model again: with its tokens in another order, without positions, without its mask."""
-
-    order: tuple[int, ...] | None = None
-    positions: bool = True
-    mask: bool = True
-
-
-Rerun = Callable[[Variant], Reals]
-"""The weights of the same query in the same head, for the keys in their first order: [keys]."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WhatIf:
     """The comparisons that follow the walk through a head.
 
     `scores` names score functions, `order` is another order of the tokens, `tile` is the number of keys that online
-    softmax reads at a time.
+    softmax reads at a time. `matrices` is the same head for all queries, `hard` compares soft, hard and local
+    attention, `untrained` the same model before training.
     """
 
+    matrices: bool = False
     scores: tuple[str, ...] = ()
+    hard: bool = False
     no_scale: bool = False
     no_mask: bool = False
     no_positions: bool = False
     order: tuple[int, ...] | None = None
     tile: int | None = None
+    untrained: bool = False
 
 
 def compare(
@@ -62,18 +53,19 @@ def compare(
             "leave the comparisons out."
         )
     numbers = Numbers.of(trace, head)
-    if what_if.tile:
-        yield _online(numbers, what_if.tile)
-    if what_if.scores:
-        yield compare_scores(trace, head, what_if.scores, drawn)
-    if what_if.no_scale:
-        yield _without_scale(trace, head, numbers)
-    if what_if.no_mask:
-        yield _without_mask(trace, numbers)
-    if what_if.no_positions:
-        yield _without_positions(numbers, rerun)
-    if what_if.order:
-        yield _permute(trace, what_if.order, rerun)
+    order = what_if.order or ()
+    steps: tuple[tuple[object, Callable[[], Step]], ...] = (
+        (what_if.matrices, lambda: _multiply_matrices(trace, head, numbers, rerun(Variant()))),
+        (what_if.tile, lambda: _online(numbers, what_if.tile or 1)),
+        (what_if.scores, lambda: compare_scores(trace, head, what_if.scores, drawn)),
+        (what_if.hard, lambda: _compare_reach(trace, numbers)),
+        (what_if.no_scale, lambda: _without_scale(trace, head, numbers)),
+        (what_if.no_mask, lambda: _without_mask(trace, numbers)),
+        (what_if.no_positions, lambda: compare_positions(trace, numbers, rerun)),
+        (order, lambda: compare_order(trace, order, rerun)),
+        (what_if.untrained, lambda: compare_training(trace, numbers, rerun)),
+    )
+    yield from (make() for wanted, make in steps if wanted)
 
 
 def _without_scale(trace: Trace, head: int, numbers: Numbers) -> Step:
@@ -109,63 +101,67 @@ def _without_mask(trace: Trace, numbers: Numbers) -> Step:
     )
 
 
-def _without_positions(numbers: Numbers, rerun: Rerun) -> Step:
-    weights = {"with": numbers.weights, "without": rerun(Variant(positions=False))}
-    return Step(
-        "Without positions",
-        "the same model, run without positions",
-        "The model ran again without positions. A weight that changes depends on where tokens are, such as a weight on "
-        "the previous token. A weight that stays the same depends on what the tokens are, or on a mask, which tells "
-        "the order too.",
-        tuple(side_by_side("weights_without_positions", "weights with and without positions", weights)),
-    )
+_REACH = 1  # how many keys on each side local attention sees
 
 
-def _permute(trace: Trace, order: tuple[int, ...], rerun: Rerun) -> Step:
-    weights: dict[str, Reals] = {}
-    apart: dict[str, float] = {}
-    variants = {"as it is": Variant(), "no positions": Variant(positions=False)}
-    if trace.allowed is not None:
-        variants["no positions, no mask"] = Variant(positions=False, mask=False)
-    for name, variant in variants.items():
-        with suppress(UsageError):  # a model that cannot do without them is shown as it is
-            plain, moved = rerun(variant), rerun(replace(variant, order=order))
-            weights |= {name: plain, f"{name}, shuffled": moved}
-            apart[name] = float(np.abs(plain - moved).max())
-    changes = np.array(list(apart.values()))
+def _compare_reach(trace: Trace, numbers: Numbers) -> Step:
+    keys = np.arange(len(numbers.keys))
+    near = abs(keys - min(trace.position, len(keys) - 1)) <= _REACH
+    near &= ~np.isneginf(numbers.masked)
+    weights = {
+        "soft": numbers.weights,
+        "hard": (keys == numbers.masked.argmax()).astype(float),
+        "local": compute_weights(numbers.biased, near if near.any() else trace.allowed, numbers.sink),
+    }
+    taken = np.array([row @ numbers.values for row in weights.values()])
     return Step(
-        "The tokens in another order",
-        "shuffle, run, put the weights back",
-        "The tokens were shuffled, the model ran again, and each weight was put back to the place of its token. "
-        f"{_why_order_counts(trace, complete=len(apart) == len(variants))}",
+        "Soft, hard and local attention",
+        "z = Σ_j w_j v_j;  hard: z = v_m, m = argmax_j s_j;  local: only near j",
+        "Soft attention is a dictionary that mixes: it takes all values, each in proportion to how well its key fits. "
+        "Hard attention takes one value alone, that of the key which fits best, as a dictionary does: its weights are "
+        "one-hot. But then a small change of a score changes nothing or everything, so training has nothing to follow. "
+        f"Local attention is soft, but sees only keys near the position of the query, here {_REACH} on each side. It "
+        "costs less for long texts, and cannot look far (Luong et al. 2015).",
         (
-            Quantity("order", "the token at each position", np.array(order), (Axis.KEYS,), shown=False),
-            Quantity("weights_permuted", "weights", np.array(list(weights.values())), _PARTS_BY_KEY, tuple(weights)),
-            Quantity("largest_change", "largest change of a weight", changes, (Axis.PARTS,), tuple(apart)),
+            *side_by_side("weights_by_reach", "weights of each", weights),
+            Quantity("taken_by_reach", "what each takes, z", taken, (Axis.PARTS, Axis.DIMENSIONS), tuple(weights)),
         ),
     )
 
 
-def _why_order_counts(trace: Trace, *, complete: bool) -> str:
-    if trace.score == "additive":  # only recurrent networks have such scores
-        return (
-            "This model has no positions: its networks read one token after the other, and what they know of a token "
-            "depends on those that they read before it. So the order counts."
+def _multiply_matrices(trace: Trace, head: int, numbers: Numbers, weights: Reals) -> Step:
+    """Return the step with the same head for all queries; `weights` are those of all: [queries, keys]."""
+    rows = tuple(f"{row}, this one" if row == trace.position else str(row) for row in range(len(weights)))
+    added = " + M" * (trace.allowed is not None or trace.bias is not None)
+    formula, asked = "Z = A V", tuple[Quantity, ...]()
+    if trace.queries is not None and trace.score in DOTS:
+        q = np.asarray(trace.queries[head])
+        scale = "" if trace.scale == 1 else " / √d_k"
+        formula = f"Z = A V,  A = softmax(Q Kᵀ{scale}{added})"
+        scores = q @ numbers.keys.T * trace.scale
+        asked = (
+            Quantity("matrix_queries", f"Q, {_write_shape(q)}", q, (Axis.QUERIES, Axis.DIMENSIONS), rows),
+            Quantity("matrix_scores", f"Q Kᵀ{scale}", scores, (Axis.QUERIES, Axis.KEYS), rows),
         )
-    why = (
-        "If the weights change, the model knows the order from its positions. Attention without positions cannot tell "
-        "one order from another: it is permutation-equivariant."
+    mixed = weights @ numbers.values
+    return Step(
+        "All queries at once: matrices",
+        formula,
+        "The walk follows one query, but all are computed at once. Queries, keys and values are the rows of three "
+        "matrices, Q, K and V. Row i of Q Kᵀ has the scores of query i with all keys, softmax turns each row into "
+        "weights, and row i of Z is the sum for query i."
+        + " M is what is added to the scores: −∞ for hidden keys, and biases."
+        * bool(added and asked),
+        (
+            *asked,
+            Quantity("matrix_weights", "A, the weights", weights, (Axis.QUERIES, Axis.KEYS), rows),
+            Quantity("matrix_mixed", f"Z, {_write_shape(mixed)}", mixed, (Axis.QUERIES, Axis.DIMENSIONS), rows),
+        ),
     )
-    if trace.allowed is not None:
-        why = (
-            "If the weights change, the model knows the order: from its positions, or from the mask, because the order "
-            "decides which tokens it hides. Attention with neither cannot tell one order from another: it is "
-            "permutation-equivariant."
-        )
-    return why if complete else f"{why} (This model cannot be run without its positions here.)"
 
 
-_PARTS_BY_KEY = Axis.PARTS, Axis.KEYS
+def _write_shape(array: Reals) -> str:
+    return " × ".join(map(str, array.shape))
 
 
 def _online(numbers: Numbers, tile: int) -> Step:
@@ -188,8 +184,8 @@ def _online(numbers: Numbers, tile: int) -> Step:
         f"Softmax seems to need all scores at once, but it can read them in tiles, here of {count(tile, 'key')}. It "
         "keeps only the largest score so far, m, and the sum of exponentials, l. When a larger score comes, the old "
         "sum is made smaller to match. The two numbers at the end are enough to compute the weights of any tile again, "
-        "so all "
-        "weights need never be in memory at once (Dao et al. 2022)." + why_sink,
+        "so the memory for them grows as N, not N². The time stays N²: every query still meets every key (Dao et al. "
+        f"2022).{why_sink}",
         (
             Quantity("running_maximum", "largest score", np.array([k.maximum[0] for k in kept]), (Axis.TILES,), rows),
             Quantity("running_sum", "sum of exponentials", np.array([k.total[0] for k in kept]), (Axis.TILES,), rows),

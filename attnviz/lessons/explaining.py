@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from attnviz.lessons import Lesson, Variant, WhatIf, compare, head_steps
+from attnviz.lessons.reruns import SEED
 from attnviz.models.model import Model
 from attnviz.models.passages import Reading
 from attnviz.records import Selection
@@ -36,8 +37,9 @@ def explain_head(model: Model, reading: Reading, place: HeadQuery, what_if: What
     queries, keys = reading.axes(place.kind)
     names = tuple(token.label for token in keys)
     trace = model.trace(reading, place.kind, place.layer, place.query)
+    walk = tuple(head_steps(trace, place.layer, place.head, names))
     steps = (
-        *head_steps(trace, place.layer, place.head, names),
+        *walk,
         *compare(trace, place.head, what_if, lambda variant: _run_again(model, reading, place, variant)),
     )
     return Lesson(
@@ -47,6 +49,7 @@ def explain_head(model: Model, reading: Reading, place: HeadQuery, what_if: What
         predicts=queries[place.query].predicts,
         keys=names,
         steps=steps,
+        walked=len(walk),
         notes=_NOTHING_BESIDE if model.engine is Engine.TRANSFORMERS else (),
     )
 
@@ -58,29 +61,28 @@ _NOTHING_BESIDE = (
 
 
 def _run_again(model: Model, reading: Reading, place: HeadQuery, variant: Variant) -> Reals:
-    """Return the weights of the query when the model runs in another way: [keys], in the first order of the tokens."""
+    """Return all weights of the head when the model runs in another way: [queries, keys], in their first order."""
     if not (variant.positions and variant.mask):
         model = model.without(positions=not variant.positions, mask=not variant.mask)
+    if not variant.trained:
+        model = model.untrain(SEED)
     if variant.order is None:
         return _run(model, reading, place)
     order = list(variant.order)
-    weights = _run(model, *_reorder(reading, place, order))
+    weights = _run(model, _reorder(reading, place.kind, order), place)
     put_back = np.empty_like(weights)
-    put_back[order] = weights
+    put_back[np.ix_(range(len(weights)) if place.kind.crosses else order, order)] = weights
     return put_back
 
 
-def _reorder(reading: Reading, place: HeadQuery, order: list[int]) -> tuple[Reading, HeadQuery]:
-    """Return the reading with its keys in another order, and the new place of the query."""
-    if place.kind.crosses:
-        return reading.permute(order), place
-    place = replace(place, query=order.index(place.query))
-    if place.kind is Kind.DECODER and reading.target:
-        return replace(reading, target=reading.target.permute(order)), place
-    return reading.permute(order), place
+def _reorder(reading: Reading, kind: Kind, order: list[int]) -> Reading:
+    """Return the reading with the keys of this kind of attention in another order."""
+    if kind is Kind.DECODER and reading.target:
+        return replace(reading, target=reading.target.permute(order))
+    return reading.permute(order)
 
 
 def _run(model: Model, reading: Reading, place: HeadQuery) -> Reals:
     (attention,) = model.weights(reading, place.select)
-    row: Reals = attention.weights[0, 0, place.query]
-    return row
+    weights: Reals = attention.weights[0, 0]
+    return weights

@@ -1,12 +1,13 @@
 """A lesson: steps, each with a formula, a reason and its arrays; and the same as data."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from attnviz.errors import UnfitTextError
 from attnviz.formats.writing import json_line
 from attnviz.reference.arrays import Array
 from attnviz.reference.head_steps import entropy
@@ -21,11 +22,15 @@ class Axis(Enum):
     TOP_KEYS = "top keys"
     TILES = "tiles"
     PARTS = "parts"
+    QUERIES = "queries"
+    OUTPUTS = "outputs"
+    INPUTS = "inputs"
 
 
 DIMENSIONS = (Axis.DIMENSIONS,)
 BY_KEY = (Axis.KEYS,)
 TOP_BY_DIMENSION = Axis.TOP_KEYS, Axis.DIMENSIONS
+MATRIX = Axis.OUTPUTS, Axis.INPUTS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +64,8 @@ class Lesson:
     """A walk through one head for one query, from top to bottom.
 
     `subject` names the model, `keys` the tokens that can be looked at, and `query` the token that looks, at `position`
-    among the queries; `predicts` is the next token of the target. `notes` says what could not be shown.
+    among the queries; `predicts` is the next token of the target. `notes` says what could not be shown. The first
+    `walked` steps are the walk, the others comparisons; `numbers` are those of the steps where some are left out.
     """
 
     subject: str
@@ -69,6 +75,23 @@ class Lesson:
     keys: tuple[str, ...]
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = ()
+    walked: int = 0
+    numbers: tuple[int, ...] = ()
+
+    def numbered(self) -> Iterator[tuple[int, Step]]:
+        """Yield the steps with their numbers, from 1."""
+        return zip(self.numbers or range(1, len(self.steps) + 1), self.steps, strict=True)
+
+    def take(self, numbers: Collection[int]) -> Self:
+        """Return the lesson with only the steps of these numbers, in their order.
+
+        Raises:
+            UnfitTextError: there is no such step.
+        """
+        if missing := sorted(set(numbers) - set(range(1, len(self.steps) + 1))):
+            raise UnfitTextError(f"There is no step {missing[0]}: this lesson has steps 1 to {len(self.steps)}.")
+        kept = [(number, step) for number, step in self.numbered() if number in numbers]
+        return replace(self, numbers=tuple(number for number, _ in kept), steps=tuple(step for _, step in kept))
 
     def quantities(self) -> Iterator[Quantity]:
         """Yield the quantities of all steps."""
@@ -103,8 +126,14 @@ def encode_lesson(lesson: Lesson, head: Mapping[str, Any]) -> bytes:
         "key_tokens": lesson.keys,
         "notes": lesson.notes,
         "steps": [
-            {"title": step.title, "formula": step.formula, "why": step.why, "arrays": [q.name for q in step.quantities]}
-            for step in lesson.steps
+            {
+                "number": number,
+                "title": step.title,
+                "formula": step.formula,
+                "why": step.why,
+                "arrays": [q.name for q in step.quantities],
+            }
+            for number, step in lesson.numbered()
         ],
         "arrays": {quantity.name: _fields(quantity) for quantity in lesson.quantities()},
     }

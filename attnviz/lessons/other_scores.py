@@ -7,7 +7,16 @@ import numpy as np
 from attnviz.errors import UsageError
 from attnviz.lessons.lesson import Quantity, Step, side_by_side
 from attnviz.reference.arrays import Array
-from attnviz.reference.head_steps import DOTS, Reals, compute_scores, find_key_head, project, select_head, weigh_scores
+from attnviz.reference.head_steps import (
+    DOTS,
+    Reals,
+    compute_scores,
+    find_key_head,
+    project,
+    select_head,
+    slice_map,
+    weigh_scores,
+)
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import SCORES, general
 from attnviz.reference.trace import Trace
@@ -41,6 +50,12 @@ def compare_scores(
         apart = np.abs(scores[_GENERAL] - _scores(trace, head, "dot", {})).max()
         quantities.append(Quantity("general_minus_dot", "largest difference of scores, general and dot", apart))
         why += " With W = W_Qᵀ W_K, applied to the vectors that the head reads, general gives the same scores as dot."
+    if "additive" in wanted:
+        why += (
+            " Additive scores put each pair of query and key through a small network. Multiplicative ones (dot, "
+            "general) are one product of matrices for all pairs: they are faster and need less memory, the more so the "
+            "longer the text and the wider the vectors."
+        )
     if untrained := [name for name in wanted if name in random]:
         why += f" The parameters of {' and '.join(untrained)} are random numbers: they are not trained."
     return Step(
@@ -104,11 +119,9 @@ def _with_one(x: Array) -> Reals:
 def _map(trace: Trace, part: str, head: int, heads: int) -> Reals:
     """Return a head's part of W_Q or W_K, transposed, its bias below it: [width + 1, d]."""
     assert trace.parameters is not None
-    weight, bias = trace.parameters[f"{part}.weight"], trace.parameters.get(f"{part}.bias")
-    depth = weight.shape[0] // heads
-    own = slice(head * depth, (head + 1) * depth)
-    below = np.zeros(depth, weight.dtype) if bias is None else bias[own]
-    return np.concatenate((weight[own].T, below[None]), dtype=np.float64)
+    weight, bias = slice_map(trace.parameters, part, head, heads)
+    below = np.zeros(len(weight), weight.dtype) if bias is None else bias
+    return np.concatenate((weight.T, below[None]), dtype=np.float64)
 
 
 def _turned(trace: Trace, map_: Reals, tokens: int, position: int) -> Reals:

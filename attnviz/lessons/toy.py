@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from attnviz.errors import UsageError
-from attnviz.lessons.comparisons import Variant, WhatIf, compare
+from attnviz.lessons.comparisons import WhatIf, compare
 from attnviz.lessons.lesson import Axis, Lesson, Quantity, Step
+from attnviz.lessons.reruns import Variant
 from attnviz.lessons.walk import query_steps
 from attnviz.lessons.wording import LOOKS_BACK
 from attnviz.reference import masks
@@ -108,16 +109,24 @@ class Toy:
 
 @dataclass(frozen=True, slots=True)
 class _Placing:
-    """The effect of one kind of positions on the vectors, on queries and keys, and on scores."""
+    """The effect of one kind of positions on the vectors, on queries and keys, and on scores.
 
-    vectors: Callable[[Reals], Reals] = lambda x: x
+    `added` makes the vectors of positions [tokens, width], which are added for the reason `why`.
+    """
+
+    added: Callable[[Toy], Reals] | None = None
+    why: str = ""
     turn: Callable[[Toy], Turn] | None = None
     bias: Callable[[Toy], Bias] | None = None
 
 
-def _make_waves(x: Reals) -> Reals:
-    waves: Reals = sinusoidal(np.arange(len(x), dtype=x.dtype), x.shape[-1])
+def _make_waves(toy: Toy) -> Reals:
+    waves: Reals = sinusoidal(np.arange(len(toy.vectors), dtype=toy.vectors.dtype), toy.width)
     return waves
+
+
+def _draw_table(toy: Toy) -> Reals:
+    return np.random.default_rng(toy.seed).normal(0, 1, toy.vectors.shape)
 
 
 def _make_rotation(toy: Toy) -> Turn:
@@ -127,7 +136,16 @@ def _make_rotation(toy: Toy) -> Turn:
 
 POSITIONS: dict[str, _Placing] = {
     "none": _Placing(),
-    "sinusoidal": _Placing(vectors=lambda x: x + _make_waves(x)),
+    "learned": _Placing(
+        added=_draw_table,
+        why="So a table has a vector for each position, which is added to the vector there. A model learns its table; "
+        "this one is random. Beyond its last row there is no position, so a model with such a table reads no more.",
+    ),
+    "sinusoidal": _Placing(
+        added=_make_waves,
+        why="So each position has its own wave, made of sines and cosines of several lengths, which is added to the "
+        "vector at that position.",
+    ),
     "rotary": _Placing(turn=_make_rotation),
     "alibi": _Placing(bias=lambda toy: alibi(toy.heads)),
 }
@@ -143,28 +161,30 @@ def explain_toy(toy: Toy, what_if: WhatIf) -> Lesson:
     trace, names = _trace(toy), toy.names
     if what_if.no_positions and toy.positions == "none":
         raise UsageError("The toy has no positions to leave out:", hint="add some, as with {positions:rotary}.")
+    if what_if.untrained:
+        raise UsageError("The toy is not trained, so there is nothing to compare: leave", hint="{untrained} out.")
 
     def rerun(variant: Variant) -> Reals:
         order = variant.order or tuple(range(len(names)))
-        weights: Reals = np.empty(len(names))
-        weights[list(order)] = _run(toy, variant, order)
+        weights: Reals = np.empty((len(names), len(names)))
+        weights[np.ix_(order, order)] = _run(toy, variant, order)
         return weights
 
     depth = toy.width // toy.heads
     untrained = (name for name in what_if.scores if name in _NEVER_LEARNED)
     drawn = {name: draw_parameters(name, depth, depth, len(names), toy.seed) for name in untrained}
-    steps = (
+    walk = (
         *_attend_without_parameters(toy),
-        *_add_positions(toy, trace),
+        *_add_positions(toy),
         *query_steps(trace, toy.head, names, _WHY_HIDDEN.get(toy.mask)),
-        *compare(trace, toy.head, what_if, rerun, drawn),
     )
     return Lesson(
         subject="toy",
         query=names[toy.query],
         position=toy.query,
         keys=names,
-        steps=steps,
+        steps=(*walk, *compare(trace, toy.head, what_if, rerun, drawn)),
+        walked=len(walk),
         notes=(f"W_Q, W_K, W_V and W_O are random numbers (seed {toy.seed}): they are not trained.",),
     )
 
@@ -198,7 +218,9 @@ def _attend_without_parameters(toy: Toy) -> Iterator[Step]:
         "With softmax",
         "Y = softmax(X Xᵀ) X",
         "The results of the comparison can be negative, and their sum can be any number. Softmax turns them into "
-        f"weights: none is negative, and their sum is 1. So the new {name} is a weighted average of the vectors.",
+        f"weights: none is negative, and their sum is 1. So the new {name} is a weighted average of the vectors. X "
+        f"stands here in three roles: as queries that ask ({name}), as keys that are compared, and as values that are "
+        "averaged. The next steps give each role a vector of its own.",
         (
             Quantity("parameter_free_weights", "weight", weights[i], (Axis.KEYS,)),
             Quantity("parameter_free_sum", "sum of the weights", weights[i].sum()),
@@ -207,22 +229,21 @@ def _attend_without_parameters(toy: Toy) -> Iterator[Step]:
     )
 
 
-def _add_positions(toy: Toy, trace: Trace) -> Iterator[Step]:
-    """Yield the step in which positions are added to the vectors, if they are."""
-    placed = np.asarray(trace.context)
-    waves = placed - toy.vectors
-    if waves.any():
-        axes = Axis.KEYS, Axis.DIMENSIONS
-        yield Step(
-            "Positions are added",
-            "x_j = X_j + P_j",
-            "Attention itself does not know the order of the vectors. So each position has its own wave, made of sines "
-            "and cosines of several lengths, which is added to the vector at that position.",
-            (
-                Quantity("waves", "the wave of each position", waves, axes),
-                Quantity("placed", "the vectors with their waves", placed, axes),
-            ),
-        )
+def _add_positions(toy: Toy) -> Iterator[Step]:
+    """Yield the step in which vectors of positions are added, if there are such."""
+    placing = POSITIONS[toy.positions]
+    if placing.added is None:
+        return
+    added, axes = placing.added(toy), (Axis.KEYS, Axis.DIMENSIONS)
+    yield Step(
+        "Positions are added",
+        "x_j = X_j + P_j",
+        f"Attention itself does not know the order of the vectors. {placing.why}",
+        (
+            Quantity("position_vectors", "P, the vector of each position", added, axes),
+            Quantity("placed", "the vectors with those of their positions", toy.vectors + added, axes),
+        ),
+    )
 
 
 def _make_heads(toy: Toy, variant: Variant) -> Heads:
@@ -241,16 +262,17 @@ def _choose_positions(toy: Toy, variant: Variant) -> _Placing:
 
 def _attend(toy: Toy, variant: Variant, order: tuple[int, ...], **watching: Any) -> tuple[Reals, Reals]:
     """Return what multi-head attention over the vectors in an order reads and writes; both [tokens, width]."""
-    x = _choose_positions(toy, variant).vectors(toy.vectors[list(order)])
+    x, placing = toy.vectors[list(order)], _choose_positions(toy, variant)
+    x = x + placing.added(toy) if placing.added else x
     return x, multi_head_attention(x, x, toy.parameters(), _make_heads(toy, variant), **watching)
 
 
 def _run(toy: Toy, variant: Variant, order: tuple[int, ...]) -> Reals:
-    """Return the weights of the query over the vectors in this order: [tokens]."""
+    """Return the weights of the head over the vectors in this order: [tokens, tokens]."""
     seen: list[Reals] = []
     _attend(toy, variant, order, watch=lambda block: seen.append(block.weights))
-    row: Reals = seen[0][toy.head, order.index(toy.query)]
-    return row
+    weights: Reals = seen[0][toy.head]
+    return weights
 
 
 def _trace(toy: Toy) -> Trace:

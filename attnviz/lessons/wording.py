@@ -12,6 +12,11 @@ from attnviz.reference.trace import Trace
 
 _QUERY = "The query says what this token is looking for, like the words that you type into a search box."
 _KEY = "The key of a token says what it can be found by, like the title of a video, which the search is compared with."
+_SELF = "Here keys and queries are made from the same tokens: this is self-attention."
+_CROSS = (
+    "Here the keys are made from the other text, from the output h of the encoder: this is cross-attention. In "
+    "self-attention, keys and queries are made from the same tokens."
+)
 _VALUE = "The value is what a token passes on when it is looked at: if the key is the title, the value is the video."
 _SCORE = (
     "The score says how well a key fits the query. Both are multiplied number by number, and the products are added. "
@@ -52,7 +57,7 @@ _ADDITIVE = Wording(
     "the tokens before.",
     keys="k_j = h_j = [→h_j; ←h_j]",
     keys_why=f"{_KEY} Here it is the state of the encoder's network at that token, read forwards (→) and backwards "
-    "(←).",
+    "(←). The query is from one text and the keys from the other: this is cross-attention.",
     values="v_j = h_j",
     values_why=f"{_VALUE} In this model, one of the first with attention, the key and the value are the same vector.",
     scores=f"s_j = {SCORES['additive'].formula}",
@@ -75,9 +80,10 @@ _GIVEN = Wording(
 
 def _word_maps(trace: Trace, parameters: Parameters, head: int) -> Wording:
     x = "x" if np.array_equal(np.asarray(trace.input), np.asarray(trace.residual)) else "x̂"
-    there, keys_why, query_why = f"{x}_j", _KEY, _QUERY
+    there, query_why = f"{x}_j", _QUERY
+    keys_why = f"{_KEY} The same W_K is used for every token. {_SELF}"
     if trace.part == "cross_attention":
-        there, keys_why = "h_j", f"{_KEY} Here the keys are made from the other text, from the output h of the encoder."
+        there, keys_why = "h_j", f"{_KEY} The same W_K is used for every token. {_CROSS}"
     if len(trace.keys) < len(trace.query):
         shared = find_key_head(trace, head)
         keys_why += f" Groups of heads share keys and values: this head uses those of key head {shared}."
@@ -93,7 +99,7 @@ def _word_maps(trace: Trace, parameters: Parameters, head: int) -> Wording:
     return Wording(
         query=query,
         query_why=f"{query_why} W_Q turns {count(width, 'number')} into {count(depth, 'number')}; each head has its "
-        "own W_Q.",
+        "own W_Q, the same for all tokens.",
         keys=keys,
         keys_why=keys_why,
         values=f"v_j = {_write_map(parameters, 'value', 'W_V', there)}",
@@ -121,7 +127,10 @@ def explain_no_scale(trace: Trace, depth: int) -> str:
     return "This model does not scale its scores: W_Q and W_K were trained without a scale."
 
 
-LOOKS_BACK = "A model that predicts the next token must not look ahead, or it could copy the answer."
+LOOKS_BACK = (
+    "A model that predicts the next token must not look ahead, or it could copy the answer. So each token sees only "
+    "itself and those before it: the mask is causal."
+)
 """Why a causal mask hides keys."""
 
 

@@ -262,3 +262,11 @@ class Runner(ABC):
         """
         part = "positions" if positions else "mask"
         raise UsageError(f"{self.card.name} cannot run without its {part}: that needs a transformer on our own engine.")
+
+    def untrain(self, seed: int) -> "Runner":
+        """Return the same with arrays drawn at random, as before training.
+
+        Raises:
+            UsageError: its arrays cannot be replaced.
+        """
+        raise UsageError(f"{self.card.name} cannot run untrained: that needs a model on our own engine.")

@@ -205,6 +205,14 @@ class Model:
         """
         return replace(self, runner=self.runner.without(positions=positions, mask=mask), choose=None)
 
+    def untrain(self, seed: int) -> "Model":
+        """Return the same model with arrays drawn at random, as before training.
+
+        Raises:
+            UsageError: its arrays cannot be replaced.
+        """
+        return replace(self, runner=self.runner.untrain(seed), choose=None)
+
     def axes(self, reading: Reading, select: Selection) -> list[Axes]:
         """Return the axes of each record that is wanted; where rows are named, of those kinds that have such rows.
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.reference.layers import linear
+from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import SCORES, apply_mask, compute_weights
 from attnviz.reference.trace import Trace
 
@@ -101,6 +102,14 @@ def select_head(trace: Trace, head: int) -> tuple[Reals, Reals, Reals]:
     keys = trace.keys if trace.turned_keys is None else trace.turned_keys
     own = find_key_head(trace, head)
     return np.asarray(queries[head]), np.asarray(keys[own]), np.asarray(trace.values[own])
+
+
+def slice_map(parameters: Parameters, part: str, head: int, heads: int) -> tuple[Reals, Reals | None]:
+    """Return a head's rows of the query, key or value map, [d, width], and of its bias [d] if there is one."""
+    weight, bias = np.asarray(parameters[f"{part}.weight"]), parameters.get(f"{part}.bias")
+    depth = weight.shape[0] // heads
+    own = slice(head * depth, (head + 1) * depth)
+    return weight[own], None if bias is None else np.asarray(bias[own])
 
 
 def project(trace: Trace, query: Reals, keys: Reals) -> tuple[Reals, Reals]:

@@ -50,6 +50,8 @@ def trace_layer(
         residual=own["residual"][query],
         passed=own["passed"][query],
         part=part,
+        inner=notes.parts["feed_forward.inner"][query],
+        left=notes.parts["feed_forward.passed"][query],
         embedding={name: array[query] for name, array in notes.embedding.items()},
         added={name: notes.parts[f"{name}.output"][query] for name in config.sublayers},
     )
@@ -68,6 +70,7 @@ def trace_heads(noted: Mapping[str, Array], heads: Heads, query: int, **around: 
         scale=1 / math.sqrt(q.shape[-1]),
         turned_query=None if turned is None else turned[:, query],
         turned_keys=noted.get("turned_key"),
+        queries=q if turned is None else turned,
         turn=heads.turn,
         bias=heads.bias(q_pos, k_pos)[:, 0] if heads.bias else None,  # [heads, keys]
         allowed=heads.visible(q_pos, k_pos)[0] if heads.visible else None,  # [keys]

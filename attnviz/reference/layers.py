@@ -7,6 +7,7 @@ from functools import partial
 
 from attnviz.reference.arrays import Array, erf, namespace
 from attnviz.reference.parameters import Parameters
+from attnviz.reference.trace import Note, note_nothing
 
 Activation = Callable[[Array], Array]
 
@@ -76,11 +77,15 @@ ACTIVATIONS: dict[str, Activation] = {
 """The activation functions of feed-forward networks, by the name that a model's config gives them."""
 
 
-def feed_forward(x: Array, parameters: Parameters, activation: Activation, *, gated: bool = False) -> Array:
+def feed_forward(
+    x: Array, parameters: Parameters, activation: Activation, *, gated: bool = False, note: Note = note_nothing
+) -> Array:
     """Apply two linear maps with an activation between, at each position alone (Vaswani et al. 2017, 3.3).
 
     If `gated`, the activation is that of a third map, and multiplies the first (Shazeer 2020: SwiGLU with SiLU).
     """
     hidden = linear(x, parameters.within("up"))  # [..., width] -> [..., inner]
     gate = activation(linear(x, parameters.within("gate")) if gated else hidden)
-    return linear(gate * hidden if gated else gate, parameters.within("down"))  # [..., inner] -> [..., width]
+    inner = gate * hidden if gated else gate
+    note("inner", inner)
+    return linear(inner, parameters.within("down"))  # [..., inner] -> [..., width]

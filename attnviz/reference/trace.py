@@ -31,8 +31,10 @@ class Trace:
     and keys, `turned_query` and `turned_keys` are what meets, and `turn` does it. `parameters` are the learned arrays
     of the attention; its queries are made from `input`, its keys and values from `context`. `embedding` has what the
     query's token begins with, by name, and `added` what each part of the layer adds to the residual stream; `part` is
-    the name of this attention among them, and `passed` what goes on after it. A `sink` is a score that belongs to no
-    key and takes its share in softmax. `weights` are the model's own where they do not follow from the rest.
+    the name of this attention among them, `passed` what goes on after it, `inner` the middle of the feed-forward
+    network, and `left` what leaves the layer. `queries` are those of all tokens, turned like the query. A `sink` is a
+    score that belongs to no key and takes its share in softmax. `weights` are the model's own where they do not follow
+    from the rest.
     """
 
     position: int  # of the query
@@ -44,6 +46,7 @@ class Trace:
     scale: float = 1.0
     turned_query: Array | None = None  # [heads, d]
     turned_keys: Array | None = None  # [key heads, keys, d]
+    queries: Array | None = None  # [heads, queries, d]
     turn: Turn | None = None
     bias: Array | None = None  # [heads, keys]
     allowed: Array | None = None  # [keys]
@@ -54,6 +57,8 @@ class Trace:
     context: Array | None = None  # [keys, width]
     residual: Array | None = None  # [width]
     passed: Array | None = None  # [width]
+    inner: Array | None = None  # [inner]
+    left: Array | None = None  # [width]
     weights: Array | None = None  # [heads, keys]
     part: str = "attention"
     embedding: Mapping[str, Array] = field(default_factory=dict)  # each [width]

@@ -187,7 +187,7 @@ def transformer_layer(
         return multi_head_attention(x, context, parameters, crossing, watch=watch, note=note)
 
     def transform(x: Array, parameters: Parameters, note: Note) -> Array:
-        return feed_forward(x, parameters, ACTIVATIONS[config.activation], gated=config.gated)
+        return feed_forward(x, parameters, ACTIVATIONS[config.activation], gated=config.gated, note=note)
 
     sublayers = {"attention": attend, "cross_attention": look, "feed_forward": transform}
     for part in config.sublayers:

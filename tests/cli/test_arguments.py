@@ -202,7 +202,7 @@ class TestCompletion:
         [
             (("export", "--layout", ""), ["head", "layer", "grid", "heads"]),
             (("export", "--format", "p"), ["png", "pdf"]),
-            (("explain", "--positions", ""), ["none", "sinusoidal", "rotary", "alibi"]),
+            (("explain", "--positions", ""), ["none", "learned", "sinusoidal", "rotary", "alibi"]),
             (("explain", "--mask", "w"), ["window"]),
             (("explain", "--scores", "dot,co"), ["dot,cosine"]),
             (("show", "--kind", ""), ["encoder", "decoder", "cross"]),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from attnviz.reference.scores import SCORES, Sizes
 from tests.interpreter import modules_after
 
 Run = Callable[..., Any]
@@ -215,3 +216,39 @@ def test_more_tokens_than_a_model_reads_are_counted_and_said_to_be(run: Run) -> 
 def test_an_option_of_loading_is_refused_for_a_shape(run: Run) -> None:
     shape = ("--d-model", "8", "--heads", "2", "--layers", "1")
     run("cost", *shape, "--offline").assert_failed(2, "--offline has no effect for a shape")
+
+
+def test_with_more_heads_parameters_stay_and_weights_grow_as_is_said(run: Run) -> None:
+    shape = ("--d-model", "96", "--layers", "4")
+    few, many = (fields(run, *shape, "--heads", heads)["attention"][0] for heads in ("6", "12"))
+    assert few["parameters"]["together"] | {"head": 0} == many["parameters"]["together"] | {"head": 0}
+    operations = [each["operations"]["together"]["model"] for each in (few, many)]
+    assert operations[0] < operations[1] < 1.05 * operations[0]  # nearly the same: each head scales its scores
+    said = "with more of them, parameters stay the same and operations nearly so"
+    assert said in " ".join(run("cost", *shape, "--heads", "6").out.split())
+    assert said not in " ".join(run("cost", *shape, "--heads", "1").out.split())
+    assert said not in " ".join(run("cost", *shape, "--heads", "6", "--head-width", "32").out.split())
+    assert few["weight_bytes"]["float32"]["layer"] * 2 == many["weight_bytes"]["float32"]["layer"]
+
+
+def test_what_grows_as_the_square_is_said_to(run: Run) -> None:
+    short, long = (fields(run, "--tokens", tokens)["attention"][0] for tokens in ("128", "256"))
+    grown = {name: each["model"] / short["operations"][name]["model"] for name, each in long["operations"].items()}
+    assert grown["scores"] == grown["weighted_sum"] == 4 and grown["projections"] == 2
+    told = " ".join(run("cost").out.split())
+    assert "Scores and the weighted sum grow as N²" in told and "projections grow as N." in told
+    assert "Online softmax (FlashAttention) holds no more than a tile of them; its time stays N²." in told
+
+
+def test_additive_scores_cost_more_than_products_the_longer_and_wider(run: Run) -> None:
+    def ahead(tokens: int, width: int) -> tuple[int, int]:
+        sizes = Sizes(queries=tokens, keys=tokens, query_width=width, key_width=width)
+        dot, additive = SCORES["scaled-dot"], SCORES["additive"]
+        return additive.operations(sizes) - dot.operations(sizes), additive.memory(sizes) - dot.memory(sizes)
+
+    for few, many in (((4, 4), (64, 4)), ((4, 4), (4, 64)), ((64, 64), (1024, 128))):
+        assert ahead(*few) > (0, 0)
+        assert all(one < other for one, other in zip(ahead(*few), ahead(*many), strict=True))
+    told = " ".join(run(*QUICK, "--width", "90").out.split())
+    assert "dot products are cheaper than additive scores, the more the longer the text and the wider" in told
+    assert "Expected: time grows as N², because every query is compared with every key." in told

@@ -47,6 +47,13 @@ VALUES = {
     "probe": "induction",
     "tokens": "7",
     "seed": "3",
+    "steps": "5-6",
+    "scores": "dot,cosine",
+    "online": "3",
+    "vectors": "vectors.csv",
+    "heads": "2",
+    "mask": "causal",
+    "positions": "rotary",
 }
 """A value for each option that takes one, other than its default."""
 
@@ -76,6 +83,7 @@ PAIRS = [
     for command, forms in {
         "show": ("table", "json", "csv", "tsv"),
         "heads": ("table", "json", "csv", "tsv"),
+        "explain": ("text", "json"),
         "export": (*IMAGE_FORMATS, *FILES, *PAGE_FORMATS),
     }.items()
     for name, typed in parameters(command)
@@ -208,6 +216,9 @@ def test_the_table_names_options_that_there_are(command: str) -> None:
         ),
         (("export", TEXT, "-o", "-", "--force"), "--force has no effect for a single file"),
         (("explain", "--toy", "--model", "minilm"), "--model has no effect with --toy"),
+        (("explain", "--words", "--token", "her", "--width", "60"), "--token has no effect with --words"),
+        (("explain", TEXT, "--only-what-if"), "--only-what-if has no effect without a comparison"),
+        (("explain", TEXT, "--hard", "--only-what-if", "--steps", "3"), "--steps has no effect with --only-what-if"),
         (("explain", TEXT, "--window", "8:4"), "--window has no effect in explain"),
         (("cost", "--longest", "300"), "--longest has no effect without --measure"),
         (("cost", "--d-model", "8", "--model", "minilm"), "for a shape without a model"),

@@ -222,3 +222,84 @@ def test_what_the_toy_lets_choose_is_what_there_is(run: Run) -> None:
         run("explain", "--toy", option, "odd").assert_failed(
             2, f"'odd' is not known: choose one of {', '.join(names)}."
         )
+
+
+def numbers(record: dict[str, Any]) -> list[int]:
+    return [step["number"] for step in record["steps"]]
+
+
+def test_some_steps_of_a_walk_keep_their_numbers(run: Run) -> None:
+    whole, some = (explained(run, "Mary lost her keys", *steps) for steps in ((), ("--steps", "5-6,8")))
+    assert numbers(whole) == list(range(1, len(whole["steps"]) + 1))
+    assert numbers(some) == [5, 6, 8]
+    assert some["steps"] == [step for step in whole["steps"] if step["number"] in (5, 6, 8)]
+    assert "weights" in some["arrays"] and "query" not in some["arrays"]
+    shown = run("explain", "Mary lost her keys", "--steps", "6,5").out
+    assert re.findall(r"^ *(\d+)\. ", shown, re.MULTILINE) == ["5", "6"]
+
+
+def test_the_comparisons_can_be_shown_without_the_walk(run: Run) -> None:
+    whole, alone = (explained(run, "--toy", "--no-scale", "--hard", *only) for only in ((), ("--only-what-if",)))
+    assert [step["title"] for step in alone["steps"]] == ["Soft, hard and local attention", "Without the scale"]
+    assert alone["steps"] == whole["steps"][-2:]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("a b", "--steps", "14"), "There is no step 14: this lesson has steps 1 to 13."),
+        (("--toy", "--steps", "0"), "There is no step 0"),
+        (("a b", "--only-what-if"), "--only-what-if has no effect without a comparison"),
+        (("a b", "--only-what-if", "--no-scale", "--steps", "3"), "--steps has no effect with --only-what-if"),
+        (("a b", "--steps", "x"), "'x' is not a number, a list or a range"),
+        (("--toy", "--untrained"), "The toy is not trained"),
+        (("--words", "query"), "the text has no effect with --words"),
+        (("--words", "--toy"), "--toy has no effect with --words"),
+    ],
+)
+def test_steps_that_cannot_be_chosen_are_refused(run: Run, args: tuple[str, ...], said: str) -> None:
+    run("explain", *args).assert_failed(2, said)
+
+
+def test_from_the_json_a_reader_computes_query_keys_and_values(run: Run) -> None:
+    for args in (("--toy", "--heads", "2", "--head", "1"), (SENTENCE, "--token", "it"), ("cat", "--layer", "0")):
+        record = explained(run, *args)
+        x, context = values(record, "query_input"), values(record, "key_inputs")
+        for name, of in (("query", x), ("key", context), ("value", context)):
+            found = of @ values(record, f"{name}_weight").T + values(record, f"{name}_bias")
+            assert_allclose(found, values(record, {"key": "keys", "value": "values"}.get(name, name)), atol=1e-4)
+
+
+def test_where_the_order_counts_it_is_seen_in_the_sentence_of_the_docs(run: Run) -> None:
+    record = explained(run, "The old man saw the young woman", "--no-positions", "--permute", "--only-what-if")
+    with_positions, without = values(record, "weights_without_positions")
+    assert with_positions.max() > 0.9 and without[with_positions.argmax()] < 0.1
+    assert record["key_tokens"][with_positions.argmax()] == "man"
+    as_it_is, shuffled, *same = values(record, "weights_permuted")
+    assert as_it_is.max() > 0.9 and shuffled[as_it_is.argmax()] < 0.1
+    assert_allclose(*same, atol=1e-5)
+
+
+def test_an_untrained_head_does_not_find_what_the_trained_one_does(run: Run) -> None:
+    for name, text, token in (
+        ("builtin", "Mary lost her keys", "her"),
+        ("builtin/translator", "The red car is fast", "la"),
+        ("builtin/bahdanau", "The red car is fast", "la"),
+    ):
+        record, again = (
+            explained(run, text, "--model", name, "--token", token, "--untrained", "--only-what-if") for _ in range(2)
+        )
+        trained, untrained = values(record, "weights_untrained")
+        assert trained.max() > 0.9 and untrained.max() < 0.4
+        assert untrained.sum() == pytest.approx(1, abs=1e-5)
+        assert record["arrays"] == again["arrays"]  # the seed is stated
+
+
+def test_matrices_have_a_row_for_each_query(run: Run) -> None:
+    record = explained(run, "The dog saw the cat", "--model", "builtin/decoder", "--token", "saw", "--matrices")
+    weights = values(record, "matrix_weights")
+    attention = attnviz.load("builtin/decoder").attend("The dog saw the cat")[0]
+    assert_allclose(weights, attention.head(record["layer"], record["head"]), atol=1e-6)
+    assert_allclose(weights[record["query"]["position"]], values(record, "weights"), atol=1e-6)
+    assert "M is what is added" in record["steps"][-1]["why"]
+    assert record["steps"][-1]["formula"] == "Z = A V,  A = softmax(Q Kᵀ / √d_k + M)"

@@ -332,6 +332,9 @@ class TestTables:
             "value       1,572,864  150,994,944  14,495,514,624",
             "output      1,572,864  150,994,944  14,495,514,624",
             "together    6,291,456  603,979,776  57,982,058,496",
+            "Heads share the width: with more of them, parameters stay",
+            "the same and operations nearly so, but each head has fewer",
+            "numbers for a key, and N×N weights of its own.",
         ]
 
     def test_shared_heads_and_layers_are_said(self) -> None:

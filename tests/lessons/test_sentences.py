@@ -124,3 +124,118 @@ def test_a_mask_is_named_as_a_sign_of_the_order_only_where_there_is_one(mask: st
     assert ("mask" in why) == (mask == "causal")
     assert "permutation-equivariant" in why
     assert numbers(lesson, "largest_change")[-1] < 1e-12  # with neither positions nor a mask
+
+
+def why(lesson: Lesson, title: str) -> str:
+    return step(lesson, title).why
+
+
+def test_every_walk_says_whether_it_is_self_attention_or_cross_attention() -> None:
+    key = "The key of every token"
+    nothing = WhatIf()
+    assert "this is self-attention" in why(explain_toy(Toy(), nothing), key)
+    assert "this is self-attention" in why(explained("builtin", "Mary lost her keys", Kind.ENCODER, nothing), key)
+    for name in ("builtin/translator", "builtin/bahdanau"):
+        assert "this is cross-attention" in why(explained(name, "The red car is fast", Kind.CROSS, nothing), key)
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_the_toy_counts_its_heads_and_what_each_has(heads: int) -> None:
+    lesson = explain_toy(Toy(heads=heads), WhatIf())
+    told = why(lesson, "All heads together: concatenation and W_O")
+    assert numbers(lesson, "heads").shape == (heads, 4 // heads)
+    if heads == 1:
+        assert "This layer has one head" in told
+    else:
+        assert f"{heads} heads look for {heads}" in told
+        assert f"each has only {4 // heads} number{'s' * (heads < 4)} for a vector" in told
+
+
+@pytest.mark.parametrize(("mask", "position"), [("none", "none"), ("causal", "none"), ("none", "alibi")])
+def test_what_is_added_to_scores_is_in_the_formula_of_the_matrices_where_it_is(mask: str, position: str) -> None:
+    lesson = explain_toy(Toy(mask=mask, positions=position), WhatIf(matrices=True))
+    last = lesson.steps[-1]
+    added = (mask, position) != ("none", "none")
+    assert last.formula == f"Z = A V,  A = softmax(Q Kᵀ / √d_k{' + M' * added})"
+    assert ("M is what is added" in last.why) == added
+    scores, weights = numbers(lesson, "matrix_scores"), numbers(lesson, "matrix_weights")
+    plain = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    assert np.allclose(plain, weights) == (not added)
+
+
+def test_hard_attention_is_one_hot_and_local_attention_sees_one_key_on_each_side() -> None:
+    lesson = explain_toy(Toy(query=2), WhatIf(hard=True))
+    told = lesson.steps[-1].why
+    soft, hard, local = numbers(lesson, "weights_by_reach")
+    assert "its weights are one-hot" in told and sorted(hard)[-2:] == [0, 1] and hard.argmax() == soft.argmax()
+    assert "here 1 on each side" in told and np.flatnonzero(local).tolist() == [1, 2, 3]
+    assert (soft > 0).all()
+
+
+def test_without_the_scale_the_largest_weight_is_larger_as_is_said() -> None:
+    lesson = explained("builtin", "Mary lost her keys", Kind.ENCODER, WhatIf(no_scale=True))
+    scaled, bare = numbers(lesson, "weights_without_scale")
+    spread = numbers(lesson, "spread_before"), numbers(lesson, "spread_after")
+    assert "scores lie further apart, and softmax gives more weight to the largest" in lesson.steps[-1].why
+    assert bare.max() > scaled.max() and spread[0] == pytest.approx(4 * spread[1])
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_by_how_much_scores_are_divided_is_said_of_the_width_of_a_head(heads: int) -> None:
+    lesson = explain_toy(Toy(heads=heads), WhatIf())
+    depth = 4 // heads
+    assert f"So scores are divided by √d_k, here √{depth}." in why(lesson, "The scale")
+    assert numbers(lesson, "scale_divisor") == pytest.approx(math.sqrt(depth))
+
+
+@pytest.mark.parametrize(
+    ("positions", "said"), [("learned", "this one is random"), ("sinusoidal", "sines and cosines")]
+)
+def test_positions_that_are_added_are_said_to_be_what_they_are(positions: str, said: str) -> None:
+    lessons = [explain_toy(Toy(positions=positions, seed=seed), WhatIf()) for seed in (1, 2)]
+    assert said in why(lessons[0], "Positions are added")
+    one, other = (numbers(lesson, "position_vectors") for lesson in lessons)
+    assert np.array_equal(one, other) == (positions == "sinusoidal")  # random ones depend on the seed
+
+
+def test_a_vector_in_three_roles_is_said_where_the_formula_has_it_three_times() -> None:
+    three = step(explain_toy(Toy(), WhatIf()), "With softmax")
+    assert three.formula.count("X") == 3 and "X stands here in three roles" in three.why
+
+
+def test_the_time_of_the_online_softmax_is_not_said_to_shrink() -> None:
+    told = explain_toy(Toy(), WhatIf(tile=2)).steps[-1].why
+    assert "memory for them grows as N, not N²" in told and "The time stays N²" in told
+
+
+def test_additive_scores_are_weighed_against_products_only_where_they_are_shown() -> None:
+    for scores in (("dot",), ("dot", "additive")):
+        told = explain_toy(Toy(), WhatIf(scores=scores)).steps[-1].why
+        assert ("faster and need less memory" in told) == ("additive" in scores)
+
+
+def test_a_feed_forward_network_is_a_step_where_there_is_one() -> None:
+    title = "The feed-forward network (MLP)"
+    lesson = explained("builtin", "Mary lost her keys", Kind.ENCODER, WhatIf())
+    assert f"maps it to {numbers(lesson, 'feed_forward_inner').size} numbers" in why(lesson, title)
+    assert title not in [each.title for each in explain_toy(Toy(), WhatIf()).steps]
+    of_bahdanau = explained("builtin/bahdanau", "The red car is fast", Kind.CROSS, WhatIf())
+    assert title not in [each.title for each in of_bahdanau.steps]
+
+
+def test_the_mask_of_a_decoder_is_called_causal_and_its_attention_masked() -> None:
+    lesson = explained("builtin/decoder", "The old man saw", Kind.DECODER, WhatIf())
+    told = why(lesson, "The mask")
+    assert "the mask is causal" in told and "This is called masked attention." in told
+    assert np.flatnonzero(numbers(lesson, "allowed")).tolist() == [0, 1, 2]
+    lost = explain_toy(Toy(mask="causal", query=1), WhatIf())
+    assert "the row would lose the share" in why(lost, "The mask") and numbers(lost, "sum_if_zeroed_after") < 0.99
+
+
+def test_the_maps_of_a_toy_have_the_size_that_keeps_vectors_as_long_as_they_are_and_biases_are_small() -> None:
+    toys = [Toy(seed=seed, vectors=np.eye(16), names=tuple("abcdefghijklmnop")).parameters() for seed in range(20)]
+    for part in ("query", "key", "value", "output"):
+        weights = np.array([toy[f"{part}.weight"] for toy in toys])
+        biases = np.array([toy[f"{part}.bias"] for toy in toys])
+        assert weights.std() == pytest.approx(1 / 4, rel=0.05)  # 1 / √width
+        assert biases.std() == pytest.approx(0.1, rel=0.2)

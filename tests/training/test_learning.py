@@ -10,10 +10,11 @@ from attnviz.records import Attention
 from attnviz.reference.parameters import Parameters
 from attnviz.text import Segment, make_special_token
 from attnviz.training.corpus import Example, Link, Relation, Split, examples
+from attnviz.training.corpus.handwritten import read_sentences
 from attnviz.training.encoder.batches import batches, joined, masked, padded
 from attnviz.training.encoder.learning import train
 from attnviz.training.encoder.objectives import naming_scores
-from attnviz.training.encoder.roles import RoleTally
+from attnviz.training.encoder.roles import Baseline, RoleTally, telling
 from attnviz.training.fitting import Recipe
 from attnviz.training.tokenizer import CLS, MASK, PAD, SEP, SPECIAL, learn_tokenizer
 from tests.build import looking_at, record
@@ -131,3 +132,45 @@ def test_roles_are_counted_by_where_the_strongest_weight_goes():
     assert shares["previous token"] == pytest.approx(2 / 3)
     assert shares["next token"] == 0
     assert shares[CLS] == 0
+
+
+def test_the_baseline_of_a_role_is_the_best_fixed_offset_over_all_texts():
+    tally = RoleTally()
+    for text, source, target in (
+        ("big red dog", (0, 3), (8, 11)),
+        ("big old cat", (0, 3), (8, 11)),
+        ("big dog", (0, 3), (4, 7)),
+    ):
+        link = Link(Relation.ADJECTIVE_NOUN, source, target)
+        tally.add(Example(text, (link,), "test"), attention(text, [0] * (len(text.split()) + 1)))
+    baselines = tally.baselines()
+    assert baselines["adjective to noun"] == Baseline(n=3, offset=2, share=2 / 3)
+    assert baselines["noun to adjective"] == Baseline(n=3, offset=-2, share=2 / 3)
+    assert set(baselines) == {"adjective to noun", "noun to adjective"}
+
+
+def test_a_role_that_a_fixed_offset_fills_as_often_is_not_a_heads():
+    roles = {
+        "adjective to noun": np.array([[0.9]]),
+        "next token": np.array([[0.8]]),
+        "noun to adjective": np.array([[0.4]]),
+    }
+    head = {"layer": 0, "head": 0}
+    assert telling(roles, head, {"adjective to noun": Baseline(7, 1, 0.9)}) == {"next token": 0.8}
+    assert telling(roles, head, {"adjective to noun": Baseline(7, 1, 0.8)}) == {
+        "adjective to noun": 0.9,
+        "next token": 0.8,
+    }
+
+
+@pytest.mark.parametrize(("kind", "count"), [("natural", 60), ("winograd", 20)])
+def test_the_pronoun_and_the_antecedent_of_each_sentence_written_by_hand_are_marked(kind, count):
+    sentences = read_sentences(kind)
+    assert len({sentence.example.text for sentence in sentences}) == count
+    for sentence in sentences:
+        (link,) = sentence.example.links
+        pronoun, antecedent = (sentence.example.text[slice(*span)] for span in (link.source, link.target))
+        assert pronoun in {"it", "they", "them", "he", "him", "his", "she", "her", "their"}
+        assert antecedent[0].isupper() or antecedent.islower()
+    if kind == "winograd":
+        assert sum(sentence.first for sentence in sentences) == count / 2

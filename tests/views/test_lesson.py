@@ -435,6 +435,38 @@ class TestColumns:
         assert block(lesson(Quantity("fact", "so much", value))) == [f"{written}  so much"]
 
 
+class TestMatrices:
+    def lines(self, rows: int, columns: int, width: int = 60) -> list[str]:
+        values = np.arange(rows * columns, dtype=float).reshape(rows, columns)
+        return block(lesson(Quantity("w", "W", values, (Axis.OUTPUTS, Axis.INPUTS))), width)
+
+    def test_a_small_one_is_shown_whole(self) -> None:
+        assert self.lines(2, 3) == ["W  2 × 3", "  0.00  1.00  2.00", "  3.00  4.00  5.00"]
+        assert "…" not in "".join(self.lines(8, 5))
+
+    def test_of_a_large_one_the_shape_and_the_first_numbers_are_shown(self) -> None:
+        lines = self.lines(11, 1300)
+        assert lines[0] == "W  11 × 1,300, first 3 × 5"
+        assert lines[1].split() == ["0.00", "1.00", "2.00", "3.00", "4.00", "…"]
+        assert len(lines) == 4
+        assert self.lines(8, 8, 40)[0] == "W  8 × 8, first 8 × 4"
+
+    @pytest.mark.parametrize("width", WIDTHS)
+    @pytest.mark.parametrize("shape", [(1, 1), (7, 8), (8, 8), (2, 9), (300, 2)])
+    def test_no_number_is_broken(self, shape: tuple[int, int], width: int) -> None:
+        lines = self.lines(*shape, width)
+        assert max(map(cell_len, lines)) <= width - 4
+        numbers = [number for line in lines[1:] for number in line.replace("…", "").split()]
+        assert all(
+            re.fullmatch(r"[\d,]+\.00", number) for number in numbers if "×" not in number and "first" not in number
+        )
+
+    def test_rows_of_queries_stay_rows(self) -> None:
+        weights = np.array([[0.25, 0.75, 0], [1, 0, 0]])
+        lines = block(lesson(Quantity("a", "A", weights, (Axis.QUERIES, KEYS), ("0", "1, this one"))))
+        assert [line.split()[0] for line in lines[1:]] == ["[CLS]", "0", "1,"]
+
+
 class TestManyTokens:
     NAMES = tuple(f"token{i}" for i in range(29))
     WEIGHTS = np.random.default_rng(7).dirichlet(np.full(29, 0.5))
@@ -489,7 +521,15 @@ class TestJson:
             "query": {"token": "it", "position": 2, "predicts": None},
             "key_tokens": ["[CLS]", "animal", "it"],
             "notes": ["a note"],
-            "steps": [{"title": "A title", "formula": "f(x)", "why": "A reason.", "arrays": ["parts", "vector"]}],
+            "steps": [
+                {
+                    "number": 1,
+                    "title": "A title",
+                    "formula": "f(x)",
+                    "why": "A reason.",
+                    "arrays": ["parts", "vector"],
+                }
+            ],
             "arrays": {
                 "parts": {"words": "some parts", "axes": ["parts"], "shape": [2], "rows": ["x", "y"], "values": [1, 2]},
                 "vector": {"words": "a vector", "axes": ["dimensions"], "shape": [2], "values": [1.0, 0.5]},

@@ -1,8 +1,9 @@
 """The built-in recurrent translator: the encoder-decoder in which attention began (Bahdanau et al. 2015)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from attnviz.models.stack_runner import stack_ids, watch_only
 from attnviz.records import Each
 from attnviz.reference import recurrent
 from attnviz.reference.arrays import Array
-from attnviz.reference.parameters import Parameters
+from attnviz.reference.parameters import Parameters, Untrained
 from attnviz.reference.trace import Trace
 from attnviz.vocabulary import Kind
 
@@ -47,6 +48,10 @@ class RecurrentRunner(Runner):
             score_parameters=self.parameters.within("attention"),
             mixed=noted["attention.mixed"][None, query],
         )
+
+    def untrain(self, seed: int) -> Self:
+        """See `Runner.untrain`."""
+        return replace(self, parameters=replace(self.parameters, arrays=Untrained(self.parameters.arrays, seed)))
 
 
 def load(folder: Path) -> Model:

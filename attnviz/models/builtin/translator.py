@@ -20,7 +20,7 @@ from attnviz.reference.arrays import Array
 from attnviz.reference.layer_trace import LayerNotes, trace_layer
 from attnviz.reference.layers import linear
 from attnviz.reference.masks import Mask, padding
-from attnviz.reference.parameters import Parameters
+from attnviz.reference.parameters import Parameters, Untrained
 from attnviz.reference.trace import Trace
 from attnviz.reference.transformer import Config, transformer
 from attnviz.vocabulary import Kind
@@ -121,6 +121,10 @@ class TranslatorRunner(Runner):
         return replace(
             self, network=TransformerNetwork(*(strip_shape(stack, positions=positions, mask=mask) for stack in stacks))
         )
+
+    def untrain(self, seed: int) -> Self:
+        """See `Runner.untrain`."""
+        return replace(self, parameters=replace(self.parameters, arrays=Untrained(self.parameters.arrays, seed)))
 
 
 def load(folder: Path) -> Model:

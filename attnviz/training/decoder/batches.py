@@ -23,6 +23,7 @@ ROWS = 32
 
 _SHORTEST, _LONGEST = 3, 50  # of what is said again
 _TEXTS_AT_FIRST, _TEXTS = 0.02, 0.6  # the share of rows of texts
+REPEATING = 0.2  # the share of the steps that begin with repetition
 _WORDS = 0.6  # of what repeats: the rest are pieces of words
 
 
@@ -85,6 +86,11 @@ class Rows:
             ids: list[int] = self._tokenizer.encode(" ".join(words)).ids
             return ids
         return succession(self._pieces, count, self._rng, Split.TRAIN)
+
+
+def repeated_rows() -> float:
+    """Return the share of all rows of the training that hold what is said again, and no text."""
+    return REPEATING * (1 - _TEXTS_AT_FIRST) + (1 - REPEATING) * (1 - _TEXTS)
 
 
 def batches(tokenizer: Tokenizer, seed: int, first: int) -> Iterator[Batch]:

@@ -3,8 +3,9 @@
 import numpy as np
 
 from attnviz.training.course import Json, table
+from attnviz.training.decoder.batches import repeated_rows
 from attnviz.training.decoder.evaluation import DUPLICATE, INDUCTION, PREVIOUS, Figures, Repeated
-from attnviz.training.encoder.roles import Shares, share_at, strongest, telling
+from attnviz.training.encoder.roles import Shares, list_best, share_at, strongest, telling, write_best
 
 _ABOUT = """\
 # {name}
@@ -35,7 +36,10 @@ combination of frame, adjective and noun class left out of training), each said 
 - layer {previous_head[layer]} head {previous_head[head]} has a mean weight of {previous_head[weight]:.2f} on the \
 token before.
 
-And on {texts:,} sequences of 25 to 50 different words of the lexicon, as many of pieces of the vocabulary, and as \
+In the training, {repeated_rows:.0%} of the rows were of what is said again, the very form of what follows: these \
+figures say how well the model does what it was trained to do.
+
+On {texts:,} sequences of 25 to 50 different words of the lexicon, as many of pieces of the vocabulary, and as \
 many of 100 words, which is farther than the training ever repeated (50), each said twice (no two that meet in one of \
 these met in a sequence of the training):
 
@@ -44,11 +48,19 @@ these met in a sequence of the training):
 Induction is the mean weight from a token said again to what followed it the first time (Olsson et al. 2022: prefix \
 matching), previous token that of any token to the one before it, both of the best head.
 
+## What heads do
+
+How often the strongest weight of a word, among words that are not special tokens, goes where a relation says, in the \
+held-out texts; n is the number of such words. Beside it stands what needs no model: the word at one fixed offset, the \
+best one for this relation. Head and offset were both chosen on these texts.
+
+{best}
+
 ## What each head does
 
 How often its strongest weight goes there: in the texts, of all tokens for a place, of all words that are not special \
-tokens for a relation between words. Then, in the words said twice, the mean weight on the token before, on the same \
-token the first time, and on what followed that.
+tokens for a relation between words; what a fixed offset does as often is left out. Then, in the words said twice, the \
+mean weight on the token before, on the same token the first time, and on what followed that.
 
 {heads}
 """
@@ -69,6 +81,7 @@ def findings(figures: Figures) -> Json:
     """Return the figures as the card's JSON has them: what was `measured`, and what each of the `heads` does."""
     return {
         "measured": {
+            "repeated_rows": round(repeated_rows(), 3),
             "texts": figures.texts,
             "tokens": figures.tokens,
             "perplexity": round(figures.perplexity, 2),
@@ -80,9 +93,10 @@ def findings(figures: Figures) -> Json:
                 "100 words": _repeated(figures.far),
             },
         },
+        "roles": list_best(figures.roles, figures.baselines),
         "heads": [
             (at := {"layer": layer, "head": head})
-            | {"roles": telling(figures.roles, at)}
+            | {"roles": telling(figures.roles, at, figures.baselines)}
             | {"repeated": {name: share_at(weights, at) for name, weights in figures.words.weights.items()}}
             for layer, head in np.ndindex(figures.previous.shape)
         ],
@@ -113,7 +127,7 @@ def findings_in_words(found: Json) -> str:
     measured = found["measured"]
     repeated = (
         (
-            *(what, f"{one['foretold_first']:.1%}", f"{one['foretold_second']:.1%}"),
+            *(what, f"{one['foretold_first']:.2%}", f"{one['foretold_second']:.1%}"),
             *("{weight:.2f} (layer {layer} head {head})".format(**one[f"{test}_head"]) for test in _TESTS),
         )
         for what, one in measured["repeated"].items()
@@ -130,5 +144,6 @@ def findings_in_words(found: Json) -> str:
     return _FINDINGS.format(
         **measured
         | {"repeated": table(header, repeated)}
+        | {"best": write_best(found["roles"])}
         | {"heads": table(("layer", "head", "roles", PREVIOUS, DUPLICATE, INDUCTION), heads)}
     )

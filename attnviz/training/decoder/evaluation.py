@@ -17,7 +17,7 @@ from attnviz.reference.arrays import Array
 from attnviz.reference.transformer import transformer
 from attnviz.training.corpus import Split, examples
 from attnviz.training.decoder.repetition import lemmas, succession
-from attnviz.training.encoder.roles import RoleTally, Shares
+from attnviz.training.encoder.roles import Baseline, RoleTally, Shares
 from attnviz.training.tokenizer import SPOKEN
 
 INDUCTION, PREVIOUS, DUPLICATE = "induction", "previous token", "duplicate token"
@@ -44,7 +44,8 @@ class Repeated:
 class Figures:
     """The measurements on held-out texts; all accuracies, shares and weights are between 0 and 1.
 
-    `perplexity` is that of a token, `roles` how often each head fills each role, `previous` the mean weight of each
+    `perplexity` is that of a token, `roles` how often each head fills each role, `baselines` how often a fixed offset
+    does, `previous` the mean weight of each
     head on the token before. As many sequences as there are `texts` were said twice: of `words`, of `pieces`, and of
     words that come again from `far`, farther than the training ever had it.
     """
@@ -54,6 +55,7 @@ class Figures:
     perplexity: float
     foretold: float
     roles: dict[str, Shares]
+    baselines: dict[str, Baseline]
     previous: Shares
     words: Repeated
     pieces: Repeated
@@ -79,6 +81,7 @@ def evaluate(folder: Path, texts: int) -> Figures:
         perplexity=float(np.exp(np.concatenate(surprises).mean())),
         foretold=float(np.concatenate(hits).mean()),
         roles=tally.shares(),
+        baselines=tally.baselines(),
         previous=np.concatenate(previous, axis=-1).mean(-1),
         words=_repeated(stack, texts, _words(tokenizer), _COUNTS),
         pieces=_repeated(stack, texts, _pieces(tokenizer), _COUNTS),

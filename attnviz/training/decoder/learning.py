@@ -14,7 +14,7 @@ from attnviz.reference.transformer import Config, Positions, transformer
 from attnviz.training import initial
 from attnviz.training.corpus import Split, lexicon_size
 from attnviz.training.course import Trained, shape_of
-from attnviz.training.decoder.batches import LENGTHS, ROWS, Batch, batches
+from attnviz.training.decoder.batches import LENGTHS, REPEATING, ROWS, Batch, batches
 from attnviz.training.decoder.repetition import Teller, lemmas
 from attnviz.training.fitting import Learned, Losses, Recipe, Weights, fit
 from attnviz.training.tokenizer import learn_writing_tokenizer
@@ -26,7 +26,6 @@ RECIPE = Recipe(steps=4500)
 VOCABULARY = 4096
 _VOCABULARY_TEXTS = 20_000
 _VOCABULARY_LEMMAS = 15  # in each of as many texts again, so that every lemma becomes one piece
-_REPEATING = 0.2  # the share of the steps that begin with repetition
 _QUIET = 0.3  # how much less a layer writes at first than it reads, so that tokens can be told apart above it
 
 
@@ -55,7 +54,7 @@ def train(tokenizer: Tokenizer, recipe: Recipe, progress: Progress) -> Learned:
     """Return the learned arrays, by name, in half precision."""
     torch.manual_seed(recipe.seed)
     weights = initial_weights(CONFIG, tokenizer.get_vocab_size())
-    drawn = batches(tokenizer, recipe.seed, round(_REPEATING * recipe.steps))
+    drawn = batches(tokenizer, recipe.seed, round(REPEATING * recipe.steps))
     return fit(weights, drawn, losses, recipe, progress)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from attnviz.training.course import Json, table
 from attnviz.training.encoder.evaluation import DEMO, Figures
-from attnviz.training.encoder.roles import PRONOUN, share_at, strongest, telling
+from attnviz.training.encoder.roles import PRONOUN, list_best, share_at, strongest, telling, write_best
 
 _ABOUT = """\
 # {name}
@@ -33,14 +33,30 @@ combination of frame, adjective and noun class was left out of training), from t
 - in layer {pronoun_head[layer]} head {pronoun_head[head]}, the word that a pronoun looks at most is its antecedent \
 {pronoun_head[share]:.1%} of the time (of all heads the best, on these same texts).
 
-What *it* looks at in "{sentence}", layer {demo_head[layer]} head {demo_head[head]}:
+A sentence to look at, which is none of these texts: what *it* looks at in "{sentence}", layer {demo_head[layer]} \
+head {demo_head[head]}:
 
 {demo}
+
+## Outside the grammar
+
+On sentences written by hand, with one pronoun each: everyday ones, and pairs in the manner of Winograd that differ in \
+the one word which decides.
+
+{handwritten}
+
+## What heads do
+
+How often the strongest weight of a word, among words that are not special tokens, goes where a relation says, on the \
+held-out texts; n is the number of such words. Beside it stands what needs no model: the word at one fixed offset, the \
+best one for this relation. Head and offset were both chosen on these texts.
+
+{best}
 
 ## What each head does
 
 How often the head's strongest weight goes there: of all tokens for a place in the text, of all words that are not \
-special tokens for a relation between words.
+special tokens for a relation between words. What a fixed offset does as often is left out.
 
 {heads}
 """
@@ -72,8 +88,18 @@ def findings(figures: Figures) -> Json:
                 for adjective, nouns in figures.demo.items()
             },
         },
+        "handwritten": {
+            kind: {
+                "texts": found.texts,
+                "antecedent_named": round(found.named, 4),
+                "pronoun_head": share_at(found.looked_at, pronoun_head),
+                "first_noun": round(found.first, 4),
+            }
+            for kind, found in figures.handwritten.items()
+        },
+        "roles": list_best(figures.roles, figures.baselines),
         "heads": [
-            (at := {"layer": layer, "head": head}) | {"roles": telling(figures.roles, at)}
+            (at := {"layer": layer, "head": head}) | {"roles": telling(figures.roles, at, figures.baselines)}
             for layer, head in np.ndindex(tells.shape)
         ],
     }
@@ -96,4 +122,13 @@ def findings_in_words(found: Json) -> str:
         | {"sentence": DEMO.format("…")}
         | {"demo": table(("…", *demo["tired"]), ((word, *nouns.values()) for word, nouns in demo.items()))}
         | {"heads": table(("layer", "head", "roles"), heads)}
+        | {"best": write_best(found["roles"])}
+        | {"handwritten": _write_natural(found["handwritten"], found["measured"]["pronoun_head"])}
     )
+
+
+def _write_natural(found: Json, head: Json) -> str:
+    name = f"layer {head['layer']} head {head['head']} looks at it most"
+    shares = "antecedent_named", "pronoun_head", "first_noun"
+    rows = ((kind, one["texts"], *(f"{one[share]:.0%}" for share in shares)) for kind, one in found.items())
+    return table(("sentences", "n", "the antecedent is named", name, "it is the first noun"), rows)

@@ -15,9 +15,10 @@ from attnviz.models.stack_runner import StackRunner
 from attnviz.reference.masks import padding
 from attnviz.reference.transformer import transformer
 from attnviz.training.corpus import Example, Split, examples
+from attnviz.training.corpus.handwritten import SETS, HandWritten, read_sentences
 from attnviz.training.encoder.batches import Batch, Places, Pronouns, masked, padded
 from attnviz.training.encoder.objectives import masked_scores, naming_scores
-from attnviz.training.encoder.roles import RoleTally, Shares
+from attnviz.training.encoder.roles import PRONOUN, Baseline, RoleTally, Shares
 
 DEMO = "The animal didn't cross the street because it was too {}"
 _SEED = 2
@@ -25,11 +26,25 @@ _TOGETHER = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Natural:
+    """The measurements on sentences that no grammar wrote, all as shares.
+
+    They say how often the antecedent is `named`, is `looked_at` most by each head, and is the `first` noun.
+    """
+
+    texts: int
+    named: float
+    looked_at: Shares
+    first: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """The measurements on held-out texts; all accuracies and shares are between 0 and 1.
 
-    `roles` says how often each head fills each role, `demo` what weight each head gives from *it* to *animal* and to
-    *street* in the two sentences of `DEMO`.
+    `roles` says how often each head fills each role, `baselines` how often a fixed offset does, `demo` what weight each
+    head gives from *it* to *animal* and to *street* in the two sentences of `DEMO`. `handwritten` is on the sentences
+    of each of the `SETS`.
     """
 
     texts: int
@@ -37,7 +52,9 @@ class Figures:
     named: float
     masked: float
     roles: dict[str, Shares]
+    baselines: dict[str, Baseline]
     demo: dict[str, dict[str, Shares]]
+    handwritten: dict[str, Natural]
 
 
 def evaluate(folder: Path, texts: int) -> Figures:
@@ -54,7 +71,21 @@ def evaluate(folder: Path, texts: int) -> Figures:
         named=float(np.concatenate(named).mean()),
         masked=float(np.concatenate(guessed).mean()),
         roles=tally.shares(),
+        baselines=tally.baselines(),
         demo={adjective: _demo(model, adjective) for adjective in ("tired", "wide")},
+        handwritten={kind: _read_natural(model, package, read_sentences(kind)) for kind in SETS},
+    )
+
+
+def _read_natural(model: Model, package: Package, sentences: list[HandWritten]) -> Natural:
+    tally, written = RoleTally(), [sentence.example for sentence in sentences]
+    for example in written:
+        tally.add(example, model.attend(example.text)[0])
+    return Natural(
+        texts=len(written),
+        named=float(_name(package, padded(written, package.text.tokenizer)).mean()),
+        looked_at=tally.shares()[PRONOUN],
+        first=float(np.mean([sentence.first for sentence in sentences])),
     )
 
 
@@ -69,11 +100,16 @@ def _batches(package: Package, held_out: list[Example]) -> Iterator[tuple[Batch,
 def _hits(package: Package, batches: tuple[Batch, Batch]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """At which pronouns the antecedent is what the model names first, and which hidden tokens it guesses."""
     whole, hidden = batches
-    asked, texts = whole.pronouns, whole.ids[whole.pronouns.rows]  # [pronouns, tokens]
-    scores = naming_scores(_read(package.stack, whole, asked), texts, package.parameters)
-    named = scores.argmax(-1)  # [pronouns]
     guessed = masked_scores(_read(package.stack, hidden, hidden.masked), package.parameters).argmax(-1)
-    return (asked.starts <= named) & (named < asked.ends), guessed == hidden.masked.ids
+    return _name(package, whole), guessed == hidden.masked.ids
+
+
+def _name(package: Package, batch: Batch) -> NDArray[np.bool_]:
+    """Return at which pronouns of a batch the antecedent is what the model names first."""
+    asked, texts = batch.pronouns, batch.ids[batch.pronouns.rows]  # [pronouns, tokens]
+    named = naming_scores(_read(package.stack, batch, asked), texts, package.parameters).argmax(-1)  # [pronouns]
+    hits: NDArray[np.bool_] = (asked.starts <= named) & (named < asked.ends)
+    return hits
 
 
 def _read(stack: StackRunner, batch: Batch, places: Places | Pronouns) -> NDArray[np.float32]:

@@ -1,7 +1,10 @@
 """The roles of heads: how often each head's strongest weight goes where a role says."""
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +12,25 @@ from numpy.typing import NDArray
 from attnviz.records import Attention
 from attnviz.text import By, Groups, group_tokens
 from attnviz.training.corpus import Example, Relation
+from attnviz.training.course import table
 
 Shares = NDArray[np.float64]
 """How often, from 0 to 1, for each head: [layers, heads]."""
 
 _TELLING = 0.5  # what a head does less often than that is not called its role
+_FARTHEST = 8  # words away: no fixed offset beyond does anything often
 
 POSITIONS = {"previous token": -1, "same token": 0, "next token": 1}
 PRONOUN = Relation.PRONOUN_ANTECEDENT.value
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What needs no model: how often the word at one fixed offset fills a role, at the best such offset, of n words."""
+
+    n: int
+    offset: int
+    share: float
 
 
 def strongest(shares: Shares) -> dict[str, int]:
@@ -30,11 +44,42 @@ def share_at(shares: Shares, head: Mapping[str, int]) -> float:
     return round(float(shares[head["layer"], head["head"]]), 4)
 
 
-def telling(roles: Mapping[str, Shares], head: Mapping[str, int]) -> dict[str, float]:
-    """Return what a head does more often than not, most often first."""
+def telling(
+    roles: Mapping[str, Shares], head: Mapping[str, int], baselines: Mapping[str, Baseline] = MappingProxyType({})
+) -> dict[str, float]:
+    """Return what a head does more often than not, and than a fixed offset does, most often first."""
     shares = {role: share_at(share, head) for role, share in roles.items()}
-    often = (item for item in shares.items() if item[1] > _TELLING)
+    often = (item for item in shares.items() if item[1] > _TELLING and beats(item[1], baselines.get(item[0])))
     return dict(sorted(often, key=lambda item: -item[1]))
+
+
+def beats(share: float, baseline: Baseline | None) -> bool:
+    """Return whether a share is larger than that of the best fixed offset; a role that is a place has no such."""
+    return baseline is None or share > baseline.share
+
+
+def list_best(roles: Mapping[str, Shares], baselines: Mapping[str, Baseline]) -> list[dict[str, Any]]:
+    """Return for each role between words the head that fills it most often, beside the best fixed offset."""
+    return [
+        {"role": role, "n": baseline.n, "head": (head := strongest(roles[role])), "share": share_at(roles[role], head)}
+        | {"offset": baseline.offset, "baseline": round(baseline.share, 4)}
+        for role, baseline in baselines.items()
+    ]
+
+
+def write_best(best: Iterable[Mapping[str, Any]]) -> str:
+    """Return a table of what heads do more often than a fixed offset, and a sentence on what they do not."""
+    told, untold = list[tuple[object, ...]](), list[str]()
+    for each in sorted(best, key=lambda each: each["baseline"] - each["share"]):
+        share, baseline = f"{each['share']:.1%}", f"{each['baseline']:.1%}"
+        if each["share"] > each["baseline"]:
+            head = f"layer {each['head']['layer']} head {each['head']['head']}"
+            told.append((each["role"], f"{each['n']:,}", head, share, f"{baseline} ({each['offset']:+d})"))
+        elif each["share"] > _TELLING:
+            untold.append(f"{each['role']} ({share}; {baseline} at {each['offset']:+d})")
+    header = "what", "n", "the head that does it most often", "how often", "the word at the best fixed offset"
+    rest = f"\n\nHeads do these too, but not more often than a fixed offset: {', '.join(untold)}." if untold else ""
+    return table(header, told) + rest
 
 
 class RoleTally:
@@ -47,6 +92,7 @@ class RoleTally:
     def __init__(self) -> None:
         self._hits: dict[str, Shares | int] = defaultdict(int)
         self._chances: dict[str, int] = defaultdict(int)
+        self._offsets: dict[str, Counter[int]] = defaultdict(Counter)
 
     def add(self, example: Example, attention: Attention) -> None:
         """Count one text."""
@@ -56,6 +102,14 @@ class RoleTally:
     def shares(self) -> dict[str, Shares]:
         """Return how often each head filled each role when it could."""
         return {role: np.asarray(hits / self._chances[role]) for role, hits in self._hits.items()}
+
+    def baselines(self) -> dict[str, Baseline]:
+        """Return the baseline of each role between words."""
+        best = {role: counted.most_common(1)[0] for role, counted in self._offsets.items()}
+        return {
+            role: Baseline(n=self._chances[role], offset=offset, share=hits / self._chances[role])
+            for role, (offset, hits) in best.items()
+        }
 
     def _add_positions(self, attention: Attention) -> None:
         strongest = attention.weights.argmax(-1)  # [layers, heads, queries]
@@ -73,6 +127,7 @@ class RoleTally:
         strongest = np.where(special, 0, _between(attention, words)).argmax(-1)  # [layers, heads, words]
         for (role, source), targets in _ends(example, at).items():
             self._count(role, np.isin(strongest[..., [source]], targets))
+            self._offsets[role].update({target - source for target in targets if abs(target - source) <= _FARTHEST})
 
     def _count(self, role: str, hits: NDArray[np.bool_]) -> None:
         """Add hits [layers, heads, chances]."""

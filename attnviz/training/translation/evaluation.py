@@ -27,11 +27,13 @@ class Figures:
     """The measurements on held-out pairs; all shares are between 0 and 1.
 
     `roles` says how often each head of each kind fills each role, `content_words` at how many words of the targets that
-    is known for words with a meaning; `examples` are English texts with what the model writes.
+    is known for words with a meaning, and `content_baseline` how often the word at a fixed offset is the right one for
+    these; `examples` are English texts with what the model writes.
     """
 
     texts: int
     content_words: int
+    content_baseline: float
     exact: float
     roles: dict[Kind, dict[str, Shares]]
     examples: tuple[tuple[str, str], ...]
@@ -47,6 +49,7 @@ def evaluate(model: Model, texts: int) -> Figures:
     return Figures(
         texts=texts,
         content_words=tally.chances(Kind.CROSS, CONTENT),
+        content_baseline=tally.content_baseline(),
         exact=float(np.mean([right(pair, written) for pair, written in translated(model.reader, held_out)])),
         roles=tally.shares(),
         examples=tuple((text, model.read(Passage(text=text)).passage.target or "") for text in EXAMPLES),

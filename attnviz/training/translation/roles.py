@@ -1,7 +1,8 @@
 """The roles of heads: how often each head's strongest weight goes where a role says."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from bisect import bisect
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ class RoleTally:
     def __init__(self) -> None:
         self._hits: dict[tuple[Kind, str], Shares | int] = defaultdict(int)
         self._chances: dict[tuple[Kind, str], int] = defaultdict(int)
+        self._offsets: Counter[int] = Counter()
 
     def add(self, pair: Pair, records: Iterable[Attention]) -> None:
         """Count one pair."""
@@ -45,6 +47,10 @@ class RoleTally:
         """Return how often a role could be filled."""
         return self._chances[kind, role]
 
+    def content_baseline(self) -> float:
+        """Return how often the source word at one fixed offset from the target's is right, at the best such offset."""
+        return max(self._offsets.values()) / self._offsets.total()
+
     def _add_places(self, attention: Attention) -> None:
         strongest = attention.weights.argmax(-1)  # [layers, heads, queries]
         queries = np.array([i for i, token in enumerate(attention.query_tokens) if not token.special])
@@ -59,6 +65,7 @@ class RoleTally:
         for (role, row), right in _expected(pair, attention, words).items():
             self._count(attention.kind, role, np.isin(strongest[..., [row]], right))
         self._add_special(attention, strongest, words.tokens)
+        self._offsets.update(_offset_content(pair, words, group_tokens(attention.query_tokens, By.WORD)))
 
     def _add_special(self, attention: Attention, strongest: NDArray[np.int64], keys: tuple[Token, ...]) -> None:
         for index, token in enumerate(keys):
@@ -69,6 +76,15 @@ class RoleTally:
         """Add hits [layers, heads, chances]."""
         self._hits[kind, role] += hits.sum(-1)
         self._chances[kind, role] += hits.shape[-1]
+
+
+def _offset_content(pair: Pair, sources: Groups, targets: Groups) -> Iterator[int]:
+    """Yield for each word with a meaning how many words further on in the source the word stands that it translates."""
+    starts = [[token.span[0] for token in group.tokens if token.span] for group in (sources, targets)]
+    for alignment in pair.alignment:
+        if alignment.content:  # of a word like l'arbre, whose parts are one group, the group counts
+            source, target = map(bisect, starts, (alignment.source[0], alignment.target[0]))
+            yield source - target
 
 
 def _expected(pair: Pair, attention: Attention, words: Groups) -> dict[tuple[str, int], list[int]]:

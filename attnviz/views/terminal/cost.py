@@ -20,11 +20,19 @@ _NOTHING = "–"
 _BELOW_NOISE = "*"
 
 _OPERATIONS = (
-    "A multiplication and the addition after it count as two operations. Softmax, biases, norms, the feed-forward "
+    "Scores and the weighted sum grow as N², because every query meets every key; projections grow as N. A "
+    "multiplication and the addition after it count as two operations. Softmax, biases, norms, the feed-forward "
     "network and logits are not counted."
 )
 _HALF = "A decoder only looks back, so it needs about half of the scores, sums and weights."
-_WEIGHTS = "Weights take this memory only if all are held at once; online softmax holds no more than a tile of them."
+_WEIGHTS = (
+    "Weights take this memory only if all are held at once. Online softmax (FlashAttention) holds no more than a tile "
+    "of them; its time stays N²."
+)
+_SPLIT = (
+    "Heads share the width: with more of them, parameters stay the same and operations nearly so, but each head has "
+    "fewer numbers for a key, and N×N weights of its own."
+)
 _CACHE = {
     Kind.DECODER: "The cache keeps keys and values of all layers while the model writes, so that none is computed "
     "twice.",
@@ -39,8 +47,9 @@ _PARALLEL = (
 _EXPECTED = (
     "Expected: time grows as N², because every query is compared with every key. Memory grows as N² where all N×N "
     "numbers are held (naive attention, and scores alone), and as N where they are not (online softmax and PyTorch's "
-    "fused kernel). With the width d, time grows as d; memory only for additive scores, which hold d numbers for each "
-    "pair."
+    "fused kernel, which is FlashAttention: it saves memory, and its time stays N²). With the width d, time "
+    "grows as d; memory only for additive scores, which hold d numbers for each pair. So dot products are cheaper than "
+    "additive scores, the more the longer the text and the wider the vectors."
 )
 _FITTED = "Exponents are fitted to all sizes. A cost that does not grow, such as that of one tile, makes them smaller."
 
@@ -86,6 +95,8 @@ def tabulate_parameters(cost: Cost) -> Iterator[RenderableType]:
     """Yield the table of learned parameters of a head, a layer and all layers."""
     dimensions = cost.dimensions
     yield _tabulate_counts("Parameters", cost.parameters, dimensions, lambda number: f"{number:,}")
+    if dimensions.heads > 1 and dimensions.heads * dimensions.value_width == dimensions.width:
+        yield _remark(_SPLIT)
     if dimensions.key_heads < dimensions.heads:
         each = dimensions.heads // dimensions.key_heads
         yield _remark(

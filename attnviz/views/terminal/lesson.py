@@ -18,6 +18,7 @@ from attnviz.views.terminal.numbers import (
     are_weights,
     bars,
     facts,
+    matrix,
     signs,
     table,
     wrapped,
@@ -79,7 +80,7 @@ class _Page:
 
     def steps(self) -> Lines:
         """Yield each step under its number, after an empty line."""
-        for number, step in enumerate(self.lesson.steps, 1):
+        for number, step in self.lesson.numbered():
             yield Text()
             yield from self._step(f"{number}.".rjust(_INDENT - 1).ljust(_INDENT), step)
 
@@ -157,6 +158,9 @@ class _Quantities:
                 yield facts([(visible(q.words), np.asarray(q.array)) for q in block], self.width)
             case (Axis.DIMENSIONS,) | (_, Axis.DIMENSIONS):
                 yield self._vectors(first)
+            case (Axis.OUTPUTS, Axis.INPUTS):
+                shape, lines = matrix(np.asarray(first.array, float), self.width - len(_MARGIN))
+                yield self._under(first.words, lines, shape)
             case (_,):
                 yield self._columns(block)
             case (_, _):
@@ -181,10 +185,10 @@ class _Quantities:
         return self._under(block[0].words, lines) if alone else _indented(lines)
 
     def _table(self, quantity: Quantity) -> Lines:
-        """Yield a table with the first axis down and the second across, but tokens always down."""
+        """Yield a table with the first axis down and the second across; but keys down, unless rows are queries."""
         values, rows, columns = np.asarray(quantity.array), self._entries(quantity, 0), self._entries(quantity, 1)
         shade, cells = are_weights(values), values[np.ix_(rows.shown, columns.shown)]
-        if quantity.axes[1] is Axis.KEYS and quantity.axes[0] is not Axis.KEYS:
+        if quantity.axes[1] is Axis.KEYS and quantity.axes[0] not in (Axis.KEYS, Axis.QUERIES):
             cells, rows, columns = cells.T, columns, rows
         across = [
             NumberColumn.of(name, numbers, shade=shade) for name, numbers in zip(columns.names, cells.T, strict=True)

@@ -31,6 +31,8 @@ _NEAR_ZERO = 0.02  # of the largest
 _MOST_DIMENSIONS = 128  # beyond it, a bar says no more
 _LEAST_NUMBERS, _MOST_NUMBERS = 3, 5
 _MORE = " …"
+_SMALL = 8  # rows and columns of a matrix that is shown whole
+_CORNER = 3, 5  # rows and columns of a larger one
 
 
 def writer(values: Numbers) -> Callable[[Any], str]:
@@ -204,6 +206,24 @@ def bars(values: Numbers, labels: Sequence[Text], width: int, signs: Signs) -> t
     return f"±{write(full)}{part}", lines()
 
 
+def matrix(values: Numbers, width: int) -> tuple[str, Lines]:
+    """Return the shape of a matrix, in words, and the lines with its numbers: all, or its first rows and columns."""
+    shown = values if max(values.shape) <= _SMALL else values[: _CORNER[0], : _CORNER[1]]
+    write = writer(shown)
+    cells = [[write(value) for value in row] for row in shown.tolist()]
+    column = _GAP + max((len(cell) for row in cells for cell in row), default=0)
+    count = min(shown.shape[1], max((width + _GAP - len(_MORE)) // column, 1))
+    whole = (len(shown), count) == values.shape
+
+    def lines() -> Lines:
+        for row in cells:
+            line = Text("".join(cell.rjust(column) for cell in row[:count])[_GAP:])
+            yield line.append("" if whole else _MORE, "dim")
+
+    rows, columns = values.shape
+    return f"{rows:,} × {columns:,}" + ("" if whole else f", first {len(shown)} × {count}"), lines()
+
+
 if __name__ == "__main__":
     screen = Console(highlight=False)
     vectors, labels = np.sin(np.arange(40).reshape(2, 20)), [Text("a sine"), Text("its continuation")]
@@ -215,3 +235,5 @@ if __name__ == "__main__":
     ]
     screen.print("", *table([Text(name) for name in "abc"], columns, screen.width), sep="\n")
     screen.print("", *facts([("the largest of these numbers", vectors.max())], screen.width), sep="\n")
+    shape, rows = matrix(vectors[:, :3].T @ vectors, screen.width)
+    screen.print("", shape, *rows, sep="\n")

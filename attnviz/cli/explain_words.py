@@ -1,0 +1,64 @@
+"""The glossary of `attnviz explain`: which argument is a word of it, and how it is printed."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+import typer
+from rich.text import Text
+
+from attnviz.cli.effects import ANYWHERE, list_given
+from attnviz.cli.glossary import GLOSSARY, Entry, find_near, look_up
+from attnviz.cli.output import say, write_standard_output
+from attnviz.cli.terminal import open_terminal
+from attnviz.text import visible
+from attnviz.views.terminal.numbers import wrapped
+
+_MOST = 90  # columns of prose
+_INDENT = "    "
+
+
+def find_words(ctx: typer.Context, texts: Sequence[str], every: bool) -> Sequence[Entry]:
+    """Return the words to look up: all, or the one that was given alone; none if a text is to be walked."""
+    if every:
+        return GLOSSARY
+    if len(texts) != 1 or {*list_given(ctx)} - {"texts", "form", *ANYWHERE}:
+        return ()
+    if entry := look_up(texts[0]):
+        return (entry,)
+    if len(texts[0].split()) == 1 and (near := find_near(texts[0])):
+        say(f'Note: {visible(texts[0])} is read as a text. For the glossary: attnviz explain "{near.word}"')
+    return ()
+
+
+def print_words(entries: Sequence[Entry], *, as_data: bool, color: str, width: int | None) -> None:
+    """Print entries to read, or as a line of JSON each."""
+    if as_data:
+        fields = ({"word": one.word, "meaning": one.meaning, "command": one.command} for one in entries)
+        write_standard_output("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in fields).encode())
+        return
+    screen = open_terminal(color, width)
+    whole = len(entries) > 1
+    for line in _list(entries, screen.width) if whole else _define(entries[0], screen.width):
+        screen.print(line, soft_wrap=True)  # a command is not broken
+
+
+def _define(entry: Entry, width: int) -> Iterator[Text]:
+    """Yield a word, its meaning, and on one line of any width the command that shows it."""
+    yield Text(entry.word, "bold")
+    yield from _indent(Text(entry.meaning), width)
+    yield Text()
+    yield Text(_INDENT + entry.command, "italic #2a9a8c")
+
+
+def _list(entries: Sequence[Entry], width: int) -> Iterator[Text]:
+    """Yield each word and the first sentence of its meaning, and how to read the rest."""
+    for entry in entries:
+        yield Text(entry.word, "bold")
+        yield from _indent(Text(entry.gist), width)
+    yield Text()
+    yield from wrapped(Text('The rest, and a command that shows it: attnviz explain "residual stream"'), width)
+
+
+def _indent(words: Text, width: int) -> Iterator[Text]:
+    for line in wrapped(words, min(width, _MOST) - len(_INDENT)):
+        yield Text(_INDENT).append_text(line)

@@ -1,0 +1,172 @@
+"""The steps from the scores of one query to its weights: the scale, what positions add, the mask, and softmax."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from attnviz.lessons.lesson import BY_KEY, DIMENSIONS, MATRIX, TOP_BY_DIMENSION, Quantity, Step
+from attnviz.lessons.wording import Wording, explain_no_scale, guess_why_hidden
+from attnviz.reference.head_steps import DOTS, Numbers, Reals, entropy, project
+from attnviz.reference.masks import zero_after_softmax
+from attnviz.reference.scores import compute_weights
+from attnviz.reference.trace import Trace
+
+
+def weigh_steps(
+    trace: Trace, head: int, numbers: Numbers, words: Wording, names: Sequence[str], why_hidden: str | None
+) -> Iterator[Step]:
+    """Yield the steps from scores to weights, or the weights alone if the model computes them in another way."""
+    if trace.weights is not None:
+        yield _own_weights(numbers)
+        return
+    yield _scores(trace, numbers, words, names)
+    if trace.score in DOTS:
+        yield _scale(trace, numbers)
+    if trace.bias is not None:
+        yield _bias(trace, trace.bias[head], numbers)
+    yield _mask(trace, numbers, why_hidden)
+    yield _softmax(numbers)
+
+
+def _own_weights(numbers: Numbers) -> Step:
+    return Step(
+        "The weights",
+        "w_j",
+        "This model does more to its scores than scale them, add a bias, mask them and take softmax; it may cap them, "
+        "for example. So the weights are shown as the model computes them, without the steps before.",
+        _weights(numbers),
+    )
+
+
+def _scores(trace: Trace, numbers: Numbers, words: Wording, names: Sequence[str]) -> Step:
+    top = numbers.largest_scores()
+    if trace.score in DOTS:
+        parts = numbers.query * numbers.keys[top]  # [top, d]
+    else:  # of each unit of the network in which additive scores are made
+        asked, offered = project(trace, numbers.query, numbers.keys[top])
+        parts = np.tanh(asked + offered) * trace.score_parameters["v"]  # [top, inner]
+    return Step(
+        "The scores: the query is compared with every key",
+        words.scores,
+        words.scores_why,
+        (
+            *_list_learned(trace),
+            Quantity("scores", "score", numbers.scores, BY_KEY),
+            Quantity("contributions", words.parts, parts, TOP_BY_DIMENSION, tuple(names[key] for key in top)),
+        ),
+    )
+
+
+def _list_learned(trace: Trace) -> Iterator[Quantity]:
+    """Yield the learned arrays of the score function, if it has any."""
+    for name, words in {"query": "W_q", "key": "W_k"}.items():
+        if (weight := trace.score_parameters.get(f"{name}.weight")) is not None:
+            yield Quantity(f"score_{name}_weight", words, weight, MATRIX)
+        if (bias := trace.score_parameters.get(f"{name}.bias")) is not None:
+            yield Quantity(f"score_{name}_bias", f"the bias of {words}", bias, DIMENSIONS, shown=False)
+    if (v := trace.score_parameters.get("v")) is not None:
+        yield Quantity("score_v", "v", v, DIMENSIONS)
+
+
+def _scale(trace: Trace, numbers: Numbers) -> Step:
+    depth, seen = numbers.query.shape[-1], numbers.visible
+    before, after = numbers.scores[seen].std(), numbers.scaled[seen].std()
+    divisor = f"√{depth}" if math.isclose(trace.scale, depth**-0.5, rel_tol=1e-6) else f"{1 / trace.scale:.4g}"
+    formula = f"s_j ← s_j / {divisor}"
+    why = (
+        "A score is a sum of d_k products, one for each number of a key. The larger d_k is, the further apart scores "
+        "tend to lie, and softmax then gives nearly all weight to one key. So scores are divided by "
+        f"{f'√d_k, here {divisor}' if '√' in divisor else divisor}."
+    )
+    if trace.scale == 1:
+        formula, why = "s_j stays as it is", explain_no_scale(trace, depth)
+    return Step(
+        "The scale",
+        formula,
+        why,
+        (
+            Quantity("scaled_scores", "scaled score", numbers.scaled, BY_KEY),
+            Quantity("scale_divisor", "the number that scores are divided by", np.float64(1 / trace.scale)),
+            Quantity("spread_before", "standard deviation of the scores before", before),
+            Quantity("spread_after", "standard deviation of the scores after", after),
+        ),
+    )
+
+
+def _bias(trace: Trace, bias: Reals, numbers: Numbers) -> Step:
+    biased = Quantity("biased_scores", "score + bias", numbers.biased, BY_KEY)
+    if trace.parameters is None:
+        return Step(
+            "A bias is added to the scores",
+            "s_j ← s_j + b_j",
+            "This model adds a number, a bias, to each score; each head may have its own. Most models use it for the "
+            "order of tokens: the bias depends on where the key is or how far away (ALiBi, T5), or on how well that "
+            "distance fits the query and the key (DeBERTa, XLNet).",
+            (Quantity("bias", "bias", bias, BY_KEY), biased),
+        )
+    return Step(
+        "Positions change the scores",
+        "s_j ← s_j + b(j − i)",
+        "Attention itself does not know the order of tokens. This model adds a number to each score, a bias, that "
+        "depends on the distance from the query to the key; each head has its own biases.",
+        (Quantity("position_bias", "bias", bias, BY_KEY), biased),
+    )
+
+
+def _mask(trace: Trace, numbers: Numbers, why_hidden: str | None) -> Step:
+    if trace.allowed is None:
+        return Step("No mask", "s_j stays as it is", "No key is hidden: this query may look at every token.", ())
+    if bool(np.all(trace.allowed)):
+        why = "This layer has a mask, but it hides no key from this query. It may hide some from other queries."
+        return Step("The mask hides nothing here", "s_j stays as it is", why, ())
+    zeroed = zero_after_softmax(compute_weights(numbers.biased, None, numbers.sink), trace.allowed)
+    return Step(
+        "The mask",
+        "s_j ← −∞ where the query may not look",
+        f"{why_hidden or guess_why_hidden(trace.allowed, trace.position)} This is called masked attention. The scores "
+        "of hidden keys become −∞ before softmax. Because e^−∞ = 0, these keys get weight 0 and the others share the "
+        "whole. Setting weights to 0 after softmax would be wrong: the row would lose the share that the hidden keys "
+        "had taken.",
+        (
+            Quantity("allowed", "visible", np.asarray(trace.allowed), BY_KEY),
+            Quantity("sum_if_zeroed_after", "sum of the row if weights were set to 0 after softmax", zeroed.sum()),
+        ),
+    )
+
+
+def _softmax(numbers: Numbers) -> Step:
+    formula = "w_j = exp(s_j) / Σ_k exp(s_k)"
+    meaning = "These shares are the attention weights: how much the query takes from each token."
+    taken: tuple[Quantity, ...] = ()
+    if numbers.sink is not None:
+        formula = "w_j = exp(s_j) / (exp(sink) + Σ_k exp(s_k))"
+        meaning = (
+            "One more score in that sum belongs to no token: the sink of this head. Its share goes nowhere, so a head "
+            "that finds nothing to look at can leave its weight there. The attention weights sum to less than 1."
+        )
+        share = 1 - numbers.weights.sum()
+        taken = (
+            Quantity("sink_score", "score of the sink", numbers.sink),
+            Quantity("sink_share", "weight of the sink", share),
+        )
+    return Step(
+        "Softmax: scores become weights",
+        formula,
+        "The exponential makes every score positive, and large scores much larger. Dividing by the sum turns them into "
+        f"shares of a whole. {meaning}",
+        (Quantity("masked_scores", "score", numbers.masked, BY_KEY), *taken, *_weights(numbers)),
+    )
+
+
+def _weights(numbers: Numbers) -> tuple[Quantity, ...]:
+    most = f"{math.log2(max(len(numbers.visible), 1)):.2f}"
+    return (
+        Quantity("weights", "weight", numbers.weights, BY_KEY),
+        Quantity("sum_of_weights", "sum of the weights", numbers.weights.sum()),
+        Quantity(
+            "entropy",
+            f"entropy of the weights in bits (0: all on one token; {most}: the same on each visible token)",
+            np.float64(entropy(numbers.weights)),
+        ),
+    )
