@@ -93,6 +93,14 @@ class Direction(Enum):
     FROM_HEAD = "from head"
 
 
+class Verdict(Enum):
+    """The verdict on a published figure, or on all figures of a check."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
 class Layout(Enum):
     """The layout of a record's heads over pictures."""
 

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "heads": "Compute numbers for each head, over one text or many.",
     "find": "Find the heads that link one word to another.",
     "compare": "Show what differs between two texts, models or saved records.",
+    "verify": "Check models against published figures.",
     "explain": "Explain one head for one token, step by step.",
     "cost": "Count what attention costs, and measure it.",
     "models": "List the models that can be loaded without the network.",

@@ -210,6 +210,15 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
             idle=("every", "top", "form", "color", "width"),
         ),
     ),
+    "verify": (
+        Setting(words="with --list", holds=lambda values: values["listing"], used=("listing", "model")),
+        Setting(
+            words="without --model",
+            holds=lambda values: not values["model"],
+            idle=("engine", "device", "dtype", "revision", "trust_remote_code", *_LANGUAGES),
+            instead="name a model",
+        ),
+    ),
     "explain": (
         Setting(
             words="with --words, which lists the whole glossary",

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -52,19 +52,30 @@ def to_rows(tables: Sequence[Table], delimiter: str) -> bytes:
     Rows of several models, or of several ways to group tokens, end with these. Rows of single texts begin with the
     index of the text.
     """
+    return delimit(_rows(tables), delimiter)
+
+
+def delimit(rows: Iterable[Mapping[str, Any]], delimiter: str) -> bytes:
+    """Return a header, the names of the first row, and all rows as delimited fields; None is empty."""
     file = io.StringIO()
     writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    for number, row in enumerate(rows):
+        if not number:
+            writer.writerow(row)
+        writer.writerow("" if value is None else value for value in row.values())
+    return file.getvalue().encode()
+
+
+def _rows(tables: Sequence[Table]) -> Iterator[dict[str, Any]]:
+    """Yield the fields of each row of each table, by name."""
     several = len({(table.model, *_grouping(table).values()) for table in tables}) > 1
-    for number, table in enumerate(tables):
+    for table in tables:
         source = {"model": table.model, **_grouping(table)} if several else {}
         rows = _heads(table) if isinstance(table, HeadTable) else map(_relation, table.relations)
-        for index, row in enumerate(rows):
+        for row in rows:
             fields = {**_text(table), "kind": table.kind.value, **row, **source}
             fields.pop("text", None)
-            if not (number or index):
-                writer.writerow(fields)
-            writer.writerow("" if value is None else value for value in fields.values())
-    return file.getvalue().encode()
+            yield fields
 
 
 TABLES: Mapping[str, Callable[[Sequence[Table]], bytes]] = {

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from attnviz.errors import UsageError
 from attnviz.measures.circuits import Reals, ValueCircuit
 from attnviz.models.passages import Passage, Reading
@@ -253,6 +256,17 @@ class Runner(ABC):
             UsageError: that cannot be had.
         """
         raise UsageError(f"{self.card.name} has no map to words that is known to attnviz.")
+
+    def score_words(self, reading: Reading) -> NDArray[np.float32]:
+        """Return the logits of what comes after each token of a reading: [tokens, words].
+
+        Raises:
+            UsageError: they cannot be had.
+        """
+        raise UsageError(
+            f"{self.card.name} gives no logits: what makes words of its vectors is not in its files, or not known to "
+            "attnviz."
+        )
 
     def without(self, *, positions: bool = False, mask: bool = False) -> "Runner":
         """Return the same without positions, or without the mask that hides what comes after a token.

@@ -66,8 +66,12 @@ def repeat_ids(model: Model, ids: Sequence[int], copies: int, frame: Frame) -> R
     """Return the reading of ids that are said several times, with special tokens round them.
 
     Raises:
-        UsageError: the model reads fewer tokens.
+        UsageError: the model reads fewer tokens, or knows fewer.
     """
+    if (known := model.reader.vocabulary().size) <= max(ids):
+        raise UsageError(
+            f"The vocabulary of {model.card.name} has {known:,} tokens, none with the number {max(ids):,}."
+        )
     length, most = frame.width + copies * len(ids), model.card.positions
     if most is not None and length > most:
         room = max((most - frame.width) // copies, 0)

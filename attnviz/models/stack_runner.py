@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attnviz.errors import UsageError
 from attnviz.measures.circuits import Reals, ValueCircuit, join_words
 from attnviz.models.base import Card, Part, Runner
 from attnviz.models.passages import Reading
-from attnviz.records import Block, Each
+from attnviz.records import Block, Each, to_numpy
 from attnviz.reference.arrays import Array
 from attnviz.reference.layer_trace import LayerNotes, trace_layer
 from attnviz.reference.parameters import Parameters, Untrained
@@ -69,6 +70,14 @@ class StackRunner(Runner):
         if (following := self.parameters.get("next.weight")) is not None:
             words = np.asarray(following, float).T @ words
         return words
+
+    def score_words(self, reading: Reading) -> NDArray[np.float32]:
+        """See `Runner.score_words`; only decoders whose table of words is told have them."""
+        if self.unembedding is None or not self.shape.looks_back:
+            return super().score_words(reading)
+        vectors = transformer(stack_ids([reading])[0], self.parameters, self.shape)  # [tokens, width]
+        table = self.unembedding()  # [words, width]
+        return to_numpy(vectors @ table[np.arange(table.shape[0])].T)
 
     def without(self, *, positions: bool = False, mask: bool = False) -> Self:
         """See `Runner.without`."""

@@ -1,8 +1,9 @@
-"""Records: all that views know of attention. Numbers for each query and key, and numbers for each head."""
+"""Records: all that views know. Numbers for each query and key, numbers for each head, and published figures."""
 
 from attnviz.records.arrays import expand_shape, guess_kind, is_of_torch, shape_weights, to_numpy
 from attnviz.records.axes import Axes, Word
 from attnviz.records.blocks import Block, Each, Indices, find_runs, watch_nothing
+from attnviz.records.figures import Claim, Figure, Verified
 from attnviz.records.head_table import Column, HeadTable, Judgement
 from attnviz.records.matrices import (
     Attention,
@@ -21,8 +22,10 @@ __all__ = [
     "Attention",
     "Axes",
     "Block",
+    "Claim",
     "Column",
     "Each",
+    "Figure",
     "Followed",
     "HeadMatrix",
     "HeadTable",
@@ -33,6 +36,7 @@ __all__ = [
     "Relation",
     "RelationTable",
     "Selection",
+    "Verified",
     "Weights",
     "Word",
     "average",

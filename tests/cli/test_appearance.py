@@ -14,6 +14,7 @@ ANIMAL, KEYS = "The animal didn't cross the street because it was too tired", "M
 CAR = "The red car is fast", "--model", "builtin/translator"
 LONG = "The old man saw a boat and the boy took it home. " * 5
 TWO_COLUMNS = 60, 80
+BUILTIN = "encoder", "decoder", "translator", "bahdanau"
 
 WIDE = {
     "show-several-texts": ("show", "the cat", "a dog", "--layer", "1", "--head", "2"),
@@ -40,6 +41,7 @@ WIDE = {
     "heads-sorted": ("heads", ANIMAL, "--sort", "entropy", "--top", "3"),
     "heads-several-texts": ("heads", ANIMAL, KEYS, "--stat", "previous", "--stat", "next"),
     "heads-list": ("heads", "--list", "sink"),
+    "verify-list": ("verify", "--list", "--model", "gpt2"),
     "cost-shape": ("cost", "--d-model", "4096", "--heads", "32", "--key-heads", "8", "--layers", "32"),
 }
 NARROW = {
@@ -50,6 +52,7 @@ NARROW = {
     "heads": ("heads", ANIMAL),
     "cost": ("cost",),
     "models": ("models",),
+    "verify": ("verify", *(word for name in BUILTIN for word in ("--model", f"builtin/{name}"))),
 }
 """The commands that are looked at in a narrow terminal too."""
 

@@ -73,7 +73,7 @@ def test_a_name_without_a_format_is_refused_with_the_formats(tmp_path: Path) -> 
 
 
 def test_without_a_terminal_it_says_what_to_do(run_process: Run) -> None:
-    run_process("browse", SENTENCE).failed(2, "attnviz show")
+    run_process("browse", SENTENCE).assert_failed(2, "attnviz show")
 
 
 def test_an_option_that_cannot_be_met_ends_it_with_a_sentence_and_exit_code_2(browse: Callable[..., int]) -> None:

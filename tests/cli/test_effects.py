@@ -220,6 +220,8 @@ def test_the_table_names_options_that_there_are(command: str) -> None:
         (("explain", TEXT, "--only-what-if"), "--only-what-if has no effect without a comparison"),
         (("explain", TEXT, "--hard", "--only-what-if", "--steps", "3"), "--steps has no effect with --only-what-if"),
         (("explain", TEXT, "--window", "8:4"), "--window has no effect in explain"),
+        (("verify", "--list", "--format", "json"), "--format has no effect with --list: leave --format out."),
+        (("verify", "--engine", "reference"), "--engine has no effect without --model: leave --engine out, or name a"),
         (("cost", "--longest", "300"), "--longest has no effect without --measure"),
         (("cost", "--d-model", "8", "--model", "minilm"), "for a shape without a model"),
     ],

@@ -13,7 +13,7 @@ import pytest
 import attnviz
 from tests.pages import ROOT
 
-COMMANDS = "show", "browse", "export", "heads", "find", "compare", "explain", "cost", "models"
+COMMANDS = "show", "browse", "export", "heads", "find", "compare", "verify", "explain", "cost", "models"
 Run = Callable[..., Any]
 
 

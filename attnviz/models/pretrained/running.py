@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -18,7 +20,7 @@ from attnviz.models.pretrained.places import AttentionLayer, Inputs, decodes, ke
 from attnviz.models.pretrained.plain import no_numbers, sum_to_one
 from attnviz.models.pretrained.query_trace import trace_query
 from attnviz.models.pretrained.survey import Survey
-from attnviz.records import Block, Each
+from attnviz.records import Block, Each, to_numpy
 from attnviz.reference.trace import Trace
 from attnviz.vocabulary import Engine, Kind
 
@@ -72,6 +74,14 @@ class TransformersRunner(Runner):
     def join_words(self, kind: Kind) -> Reals:
         """See `Runner.join_words`."""
         return join_network_words(self.network, self.writer, self.card)
+
+    def score_words(self, reading: Reading) -> NDArray[np.float32]:
+        """See `Runner.score_words`; what was loaded to write has them, of a decoder alone."""
+        if self.writer is None or not self.card.only_decodes:
+            return super().score_words(reading)
+        with self._running():
+            logits: Tensor = self.writer(**self.inputs([reading])).logits[0]
+        return to_numpy(logits.float())
 
     def as_it_was(self) -> AbstractContextManager[None]:
         """Keep the network from becoming another by what it reads."""
