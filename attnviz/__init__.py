@@ -274,24 +274,11 @@ def find(
         >>> float(table["accuracy"][layer, head])
         1.0
     """
-    from os import PathLike
-    from pathlib import Path
-
-    from attnviz.errors import UsageError
-    from attnviz.measures.word_links import WordLink
     from attnviz.pipeline.counting import Warner
-    from attnviz.pipeline.finding import ask_pairs, find_link, find_pairs, find_relations, open_pairs, open_treebank
-    from attnviz.pipeline.sources import sources_of
+    from attnviz.pipeline.finding import find_named
 
-    job, counter = _make_job(model, select), Warner(fail, calls=5)
-    if [link is None or texts is None, pairs is None, relations is None].count(False) != 1:
-        raise UsageError("Name one thing to find: a link and texts, or `pairs`, or `relations`.")
-    if relations is not None:
-        return DisplayedList(find_relations(job, open_treebank(Path(relations), counter.fail), 1, counter))
-    if link is not None and texts is not None:
-        return DisplayedList(find_link(job, WordLink.parse(link), sources_of(texts), 1, counter))
-    asked = open_pairs(Path(pairs), counter.fail) if isinstance(pairs, str | PathLike) else ask_pairs(pairs or ())
-    return DisplayedList(find_pairs(job, asked, 1, counter))
+    counter = Warner(fail, calls=6)
+    return DisplayedList[Any](find_named(_make_job(model, select), counter, link, texts, pairs, relations))
 
 
 @checked()

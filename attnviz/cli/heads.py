@@ -3,6 +3,7 @@
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, ClassVar
 
 import typer
@@ -174,18 +175,23 @@ def heads(
     if not reads:
         shape.write([generated], form, define=True)
         return
-    task, define = HeadNumbers(job, numbers.statistics), bool(numbers.names)
+    task, write = HeadNumbers(job, numbers.statistics), partial(shape.write, form=form, define=bool(numbers.names))
     with TextCount(given) as counter:
         if each:
-            shape.write(tables_in_order(task, given.sources(memory), jobs, counter), form, define=define)
+            write(tables_in_order(task, given.sources(memory), jobs, counter))
         else:
             tables = list(total(task, given.sources(memory), jobs, counter).tables())
     if not each:
-        if counter.code and not tables:
-            raise InputError("Nothing was computed: no text could be read.")
-        shape.write([add_tables(tables, generated) if tables and generated else tables], form, define=define)
+        _check_some(tables, counter)
+        write([add_tables(tables, generated) if tables and generated else tables])
     if counter.code:
         raise typer.Exit(counter.code)
+
+
+def _check_some(tables: Sequence[HeadTable], counter: TextCount) -> None:
+    """Raise InputError if all texts failed."""
+    if counter.code and not tables:
+        raise InputError("Nothing was computed: no text could be read.")
 
 
 def make_job(given: Input, model: ModelChoice, wanted: HeadChoice, memory: int) -> Job:

@@ -1,6 +1,6 @@
 """Comparison of two records: the divergence of each head's rows, and the difference of the weights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Self
@@ -96,10 +96,6 @@ def compare(first: Attention, second: Attention) -> Comparison:
         divergences[head] = _average(diverge(p[head], q[other]))
         differences[head] = np.nan_to_num(q[other] - p[head])
     axes = _find_axes(first, second, queries, keys, () if same else ("heads paired so that they differ least",))
-    labels = {}
-    for head, other in () if same else zip(ours, theirs, strict=True):
-        layer, number = _name(second, other)
-        labels[_name(first, head)] = Judgement(f"{layer}.{number}", _MATCHED, float(divergences[head]))
     table = HeadTable(
         model=axes.model,
         kind=axes.kind,
@@ -108,10 +104,21 @@ def compare(first: Attention, second: Attention) -> Comparison:
         heads=axes.heads,
         texts=1,
         columns={"divergence": Column.of_one_text(divergences.reshape(axes.shape[:2]), _DIVERGENCE)},
-        labels=labels,
+        labels={} if same else _label_pairs(first, second, zip(ours, theirs, strict=True), divergences),
         ranked_by=("divergence",),
     )
     return Comparison(table, HeadMatrix.on(axes, differences.reshape(axes.shape).astype(np.float32)))
+
+
+def _label_pairs(
+    first: Attention, second: Attention, pairs: Iterable[tuple[int, int]], divergences: Reals
+) -> dict[tuple[int, int], Judgement]:
+    """Return, for each head of the first that has a partner, the name of that in the second."""
+    labels = {}
+    for head, other in pairs:
+        layer, number = _name(second, other)
+        labels[_name(first, head)] = Judgement(f"{layer}.{number}", _MATCHED, float(divergences[head]))
+    return labels
 
 
 def diverge(p: Reals, q: Reals) -> Reals:

@@ -92,15 +92,9 @@ class Model:
             require(given, str, _ONE_TEXT)
         require(select, Selection, "choose as in attnviz.Selection(layers=(3,), heads=(0, 1)).")
         passage = Passage(
-            text=text,
-            pair=pair,
-            target=target,
-            generate=generate,
-            chat=chat,
-            added_tokens=added_tokens,
-            bos=bos,
+            text=text, pair=pair, target=target, generate=generate, chat=chat, added_tokens=added_tokens, bos=bos,
             overlong=read_overlong(truncate, window),
-        )
+        )  # fmt: skip
         records = self.weights(self.read(passage), select, read_grouping(by))
         return DisplayedList(map(require_record, records))
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from attnviz.measures.totals import Totals
 from attnviz.measures.word_links import LinkNumbers, WordLink, rank_heads
 from attnviz.pipeline.counting import Counter, total
 from attnviz.pipeline.job import Job, ReadText
+from attnviz.pipeline.sources import sources_of
 from attnviz.pipeline.streams import Source
 from attnviz.records import Axes, HeadTable, RelationTable, require_weights
 from attnviz.text import ParsedText
@@ -97,6 +99,29 @@ def find_relations(job: Job, sources: Iterable[Source], jobs: int, counter: Coun
         ProcessError: a process has ended before its work was done.
     """
     return list(total(RelationTask(job), sources, jobs, counter).tables())
+
+
+def find_named(
+    job: Job,
+    counter: Counter,
+    link: str | None,
+    texts: str | Iterable[str] | None,
+    pairs: Iterable[tuple[str, str, str]] | str | PathLike[str] | None,
+    relations: str | PathLike[str] | None,
+) -> list[HeadTable] | list[RelationTable]:
+    """Return the tables of the one thing that is named: a link in some texts, pairs of words, or a treebank.
+
+    Raises:
+        UsageError: nothing is named, or more than one thing.
+    """
+    if [link is None or texts is None, pairs is None, relations is None].count(False) != 1:
+        raise UsageError("Name one thing to find: a link and texts, or `pairs`, or `relations`.")
+    if relations is not None:
+        return find_relations(job, open_treebank(Path(relations), counter.fail), 1, counter)
+    if link is not None and texts is not None:
+        return find_link(job, WordLink.parse(link), sources_of(texts), 1, counter)
+    asked = open_pairs(Path(pairs), counter.fail) if isinstance(pairs, str | PathLike) else ask_pairs(pairs or ())
+    return find_pairs(job, asked, 1, counter)
 
 
 def open_pairs(path: Path, fail: Fail) -> Iterator[Source]:
