@@ -347,11 +347,16 @@ def plot(
     *,
     token: str | int | None = None,
     cmap: str = "ink",
-    dpi: int = 150,
+    dpi: int | None = None,
     log: bool | None = None,
     title: str | None = None,
     annotate: bool = False,
     transpose: bool = False,
+    figure_width: str | None = None,
+    font: str | None = None,
+    caption: bool = True,
+    colorbar: bool = True,
+    vmax: float | str | None = None,
 ) -> "Figure":
     """Return the picture that `attnviz export` saves of a record, as a figure of matplotlib; pyplot has no part in it.
 
@@ -361,7 +366,7 @@ def plot(
     figure; `savefig` saves it.
 
     Raises:
-        UsageError: there is no such layout or colour map, or it takes more than one picture.
+        UsageError: there is no such layout, colour map or font, or it takes more than one picture.
         TextError: there is no such token.
 
     Example:
@@ -369,16 +374,31 @@ def plot(
         >>> attnviz.plot(attention.select(3, 0), "head", annotate=True).savefig("her.pdf")
         >>> attnviz.plot(attention, token="her").get_dpi()
         150
+        >>> float(attnviz.plot(attention, figure_width="3.3in").get_figwidth().round(6))
+        3.3
     """
     import warnings
 
     from attnviz.records import HeadTable
+    from attnviz.views.image.fonts import FONT
     from attnviz.views.image.head_numbers import head_picture
     from attnviz.views.image.pictures import only_picture, show_in_notebook
     from attnviz.views.image.style import Style
     from attnviz.vocabulary import Orientation
 
-    style = Style(cmap=cmap, dpi=dpi, log=log, title=title, annotate=annotate, orientation=Orientation(transpose))
+    style = Style(
+        cmap=cmap,
+        dpi=dpi,
+        log=log,
+        title=title,
+        annotate=annotate,
+        orientation=Orientation(transpose),
+        figure_width=figure_width,
+        font=font or FONT,
+        caption=caption,
+        colorbar=colorbar,
+        vmax=vmax,
+    )
     if isinstance(attention, HeadTable):
         picture = show_in_notebook(head_picture(attention, style))
     else:

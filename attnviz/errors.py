@@ -157,15 +157,19 @@ _FROM_1: _Argument = "a whole number, at least 1", lambda given: _is_whole(given
 _INDICES: _Argument = "a whole number, or several", lambda given: _is_index(given) or _holds(given, _is_index)
 
 _ARGUMENTS: Mapping[str, _Argument] = {
-    **dict.fromkeys(("text", "name", "model", "device", "dtype", "revision", "layout", "cmap", "title"), _TEXT),
+    **dict.fromkeys(
+        ("text", "name", "model", "device", "dtype", "revision", "layout", "cmap", "title", "figure_width", "font"),
+        _TEXT,
+    ),
     **dict.fromkeys(("source_language", "target_language"), _TEXT),
     **dict.fromkeys(("offline", "trust_remote_code", "chat", "added_tokens", "bos", "truncate", "sink"), _FLAG),
-    **dict.fromkeys(("log", "annotate", "transpose"), _FLAG),
+    **dict.fromkeys(("log", "annotate", "transpose", "caption", "colorbar"), _FLAG),
     **dict.fromkeys(("tokens", "keys"), _NAMES),
     **dict.fromkeys(("layers", "heads"), _INDICES),
     **dict.fromkeys(("top", "bins"), _FROM_1),
     "count": ("a whole number, or None for all", lambda given: given is None or _is_whole(given)),
     "generate": ("a whole number from 0 on", _is_whole),
+    "vmax": ("a number, or auto", lambda given: isinstance(given, Real | str) and not isinstance(given, bool)),
     "dpi": ("a number", lambda given: isinstance(given, Real) and not isinstance(given, bool)),
     "token": ("a word, or the position of a token", lambda given: isinstance(given, str) or _is_whole(given)),
     "path": ("the name of a file", lambda given: isinstance(given, str | PathLike)),

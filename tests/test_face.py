@@ -250,8 +250,13 @@ def test_weights_of_another_program_are_saved_with_the_text_that_is_told(folder:
         (((3,), (0,)), {"layout": "head", "annotate": True}, ("--layer=3", "--head=0", "--layout=head", "--annotate")),
         (((3,), range(6)), {"layout": "layer", "transpose": True}, ("--layer=3", "--layout=layer", "--transpose")),
         (((0, 1, 2, 3), range(6)), {"token": "her", "log": True, "title": ""}, ("--token=her", "--log", "--title=")),
+        (
+            ((0, 1, 2, 3), range(6)),
+            {"figure_width": "84mm", "font": "DejaVu Serif", "caption": False, "colorbar": False, "vmax": 0.5},
+            ("--figure-width=84mm", "--font=DejaVu Serif", "--no-caption", "--no-colorbar", "--vmax=0.5"),
+        ),
     ],
-    ids=["grid", "head", "layer", "token"],
+    ids=["grid", "head", "layer", "token", "paper"],
 )  # fmt: skip
 def test_a_figure_is_the_picture_that_the_command_exports(
     command: Callable[..., bytes], folder: Path, kept: Any, drawn: dict[str, Any], options: tuple[str, ...]
@@ -299,6 +304,9 @@ def test_what_a_picture_cannot_show_is_a_warning() -> None:
         (lambda: attnviz.statistics([["same"]]), "takes HeadMatrix, not str"),
         (lambda: attnviz.statistics(A, [["same"]]), r"no statistic \['same'\]"),
         (lambda: attnviz.plot(A, title=3), "`title` takes a text, not 3"),
+        (lambda: attnviz.plot(A, figure_width=3.3), "`figure_width` takes a text, not 3.3"),
+        (lambda: attnviz.plot(A, vmax=True), "`vmax` takes a number, or auto, not True"),
+        (lambda: attnviz.plot(A, font="no such"), "'no such' is installed: try"),
         (lambda: attnviz.plot(A, dpi="x"), "`dpi` takes a number, not 'x'"),
         (lambda: attnviz.plot(A, annotate=1), "`annotate` takes True or False, not 1"),
         (lambda: attnviz.plot(A, cmap=None), "`cmap` takes a text, not None"),

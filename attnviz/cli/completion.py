@@ -47,6 +47,13 @@ def list_colour_maps() -> Iterator[str]:
     return list_colour_maps()
 
 
+def list_font_families() -> list[str]:
+    """Return the names of the font families that are installed."""
+    from attnviz.views.image.fonts import list_families
+
+    return list_families()
+
+
 def set_up(option: str, shell: str) -> None:
     """Install the completion for a shell, or print its script, as an option says.
 

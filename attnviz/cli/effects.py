@@ -19,6 +19,12 @@ Values = Mapping[str, Any]
 ANYWHERE = "color", "width", "debug", "quiet", "help"
 """Options on how to print: they may be given where nothing is printed that they change."""
 
+LOOKS = "cmap", "dpi", "figure_width", "font", "log", "vmax", "title", "no_caption", "no_colorbar", "annotate"
+"""Options on the look of a picture of any layout."""
+
+_OF_PAGES = "log", "title", "transpose"
+"""Options on the look of a picture, or on how a page opens."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -134,13 +140,13 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         Setting(
             words="without a picture",
             holds=lambda values: not _is_drawn(values),
-            idle=("cmap", "dpi", "annotate"),
+            idle=[name for name in LOOKS if name not in _OF_PAGES],
             instead="save one (--format png)",
         ),
         Setting(
             words="without a picture or a page",
             holds=lambda values: not (_is_drawn(values) or _is_page(values)),
-            idle=("log", "title", "transpose"),
+            idle=_OF_PAGES,
             instead="save one (--format png, or --format html)",
         ),
         Setting(
@@ -158,7 +164,19 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         Setting(
             words="with --layout heads, which draws numbers and not weights",
             holds=lambda values: values["layout"] == OF_NUMBERS and _is_drawn(values),
-            idle=("token", "rows", "by", "mean", "no_special", "force", "log", "annotate", "transpose"),
+            idle=(
+                "token",
+                "rows",
+                "by",
+                "mean",
+                "no_special",
+                "force",
+                "log",
+                "annotate",
+                "transpose",
+                "vmax",
+                "no_colorbar",
+            ),
         ),
         Setting(
             words="without --layout heads",
@@ -199,9 +217,15 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
             instead=_DATA_INSTEAD,
         ),
         Setting(
+            words="without a picture",
+            holds=lambda values: values["output"] and _format_of(values["output"]) in FILES,
+            idle=LOOKS,
+            instead="give -o a file that ends in .png",
+        ),
+        Setting(
             words="without -o",
             holds=lambda values: not values["output"],
-            idle=("layout", "cmap", "dpi", "log", "title", "annotate", "stat"),
+            idle=("layout", *LOOKS, "stat"),
             instead="save a picture with -o",
         ),
         Setting(

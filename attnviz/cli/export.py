@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from attnviz.cli import options
-from attnviz.cli.completion import list_colour_maps, offer
+from attnviz.cli.completion import list_colour_maps, list_font_families, offer
 from attnviz.cli.groups import group_options
 from attnviz.cli.heads import OF_STAT, NumberChoice
 from attnviz.cli.outcomes import for_each
@@ -73,7 +73,35 @@ _ColourMap = Annotated[
         autocompletion=offer(list_colour_maps), help="Use this colour map of matplotlib.  [default: ink, our own]"
     ),
 ]
-_Resolution = Annotated[int, typer.Option(min=20, max=1200, help="Draw this many pixels per inch.")]
+_Resolution = Annotated[
+    int | None,
+    typer.Option(min=20, max=1200, help="Draw this many pixels per inch.  [default: 150, or 300 with --figure-width]"),
+]
+_FigureWidth = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<LENGTH>",
+        help="Make the picture exactly this wide, such as 3.3in or 84mm: cells fill it, texts keep their size.",
+    ),
+]
+_Font = Annotated[
+    str | None,
+    typer.Option(
+        autocompletion=offer(list_font_families),
+        metavar="<FAMILY>",
+        help="Write in this font, of those that are installed.  [default: DejaVu Sans]",
+    ),
+]
+_NoCaption = Annotated[bool, typer.Option("--no-caption", help="Leave out the small print above and below.")]
+_NoColorbar = Annotated[bool, typer.Option("--no-colorbar", help="Leave out the colour bar.")]
+_Largest = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<NUMBER|auto>",
+        help="End the colours at this number; auto ends them at the largest of the picture.  [default: 1 for weights "
+        "on a linear scale, else auto]",
+    ),
+]
 _Log = Annotated[
     bool | None,
     typer.Option(
@@ -81,7 +109,7 @@ _Log = Annotated[
         help="Use a logarithmic colour scale, which makes small weights visible.  [default: only for bins]",
     ),
 ]
-_Title = Annotated[str | None, typer.Option(help="Write this title above the picture; '' writes none.")]
+_Title = Annotated[str | None, typer.Option(help="Write this title above the picture; '' leaves nothing there.")]
 _Annotate = Annotated[bool, typer.Option("--annotate", help="Write the weights into the cells, where there is room.")]
 _Force = Annotated[bool, typer.Option("--force", help="Save every text again, even those that are done already.")]
 
@@ -94,9 +122,14 @@ class Looks:
 
     layout: _LayoutName = Layout.GRID.value
     cmap: _ColourMap = None
-    dpi: _Resolution = 150
+    dpi: _Resolution = None
+    figure_width: _FigureWidth = None
+    font: _Font = None
     log: _Log = None
+    vmax: _Largest = None
     title: _Title = None
+    no_caption: _NoCaption = False
+    no_colorbar: _NoColorbar = False
     annotate: _Annotate = False
     transpose: options.Transpose = False
     stat: Annotated[
@@ -116,6 +149,7 @@ class Looks:
 
     def style(self) -> "Style":
         """Check the options and return the style; this imports matplotlib."""
+        from attnviz.views.image.fonts import FONT
         from attnviz.views.image.style import DEFAULT_COLOURS, Style
 
         return Style(
@@ -125,6 +159,11 @@ class Looks:
             title=self.title,
             annotate=self.annotate,
             orientation=Orientation(self.transpose),
+            figure_width=self.figure_width,
+            font=self.font or FONT,
+            caption=not self.no_caption,
+            colorbar=not self.no_colorbar,
+            vmax=self.vmax,
         )
 
     def opening(self, token: str | None) -> "PageStart":

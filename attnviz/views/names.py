@@ -18,6 +18,13 @@ def signed_decimals(number: float) -> str:
     return f"{sign}{decimals(abs(number))}"
 
 
+def in_cell(number: float, measure: str) -> str:
+    """Write a number into a cell: `.93`, with a sign `+.07`; `·` if it rounds to nothing, `1` if to 1."""
+    if abs(number) < _NOTHING:
+        return "·"
+    return (decimals(number) if measure == WEIGHT else signed_decimals(number)).replace("1.0", "1")
+
+
 def scaled(number: float, unit: str = "") -> str:
     """Write a number in three digits, with an SI prefix before the unit: `1.57 M`, `4.19 MB`."""
     power = next((i for i in range(len(_PREFIXES)) if number < 999.5 * 1000**i), len(_PREFIXES) - 1)

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from attnviz.cli.app import COMMANDS, Edge
-from attnviz.cli.effects import ANYWHERE, SETTINGS
+from attnviz.cli.effects import ANYWHERE, LOOKS, SETTINGS
 from attnviz.formats.tables import TABLES
 from attnviz.formats.writing import FILES
 from attnviz.vocabulary import IMAGE_FORMATS, PAGE_FORMATS, Layout
@@ -40,6 +40,9 @@ VALUES = {
     "layout": "layer",
     "cmap": "viridis",
     "dpi": "60",
+    "figure_width": "3in",
+    "font": "DejaVu Serif",
+    "vmax": "0.3",
     "title": "Another title",
     "stat": "previous",
     "sort": "next",
@@ -76,7 +79,7 @@ def parameters(command: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 NO_ROOM = "Note: There is no room for numbers in the cells"
 """What is said where it depends on the text whether an option has an effect."""
 
-SETTINGS_OF_PICTURES = "cmap", "dpi", "log", "title", "annotate", "transpose"
+SETTINGS_OF_PICTURES = (*LOOKS, "transpose")
 
 PAIRS = [
     (command, form, name, typed)
@@ -206,6 +209,13 @@ def test_the_table_names_options_that_there_are(command: str) -> None:
         (("heads", TEXT, "--all", "--top", "3"), "--top has no effect with --all"),
         (("export", TEXT, "--format", "npz", "--log"), "--log has no effect without a picture"),
         (("export", TEXT, "--format", "npz", "--linear"), "--linear has no effect without a picture"),
+        (
+            ("export", TEXT, "--format", "npz", "--figure-width", "3in", "--no-caption"),
+            "--figure-width and --no-caption",
+        ),
+        (("export", TEXT, "-o", "x.png", "--layout", "heads", "--vmax", "0.5"), "--vmax has no effect with --layout"),
+        (("compare", TEXT, PAIR, "-o", "x.json", "--font", "DejaVu Serif"), "--font has no effect without a picture"),
+        (("compare", TEXT, PAIR, "--no-colorbar"), "--no-colorbar has no effect without -o"),
         (("export", TEXT, "-o", "x.csv", "--jobs", "2"), "--jobs has no effect for a single file"),
         (("export", TEXT, "-o", "x.html", "--jobs", "2"), "--jobs has no effect for a single file"),
         (("export", TEXT, "-o", "x.html", "--dpi", "60"), "--dpi has no effect without a picture"),

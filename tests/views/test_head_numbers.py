@@ -56,6 +56,16 @@ def test_what_is_undefined_is_named_and_not_drawn() -> None:
         head_picture(nothing, Style())
 
 
+def test_without_a_title_or_a_caption_nothing_is_written_but_the_numbers_and_what_is_undefined_is_a_note() -> None:
+    untitled = words(head_picture(table(), Style(title="")).figure)
+    assert any(line.startswith("Undefined: previous. Each cell") for line in untitled)
+    bare = head_picture(table(), Style(title="", caption=False))
+    assert not any(
+        "." in line and not line.replace(".", "").isdigit() for line in words(bare.figure) if "−" not in line
+    )
+    assert bare.notes == ("Without a caption, this is left out: Undefined: previous.",)
+
+
 @pytest.mark.parametrize(("layers", "heads"), [(4, 6), (12, 12), (48, 32)])
 def test_a_table_of_any_shape_has_a_picture_with_numbered_layers_that_is_the_same_every_time(
     layers: int, heads: int

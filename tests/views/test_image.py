@@ -10,11 +10,12 @@ from matplotlib.text import Text
 from PIL import Image
 
 from attnviz.errors import UsageError
+from attnviz.records import HeadMatrix
 from attnviz.text import Bins
 from attnviz.views.image.pictures import LAYOUTS, render, token_picture
 from attnviz.views.image.style import Style
 from attnviz.vocabulary import IMAGE_FORMATS, Kind, Layout, Orientation
-from tests.build import record, tokens
+from tests.build import axes, record, tokens
 
 LAYERS, HEADS, QUERIES, KEYS = 2, 3, 5, 7
 
@@ -173,8 +174,7 @@ def test_the_pixels_of_each_cell_have_the_colour_of_its_weight(count, dpi):
     columns = (left + np.arange(count * round(side))).round().astype(int)
     import matplotlib
 
-    weights = attention.weights[0, 0] / attention.weights[0, 0].max()
-    expected = matplotlib.colormaps["viridis"](weights)[..., :3] * 255
+    expected = matplotlib.colormaps["viridis"](attention.weights[0, 0])[..., :3] * 255
     expected = expected.repeat(round(side), 0).repeat(round(side), 1)
     assert np.abs(pixels[np.ix_(rows, columns)] - expected).max() <= 1
 
@@ -236,10 +236,39 @@ def test_an_average_is_called_mean_and_says_of_what():
     assert {"some/model · mean", "mean over layers 0-1, heads 0-2"} <= set(written(picture))
 
 
-def test_a_linear_scale_goes_from_zero_to_the_largest_weight():
-    attention = encoder()
-    (panel, _) = (a for a in first("head", attention).figure.artists if isinstance(a, BboxImage))
-    assert (panel.norm.vmin, panel.norm.vmax) == (0, pytest.approx(attention.weights[0, 0].max()))
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_linear_scale_goes_from_zero_to_one_in_all_of_a_picture_or_as_far_as_it_is_told(layout):
+    def scales(**style):
+        drawn = first(layout, attention, **style).figure.artists
+        *panels, _bar = (artist for artist in drawn if isinstance(artist, BboxImage))
+        return {(float(panel.norm.vmin), float(panel.norm.vmax)) for panel in panels}
+
+    attention = encoder(layers=1, heads=1 if layout is Layout.HEAD else HEADS)
+    assert scales() == {(0, 1)}
+    assert scales(vmax=0.25) == scales(vmax="0.25") == {(0, 0.25)}
+    assert scales(vmax="auto") == {(0, float(attention.weights.max()))}
+    assert {end for _, end in scales(vmax=0.5, log=True)} == {0.5}
+
+
+def test_a_scale_that_ends_below_the_largest_weight_says_so_at_its_end():
+    weights = np.array([[[[0.125, 0.875], [1.0, 0.0]]]], np.float32)
+    attention = square(2, layers=1, heads=1, weights=weights)
+    for log in (False, True):
+        assert "≥ 0.5" in written(first("head", attention, vmax=0.5, log=log))
+        assert not any("≥" in text for text in written(first("head", attention, vmax=1, log=log)))
+
+
+def test_a_difference_has_a_scale_to_its_largest_number_or_as_far_as_it_is_told():
+    numbers = np.linspace(-0.5, 0.25, QUERIES * KEYS, dtype=np.float32).reshape(1, 1, QUERIES, KEYS)
+    difference = HeadMatrix.on(axes(layers=1, heads=1, measure="difference"), numbers)
+    assert {"−0.5", "+0.5"} <= set(written(first("head", difference)))
+    assert {"≤ −0.3", "≥ +0.3"} <= set(written(first("head", difference, vmax=0.3)))
+
+
+@pytest.mark.parametrize("vmax", [0, -1, "nan", "inf", "much", ""])
+def test_what_is_no_end_of_a_scale_is_refused(vmax):
+    with pytest.raises(UsageError, match=r"above 0, such as 0\.5, or auto"):
+        Style(vmax=vmax)
 
 
 def test_a_logarithmic_scale_shows_zero_like_its_smallest_weight():
@@ -300,7 +329,7 @@ def test_rows_without_any_weight_are_drawn(layout, log):
 def test_numbers_stand_in_the_cells_when_there_is_room():
     weights = np.array([[[[0.125, 0.875], [1.0, 0.0]]]], np.float32)
     picture = first("head", square(2, layers=1, heads=1, weights=weights), annotate=True)
-    assert {".12", ".88", "1.0", ".00"} <= set(written(picture))
+    assert {".12", ".88", "1", "·"} <= set(written(picture))
     assert not picture.notes
     assert ".12" not in written(first("head", square(2, layers=1, heads=1, weights=weights)))
 
@@ -314,9 +343,9 @@ def test_numbers_are_left_out_with_a_note_when_they_would_not_be_legible():
 def test_numbers_contrast_with_their_cells():
     weights = np.array([[[[0.0, 1.0], [1.0, 0.0]]]], np.float32)
     picture = first("head", square(2, layers=1, heads=1, weights=weights), annotate=True)
-    tones = {text.get_text(): text.get_color() for text in texts_of(picture)}
-    assert tones["1.0"] == "white"
-    assert tones[".00"] != "white"
+    tones = {(text.get_text(), text.get_color()) for text in texts_of(picture)}
+    assert ("1", "white") in tones
+    assert ("·", "white") not in tones and "·" in written(picture)
 
 
 def test_an_unknown_colour_map_names_those_that_are_spelled_like_it():
@@ -520,3 +549,40 @@ def test_no_global_state_of_matplotlib_is_touched():
     before = dict(matplotlib.rcParams)
     render(first("layer", encoder()).figure, "svg")
     assert dict(matplotlib.rcParams) == before
+
+
+def test_a_row_that_predicts_a_token_has_its_name_on_the_axis():
+    la, voiture = tokens(["la", "voiture"])
+    read = (replace(la, predicts="voiture"), voiture)
+    crossing = encoder(read, ["the", "car", "is"], kind=Kind.CROSS)
+    for layout in ("head", "layer"):
+        assert {"la → voiture", "voiture", "queries → predicted", "keys"} <= set(written(first(layout, crossing)))
+        assert {"la → voiture", "queries → predicted", "keys"} <= set(written(transposed(layout, crossing)))
+    assert "what “la” (→ voiture) looks at" in written(token_of("la", crossing))
+    itself = written(first("head", encoder(read, read, kind=Kind.DECODER)))
+    assert [itself.count(label) for label in ("la → voiture", "la", "queries → predicted", "keys")] == [1, 1, 1, 1]
+    assert "queries" in written(first("head", encoder()))
+
+
+def test_without_a_title_nothing_stands_above_and_the_caption_says_what_was_done():
+    averaged = encoder().mean()
+    picture = first("head", averaged, title="")
+    assert "Mean over layers 0-1, heads 0-2. Queries down, keys across; rows sum to 1." in " ".join(written(picture))
+    assert "mean" not in written(picture)
+    cells = next(a for a in picture.figure.artists if isinstance(a, BboxImage)).get_window_extent()
+    assert {text for text, _, bottom, *_ in extents(picture.figure) if bottom >= cells.y1} == {"weight"}
+    bare = first("head", encoder().select([0], [1]), title="", caption=False, colorbar=False)
+    shown = {token.text for token in sentence(QUERIES) + sentence(KEYS)}
+    assert set(written(bare)) == shown | {"queries", "keys"}
+
+
+def test_without_a_caption_what_it_would_have_said_of_the_weights_is_a_note():
+    picture = first("head", encoder().mean(), caption=False)
+    assert written(picture)[-1:] == ["some/model · mean"]
+    assert picture.notes == ("Without a caption, this is left out: mean over layers 0-1, heads 0-2.",)
+
+
+def test_without_a_colour_bar_a_picture_is_as_much_narrower():
+    with_it, without = (first("grid", encoder(), colorbar=shown) for shown in (True, False))
+    assert "weight" in written(with_it) and "weight" not in written(without)
+    assert without.figure.get_figwidth() < with_it.figure.get_figwidth() - 0.3

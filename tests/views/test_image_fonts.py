@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import font_manager
 
+from attnviz.errors import UsageError
 from attnviz.views.image import fonts as image_fonts
 from attnviz.views.image.fonts import FONT, Fonts, fonts_for, ink, text_width
 from attnviz.views.image.pictures import LAYOUTS, Picture, render
@@ -137,6 +138,38 @@ class TestFontsThatStandIn:
         assert "font-family: 'DejaVu Sans', 'Block Sans', sans-serif" in texts(picture)
         assert ">狗<" in texts(picture)
         assert b"BlockSans" in render(picture.figure, "pdf")
+
+
+class TestAChosenFont:
+    def test_all_texts_are_written_in_it_and_ours_stands_in_for_what_it_lacks(self, install: Install) -> None:
+        install("Block Sans", "catdogqueris", width=500)
+        picture = next(LAYOUTS[Layout.HEAD](record(layers=1, heads=1, names=("cat", "狗")), Style(font="block sans")))
+        assert "font-family: 'Block Sans', 'DejaVu Sans', sans-serif" in texts(picture)
+        assert "font-family: 'DejaVu Sans'," not in texts(picture)
+        assert "<U+72D7>" in texts(picture)
+        assert {b"BlockSans" in render(picture.figure, "pdf"), b"DejaVuSans" in render(picture.figure, "pdf")} == {True}
+        assert text_width("cat", 8, 150, fonts_for(["cat"], "Block Sans").families) == pytest.approx(1.5 * 8, rel=0.05)
+
+    def test_what_neither_has_is_written_in_another(self, install: Install) -> None:
+        install("Block Sans", "cat")
+        install("Other Sans", "狗")
+        assert fonts_for(["cat", "é", "狗"], "Block Sans").families == ("Block Sans", FONT, "Other Sans")
+
+    def test_one_that_is_not_installed_is_a_sentence_with_names_like_it(self, install: Install) -> None:
+        install("Block Sans", "cat")
+        with pytest.raises(UsageError, match=r"No font family 'Blok Sans' is installed: try Block Sans"):
+            Style(font="Blok Sans")
+        with pytest.raises(UsageError, match=r"'␛' is installed: try DejaVu Sans, DejaVu Serif\."):
+            Style(font="\x1b")
+
+    def test_one_that_was_installed_after_matplotlib_made_its_list_is_found(
+        self, install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        new = font_file(tmp_path / "new.ttf", "New Sans", {"a": 500})
+        monkeypatch.setattr(image_fonts, "findSystemFonts", lambda: [str(new), str(tmp_path / "broken.ttf")])
+        monkeypatch.setattr(image_fonts, "get_cachedir", lambda: str(tmp_path))
+        assert Style(font="new sans").font == "New Sans"
+        assert "new.ttf" in next(tmp_path.glob("fontlist-*.json")).read_text(encoding="utf-8")
 
 
 class TestCodes:

@@ -2,15 +2,30 @@
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.font_manager import FontEntry, FontProperties, findfont, fontManager, get_font
+from matplotlib import get_cachedir
+from matplotlib.font_manager import (
+    FontEntry,
+    FontManager,
+    FontProperties,
+    findfont,
+    findSystemFonts,
+    fontManager,
+    get_font,
+    json_dump,
+)
 from matplotlib.ft2font import FaceFlags, FT2Font, LoadFlags
 from numpy.typing import NDArray
 
+from attnviz.errors import UsageError
+from attnviz.text import visible
 from attnviz.text.graphemes import split_graphemes
 
 FONT = "DejaVu Sans"
@@ -22,6 +37,10 @@ CODE = "<U+"
 _REGULAR = 400  # the weight of a font that is neither light nor bold
 _OTHER_STYLES = "mono", "serif", "display", "looped", "condensed"
 _UNSEEN = "Cc", "Cf"  # general categories of what needs no glyph: breaks of lines, joiners
+_SIGNS = *range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0xFFF9, 0xFFFA, 0xFFFB, 0x110BD, 0x110CD
+_MARKS = frozenset(map(chr, (*_SIGNS, *range(0x13430, 0x13440))))
+"""Format characters that are seen: signs round numbers and verses, and joints of hieroglyphs."""
+
 _SELECTORS = range(0xFE00, 0xFE10)  # which of two looks a character has
 _FIXED = 64  # FreeType counts in fractions of a pixel
 
@@ -65,23 +84,58 @@ def _script(char: str) -> str:
     return f"{first if first == 'CJK' else first.capitalize()} letters"
 
 
-def fonts_for(texts: Iterable[str]) -> Fonts:
-    """Return the fonts for these texts: our own, and as few others as are needed for missing characters."""
+def list_families() -> list[str]:
+    """Return the names of the font families that are installed, and of those that come with matplotlib."""
+    return sorted({entry.name for entry in fontManager.ttflist})
+
+
+def find_family(name: str) -> str:
+    """Return the name of a font family as the font itself spells it.
+
+    Raises:
+        UsageError: it is not installed; the message names some that are spelled like it.
+    """
+    if not (known := _spellings()).get(name.casefold()):
+        _find_new_fonts(name)
+        known = _spellings()
+    if found := known.get(name.casefold()):
+        return found
+    near = [known[each] for each in get_close_matches(name.casefold(), known, cutoff=0.5)] or [FONT, "DejaVu Serif"]
+    raise UsageError(f"No font family {visible(name)!r} is installed: try {', '.join(near)}.")
+
+
+def _spellings() -> dict[str, str]:
+    return {family.casefold(): family for family in list_families()}
+
+
+def _find_new_fonts(name: str) -> None:
+    """Let matplotlib know the fonts of a family that was installed since it made its list, and remember them."""
+    for path in {*findSystemFonts()} - {entry.fname for entry in fontManager.ttflist}:
+        with suppress(OSError, RuntimeError):  # it is broken
+            if get_font(path).family_name.casefold() == name.casefold():
+                fontManager.addfont(path)
+                json_dump(fontManager, Path(get_cachedir()) / f"fontlist-v{FontManager.__version__}.json")
+
+
+def fonts_for(texts: Iterable[str], family: str = FONT) -> Fonts:
+    """Return the fonts for these texts: the family, ours, and as few others as are needed for missing characters."""
+    own = (FONT,) if family == FONT else (family, FONT)
     rare = frozenset(char for text in texts if not text.isascii() for char in text)
     if not rare:
-        return Fonts()
-    own = face()
-    missing = "".join(sorted(char for char in rare if not own.get_char_index(ord(char)) and _needs_glyph(char)))
-    return _stand_ins(missing) if missing else Fonts()
+        return Fonts(own)
+    faces = [face((each,)) for each in own]
+    lacking = (char for char in rare if not any(one.get_char_index(ord(char)) for one in faces))
+    missing = "".join(sorted(filter(_needs_glyph, lacking)))
+    return _stand_ins(missing, own) if missing else Fonts(own)
 
 
 @lru_cache(maxsize=256)
-def _stand_ins(missing: str) -> Fonts:
+def _stand_ins(missing: str, own: tuple[str, ...]) -> Fonts:
     """Return fonts for the missing characters: repeatedly the one that has most of those that are left."""
     region = _region(missing)
     faces = sorted(_system(), key=lambda face: face.rank(region))
     has = np.array([face.has(missing) for face in faces]).reshape(len(faces), len(missing))
-    left, families = np.ones(len(missing), bool), [FONT]
+    left, families = np.ones(len(missing), bool), [*own]
     while len(faces) and (has & left).any():
         best = int((has & left).sum(1).argmax())  # the first of several in order
         families.append(faces[best].family)
@@ -151,7 +205,7 @@ def _with_ink(font: FT2Font) -> Iterator[int]:
 
 
 def _needs_glyph(char: str) -> bool:
-    return unicodedata.category(char) not in _UNSEEN and ord(char) not in _SELECTORS
+    return char in _MARKS or (unicodedata.category(char) not in _UNSEEN and ord(char) not in _SELECTORS)
 
 
 def face(families: tuple[str, ...] = (FONT,)) -> FT2Font:

@@ -75,19 +75,32 @@ def head_picture(table: HeadTable, style: Style) -> Picture:
     )
     undefined = [name for name in table.columns if name not in there]
     remarks = [f"Undefined: {', '.join(undefined)}."] if undefined else []
-    fonts = fonts_for([style.title or table.model, caption])
-    page = Page(style.dpi, fonts)
+    fonts = fonts_for([style.title or table.model, caption], style.font)
+    width = _LEFT + cell * len(table.heads) + _GAP + _SCATTER + _BETWEEN
+    across = min(max(int((style.width or _WIDTH) / width), 1), len(panels))
+
+    def draw(side: float) -> Page:
+        return _draw_panels(Page(style, fonts), table, panels, across, side)
+
+    page = draw(Page.fill(draw, cell, across * len(table.heads)) if style.width else cell)
+    heading = style.title if style.title is not None else _name(table)
+    above, below = (remarks, caption) if heading else ([], " ".join([*remarks, caption]))
+    _write(page, heading, above * style.caption, below * style.caption)
+    left_out = () if style.caption else tuple(f"Without a caption, this is left out: {remark}" for remark in remarks)
+    return Picture(f"heads-{table.kind.value}", page.finished(), left_out)
+
+
+def _draw_panels(page: Page, table: HeadTable, panels: Sequence[_Panel], across: int, cell: float) -> Page:
+    """Draw a map and a scatter for each number, so many in a row, and return the page."""
     cell = page.snapped(cell)
     height = cell * len(table.layers)
     width = page.snapped(_LEFT + cell * len(table.heads) + _GAP + _SCATTER + _BETWEEN)
-    across = min(max(int(_WIDTH / width), 1), len(panels))
     for number, panel in enumerate(panels):
         left = page.snapped((number % across) * width + _LEFT)
         top = page.snapped((number // across) * (height + _BELOW + _TITLE + 2 * _PAD))
         _draw_map(page, table, panel, (left, top, cell))
         _draw_scatter(page, panel, (page.snapped(left + cell * len(table.heads) + _GAP), top, cell))
-    _write(page, style.title if style.title is not None else _name(table), [*remarks], caption)
-    return Picture(f"heads-{table.kind.value}", page.finished())
+    return page
 
 
 def _name(table: HeadTable) -> str:
@@ -146,7 +159,7 @@ def _draw_scatter(page: Page, panel: _Panel, place: tuple[float, float, float]) 
 
 def _write(page: Page, heading: str, remarks: Sequence[str], caption: str) -> None:
     """Write the heading and the remarks above the panels, and the caption below them."""
-    left, width = page.left, page.right - page.left
+    left, width = page.left, page.room or page.right - page.left
     page.lines(left, page.bottom + _GAP, page.wrapped(caption, _SMALL, width), _SMALL, MUTED)
     lines = [line for remark in remarks for line in page.wrapped(remark, _SMALL, width)]
     top = page.top - _GAP - _HEADING * 1.4 - len(lines) * _SMALL * 1.4

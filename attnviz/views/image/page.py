@@ -5,7 +5,7 @@ and most words of a picture, and of the next one, have been written before. Form
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,20 @@ from matplotlib.text import Text
 from matplotlib.transforms import Affine2D, Bbox, IdentityTransform, TransformedBbox
 from numpy.typing import NDArray
 
+from attnviz.errors import UnfitTextError
 from attnviz.records import Weights
 from attnviz.views.image.fonts import Fonts, ink, properties, text_width
+from attnviz.views.image.style import Style
 from attnviz.views.image.words import LINE, Label, wrapped
 
 _Pixels = NDArray[np.uint8]  # [rows, columns, red green blue alpha]
 
 INK, MUTED = "#262626", "#8c8c8c"
-_MARGIN = 8.0  # points round everything
+_MARGIN, _TIGHT = 8.0, 2.0  # points round everything, and round a picture that is to fill its width
+_LABELS = 0.3  # of such a width: what a label may take
+_TRIES, _EXACT = 30, 0.01  # to fill a width, and the points that may be left of it
+_ROUNDING = 0.01  # pixels: what a cell of a whole number of them may seem to have beside these
+_A_LITTLE = 1e-6  # points: so that a whole number of pixels is not rounded down
 _LARGEST = 12_000  # pixels on either side of a picture
 _MOST = 10**8  # pixels of a picture, each of which takes ten bytes until it is written
 _SHARE = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
@@ -43,15 +49,26 @@ _TURNED = {"left": "top", "right": "bottom", "top": "right", "bottom": "left", "
 class Cells(BboxImage):
     """Coloured cells in a box."""
 
+    def can_composite(self) -> bool:
+        """Return False: matplotlib would make one image of several, whose cells are not all of one size."""
+        return False
+
     def draw(self, renderer: Any) -> None:
-        """Draw them: on pixels, each at the colour of the cell that it lies in."""
-        if not isinstance(renderer, RendererAgg):
-            super().draw(renderer)
-            return
-        left, bottom, right, top = (round(edge) for edge in self.get_window_extent(renderer).extents)
+        """Draw them: on pixels, each at the colour of the cell that it lies in; else all of one size."""
         cells: _Pixels = self.to_rgba(np.ma.asarray(self.get_array()), bytes=True)
-        rows, columns = (_copies(cells.shape[0], top - bottom), _copies(cells.shape[1], right - left))
-        _put(renderer, cells[rows].take(columns, axis=1), left, bottom)
+        box = self.get_window_extent(renderer)
+        if isinstance(renderer, RendererAgg):
+            left, bottom, right, top = (round(edge) for edge in box.extents)
+            rows, columns = (_copies(cells.shape[0], top - bottom), _copies(cells.shape[1], right - left))
+            _put(renderer, cells[rows].take(columns, axis=1), left, bottom)
+        elif resolution := getattr(renderer, "image_dpi", None):  # SVG and PDF, in points
+            cells[cells[..., 3] == 0] = 255  # transparent, whose black would show at the edges
+            sides = box.size[::-1] * resolution / 72 / cells.shape[:2]  # pixels down and across a cell
+            down, across = (math.ceil(side - _ROUNDING) for side in sides)
+            larger = cells.repeat(down, 0).repeat(across, 1)
+            _put(renderer, larger, *box.min, Affine2D().scale(*box.size))
+        else:
+            super().draw(renderer)
 
 
 class Words(Text):
@@ -95,9 +112,9 @@ def _copies(count: int, pixels: int) -> NDArray[np.intp]:
     return ((np.arange(pixels) + 0.5) * count / pixels).astype(np.intp)
 
 
-def _put(renderer: RendererAgg, pixels: _Pixels, left: int, bottom: int) -> None:
+def _put(renderer: Any, pixels: _Pixels, left: float, bottom: float, *to_box: Affine2D) -> None:
     context = renderer.new_gc()
-    renderer.draw_image(context, left, bottom, np.ascontiguousarray(pixels[::-1]))
+    renderer.draw_image(context, left, bottom, np.ascontiguousarray(pixels[::-1]), *to_box)
     context.restore()
 
 
@@ -106,11 +123,14 @@ class Page:
 
     Characters that its fonts lack are written as codes.
 
-    Its artists stand on the figure itself: axes with their ticks would take longer than everything else.
+    Its artists stand on the figure itself: axes with their ticks would take longer than everything else. A style with a
+    width says how wide it is, whatever its contents: `fill` makes them so.
     """
 
-    def __init__(self, dpi: int, fonts: Fonts) -> None:
-        self.dpi = dpi
+    def __init__(self, style: Style, fonts: Fonts) -> None:
+        self.dpi = dpi = style.resolution
+        self._asked = style.width
+        self._margin = _MARGIN if style.width is None else _TIGHT
         self.left = self.top = math.inf
         self.right = self.bottom = -math.inf
         self._fonts = fonts
@@ -119,12 +139,26 @@ class Page:
         self._to_pixels = self._to_inches + self._figure.dpi_scale_trans
 
     def snapped(self, points: float) -> float:
-        """Return the next whole number of pixels, in points, so that edges are sharp."""
+        """Return the next whole number of pixels, in points, so that edges are sharp, unless a width is to be met."""
+        return points if self._asked is not None else self._whole(points)
+
+    def _whole(self, points: float) -> float:
         return math.ceil(points * self.dpi / 72 - 1e-6) * 72 / self.dpi
 
-    def spelled(self, labels: Iterable[Label]) -> list[Label]:
-        """Return the labels with codes for characters that the fonts lack."""
-        return [label.spelled(self._fonts) for label in labels]
+    @property
+    def room(self) -> float | None:
+        """Return the points between the margins, None if it grows with its contents."""
+        return None if self._asked is None else self._asked - 2 * self._margin
+
+    def spelled(self, labels: Iterable[Label], size: float) -> list[Label]:
+        """Return the labels with codes for characters that the fonts lack, cut if the page is too narrow for them."""
+        spelled = [label.spelled(self._fonts) for label in labels]
+        return spelled if self._asked is None else [self._cut(label, size) for label in spelled]
+
+    def _cut(self, label: Label, size: float) -> Label:
+        most = _LABELS * (self._asked or math.inf)
+        lengths = range(len(label.text), 1, -1)
+        return next((cut for cut in map(label.cut, lengths) if self.width(cut.text, size) <= most), label.cut(1))
 
     def width(self, text: str, size: float) -> float:
         """Return the width of a text of this size."""
@@ -182,6 +216,8 @@ class Page:
         )
         dots.set_transform(IdentityTransform())
         self._figure.add_artist(dots)
+        (left, top), (right, bottom) = places.min(0), places.max(0)
+        self._reach(left - radius, top - radius, right + radius, bottom + radius)
 
     def line(self, x: Sequence[float], y: Sequence[float], tone: str, width: float) -> None:
         """Draw a line through points, straight from each to the next."""
@@ -190,13 +226,35 @@ class Page:
 
     def finished(self) -> Figure:
         """Return the figure, cut to its contents and a margin, at a lower resolution if it had too many pixels."""
-        left, top = self.snapped(self.left - _MARGIN), self.snapped(self.top - _MARGIN)
-        width, height = self.snapped(self.right + _MARGIN - left), self.snapped(self.bottom + _MARGIN - top)
+        left, top = self.snapped(self.left - self._margin), self.snapped(self.top - self._margin)
+        height = self._whole(self.bottom + self._margin - top)
+        width = self.snapped(self.right + self._margin - left) if self._asked is None else self._asked + _A_LITTLE
         self._to_inches.translate(-left, -top - height).scale(1 / 72, -1 / 72)
         self._figure.set_size_inches(width / 72, height / 72)
         finest = min(_LARGEST / max(width, height), math.sqrt(_MOST / (width * height)))
         self._figure.set_dpi(min(self.dpi, int(finest * 72)))
         return self._figure
+
+    @classmethod
+    def fill(cls, draw: "Callable[[float], Page]", cell: float, count: int) -> float:
+        """Return the width of cells, `count` beside each other, with which a page is as wide as it is to be.
+
+        `draw` draws it with cells of a width, the first of which is `cell`; other parts of it do not grow with them.
+
+        Raises:
+            UnfitTextError: they would be smaller than a pixel.
+        """
+        for _ in range(_TRIES):
+            page = draw(cell)
+            if page.room is None or abs(spare := page.room - (page.right - page.left)) < _EXACT:
+                break
+            cell += spare / count
+            if cell * page.dpi < 72:
+                raise UnfitTextError(
+                    f"There is no room for {count:,} cells and what stands beside them in the width of the picture:",
+                    hint="give a larger {figure_width}, fewer {layer} and {head}, or {colorbar:False}.",
+                )
+        return cell
 
     def _reach(self, left: float, top: float, right: float, bottom: float) -> None:
         self.left, self.top = min(self.left, left), min(self.top, top)

@@ -23,18 +23,22 @@ from attnviz.records import HeadMatrix, Weights, Word
 from attnviz.text import Bins
 from attnviz.views.image.fonts import FONT, fonts_for
 from attnviz.views.image.png import png
-from attnviz.views.image.sheet import GAP, NUMBER_ROOM, Panel, Sheet, draw
+from attnviz.views.image.sheet import GAP, NUMBER_ROOM, Panel, Sheet, draw, fit
 from attnviz.views.image.style import Style
 from attnviz.views.image.words import (
+    ARROW,
     Label,
     axes_caption,
+    axis_name,
     ellipsised,
     grid_caption,
     heading,
     indexed,
+    labelled_tokens,
     places,
     remarks,
     stem,
+    token_caption,
     token_labels,
 )
 from attnviz.views.names import head_name, index_name
@@ -74,7 +78,7 @@ class _Room:
         roomy = style.annotate and count * NUMBER_ROOM <= self.limit
         least = max(self.least, NUMBER_ROOM) if roomy else self.least
         side = min(max(self.side / count, least), max(self.most, least), self.limit / count)
-        return max(round(side * style.dpi / 72), 1) * 72 / style.dpi
+        return max(round(side * style.resolution / 72), 1) * 72 / style.resolution
 
     def cells(self, panel: Weights, style: Style) -> tuple[float, float]:
         """Return the width and height of a cell: equal, unless the shorter axis would get too little room."""
@@ -89,17 +93,20 @@ class _Room:
 
     def pool(self, count: int, style: Style) -> int:
         """Return the number of weights that share a cell, so that no cell is smaller than a pixel."""
-        return math.ceil(count / (self.limit * style.dpi / 72))
+        limit = self.limit if style.width is None else min(self.limit, _CELLS * style.width)
+        return math.ceil(count / (limit * style.resolution / 72))
 
 
 _HEAD = _Room(side=300, least=10.5, most=24, limit=1000)
 _HEAD_OF_BINS = _Room(side=480, least=2.4, most=24, limit=1000)  # smaller cells: only some of them get a label
 _LAYER = _Room(side=150, least=9, most=18, limit=264, text_size=7)
 _LAYER_WIDTH = 1100  # points that the heads of a layer may fill before they are wrapped into several rows
+_CELLS = 0.35  # of the width of a picture that is given: what cells have of it at least
+_BESIDE, _HEAD_WIDTH = 100, 84  # points of such a width for labels and scale, and for each head of a layer, about
 _TOKEN_KEYS = _Room(side=240, least=10.5, most=18, limit=720)
 _TOKEN_HEADS = _Room(side=0, least=10.5, most=10.5, limit=2400)
 _GRID_SIDE, _GRID_LEAST, _GRID_MOST = 800, 36, 130  # points that the heads of a row share, and that each of them gets
-_GRID_GAP = 4  # points between heads
+_GRID_GAP, _NARROW_GAP = 4, 2  # points between heads, and where cells are to grow until they fill a width
 _MOST_ACROSS = 1000  # heads, or layers, in a picture: with more of them it would have less than 12 pixels for each
 
 
@@ -123,12 +130,15 @@ def _side_by_side(attention: HeadMatrix, titles: Sequence[str], room: _Room, sty
     where = shown[:1] if any(titles) else shown
     turned = style.orientation.turn(attention.weights[0])  # [heads, rows, columns]
     pool = room.pools(turned, style)
-    down, across = style.orientation.axes("queries", "keys")
-    axes = style.orientation.axes(attention.query_tokens, attention.key_tokens)
+    queries, keys = labelled_tokens(attention)
+    axes = style.orientation.axes(queries, keys)
+    down, across = style.orientation.axes(axis_name("queries", queries, attention.by), "keys")
     rows, columns = (token_labels(tokens, attention.by, p) for tokens, p in zip(axes, pool, strict=True))
     panels = [Panel(_pooled(w, pool), rows, columns, title, across) for w, title in zip(turned, titles, strict=True)]
     cell = room.cells(panels[0].cells, style)
-    in_a_row = max(int(_LAYER_WIDTH / (panels[0].cells.shape[1] * cell[0] + GAP)), 1)
+    wide = panels[0].cells.shape[1] * cell[0] + GAP
+    in_a_row = int(_LAYER_WIDTH / wide) if style.width is None else round((style.width - _BESIDE) / _HEAD_WIDTH)
+    in_a_row = min(max(in_a_row, 1), len(panels))
     sheet = Sheet(
         panels=panels,
         across=math.ceil(len(panels) / math.ceil(len(panels) / in_a_row)),  # rows as even as can be
@@ -146,12 +156,14 @@ def _side_by_side(attention: HeadMatrix, titles: Sequence[str], room: _Room, sty
 def _grid_picture(attention: HeadMatrix, style: Style) -> Iterator[Picture]:
     """Yield one picture of all heads, layers down and heads across: a bird's-eye view."""
     side = min(max(_GRID_SIDE / len(attention.heads), _GRID_LEAST), _GRID_MOST)
+    if style.width is not None:
+        side = _CELLS * style.width / len(attention.heads)
     room = _Room(side=side, least=0, most=_HEAD.most, limit=side)
     turned = style.orientation.turn(attention.weights)
     pool = room.pools(turned, style)
     weights = _pooled(turned, pool)
     cell = room.cells(weights[0, 0], style)
-    gap = max(round(_GRID_GAP / cell[0]), 1)
+    gap = max(round((_GRID_GAP if style.width is None else _NARROW_GAP) / cell[0]), 1)
     where = places(attention.layers, attention.heads)
     sheet = Sheet(
         panels=[
@@ -193,18 +205,21 @@ def token_picture(attention: HeadMatrix, word: Word, style: Style) -> Picture:
         for row, (layer, head) in enumerate(product(attention.layers, attention.heads))
     ]
     both = list(sides(attention, word))
+    queries, keys = labelled_tokens(attention)
+    predicted = attention.pieces(word)[-1].predicts if word.queries else None
+    says = f" ({ARROW.strip()} {ellipsised(predicted)})" if predicted else ""
     longest = max(len(side.tokens) for side in both)
     pool = _TOKEN_KEYS.pool(longest, style)
     panels = [
         Panel(
             _pooled(side.weights.reshape(len(heads), len(side.tokens)), (1, pool)),
             heads,
-            token_labels(side.tokens, attention.by, pool),
-            _TITLES[side.axis].format(named),
-            side.axis,
+            token_labels(shown, attention.by, pool),
+            _TITLES[side.axis].format(named + says * (side.axis == "keys")),
+            axis_name(side.axis, shown, attention.by),
             rules=range(len(attention.heads), len(heads), len(attention.heads)),
         )
-        for side in both
+        for side, shown in ((side, queries if side.axis == "queries" else keys) for side in both)
     ]
     sheet = Sheet(
         panels=panels,
@@ -213,6 +228,7 @@ def token_picture(attention: HeadMatrix, word: Word, style: Style) -> Picture:
         row_name="heads",
         heading=heading(attention, (named,), style),
         remarks=remarks(attention, (named,), (1, pool), style),
+        caption=token_caption(attention, named, queries=bool(word.queries)),
         measure=attention.measure,
     )
     position = attention.pieces(word)[0].position
@@ -288,13 +304,16 @@ def render(figure: Figure, file_format: str) -> bytes:
 
 def _picture(name: str, sheet: Sheet, style: Style) -> Picture:
     """Return the picture of a sheet, with notes on what could not be drawn as it was asked for."""
-    fonts = fonts_for(sheet.texts())
+    fonts = fonts_for(sheet.texts(), style.font)
+    sheet = fit(sheet, style, fonts)
     figure = draw(sheet, style, fonts)
     notes = [f"No installed font has {script}, so they are drawn as codes: {_INSTALL}" for script in fonts.scripts()]
     if style.annotate and not sheet.numbers_fit:
         notes.append("There is no room for numbers in the cells, so they are left out.")
-    if figure.dpi < style.dpi:
-        notes.append(f"At {style.dpi} dpi the picture would be too large, so it is drawn at {figure.dpi:g} dpi.")
+    if not style.caption:
+        notes += [f"Without a caption, this is left out: {remark}." for remark in sheet.remarks]
+    if figure.dpi < style.resolution:
+        notes.append(f"At {style.resolution} dpi the picture would be too large, so it is drawn at {figure.dpi:g} dpi.")
     return Picture(name, figure, tuple(notes))
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +13,7 @@ from attnviz.views.image.fonts import Fonts
 from attnviz.views.image.page import INK, MUTED, Page
 from attnviz.views.image.style import Scale, Style, scale_of
 from attnviz.views.image.words import LINE, Label, thinned
-from attnviz.views.names import decimals, signed_decimals
+from attnviz.views.names import in_cell
 from attnviz.vocabulary import WEIGHT
 
 _HEADING, _SMALL, _NUMBER = 10.5, 7.5, 6.0  # sizes of text in points
@@ -74,9 +74,34 @@ class Sheet:
             yield from (panel.title, *(label.text for label in (*panel.rows, *panel.columns)))
 
 
+def fit(sheet: Sheet, style: Style, fonts: Fonts) -> Sheet:
+    """Return the sheet with cells that make it as wide as the style says; square ones stay square.
+
+    Raises:
+        UnfitTextError: they would be smaller than a pixel.
+    """
+    if style.width is None:
+        return sheet
+    width, height = sheet.cell
+    square = width == height
+
+    def fitted(side: float) -> Sheet:
+        return replace(sheet, cell=(side, side if square else height))
+
+    columns = sum(panel.cells.shape[1] for panel in sheet.panels[: sheet.across])
+    return fitted(Page.fill(lambda side: _draw_panels(fitted(side), style, fonts), width, columns))
+
+
 def draw(sheet: Sheet, style: Style, fonts: Fonts) -> Figure:
     """Return the sheet as a figure just large enough for it."""
-    page = Page(style.dpi, fonts)
+    page = _draw_panels(sheet, style, fonts)
+    _draw_words(page, sheet, style)
+    return page.finished()
+
+
+def _draw_panels(sheet: Sheet, style: Style, fonts: Fonts) -> Page:
+    """Return a page with the panels, their labels and the colour bar."""
+    page = Page(style, fonts)
     scale = scale_of([panel.cells for panel in sheet.panels], style, sheet.measure)
     bottom = 0.0
     for index, left, top in _places(sheet, page):
@@ -87,28 +112,42 @@ def draw(sheet: Sheet, style: Style, fonts: Fonts) -> Figure:
             _draw_numbers(page, sheet, panel, scale, left, top)
         elif sheet.measure != WEIGHT and min(sheet.cell) >= _SIGN_ROOM:
             _draw_signs(page, sheet, panel, scale, left, top)
-        page.text(left, top - _PAD, panel.title, sheet.text_size, "left", "bottom")
+        titles = _title_lines(page, sheet, panel)
+        page.lines(left, top - _PAD - len(titles) * _line(sheet), titles, sheet.text_size, INK)
         if index % sheet.across == 0:
             _draw_row_labels(page, sheet, panel, top)
         if sheet.columns_on_top or index + sheet.across >= len(sheet.panels):
             _draw_column_labels(page, sheet, panel, left, top)
         bottom = max(bottom, top + height)
-    _draw_bar(page, scale, bottom)
-    _draw_words(page, sheet)
-    return page.finished()
+    if style.colorbar:
+        _draw_bar(page, scale, bottom)
+    return page
 
 
 def _places(sheet: Sheet, page: Page) -> Iterator[tuple[int, float, float]]:
     """Yield the index of each panel with its left and top in points."""
-    title = _SMALL * LINE + _PAD if any(panel.title for panel in sheet.panels) else 0.0
+    lines = max(len(_title_lines(page, sheet, panel)) for panel in sheet.panels)
+    title = _SMALL * LINE + _PAD + (lines - 1) * _line(sheet) if lines else 0.0
     left = top = 0.0
     for index, panel in enumerate(sheet.panels):
         if index and index % sheet.across == 0:
             left = 0.0
             top += page.snapped(panel.cells.shape[0] * sheet.cell[1] + title + GAP)
         yield index, left, top
-        wide = max(panel.cells.shape[1] * sheet.cell[0], page.width(panel.title, sheet.text_size))
-        left += page.snapped(wide + GAP)
+        titles = (page.width(line, sheet.text_size) for line in _title_lines(page, sheet, panel))
+        left += page.snapped(max(panel.cells.shape[1] * sheet.cell[0], *titles, 0.0) + GAP)
+
+
+def _title_lines(page: Page, sheet: Sheet, panel: Panel) -> list[str]:
+    """Return the title of a panel in lines: one, unless the page is no wider than it is told to be."""
+    if not panel.title or page.room is None:
+        return [panel.title] if panel.title else []
+    return page.wrapped(panel.title, sheet.text_size, panel.cells.shape[1] * sheet.cell[0])
+
+
+def _line(sheet: Sheet) -> float:
+    """Return the height of a line of labels in points."""
+    return sheet.text_size * LINE
 
 
 def _draw_cells(page: Page, sheet: Sheet, panel: Panel, scale: Scale, left: float, top: float) -> None:
@@ -116,7 +155,7 @@ def _draw_cells(page: Page, sheet: Sheet, panel: Panel, scale: Scale, left: floa
     width, height = columns * sheet.cell[0], rows * sheet.cell[1]
     page.image(panel.cells, (left, top, width, height), scale.norm, scale.colours)
     for row in panel.rules:
-        page.line((left, left + width), (top + row * sheet.cell[1],) * 2, "white", 2.0)
+        page.line((left - _PAD, left + width + _PAD), (top + row * sheet.cell[1],) * 2, "white", 2.0)
 
 
 def _draw_numbers(page: Page, sheet: Sheet, panel: Panel, scale: Scale, left: float, top: float) -> None:
@@ -125,7 +164,7 @@ def _draw_numbers(page: Page, sheet: Sheet, panel: Panel, scale: Scale, left: fl
     for (row, column), weight in np.ndenumerate(panel.cells):
         if not math.isnan(weight):
             x, y = left + (column + 0.5) * sheet.cell[0], top + (row + 0.5) * sheet.cell[1]
-            written = decimals(float(weight)) if sheet.measure == WEIGHT else signed_decimals(float(weight))
+            written = in_cell(float(weight), sheet.measure)
             page.text(x, y, written, _NUMBER, "center", "center", "white" if dark[row, column] else INK)
 
 
@@ -140,14 +179,15 @@ def _draw_signs(page: Page, sheet: Sheet, panel: Panel, scale: Scale, left: floa
 
 def _draw_row_labels(page: Page, sheet: Sheet, panel: Panel, top: float) -> None:
     height = sheet.cell[1]
-    shown = thinned(page.spelled(panel.rows), height, sheet.text_size)
+    labels = page.spelled(panel.rows, sheet.text_size)
+    shown = thinned(labels, height, sheet.text_size)
     tick = _PAD * (len(shown) < len(panel.rows))
     for label in shown:
         y = top + label.at * height
         page.text(-_PAD - tick, y, label.text, sheet.text_size, "right", "center", MUTED if label.muted else INK)
         if tick:
             page.line((-_PAD, 0.0), (y, y), MUTED, 0.4)
-    widest = max(page.width(label.text, sheet.text_size) for label in shown)
+    widest = max(page.width(label.text, sheet.text_size) for label in labels)
     middle = top + panel.cells.shape[0] * height / 2
     page.text(-2.5 * _PAD - tick - widest, middle, sheet.row_name, _SMALL, "right", "center", MUTED, upright=True)
 
@@ -157,7 +197,7 @@ def _draw_column_labels(page: Page, sheet: Sheet, panel: Panel, left: float, top
     up = -1 if sheet.columns_on_top else 1  # the direction away from the panel
     edge = top if sheet.columns_on_top else top + panel.cells.shape[0] * sheet.cell[1]
     side = "bottom" if sheet.columns_on_top else "top"
-    labels = page.spelled(panel.columns)
+    labels = page.spelled(panel.columns, size)
     upright = not _fit_side_by_side(page, labels, width, size)
     shown = thinned(labels, width, size) if upright else labels
     tick = _PAD * (len(shown) < len(panel.columns))
@@ -191,11 +231,18 @@ def _draw_bar(page: Page, scale: Scale, bottom: float) -> None:
     page.text(left, -_PAD - _SMALL / 2, scale.name, _SMALL, "left", "bottom", MUTED)
 
 
-def _draw_words(page: Page, sheet: Sheet) -> None:
-    """Write heading and remarks above, and the caption below, as wide as the panels."""
-    left, width = page.left, max(page.right - page.left, _NARROWEST)
-    page.lines(left, page.bottom + GAP, page.wrapped(sheet.caption, _SMALL, width), _SMALL, MUTED)
-    above = [(sheet.heading, _HEADING, INK), *((remark, _SMALL, MUTED) for remark in sheet.remarks)]
+def _draw_words(page: Page, sheet: Sheet, style: Style) -> None:
+    """Write heading and remarks above, and the caption below, as wide as the panels; nothing above without a heading.
+
+    Remarks are left out with the caption, and stand in it where there is no heading.
+    """
+    left, width = page.left, page.room or max(page.right - page.left, _NARROWEST)
+    remarks = sheet.remarks if style.caption else ()
+    sentences = [] if sheet.heading else [f"{remark[0].upper()}{remark[1:]}." for remark in remarks]
+    if style.caption:
+        caption = " ".join(filter(None, [*sentences, sheet.caption]))
+        page.lines(left, page.bottom + GAP, page.wrapped(caption, _SMALL, width), _SMALL, MUTED)
+    above = [(sheet.heading, _HEADING, INK), *((remark, _SMALL, MUTED) for remark in remarks if sheet.heading)]
     written = [(page.wrapped(words, size, width), size, tone) for words, size, tone in above if words]
     top = page.top - GAP / 2 - sum(len(lines) * size * LINE for lines, size, _ in written)
     for lines, size, tone in written:

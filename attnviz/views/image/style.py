@@ -1,5 +1,7 @@
 """The look of pictures: the options, and the colour of each weight."""
 
+import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -12,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from attnviz.errors import UsageError
 from attnviz.records import Weights
 from attnviz.text import Bins, Grouping, visible
+from attnviz.views.image.fonts import FONT, find_family
 from attnviz.vocabulary import WEIGHT, Orientation
 
 _OWN_COLOURS = {
@@ -25,6 +28,12 @@ paper to orange, which the colour-blind tell apart, for numbers below and above 
 DEFAULT_COLOURS, SIGNED_COLOURS = "ink", "poles"
 
 _LONGEST, _MOST_LINES = 1000, 50  # characters and lines of a title
+_RESOLUTION, _IN_PRINT = 150, 300  # pixels an inch, by default, of a picture and of one whose width is given
+_POINTS = {"in": 72.0, "cm": 72 / 2.54, "mm": 72 / 25.4, "pt": 1.0}
+_WIDTHS = 72.0, 3600.0  # points that a picture may be wide
+AUTO = "auto"
+"""The upper end of a scale that is the largest number of the picture."""
+_FUZZ, _NEAR = 1.0001, 0.93  # of the end of a scale: what is still no more than that, and too near for another tick
 _DECADES = 3  # how many powers of ten below the largest weight a logarithmic scale shows at most
 
 
@@ -37,31 +46,86 @@ class Style:
     the model, layer and head. `orientation` is that of the weights between queries and keys; pictures of one token have
     heads down in either case.
 
+    `figure_width` is the width of the whole picture, such as "3.3in" or "84mm": cells fill it, and texts keep their
+    size. `font` is the family of all texts; `caption` and `colorbar` are drawn unless they are False. `vmax` is the
+    number at the upper end of the colours, `AUTO` for the largest in the picture; None is 1 for weights on a linear
+    scale, else the largest.
+
     Raises:
-        UsageError: there is no such colour map, the title is too long, or the resolution is out of range.
+        UsageError: there is no such colour map or font, the title is too long, or a number is out of range.
     """
 
     cmap: str = DEFAULT_COLOURS
-    dpi: int = 150
+    dpi: int | None = None
     log: bool | None = None
     title: str | None = None
     annotate: bool = False
     orientation: Orientation = Orientation.QUERIES_DOWN
+    figure_width: str | None = None
+    font: str = FONT
+    caption: bool = True
+    colorbar: bool = True
+    vmax: float | str | None = None
 
     def __post_init__(self) -> None:
         colour_map(self.cmap)
+        object.__setattr__(self, "font", find_family(self.font))
+        if self.vmax not in (None, AUTO):
+            object.__setattr__(self, "vmax", _parse_largest(self.vmax))
         if self.title:
             if len(self.title) > _LONGEST or len(self.title.splitlines()) > _MOST_LINES:
                 raise UsageError(
                     f"The title is too long for a picture: give at most {_LONGEST:,} characters, {_MOST_LINES} lines."
                 )
             object.__setattr__(self, "title", "\n".join(visible(line) for line in self.title.splitlines()))
-        if not 20 <= self.dpi <= 1200:
+        if not 20 <= self.resolution <= 1200:
             raise UsageError(f"A resolution of {self.dpi} dpi is out of range: give 20 to 1200.")
+
+    @property
+    def width(self) -> float | None:
+        """Return the width of the whole picture in points, None for what it takes."""
+        return None if self.figure_width is None else _parse_width(self.figure_width)
+
+    @property
+    def resolution(self) -> int:
+        """Return how many pixels an inch has."""
+        usual = _RESOLUTION if self.width is None else _IN_PRINT
+        return usual if self.dpi is None else self.dpi
 
     def suiting(self, by: Grouping) -> "Style":
         """Return the style with its scale chosen: logarithmic for bins, because most of their weights are tiny."""
         return self if self.log is not None else replace(self, log=isinstance(by, Bins))
+
+
+def _parse_width(text: str) -> float:
+    """Parse a width, and return it in points.
+
+    Raises:
+        UsageError: it is none, or out of range.
+    """
+    found = re.fullmatch(r"(\d{1,5}(?:\.\d{1,9})?) *(in|cm|mm|pt)", text.strip(), re.ASCII)
+    if found is None:
+        raise UsageError(f"{visible(text)!r} is not a width: write 3.3in or 84mm.")
+    points = float(found[1]) * _POINTS[found[2]]
+    least, most = _WIDTHS
+    if not least <= points <= most:
+        raise UsageError(f"A picture that is {text} wide is out of range: give {least / 72:g}in to {most / 72:g}in.")
+    return points
+
+
+def _parse_largest(given: float | str | None) -> float:
+    """Parse the number at the upper end of the colours.
+
+    Raises:
+        UsageError: it is none, or not above 0.
+    """
+    try:
+        number = float(given or 0)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise UsageError(f"{visible(str(given))!r} is no end of a scale: give a number above 0, such as 0.5, or auto.")
+    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,43 +159,65 @@ def colour_map(name: str) -> Colormap:
 
 
 def scale_of(weights: Iterable[Weights], style: Style, measure: str) -> Scale:
-    """Return the scale from 0, or from a small weight if it is logarithmic, to the largest of these weights.
+    """Return the one scale of a picture, from these numbers of all its panels, as the style asks for it.
 
-    Numbers of another measure, which have a sign, have a scale with 0 in its middle.
+    Weights have a scale from 0 to 1, or to `vmax`; if it is logarithmic, from a small weight to the largest. Numbers of
+    another measure, which have a sign, have a scale with 0 in its middle.
     """
     if measure != WEIGHT:
         return _diverging(weights, style, measure)
     present = [array[array > 0] for array in weights]  # leaves out NaN too
     largest = max((float(array.max()) for array in present if array.size), default=1.0)
+    colours = colour_map(style.cmap)
     if not style.log:
-        return _linear(largest, colour_map(style.cmap))
+        return _linear(largest, 1.0 if style.vmax is None else _end(style, largest), colours)
     smallest = min((float(array.min()) for array in present if array.size), default=largest)
-    return _logarithmic(smallest, largest, colour_map(style.cmap))
+    return _logarithmic(smallest, largest, _end(style, largest), colours)
+
+
+def _end(style: Style, largest: float) -> float:
+    """Return the upper end of a scale: the number that was given, or else the largest."""
+    return style.vmax if isinstance(style.vmax, float) else largest
 
 
 def _diverging(numbers: Iterable[Weights], style: Style, measure: str) -> Scale:
     """Return the scale from minus the largest absolute number to plus the largest."""
     largest = max((float(np.nanmax(abs(array))) for array in numbers), default=0.0) or 1.0
+    end = _end(style, largest)
     colours = colour_map(SIGNED_COLOURS if style.cmap == DEFAULT_COLOURS else style.cmap)
     if style.log:
-        least = largest / 10**_DECADES
-        norm: Normalize = SymLogNorm(least, vmin=-largest, vmax=largest)
-        values = [-largest, -least, 0, least, largest]
+        least = end / 10**_DECADES
+        norm: Normalize = SymLogNorm(least, vmin=-end, vmax=end)
+        values = [-end, -least, 0, least, end]
     else:
-        norm, values = Normalize(-largest, largest), [-largest, -largest / 2, 0, largest / 2, largest]
+        norm, values = Normalize(-end, end), [-end, -end / 2, 0, end / 2, end]
     ticks = [(value, f"{value:+.2g}".replace("-", "−") if value else "0") for value in values]
+    if _exceeds(largest, end):
+        ticks[0], ticks[-1] = (-end, f"≤ {ticks[0][1]}"), (end, f"≥ {ticks[-1][1]}")
     return Scale(norm, colours, measure, ticks)
 
 
-def _linear(largest: float, colours: Colormap) -> Scale:
-    ticks = [tick for tick in MaxNLocator(5).tick_values(0, largest) if 0 <= tick <= largest * 1.0001]
-    return Scale(Normalize(0, largest), colours, "weight", [(tick, f"{tick:.4g}") for tick in ticks])
+def _linear(largest: float, end: float, colours: Colormap) -> Scale:
+    values = [tick for tick in MaxNLocator(5).tick_values(0, end) if 0 <= tick <= end * _FUZZ]
+    ticks = _mark_end([(tick, f"{tick:.4g}") for tick in values], largest, end)
+    return Scale(Normalize(0, end), colours, "weight", ticks)
 
 
-def _logarithmic(smallest: float, largest: float, colours: Colormap) -> Scale:
-    """Return the scale from a power of ten, which also stands for all smaller weights, up to the largest."""
-    top = int(np.ceil(np.log10(largest) - 1e-6))
+def _logarithmic(smallest: float, largest: float, end: float, colours: Colormap) -> Scale:
+    """Return the scale from a power of ten, which also stands for all smaller weights, up to its end."""
+    top = int(np.ceil(np.log10(end) - 1e-6))
     floor = min(max(int(np.floor(np.log10(smallest) + 1e-6)), top - _DECADES), top - 1)
-    ticks = [(10.0**power, f"{10.0**power:g}") for power in range(floor, top + 1) if 10.0**power <= largest * 1.0001]
+    ticks = [(10.0**power, f"{10.0**power:g}") for power in range(floor, top + 1) if 10.0**power <= end * _FUZZ]
     ticks[0] = (ticks[0][0], f"≤ {ticks[0][1]}")
-    return Scale(LogNorm(10.0**floor, max(largest, 10.0**floor * 2), clip=True), colours, "weight, log", ticks)
+    norm = LogNorm(10.0**floor, max(end, 10.0**floor * 2), clip=True)
+    return Scale(norm, colours, "weight, log", _mark_end(ticks, largest, end))
+
+
+def _mark_end(ticks: list[tuple[float, str]], largest: float, end: float) -> list[tuple[float, str]]:
+    """Return the ticks, the last of which says so if the colour at the end also stands for larger weights."""
+    below = [tick for tick in ticks if tick[0] < end * _NEAR]
+    return [*below, (end, f"≥ {end:.4g}")] if _exceeds(largest, end) else ticks
+
+
+def _exceeds(largest: float, end: float) -> bool:
+    return largest > end * _FUZZ

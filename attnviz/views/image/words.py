@@ -1,5 +1,6 @@
 """The words on a picture: labels where there is room, headings and captions, and the name of its file."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -7,13 +8,17 @@ from statistics import median_high
 
 from attnviz.records import HeadMatrix, format_ranges
 from attnviz.text import Bins, By, Grouping, Token
+from attnviz.text.graphemes import split_graphemes
 from attnviz.views.image.fonts import CODE, Fonts, joined
 from attnviz.views.image.style import Style
 from attnviz.views.names import caveats, counted, describe_axes, plural
-from attnviz.vocabulary import AVERAGE, Kind
+from attnviz.vocabulary import AVERAGE, WEIGHT, Kind
 
 LINE = 1.25
 """The height of a line of text as a multiple of its size: lines this far apart do not touch."""
+
+ARROW = " → "
+"""What stands between a token and the one that its row predicts."""
 
 _LONGEST, _LONGEST_STRETCH = 24, 40  # characters of a token, and of what stands for a stretch of text
 
@@ -32,16 +37,35 @@ class Label:
         """Return the label with codes for characters that these fonts lack, cut if it is too long."""
         return replace(self, text=ellipsised(self.text, fonts)) if fonts.lacking.intersection(self.text) else self
 
+    def cut(self, longest: int) -> "Label":
+        """Return the label, cut after so many characters."""
+        return replace(self, text=ellipsised(self.text, longest=longest))
+
 
 def token_labels(tokens: Sequence[Token], by: Grouping, pooled: int = 1) -> list[Label]:
     """Return a label for each token, special ones muted, when each cell stands for `pooled` tokens.
 
-    That of a bin says at which token it begins.
+    Where its row predicts a token, that stands beside it: `la → voiture`. That of a bin says at which token it begins.
     """
     if not isinstance(by, Bins):
-        return [Label(ellipsised(t.label), (i + 0.5) / pooled, t.special) for i, t in enumerate(tokens)]
+        return [Label(_told(t), (i + 0.5) / pooled, t.special) for i, t in enumerate(tokens)]
     stretches = (ellipsised(f"{t.position:,} {t.label}", longest=_LONGEST_STRETCH) for t in tokens)
     return [Label(text, (i + 0.5) / pooled, tokens[i].special) for i, text in enumerate(stretches)]
+
+
+def labelled_tokens(attention: HeadMatrix) -> tuple[Sequence[Token], Sequence[Token]]:
+    """Return the tokens of queries and of keys as their labels show them: only the row of a query predicts."""
+    return attention.query_tokens, [replace(token, predicts=None) for token in attention.key_tokens]
+
+
+def _told(token: Token) -> str:
+    return ARROW.join(ellipsised(part) for part in (token.label, token.predicts) if part is not None)
+
+
+def axis_name(axis: str, tokens: Sequence[Token], by: Grouping) -> str:
+    """Return the name of an axis, queries or keys, as the labels of these tokens are to be read."""
+    told = not isinstance(by, Bins) and any(token.predicts for token in tokens)
+    return f"{axis}{ARROW}predicted" if told else axis
 
 
 def ellipsised(text: str, fonts: Fonts = Fonts(), longest: int = _LONGEST) -> str:  # noqa: B008 - it is frozen
@@ -64,22 +88,36 @@ def thinned(labels: Iterable[Label], cell: float, size: float) -> list[Label]:
 
 
 def wrapped(text: str, width: float, measured: Callable[[str], float]) -> list[str]:
-    """Return the text in lines of at most this width (a word may be wider); line breaks are kept."""
+    """Return the text in lines of at most this width, words broken if they are wider; line breaks are kept."""
     lines: list[str] = []
     blank = measured(" ")
     for line in text.split("\n"):
-        first, *words = line.split(" ")
-        lines.append(first)
-        taken = measured(first)
-        for word in words:
-            wide = measured(word)
+        taken = math.inf  # a line begins
+        for word in line.split(" "):
+            first, *rest = _broken(word, width, measured)
+            wide = measured(first)
             if taken + blank + wide <= width:
-                lines[-1] += f" {word}"
+                lines[-1] += f" {first}"
                 taken += blank + wide
             else:
-                lines.append(word)
+                lines.append(first)
                 taken = wide
+            if rest:
+                lines += rest
+                taken = measured(rest[-1])
     return lines
+
+
+def _broken(word: str, width: float, measured: Callable[[str], float]) -> list[str]:
+    """Return a word in parts of at most this width, each of one grapheme at least."""
+    if measured(word) <= width:
+        return [word]
+    parts = [""]
+    for grapheme in split_graphemes(word):
+        if parts[-1] and measured(parts[-1] + grapheme) > width:
+            parts.append("")
+        parts[-1] += grapheme
+    return parts
 
 
 def heading(attention: HeadMatrix, where: Sequence[str], style: Style) -> str:
@@ -92,7 +130,7 @@ def heading(attention: HeadMatrix, where: Sequence[str], style: Style) -> str:
 
 def remarks(attention: HeadMatrix, where: Sequence[str], pool: tuple[int, int], style: Style) -> list[str]:
     """Return the remarks below the heading: what it leaves out, and what was done to the weights."""
-    named = [] if style.title is None else [" · ".join(where)]
+    named = [" · ".join(where)] if style.title else []
     if attention.by is not By.TOKEN:
         named.append(_between(attention))
     if any(token.predicts for token in attention.query_tokens):
@@ -125,6 +163,14 @@ def grid_caption(attention: HeadMatrix, style: Style) -> str:
     listed = [" ".join(ellipsised(token.label) for token in tokens) for tokens in (queries, keys)]
     tokens = f"Tokens: {listed[0]}" if queries == keys else f"Queries: {listed[0]}. Keys: {listed[1]}"
     return f"{caption} {tokens}"
+
+
+def token_caption(attention: HeadMatrix, named: str, *, queries: bool) -> str:
+    """Return a caption for a picture of one word in all heads, which is among the `queries` or is not."""
+    if attention.measure != WEIGHT:
+        return f"Each row is a head; {attention.measure}: + is more, − is less."
+    sums = f"; what {named} looks at sums to {'at most 1' if attention.sink else '1'}" if queries else ""
+    return f"Each row is a head{sums}."
 
 
 def indexed(axis: str, indices: tuple[int, ...]) -> str:
