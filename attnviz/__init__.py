@@ -394,7 +394,7 @@ def plot(
         annotate=annotate,
         orientation=Orientation(transpose),
         figure_width=figure_width,
-        font=font or FONT,
+        font=FONT if font is None else font,
         caption=caption,
         colorbar=colorbar,
         vmax=vmax,

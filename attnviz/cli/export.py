@@ -160,7 +160,7 @@ class Looks:
             annotate=self.annotate,
             orientation=Orientation(self.transpose),
             figure_width=self.figure_width,
-            font=self.font or FONT,
+            font=FONT if self.font is None else self.font,
             caption=not self.no_caption,
             colorbar=not self.no_colorbar,
             vmax=self.vmax,
