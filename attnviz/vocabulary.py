@@ -76,14 +76,12 @@ class Engine(Enum):
     UNKNOWN = "unknown"
 
 
-class Place(Enum):
-    """The place of a key as seen from the query that looks at it."""
+class PictureProtocol(Enum):
+    """A way to show a picture in a terminal; blocks need no more than characters."""
 
-    PREVIOUS = "previous"
-    NEXT = "next"
-    SAME = "same"
-    SPECIAL = "special"
-    OTHER = "other"
+    KITTY = "kitty"
+    ITERM2 = "iterm2"
+    BLOCKS = "blocks"
 
 
 class Direction(Enum):

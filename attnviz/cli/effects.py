@@ -123,16 +123,26 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         Setting(
             words="with --open",
             holds=lambda values: values["in_browser"],
-            idle=("form", "every", "top"),
+            idle=("form", "every", "top", "all_rows", "picture", "protocol"),
             instead="leave --open out",
         ),
         Setting(
-            words="with --format {form}", holds=_is_data, idle=("every", "top", "transpose"), instead=_DATA_INSTEAD
+            words="with --format {form}",
+            holds=_is_data,
+            idle=("every", "top", "all_rows", "picture", "protocol", "transpose"),
+            instead=_DATA_INSTEAD,
         ),
         Setting(
             words="with --token",
             holds=lambda values: values["token"] and not values["in_browser"],
-            idle=("every", "transpose"),
+            idle=("every", "all_rows", "picture", "protocol", "transpose"),
+        ),
+        Setting(words="with --picture", holds=lambda values: values["picture"], idle=("all_rows",)),
+        Setting(
+            words="without --picture",
+            holds=lambda values: not values["picture"],
+            idle=("protocol",),
+            instead="give --picture too",
         ),
     ),
     "export": (

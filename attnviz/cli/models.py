@@ -1,10 +1,10 @@
 """`attnviz models`: the models that can be loaded here."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-from rich.table import Table
+from rich.console import RenderableType
 from rich.text import Text
 
 from attnviz.cli import options
@@ -14,6 +14,8 @@ from attnviz.errors import ModelError, write_options
 from attnviz.models.base import Stack
 from attnviz.models.catalogue import Listing, list_models
 from attnviz.text import visible
+from attnviz.views.terminal.cells import plain_table
+from attnviz.views.terminal.numbers import wrapped
 
 
 def models(
@@ -41,7 +43,9 @@ def models(
     if form == options.JSON:
         write_standard_output((json.dumps([_fields(entry) for entry in found]) + "\n").encode())
     else:
-        open_terminal(color, width).print(_table(found))
+        screen = open_terminal(color, width)
+        for line in _lines(found, screen.width):
+            screen.print(line)
     if failure:
         raise failure
 
@@ -49,7 +53,7 @@ def models(
 def _fields(entry: Listing) -> dict[str, object]:
     return {
         "name": entry.name,
-        "purpose": write_options(entry.purpose, options.flag),
+        "purpose": _purpose(entry),
         "engine": entry.engine.value,
         "bytes": entry.size,
         "attention": {kind.value: _of_stack(stack) for kind, stack in entry.stacks.items()},
@@ -64,19 +68,38 @@ def _of_stack(stack: Stack) -> dict[str, object]:
     return {"layers": len(stack.layers), "heads": stack.heads, **differing}
 
 
-def _table(entries: Sequence[Listing]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("name", overflow="fold")
-    for name in ("layers", "heads", "size"):
-        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
-    table.add_column("engine", no_wrap=True)
-    table.add_column("purpose", overflow="fold")
-    for entry in entries:
-        layers = " + ".join(str(len(stack.layers)) for stack in entry.stacks.values())
-        heads = " + ".join("/".join(map(str, sorted({*stack.counts}))) for stack in entry.stacks.values())
-        facts = layers, heads, _in_megabytes(entry.size), entry.engine.value
-        table.add_row(Text(visible(entry.name)), *facts, Text(visible(write_options(entry.purpose, options.flag))))
-    return table
+_PURPOSE_ROOM = 30  # columns; with less, the purpose of a model stands below its name
+
+
+def _lines(entries: Sequence[Listing], width: int) -> Iterator[RenderableType]:
+    """Yield a row for each model, or where there is no room for that, its facts and its purpose below its name."""
+    rows = [(visible(entry.name), *_facts(entry), visible(_purpose(entry))) for entry in entries]
+    names = "name", "layers", "heads", "size", "engine", "purpose"
+    taken = sum(max(map(len, column)) + 2 for column in list(zip(names, *rows, strict=True))[:-1])
+    if taken + _PURPOSE_ROOM <= width:
+        table = plain_table("bold")
+        for name in names:
+            right = name in ("layers", "heads", "size")
+            table.add_column(name, justify="right" if right else "left", no_wrap=name != "purpose")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        yield table
+        return
+    for name, layers, heads, size, engine, purpose in rows:
+        yield Text(name, style="bold")
+        for words in (f"layers {layers}, heads {heads}, {size}, {engine}", purpose):
+            yield from (Text("  ") + line for line in wrapped(Text(words), width - 2))
+
+
+def _purpose(entry: Listing) -> str:
+    return write_options(entry.purpose, options.flag)
+
+
+def _facts(entry: Listing) -> tuple[str, ...]:
+    """Return the layers, the heads, the size and the engine of a model."""
+    layers = " + ".join(str(len(stack.layers)) for stack in entry.stacks.values())
+    heads = " + ".join("/".join(map(str, sorted({*stack.counts}))) for stack in entry.stacks.values())
+    return layers, heads, _in_megabytes(entry.size), entry.engine.value
 
 
 def _in_megabytes(size: int) -> str:

@@ -11,6 +11,7 @@ from attnviz.cli import options
 from attnviz.cli.groups import group_options
 from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, write_standard_output
+from attnviz.cli.protocols import choose_protocol
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.cli.terminal import open_terminal
 from attnviz.errors import UsageError
@@ -18,15 +19,16 @@ from attnviz.formats.writing import STREAMS, Result
 from attnviz.measures.word_rows import select_rows
 from attnviz.pipeline.outcomes import Weights, outcomes
 from attnviz.pipeline.sources import chunks
-from attnviz.text import By, visible
-from attnviz.views.report import Report
+from attnviz.text import visible
+from attnviz.views.report import HeadWeights, Report
 from attnviz.views.terminal.cells import shortened
 from attnviz.views.terminal.sections import TerminalSection
-from attnviz.vocabulary import Orientation
+from attnviz.vocabulary import Orientation, PictureProtocol
 
 _TABLE = "table"
 _FORMATS = (_TABLE, *STREAMS)
-_MANY = 1000  # rows of a table
+_MANY = 100  # rows of a table
+_PROTOCOLS = options.AUTO, *(each.value for each in PictureProtocol)
 _LONGEST_HEADING = 500  # columns that the text may take above its tables
 
 _Writer = Callable[[Result], None]
@@ -41,6 +43,18 @@ def show(
         bool, typer.Option("--all", help="Show the weights of every head, not only of the most telling one.")
     ] = False,
     top: Annotated[int, typer.Option(min=1, help="List this many of the strongest links, or tokens.")] = 5,
+    all_rows: Annotated[
+        bool, typer.Option("--all-rows", help=f"Show all rows of a table, not only the first {_MANY}.")
+    ] = False,
+    picture: Annotated[
+        bool, typer.Option("--picture", help="On a terminal, draw weights as a picture and not in numbers.")
+    ] = False,
+    protocol: Annotated[
+        str,
+        options.choice(
+            _PROTOCOLS, line="Send pictures to the terminal in this protocol, or as blocks; auto asks which it knows."
+        ),
+    ] = options.AUTO,
     form: Annotated[
         str,
         options.choice(_FORMATS, "--format", line="Print tables, or data."),
@@ -68,8 +82,9 @@ def show(
         write = _to_browser(wanted.token, transpose=transpose)
     elif form == _TABLE:
         named = bool(wanted.layer and wanted.head)
-        report = Report(wanted.token, every or named, top, Orientation(transpose))
-        write = _to_terminal(report, color, width, headed=not given.single)
+        report = Report(wanted.token, every or named, top, Orientation(transpose), None if all_rows else _MANY)
+        chosen = choose_protocol(None if protocol == options.AUTO else protocol) if picture else None
+        write = _to_terminal(report, color, width, chosen, headed=not given.single)
     else:
         write = _to_pipe(form, wanted.token)
     task = Weights(make_job(given, model, wanted))
@@ -110,21 +125,23 @@ def _to_browser(token: str | None, *, transpose: bool) -> _Writer:
     return write
 
 
-def _to_terminal(report: Report, colour: str, width: int | None, *, headed: bool) -> _Writer:
-    """Return a printer of tables, under the text if it is `headed`, and under what the model wrote."""
+def _to_terminal(
+    report: Report, colour: str, width: int | None, protocol: PictureProtocol | None, *, headed: bool
+) -> _Writer:
+    """Return a printer of tables, or pictures, under the text if it is `headed`, and under what the model wrote."""
     screen = open_terminal(colour, width)
 
     say = Notes()
 
     def write(result: Result) -> None:
-        if any(one.by is By.TOKEN and max(one.shape[2:]) > _MANY for one in result.attention) and not report.token:
-            say(f"Note: Tables of more than {_MANY:,} tokens are long: --by bins:64 shows stretches of the text.")
         sections = list(report.sections(result.attention))  # all of them before any is shown
+        if any(isinstance(section, HeadWeights) and section.cut for section in sections):
+            say(f"Note: Tables show {report.rows} rows: --all-rows shows all, --by bins:64 stretches of the text.")
         for heading in (*((result.text, result.pair) if headed else ()), _quote_written(result)):
             if heading:  # of what is saved, the text may not be known
                 screen.print(Text(shortened(visible(heading), _LONGEST_HEADING), style="italic"))
         for section in sections:
-            screen.print(TerminalSection(section))
+            screen.print(TerminalSection(section, protocol))
 
     return write
 

@@ -4,7 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from attnviz.measures.probes import PROBES
-from attnviz.records import HeadTable, Judgement
+from attnviz.measures.reducers import reduce_record
+from attnviz.measures.statistics import Statistics, find_statistics
+from attnviz.records import HeadMatrix, HeadTable, Judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,14 @@ def find_labels(table: HeadTable) -> dict[tuple[int, int], Judgement]:
     by_statistic = [label for label in LABELS if label.statistic not in PROBES]
     found = _find_some(table, by_statistic, table.columns) if _has_all(table, by_statistic) else {}
     return found | _find_some(table, by_probe, table.columns)
+
+
+def judge_heads(record: HeadMatrix) -> dict[tuple[int, int], Judgement]:
+    """Return the label of each head of a text that has one, by its layer and its head; none for a part of a text."""
+    if not record.is_whole:
+        return {}
+    wanted = find_statistics([label.statistic for label in LABELS if label.statistic not in PROBES])
+    return find_labels(reduce_record(record, Statistics(record, wanted)))
 
 
 def _has_all(table: HeadTable, labels: Collection[HeadLabel]) -> bool:

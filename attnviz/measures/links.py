@@ -80,21 +80,21 @@ def find_telling(attention: Attention, top: int, word: Word | None = None) -> li
         counted[list(set(number) - {number[query] for query in word.queries})] = False
     exceed = _Excess(words, counted)
     heads = list(np.ndindex(*words.shape[:2]))  # one by one, since all of them together are large
-    most = np.zeros((_HEADS, *counted.shape))  # [heads, queries, keys]
-    for head in heads:
-        most[0] = np.maximum(most[0], exceed.of(head))
-        most.sort(0)
+    best = np.zeros(counted.shape, np.int64)  # the head that says most, [queries, keys]
+    most = np.zeros((_HEADS, *counted.shape))  # what each of the heads says that say most, largest first
+    for number, head in enumerate(heads):
+        value = exceed.of(head)
+        best[value > most[0]] = number
+        for said in most:
+            said[:], value = np.maximum(said, value), np.minimum(said, value)
     together = most.sum(0)  # [queries, keys]
-    places = np.argsort(-together, axis=None, kind="stable")[:top]
-    queries, keys = np.unravel_index(places, together.shape)
-    values = np.stack([exceed.of(head)[queries, keys] for head in heads])  # [heads, links]
     found = []
-    for link, (query, key) in enumerate(zip(queries, keys, strict=True)):
-        layer, head = heads[int(values[:, link].argmax())]
-        weight = float(words.weights[layer, head, query, key])
-        if values[:, link].max() > 0 and weight >= _SEEN:
+    for query, key in zip(*_find_first(together, top), strict=True):
+        row, column = heads[best[query, key]]
+        weight = float(words.weights[row, column, query, key])
+        if together[query, key] > 0 and weight >= _SEEN:
             tokens = words.query_tokens[query], words.key_tokens[key]
-            found.append(Link(words.layers[layer], words.heads[head], *tokens, weight))
+            found.append(Link(words.layers[row], words.heads[column], *tokens, weight))
     return found
 
 
@@ -167,12 +167,16 @@ def _average_diagonals(weights: Weights, index: NDArray[np.int64]) -> NDArray[np
 
 def _find_largest(words: HeadMatrix, value: NDArray[np.floating], top: int) -> Iterator[Link]:
     """Yield the links of largest positive value, largest first."""
-    flat = -value.ravel()
-    least = np.partition(flat, min(top, flat.size) - 1)[min(top, flat.size) - 1]  # sorting all of them would be slow
-    candidates = np.flatnonzero(flat <= least)
-    for place in candidates[np.argsort(flat[candidates], kind="stable")][:top]:
-        layer, head, query, key = np.unravel_index(place, value.shape)
+    for layer, head, query, key in zip(*_find_first(value, top), strict=True):
         weight = float(words.weights[layer, head, query, key])
         if value[layer, head, query, key] > 0 and abs(weight) >= _SEEN:
             tokens = words.query_tokens[query], words.key_tokens[key]
             yield Link(words.layers[layer], words.heads[head], *tokens, weight)
+
+
+def _find_first(numbers: NDArray[np.floating], top: int) -> tuple[NDArray[np.intp], ...]:
+    """Return the places of the largest numbers, largest first; of equal ones, those that come first."""
+    flat = -numbers.ravel()
+    least = np.partition(flat, min(top, flat.size) - 1)[min(top, flat.size) - 1]  # sorting all of them would be slow
+    candidates = np.flatnonzero(flat <= least)
+    return np.unravel_index(candidates[np.argsort(flat[candidates], kind="stable")][:top], numbers.shape)

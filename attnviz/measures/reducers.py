@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
 from attnviz.records import Axes, Block, HeadMatrix, Indices, is_of_torch, make_record, to_numpy
-from attnviz.text import By, Grouping, Groups, group_tokens
+from attnviz.text import By, Grouping, Groups, group_tokens, join_characters
 
 Result = TypeVar("Result", covariant=True)
 
@@ -125,6 +125,15 @@ def reduce_record(attention: HeadMatrix, reducer: Reducer[Result]) -> Result:
 def group_record(attention: HeadMatrix, by: Grouping) -> HeadMatrix:
     """Return an existing record with its tokens grouped, as `Group` groups them."""
     return reduce_record(attention, make_grouper(attention, by))
+
+
+def join_pieces(record: HeadMatrix) -> HeadMatrix:
+    """Return a record in which tokens that stand for one character between them are grouped, with a note on it."""
+    queries, keys = join_characters(record.query_tokens), join_characters(record.key_tokens)
+    if (len(queries.tokens), len(keys.tokens)) == record.shape[2:]:
+        return record
+    joined = reduce_record(record, Group(record, queries, keys))
+    return replace(joined, notes=(*joined.notes, "tokens that share a character shown as one"))
 
 
 def _index_block(rows: Indices, keys: Indices) -> Any:

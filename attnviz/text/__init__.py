@@ -2,7 +2,7 @@
 
 from attnviz.text.alignment import align_pieces
 from attnviz.text.boundaries import Span
-from attnviz.text.grouping import Bins, Grouping, Groups, group_tokens, read_grouping
+from attnviz.text.grouping import Bins, Grouping, Groups, group_tokens, join_characters, read_grouping
 from attnviz.text.safety import check_text, escape_unseen, visible
 from attnviz.text.search import Occurrence, find_occurrences, find_rows, find_unnamed, not_found
 from attnviz.text.syntax import GoldWord, ParsedText
@@ -28,6 +28,7 @@ __all__ = [
     "find_rows",
     "find_unnamed",
     "group_tokens",
+    "join_characters",
     "make_special_token",
     "make_tokens",
     "not_found",

@@ -94,8 +94,19 @@ def group_tokens(tokens: Sequence[Token], by: Grouping) -> Groups:
     position is that of its first token. Of a bin, which is longer, the text shows the beginning and the end.
     """
     keys = _find_keys(tokens, by)
+    return _group(tokens, keys, by, whole=by is not By.TOKEN)
+
+
+def join_characters(tokens: Sequence[Token]) -> Groups:
+    """Group the tokens that stand for one character between them, such as its bytes; others stay as they are."""
+    keys = [(token.segment, token.span) if token.span else token.position for token in tokens]
+    return _group(tokens, keys, By.TOKEN, whole=False)
+
+
+def _group(tokens: Sequence[Token], keys: Sequence[object], by: Grouping, *, whole: bool) -> Groups:
+    """Group the tokens that have the same key; `whole` says whether groups show all characters of their words."""
     members: dict[object, list[_Piece]] = {}
-    for piece, key in zip(_make_pieces(tokens, whole=by is not By.TOKEN), keys, strict=True):
+    for piece, key in zip(_make_pieces(tokens, whole=whole), keys, strict=True):
         members.setdefault(key, []).append(piece)
     number = {key: index for index, key in enumerate(members)}
     groups = tuple(map(_make_bin if isinstance(by, Bins) else _merge, members.values()))

@@ -9,13 +9,13 @@ from itertools import product
 
 import numpy as np
 
-from attnviz.measures.habits import find_habits
-from attnviz.measures.labels import LABELS
+from attnviz.measures.labels import LABELS, judge_heads
 from attnviz.measures.links import find_telling, strongest
+from attnviz.measures.reducers import join_pieces
 from attnviz.measures.word_rows import find_words
 from attnviz.records import Attention, HeadMatrix, HeadTable, Link, RelationTable, Weights, Word
 from attnviz.text import By, Token
-from attnviz.vocabulary import WEIGHT, Orientation, Place
+from attnviz.vocabulary import WEIGHT, Orientation
 
 _TELLING = 3  # links that show names at most before it shows the head of the first
 
@@ -29,15 +29,13 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Glance:
-    """All heads at a glance: where most of their weight goes, and how concentrated it is.
+    """All heads at a glance: the weights of each, and the labels of those that have one.
 
-    `places` is [layers][heads], `concentration` [layers, heads]; `marked` is layer and head of the most telling one.
+    `labels` and `marked`, the most telling head, name heads by layer and head.
     """
 
-    layers: Sequence[int]
-    heads: Sequence[int]
-    places: Sequence[Sequence[Place]]
-    concentration: Weights
+    attention: HeadMatrix
+    labels: Mapping[tuple[int, int], str]
     marked: tuple[int, int] | None
 
 
@@ -45,13 +43,21 @@ class Glance:
 class HeadWeights:
     """The weights of one head, and the link that it was chosen for if it is the most telling one.
 
-    Where there is no room for all weights, the `top` largest of each row stand for them.
+    Where there is no room for all weights, the `top` largest of each row stand for them. `rows` is how many are shown
+    at most, None for all.
     """
 
     attention: HeadMatrix  # [1, 1, queries, keys]
     reason: Link | None
     top: int
     orientation: Orientation
+    rows: int | None = None
+
+    @property
+    def cut(self) -> int:
+        """Return how many of its rows are not shown."""
+        down, _ = self.orientation.axes(*self.attention.shape[2:])
+        return 0 if self.rows is None else max(down - self.rows, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,13 +143,15 @@ Section = (
 class Report:
     """A report on attention: on one word if `token` names it, else the weights of `every` head or of the telling one.
 
-    `top` is how many of the strongest tokens or links are listed.
+    `top` is how many of the strongest tokens or links are listed, `rows` how many rows a table of weights has at most.
+    Tokens that stand for one character between them are shown as one.
     """
 
     token: str | None
     every: bool
     top: int
     orientation: Orientation
+    rows: int | None = None
 
     def sections(self, found: Sequence[HeadMatrix]) -> Iterator[Section]:
         """Yield the sections of each record: the summary, then a word in all heads, or the overview and some weights.
@@ -152,22 +160,26 @@ class Report:
             TextError: there is no such word.
         """
         if self.token:
-            for attention, words in find_words(found, self.token):
+            whole = found if self.token.isdecimal() else [*map(join_pieces, found)]  # a position is that of one token
+            for attention, words in find_words(whole, self.token):
                 yield Summary(attention)
                 yield from (WordInHeads(attention, word, self.top) for word in words)
         else:
-            for attention in found:
+            for record in found:
+                attention = join_pieces(record)
                 yield Summary(attention)
-                yield from self._heads(attention)
+                yield from self._heads(attention, record)
 
-    def _heads(self, attention: HeadMatrix) -> Iterator[Section]:
+    def _heads(self, attention: HeadMatrix, record: HeadMatrix) -> Iterator[Section]:
+        """Yield the overview of all heads and some weights; labels are those of the `record` with all its tokens."""
         layers, heads, link = attention.layers, attention.heads, None
         shown = _find_largest_head(attention)
         if len(layers) * len(heads) > 1 and isinstance(attention, Attention):
-            links, habit = find_telling(attention, min(_TELLING, self.top)), find_habits(attention)
+            links = find_telling(attention, min(_TELLING, self.top))
             link = next(iter(links), None)
             shown = (link.layer, link.head) if link else (layers[0], heads[0])
-            yield Glance(layers, heads, habit.main, habit.concentration, shown if link else None)
+            labels = {head: found.name for head, found in judge_heads(record).items()}
+            yield Glance(attention, labels, shown if link else None)
             if links:
                 yield TellingLinks(links)
         if self.every:
@@ -195,7 +207,7 @@ class Report:
 
     def _weights(self, attention: HeadMatrix, reason: Link | None) -> Iterator[Section]:
         """Yield the weights of one head, and its strongest links if it has any."""
-        yield HeadWeights(attention, reason, self.top, self.orientation)
+        yield HeadWeights(attention, reason, self.top, self.orientation, self.rows)
         first = [reason] if reason else []
         if links := [*first, *(link for link in strongest(attention, self.top) if link not in first)]:
             unit = By.WORD.unit if attention.by is By.TOKEN else attention.by.unit

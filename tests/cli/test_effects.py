@@ -32,7 +32,7 @@ VALUES = {
     "kind": "decoder",
     "layer": "1",
     "head": "2",
-    "token": "her",
+    "token": "keys",
     "rows": "3",
     "by": "sentence",
     "memory": "10B",
@@ -63,8 +63,8 @@ VALUES = {
 KEEPS_THE_RESULT = {"texts", "file", "form", "forms", "output", *ANYWHERE, "offline", "jobs", "force"}
 """What chooses the input or the output, says how to print, or how the work is done."""
 
-WAITS = {"truncate", "max_new_tokens"}
-"""What has its effect on long texts, or where a model writes."""
+WAITS = {"truncate", "max_new_tokens", "all_rows", "picture", "protocol"}
+"""What has its effect on long texts, where a model writes, or on a terminal."""
 
 
 def parameters(command: str) -> Iterator[tuple[str, tuple[str, ...]]]:

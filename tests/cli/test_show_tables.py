@@ -36,18 +36,21 @@ class TestWhatIsShown:
         self, piped: str, attend: Callable[[str], Attention]
     ) -> None:
         layers, heads, _, _ = attend(TEXT).shape
-        rows = [line for line in piped.splitlines() if re.match(r"layer \d", line)]
-        assert [row.split()[1] for row in rows] == [str(layer) for layer in range(layers)]
-        cells = [re.findall(r"[←→↺▪●][▁▂▃▄▅▆▇█]", row) for row in rows]
-        assert {len(row) for row in cells} == {heads}
-        assert sum(row.count("‹") for row in rows) == sum(row.count("›") for row in rows) == 1
+        at_a_glance, _, _ = piped.partition("weight from")
+        header, *lines = [line for line in at_a_glance.splitlines() if re.match(r" +H0|.*[·░▒▓█]{3}", line)]
+        assert header.split() == [f"H{head}" for head in range(heads)]
+        assert [line[:2] for line in lines if line.startswith("L")] == [f"L{layer}" for layer in range(layers)]
+        assert {len(re.findall("[·░▒▓█]+", line)) for line in lines} == {heads}
+        marked = [line for line in lines if "‹" in line]
+        assert len(marked) == len(lines) / layers
+        assert all(line.count("‹") == line.count("›") == 1 for line in marked)
 
     def test_the_weights_of_the_marked_head_follow(self, piped: str, attend: Callable[[str], Attention]) -> None:
         named = re.search(r"^Layer (\d+) head (\d+), the most telling: (\S+) → (\S+) (\d\.\d\d)", piped, re.M)
         assert named
         layer, head = int(named[1]), int(named[2])
-        row = next(line for line in piped.splitlines() if re.match(rf"layer {layer}\b", line))
-        assert row.split("‹")[0].count(" ") and len(re.findall(r"[←→↺▪●]", row.split("‹")[0])) == head
+        row = next(line for line in piped.splitlines() if re.match(rf"L{layer}\b", line))
+        assert len(re.findall("[·░▒▓█]+", row.split("‹")[0])) == head
         attention = attend(TEXT)
         for token, weights in zip(attention.query_tokens, attention.head(layer, head), strict=True):
             line = next(line for line in piped.splitlines() if line.startswith(f"{token.position:>2} {token.text} "))
@@ -206,11 +209,28 @@ class TestPipedOutput:
         assert {len(line.split()) for line in lines} == {len(tokens) + 2}
 
     def test_colour_can_be_forced_and_changes_nothing_else(self, run: Run) -> None:
-        plain = run("show", "the cat sat").out
+        args = "show", "the cat sat", *ONE_HEAD  # without thumbnails
+        plain = run(*args).out
         for env in ({}, {"NO_COLOR": "1"}, {"TERM": "dumb"}, {"TERM": None}):
-            coloured = run("show", "the cat sat", "--color", "always", **env).out
+            coloured = run(*args, "--color", "always", **env).out
             assert re.search(r"\x1b\[[0-9;]*4[0-9]|\x1b\[[0-9;]*10[0-7]", coloured), env  # a background
             assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain, env
+
+    def test_a_character_that_takes_several_tokens_has_one_row_and_a_position_still_names_one_token(
+        self, run: Run
+    ) -> None:
+        text = "\u65e5\u672c"
+        done = run("show", text, *ONE_HEAD)
+        assert re.findall(r"^ *\d+ (\S+)", done.out, re.M) == ["[CLS]", *text, "[SEP]"]
+        assert "tokens that share a character shown as one" in done.out.replace("\n", "")
+        assert run("show", text, "--token", "2").code == 0
+
+    def test_rows_beyond_the_first_hundred_are_counted_unless_all_are_wanted(self, run: Run) -> None:
+        args = "show", "the cat " * 60, *ONE_HEAD
+        for more, rows in (((), 100), (("--all-rows",), 122)):
+            done = run(*args, *more)
+            assert len(re.findall(r"^ *\d+ (?:the|cat|\[)", done.out, re.M)) == rows
+            assert ("and 22 more rows" in done.out, "--all-rows" in done.err) == (rows == 100, rows == 100)
 
     def test_a_width_is_kept_to(self, run: Run) -> None:
         done = run("show", self.LONG, "--width", "60", *ONE_HEAD)
@@ -233,7 +253,7 @@ class TestTerminal:
         assert widest(done.out) <= columns
 
     def test_there_is_colour_by_default_and_it_moves_no_column(self, on_terminal: Run) -> None:
-        coloured, plain = (on_terminal(80, "show", TEXT, *more).out for more in ((), ("--color", "never")))
+        coloured, plain = (on_terminal(80, "show", TEXT, *ONE_HEAD, *more).out for more in ((), ("--color", "never")))
         assert "\x1b[" in coloured
         assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
 
@@ -253,9 +273,18 @@ class TestTerminal:
     def test_a_dumb_terminal_heeds_the_width_option(self, on_terminal: Run) -> None:
         assert 40 < widest(on_terminal(80, "show", TEXT, "--width", "50", TERM="dumb").out) <= 50
 
-    def test_no_word_of_the_legend_stands_alone_on_a_usual_terminal(self, on_terminal: Run) -> None:
-        out = on_terminal(80, "show", TEXT, "--color", "never").out
-        assert len(re.search(r"most weight goes.*?\n\n", out, re.S)[0].splitlines()) == 3
+    def test_the_legend_takes_two_lines_on_a_usual_terminal(self, on_terminal: Run) -> None:
+        for color in ("never", "always"):
+            out = on_terminal(80, "show", TEXT, "--color", color).out
+            legend = re.search(r"^weight from.*?\n\n", re.sub(r"\x1b\[[0-9;]*m", "", out), re.DOTALL | re.M)
+            assert legend is not None
+            assert len(legend[0].splitlines()) == 3
+
+    def test_thumbnails_are_shades_where_there_are_enough_colours_else_density(self, on_terminal: Run) -> None:
+        few = {"TERM": "xterm", "COLORTERM": None}
+        for env, shaded in (({}, True), ({"COLORTERM": None}, True), (few, False), ({"NO_COLOR": "1"}, False)):
+            out = on_terminal(80, "show", TEXT, **env).out
+            assert ("▀" in out, "▒" in out) == (shaded, not shaded), env
 
 
 class TestEncodings:

@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
 
-from attnviz.measures.habits import find_habits
 from attnviz.measures.links import strongest, telling
 from attnviz.records import Attention, Link
-from attnviz.vocabulary import Kind, Place
+from attnviz.vocabulary import Kind
 from tests.build import Names, record, tokens
 
 WORDS = ["[CLS]", "the", "cat", "saw", "it", ".", "[SEP]"]
@@ -42,51 +40,6 @@ def linked(query: int, key: int, weight: float = 0.9, base: np.ndarray | None = 
 
 def ends(link: Link) -> tuple[int, int, str, str]:
     return link.layer, link.head, link.query.text, link.key.text
-
-
-class TestHabits:
-    @pytest.mark.parametrize(
-        ("head", "place"),
-        [
-            (shifted(-1), Place.PREVIOUS),
-            (shifted(1), Place.NEXT),
-            (shifted(0), Place.SAME),
-            (sink(), Place.SPECIAL),
-            (sink(0), Place.SPECIAL),
-            (shifted(2), Place.OTHER),
-        ],
-    )
-    def test_a_head_that_does_one_thing_is_said_to_do_it(self, head: np.ndarray, place: Place) -> None:
-        assert find_habits(one_layer(head)).main == [[place]]
-
-    def test_shares_are_means_over_queries_that_are_not_special(self) -> None:
-        found = find_habits(one_layer(shifted(-1), sink()))
-        share = dict(zip(Place, found.shares[:, 0, 0], strict=True))
-        assert share[Place.PREVIOUS] == pytest.approx(4 / 5)  # of the first word the token before is special
-        assert share[Place.SPECIAL] == pytest.approx(1 / 5)
-        assert dict(zip(Place, found.shares[:, 0, 1], strict=True))[Place.SPECIAL] == pytest.approx(1)
-
-    def test_shares_sum_to_one_over_places_for_every_head_of_every_layer(self) -> None:
-        drawn = np.random.default_rng(1).dirichlet(np.ones(7), (2, 3, 5))
-        queries, keys = tokens(WORDS)[1:6], tokens(WORDS)
-        made = record(Kind.ENCODER, queries=queries, keys=keys, weights=drawn)
-        found = find_habits(made)
-        assert found.shares.shape == (5, 2, 3)
-        assert_allclose(found.shares.sum(0), 1, atol=1e-6)
-        assert_allclose(found.concentration, drawn.max(-1).mean(-1), atol=1e-6)
-
-    def test_concentration_is_the_largest_weight_of_a_row_on_average(self) -> None:
-        found = find_habits(one_layer(uniform(), shifted(1), linked(IT, CAT, 0.65)))
-        assert_allclose(found.concentration, [[1 / 7, 1, (4 / 7 + 0.65) / 5]], atol=1e-6)
-
-    def test_between_two_sequences_there_is_no_before_and_after(self) -> None:
-        assert find_habits(one_layer(shifted(-1), shifted(0), sink(), kind=Kind.CROSS)).main == [
-            [Place.OTHER, Place.OTHER, Place.SPECIAL]
-        ]
-
-    def test_places_are_counted_in_the_whole_sequence_not_among_the_rows_held(self) -> None:
-        made = one_layer(shifted(-1)).rows([SAW, IT])
-        assert find_habits(made).main == [[Place.PREVIOUS]]
 
 
 class TestStrongest:
@@ -178,6 +131,6 @@ class TestTelling:
     def test_the_record_is_left_as_it_was(self) -> None:
         made = one_layer(linked(IT, CAT))
         before = made.weights.copy()
-        for analyse in (telling, find_habits, lambda of: strongest(of, 3)):
+        for analyse in (telling, lambda of: strongest(of, 3)):
             analyse(made)
         assert (made.weights == before).all()

@@ -133,8 +133,8 @@ class TestPage:
             "some/model · encoder · layer 3 · head 1\n"
             "the animal it\n"
             "The query is token 2, it.\n"
-            "Vectors are drawn with one character for each number: ▁▄\n"
-            "above zero, ▔▀ below zero, · near zero. ± gives the number\n"
+            "Vectors are drawn with one character for each number: +╋\n"
+            "above zero, -━ below zero, · near zero. ± gives the number\n"
             "at full height.\n"
             "A note.\n"
             "\n"
@@ -144,12 +144,12 @@ class TestPage:
             "    words that you type into a search box.\n"
             "\n"
             "    the query of head 1  ±2.00\n"
-            "      ▁▀·▔▁   1.00  −2.00   0.03  −0.50   0.75\n"
+            "      +━·-+   1.00  −2.00   0.03  −0.50   0.75\n"
             "\n"
             "    the key of every token  ±4.00\n"
-            "      0 [CLS]   ▁·▀   0.50   0.00  −4.00\n"
-            "      1 animal  ▁▁▄   1.00   2.00   3.50\n"
-            "      2 it      ▔▀·  −0.25  −3.00   0.07\n"
+            "      0 [CLS]   +·━   0.50   0.00  −4.00\n"
+            "      1 animal  ++╋   1.00   2.00   3.50\n"
+            "      2 it      -━·  −0.25  −3.00   0.07\n"
             "\n"
             " 2. Softmax\n"
             "    w_j = exp(s_j) / Σ_k exp(s_k)\n"
@@ -184,7 +184,7 @@ class TestPage:
         assert "The query is token 2, la, before voiture in the target.\n" in out
 
     def test_with_colour_it_has_the_same_numbers_in_the_same_places(self) -> None:
-        bars = re.compile(f"[·▔▀{RISING}]")
+        bars = re.compile(f"[·+╋━▔▀{RISING}-]")
         plain = printed(self.LESSON, 60, self.ABOUT)
         styled = printed(self.LESSON, 60, self.ABOUT, force_terminal=True, color_system="truecolor", _environ={})
         assert "\x1b[" in styled
@@ -193,7 +193,7 @@ class TestPage:
     @pytest.mark.parametrize("options", [{"no_color": True, "force_terminal": True}, {"color_system": None}])
     def test_a_console_without_colour_gets_signs_that_do_without(self, options: dict[str, Any]) -> None:
         out = printed(self.LESSON, **{"_environ": {}} | options)
-        assert "▁▀·▔▁" in re.sub(r"\x1b\[[\d;]*m", "", out)
+        assert "+━·-+" in re.sub(r"\x1b\[[\d;]*m", "", out)
         assert not re.search(r"\x1b\[([\d;]+;)?(7|[349][0-8])\b", out)  # neither reversed nor in a colour
 
     def test_an_encoding_without_block_characters_gets_plus_and_minus(self) -> None:
@@ -206,7 +206,7 @@ class TestPage:
         wide, long = np.linspace(-1, 1, 101), "word " * 20
         out = printed(lesson(vector(wide), Quantity("n", long, np.array([1.5, 2.5]), (HEADS,))), PIPE, {"text": long})
         assert not [line for line in out.splitlines() if line != line.rstrip()]
-        assert max(map(len, re.findall(r"[·▔▀▁▄]+", out))) == 101
+        assert max(map(len, re.findall(r"[·━+╋-]+", out))) == 101
         assert "first" not in out
 
     def test_prose_has_lines_of_at_most_90_columns(self) -> None:
@@ -272,7 +272,7 @@ class TestVectors:
                 assert abs(value) / full * 7 < abs(height) + 1e-9
 
     def test_without_colour_there_are_two_heights_above_and_two_below(self) -> None:
-        assert block(lesson(vector([4, 2.1, 1.9, 0.07, 0, -0.07, -1.9, -2.1, -4])))[1].split()[0] == "▄▄▁···▔▀▀"
+        assert block(lesson(vector([4, 2.1, 1.9, 0.07, 0, -0.07, -1.9, -2.1, -4])))[1].split()[0] == "╋╋+···-━━"
 
     def test_all_bars_of_a_quantity_have_one_scale_which_is_said_once(self) -> None:
         values = np.array([[7.0, -1, 3], [0.5, 0.1, -0.5]])
@@ -287,7 +287,7 @@ class TestVectors:
         values = np.where(np.arange(769) % 3, 1.0, -1.0)
         *caption, bar = block(lesson(vector(values)), width)
         drawn, *numbers = bar.split()
-        assert drawn == ("▀▄▄" * 257)[: len(drawn)]
+        assert drawn == ("━╋╋" * 257)[: len(drawn)]
         assert width // 3 < len(drawn) <= 128
         assert " ".join(caption).split() == ["a", "vector", "±1.00,", "first", f"{len(drawn)}", "of", "769"]
         assert numbers[:-1] == ["−1.00", "1.00", "1.00", "−1.00", "1.00"][: len(numbers) - 1]
@@ -308,7 +308,7 @@ class TestVectors:
             (TILES, ("after 2", "after 4", "after 5"), ["after 2", "after 4", "after 5"]),
         ):
             lines = block(lesson(Quantity("q", "words", np.ones((3, 5)), (axis, DIMENSIONS), rows)))
-            assert [line.split("▄")[0].strip() for line in lines[1:]] == labels
+            assert [line.split("╋")[0].strip() for line in lines[1:]] == labels
 
     def test_where_not_even_one_number_fits_the_line_says_that_it_is_cut(self) -> None:
         lines = printed(lesson(Quantity("q", "score", np.array([123.45, 2, 3]), (KEYS,))), 15).splitlines()
@@ -317,7 +317,7 @@ class TestVectors:
     def test_numbers_that_are_not_finite_leave_the_scale_to_the_others(self) -> None:
         caption, bar = block(lesson(vector([np.nan, np.inf, -np.inf, 3, 1])))
         assert caption == "a vector  ±3.00"
-        assert bar.split() == ["·▄▀▄▁", "nan", "∞", "−∞", "3.00", "1.00"]
+        assert bar.split() == ["·╋━╋+", "nan", "∞", "−∞", "3.00", "1.00"]
 
     def test_small_numbers_get_the_decimals_that_they_need(self) -> None:
         assert block(lesson(vector([0.0123, -0.5e-3])))[1].split()[1:] == ["0.012", "−0.001"]

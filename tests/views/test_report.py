@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import attnviz
 from attnviz.errors import TextError
-from attnviz.measures.habits import find_habits
 from attnviz.measures.links import strongest, telling
 from attnviz.records import Attention, HeadTable, Judgement
 from attnviz.records.head_table import Column
@@ -25,7 +25,7 @@ from attnviz.views.report import (
     sides,
 )
 from attnviz.vocabulary import Kind, Orientation
-from tests.build import record
+from tests.build import looking_at, record, tokens
 from tests.interpreter import modules_after
 
 LAYERS, HEADS = 2, 3
@@ -53,10 +53,36 @@ def test_all_heads_at_a_glance_come_before_the_weights_and_links_of_the_most_tel
     link = telling(attention)
     assert link is not None
     assert glance.marked == (link.layer, link.head)
-    assert glance.places == find_habits(attention).main
+    assert glance.attention is attention
     assert (one.attention.layers, one.attention.heads, one.reason) == ((link.layer,), (link.head,), link)
     assert (links.links[0], links.telling) == (link, True)
     assert (told.links[0], len(told.links)) == (link, 3)
+
+
+def test_heads_have_the_labels_that_the_table_of_their_numbers_gives_them() -> None:
+    weights = np.stack([looking_at([1, 2, 3, 4, 0]), looking_at([2, 0, 4, 1, 3]), looking_at([0, 0, 0, 0, 0])])
+    attention = record(layers=(6,), heads=(3, 7, 5), names=WORDS, weights=weights[None])
+    (table,) = attnviz.statistics(attention)
+    _, glance, *_ = of(attention)
+    assert glance.labels == {(6, 3): "next", (6, 5): "first"}
+    assert glance.labels == {head: label.name for head, label in table.labels.items()}
+
+
+def test_heads_of_a_part_of_a_text_have_no_labels() -> None:
+    weights = np.stack([looking_at([1, 2, 3, 4, 0]), looking_at([0, 0, 0, 0, 0])])[None]
+    _, glance, *_ = of(record(layers=(6,), heads=(3, 5), names=WORDS, weights=weights).rows([1, 2]))
+    assert glance.labels == {}
+
+
+def test_tokens_that_share_a_character_are_shown_as_one_with_a_note() -> None:
+    """The weight to a character is the sum over its tokens, from it the mean."""
+    pieces = [replace(token, span=(0, 1), text="猫") for token in tokens(["a", "b"])]
+    last = replace(tokens(["a", "b", "c"])[2], span=(1, 2), text="は")
+    weights = np.array([[0.5, 0.25, 0.25], [0.125, 0.125, 0.75], [0.25, 0.5, 0.25]], np.float32)
+    summary, one, *_ = of(record(names=[*pieces, last], weights=weights[None, None]))
+    assert [token.label for token in one.attention.key_tokens] == ["猫", "は"]
+    np.testing.assert_array_equal(one.attention.weights, [[[[0.5, 0.5], [0.75, 0.25]]]])
+    assert "tokens that share a character shown as one" in summary.record.notes
 
 
 def test_every_head_has_its_weights_and_links_by_layer_then_head_and_none_was_chosen() -> None:

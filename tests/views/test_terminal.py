@@ -12,10 +12,10 @@ from rich.console import Console
 from attnviz.records import Attention, Link, Word
 from attnviz.text import By, Token
 from attnviz.views.names import decimals
-from attnviz.views.report import Glance, StrongestLinks, WordInHeads
+from attnviz.views.report import HeadWeights, StrongestLinks, WordInHeads
 from attnviz.views.terminal.cells import shortened
 from attnviz.views.terminal.sections import TerminalSection, axes_title, head_title, links_in_words, summary, word_title
-from attnviz.vocabulary import AVERAGE, Engine, Kind, Orientation, Place
+from attnviz.vocabulary import AVERAGE, Engine, Kind, Orientation
 from tests.build import distributions, record, tokens
 from tests.views.one_head import Matrix
 
@@ -62,75 +62,6 @@ def widest(text: str) -> int:
     return max(map(cell_len, text.splitlines()))
 
 
-class TestOverview:
-    def overview(self, layers: int, heads: int, marked: tuple[int, int] | None = None) -> TerminalSection:
-        rng = np.random.default_rng(3)
-        places = [[list(Place)[i] for i in row] for row in rng.integers(0, len(Place), (layers, heads))]
-        return TerminalSection(Glance(range(layers), range(heads), places, rng.random((layers, heads)), marked))
-
-    @pytest.mark.parametrize("width", [60, 80, 200])
-    def test_144_heads_fit_in_one_block(self, width: int) -> None:
-        out = printed(self.overview(12, 12, (11, 10)), width)
-        assert widest(out) <= width
-        assert len(re.findall(r"^ +head ", out, re.M)) == 1
-        rows = [line for line in out.splitlines() if re.match(r"layer +\d+", line)]
-        assert len(rows) == 12
-        assert all(len(re.findall(r"[←→↺▪●][▁-█]", row)) == 12 for row in rows)
-
-    @pytest.mark.parametrize("width", WIDTHS)
-    def test_every_head_is_there_at_every_width_and_stands_under_its_number(self, width: int) -> None:
-        out = printed(self.overview(3, 7), width)
-        assert widest(out) <= width
-        block: list[int] = []
-        seen: list[int] = []
-        for line in out.splitlines():
-            if "head" in line:
-                block = [match.start() for match in re.finditer(r"\d+", line)]
-                seen += [int(number) for number in re.findall(r"\d+", line)]
-            elif re.match(r"layer \d", line):
-                places = [match.start() for match in re.finditer("[←→↺▪●]", line)]
-                assert all(abs(place - number) <= 1 for place, number in zip(places, block, strict=True))
-        assert seen == list(range(7))
-
-    def test_each_cell_says_where_and_how_much(self) -> None:
-        places = [[Place.PREVIOUS, Place.NEXT, Place.SAME, Place.SPECIAL, Place.OTHER]]
-        concentration = np.array([[0, 0.3, 0.5, 0.8, 1]])
-        out = printed(TerminalSection(Glance([4], range(5), places, concentration, None)), 80)
-        assert re.findall(r"[←→↺▪●][▁-█]", out.splitlines()[1]) == ["←▁", "→▃", "↺▅", "▪▇", "●█"]
-
-    def test_the_marked_head_is_the_one_between_brackets(self) -> None:
-        layers, heads = (7, 2), (5, 0, 3)
-        places = [[Place.SPECIAL, Place.NEXT, Place.OTHER]] * 2
-        out = printed(TerminalSection(Glance(layers, heads, places, np.zeros((2, 3)), (2, 0))), 80)
-        rows = {line.split()[1]: line for line in out.splitlines() if line.startswith("layer ")}
-        assert "‹→▁›" in rows["2"]
-        assert "‹" not in rows["7"]
-        assert "telling" in out
-
-    def test_without_a_marked_head_the_legend_speaks_of_none(self) -> None:
-        assert "telling" not in printed(self.overview(2, 3), 80)
-
-    def test_the_legend_explains_every_sign(self) -> None:
-        out = printed(self.overview(2, 3), 200)
-        for place, mark in zip(Place, "←→↺▪●", strict=True):
-            assert f"{mark} {place.value}" in out
-
-    def test_where_there_is_only_ascii_it_is_made_of_that(self) -> None:
-        file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-        Console(file=file, width=80).print(self.overview(2, 3, (0, 1)))
-        file.seek(0)
-        out = file.read()
-        assert out.isascii()
-        assert len(re.findall(r"[<>=#o][1-8]", out)) >= 6
-
-    def test_two_digits_of_layers_and_heads_keep_columns(self) -> None:
-        out = printed(self.overview(12, 12), 60).splitlines()
-        numbers = [match.start() for match in re.finditer(r"\d+", out[0])]
-        for row in out[1:13]:
-            places = [match.start() for match in re.finditer("[←→↺▪●]", row)]
-            assert all(abs(place - number) <= 1 for place, number in zip(places, numbers, strict=True))
-
-
 class TestMatrix:
     def test_each_weight_stands_under_its_key_beside_its_query(self) -> None:
         weights = np.array([[0.5, 0.25, 0.25], [0.004, 0.996, 0], [0.1, 0.06, 0.84]], np.float32)
@@ -173,12 +104,27 @@ class TestMatrix:
             best = np.argsort(-weights[query], kind="stable")[:3]
             assert shown == [(key, decimals(weights[query, key])) for key in best]
 
-    def test_names_are_written_downwards_where_they_do_not_fit_across(self) -> None:
+    def test_names_that_do_not_fit_across_are_broken_into_lines_of_equal_width(self) -> None:
         names = ["[CLS]", *["letters"] * 12, "[SEP]"]
-        out = printed(matrix(names), 70).splitlines()
-        header = [line for line in out if not re.match(r" ?\d+ ", line) and line.strip()]
-        column = re.search("l", header[0]).start()  # type: ignore[union-attr]
-        assert "".join(line[column] for line in header) == "letters"
+        upper, lower, *_ = printed(matrix(names), 79).splitlines()
+        assert [upper.split(), lower.split()] == [["[CL", *["lett"] * 12, "[SE"], ["S]", *["ers"] * 12, "P]"]]
+
+    def test_only_names_that_are_too_long_for_their_column_are_broken(self) -> None:
+        header = printed(matrix(SENTENCE), 80).splitlines()[:2]
+        assert [line.split() for line in header] == [
+            ["beca"],
+            [name if name != "because" else "use" for name in SENTENCE],
+        ]
+
+    @pytest.mark.parametrize("rows", [1, 7, 13, None])
+    @pytest.mark.parametrize("orientation", Orientation)
+    def test_rows_beyond_those_wanted_are_counted_and_not_shown(
+        self, rows: int | None, orientation: Orientation
+    ) -> None:
+        one = record(layers=1, heads=1, queries=13, keys=13)
+        out = printed(TerminalSection(HeadWeights(one, None, 5, orientation, rows)), 200)
+        assert len(re.findall(r"^ ?\d+ [qk]\d", out, re.M)) == (rows or 13)
+        assert re.findall(r"and (\d+) more rows", out) == ([str(13 - rows)] if rows in (1, 7) else [])
 
     @pytest.mark.parametrize("width", [60, 80, 200])
     def test_wide_characters_keep_columns_aligned(self, width: int) -> None:
@@ -188,12 +134,12 @@ class TestMatrix:
         assert len(rows) == len(WIDE)
         assert len(ends) == 1
 
-    def test_wide_names_that_do_not_fit_across_are_written_downwards_whole(self) -> None:
+    def test_wide_names_that_do_not_fit_across_are_broken_and_whole(self) -> None:
         out = printed(matrix(["\u65e5\u672c\u8a9e\u65e5\u672c"] * 9), 80)
         assert "…" not in out
         assert out.count("\u65e5\u672c\u8a9e\u65e5\u672c") == 9  # the queries only
 
-    def test_a_mark_stays_on_the_letter_that_it_modifies_in_a_name_written_downwards(self) -> None:
+    def test_a_mark_stays_on_the_letter_that_it_modifies_in_a_name_that_is_broken(self) -> None:
         out = printed(matrix(["e\u0301te\u0301", *["letters"] * 13]), 70)
         assert "e\u0301" in out
         assert not re.search(r"(^| )\u0301", out, re.M)
@@ -233,17 +179,13 @@ class TestTransposedMatrix:
             " 2 cat     · .84",
         ]
 
-    def test_names_of_queries_that_do_not_fit_across_are_written_downwards(self) -> None:
+    def test_names_of_queries_that_do_not_fit_across_are_broken(self) -> None:
         held = tokens(["ab", "cde", "fghijk", "lm"])
         weights = np.array([[0.1, 0.2, 0.3, 0.4], [1, 0, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.25, 0.75]], np.float32)
         lines = printed(self.transposed(weights, held, held), 26).splitlines()
         assert [line.rstrip() for line in lines] == [
-            "                    f",
-            "                    g",
-            "                    h",
-            "                c   i",
-            "            a   d   j   l",
-            "            b   e   k   m",
+            "                  fgh",
+            "           ab cde ijk  lm",
             " 0 ab     .10 1.0   ·   ·",
             " 1 cde    .20   · .50   ·",
             " 2 fghijk .30   · .50 .25",
@@ -308,13 +250,12 @@ class TestWhatADecoderPredicts:
             " 2 Katze         ·           ·   .70",
         ]
 
-    def test_it_goes_with_the_queries_where_they_are_written_downwards(self) -> None:
-        lines = printed(Matrix(self.WEIGHTS, self.READ, self.READ, 5, Orientation.KEYS_DOWN), 20).splitlines()
-        columns = zip(*(line.ljust(20) for line in lines[:-3]), strict=True)
-        assert ["".join(column).strip() for column in columns if "".join(column).strip()] == [
-            "<s> → die",
-            "die → Katze",
-            "Katze",
+    def test_it_stands_in_lines_of_its_own_where_names_are_broken(self) -> None:
+        lines = printed(Matrix(self.WEIGHTS, self.READ, self.READ, 5, Orientation.KEYS_DOWN), 26).splitlines()
+        assert [line.rstrip() for line in lines[:3]] == [
+            "                die",
+            "           <s> → Ka",
+            "         → die  tze Katze",
         ]
 
     def test_it_goes_with_the_queries_that_look_at_a_key_most(self) -> None:

@@ -151,6 +151,17 @@ def aligned(labels: Sequence[Text], gap: int = 0) -> Iterator[Text]:
         yield beginning
 
 
+def flowing(parts: Sequence[Text], width: int, style: str = "dim") -> Iterator[Text]:
+    """Yield the parts side by side, in lines that break only between them."""
+    line = Text(style=style)
+    for part in parts:
+        if line and line.cell_len + 2 + part.cell_len > width:
+            yield line
+            line = Text(style=style)
+        line.append("  " if line else "").append_text(part)
+    yield line
+
+
 def plain_table(header_style: str, gap: int = 2) -> Table:
     """Return a table without columns, lines or edges, for the few rows that need not be fast."""
     return Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style=header_style)

@@ -1,19 +1,17 @@
-"""All heads of a record: an overview with one cell each, or a line each for numbers or for one word."""
+"""Heads of a record as lines: their numbers, or what they do with one word."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from rich.console import ConsoleOptions, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from attnviz.measures.described import Described
 from attnviz.records import HeadMatrix, HeadTable
-from attnviz.views.names import head_name, index_name
-from attnviz.views.report import Glance, HeadNumber, HeadRows, RankedHeads, WordInHeads, WordSide, sides
-from attnviz.views.terminal.cells import aligned, cell_of, plain_table, strongest_tokens
-from attnviz.vocabulary import Place
+from attnviz.views.names import head_name
+from attnviz.views.report import HeadNumber, HeadRows, RankedHeads, WordInHeads, WordSide, sides
+from attnviz.views.terminal.cells import aligned, cell_of, flowing, plain_table, strongest_tokens
 
 _HEAD_WIDTH = 9
 _NAME_WIDTH = 18
@@ -23,73 +21,6 @@ _LEAST_ROOM = 12  # for one of them; below it, they stand under each other
 _ROLES = {"keys": "looks at", "queries": "looked at by"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Glyphs:
-    """The characters of a cell: a mark for each place, and levels of concentration from low to high."""
-
-    marks: dict[Place, str]
-    levels: str
-    around: tuple[str, str]
-
-
-_UNICODE = _Glyphs(dict(zip(Place, "←→↺▪●", strict=True)), "▁▂▃▄▅▆▇█", ("‹", "›"))
-_ASCII = _Glyphs(dict(zip(Place, "<>=#o", strict=True)), "12345678", ("(", ")"))
-_COLOURS = dict(zip(Place, ("cyan", "blue", "magenta", "dim", "green"), strict=True))
-_WIDEST, _NARROWEST = 6, 4
-
-
-def overview(glance: Glance, options: ConsoleOptions) -> Iterator[Text]:
-    """Yield the overview, layers down and as many heads across as there is room for, then the legend."""
-    glyphs = _ASCII if options.ascii_only else _UNICODE
-    room, count = options.max_width - _HEAD_WIDTH, len(glance.heads)
-    width = min(max(room // count, _NARROWEST), _WIDEST)
-    page = max(room // width, 1)
-    for first in range(0, count, page):
-        yield from _page(glance, range(first, min(first + page, count)), width, glyphs)
-        yield Text()
-    yield from _legend(glyphs, options.max_width, marked=glance.marked is not None)
-
-
-def _page(glance: Glance, columns: Sequence[int], width: int, glyphs: _Glyphs) -> Iterator[Text]:
-    header = Text("head".rjust(_HEAD_WIDTH), style="dim")
-    for column in columns:
-        header.append(index_name(glance.heads[column]).center(width))
-    yield header
-    for row, layer in enumerate(glance.layers):
-        line = Text(f"layer {index_name(layer)}".ljust(_HEAD_WIDTH), style="dim")
-        for column in columns:
-            line.append_text(_cell(glance, row, column, width, glyphs))
-        yield line
-
-
-def _cell(glance: Glance, row: int, column: int, width: int, glyphs: _Glyphs) -> Text:
-    place, concentration = glance.places[row][column], float(glance.concentration[row, column])
-    level = glyphs.levels[min(int(concentration * len(glyphs.levels)), len(glyphs.levels) - 1)]
-    is_marked = glance.marked == (glance.layers[row], glance.heads[column])
-    before, after = glyphs.around if is_marked else ("", "")
-    style = f"bold {_COLOURS[place]}" if is_marked else _COLOURS[place]
-    return Text(f"{before}{glyphs.marks[place]}{level}{after}".center(width), style=style)
-
-
-def _legend(glyphs: _Glyphs, width: int, *, marked: bool) -> Iterator[Text]:
-    places = [Text(f"{mark} ", style=_COLOURS[place]).append(place.value) for place, mark in glyphs.marks.items()]
-    yield from _flowing([Text("most weight goes to the"), *places, Text("token")], width)
-    levels = ["mean of the largest weight of each query", f"{glyphs.levels[0]} 0", f"{glyphs.levels[-1]} 1"]
-    telling = [f"{glyphs.around[0]} {glyphs.around[1]} the most telling head"] if marked else []
-    yield from _flowing([Text(words) for words in (*levels, *telling)], width)
-
-
-def _flowing(parts: Sequence[Text], width: int, style: str = "dim") -> Iterator[Text]:
-    """Yield the parts side by side, in lines that break only between them."""
-    line = Text(style=style)
-    for part in parts:
-        if line and line.cell_len + 2 + part.cell_len > width:
-            yield line
-            line = Text(style=style)
-        line.append("  " if line else "").append_text(part)
-    yield line
-
-
 def ranked_heads(section: RankedHeads, width: int) -> Iterator[Text]:
     """Yield a line of ranked heads for each number, or more lines if they do not fit; if narrow, below its name."""
     yield Text(section.title, style="bold")
@@ -97,10 +28,10 @@ def ranked_heads(section: RankedHeads, width: int) -> Iterator[Text]:
     if beginnings[0].cell_len + _LEAST_ROOM > width:
         for name, ranked in section.ranks.items():
             yield Text(name)
-            yield from (Text("  ") + line for line in _flowing(_numbers(ranked), width - 2, ""))
+            yield from (Text("  ") + line for line in flowing(_numbers(ranked), width - 2, ""))
         return
     for beginning, ranked in zip(beginnings, section.ranks.values(), strict=True):
-        for line in _flowing(_numbers(ranked), width - beginning.cell_len, ""):
+        for line in flowing(_numbers(ranked), width - beginning.cell_len, ""):
             yield beginning + line
             beginning = Text(" " * beginning.cell_len)
 
@@ -206,11 +137,7 @@ def _written(number: float) -> str:
 if __name__ == "__main__":
     from rich.console import Console
 
-    from attnviz.measures.habits import find_habits
     from attnviz.views.example import example_attention
 
     console, attention = Console(highlight=False), example_attention()
-    habit = find_habits(attention)
-    glance = Glance(attention.layers, attention.heads, habit.main, habit.concentration, (1, 2))
-    console.print(*overview(glance, console.options), sep="\n")
-    console.print("", *word_in_heads(WordInHeads(attention, attention.words("her")[0], 2), console.width), sep="\n")
+    console.print(*word_in_heads(WordInHeads(attention, attention.words("her")[0], 2), console.width), sep="\n")

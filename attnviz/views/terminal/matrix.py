@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 
 from rich.cells import cell_len
@@ -15,7 +15,6 @@ from attnviz.text.graphemes import split_graphemes, split_letters
 from attnviz.views.report import HeadWeights
 from attnviz.views.terminal.cells import (
     TOKEN_WIDTH,
-    WEIGHT_WIDTH,
     Cell,
     aligned,
     cell_of,
@@ -28,7 +27,7 @@ from attnviz.views.terminal.cells import (
 )
 
 _MOST_PAGES = 3  # beyond that, flipping back and forth tells less than the strongest weights of each row
-_HEADER_HEIGHT = 12
+_HEADER_HEIGHT, _LONGEST_LINE = 4, 20  # lines of a name that is broken, and columns of a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +47,47 @@ class _Heading:
 def matrix(section: HeadWeights, width: int) -> Iterator[Text]:
     """Yield the weights of one head as lines of at most `width` columns, turned as the section says.
 
-    Where the name of each column fits above it, it stands there; else names run downwards, and the columns fill up to
-    three pages; else each row is given the strongest of its weights: each query the keys that it looks at most, or each
-    key the queries that look at it most.
+    The name of a column stands above it, in several lines if the columns fit only so. They fill up to three pages; else
+    each row is given the strongest of its weights: each query the keys that it looks at most, or each key the queries
+    that look at it most.
     """
     one, orientation, cell = section.attention, section.orientation, cell_of(section.attention)
-    cells = orientation.turn(one.weights[0, 0])  # [rows, columns]
+    cells = orientation.turn(one.weights[0, 0])[: section.rows]  # [rows, columns]
     rows, columns = orientation.axes(one.query_tokens, [replace(key, predicts=None) for key in one.key_tokens])
+    rows = rows[: section.rows]
     digits = max(2, *(len(str(token.position)) for token in rows))
     labels = [_label(token, digits, max(TOKEN_WIDTH, width // 5)) for token in rows]
     room = width - _margin(labels)
-    across = [_Heading([_name(token, width).plain], token_style(token), cell.width) for token in columns]
-    if sum(heading.width for heading in across) <= room:
-        yield from _page(labels, across, cells, cell)
-        return
     pages = math.ceil(len(columns) / max(room // cell.width, 1))
     if pages > _MOST_PAGES:
         to_do, _ = orientation.axes("looks at", "looked at by")
         yield Text(" " * _margin(labels) + shortened(f"  {to_do}", room), style="dim")
         yield from _strongest(labels, columns, cells, section.top, room, cell)
-        return
-    down = [_Heading(_downwards(token), token_style(token), cell.width) for token in columns]
-    on_a_page = math.ceil(len(columns) / pages)  # the same on each, near enough
-    for first in range(0, len(down), on_a_page):
-        if first:
-            yield Text()
-        page = slice(first, first + on_a_page)
-        yield from _page(labels, down[page], cells[:, page], cell)
+    else:
+        headings = _fit_headings(columns, cell, room)
+        on_a_page = math.ceil(len(columns) / pages)  # the same on each, near enough
+        for first in range(0, len(headings), on_a_page):
+            if first:
+                yield Text()
+            page = slice(first, first + on_a_page)
+            yield from _page(labels, headings[page], cells[:, page], cell)
+    if section.cut:
+        yield Text(f"and {section.cut:,} more rows", style="dim")
+
+
+def _fit_headings(columns: Sequence[Token], cell: Cell, room: int) -> list[_Heading]:
+    """Return the names over all columns, cut into as few lines as let them stand side by side, if anything does."""
+    least = cell.width - 1  # the columns of a name, without the blank before it
+    longest = max(widest(part) for token in columns for part in _parts(token))
+    broken = (
+        [_break(token, width) for token in columns]
+        for width in range(max(min(longest, _LONGEST_LINE), least), least - 1, -1)
+    )
+    for lines in chain([[[_name(token, room).plain] for token in columns]], broken):
+        headings = [_Heading(own, token_style(token), cell.width) for own, token in zip(lines, columns, strict=True)]
+        if sum(heading.width for heading in headings) <= room:
+            break
+    return headings
 
 
 def _strongest(
@@ -134,16 +147,32 @@ def _in_words(token: Token, width: int) -> str:
     return " → ".join(ellipsised(part, width) for part in parts if part is not None)
 
 
-def _downwards(token: Token) -> list[str]:
-    """Return the name of a token, one character on each line."""
-    return [fitted(part) for each in split_graphemes(_in_words(token, _HEADER_HEIGHT)) for part in _narrow(each)]
+def _break(token: Token, width: int) -> list[str]:
+    """Return the name of a token in lines of at most `width` columns, all about equally long."""
+    return [fitted(line) for part in _parts(token) for line in _break_evenly(part, width)]
 
 
-def _narrow(grapheme: str) -> list[str]:
-    """Return a grapheme, or its parts if it is too wide for a column."""
-    if widest(grapheme) < WEIGHT_WIDTH:
+def _break_evenly(text: str, width: int) -> list[str]:
+    """Return the beginning of a text, in as few lines of equal width as it takes."""
+    shown = ellipsised(text, _HEADER_HEIGHT * width)
+    most, lines = math.ceil(widest(shown) / math.ceil(widest(shown) / width)), [""]
+    for part in (part for grapheme in split_graphemes(shown) for part in _narrow(grapheme, width)):
+        if lines[-1] and widest(lines[-1] + part) > most:
+            lines.append("")
+        lines[-1] += part
+    return lines
+
+
+def _parts(token: Token) -> list[str]:
+    """Return the name of a token, and the token that it predicts after an arrow."""
+    return [token.label] if token.predicts is None else [token.label, f"→ {token.predicts}"]
+
+
+def _narrow(grapheme: str, width: int) -> list[str]:
+    """Return a grapheme, or its parts if it is too wide for a line."""
+    if widest(grapheme) <= width:
         return [grapheme]
-    return [letter if widest(letter) < WEIGHT_WIDTH else letter[0] for letter in split_letters(grapheme)]
+    return [letter if widest(letter) <= width else letter[0] for letter in split_letters(grapheme)]
 
 
 if __name__ == "__main__":

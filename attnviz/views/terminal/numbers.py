@@ -171,7 +171,7 @@ def _level(levels: str, share: float) -> str:
 # drawn in reverse, for there are no characters for most of its heights. Orange and blue are of one lightness, midway
 # between dark and light.
 _COLOURED = Signs(_EIGHTHS[:-1], _EIGHTHS[-2::-1], "#e17129", "reverse #4a92e6")
-_PLAIN = Signs("▁▄", "▔▀")
+_PLAIN = Signs("+╋", "-━")
 _ASCII = Signs("+", "-")
 
 

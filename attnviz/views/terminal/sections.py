@@ -24,10 +24,12 @@ from attnviz.views.report import (
     WordInHeads,
 )
 from attnviz.views.terminal.cells import aligned, ellipsised, isolated
-from attnviz.views.terminal.heads import head_rows, overview, ranked_heads, word_in_heads
+from attnviz.views.terminal.heads import head_rows, ranked_heads, word_in_heads
+from attnviz.views.terminal.inline import inline_picture
 from attnviz.views.terminal.matrix import matrix
+from attnviz.views.terminal.overview import overview
 from attnviz.views.terminal.relations import relation_rows
-from attnviz.vocabulary import AVERAGE, WEIGHT, Orientation
+from attnviz.vocabulary import AVERAGE, WEIGHT, Orientation, PictureProtocol
 
 _USUAL = "float32"
 _LONGEST = 60  # columns of a word, or of a whole sentence
@@ -35,26 +37,34 @@ _LONGEST = 60  # columns of a word, or of a whole sentence
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TerminalSection:
-    """A section for rich to print, with an empty line after it."""
+    """A section for rich to print, with an empty line after it; by a `protocol` weights are pictures."""
 
     section: Section
+    protocol: PictureProtocol | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Lay it out for the width of the console."""
-        yield from _drawn(self.section, options)
+        yield from _drawn(self.section, self.protocol, console, options)
         yield Text()
 
 
-def _drawn(section: Section, options: ConsoleOptions) -> RenderResult:
+def _drawn(
+    section: Section, protocol: PictureProtocol | None, console: Console, options: ConsoleOptions
+) -> RenderResult:
     match section:
         case Summary(record=record):
             yield summary(record)
+        case Glance() if protocol and protocol is not PictureProtocol.BLOCKS:
+            yield from inline_picture(section, protocol, console, options)
         case Glance():
-            yield from overview(section, options)
+            yield from overview(section, console, options)
         case HeadWeights(attention=one, reason=reason, orientation=orientation):
             yield head_title(one.layers[0], one.heads[0], reason)
             yield axes_title(one, orientation)
-            yield from matrix(section, options.max_width)
+            if protocol and (one.measure == WEIGHT or protocol is not PictureProtocol.BLOCKS):  # which have no signs
+                yield from inline_picture(section, protocol, console, options)
+            else:
+                yield from matrix(section, options.max_width)
         case TellingLinks(links=links):
             yield from telling_in_words(links)
         case StrongestLinks():

@@ -1,0 +1,113 @@
+import fcntl
+import io
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+from base64 import b64decode
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from tests.cli.conftest import COMMAND, Run, surroundings
+
+SHOWN = "show", "Mary lost her keys"
+ASKED = b"\x1b[c"
+PRIMARY = b"\x1b[?62;22c"
+KITTY = b"\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(0.35.2)\x1b\\" + PRIMARY
+ITERM2 = b"\x1bP>|iTerm2 3.5.0\x1b\\" + PRIMARY
+PATIENCE = 60
+
+
+def converse(answer: bytes, *args: str, **env: str) -> str:
+    """What is written to a terminal of 80 columns that answers once, when it is asked for its attributes."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    process = subprocess.Popen([*COMMAND, *args], stdin=theirs, stdout=theirs, stderr=theirs, env=surroundings(env))
+    os.close(theirs)
+    written, asked = b"", False
+    while True:
+        try:
+            written += os.read(ours, 65536)
+        except OSError:  # nobody holds the other end any more
+            break
+        if not asked and ASKED in written:
+            asked = True
+            os.write(ours, answer)
+    os.close(ours)
+    assert process.wait(PATIENCE) == 0
+    return written.decode().replace("\r\n", "\n")
+
+
+def pixels(data: str) -> np.ndarray:
+    image: np.ndarray = imread(io.BytesIO(b64decode(data, validate=True)), "png")
+    return image
+
+
+def of_kitty(out: str) -> list[np.ndarray]:
+    """The pictures in what is written, put together from the chunks between `m=1` and `m=0`."""
+    found, data = [], ""
+    for keys, chunk in re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", out):
+        if "a=q" not in keys:
+            assert len(chunk) <= 4096
+            data += chunk
+            if keys.endswith("m=0"):
+                found.append(pixels(data))
+                data = ""
+    assert not data
+    return found
+
+
+def test_a_terminal_that_knows_kittys_protocol_gets_the_pictures_that_export_saves(run: Run, tmp_path: Path) -> None:
+    out = converse(KITTY, *SHOWN, "--picture", TERM="xterm-kitty")
+    grid, head = of_kitty(out)
+    layer, number = re.search(r"Layer (\d) head (\d)", out).groups()
+    where = "--layout", "head", "--layer", layer, "--head", number
+    for shown, more in ((grid, ()), (head, where)):
+        assert run("export", SHOWN[1], *more, "-o", str(tmp_path / "a.png")).code == 0
+        np.testing.assert_array_equal(shown, imread(tmp_path / "a.png"))
+    assert max(int(columns) for columns in re.findall(r"c=(\d+)", out)) <= 80
+    assert "Strongest links" in out
+
+
+def test_a_terminal_that_is_called_iterm2_gets_them_in_its_protocol() -> None:
+    out = converse(ITERM2, *SHOWN, "--picture")
+    files = re.findall(r"\x1b\]1337;File=inline=1;size=(\d+);width=(\d+);preserveAspectRatio=1:([^\x07]*)\x07", out)
+    assert len(files) == 2
+    for size, width, data in files:
+        assert len(b64decode(data, validate=True)) == int(size)
+        assert int(width) <= 80
+        assert pixels(data).ndim == 3
+
+
+@pytest.mark.parametrize("answer", [PRIMARY, b"", b"\x1b[?6", b"typed ahead"])
+def test_one_that_knows_none_or_does_not_answer_gets_blocks(answer: bytes) -> None:
+    out = converse(answer, *SHOWN, "--picture", COLORTERM="truecolor")
+    assert "1337" not in out
+    assert not of_kitty(out)
+    picture = re.search(r"sum to 1\n(.*?)weight from", re.sub(r"\x1b\[[\d;]*m", "", out), re.DOTALL)
+    assert picture is not None
+    assert picture[1].split() == ["▀" * 60] * 30  # 6 × 6 cells of 10 columns and 5 lines
+
+
+@pytest.mark.parametrize(
+    ("named", "sign"), [("kitty", "\x1b_Ga=T"), ("iterm2", "\x1b]1337"), ("blocks", "weight from")]
+)
+def test_a_protocol_that_is_named_is_used_without_asking(named: str, sign: str) -> None:
+    out = converse(b"", *SHOWN, "--picture", "--protocol", named)
+    assert sign in out
+    assert ASKED.decode() not in out
+
+
+def test_what_is_piped_has_no_picture(run: Run) -> None:
+    plain, pictured = run(*SHOWN), run(*SHOWN, "--picture", "--protocol", "kitty")
+    assert pictured.out == plain.out
+    assert "attnviz export" in pictured.err
+
+
+def test_a_protocol_has_no_effect_without_a_picture(run: Run) -> None:
+    run(*SHOWN, "--protocol", "kitty").assert_failed(2, "--protocol has no effect", "--picture")
