@@ -1,6 +1,7 @@
 """`attnviz compare`: what differs between two texts, two models, or two saved records."""
 
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -19,6 +20,7 @@ from attnviz.vocabulary import Orientation
 
 _FORMATS = (options.TABLE, *TABLES)
 _TOP = 5
+_MOST = 3  # texts that are read, one more than can be compared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,7 @@ def compare(
     attnviz compare "The dog barked" "The dog slept" --layer 3 -o difference.pdf
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     jobs = [make_job(given, one, wanted) for one in model.each]
-    found = compare_sources(jobs, list(given.sources(wanted.memory)))
+    found = compare_sources(jobs, list(islice(given.sources(wanted.memory), _MOST)))
     say = Notes()
     for note in found.notes:
         say(note)

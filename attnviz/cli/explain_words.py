@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from attnviz.cli.effects import ANYWHERE, list_given
-from attnviz.cli.glossary import GLOSSARY, Entry, find_near, look_up
+from attnviz.cli.glossary import GLOSSARY, GlossaryEntry, find_near, look_up
 from attnviz.cli.output import say, write_standard_output
 from attnviz.cli.terminal import open_terminal
 from attnviz.text import visible
@@ -17,7 +17,7 @@ _MOST = 90  # columns of prose
 _INDENT = "    "
 
 
-def find_words(ctx: typer.Context, texts: Sequence[str], every: bool) -> Sequence[Entry]:
+def find_words(ctx: typer.Context, texts: Sequence[str], every: bool) -> Sequence[GlossaryEntry]:
     """Return the words to look up: all, or the one that was given alone; none if a text is to be walked."""
     if every:
         return GLOSSARY
@@ -30,7 +30,7 @@ def find_words(ctx: typer.Context, texts: Sequence[str], every: bool) -> Sequenc
     return ()
 
 
-def print_words(entries: Sequence[Entry], *, as_data: bool, color: str, width: int | None) -> None:
+def print_words(entries: Sequence[GlossaryEntry], *, as_data: bool, color: str, width: int | None) -> None:
     """Print entries to read, or as a line of JSON each."""
     if as_data:
         fields = ({"word": one.word, "meaning": one.meaning, "command": one.command} for one in entries)
@@ -42,7 +42,7 @@ def print_words(entries: Sequence[Entry], *, as_data: bool, color: str, width: i
         screen.print(line, soft_wrap=True)  # a command is not broken
 
 
-def _define(entry: Entry, width: int) -> Iterator[Text]:
+def _define(entry: GlossaryEntry, width: int) -> Iterator[Text]:
     """Yield a word, its meaning, and on one line of any width the command that shows it."""
     yield Text(entry.word, "bold")
     yield from _indent(Text(entry.meaning), width)
@@ -50,7 +50,7 @@ def _define(entry: Entry, width: int) -> Iterator[Text]:
     yield Text(_INDENT + entry.command, "italic #2a9a8c")
 
 
-def _list(entries: Sequence[Entry], width: int) -> Iterator[Text]:
+def _list(entries: Sequence[GlossaryEntry], width: int) -> Iterator[Text]:
     """Yield each word and the first sentence of its meaning, and how to read the rest."""
     for entry in entries:
         yield Text(entry.word, "bold")

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class GlossaryEntry:
     """A word, its meaning, the command that shows it, and other names for it."""
 
     word: str
@@ -21,32 +21,32 @@ class Entry:
 
 
 _HER = 'attnviz explain "Mary lost her keys" --token her'
-_ORDER = 'attnviz explain "The old man saw the young woman"'
+_ORDER = 'attnviz explain "The old man saw the young woman" --token 1 --layer 2 --head 5'
 _CAR = 'attnviz explain "The red car is fast" --model builtin/translator --token la'
 _DOG = 'attnviz explain "The dog saw the cat" --model builtin/decoder --token saw'
 
 GLOSSARY = (
-    Entry(
+    GlossaryEntry(
         "attention",
         "Attention lets each token take something from the others. Its query is compared with their keys, the scores "
         "become weights, and their values are added up in these proportions: softmax(Q Kᵀ / √d_k) V, with a row of Q, "
         "K and V for each token.",
         "attnviz explain --toy",
     ),
-    Entry(
+    GlossaryEntry(
         "token",
         "A token is what a model reads at a time: a word, or a piece of a rare one. A model has a fixed list of them, "
         "and a vector for each.",
         'attnviz show "Rose table lion green" --layer 0 --head 0',
     ),
-    Entry(
+    GlossaryEntry(
         "embedding",
         "An embedding is the list of numbers, a vector, that a token starts with. It is learned: tokens that are used "
         "in similar ways tend to have similar embeddings.",
         f"{_HER} --steps 1",
         ("vector",),
     ),
-    Entry(
+    GlossaryEntry(
         "query",
         "The query of a token says what this token is looking for, like the words that you type into a search box. It "
         "is made from the vector of the token by a learned matrix, q = W_Q x, and compared with the keys of all "
@@ -54,14 +54,14 @@ GLOSSARY = (
         f"{_HER} --steps 3",
         ("q",),
     ),
-    Entry(
+    GlossaryEntry(
         "key",
         "The key of a token says what it can be found by, like the title of a video. It is made by another learned "
         "matrix, k = W_K x. The better it fits a query, the larger the score of the two.",
         f"{_HER} --steps 4",
         ("k",),
     ),
-    Entry(
+    GlossaryEntry(
         "value",
         "The value of a token is what it passes on when it is looked at: if the key is the title, the value is the "
         "video. It is made by a third matrix, v = W_V x. So one vector x has three roles: it asks as a query, is found "
@@ -69,14 +69,14 @@ GLOSSARY = (
         f"{_HER} --steps 9",
         ("v",),
     ),
-    Entry(
+    GlossaryEntry(
         "score",
         "A score says how well a key fits a query: it is their dot product, q · k. It can be any number, and softmax "
         "turns the scores of a query into weights.",
         f"{_HER} --steps 5",
         ("dot product",),
     ),
-    Entry(
+    GlossaryEntry(
         "scale",
         "Scores are divided by √d_k, where d_k is how many numbers a key has. A score is a sum of d_k products, so "
         "the larger d_k, the further apart scores lie. Undivided, they would give nearly all weight to one key, and "
@@ -84,20 +84,20 @@ GLOSSARY = (
         f"{_HER} --no-scale --only-what-if",
         ("√d_k", "d_k", "scaling"),
     ),
-    Entry(
+    GlossaryEntry(
         "softmax",
         "Softmax turns scores into weights: e to the power of each score, divided by the sum of all these. No weight "
         "is negative, all together are 1, and a larger score gets a larger weight.",
         f"{_HER} --steps 8",
     ),
-    Entry(
+    GlossaryEntry(
         "weight",
         "An attention weight says how much of a value a query takes. The weights of a query sum to 1. In tables and "
         "pictures, a row has the weights of a query and a column those of a key.",
         'attnviz show "Mary lost her keys" --layer 1 --head 1',
         ("attention weight",),
     ),
-    Entry(
+    GlossaryEntry(
         "mask",
         "A mask hides keys from a query: their scores become −∞ before softmax. Because e^−∞ = 0, their weights are 0 "
         "and the others still sum to 1. A causal mask hides what comes after a token, because a model that predicts "
@@ -105,31 +105,31 @@ GLOSSARY = (
         f"{_DOG} --no-mask --only-what-if",
         ("causal", "causal mask"),
     ),
-    Entry(
+    GlossaryEntry(
         "self-attention",
         "In self-attention, queries, keys and values are made from the same tokens: a text looks at itself.",
         f"{_HER} --steps 3,4",
     ),
-    Entry(
+    GlossaryEntry(
         "cross-attention",
         "In cross-attention, the queries are made from one text and the keys and values from another: a decoder that "
         "writes a translation looks at the source, which an encoder has read.",
         f"{_CAR} --steps 3,4",
     ),
-    Entry(
+    GlossaryEntry(
         "masked attention",
         "Masked attention is attention in which a mask hides some keys. Mostly it is the self-attention of a decoder, "
         "where a causal mask lets each token see only itself and those before it.",
         f"{_DOG} --steps 7",
         ("causal attention",),
     ),
-    Entry(
+    GlossaryEntry(
         "head",
         "A head is one attention with its own W_Q, W_K and W_V. It gives each token one set of weights, so it can "
         "look for one thing at a time: a verb for its object, a pronoun for its noun.",
         'attnviz show "Mary lost her keys" --token her',
     ),
-    Entry(
+    GlossaryEntry(
         "multi-head attention",
         "A layer has several heads to look for several things at once. Their results are put side by side "
         "(concatenated), and W_O maps them back to the width of the model. How many share the width is a choice: with "
@@ -138,7 +138,7 @@ GLOSSARY = (
         f"{_HER} --steps 11",
         ("multi-head", "multihead", "number of heads", "concatenation", "W_O"),
     ),
-    Entry(
+    GlossaryEntry(
         "position",
         "Attention itself does not know the order of tokens, so models add positions. Learned positions are a table "
         "with a vector for each place, and sinusoidal ones waves; both are added to the embeddings. Rotary positions "
@@ -146,7 +146,7 @@ GLOSSARY = (
         f"{_ORDER} --no-positions --permute --only-what-if",
         ("positional encoding", "learned positions", "sinusoidal", "rotary", "rope", "alibi", "order"),
     ),
-    Entry(
+    GlossaryEntry(
         "additive attention",
         "Additive scores put query and key through a small network, v · tanh(W_q q + W_k k); multiplicative scores "
         "are products, q · k. All products are one product of matrices, so they are faster and need less memory, and "
@@ -155,7 +155,7 @@ GLOSSARY = (
         "attnviz explain --toy --scores dot,additive --only-what-if",
         ("additive", "multiplicative", "multiplicative attention", "bahdanau", "luong"),
     ),
-    Entry(
+    GlossaryEntry(
         "hard attention",
         "Hard attention takes the one value whose key fits best, as a dictionary does: its weights are one-hot. Soft "
         "attention, the usual kind, is a dictionary that mixes: it takes each value in proportion to its weight, so "
@@ -163,46 +163,46 @@ GLOSSARY = (
         f"{_HER} --hard --only-what-if",
         ("soft attention", "local attention", "soft", "hard", "local", "one-hot", "soft dictionary", "dictionary"),
     ),
-    Entry(
+    GlossaryEntry(
         "layer",
         "A layer is attention and then a feed-forward network. Layers follow each other, and each adds to what the "
         "one before it has left.",
         'attnviz show "Mary lost her keys" --layer 1',
     ),
-    Entry(
+    GlossaryEntry(
         "residual stream",
         "The residual stream is the vector of a token on its way through all layers. Each layer reads it, and adds "
         "its result to it.",
         f"{_HER} --steps 2,12",
         ("residual", "residual connection"),
     ),
-    Entry(
+    GlossaryEntry(
         "feed-forward network",
         "The feed-forward network (MLP) of a layer works on each token by itself, after attention: one matrix makes "
         "the vector wider, a function changes each number, and a second matrix makes it narrow again.",
         f"{_HER} --steps 13",
         ("feed-forward", "mlp"),
     ),
-    Entry(
+    GlossaryEntry(
         "entropy",
         "The entropy of weights says how spread out they are, in bits. It is 0 if one key has all the weight, and "
         "log₂ n if n keys share it equally.",
         'attnviz heads "Mary lost her keys" --stat entropy',
     ),
-    Entry(
+    GlossaryEntry(
         "induction",
         "An induction head looks for what came next the last time: after A B … A it looks at B. It lets a model copy.",
         'attnviz show "Rose table lion green. Rose table lion green." --model builtin/decoder --layer 1 --head 3',
         ("induction head",),
     ),
-    Entry(
+    GlossaryEntry(
         "cost",
         "Every query meets every key. So with N tokens, the time of attention grows as N², and its memory too where "
         "all N×N weights are held: a text twice as long takes four times as much.",
         "attnviz cost",
         ("time", "memory", "quadratic", "n²"),
     ),
-    Entry(
+    GlossaryEntry(
         "FlashAttention",
         "FlashAttention computes the same weights in tiles and never holds all N×N of them, so memory grows as N "
         "instead of N². The time still grows as N², because every query still meets every key; it is faster only "
@@ -217,7 +217,7 @@ def _normalize(word: str) -> str:
     return word.casefold().replace("-", " ").strip()
 
 
-def _list_names() -> Iterator[tuple[str, Entry]]:
+def _list_names() -> Iterator[tuple[str, GlossaryEntry]]:
     for entry in GLOSSARY:
         yield from ((_normalize(name), entry) for name in (entry.word, *entry.aliases))
 
@@ -225,13 +225,13 @@ def _list_names() -> Iterator[tuple[str, Entry]]:
 _BY_NAME = dict(_list_names())
 
 
-def look_up(word: str) -> Entry | None:
+def look_up(word: str) -> GlossaryEntry | None:
     """Return the entry of a word, in any case and number, with or without its hyphen; None if there is none."""
     name = _normalize(word)
     return _BY_NAME.get(name) or _BY_NAME.get(name.removesuffix("s"))
 
 
-def find_near(word: str) -> Entry | None:
+def find_near(word: str) -> GlossaryEntry | None:
     """Return the entry of the name that is spelled most like a word; None if none is near."""
     near = get_close_matches(_normalize(word), _BY_NAME, n=1, cutoff=0.8)
     return _BY_NAME[near[0]] if near else None

@@ -119,7 +119,7 @@ class _Record:
             sink=own.get("sink", flag) or False,
             precision=own.get("precision", one_of(PRECISIONS)) or _precision(self.weights),
             notes=tuple(map(visible, own.each("notes", text) or ())),
-            measure=own.get("measure", text) or WEIGHT,
+            measure=visible(own.get("measure", text) or WEIGHT),
         )
         try:
             with np.errstate(all="ignore"):  # whatever comes of numbers that are none is refused

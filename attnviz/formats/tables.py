@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from attnviz.errors import UsageError
 from attnviz.formats.writing import json_line
 from attnviz.records import Followed, HeadTable, Relation, RelationTable
 
@@ -56,12 +57,21 @@ def to_rows(tables: Sequence[Table], delimiter: str) -> bytes:
 
 
 def delimit(rows: Iterable[Mapping[str, Any]], delimiter: str) -> bytes:
-    """Return a header, the names of the first row, and all rows as delimited fields; None is empty."""
+    """Return a header, the names of the first row, and all rows as delimited fields; None is empty.
+
+    Raises:
+        UsageError: the fields of another row have other names.
+    """
     file = io.StringIO()
     writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-    for number, row in enumerate(rows):
-        if not number:
-            writer.writerow(row)
+    names: Sequence[str] = ()
+    for row in rows:
+        if not names:
+            writer.writerow(names := list(row))
+        if names != list(row):
+            raise UsageError(
+                f"Tables of other columns do not fit into one file: {', '.join(names)} and {', '.join(row)}."
+            )
         writer.writerow("" if value is None else value for value in row.values())
     return file.getvalue().encode()
 

@@ -67,7 +67,7 @@ def _parse_sentence(lines: list[tuple[int, str]]) -> ParsedText:
     rows = [(number, row) for number, row in parsed if row["id"] is not None]
     told = next((line.partition("=")[2].strip() for _, line in lines if line.startswith("# text =")), None)
     text = told or _join(rows)
-    words, numbers = list[tuple[int, Span, str, int]](), dict[int, int]()
+    words, numbers = list[tuple[int, int, Span, str | None, int | None]](), dict[int, int]()
     end, shared = 0, (0, 0, (0, 0))  # the words from … to … that share a token, and its span
     for number, row in rows:
         first, last = row["id"]
@@ -82,13 +82,17 @@ def _parse_sentence(lines: list[tuple[int, str]]) -> ParsedText:
             shared = first, last, span
             continue
         numbers[first] = len(words)
-        words.append((number, span, row["deprel"], row["head"]))
+        words.append((number, first, span, row["deprel"], row["head"]))
     return ParsedText(text, [_make_word(*word, numbers) for word in words])
 
 
-def _make_word(line: int, span: Span, relation: str | None, head: int | None, numbers: dict[int, int]) -> GoldWord:
+def _make_word(
+    line: int, own: int, span: Span, relation: str | None, head: int | None, numbers: dict[int, int]
+) -> GoldWord:
     if head is None or head == 0:
         return GoldWord(span, relation or "_", None)
+    if head == own:
+        raise _LineError(line, "The word depends on itself.")
     if head not in numbers:
         raise _LineError(line, f"The word depends on {head}, and the sentence has no such word.")
     return GoldWord(span, relation or "_", numbers[head])
@@ -109,6 +113,8 @@ def _parse_line(number: int, line: str) -> dict[str, Any]:
         row = dict(parse_line(line, DEFAULT_FIELDS))
     except ParseException as error:
         raise _LineError(number, f"This is no line of CoNLL-U: {visible(str(error))}") from error
+    if row["id"] is None:
+        raise _LineError(number, "The first column is not the number of a word.")
     first, mark, last = row["id"] if isinstance(row["id"], tuple) else (row["id"], "-", row["id"])
     return row | {"id": (first, last) if mark == "-" else None}
 

@@ -82,9 +82,9 @@ def find_telling(attention: Attention, top: int, word: Word | None = None) -> li
     heads = list(np.ndindex(*words.shape[:2]))  # one by one, since all of them together are large
     best = np.zeros(counted.shape, np.int64)  # the head that says most, [queries, keys]
     most = np.zeros((_HEADS, *counted.shape))  # what each of the heads says that say most, largest first
-    for number, head in enumerate(heads):
+    for index, head in enumerate(heads):
         value = exceed.of(head)
-        best[value > most[0]] = number
+        best[value > most[0]] = index
         for said in most:
             said[:], value = np.maximum(said, value), np.minimum(said, value)
     together = most.sum(0)  # [queries, keys]

@@ -9,8 +9,9 @@ from attnviz.measures.comparison import compare
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import Note, Weights, outcomes
 from attnviz.pipeline.streams import Source
-from attnviz.records import HeadTable, require_record
+from attnviz.records import Attention, HeadTable, require_record, require_weights
 from attnviz.views.names import counted
+from attnviz.vocabulary import Kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,13 +37,23 @@ def compare_sources(jobs: Sequence[Job], sources: Sequence[Source]) -> Differenc
         )
     notes: list[str] = []
     first, second = (_run(job, source, notes) for job in jobs for source in sources)
-    kinds = [record.kind for record in second.attention]
-    both = [(record, second.attention[kinds.index(record.kind)]) for record in first.attention if record.kind in kinds]
+    for record in (*first.attention, *second.attention):
+        require_weights(record)
+    both = [
+        pair
+        for kind in dict.fromkeys(record.kind for record in first.attention)
+        for pair in zip(_of_kind(first, kind), _of_kind(second, kind), strict=False)
+    ]
     if not both:
         raise UsageError("The two have no kind of attention in common, so nothing can be compared.")
-    found = [compare(require_record(one), require_record(other)) for one, other in both]
+    found = [compare(one, other) for one, other in both]
     differences = replace(first, attention=[each.difference for each in found])
     return Differences([each.table for each in found], differences, notes)
+
+
+def _of_kind(result: Result, kind: Kind) -> list[Attention]:
+    """Return the records of one kind, of which there are several where layers have other numbers of heads."""
+    return [require_record(record) for record in result.attention if record.kind is kind]
 
 
 def _run(job: Job, source: Source, notes: list[str]) -> Result:

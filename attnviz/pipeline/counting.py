@@ -116,12 +116,22 @@ def total(task: CountingTask[Counts], sources: Iterable[Source], jobs: int, coun
     return found
 
 
-def tables_of(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[list[Outcome[list[HeadTable]]]]:
-    """Return the tables of each text of a portion, or its error, after the notes on it; in whichever process."""
+@dataclass(frozen=True, slots=True)
+class NamedTables:
+    """The tables of each text of a portion, or its error, after the notes on it: from the `first` to before the `end`."""
+
+    first: int
+    end: int
+    outcomes: Sequence[Outcome[list[HeadTable]]]
+
+
+def tables_of(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[NamedTables]:
+    """Return the tables of each text of a portion; in whichever process."""
     texts = {source.index: source for source in portion}
-    yield [
+    found = [
         Outcome(each.index, each.place, _name_text(each.found, texts[each.index])) for each in outcomes(task, [portion])
     ]
+    yield NamedTables(min(texts), max(texts) + 1, found)
 
 
 def _name_text(found: list[HeadTable] | AttnvizError | Note, source: Source) -> list[HeadTable] | AttnvizError | Note:
@@ -142,14 +152,14 @@ def tables_in_order(
     """
     work, parts = partial(tables_of, task), portions(sources, AT_A_TIME, whole=True)
     here = (end for part in parts for end in work(part))
-    waiting: dict[int, list[Outcome[list[HeadTable]]]] = {}
+    waiting: dict[int, NamedTables] = {}
     due = 0
     for made in in_processes(work, parts, jobs, partial(share_cores, jobs)) if jobs > 1 else here:
-        waiting[made[0].index] = made
+        waiting[made.first] = made
         while due in waiting:
             ready = waiting.pop(due)
-            due = ready[-1].index + 1
-            yield from _take(ready, counter)
+            due = ready.end
+            yield from _take(ready.outcomes, counter)
 
 
 def _take(ready: Sequence[Outcome[list[HeadTable]]], counter: Counter) -> Iterator[list[HeadTable]]:

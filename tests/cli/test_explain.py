@@ -271,7 +271,8 @@ def test_from_the_json_a_reader_computes_query_keys_and_values(run: Run) -> None
 
 
 def test_where_the_order_counts_it_is_seen_in_the_sentence_of_the_docs(run: Run) -> None:
-    record = explained(run, "The old man saw the young woman", "--no-positions", "--permute", "--only-what-if")
+    head = "--token", "1", "--layer", "2", "--head", "5"
+    record = explained(run, "The old man saw the young woman", *head, "--no-positions", "--permute", "--only-what-if")
     with_positions, without = values(record, "weights_without_positions")
     assert with_positions.max() > 0.9 and without[with_positions.argmax()] < 0.1
     assert record["key_tokens"][with_positions.argmax()] == "man"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from attnviz.cli.glossary import GLOSSARY, Entry, find_near, look_up
+from attnviz.cli.glossary import GLOSSARY, GlossaryEntry, find_near, look_up
 
 Run = Callable[..., Any]
 
@@ -52,14 +52,14 @@ def test_each_name_is_of_one_word_alone() -> None:
 
 
 @each_entry
-def test_a_meaning_is_one_to_four_sentences(entry: Entry) -> None:
+def test_a_meaning_is_one_to_four_sentences(entry: GlossaryEntry) -> None:
     assert 1 <= len(re.findall(r"[.](?: |$)", entry.meaning)) <= 4
     assert len(entry.meaning) < 450
     assert entry.gist in f"{entry.meaning} "
 
 
 @each_entry
-def test_the_command_of_a_word_shows_it(entry: Entry, run: Run) -> None:
+def test_the_command_of_a_word_shows_it(entry: GlossaryEntry, run: Run) -> None:
     command, *args = shlex.split(entry.command)
     assert command == "attnviz"
     ran = run(*args)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import attnviz
+from tests.cli.conftest import COMMAND, surroundings
 from tests.pages import ROOT
 
 COMMANDS = "show", "browse", "export", "heads", "find", "compare", "verify", "explain", "cost", "models"
@@ -59,7 +60,9 @@ class TestHelpOfACommand:
         for name, rest in options:
             assert re.search(r"[a-z].*\.", re.sub(r"<[^>]*>|\[[^]]*\]", "", rest), re.S), name
 
-    def test_it_has_examples_that_run(self, run: Run, helps: dict[str, str], command: str, tmp_path: Path) -> None:
+    def test_it_has_examples_that_run(
+        self, run: Run, in_screen: Callable[..., int], helps: dict[str, str], command: str, tmp_path: Path
+    ) -> None:
         (tmp_path / "lines.txt").write_text("The cat sat.\nA dog barked.\n", encoding="utf-8")
         for name, sample in (("pairs.tsv", "coreference_pairs.tsv"), ("treebank.conllu", "treebank.conllu")):
             (tmp_path / name).write_bytes((ROOT / "sample_inputs" / sample).read_bytes())
@@ -68,6 +71,9 @@ class TestHelpOfACommand:
         for example in found:
             args = shlex.split(example.partition(" | ")[0])
             assert args[:2] == ["attnviz", command]
+            if command == "browse":
+                assert in_screen([*COMMAND, *args[1:]], "looks at", b"q", cwd=tmp_path, env=surroundings({})) == 0
+                continue
             done = run(*args[1:], cwd=tmp_path)
             assert (done.code, done.err) == (0, ""), example
             assert done.stdout or any(path.suffix == ".pdf" for path in tmp_path.iterdir())
