@@ -118,7 +118,7 @@ def total(task: CountingTask[Counts], sources: Iterable[Source], jobs: int, coun
 
 @dataclass(frozen=True, slots=True)
 class NamedTables:
-    """The tables of each text of a portion, or its error, after the notes on it: from the `first` to before the `end`."""
+    """The tables of each text of a portion, or its error and the notes on it: from the `first` to before the `end`."""
 
     first: int
     end: int
