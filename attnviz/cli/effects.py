@@ -207,6 +207,7 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
             instead="add --probe induction",
         ),
         Setting(words="with numbers that read no text", holds=_are_generated, idle=("each",)),
+        Setting(words="for saved weights", holds=_are_saved, idle=("probe",)),
     ),
     "find": (
         *_OF_TEXTS,

@@ -63,7 +63,7 @@ class Questions:
         named = "--pairs" if self.pairs else "--relations"
         if (self.pairs or self.relations) and (link or given.texts or given.file):
             raise UsageError(
-                f"{named} names a file that has its own texts and words: leave link, texts and --file out."
+                f"{named} names a file that has its own texts and words: leave the link, texts and --file out."
             )
         if not (self.pairs or self.relations or link):
             raise UsageError('There is no link to find. Give one, as in: attnviz find "it -> animal" "The animal …"')

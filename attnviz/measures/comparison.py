@@ -22,12 +22,14 @@ _SMOOTHING = 1e-3
 _LISTED = 8
 """How many tokens that are left out are named."""
 
+_NOTHING = 1e-6  # of a row, in float32
+
 _DIVERGENCE = (
     "Jensen-Shannon divergence of two rows in nats, mean over rows (the source takes their sum), after each weight a "
     "is replaced by 0.999 a + 0.001 / keys (Clark et al. 2019, What Does BERT Look At?, section 6)"
 )
 
-_MATCHED = "head of the second of least divergence, in the assignment whose total is least"
+_MATCHED = "its partner in the second, paired so that the heads differ least in total"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,8 @@ def compare(first: Attention, second: Attention) -> Comparison:
     first, second = require_record(first), require_record(second)
     queries = Alignment.of(first.query_tokens, second.query_tokens)
     keys = Alignment.of(first.key_tokens, second.key_tokens)
-    if not queries.first or len(keys.first) < 2:
-        raise TextError("The two have too few tokens in common to be compared: take texts that share some.")
+    if all(first.key_tokens[key].special for key in keys.first) or not queries.first or len(keys.first) < 2:
+        raise TextError("The two have too few words in common to be compared: take texts that share some.")
     p = _rescale(first, queries.first, keys.first)  # [heads, queries, keys]
     q = _rescale(second, queries.second, keys.second)
     same = {*first.layers} == {*second.layers} and {*first.heads} == {*second.heads}
@@ -148,7 +150,7 @@ def _rescale(record: Attention, queries: Sequence[int], keys: Sequence[int]) -> 
     kept = record.weights[:, :, list(queries)][..., list(keys)].astype(float)
     kept = kept.reshape(-1, *kept.shape[2:])
     left = kept.sum(-1, keepdims=True)
-    return np.asarray(np.divide(kept, left, out=np.full_like(kept, np.nan), where=left > 0))
+    return np.asarray(np.divide(kept, left, out=np.full_like(kept, np.nan), where=left > _NOTHING))
 
 
 def _match_by_number(first: Axes, second: Axes) -> tuple[list[int], list[int]]:
@@ -179,7 +181,7 @@ def _find_axes(first: Axes, second: Axes, queries: Alignment, keys: Alignment, m
     names = list(dict.fromkeys((first.model, second.model)))
     sides = [_list_left_out(one.key_tokens, side) for one, side in ((first, keys.first), (second, keys.second))]
     left = [f"left out of the {which}: {said}" for which, said in zip(("first", "second"), sides, strict=True) if said]
-    scaled = ["rows rescaled to the tokens that both have"] if left else []
+    scaled = ["rows rescaled to the tokens that both have"] if left or first.sink or second.sink else []
     notes = ("the second minus the first", *left, *scaled, *more)
     return replace(axes, model=" → ".join(names), notes=(*axes.notes, *notes), measure=DIFFERENCE, sink=False)
 

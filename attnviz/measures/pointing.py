@@ -136,7 +136,8 @@ class Pointing:
         words = np.add.reduceat(row[:, self._order], self._starts, -1)  # [heads, words]
         words[:, np.isin(self._numbers, self._words[list(word.keys)])] = 0
         right = np.isin(self._numbers, self._words[[key for keys in answers for key in keys]])
-        self._there.right[place] = right[words.argmax(-1)] & (words.max(-1) > 0)
+        answered = right[words.argmax(-1)] & (words.max(-1) > 0)
+        self._there.right[place] = answered if right.any() else np.nan  # special tokens are left out
 
     def _compare(self, unit: int, place: Any, row: Reals) -> None:
         """Take down which words a word looks at more than any word before it did, from its `row` [heads, keys]."""

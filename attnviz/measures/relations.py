@@ -27,7 +27,7 @@ _DEFINITIONS = {
     f"at the dependent (from head), in the best attention head ({_CLARK})",
     "baseline": f"how often the head word is the one a fixed number of words further: the best of -3 to 2 ({_CLARK})",
     "count": "number of dependents",
-    "held_out": "the same on texts of odd index, counted from 0, for what is best on those of even index (ours)",
+    "held_out": "the same on every second text, for the head that is best on the other texts (ours)",
 }
 
 

@@ -10,19 +10,20 @@ from numpy.typing import NDArray
 
 from attnviz.errors import TextError, UsageError
 from attnviz.measures.pointing import Pointing, Question, number_words
-from attnviz.records import Axes, Block, Column, HeadTable
+from attnviz.records import Axes, Block, Column, HeadTable, Word
 from attnviz.text import not_found, visible
+from attnviz.vocabulary import Kind
 
 OFFSETS = range(-3, 3)
 """The fixed distances in words that a baseline may have (Clark et al. 2019, section 4.2: "the best fixed offset")."""
 
 _CLARK = "Clark et al. 2019, What Does BERT Look At?, section 4"
 _DEFINITIONS = {
-    "weight": "mean weight from the first word (mean of its pieces) to the second (sum of its pieces)",
-    "accuracy": "how often the first word looks most at the second, of all words but itself",
+    "weight": "weight from the first word (mean of its pieces) to the second (sum of its pieces), mean over places",
+    "accuracy": "how often the first word looks most at the second, of all words but itself and special tokens",
     "baseline": "how often the second word is the one a fixed number of words further: the best of -3 to 2",
     "weight_back": "mean weight from the second word to the first",
-    "accuracy_back": "how often it is the second word that looks most at the first",
+    "accuracy_back": "how often no other word looks more at the first than the second does",
 }
 """What the numbers mean, by their names in data."""
 
@@ -75,7 +76,9 @@ class WordLink:
         for tokens, word, axis in ((queries, self.query, "queries"), (keys, self.key, "keys")):
             if not any(getattr(one, axis) for axes in found for one in axes.words(word)):
                 raise MissingLinkError(not_found(list(tokens), word).advice)
-        raise MissingLinkError(f"There is no link {visible(str(self))} in this text: name two places in it.")
+        ahead = any(axes.kind is Kind.DECODER for axes in found)
+        order = ", the second of them first, since a decoder does not look ahead" if ahead else ""
+        raise MissingLinkError(f"There is no link {visible(str(self))} in this text: name two places in it{order}.")
 
 
 class LinkNumbers:
@@ -135,10 +138,21 @@ def follow_offsets(questions: Sequence[Question], words: Sequence[int]) -> NDArr
 def _ask(axes: Axes, link: WordLink) -> list[Question]:
     """Return a question for each place where the first word stands, whose answers are those of the second."""
     targets = axes.words(link.key)
-    asked = ((word, tuple(target for target in targets if target != word)) for word in axes.words(link.query))
+    asked = (
+        (word, tuple(target for target in targets if target != word and _can_see(axes, word, target)))
+        for word in axes.words(link.query)
+    )
     return [
         Question(word, answers) for word, answers in asked if word.queries and any(answer.keys for answer in answers)
     ]
+
+
+def _can_see(axes: Axes, word: Word, target: Word) -> bool:
+    """Return whether a word may look at another one: in a decoder only at what stands before it, or is part of it."""
+    if axes.kind is not Kind.DECODER or not (word.queries and target.keys):
+        return True
+    last = max(axes.query_tokens[query].position for query in word.queries)
+    return min(axes.key_tokens[key].position for key in target.keys) <= last
 
 
 def _offset_name(offset: int) -> str:

@@ -66,7 +66,7 @@ def _run(job: Job, source: Source, notes: list[str]) -> Result:
         if isinstance(outcome.found, Note):
             notes.append(outcome.found)
         elif isinstance(outcome.found, AttnvizError):
-            where = f"{source.place[0].upper()}{source.place[1:]}: " if source.place else ""
+            where = f"In {source.place}: " if source.place else ""
             raise type(outcome.found)(where + outcome.found.advice)
         else:
             return outcome.found

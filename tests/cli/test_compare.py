@@ -133,11 +133,31 @@ def test_python_gives_the_bytes_of_the_command(run: Run, tmp_path: Path) -> None
         ((TIRED,), 2, "compares two texts, or one text under two models, not 1 text under 1 model"),
         ((TIRED, WIDE, TIRED), 2, "not 3 texts under 1 model"),
         ((TIRED, WIDE, "--model", "builtin", "--model", "minilm"), 2, "not 2 texts under 2 models"),
-        (("a dog", "my cat", "--no-added-tokens"), 1, "too few tokens in common"),
-        ((TIRED, ""), 1, "Text 2: "),
+        (("a dog", "my cat", "--no-added-tokens"), 1, "too few words in common"),
+        ((TIRED, ""), 1, "In text 2: "),
         ((TIRED, WIDE, "-o", "folder"), 2, "let it end in .png"),
         ((TIRED, WIDE, "--token", "giraffe"), 1, "no token 'giraffe'"),
     ],
 )
 def test_what_cannot_be_compared_is_a_sentence(run: Run, args: tuple[str, ...], code: int, said: str) -> None:
     run("compare", *args).assert_failed(code, said)
+
+
+def test_several_records_of_a_kind_are_compared_each_with_its_own(run: Run, tmp_path: Path) -> None:
+    (attention,) = records(TIRED)
+    parts = [
+        attention.select([0], [0, 1, 2]),
+        attention.select([1], [0, 1, 2, 3, 4]),
+    ]  # as of layers that differ in heads
+    attnviz.save(tmp_path / "a.json", parts)
+    found = run("compare", "a.json", "a.json", "--format", "json", cwd=tmp_path).records
+    assert [{head["layer"] for head in record["heads"]} for record in found] == [{0}, {1}]
+    assert not any(head["divergence"] for record in found for head in record["heads"])
+
+
+def test_texts_that_share_no_word_are_not_compared_by_their_special_tokens(run: Run) -> None:
+    run("compare", "The dog", "A cat").assert_failed(1, "too few words in common")
+
+
+def test_no_more_texts_are_read_than_can_be_compared(run: Run) -> None:
+    run("compare", stdin=b"a b\n" * 9).assert_failed(2, "two texts")

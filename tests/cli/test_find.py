@@ -126,7 +126,7 @@ def test_tables_fit_the_terminal(run: Run, width: int, args: tuple[str, ...]) ->
         ((TEXT,), 'A link is written as "it -> animal"'),
         (("it ->", TEXT), 'A link is written as "it -> animal"'),
         ((), "no link to find"),
-        (("it -> animal", "--pairs", PAIRS), "leave link, texts and --file out"),
+        (("it -> animal", "--pairs", PAIRS), "leave the link, texts and --file out"),
         (("--pairs", PAIRS, "--relations", TREEBANK), "give one of them"),
         (("it -> animal", TEXT, "--top", "3", "--all"), "--top has no effect with --all"),
         (("it -> animal", TEXT, "--top", "3", "--format", "csv"), "choose --format table"),
@@ -164,3 +164,22 @@ def test_python_refuses_what_names_no_one_thing_to_find() -> None:
     missed: list[str] = []
     attnviz.find(model, "it -> animal", [TEXT, "the dog"], fail=lambda place, error: missed.append(place))
     assert missed == ["text 2"]
+
+
+def test_a_place_that_a_decoder_cannot_see_does_not_count(run: Run) -> None:
+    one, two = "The dog barked because it was hungry", "The dog barked because it was hungry and the dog slept"
+    found = [
+        run("find", "it -> dog", text, "--model", "builtin/decoder", "--format", "json").records for text in (one, two)
+    ]
+    (before, after) = (
+        {(head["layer"], head["head"]): head["weight"] for head in record["heads"]} for (record,) in found
+    )
+    assert after == pytest.approx(before, abs=1e-6)
+    ahead = run("find", "dog -> hungry", one, "--model", "builtin/decoder")
+    ahead.assert_failed(1, "a decoder does not look ahead")
+
+
+def test_how_often_a_special_token_is_named_is_not_defined(run: Run) -> None:
+    (record,) = run("find", "keys -> [SEP]", "Mary lost her keys", "--format", "json").records
+    assert record["heads"][0]["weight"] > 0.9
+    assert {head["accuracy"] for head in record["heads"]} == {None}

@@ -302,3 +302,24 @@ def test_in_a_narrow_width_no_head_is_parted_from_its_number(run: Run, width: in
 
 def test_json_is_one_object_a_line(run: Run) -> None:
     assert all(json.loads(line) for line in run("heads", TEXTS[0], "--format", "json").stdout.splitlines())
+
+
+def test_no_text_is_lost_where_there_is_a_note_on_one(run: Run, tmp_path: Path) -> None:
+    lines = ["Mary lost her keys", "The dog barked", "[CLS] Mary slept", "A cat slept"] * 17
+    (tmp_path / "lines.txt").write_text("\n".join(lines), encoding="utf-8")
+    asked = (
+        "heads",
+        "--model",
+        "minilm",
+        "--file",
+        tmp_path / "lines.txt",
+        "--each",
+        "--stat",
+        "next",
+        "--format",
+        "json",
+    )
+    for jobs in ("1", "3"):
+        done = run(*asked, "--layer", "0", "--head", "0", "--jobs", jobs)
+        assert [record["text_index"] for record in done.records] == list(range(len(lines)))
+        assert "[CLS] stands twice" in done.err

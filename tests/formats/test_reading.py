@@ -767,3 +767,8 @@ def test_a_damaged_array_is_said_to_be_in_our_own_words(data: bytes) -> None:
     with pytest.raises(RecordError, match=r"cannot be read: (its header|it is no array).*numpy\.save\.") as raised:
         READERS["npy"](data)
     assert "EOF" not in str(raised.value) and "max_header" not in str(raised.value)
+
+
+def test_the_name_of_a_measure_is_safe_to_show() -> None:
+    (made,) = from_json(foreign(measure="\x1b]0;no\x07")).attention
+    assert made.measure == "␛]0;no␇"

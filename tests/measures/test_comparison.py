@@ -91,7 +91,7 @@ def test_rows_without_weight_on_what_both_have_do_not_count() -> None:
 
 
 def test_texts_that_share_nothing_cannot_be_compared() -> None:
-    with pytest.raises(TextError, match="too few tokens in common"):
+    with pytest.raises(TextError, match="too few words in common"):
         compare(record(1), record(1, ("a", "b", "c")))
 
 

@@ -162,9 +162,9 @@ class TestRightToLeft:
             assert START not in outside
             assert END not in outside
 
-    def test_each_letter_of_a_name_written_downwards_is_isolated(self) -> None:
+    def test_each_line_of_a_name_that_is_broken_is_isolated(self) -> None:
         lines = printed(matrix(["אבגדה"] * 12), 60)
-        assert f"{START}ג{END}" in "".join(lines)
+        assert {f"{START}אבג{END}", f"{START}דה{END}"} <= set(" ".join(lines).split())
 
     def test_a_token_that_is_cut_is_isolated(self) -> None:
         assert shortened("אבגדהוזח", 4) == f"{START}אבג…{END}"
@@ -196,10 +196,12 @@ class TestCutting:
         for text in TOKENS[script]:
             assert widest(text) >= max(apart(text), together(text))
 
-    def test_a_character_a_line_is_what_a_reader_takes_for_one(self) -> None:
-        lines = printed(matrix(["각\u1112\u1161\u11abe\u0301", *["letters"] * 13]), 70, terminal=False)
-        names = [line.split()[0] for line in lines[:7] if line.split()[0] != "l"]
-        assert {"\u1112\u1161\u11ab", "e\u0301"} <= set(names)
+    def test_a_name_is_broken_between_what_a_reader_takes_for_a_character(self) -> None:
+        name = "각\u1112\u1161\u11abe\u0301n"
+        lines = printed(matrix([name, *["letters"] * 13]), 70, terminal=False)
+        parts = [part for part in " ".join(lines[:4]).split() if part in name and part != name]
+        assert len(parts) > 1 and "".join(parts) == name
+        assert all(split_graphemes(part) == [one for one in split_graphemes(name) if one in part] for part in parts)
 
     @pytest.mark.parametrize("text", [FARMER, FAMILY, "क्षि"])
     def test_letters_are_a_text_cut_finer(self, text: str) -> None:
