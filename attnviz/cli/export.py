@@ -326,5 +326,8 @@ def _parse_output(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ..
             )
         return formats or _DEFAULT_FORMATS, False
     if formats not in ((), (suffix,)):
-        raise UsageError(f"{output} is not a {' or '.join(formats)} file: give -o a folder, or leave --format out.")
+        raise UsageError(
+            f"{output} has room for {suffix} alone, not for {' and '.join(formats)}: give -o a folder, or leave "
+            "--format out."
+        )
     return (suffix,), True

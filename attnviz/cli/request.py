@@ -1,6 +1,6 @@
 """The options of every command that looks at attention: texts, a model, and a choice of its weights."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
@@ -43,15 +43,15 @@ class Input:
         only = self.texts[0] if self.texts and len(self.texts) == 1 else STANDARD_INPUT
         return only != STANDARD_INPUT and not names_saved(only)
 
-    def sources(self, memory: int = MEMORY) -> Iterator[Source]:
+    def sources(self, memory: int = MEMORY, note: Callable[[str], None] = say) -> Iterator[Source]:
         """Return the texts, in order (see `pipeline.sources`); with --chat, JSON is a text and not a saved record.
 
-        Of a saved record no more than `memory` bytes are kept.
+        Of a saved record no more than `memory` bytes are kept. `note` is told of what may not have been meant.
         """
         stream = open_standard_input(asked_for=bool(self.file or self.texts))
         unit = Unit.FILE if self.whole_file else Unit.PARAGRAPH if self.paragraphs else Unit.LINE
         division = divide(unit, long=self.truncate or self.window is not None, memory=memory)
-        found = sources(self.texts or (), self.file, stream, say, division)
+        found = sources(self.texts or (), self.file, stream, note, division)
         return (replace(source, saved=None) for source in found) if self.chat else found
 
     def passage(self, text: str) -> Passage:

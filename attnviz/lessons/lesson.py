@@ -89,7 +89,7 @@ class Lesson:
             UnfitTextError: there is no such step.
         """
         if missing := sorted(set(numbers) - set(range(1, len(self.steps) + 1))):
-            raise UnfitTextError(f"There is no step {missing[0]}: this lesson has steps 1 to {len(self.steps)}.")
+            raise UnfitTextError(f"There is no step {missing[-1]}: this lesson has steps 1 to {len(self.steps)}.")
         kept = [(number, step) for number, step in self.numbered() if number in numbers]
         return replace(self, numbers=tuple(number for number, _ in kept), steps=tuple(step for _, step in kept))
 

@@ -4,12 +4,12 @@ import base64
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice, product
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
 
-from attnviz.records import Attention, HeadMatrix, HeadTable
+from attnviz.records import HeadMatrix, HeadTable
 from attnviz.text import visible
 from attnviz.views.names import head_name
 from attnviz.views.page.pages import PageStart, make_page
@@ -35,8 +35,7 @@ def _draw_records(found: Sequence[HeadMatrix]) -> Mapping[str, str]:
     from attnviz.views.image.style import Style
     from attnviz.vocabulary import Layout
 
-    records = cast(Sequence[Attention], found)  # pictures draw any numbers, but say so only of these
-    drawn = (picture for record in records for picture in LAYOUTS[Layout.GRID](record, Style(dpi=_DPI)))
+    drawn = (picture for record in found for picture in LAYOUTS[Layout.GRID](record, Style(dpi=_DPI)))
     pictures = [base64.b64encode(render(picture.figure, "png")).decode() for picture in drawn]
     text = next((token.source.text for token in found[0].query_tokens if token.source), "")
     page = make_page(found, text, PageStart(), _BUDGET).data.decode()

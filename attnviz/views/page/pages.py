@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from attnviz.measures.reducers import group_record
 from attnviz.measures.word_rows import find_words
-from attnviz.records import Attention, HeadMatrix, format_ranges
+from attnviz.records import HeadMatrix, format_ranges
 from attnviz.text import Bins, By, visible
 from attnviz.views.names import scaled
 from attnviz.views.page.description import describe
@@ -90,11 +90,11 @@ def _fit(found: Sequence[HeadMatrix], budget: int) -> tuple[Sequence[HeadMatrix]
         return shown, packed, ()
     there = f"The numbers of this page take {scaled(whole, 'B')}, and it has room for {scaled(budget, 'B')}"
     bins = max(max(record.shape[2:]) for record in found)
-    if not any(_can_group(record) for record in found):
+    if not any(record.by is By.TOKEN for record in found):
         return shown, packed, (f"{there}: it may open slowly. Choose layers or heads for a smaller one.",)
     while _size(packed) > budget and bins > 1:
-        bins = int(bins * min((budget / _size(packed)) ** 0.5 * 0.95, 0.9))
-        shown = [group_record(record, Bins(bins)) if _can_group(record) else record for record in found]
+        bins = max(int(bins * min((budget / _size(packed)) ** 0.5 * 0.95, 0.9)), 1)
+        shown = [group_record(record, Bins(bins)) if record.by is By.TOKEN else record for record in found]
         packed = [pack(record) for record in shown]
     note = f"{there}: they stand between {bins} stretches of the text. For tokens choose layers or heads."
     return shown, packed, (note,)
@@ -102,10 +102,6 @@ def _fit(found: Sequence[HeadMatrix], budget: int) -> tuple[Sequence[HeadMatrix]
 
 def _size(packed: Sequence[Packed]) -> int:
     return sum(one.bytes for one in packed)
-
-
-def _can_group(record: HeadMatrix) -> TypeGuard[Attention]:
-    return isinstance(record, Attention) and record.by is By.TOKEN
 
 
 if __name__ == "__main__":
