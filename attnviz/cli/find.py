@@ -11,7 +11,7 @@ from attnviz.cli import options
 from attnviz.cli.groups import group_options
 from attnviz.cli.output import say
 from attnviz.cli.progress import TextCount
-from attnviz.cli.request import HeadChoice, Input, ModelChoice
+from attnviz.cli.request import HeadChoice, Input, ModelChoice, make_head_job
 from attnviz.cli.tables import write_tables
 from attnviz.errors import AttnvizError, InputError, UsageError
 from attnviz.formats.tables import TABLES, Table
@@ -98,14 +98,7 @@ def find(
     attnviz find --relations treebank.conllu --model minilm
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     questions.check(link, given)
-    job = Job(
-        model=model.model,
-        loading=model.loading,
-        passage=given.passage(""),
-        select=wanted.selection,
-        memory=memory,
-        option=options.flag,
-    )
+    job = make_head_job(given, model, wanted, memory)
     with TextCount(given) as counter:
         tables = _search(job, link, given, questions, jobs, counter)
     write_tables([tables], form, TableReport(every=every, top=top or _TOP, sort=None, define=True), color, width)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from attnviz.cli.heads import NumberChoice, make_job
+from attnviz.cli.heads import NumberChoice
 from attnviz.cli.output import say, write_pieces, write_standard_output
 from attnviz.cli.progress import TextCount
-from attnviz.cli.request import Input, ModelChoice, Wanted
+from attnviz.cli.request import Input, ModelChoice, Wanted, make_head_job
 from attnviz.errors import InputError, UsageError
 from attnviz.pipeline.artifacts import Artifact, file_name, slug, unlike
 from attnviz.pipeline.counting import total
@@ -28,7 +28,7 @@ def export_numbers(
         UsageError: there are several pictures for one file, or numbers that read no text were asked for with one.
         InputError: no text could be read.
     """
-    job = make_job(given, model, wanted, wanted.memory)
+    job = make_head_job(given, model, wanted, wanted.memory)
     tables = numbers.generated.tables(job.loaded, job.select) if numbers.generated else []
     code = 0
     if numbers.takes_text(given):

@@ -12,7 +12,7 @@ from attnviz.cli import options
 from attnviz.cli.completion import offer
 from attnviz.cli.groups import group_options
 from attnviz.cli.progress import TextCount
-from attnviz.cli.request import HeadChoice, Input, ModelChoice
+from attnviz.cli.request import HeadChoice, Input, ModelChoice, make_head_job
 from attnviz.cli.tables import write_tables
 from attnviz.cli.terminal import open_terminal
 from attnviz.errors import InputError, UsageError
@@ -23,7 +23,7 @@ from attnviz.measures.probes import PROBES, SEEDS, TOKENS
 from attnviz.measures.statistics import STATISTICS
 from attnviz.pipeline.counting import tables_in_order, total
 from attnviz.pipeline.generating import Generated, add_tables
-from attnviz.pipeline.job import MEMORY, Job
+from attnviz.pipeline.job import MEMORY
 from attnviz.pipeline.outcomes import HeadNumbers
 from attnviz.records import HeadTable
 from attnviz.views.report import TableReport
@@ -170,7 +170,7 @@ def heads(
         return
     shape.check(numbers)
     reads = numbers.takes_text(given)
-    job = make_job(given, model, wanted, memory)
+    job = make_head_job(given, model, wanted, memory)
     generated = numbers.generated.tables(job.loaded, job.select) if numbers.generated else []
     if not reads:
         shape.write([generated], form, define=True)
@@ -192,18 +192,6 @@ def _check_some(tables: Sequence[HeadTable], counter: TextCount) -> None:
     """Raise InputError if all texts failed."""
     if counter.code and not tables:
         raise InputError("Nothing was computed: no text could be read.")
-
-
-def make_job(given: Input, model: ModelChoice, wanted: HeadChoice, memory: int) -> Job:
-    """Return the job: which heads of which model are looked at, and how texts are read."""
-    return Job(
-        model=model.model,
-        loading=model.loading,
-        passage=given.passage(""),
-        select=wanted.selection,
-        memory=memory,
-        option=options.flag,
-    )
 
 
 def _list(numbers: Mapping[str, Described], shape: TableShape, *, full: bool) -> None:

@@ -139,15 +139,18 @@ class Wanted(HeadChoice):
 
 def make_job(given: Input, model: ModelChoice, wanted: Wanted) -> Job:
     """Return the job: what to do with each text."""
+    job = make_head_job(given, model, wanted, wanted.memory)
+    return replace(job, by=wanted.grouping, mean=wanted.mean, no_special=wanted.no_special)
+
+
+def make_head_job(given: Input, model: ModelChoice, wanted: HeadChoice, memory: int) -> Job:
+    """Return the job: which heads of which model are looked at, and how texts are read."""
     return Job(
         model=model.model,
         loading=model.loading,
         passage=given.passage(""),
         select=wanted.selection,
-        by=wanted.grouping,
-        memory=wanted.memory,
-        mean=wanted.mean,
-        no_special=wanted.no_special,
+        memory=memory,
         option=options.flag,
     )
 

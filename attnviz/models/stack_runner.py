@@ -14,7 +14,7 @@ from attnviz.models.passages import Reading
 from attnviz.records import Block, Each, to_numpy
 from attnviz.reference.arrays import Array
 from attnviz.reference.layer_trace import LayerNotes, trace_layer
-from attnviz.reference.parameters import Parameters, Untrained
+from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
 from attnviz.reference.transformer import Config, Positions, show_layer, transformer
 from attnviz.vocabulary import Kind
@@ -85,7 +85,7 @@ class StackRunner(Runner):
 
     def untrain(self, seed: int) -> Self:
         """See `Runner.untrain`."""
-        return replace(self, parameters=replace(self.parameters, arrays=Untrained(self.parameters.arrays, seed)))
+        return replace(self, parameters=self.parameters.untrain(seed))
 
     def _types(self, readings: Sequence[Reading]) -> Array | None:
         """Return the token types [texts, tokens] if there are such; all are the first if the tokenizer gives none."""

@@ -14,11 +14,10 @@ from attnviz.pipeline.artifacts import Artifact, Maker
 from attnviz.pipeline.folder import Folder
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.manifest import BEGINNING, ManifestEntry, canonical
-from attnviz.pipeline.numerics import share_cores
 from attnviz.pipeline.outcomes import Note, Weights, outcomes
+from attnviz.pipeline.sharing import share_out
 from attnviz.pipeline.sources import FAILURES, portions, spare_memory
 from attnviz.pipeline.streams import Source
-from attnviz.processes import in_processes
 
 
 class Watcher(Protocol):
@@ -108,9 +107,7 @@ class Batch:
         """
         with Folder(path) as folder:
             work, due = partial(exports, self.job, self.maker), self._due(sources, folder, watcher)
-            here = (found for portion in due for found in work(portion))
-            share = partial(share_cores, self.jobs)
-            for found in in_processes(work, due, self.jobs, share) if self.jobs > 1 else here:
+            for found in share_out(work, due, self.jobs):
                 _take(found, folder, watcher)
 
     def _due(self, sources: Iterable[Source], folder: Folder, watcher: Watcher) -> Iterator[Portion]:

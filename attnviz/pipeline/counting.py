@@ -8,11 +8,10 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from attnviz.errors import AttnvizError
 from attnviz.measures.labels import find_labels
-from attnviz.pipeline.numerics import share_cores
 from attnviz.pipeline.outcomes import HeadNumbers, Note, Outcome, Task, outcomes
+from attnviz.pipeline.sharing import share_out
 from attnviz.pipeline.sources import portions
 from attnviz.pipeline.streams import Source
-from attnviz.processes import in_processes
 from attnviz.records import HeadTable
 
 AT_A_TIME = 32
@@ -104,8 +103,7 @@ def total(task: CountingTask[Counts], sources: Iterable[Source], jobs: int, coun
     found = task.start()
     # portions are the same whoever works on them: which texts are run together can show in the last digits
     work, parts = partial(totals_of, task), portions(sources, AT_A_TIME, whole=True)
-    here = (end for part in parts for end in work(part))
-    for outcome in in_processes(work, parts, jobs, partial(share_cores, jobs)) if jobs > 1 else here:
+    for outcome in share_out(work, parts, jobs):
         if isinstance(outcome.found, AttnvizError):
             counter.fail(outcome.place, outcome.found)
         elif isinstance(outcome.found, Note):
@@ -151,10 +149,9 @@ def tables_in_order(
         ProcessError: a process has ended before its work was done.
     """
     work, parts = partial(tables_of, task), portions(sources, AT_A_TIME, whole=True)
-    here = (end for part in parts for end in work(part))
     waiting: dict[int, NamedTables] = {}
     due = 0
-    for made in in_processes(work, parts, jobs, partial(share_cores, jobs)) if jobs > 1 else here:
+    for made in share_out(work, parts, jobs):
         waiting[made.first] = made
         while due in waiting:
             ready = waiting.pop(due)

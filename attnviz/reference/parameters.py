@@ -20,6 +20,10 @@ class Parameters:
     arrays: Mapping[str, Array]
     prefix: str = ""
 
+    def untrain(self, seed: int) -> "Parameters":
+        """Return arrays of the same names and shapes, as before training; see `Untrained`."""
+        return Parameters(Untrained(self.arrays, seed), self.prefix)
+
     def within(self, part: str) -> "Parameters":
         """Return the arrays of a part: those whose names go on with `part.`."""
         return Parameters(self.arrays, f"{self.prefix}{part}.")

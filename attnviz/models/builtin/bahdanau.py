@@ -16,7 +16,7 @@ from attnviz.models.stack_runner import stack_ids, watch_only
 from attnviz.records import Each
 from attnviz.reference import recurrent
 from attnviz.reference.arrays import Array
-from attnviz.reference.parameters import Parameters, Untrained
+from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
 from attnviz.vocabulary import Kind
 
@@ -51,7 +51,7 @@ class RecurrentRunner(Runner):
 
     def untrain(self, seed: int) -> Self:
         """See `Runner.untrain`."""
-        return replace(self, parameters=replace(self.parameters, arrays=Untrained(self.parameters.arrays, seed)))
+        return replace(self, parameters=self.parameters.untrain(seed))
 
 
 def load(folder: Path) -> Model:

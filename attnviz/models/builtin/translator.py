@@ -20,7 +20,7 @@ from attnviz.reference.arrays import Array
 from attnviz.reference.layer_trace import LayerNotes, trace_layer
 from attnviz.reference.layers import linear
 from attnviz.reference.masks import Mask, padding
-from attnviz.reference.parameters import Parameters, Untrained
+from attnviz.reference.parameters import Parameters
 from attnviz.reference.trace import Trace
 from attnviz.reference.transformer import Config, transformer
 from attnviz.vocabulary import Kind
@@ -124,7 +124,7 @@ class TranslatorRunner(Runner):
 
     def untrain(self, seed: int) -> Self:
         """See `Runner.untrain`."""
-        return replace(self, parameters=replace(self.parameters, arrays=Untrained(self.parameters.arrays, seed)))
+        return replace(self, parameters=self.parameters.untrain(seed))
 
 
 def load(folder: Path) -> Model:
