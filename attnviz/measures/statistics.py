@@ -1,7 +1,9 @@
 """Statistics: a number for each head of a text, from its attention weights, a block of rows at a time."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -14,6 +16,8 @@ from attnviz.measures.variability import CORNER, compute_variability
 from attnviz.records import Axes, Block, Column, HeadTable, to_numpy
 
 Reals = NDArray[np.float64]
+Sums = dict[str, Reals]
+"""The sum of each number over some rows, [layers · heads] or [parts, layers · heads]."""
 
 _SINK = 0.3
 """The mean weight on the first token from which on Gu et al. call it a sink."""
@@ -253,10 +257,9 @@ class Statistics:
         if 8 * size <= AT_ONCE:
             self._waiting.append(replace(block, weights=np.array(to_numpy(block.weights), np.float32)))
             return
-        rows = max(AT_ONCE * block.weights.shape[1] // max(size, 1), 1)
-        for first in range(0, len(block.rows), rows):
-            some = slice(first, first + rows)
-            self._add([block.layer], replace(block, rows=block.rows[some], weights=block.weights[:, some]))
+        parts = _split(block, -(-size // AT_ONCE))
+        for part, found in zip(parts, _map_in_threads(self._compute, parts), strict=True):
+            self._sum([block.layer], part, found)
 
     def result(self) -> HeadTable:
         """Return the table of this one text."""
@@ -286,20 +289,27 @@ class Statistics:
 
     def _add(self, layers: Sequence[int], block: Block) -> None:
         """Add rows of some layers, [layers · heads, rows, keys]."""
-        weights = to_numpy(block.weights).astype(np.float32, copy=False)
-        rows = Rows(weights, self._places, block.rows, block.keys)
+        self._sum(layers, block, self._compute(block))
+
+    def _compute(self, block: Block) -> Sums:
+        """Return the sum of each number over these rows."""
+        rows = Rows(to_numpy(block.weights).astype(np.float32, copy=False), self._places, block.rows, block.keys)
+        return {
+            name: statistic.of_rows(rows).sum(-1, dtype=np.float64)
+            for name, statistic in self._defined.items()
+            if statistic.over_texts is None
+        }
+
+    def _sum(self, layers: Sequence[int], block: Block, found: Sums) -> None:
+        """Add to the sums what was computed from these rows, and keep their corner."""
         places = [self._axes.layers.index(layer) for layer in layers]
         heads = [self._axes.heads.index(head) for head in block.heads]
         if any(statistic.over_texts for statistic in self._defined.values()):
             self._keep_corner(places, heads, block)
-        for name, statistic in self._defined.items():
-            if statistic.over_texts is None:
-                found = statistic.of_rows(rows).sum(
-                    -1, dtype=np.float64
-                )  # [layers · heads], or [parts, layers · heads]
-                found = found.reshape(*found.shape[:-1], len(places), len(heads))
-                sums = self._sums.setdefault(name, np.zeros((*found.shape[:-2], *self._axes.shape[:2])))
-                sums[..., np.array(places)[:, None], np.array(heads)] += found
+        for name, numbers in found.items():
+            numbers = numbers.reshape(*numbers.shape[:-1], len(places), len(heads))
+            sums = self._sums.setdefault(name, np.zeros((*numbers.shape[:-2], *self._axes.shape[:2])))
+            sums[..., np.array(places)[:, None], np.array(heads)] += numbers
 
     def _keep_corner(self, places: Sequence[int], heads: Sequence[int], block: Block) -> None:
         """Keep what rows of some layers, [layers · heads, rows, keys], have of the weights between the first tokens."""
@@ -327,3 +337,23 @@ def _alike(block: Block, other: Block) -> bool:
         one is another or (len(one) == len(another) and bool((np.asarray(one) == np.asarray(another)).all()))
         for one, another in ((block.rows, other.rows), (block.keys, other.keys))
     )
+
+
+def _split(block: Block, count: int) -> list[Block]:
+    """Return about so many blocks, each of some rows of this one, all of about the same size."""
+    rows = len(block.rows)
+    bounds = [rows * part // min(count, rows) for part in range(min(count, rows) + 1)]
+    return [
+        replace(block, rows=block.rows[first:end], weights=block.weights[:, first:end])
+        for first, end in pairwise(bounds)
+    ]
+
+
+def _map_in_threads(compute: Callable[[Block], Sums], blocks: Sequence[Block]) -> list[Sums]:
+    """Return what is computed from each block, on as many cores as libraries may use: NumPy lets others run meanwhile."""
+    if len(blocks) == 1:
+        return [compute(blocks[0])]
+    from concurrent.futures import ThreadPoolExecutor  # which short texts do without
+
+    with ThreadPoolExecutor(int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count()) as pool:
+        return list(pool.map(compute, blocks))
