@@ -350,7 +350,7 @@ def _split(block: Block, count: int) -> list[Block]:
 
 
 def _map_in_threads(compute: Callable[[Block], Sums], blocks: Sequence[Block]) -> list[Sums]:
-    """Return what is computed from each block, on as many cores as libraries may use: NumPy lets others run meanwhile."""
+    """Return what is computed from each block, on as many cores as libraries may use."""
     if len(blocks) == 1:
         return [compute(blocks[0])]
     from concurrent.futures import ThreadPoolExecutor  # which short texts do without
