@@ -5,9 +5,10 @@ once, by the command line. Where it tells to give or leave out an option, it hol
 command line write options in two ways.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from inspect import signature
+from inspect import currentframe, signature
 from numbers import Integral, Real
 from os import PathLike
 from string import Formatter
@@ -124,6 +125,14 @@ class ProcessError(AttnvizError):
     """A process that was started to share the work, and has ended too soon."""
 
 
+def warn(note: str) -> None:
+    """Warn of something, as of the line outside attnviz that has called it."""
+    calls, frame = 1, currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "attnviz":
+        calls, frame = calls + 1, frame.f_back
+    warnings.warn(note, stacklevel=calls)
+
+
 def require(given: object, kind: type, how: str) -> None:
     """Refuse what a caller from Python gives, if it is of another type; `how` says what to give.
 
@@ -199,9 +208,10 @@ def checked(*others: str) -> Callable[[Callable[_Given, _Returned]], Callable[_G
     """
 
     def decorate(function: Callable[_Given, _Returned]) -> Callable[_Given, _Returned]:
+        taken = signature(function)
+
         @wraps(function)
         def called(*args: _Given.args, **kwargs: _Given.kwargs) -> _Returned:
-            taken = signature(function)
             for name, given in taken.bind(*args, **kwargs).arguments.items():
                 left_out = given is None and taken.parameters[name].default is None
                 if name in _ARGUMENTS and name not in others and not left_out:

@@ -108,6 +108,22 @@ def test_a_statistic_is_listed_and_computed_by_any_number_of_processes(example: 
     assert labelled
 
 
+def test_a_measure_is_saved_shown_and_drawn_as_its_entry_says(example: Callable[[str], Example]) -> None:
+    measure = example("Add a measure")
+    measure.run(0)
+    (saved,) = json.loads((measure.folder / "excess.json").read_text(encoding="utf-8"))["attention"]
+    (attention,) = attnviz.load().attend(TEXT)
+    expected = attention.weights.astype(float) - 1 / len(attention.key_tokens)
+    assert saved["measure"] == "excess"
+    assert_allclose(saved["weights"], expected, atol=1e-6)
+    shown = measure.run(1)
+    assert "excess: + is more, − is less" in shown
+    largest = expected[3, 0].flat[abs(expected[3, 0]).argmax()]
+    assert f"{largest:+.2f}".replace("-", "−") in shown
+    measure.run(2)
+    assert (measure.folder / "excess.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_format_is_a_file_and_a_stream(example: Callable[[str], Example]) -> None:
     markdown = example("Add a format")
     markdown.run(0)

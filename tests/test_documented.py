@@ -16,6 +16,7 @@ from attnviz.measures.probes import PROBES
 from attnviz.measures.statistics import STATISTICS
 from attnviz.models.catalogue import list_models
 from attnviz.models.checkpoint.families import FAMILIES
+from attnviz.records import MEASURES
 from attnviz.reference.scores import SCORES
 from attnviz.vocabulary import DTYPES, GROUPINGS, IMAGE_FORMATS, PAGE_FORMATS, Engine, Kind, Layout
 from tests.pages import OPTIONS, PAGES, README, ROOT, headings, section
@@ -50,6 +51,7 @@ OFFERED = {
     "layout": [layout.value for layout in Layout],
     "statistic": [*STATISTICS, *CIRCUITS],
     "probe": [*PROBES],
+    "measure": [*MEASURES],
     "label": [label.name for label in LABELS],
     "family": [*FAMILIES],
     "score function": [*SCORES],

@@ -213,6 +213,36 @@ def test_what_is_saved_is_what_the_command_exports(
     assert (folder / f"ours.{form}").read_bytes() == (folder / f"theirs.{form}").read_bytes()
 
 
+@pytest.mark.parametrize("form", ["html", "png", "svg", "pdf"])
+def test_pages_and_pictures_are_those_that_the_command_exports(
+    form: str, command: Callable[..., bytes], folder: Path
+) -> None:
+    attnviz.save(f"ours.{form}", MODEL.attend(TEXT))
+    command("export", TEXT, "-o", f"theirs.{form}")
+    assert (folder / f"ours.{form}").read_bytes() == (folder / f"theirs.{form}").read_bytes()
+
+
+def test_a_page_has_all_kinds_of_attention_of_one_text(command: Callable[..., bytes], folder: Path) -> None:
+    found = attnviz.load("builtin/translator").attend("The red car", target="la voiture rouge")
+    attnviz.save("ours.html", found)
+    command(
+        "export", "The red car", "--model", "builtin/translator", "--target", "la voiture rouge", "-o", "theirs.html"
+    )
+    assert (folder / "ours.html").read_bytes() == (folder / "theirs.html").read_bytes()
+
+
+def test_a_picture_of_numbers_is_the_one_that_the_command_exports(command: Callable[..., bytes], folder: Path) -> None:
+    attnviz.save("ours.png", attnviz.heads(MODEL, TEXTS, ["entropy", "previous"]))
+    command("export", *TEXTS, "--layout", "heads", "--stat", "entropy", "--stat", "previous", "-o", "theirs.png")
+    assert (folder / "ours.png").read_bytes() == (folder / "theirs.png").read_bytes()
+
+
+def test_what_a_picture_or_a_page_cannot_show_is_a_warning_where_it_was_saved() -> None:
+    with pytest.warns(UserWarning, match="No installed font") as warned:
+        attnviz.save("a.png", attnviz.Attention.from_array([[1.0]], ["\U0001e900"]))
+    assert [one.filename for one in warned] == [__file__]
+
+
 @pytest.mark.parametrize("form", ["json", "csv", "tsv"])
 def test_several_texts_are_saved_as_the_command_shows_them(
     command: Callable[..., bytes], folder: Path, form: str
@@ -347,6 +377,11 @@ def test_what_a_picture_cannot_show_is_a_warning() -> None:
         (lambda: attnviz.plot(MODEL.attend("the dog the cat")[0], token="the"), "its position, 1, 3"),
         (lambda: attnviz.save("a.xlsx", A), r"\.npz.*not as 'xlsx'"),
         (lambda: attnviz.save("a", A), "no suffix"),
+        (lambda: attnviz.save("a.xlsx", A), r"\.png, \.svg, \.pdf, \.html"),
+        (lambda: attnviz.save("a.html", attnviz.statistics(A)), r"\.tsv, \.png, \.svg, \.pdf, not as 'html'"),
+        (lambda: attnviz.save("a.html", [[A], [A]]), "several to save: give the records of one text"),
+        (lambda: attnviz.save("a.svg", [[A], [A]]), "several to save: give the records of one text"),
+        (lambda: attnviz.save("a.png", attnviz.statistics(A) * 2), "several to save.*one record or table alone"),
         (lambda: attnviz.save("a.npz", attnviz.statistics(A)), r"\.json, \.csv, \.tsv"),
         (lambda: attnviz.save("a.npz", [[A], [A]]), "holds one text, and these are 2"),
         (lambda: attnviz.save("a.json", [A, A]), "a list for each"),

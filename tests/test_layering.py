@@ -31,7 +31,7 @@ ARROWS = {
     "costs": f"{_MODELS} processes",
     "training": _MODELS,
     "views": f"{_RECORDS} measures lessons costs",
-    "pipeline": f"{_MODELS} processes lessons costs views {EDGE}",
+    "pipeline": f"{_MODELS} display processes lessons costs views {EDGE}",
     "cli": f"{_MODELS} lessons costs views pipeline {EDGE}",
     EDGE: f"display {_RECORDS} formats measures models pipeline views cli",
 }

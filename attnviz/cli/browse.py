@@ -147,9 +147,8 @@ class Texts:
     def _enter(self, source: Source, number: int | None) -> "OpenText":
         from attnviz.views.screen.scene import OpenText
 
-        notes, last = list[str](), None
-        for outcome in outcomes(self._task, [[replace(source, index=0)]]):
-            last = outcome.found
+        notes: list[str] = []
+        for _, last in outcomes(self._task, [[replace(source, index=0)]]):
             if isinstance(last, Note):
                 notes.append(write_options(last, options.flag))
         if isinstance(last, AttnvizError):

@@ -8,7 +8,7 @@ import typer
 
 from attnviz.cli import options
 from attnviz.cli.explain_request import Comparisons, OneHead, Steps, ToyChoice
-from attnviz.cli.explain_words import find_words, print_words
+from attnviz.cli.explain_words import look_up_words, print_words
 from attnviz.cli.groups import group_options
 from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, write_standard_output
@@ -22,7 +22,7 @@ from attnviz.measures.links import telling
 from attnviz.models.model import Model
 from attnviz.models.passages import Passage, Reading
 from attnviz.pipeline.job import Job
-from attnviz.pipeline.outcomes import Outcome, of_one
+from attnviz.pipeline.outcomes import of_one
 from attnviz.pipeline.streams import Source
 from attnviz.records import Axes, Word, require_record
 from attnviz.text import find_occurrences, not_found
@@ -68,7 +68,7 @@ def explain(
     attnviz explain "The dog saw a cat" --model builtin/decoder --no-mask
     attnviz explain "Mary lost her keys" --format json | jq .arrays.weights
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    if found := find_words(ctx, given.texts or (), words):
+    if found := look_up_words(ctx, given.texts or (), words):
         print_words(found, as_data=form == "json", color=color, width=width)
         return
     write = _to_pipe if form == "json" else _to_terminal(color, width)
@@ -90,7 +90,7 @@ def _explain_texts(given: Input, job: Job, one: OneHead, comparisons: Comparison
             lesson, head = _explain_text(model, passage, one, comparisons, say)
         write(steps.of(lesson), head)
 
-    return for_each((Outcome(each.index, each.place, each) for each in given.sources()), explain_text)
+    return for_each(((source, source) for source in given.sources()), explain_text)
 
 
 def _to_pipe(lesson: Lesson, head: dict[str, Any]) -> None:

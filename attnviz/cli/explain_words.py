@@ -17,7 +17,7 @@ _MOST = 90  # columns of prose
 _INDENT = "    "
 
 
-def find_words(ctx: typer.Context, texts: Sequence[str], every: bool) -> Sequence[GlossaryEntry]:
+def look_up_words(ctx: typer.Context, texts: Sequence[str], every: bool) -> Sequence[GlossaryEntry]:
     """Return the words to look up: all, or the one that was given alone; none if a text is to be walked."""
     if every:
         return GLOSSARY

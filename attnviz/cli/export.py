@@ -22,6 +22,7 @@ from attnviz.pipeline.artifacts import Artifact, Maker
 from attnviz.pipeline.batch import Batch
 from attnviz.pipeline.outcomes import Outcome, Weights, outcomes
 from attnviz.pipeline.sources import STANDARD_INPUT, chunks
+from attnviz.pipeline.streams import Source
 from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS, PAGE_FORMATS, Layout, Orientation
 
 if TYPE_CHECKING:  # matplotlib, which data does without
@@ -134,11 +135,11 @@ class Looks:
     transpose: options.Transpose = False
     stat: Annotated[
         list[str] | None,
-        typer.Option(
+        options.choice(
+            OF_STAT,
             "--stat",
-            parser=options.one_of(OF_STAT),
             metavar="<NAME>",
-            help="With --layout heads, draw only this number of attnviz heads. Give it again for another.",
+            line="With --layout heads, draw only this number of attnviz heads. Give it again for another.",
         ),
     ] = None
 
@@ -223,7 +224,8 @@ def export(
     maker = looks.maker(formats, wanted.token)
     job = make_job(given, model, wanted)
     if alone:
-        code = export_one(outcomes(Weights(job), chunks(given.sources(wanted.memory))), maker, output)
+        found = outcomes(Weights(job), chunks(given.sources(wanted.memory)))
+        code = export_one(found, maker, output)
     else:
         changed = _find_changed(given, model, wanted, looks) | {"format": formats}
         file = None if given.file is None or str(given.file) == STANDARD_INPUT else str(given.file)
@@ -306,7 +308,7 @@ def save_one(result: Result, looks: Looks, token: str | None, output: Path) -> N
     formats, alone = _parse_output(output, ())
     if not alone:
         raise UsageError(f"{output} is not a file that could be saved: let it end in .{', .'.join(FORMATS)}.")
-    export_one([Outcome(0, None, result)], looks.maker(formats, token), output)
+    export_one([(Source(b""), result)], looks.maker(formats, token), output)
 
 
 def _parse_output(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:

@@ -2,19 +2,15 @@
 
 from pathlib import Path
 
-from attnviz.cli.heads import NumberChoice
+from attnviz.cli.heads import NumberChoice, sum_up
 from attnviz.cli.output import say, write_pieces, write_standard_output
 from attnviz.cli.progress import TextCount
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_head_job
-from attnviz.errors import InputError, UsageError
-from attnviz.pipeline.artifacts import Artifact, file_name, slug, unlike
-from attnviz.pipeline.counting import total
+from attnviz.errors import UsageError
+from attnviz.pipeline.artifacts import draw_numbers
 from attnviz.pipeline.files import write_file
 from attnviz.pipeline.generating import add_tables
 from attnviz.pipeline.outcomes import HeadNumbers
-from attnviz.records import HeadTable
-from attnviz.views.image.head_numbers import head_picture
-from attnviz.views.image.pictures import render
 from attnviz.views.image.style import Style
 
 
@@ -33,13 +29,10 @@ def export_numbers(
     code = 0
     if numbers.takes_text(given):
         with TextCount(given) as counter:
-            of_texts = list(
-                total(HeadNumbers(job, numbers.statistics), given.sources(wanted.memory), jobs, counter).tables()
-            )
-        if not of_texts:
-            raise InputError("Nothing was drawn: no text could be read.")
+            task = HeadNumbers(job, numbers.statistics)
+            of_texts = sum_up(task, given.sources(wanted.memory), jobs, counter, "drawn")
         tables, code = add_tables(of_texts, tables), counter.code
-    made = _draw(tables, style, formats)
+    made = list(draw_numbers(tables, style, formats, lambda note: say(f"Note: {note}")))
     if alone:
         if len(made) > 1:
             raise UsageError(
@@ -53,16 +46,3 @@ def export_numbers(
             write_file(output / artifact.file_name, artifact.pieces)
             write_standard_output(f"{output / artifact.file_name}\n".encode("utf-8", "surrogateescape"))
     return code
-
-
-def _draw(tables: list[HeadTable], style: Style, formats: tuple[str, ...]) -> list[Artifact]:
-    """Return the pictures of tables in each format, named by their kind, and by their model if there are several."""
-    several, taken, made = len({table.model for table in tables}) > 1, set[str](), list[Artifact]()
-    for table in tables:
-        picture = head_picture(table, style)
-        for note in picture.notes:
-            say(f"Note: {note}")
-        name = unlike(taken, file_name(picture.name, *([slug(table.model)] if several else [])))
-        taken.add(name)
-        made += [Artifact(name, form, [render(picture.figure, form)]) for form in formats]
-    return made

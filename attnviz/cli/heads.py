@@ -9,7 +9,6 @@ from typing import Annotated, ClassVar
 import typer
 
 from attnviz.cli import options
-from attnviz.cli.completion import offer
 from attnviz.cli.groups import group_options
 from attnviz.cli.progress import TextCount
 from attnviz.cli.request import HeadChoice, Input, ModelChoice, make_head_job
@@ -18,14 +17,14 @@ from attnviz.cli.terminal import open_terminal
 from attnviz.errors import InputError, UsageError
 from attnviz.formats.tables import TABLES
 from attnviz.measures.circuits import CIRCUITS
-from attnviz.measures.described import Described, find_named
 from attnviz.measures.probes import PROBES, SEEDS, TOKENS
 from attnviz.measures.statistics import STATISTICS
 from attnviz.pipeline.counting import tables_in_order, total
 from attnviz.pipeline.generating import Generated, add_tables
 from attnviz.pipeline.job import MEMORY
 from attnviz.pipeline.outcomes import HeadNumbers
-from attnviz.records import HeadTable
+from attnviz.pipeline.streams import Source
+from attnviz.records import Described, HeadTable, find_named
 from attnviz.views.report import TableReport
 from attnviz.views.terminal.heads import number_lines
 
@@ -46,23 +45,21 @@ class NumberChoice:
 
     stat: Annotated[
         list[str] | None,
-        typer.Option(
+        options.choice(
+            OF_STAT,
             "--stat",
-            parser=options.one_of(OF_STAT),
-            autocompletion=offer(lambda: OF_STAT),
             metavar="<NAME>",
-            help=f"Compute only this number: {', '.join(OF_STAT)}. Give it again for another. Those of the weights "
+            line=f"Compute only this number: {', '.join(OF_STAT)}. Give it again for another. Those of the weights "
             f"alone ({', '.join(CIRCUITS)}) read no text.",
         ),
     ] = None
     probe: Annotated[
         list[str] | None,
-        typer.Option(
+        options.choice(
+            PROBES,
             "--probe",
-            parser=options.one_of(PROBES),
-            autocompletion=offer(lambda: PROBES),
             metavar="<NAME>",
-            help=f"Run the model on random tokens that come again, and compute: {', '.join(PROBES)}. Give it again for "
+            line=f"Run the model on random tokens that come again, and compute: {', '.join(PROBES)}. Give it again for "
             "another.",
         ),
     ] = None
@@ -108,12 +105,7 @@ class TableShape:
     every: Annotated[bool, typer.Option("--all", help="List all numbers of every head, not only the highest.")] = False
     sort: Annotated[
         str | None,
-        typer.Option(
-            parser=options.one_of(_OF_ALL),
-            autocompletion=offer(lambda: _OF_ALL),
-            metavar="<NAME>",
-            help="Sort the heads by this number, highest first.",
-        ),
+        options.choice(_OF_ALL, metavar="<NAME>", line="Sort the heads by this number, highest first."),
     ] = None
     top: Annotated[int | None, typer.Option(min=1, help=f"List this many heads.  [default: {_TOP}]")] = None
     color: options.Color = options.AUTO
@@ -136,6 +128,12 @@ class TableShape:
         write_tables(portions, form, report, self.color, self.width)
 
 
+_Listing = Annotated[
+    bool,
+    typer.Option("--list", help="List what the numbers mean; with names in place of texts, explain these in full."),
+]
+
+
 @group_options
 def heads(
     given: Input,
@@ -147,10 +145,7 @@ def heads(
     memory: options.Memory = MEMORY,
     jobs: options.Jobs = 1,
     form: Annotated[str, options.choice(_FORMATS, "--format", line="Print a table, or data.")] = options.TABLE,
-    listing: Annotated[
-        bool,
-        typer.Option("--list", help="List what the numbers mean; with names in place of texts, explain these in full."),
-    ] = False,
+    listing: _Listing = False,
     debug: options.Debug = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -180,18 +175,25 @@ def heads(
         if each:
             write(tables_in_order(task, given.sources(memory), jobs, counter))
         else:
-            tables = list(total(task, given.sources(memory), jobs, counter).tables())
+            tables = sum_up(task, given.sources(memory), jobs, counter)
     if not each:
-        _check_some(tables, counter)
         write([add_tables(tables, generated) if tables and generated else tables])
     if counter.code:
         raise typer.Exit(counter.code)
 
 
-def _check_some(tables: Sequence[HeadTable], counter: TextCount) -> None:
-    """Raise InputError if all texts failed."""
+def sum_up(
+    task: HeadNumbers, sources: Iterable[Source], jobs: int, counter: TextCount, done: str = "computed"
+) -> list[HeadTable]:
+    """Return the tables over all texts.
+
+    Raises:
+        InputError: all texts failed, so that nothing was `done`.
+    """
+    tables = list(total(task, sources, jobs, counter).tables())
     if counter.code and not tables:
-        raise InputError("Nothing was computed: no text could be read.")
+        raise InputError(f"Nothing was {done}: no text could be read.")
+    return tables
 
 
 def _list(numbers: Mapping[str, Described], shape: TableShape, *, full: bool) -> None:

@@ -48,10 +48,10 @@ def flag(name: str, value: str) -> str:
     return {"": f"--{typed}", "True": f"--{typed}", "False": f"--no-{typed}"}.get(value, f"--{typed} {value}")
 
 
-def choice(names: Collection[str], *flags: str, line: str) -> Any:
-    """Return an option whose value is one of these names."""
+def choice(names: Collection[str], *flags: str, line: str, metavar: str | None = None) -> Any:
+    """Return an option whose value is one of these names, which the help shows unless it has a `metavar`."""
     return typer.Option(
-        *flags, parser=one_of(names), metavar=choices(names), help=line, autocompletion=offer(lambda: names)
+        *flags, parser=one_of(names), metavar=metavar or choices(names), help=line, autocompletion=offer(lambda: names)
     )
 
 

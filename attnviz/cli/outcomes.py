@@ -30,8 +30,7 @@ def for_each(outcomes: Iterable[Outcome[Found]], work: Callable[[Found], None]) 
         AttnvizError: the only text failed.
     """
     code, say = 0, Notes()
-    for outcome in outcomes:
-        found = outcome.found
+    for source, found in outcomes:
         if isinstance(found, Note):
             say(found)
             continue
@@ -42,5 +41,5 @@ def for_each(outcomes: Iterable[Outcome[Found]], work: Callable[[Found], None]) 
                 continue
         except FAILURES as error:
             found = error
-        code = max(code, report(outcome.place, found))
+        code = max(code, report(source.place, found))
     return code

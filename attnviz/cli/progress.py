@@ -16,65 +16,8 @@ from attnviz.pipeline.sources import STANDARD_INPUT
 from attnviz.text import visible
 
 
-class Tally:
-    """A counter of the texts that are done, skipped and failed, and the exit code; with a bar on a terminal.
-
-    See `pipeline.batch.Watcher`.
-    """
-
-    def __init__(self, given: Input, folder: Path) -> None:
-        self.done = self.skipped = self.failed = self.code = 0
-        self._folder = folder
-        self.say = Notes()
-        self._bar = _make_bar(given)
-        self.watched = self._bar is not None
-        self._shown = ExitStack()
-
-    def __enter__(self) -> Self:
-        if self._bar:
-            self._shown.enter_context(self._bar.progress)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        self._shown.close()
-        if kind is None and (self.watched or self.skipped):
-            say(f"{self._folder}: {self.done:,} done, {self.skipped:,} skipped, {self.failed:,} failed.")
-
-    def skip(self, count: int) -> None:
-        """Count texts that an earlier run has done."""
-        self.skipped += count
-        if self._bar:
-            self._bar.shorten(count)
-
-    def finish(self, paths: Sequence[Path]) -> None:
-        """Print the paths of the files of a text, unless that would run into the bar."""
-        if not (self.watched and sys.stdout.isatty()):
-            try:
-                show = visible if sys.stdout.isatty() else str  # a program is to find the files
-                lines = "".join(f"{show(str(path))}\n" for path in paths)
-                write_standard_output(lines.encode("utf-8", "surrogateescape"))
-            except BrokenPipeError:  # whoever read the names has gone; the files are still wanted
-                give_up_output()
-        self.done += 1
-        self._advance()
-
-    def fail(self, place: str | None, error: AttnvizError) -> None:
-        """Report why a text has no files.
-
-        Raises:
-            AttnvizError: it is the only one.
-        """
-        self.code = max(self.code, report(place, error))
-        self.failed += 1
-        self._advance()
-
-    def _advance(self) -> None:
-        if self._bar:
-            self._bar.advance(1)
-
-
 class TextCount:
-    """A count of the texts whose numbers are told, with a bar on a terminal; see `pipeline.counting.Counter`."""
+    """A count of texts, and the exit code, with a bar on a terminal; see `pipeline.counting.Counter`."""
 
     def __init__(self, given: Input) -> None:
         self.code = 0
@@ -91,19 +34,55 @@ class TextCount:
         self._shown.close()
 
     def fail(self, place: str | None, error: AttnvizError) -> None:
-        """Report why a text has no numbers.
+        """Report why a text came to nothing.
 
         Raises:
             AttnvizError: it is the only one.
         """
         self.code = max(self.code, report(place, error))
-        if self._bar:
-            self._bar.advance(1)
+        self.count(1)
 
     def count(self, texts: int) -> None:
         """Count texts."""
         if self._bar:
             self._bar.advance(texts)
+
+
+class Tally(TextCount):
+    """A count of the texts that have files, were skipped and failed; see `pipeline.batch.Watcher`."""
+
+    def __init__(self, given: Input, folder: Path) -> None:
+        super().__init__(given)
+        self.done = self.skipped = self.failed = 0
+        self._folder = folder
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        if error[:1] == (None,) and (self._bar or self.skipped):
+            say(f"{self._folder}: {self.done:,} done, {self.skipped:,} skipped, {self.failed:,} failed.")
+
+    def skip(self, count: int) -> None:
+        """Count texts that an earlier run has done."""
+        self.skipped += count
+        if self._bar:
+            self._bar.shorten(count)
+
+    def finish(self, paths: Sequence[Path]) -> None:
+        """Print the paths of the files of a text, unless that would run into the bar."""
+        if not (self._bar and sys.stdout.isatty()):
+            try:
+                show = visible if sys.stdout.isatty() else str  # a program is to find the files
+                lines = "".join(f"{show(str(path))}\n" for path in paths)
+                write_standard_output(lines.encode("utf-8", "surrogateescape"))
+            except BrokenPipeError:  # whoever read the names has gone; the files are still wanted
+                give_up_output()
+        self.done += 1
+        self.count(1)
+
+    def fail(self, place: str | None, error: AttnvizError) -> None:
+        """See `TextCount.fail`."""
+        super().fail(place, error)
+        self.failed += 1
 
 
 def _make_bar(given: Input) -> "_Bar | None":

@@ -11,7 +11,7 @@ from attnviz.models.passages import Passage, read_overlong
 from attnviz.pipeline.arguments import names_saved
 from attnviz.pipeline.job import MEMORY, Job
 from attnviz.pipeline.sources import STANDARD_INPUT, sources
-from attnviz.pipeline.streams import Source, divide
+from attnviz.pipeline.streams import Division, Source
 from attnviz.records import Selection
 from attnviz.text import Grouping, read_grouping
 from attnviz.vocabulary import Engine, Kind, Unit
@@ -50,7 +50,7 @@ class Input:
         """
         stream = open_standard_input(asked_for=bool(self.file or self.texts))
         unit = Unit.FILE if self.whole_file else Unit.PARAGRAPH if self.paragraphs else Unit.LINE
-        division = divide(unit, long=self.truncate or self.window is not None, memory=memory)
+        division = Division(unit, self.truncate or self.window is not None, memory)
         found = sources(self.texts or (), self.file, stream, note, division)
         return (replace(source, saved=None) for source in found) if self.chat else found
 

@@ -1,8 +1,8 @@
 """`attnviz show`: attention in the terminal, in the browser, or as data on standard output."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
 import typer
 from rich.text import Text
@@ -34,27 +34,47 @@ _LONGEST_HEADING = 500  # columns that the text may take above its tables
 _Writer = Callable[[Result], None]
 
 
-@group_options
-def show(
-    given: Input,
-    model: ModelChoice,
-    wanted: Wanted,
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """The extent of tables, and whether weights in them are drawn as pictures."""
+
+    HEADING: ClassVar = "Options"
+
     every: Annotated[
         bool, typer.Option("--all", help="Show the weights of every head, not only of the most telling one.")
-    ] = False,
-    top: Annotated[int, typer.Option(min=1, help="List this many of the strongest links, or tokens.")] = 5,
+    ] = False
+    top: Annotated[int, typer.Option(min=1, help="List this many of the strongest links, or tokens.")] = 5
     all_rows: Annotated[
         bool, typer.Option("--all-rows", help=f"Show all rows of a table, not only the first {_MANY}.")
-    ] = False,
+    ] = False
     picture: Annotated[
         bool, typer.Option("--picture", help="On a terminal, draw weights as a picture and not in numbers.")
-    ] = False,
+    ] = False
     protocol: Annotated[
         str,
         options.choice(
             _PROTOCOLS, line="Send pictures to the terminal in this protocol, or as blocks; auto asks which it knows."
         ),
-    ] = options.AUTO,
+    ] = options.AUTO
+
+    def report(self, wanted: Wanted, *, transpose: bool) -> Report:
+        """Return the report on the wanted weights; a head that is named is shown whichever is most telling."""
+        every = self.every or bool(wanted.layer and wanted.head)
+        return Report(wanted.token, every, self.top, Orientation(transpose), None if self.all_rows else _MANY)
+
+    def choose_protocol(self) -> PictureProtocol | None:
+        """Return the protocol by which the terminal is sent pictures, None where it is sent none."""
+        if not self.picture:
+            return None
+        return choose_protocol(None if self.protocol == options.AUTO else self.protocol)
+
+
+@group_options
+def show(
+    given: Input,
+    model: ModelChoice,
+    wanted: Wanted,
+    tables: Tables,
     form: Annotated[
         str,
         options.choice(_FORMATS, "--format", line="Print tables, or data."),
@@ -81,14 +101,12 @@ def show(
     if in_browser:
         write = _to_browser(wanted.token, transpose=transpose)
     elif form == _TABLE:
-        named = bool(wanted.layer and wanted.head)
-        report = Report(wanted.token, every or named, top, Orientation(transpose), None if all_rows else _MANY)
-        chosen = choose_protocol(None if protocol == options.AUTO else protocol) if picture else None
-        write = _to_terminal(report, color, width, chosen, headed=not given.single)
+        report = tables.report(wanted, transpose=transpose)
+        write = _to_terminal(report, color, width, tables.choose_protocol(), headed=not given.single)
     else:
         write = _to_pipe(form, wanted.token)
-    task = Weights(make_job(given, model, wanted))
-    if code := for_each(outcomes(task, chunks(given.sources(wanted.memory))), write):
+    found = outcomes(Weights(make_job(given, model, wanted)), chunks(given.sources(wanted.memory)))
+    if code := for_each(found, write):
         raise typer.Exit(code)
 
 

@@ -130,7 +130,7 @@ def fields(value: Any) -> Mapping[str, Any]:
     return value
 
 
-def one_of(names: Sequence[str]) -> Parse[str]:
+def among(names: Sequence[str]) -> Parse[str]:
     """Return the parser of one of certain names."""
 
     def parse(value: Any) -> str:
@@ -143,7 +143,7 @@ def one_of(names: Sequence[str]) -> Parse[str]:
 
 def member(of: type[Member]) -> Parse[Member]:
     """Return the parser of the member of an enumeration that has a value."""
-    name = one_of([each.value for each in of])
+    name = among([each.value for each in of])
     return lambda value: of(name(value))
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
-from attnviz.formats.fields import Fields, axis_index, fields, flag, grouped_by, member, one_of, text
+from attnviz.formats.fields import Fields, among, axis_index, fields, flag, grouped_by, member, text
 from attnviz.formats.texts import Names, Passages, tokens_of
 from attnviz.formats.writing import Result
-from attnviz.records import Axes, HeadMatrix, expand_shape, guess_kind, make_record, shape_weights
+from attnviz.records import NUMBERS, Axes, HeadMatrix, expand_shape, guess_kind, make_record, shape_weights
 from attnviz.text import By, visible
 from attnviz.vocabulary import AVERAGE, PRECISIONS, WEIGHT, Engine, Kind
 
@@ -117,7 +117,7 @@ class _Record:
             by=own.get("by", grouped_by) or By.TOKEN,
             engine=whole.get("engine", member(Engine)) or Engine.UNKNOWN,
             sink=own.get("sink", flag) or False,
-            precision=own.get("precision", one_of(PRECISIONS)) or _precision(self.weights),
+            precision=own.get("precision", among(PRECISIONS)) or _precision(self.weights),
             notes=tuple(map(visible, own.each("notes", text) or ())),
             measure=visible(own.get("measure", text) or WEIGHT),
         )
@@ -126,7 +126,7 @@ class _Record:
                 return make_record(axes, self.weights)
         except RecordError as error:
             how = _HOW_TO_MEND if names.told else _HOW_TO_MEND_AN_ARRAY
-            mend = f" {how}" if axes.measure == WEIGHT and np.isfinite(self.weights).all() else ""
+            mend = f" {how}" if axes.meaning.distributions and np.isfinite(self.weights).all() else ""
             raise own.wrong(f"{error}{mend}") from error
 
 
@@ -170,12 +170,11 @@ def _numbers(own: Fields, value: Any, axes: Sequence[Axis]) -> NDArray[Any]:
     except ValueError:  # lists that are not equally long
         array = np.empty(())
     shape = tuple(count for count, _ in axes)
-    if 0 in shape or array.shape != shape or array.dtype.kind not in _NUMBERS:
+    if 0 in shape or array.shape != shape or array.dtype.kind not in NUMBERS:
         raise own.wrong(_misfit(value, axes) or _NO_NUMBERS)
     return array
 
 
-_NUMBERS = "fiu"
 _NO_NUMBERS = '"weights" is empty, or holds something other than numbers.'
 
 

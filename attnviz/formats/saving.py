@@ -6,36 +6,54 @@ from typing import TypeVar
 
 from attnviz.errors import UsageError, require
 from attnviz.formats.tables import TABLES, Table
-from attnviz.formats.writing import FILES, Format, Result
+from attnviz.formats.writing import FILES, Result
 from attnviz.records import HeadMatrix, HeadTable, RelationTable
 from attnviz.vocabulary import Kind
 
 Records = HeadMatrix | Result | Sequence[HeadMatrix]
 """What one text came to: a record, several, or these with what was read."""
 
-_FORMATS: Mapping[str, Format] = {**FILES, "jsonl": FILES["json"]}
 _ALONE = "npz"  # a format that has room for one text
 _Choice = TypeVar("_Choice")
 
 
-def encode(records: Records | Table | Iterable[Records | Table], form: str, text: str | None = None) -> bytes:
-    """Return the bytes of a file of this format that holds the weights of a text, or of several, or head tables.
+def sort_out(
+    records: Records | Table | Iterable[Records | Table], text: str | None = None
+) -> Sequence[Table] | Sequence[Result]:
+    """Return the head tables that were given, or the results of the texts that the weights are of.
 
     `text` is the one text that the weights are of; where it is not told, it is what their tokens stand in.
 
     Raises:
-        UsageError: there is no such format for them, it has no room for several texts, or they are no such records.
+        UsageError: there are both, or they are no such records.
     """
     given = list(records) if isinstance(records, Iterable) else [records]
     tables = [one for one in given if isinstance(one, HeadTable | RelationTable)]
     if tables and len(tables) == len(given):
-        return _chosen(TABLES, form, "numbers for each head")(tables)
+        return tables
     if tables:
         raise UsageError("One file cannot hold both numbers for each head and weights: save them to two files.")
     weights = [one for one in given if not isinstance(one, HeadTable | RelationTable)]
     of_one_text = [one for one in weights if isinstance(one, HeadMatrix)]
-    results = _results([of_one_text] if len(of_one_text) == len(given) else weights, text)
-    chosen = _chosen(_FORMATS, form, "weights")
+    return _results([of_one_text] if len(of_one_text) == len(given) else weights, text)
+
+
+def encode_tables(tables: Sequence[Table], form: str, others: Sequence[str] = ()) -> bytes:
+    """Return the bytes of a file of this format that holds head tables.
+
+    Raises:
+        UsageError: there is no such format; the message names the `others` that could be drawn too.
+    """
+    return _choose(TABLES, form, "numbers for each head", others)(tables)
+
+
+def encode_results(results: Sequence[Result], form: str, others: Sequence[str] = ()) -> bytes:
+    """Return the bytes of a file of this format that holds the weights of a text, or of several.
+
+    Raises:
+        UsageError: there is no such format, it has no room for several texts; see `encode_tables`.
+    """
+    chosen = _choose({**FILES, "jsonl": FILES["json"]}, form, "weights", others)
     if form == _ALONE and len(results) > 1:
         raise UsageError(
             f"An {form} file holds one text, and these are {len(results)}: save them as .jsonl, or each to its own "
@@ -44,10 +62,11 @@ def encode(records: Records | Table | Iterable[Records | Table], form: str, text
     return chosen.header + b"".join(map(chosen.encode, results))
 
 
-def _chosen(there: Mapping[str, _Choice], form: str, what: str) -> _Choice:
+def _choose(there: Mapping[str, _Choice], form: str, what: str, others: Sequence[str]) -> _Choice:
     if form not in there:
         named = f"not as {form!r}" if form else "and the file's name has no suffix"
-        raise UsageError(f"Cannot save: {what} are written as {', '.join(f'.{name}' for name in there)}, {named}.")
+        known = ", ".join(f".{name}" for name in (*there, *others))
+        raise UsageError(f"Cannot save: {what} are written as {known}, {named}.")
     return there[form]
 
 
@@ -59,7 +78,7 @@ def _results(texts: Sequence[Records], text: str | None) -> list[Result]:
     """
     if text is not None and len(texts) != 1:
         raise UsageError(f"One text was given, but these are records of {len(texts)} texts: leave the text out.")
-    results = [_check_result(one) if isinstance(one, Result) else gather(one) for one in texts]
+    results = [_check_result(one) if isinstance(one, Result) else make_result(one) for one in texts]
     return [
         replace(result, index=index, text=result.text if text is None else text) for index, result in enumerate(results)
     ]
@@ -67,7 +86,7 @@ def _results(texts: Sequence[Records], text: str | None) -> list[Result]:
 
 def _check_result(result: Result) -> Result:
     """Return a result as it is, after its records are found to be those of one text."""
-    gather(result.attention)
+    make_result(result.attention)
     return result
 
 
@@ -88,7 +107,7 @@ def list_records(given: object) -> Iterator[HeadMatrix]:
         yield from list_records(one)
 
 
-def gather(given: HeadMatrix | Sequence[HeadMatrix]) -> Result:
+def make_result(given: HeadMatrix | Sequence[HeadMatrix]) -> Result:
     """Return the result of a text of which nothing is there but the records: what was read is what tokens stand in.
 
     Raises:

@@ -12,7 +12,6 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from attnviz.text import escape_unseen
-from attnviz.vocabulary import WEIGHT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,7 +158,7 @@ def _record(attention: "HeadMatrix") -> dict[str, Any]:
     """Return all that is known of a record but the weights."""
     return {
         "kind": attention.kind.value,
-        **({} if attention.measure == WEIGHT else {"measure": attention.measure}),
+        **({} if attention.meaning.usual else {"measure": attention.measure}),
         "layers": attention.layers,
         "heads": attention.heads,
         **_tokens("query", attention.query_tokens),

@@ -1,13 +1,13 @@
 """Circuits: numbers for each head from the weights of a model alone, without any text."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.measures.described import Described, find_named
+from attnviz.records import Described
 
 Reals = NDArray[np.float64]
 
@@ -76,12 +76,3 @@ CIRCUITS: dict[str, CircuitNumber] = {
     ),
 }
 """The numbers that need no text, by the name that `--stat` and the data formats know them by."""
-
-
-def find_circuits(names: str | Sequence[str] = ()) -> dict[str, CircuitNumber]:
-    """Return the numbers of these names, in this order; all of them where none is named.
-
-    Raises:
-        UsageError: there is no such number.
-    """
-    return find_named(CIRCUITS, names, "number from weights alone")

@@ -1,13 +1,12 @@
 """Probes: a number for each head of a generated text, random tokens that are said several times."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.measures.described import Described, find_named
-from attnviz.records import Axes, Block, Column, HeadTable, to_numpy
+from attnviz.records import Axes, Block, Column, Described, HeadTable, to_numpy
 from attnviz.vocabulary import Kind
 
 Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -120,23 +119,18 @@ PROBES: dict[str, Probe] = {
 """The probes, by the name that `--probe` and the data formats know them by; one of your own is a line more."""
 
 
-def find_probes(names: str | Sequence[str] = ()) -> dict[str, Probe]:
-    """Return the probes of these names, in this order; all of them where none is named.
-
-    Raises:
-        UsageError: there is no such probe.
-    """
-    return find_named(PROBES, names, "probe")
-
-
 class Probed:
-    """The reducer that computes probes of one generated text: a `HeadTable`; it keeps a sum for each head."""
+    """The reducer that computes probes of one generated text: a `HeadTable`; it keeps a sum for each head.
 
-    def __init__(self, axes: Axes, wanted: Mapping[str, Probe], tokens: int) -> None:
+    Definitions say how many tokens were said, and of which `sample` of texts that is one, if that is told.
+    """
+
+    def __init__(self, axes: Axes, wanted: Mapping[str, Probe], tokens: int, sample: str = "") -> None:
         said = [position for position, token in enumerate(axes.query_tokens) if not token.added]
         before, after = said[0], len(axes.query_tokens) - said[-1] - 1
         both_ways = axes.kind is Kind.ENCODER
         self._axes, self._wanted = axes, wanted
+        self._text = f"{tokens} tokens" + (f", {sample}" if sample else "")
         self._said = Repeated(tokens, len(said) // tokens, before, after, both_ways)
         self._pairs = {name: probe.pairs(self._said) for name, probe in wanted.items()}
         self._sums = {name: np.zeros(axes.shape[:2]) for name in wanted}
@@ -154,22 +148,12 @@ class Probed:
 
     def result(self) -> HeadTable:
         """Return the table of this one text, in ascending order of layers and heads."""
-        axes = self._axes
-        order = np.ix_(np.argsort(axes.layers), np.argsort(axes.heads))
         columns = {}
         for name, probe in self._wanted.items():
             count = len(self._pairs[name][0])
-            means = self._sums[name] / count if count else np.full(axes.shape[:2], np.nan)
-            said = f"{probe.definition}; {self._said.tokens} tokens ({probe.source})"
-            columns[name] = Column.of_one_text(means, said)[order]
-        return HeadTable(
-            model=axes.model,
-            kind=axes.kind,
-            layers=tuple(sorted(axes.layers)),
-            heads=tuple(sorted(axes.heads)),
-            texts=1,
-            columns=columns,
-        )
+            means = self._sums[name] / count if count else np.full(self._axes.shape[:2], np.nan)
+            columns[name] = Column.of_one_text(means, f"{probe.definition}; {self._text} ({probe.source})")
+        return HeadTable.of_text(self._axes, columns)
 
 
 def _place(indices: range | NDArray[np.intp], length: int) -> NDArray[np.intp]:

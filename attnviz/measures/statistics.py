@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
-from attnviz.measures.described import Described, find_named
 from attnviz.measures.rows import Numbers, Rows, TextPlaces
 from attnviz.measures.variability import CORNER, compute_variability
-from attnviz.records import Axes, Block, Column, HeadTable, to_numpy
+from attnviz.records import Axes, Block, Column, Described, HeadTable, find_named, to_numpy
 
 Reals = NDArray[np.float64]
 Sums = dict[str, Reals]
@@ -22,7 +21,7 @@ Sums = dict[str, Reals]
 _SINK = 0.3
 """The mean weight on the first token from which on Gu et al. call it a sink."""
 
-AT_ONCE = 2**20
+WEIGHTS_AT_ONCE = 2**20
 """How many weights are looked at together."""
 
 
@@ -252,33 +251,22 @@ class Statistics:
     def update(self, block: Block) -> None:
         """Add the rows of a block; small ones that are alike wait until they can be looked at together."""
         size = prod(block.weights.shape)
-        if self._waiting and (size * (len(self._waiting) + 1) > AT_ONCE // 4 or not _alike(block, self._waiting[0])):
+        if self._waiting and (
+            size * (len(self._waiting) + 1) > WEIGHTS_AT_ONCE // 4 or not _alike(block, self._waiting[0])
+        ):
             self._add_waiting()
-        if 8 * size <= AT_ONCE:
+        if 8 * size <= WEIGHTS_AT_ONCE:
             self._waiting.append(replace(block, weights=np.array(to_numpy(block.weights), np.float32)))
             return
-        parts = _split(block, -(-size // AT_ONCE))
+        parts = _split(block, -(-size // WEIGHTS_AT_ONCE))
         for part, found in zip(parts, _map_in_threads(self._compute, parts), strict=True):
             self._sum([block.layer], part, found)
 
     def result(self) -> HeadTable:
         """Return the table of this one text."""
         self._add_waiting()
-        axes = self._axes
         columns = {name: self._make_column(name, statistic) for name, statistic in self._wanted.items()}
-        layers, heads = tuple(sorted(axes.layers)), tuple(sorted(axes.heads))
-        if (layers, heads) != (axes.layers, axes.heads):
-            order = np.ix_(np.argsort(axes.layers), np.argsort(axes.heads))
-            columns = {name: column[order] for name, column in columns.items()}
-        return HeadTable(
-            model=axes.model,
-            kind=axes.kind,
-            by=axes.by,
-            layers=layers,
-            heads=heads,
-            texts=1,
-            columns=columns,
-        )
+        return HeadTable.of_text(self._axes, columns)
 
     def _add_waiting(self) -> None:
         """Add the blocks that wait, as those of one layer that has all their heads."""

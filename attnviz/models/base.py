@@ -249,7 +249,7 @@ class Runner(ABC):
             "values that are known to attnviz."
         )
 
-    def join_words(self, kind: Kind) -> Reals:
+    def join_words(self) -> Reals:
         """Return the map from what is written as words to what is read of words, W_U W_E: [width, width].
 
         Raises:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from attnviz.errors import TextError, UsageError
 from attnviz.models.base import Card
-from attnviz.models.passages import Overlong, Passage, Reading, Window, Windows
+from attnviz.models.passages import Overlong, Passage, Reading, Windows
 from attnviz.text import Token
 
 _SHORT, _USUAL = 8, 512  # tokens in a window: fewer than the first tell little
@@ -163,7 +163,7 @@ def _join(reading: Reading, indices: Sequence[NDArray[np.intp]], owned: Sequence
     for number, (some, own) in enumerate(zip(indices, owned, strict=True)):
         there = places[some]
         there[own] = np.flatnonzero(numbers == number)  # special tokens are there many times, each in its own window
-        windows.append(Window(_take_tokens(reading, some), own, there))
+        windows.append(replace(_take_tokens(reading, some), own=own, places=there))
     tokens = tuple(
         replace(reading.tokens[index], position=place, window=int(number))
         for place, (index, number) in enumerate(zip(read, numbers, strict=True))

@@ -9,7 +9,7 @@ from attnviz.display import DisplayedList
 from attnviz.errors import checked, require
 from attnviz.measures.reducers import Make, OfRows, Reducer, Result, make_keeper
 from attnviz.models.base import Card, Reader, Runner
-from attnviz.models.passages import Passage, Reading, Window, find_rows_among, read_overlong
+from attnviz.models.passages import Passage, Reading, find_rows_among, read_overlong
 from attnviz.records import Attention, Axes, Block, Each, HeadMatrix, Selection, find_runs, require_record
 from attnviz.reference.trace import Trace
 from attnviz.text import By, Grouping, read_grouping
@@ -136,7 +136,7 @@ class Model:
         model = self._settle(readings)
         reducers = [model._make_reducers(reading, select, make) for reading, make in zip(readings, makes, strict=True)]
         parts = [(text, part) for text, reading in enumerate(readings) for part in reading.parts]
-        at_once = max(model.runner.tokens_at_once // max(len(parts[0][1].reading.ids), 1), 1)
+        at_once = max(model.runner.tokens_at_once // max(len(parts[0][1].ids), 1), 1)
         for first in range(0, len(parts), at_once):
             model._feed(parts[first : first + at_once], select, reducers)
         return [[reducer.result() for reducer in dict.fromkeys(own.values())] for own in reducers]
@@ -155,7 +155,7 @@ class Model:
 
     def _feed(
         self,
-        parts: Sequence[tuple[int, Window]],
+        parts: Sequence[tuple[int, Reading]],
         select: Selection,
         reducers: Sequence[Mapping[tuple[Kind, int], Reducer[Any]]],
     ) -> None:
@@ -168,7 +168,7 @@ class Model:
                     reducer.update(part.place_block(block.of_text(number)))
 
         wanted = select if parts[0][1].own is None else replace(select, rows=None)  # rows are counted in the whole
-        self.run([part.reading for _, part in parts], wanted, update)
+        self.run([part for _, part in parts], wanted, update)
 
     def run(self, readings: Sequence[Reading], select: Selection, each: Each) -> None:
         """Hand over the wanted blocks of some readings, as `Runner.run` does.

@@ -106,6 +106,9 @@ class Reading:
     decoder of an encoder-decoder reads; `written_from` the index of the first token that a decoder has added. `notes`
     says what was done to the text, `warnings` what about it may not be meant. If it is read in `windows`, its tokens
     are those of all of them, each once.
+
+    Of a window, `own` [tokens] says which queries are taken from it, `places` [tokens] which index each of its tokens
+    has in the whole; None stands for all, and the same.
     """
 
     passage: Passage
@@ -116,17 +119,28 @@ class Reading:
     written_from: int | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    windows: "tuple[Window, ...]" = ()
+    windows: "tuple[Reading, ...]" = ()
+    own: NDArray[np.bool_] | None = None
+    places: NDArray[np.intp] | None = None
 
     @property
-    def parts(self) -> "tuple[Window, ...]":
+    def parts(self) -> "tuple[Reading, ...]":
         """Return the parts that a model reads at a time: all of it, or its windows one by one."""
-        return self.windows or (Window(self),)
+        return self.windows or (self,)
 
     @property
     def size(self) -> tuple[int, ...]:
         """Return how many tokens the model reads, and its decoder; readings of one size can be run together."""
         return (len(self.ids),) if self.target is None else (len(self.ids), *self.target.size)
+
+    def place_block(self, block: Block) -> Block:
+        """Return a block of a window as one of the whole."""
+        if self.own is None or self.places is None:
+            return block
+        rows = np.asarray(block.rows)
+        here = np.flatnonzero(self.own[rows])
+        keys = self.places[np.asarray(block.keys)]
+        return replace(block, rows=self.places[rows[here]], keys=keys, weights=block.weights[:, here])
 
     def permute(self, order: Sequence[int]) -> "Reading":
         """Return the same tokens in another order: first the one at `order[0]`."""
@@ -166,28 +180,6 @@ class Reading:
             return tokens, tokens
         queries = add_predictions(self.target.tokens)
         return queries, self.tokens if kind.crosses else queries
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A part of a long reading that a model reads for itself, or all of it.
-
-    `own` [tokens of the part] says which queries are taken from it, `places` [tokens of the part] which index each of
-    its tokens has in the whole. None stands for all, and the same.
-    """
-
-    reading: Reading
-    own: NDArray[np.bool_] | None = None
-    places: NDArray[np.intp] | None = None
-
-    def place_block(self, block: Block) -> Block:
-        """Return a block of the part as one of the whole."""
-        if self.own is None or self.places is None:
-            return block
-        rows = np.asarray(block.rows)
-        here = np.flatnonzero(self.own[rows])
-        keys = self.places[np.asarray(block.keys)]
-        return replace(block, rows=self.places[rows[here]], keys=keys, weights=block.weights[:, here])
 
 
 def no_begin_token(name: str) -> UsageError:

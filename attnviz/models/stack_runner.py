@@ -61,7 +61,7 @@ class StackRunner(Runner):
         """See `Runner.circuit`."""
         return read_circuit(self.parameters.within(f"layers.{layer}.attention"), self.shape)
 
-    def join_words(self, kind: Kind) -> Reals:
+    def join_words(self) -> Reals:
         """See `Runner.join_words`."""
         embedding = self.parameters["embedding.weight"]
         if embedding.shape[-1] != self.shape.width:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnviz.formats.writing import FILES, Result
 from attnviz.measures.word_rows import select_rows
+from attnviz.records import HeadTable
 from attnviz.vocabulary import IMAGE_FORMATS, PAGE_FORMATS, Layout
 
 if TYPE_CHECKING:
@@ -93,6 +94,23 @@ class Maker:
             note(f"Note: {each}")
         for form in pages:
             yield Artifact(stem, form, [page.data])
+
+
+def draw_numbers(
+    tables: Sequence[HeadTable], style: "Style", formats: Sequence[str], note: Callable[[str], None]
+) -> Iterator[Artifact]:
+    """Return the pictures of tables in each format, named by their kind, and by their model if there are several."""
+    from attnviz.views.image.head_numbers import head_picture
+    from attnviz.views.image.pictures import render
+
+    several, taken = len({table.model for table in tables}) > 1, set[str]()
+    for table in tables:
+        picture = head_picture(table, style)
+        for each in picture.notes:
+            note(each)
+        name = unlike(taken, file_name(picture.name, *([slug(table.model)] if several else [])))
+        taken.add(name)
+        yield from (Artifact(name, form, [render(picture.figure, form)]) for form in formats)
 
 
 def slug(text: str) -> str:

@@ -11,6 +11,7 @@ from attnviz import __version__
 from attnviz.errors import AttnvizError, TextError, WriteOption, write_options
 from attnviz.formats.writing import Result
 from attnviz.pipeline.artifacts import Artifact, Maker
+from attnviz.pipeline.counting import Counter
 from attnviz.pipeline.folder import Folder
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.manifest import BEGINNING, ManifestEntry, canonical
@@ -20,11 +21,8 @@ from attnviz.pipeline.sources import FAILURES, portions, spare_memory
 from attnviz.pipeline.streams import Source
 
 
-class Watcher(Protocol):
+class Watcher(Counter, Protocol):
     """Whoever wants to know how a batch is getting on."""
-
-    def say(self, note: str) -> None:
-        """Be told something of a text, or of its files."""
 
     def skip(self, count: int) -> None:
         """Be told that so many texts are done already."""
@@ -32,39 +30,26 @@ class Watcher(Protocol):
     def finish(self, paths: Sequence[Path]) -> None:
         """Be told that the files of a text are there."""
 
-    def fail(self, place: str | None, error: AttnvizError) -> None:
-        """Be told why there are no files of a text; raise the error if nothing else was to be done."""
+
+Export = tuple[ManifestEntry, Sequence[Artifact] | AttnvizError]
+"""The entry of a text, and its files or the error that it ended in."""
 
 
-Portion = Sequence[tuple[Source, ManifestEntry | None]]
-"""Texts that are read together, each with the entry that it is to have; None if it is done already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """The end of a text in a batch: its entry, and its files or the error that it ended in."""
-
-    entry: ManifestEntry
-    artifacts: tuple[Artifact, ...] = ()
-    error: AttnvizError | None = None
-
-
-def exports(job: Job, maker: Maker, portion: Portion) -> Iterator[Export | Note]:
-    """Make the files of each text that is not done, in order, after the notes on it; in whichever process.
+def exports(job: Job, maker: Maker, portion: Sequence[Source]) -> Iterator[Export | Note]:
+    """Make the files of each text that is asked for an entry, in order, after the notes on it; in whichever process.
 
     All texts of a portion are read whichever are to be made: which texts a model runs together can show in the last
     digits, and the files of a text are to be the same whenever they are made.
     """
-    entries = {source.index: entry for source, entry in portion}
-    for outcome in outcomes(Weights(job), [[source for source, _ in portion]]):
-        if (entry := entries[outcome.index]) is None:
+    for source, found in outcomes(Weights(job), [portion]):
+        if (entry := source.asked) is None:
             continue
-        if isinstance(outcome.found, Note):
-            yield outcome.found
-        elif isinstance(outcome.found, AttnvizError):
-            yield _failed(entry, outcome.found, job.option)
+        if isinstance(found, Note):
+            yield found
+        elif isinstance(found, AttnvizError):
+            yield _failed(entry, found, job.option)
         else:
-            yield from _made(entry, outcome.found, maker, job.option)
+            yield from _made(entry, found, maker, job.option)
 
 
 def _made(entry: ManifestEntry, result: Result, maker: Maker, option: WriteOption) -> Iterator[Export | Note]:
@@ -78,11 +63,11 @@ def _made(entry: ManifestEntry, result: Result, maker: Maker, option: WriteOptio
     yield from map(Note, notes)
     first = result.attention[0]
     done = replace(entry, text=result.text[:BEGINNING], model=first.model, engine=first.engine.value)
-    yield Export(done, artifacts)
+    yield done, artifacts
 
 
 def _failed(entry: ManifestEntry, error: AttnvizError, option: WriteOption) -> Export:
-    return Export(replace(entry, error=write_options(error.advice, option)), error=error)
+    return replace(entry, error=write_options(error.advice, option)), error
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +95,14 @@ class Batch:
             for found in share_out(work, due, self.jobs):
                 _take(found, folder, watcher)
 
-    def _due(self, sources: Iterable[Source], folder: Folder, watcher: Watcher) -> Iterator[Portion]:
-        """Return the texts, some at a time, but for portions of which all are done."""
+    def _due(self, sources: Iterable[Source], folder: Folder, watcher: Watcher) -> Iterator[Sequence[Source]]:
+        """Return the texts, some at a time, but for portions of which all are done; each is asked for its entry."""
         for portion in portions(sources):
-            entries = [(source, self._entry_due(source, folder)) for source in portion]
-            due = sum(entry is not None for _, entry in entries)
-            watcher.skip(len(entries) - due)
+            asked = [replace(source, asked=self._entry_due(source, folder)) for source in portion]
+            due = sum(source.asked is not None for source in asked)
+            watcher.skip(len(asked) - due)
             if due:
-                yield entries
+                yield asked
 
     def _entry_due(self, source: Source, folder: Folder) -> ManifestEntry | None:
         """Return the entry that a text is to have; None if it is done, wherever it stood then, which is kept."""
@@ -158,14 +143,16 @@ def _take(found: Export | Note, folder: Folder, watcher: Watcher) -> None:
     """Write what has become of a text, and say so; or what is to be said before."""
     if isinstance(found, Note):
         watcher.say(found)
-    elif found.error is not None:
-        watcher.fail(found.entry.source, found.error)
-        folder.add(found.entry, ())
+        return
+    entry, made = found
+    if isinstance(made, AttnvizError):
+        watcher.fail(entry.source, made)
+        folder.add(entry, ())
+        return
+    try:
+        with spare_memory():
+            folder.add(entry, made)
+    except TextError as error:
+        watcher.fail(entry.source, error)
     else:
-        try:
-            with spare_memory():
-                folder.add(found.entry, found.artifacts)
-        except TextError as error:
-            watcher.fail(found.entry.source, error)
-            return
-        watcher.finish([folder.path / artifact.file_name for artifact in found.artifacts])
+        watcher.finish([folder.path / artifact.file_name for artifact in made])

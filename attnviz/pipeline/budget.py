@@ -1,11 +1,11 @@
 """The memory that the weights of one text may take, and the groups that stand for them if they would take more."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from math import isqrt, prod
 
 from attnviz.errors import Advice, TextError
-from attnviz.pipeline.job import Job, ReadText
+from attnviz.pipeline.job import Job
+from attnviz.pipeline.streams import Source
 from attnviz.records import Axes
 from attnviz.text import Bins, By, Grouping, group_tokens
 from attnviz.views.names import scaled
@@ -14,22 +14,22 @@ _BYTES = 4  # of a weight
 _MOST_BINS = 256  # a picture of so many still has a pixel or more for each, in a grid of heads
 
 
-def plan(text: ReadText, wanted: Sequence[Axes], job: Job) -> ReadText:
-    """Decide what is kept of a text's weights on these axes: all of them, unless they are to be grouped.
+def plan(source: Source, wanted: Sequence[Axes], job: Job, note: Callable[[str], None]) -> tuple[Grouping, int]:
+    """Return what is kept of a text's weights on these axes, all of them unless they are to be grouped; and how many.
 
     If nothing was asked for, and they would take more bytes than the job's `memory`, those between stretches of the
-    text are kept, unless they are groups already, or single rows.
+    text are kept, unless they are groups already, or single rows; `note` is told so.
 
     Raises:
         TextError: what was asked for would take more.
     """
     held = wanted[0].by if wanted else By.TOKEN
     by, groupable = job.by or held, job.select.rows is None and held is By.TOKEN
-    copies = 1 + job.no_special + bool(text.source.saved)  # of the weights that are there at the same time
+    copies = 1 + job.no_special + bool(source.saved)  # of the weights that are there at the same time
     memory = job.memory // copies
     size = _size(wanted, by, memory)
     if size * _BYTES <= memory:
-        return replace(text, by=by, size=size)
+        return by, size
     too_much = (
         f"The weights of {_counted(wanted)} would take {scaled(size * copies * _BYTES, 'B')}, "
         f"and {{memory}} allows {scaled(job.memory, 'B')}"
@@ -39,10 +39,11 @@ def plan(text: ReadText, wanted: Sequence[Axes], job: Job) -> ReadText:
     fits = 0 < fewer * _BYTES <= memory
     if fits and job.by is None:
         single = " and ".join(_unchosen(job, "layer", "head"))
-        note = (
+        instead = (
             f"{too_much}: shown between stretches of the text ({{by:{bins.value}}}). For single tokens choose {{rows}}"
         )
-        return replace(text, by=bins, size=fewer, note=Advice("", hint=note + (f", or {single}." if single else ".")))
+        note(Advice("", hint=instead + (f", or {single}." if single else ".")))
+        return bins, fewer
     among = ("layer", "head", "rows") if job.by in (None, By.TOKEN) else ("layer", "head")
     chosen = [f"choose fewer with {_join(left)}"] if (left := _unchosen(job, *among)) else []
     grouped = [f"group tokens ({{by:{bins.value}}})"] if fits else []

@@ -62,12 +62,12 @@ def _run(job: Job, source: Source, notes: list[str]) -> Result:
     Raises:
         AttnvizError: it cannot be read.
     """
-    for outcome in outcomes(Weights(job), [[source]]):
-        if isinstance(outcome.found, Note):
-            notes.append(outcome.found)
-        elif isinstance(outcome.found, AttnvizError):
+    for _, found in outcomes(Weights(job), [[source]]):
+        if isinstance(found, Note):
+            notes.append(found)
+        elif isinstance(found, AttnvizError):
             where = f"In {source.place}: " if source.place else ""
-            raise type(outcome.found)(where + outcome.found.advice)
+            raise type(found)(where + found.advice)
         else:
-            return outcome.found
+            return found
     raise AssertionError("a source has an outcome")

@@ -1,14 +1,13 @@
 """Numbers over many texts, by one process or several; the texts are gone when they are counted."""
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, warn
 from attnviz.measures.labels import find_labels
-from attnviz.pipeline.outcomes import HeadNumbers, Note, Outcome, Task, outcomes
+from attnviz.pipeline.outcomes import Found, HeadNumbers, Note, Task, outcomes
 from attnviz.pipeline.sharing import share_out
 from attnviz.pipeline.sources import portions
 from attnviz.pipeline.streams import Source
@@ -19,16 +18,16 @@ AT_A_TIME = 32
 
 
 class Counter(Protocol):
-    """Whoever wants to know how the count is getting on."""
+    """Whoever wants to know how texts are getting on."""
 
     def say(self, note: str) -> None:
         """Be told something of a text."""
 
     def fail(self, place: str | None, error: AttnvizError) -> None:
-        """Be told why a text has no numbers; raise the error if nothing else was to be done."""
+        """Be told why a text came to nothing; raise the error if nothing else was to be done."""
 
     def count(self, texts: int) -> None:
-        """Be told that so many more texts are counted."""
+        """Be told that so many more texts are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +35,10 @@ class Warner:
     """A counter for Python: notes are warnings, and an error is raised unless there is a function to be told of it."""
 
     failed: Callable[[str, AttnvizError], None] | None = None
-    calls: int = 4  # from a warning back to whoever asked for numbers
 
     def say(self, note: str) -> None:
         """Warn of it where numbers were asked for."""
-        warnings.warn(note, stacklevel=self.calls)
+        warn(note)
 
     def fail(self, place: str | None, error: AttnvizError) -> None:
         """Tell of an error and its place, or raise it."""
@@ -73,6 +71,10 @@ class CountingTask(Task[list[Any]], Protocol[Started]):
         """Return the total over no text."""
 
 
+Placed = tuple[str | None, Found | AttnvizError | Note]
+"""The place of a text, and what it has come to; see `Outcome`, of which processes send no more than that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Portion(Generic[Counts]):
     """The totals of some texts that were counted together: of so many of them."""
@@ -81,17 +83,17 @@ class Portion(Generic[Counts]):
     totals: Counts
 
 
-def totals_of(task: CountingTask[Counts], portion: Sequence[Source]) -> Iterator[Outcome[Portion[Counts]]]:
+def totals_of(task: CountingTask[Counts], portion: Sequence[Source]) -> Iterator[Placed[Portion[Counts]]]:
     """Return the error of each text of a portion that fails, and the totals of the others; in whichever process."""
     totals, texts = task.start(), 0
-    for outcome in outcomes(task, [portion]):
-        if isinstance(outcome.found, AttnvizError | Note):
-            yield Outcome(outcome.index, outcome.place, outcome.found)
+    for source, found in outcomes(task, [portion]):
+        if isinstance(found, AttnvizError | Note):
+            yield source.place, found
         else:
             texts += 1
-            for found in outcome.found:
-                totals.add(found)
-    yield Outcome(portion[0].index, None, Portion(texts, totals))
+            for one in found:
+                totals.add(one)
+    yield None, Portion(texts, totals)
 
 
 def total(task: CountingTask[Counts], sources: Iterable[Source], jobs: int, counter: Counter) -> Counts:
@@ -103,14 +105,9 @@ def total(task: CountingTask[Counts], sources: Iterable[Source], jobs: int, coun
     found = task.start()
     # portions are the same whoever works on them: which texts are run together can show in the last digits
     work, parts = partial(totals_of, task), portions(sources, AT_A_TIME, whole=True)
-    for outcome in share_out(work, parts, jobs):
-        if isinstance(outcome.found, AttnvizError):
-            counter.fail(outcome.place, outcome.found)
-        elif isinstance(outcome.found, Note):
-            counter.say(outcome.found)
-        else:
-            found.merge(outcome.found.totals)
-            counter.count(outcome.found.texts)
+    for part in _take(share_out(work, parts, jobs), counter):
+        found.merge(part.totals)
+        counter.count(part.texts)
     return found
 
 
@@ -120,16 +117,13 @@ class NamedTables:
 
     first: int
     end: int
-    outcomes: Sequence[Outcome[list[HeadTable]]]
+    outcomes: Sequence[Placed[list[HeadTable]]]
 
 
 def tables_of(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[NamedTables]:
     """Return the tables of each text of a portion; in whichever process."""
-    texts = {source.index: source for source in portion}
-    found = [
-        Outcome(each.index, each.place, _name_text(each.found, texts[each.index])) for each in outcomes(task, [portion])
-    ]
-    yield NamedTables(min(texts), max(texts) + 1, found)
+    found = [(source.place, _name_text(found, source)) for source, found in outcomes(task, [portion])]
+    yield NamedTables(portion[0].index, portion[-1].index + 1, found)
 
 
 def _name_text(found: list[HeadTable] | AttnvizError | Note, source: Source) -> list[HeadTable] | AttnvizError | Note:
@@ -156,15 +150,17 @@ def tables_in_order(
         while due in waiting:
             ready = waiting.pop(due)
             due = ready.end
-            yield from _take(ready.outcomes, counter)
+            for tables in _take(ready.outcomes, counter):
+                counter.count(1)
+                yield tables
 
 
-def _take(ready: Sequence[Outcome[list[HeadTable]]], counter: Counter) -> Iterator[list[HeadTable]]:
-    for outcome in ready:
-        if isinstance(outcome.found, AttnvizError):
-            counter.fail(outcome.place, outcome.found)
-        elif isinstance(outcome.found, Note):
-            counter.say(outcome.found)
+def _take(placed: Iterable[Placed[Found]], counter: Counter) -> Iterator[Found]:
+    """Yield what texts have come to, and tell of errors and notes."""
+    for place, found in placed:
+        if isinstance(found, AttnvizError):
+            counter.fail(place, found)
+        elif isinstance(found, Note):
+            counter.say(found)
         else:
-            counter.count(1)
-            yield outcome.found
+            yield found

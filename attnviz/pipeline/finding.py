@@ -12,12 +12,14 @@ from attnviz.formats.treebanks import Entry, read_pairs, read_treebank
 from attnviz.measures.relations import FollowedRelations, RelationCounter, RelationTotals
 from attnviz.measures.totals import Totals
 from attnviz.measures.word_links import LinkNumbers, WordLink, rank_heads
+from attnviz.models.model import Model
 from attnviz.pipeline.counting import Counter, total
-from attnviz.pipeline.job import Job, ReadText
+from attnviz.pipeline.job import Job
+from attnviz.pipeline.outcomes import Text
 from attnviz.pipeline.sources import sources_of
 from attnviz.pipeline.streams import Source
 from attnviz.records import Axes, HeadTable, RelationTable, require_weights
-from attnviz.text import ParsedText
+from attnviz.text import By, Grouping, ParsedText
 
 Fail = Callable[[str | None, AttnvizError], None]
 
@@ -33,21 +35,21 @@ class LinkTask:
         """See `CountingTask.start`."""
         return Totals()
 
-    def plan(self, text: ReadText, axes: Sequence[Axes]) -> ReadText:
+    def plan(self, text: Text, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
         """See `Task.plan`; refuse a text that has no such link, and what is no weights."""
         for one in axes:
             require_weights(one)
-        self._link(text).check(axes)
-        return text
+        self._link(text[0]).check(axes)
+        return By.TOKEN, 0
 
-    def compute(self, texts: Sequence[ReadText]) -> list[list[HeadTable]]:
+    def compute(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[list[HeadTable]]:
         """See `Task.compute`; kinds of attention that have no such link are left out."""
-        makes = [partial(LinkNumbers, link=self._link(text)) for text in texts]
-        found = texts[0].model.reduce_each([text.reading for text in texts], self.job.select, makes)
+        makes = [partial(LinkNumbers, link=self._link(source)) for source, _ in texts]
+        found = model.reduce_each([reading for _, reading in texts], self.job.select, makes)
         return [[table for table in tables if table.columns] for tables in found]
 
-    def _link(self, text: ReadText) -> WordLink:
-        link = text.source.asked or self.link
+    def _link(self, source: Source) -> WordLink:
+        link = source.asked or self.link
         assert isinstance(link, WordLink)  # one of them says what to find
         return link
 
@@ -62,14 +64,14 @@ class RelationTask:
         """See `CountingTask.start`."""
         return RelationTotals()
 
-    def plan(self, text: ReadText, axes: Sequence[Axes]) -> ReadText:
+    def plan(self, text: Text, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
         """See `Task.plan`; no weights are kept."""
-        return text
+        return By.TOKEN, 0
 
-    def compute(self, texts: Sequence[ReadText]) -> list[list[FollowedRelations]]:
+    def compute(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[list[FollowedRelations]]:
         """See `Task.compute`."""
-        makes = [partial(RelationCounter, parsed=text.source.asked, odd=text.source.index % 2 > 0) for text in texts]
-        return texts[0].model.reduce_each([text.reading for text in texts], self.job.select, makes)
+        makes = [partial(RelationCounter, parsed=source.asked, odd=source.index % 2 > 0) for source, _ in texts]
+        return model.reduce_each([reading for _, reading in texts], self.job.select, makes)
 
 
 def find_link(job: Job, link: WordLink, sources: Iterable[Source], jobs: int, counter: Counter) -> list[HeadTable]:

@@ -7,14 +7,14 @@ from functools import partial
 import numpy as np
 
 from attnviz.errors import UsageError
-from attnviz.measures.circuits import find_circuits
+from attnviz.measures.circuits import CIRCUITS
 from attnviz.measures.labels import find_labels
-from attnviz.measures.probes import SEEDS, TOKENS, Probe, Probed, find_probes
+from attnviz.measures.probes import PROBES, SEEDS, TOKENS, Probe, Probed
 from attnviz.measures.totals import Totals
 from attnviz.models.generated import draw_ids, find_frame, repeat_ids
 from attnviz.models.model import ALL, Model
 from attnviz.models.passages import Reading
-from attnviz.records import Column, HeadTable, Selection
+from attnviz.records import Column, HeadTable, Selection, find_named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Generated:
         """
         found: list[HeadTable] = []
         select = _of_one_sequence(model, select)
-        probes = find_probes(self.probes) if self.probes else {}
+        probes = find_named(PROBES, self.probes, "probe") if self.probes else {}
         for copies in dict.fromkeys(probe.copies for probe in probes.values()):
             wanted = {name: probe for name, probe in probes.items() if probe.copies == copies}
             found = add_tables(found, self._probe(model, select, wanted, copies))
@@ -50,12 +50,12 @@ class Generated:
         frame, totals = find_frame(model), Totals()
         drawn = (draw_ids(model, self.tokens, seed) for seed in range(self.seed, self.seed + SEEDS))
         readings: list[Reading] = [repeat_ids(model, ids, copies, frame) for ids in drawn]
-        make = partial(Probed, wanted=wanted, tokens=self.tokens)
+        seeds = f"seeds {self.seed} to {self.seed + SEEDS - 1}"
+        make = partial(Probed, wanted=wanted, tokens=self.tokens, sample=seeds)
         for tables in model.reduce(readings, select, make):
             for table in tables:
                 totals.add(table)
-        seeds = f", seeds {self.seed} to {self.seed + SEEDS - 1}"
-        return [_describe(table, seeds) for table in totals.tables()]
+        return list(totals.tables())
 
 
 def compute_circuits(model: Model, select: Selection, names: Sequence[str]) -> list[HeadTable]:
@@ -65,11 +65,12 @@ def compute_circuits(model: Model, select: Selection, names: Sequence[str]) -> l
         UsageError: what its heads move cannot be had.
     """
     found: list[HeadTable] = []
+    words = model.runner.join_words()
     for part in model.card.select_parts(select):
-        words, heads = model.runner.join_words(part.kind), list(part.heads)
+        heads = list(part.heads)
         columns: dict[str, Column] = {}
         circuits = [model.runner.circuit(part.kind, layer) for layer in sorted(part.layers)]
-        for name, number in find_circuits(names).items():
+        for name, number in find_named(CIRCUITS, names, "number from weights alone").items():
             values = np.array([number.of_layer(circuit, words)[sorted(heads)] for circuit in circuits])
             columns[name] = Column.of_one_text(values, number.sourced)
         layers = tuple(sorted(part.layers))
@@ -98,15 +99,6 @@ def _arrange(tables: Sequence[HeadTable]) -> list[HeadTable]:
     """Return tables with their columns in one order."""
     names = list(dict.fromkeys(name for table in tables for name in table.columns))
     return [replace(table, columns={name: table.columns[name] for name in names}) for table in tables]
-
-
-def _describe(table: HeadTable, seeds: str) -> HeadTable:
-    """Return a table whose definitions say which texts were generated."""
-    columns = {
-        name: replace(column, definition=column.definition.replace(" tokens (", f" tokens{seeds} (", 1))
-        for name, column in table.columns.items()
-    }
-    return replace(table, columns=columns)
 
 
 def _of_one_sequence(model: Model, select: Selection) -> Selection:

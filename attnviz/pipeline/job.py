@@ -13,39 +13,12 @@ from attnviz.models.registry import load, locate
 from attnviz.models.saved import restore
 from attnviz.pipeline.streams import Source
 from attnviz.records import Attention, HeadMatrix, Selection, average
-from attnviz.text import By, Grouping
+from attnviz.text import Grouping
 
 MEMORY = 10**9
 """How many bytes the weights of a text may take, unless told otherwise."""
 
 _BARE = Passage(text="")
-
-
-@dataclass(frozen=True, slots=True)
-class ReadText:
-    """A source that a model has read; its weights are kept `by` groups: `size` of them, with a `note` on that."""
-
-    source: Source
-    model: Model
-    reading: Reading
-    by: Grouping = By.TOKEN
-    size: int = 0
-    note: str = ""
-
-    @property
-    def alike(self) -> tuple[object, ...]:
-        """Return a key that is equal for texts that can be run together; what is saved stands alone."""
-        return id(self.model), *self.reading.size, self.by.value
-
-    @property
-    def notes(self) -> list[str]:
-        """Return the notes on the model, on the text and on what is kept."""
-        of = f" on {self.source.place}" if self.source.place else ""
-        return [
-            *("Note: " + note for note in self.model.card.notes),
-            *(f"Note{of}: {warning}." for warning in self.reading.warnings),
-            *([f"Note{of}: " + self.note] if self.note else []),
-        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +74,8 @@ class Job:
                 "{max_new_tokens} out.",
             )
 
-    def open(self, source: Source) -> ReadText:
-        """Read a text, and return it with the model that does; what is saved is a model of its own.
+    def open(self, source: Source) -> tuple[Model, Reading]:
+        """Read a text, and return the model that does and its reading; what is saved is a model of its own.
 
         Raises:
             TextError: the model cannot read it.
@@ -111,8 +84,8 @@ class Job:
         if source.saved is None:
             reading = self.loaded.read(replace(self.passage, text=source.text()))
             warnings = tuple(write_options(warning, self.option) for warning in reading.warnings)
-            return ReadText(source, self.loaded, replace(reading, warnings=warnings))
-        return ReadText(source, *restore(READERS[source.saved](source.record(), self.memory)))
+            return self.loaded, replace(reading, warnings=warnings)
+        return restore(READERS[source.saved](source.record(), self.memory))
 
     def formed(self, found: Sequence[HeadMatrix]) -> Sequence[HeadMatrix]:
         """Return the records in the form that was asked for."""

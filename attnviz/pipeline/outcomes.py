@@ -1,6 +1,6 @@
 """Outcomes: what texts come to. Those that are there at once are run together, as many as fit into memory."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -10,16 +10,18 @@ from attnviz.errors import Advice, AttnvizError, ModelError, RecordError, TextEr
 from attnviz.formats.writing import Result
 from attnviz.measures.statistics import Statistics, find_statistics
 from attnviz.measures.totals import Totals
+from attnviz.models.model import Model
+from attnviz.models.passages import Reading
 from attnviz.pipeline.budget import plan
-from attnviz.pipeline.job import Job, ReadText
+from attnviz.pipeline.job import Job
 from attnviz.pipeline.sources import FAILURES, spare_memory
 from attnviz.pipeline.streams import Source
 from attnviz.records import Axes, HeadMatrix, HeadTable, require_weights
-from attnviz.text import By
+from attnviz.text import By, Grouping
 
 Found = TypeVar("Found")
 
-AT_ONCE = 2**24
+_MOST_WAITING = 2**24
 """How many weights the results may have that wait for each other."""
 
 
@@ -27,13 +29,11 @@ class Note(Advice):
     """A sentence on a text, said before its weights are computed, which may take long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[Found]):
-    """The outcome of the text with this index, which stands at a `place`; or a note on it, which comes before that."""
+Text = tuple[Source, Reading]
+"""A text, and what a model has read of it."""
 
-    index: int
-    place: str | None
-    found: Found | AttnvizError | Note
+Outcome = tuple[Source, Found | AttnvizError | Note]
+"""A text, and what it has come to; or a note on it, which comes before that."""
 
 
 class Task(Protocol[Found]):
@@ -43,14 +43,14 @@ class Task(Protocol[Found]):
     def job(self) -> Job:
         """Return the job, which says which model reads the texts and which of its weights are wanted."""
 
-    def plan(self, text: ReadText, axes: Sequence[Axes]) -> ReadText:
-        """Decide between what the weights of a text, on these axes, are kept.
+    def plan(self, text: Text, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
+        """Return between what the weights of a text on these axes are kept, and how many that is; `note` is told why.
 
         Raises:
             TextError: they would take more memory than they may.
         """
 
-    def compute(self, texts: Sequence[ReadText]) -> list[Found]:
+    def compute(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[Found]:
         """Run texts of one size together, and return what is made of each."""
 
 
@@ -60,22 +60,21 @@ class Weights:
 
     job: Job
 
-    def plan(self, text: ReadText, axes: Sequence[Axes]) -> ReadText:
+    def plan(self, text: Text, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
         """See `Task.plan`."""
         self.job.select.check(self.job.by or By.TOKEN)
-        return plan(text, axes, self.job)
+        return plan(text[0], axes, self.job, note)
 
-    def compute(self, texts: Sequence[ReadText]) -> list[Result]:
+    def compute(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[Result]:
         """See `Task.compute`."""
-        first = texts[0]
-        records = first.model.weights_of([text.reading for text in texts], self.job.select, first.by)
-        return [_result(text, self.job.formed(found)) for text, found in zip(texts, records, strict=True)]
+        records = model.weights_of([reading for _, reading in texts], self.job.select, by)
+        return [_result(*text, self.job.formed(found)) for text, found in zip(texts, records, strict=True)]
 
 
-def _result(text: ReadText, found: Sequence[HeadMatrix]) -> Result:
-    passage = text.reading.passage
+def _result(source: Source, reading: Reading, found: Sequence[HeadMatrix]) -> Result:
+    passage = reading.passage
     return Result(
-        index=text.source.index,
+        index=source.index,
         text=passage.text,
         attention=found,
         pair=passage.pair,
@@ -96,69 +95,84 @@ class HeadNumbers:
         """See `CountingTask.start`."""
         return Totals()
 
-    def plan(self, text: ReadText, axes: Sequence[Axes]) -> ReadText:
+    def plan(self, text: Text, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
         """See `Task.plan`; no weights are kept."""
         for one in axes:
             require_weights(one)
-        return text
+        return By.TOKEN, 0
 
-    def compute(self, texts: Sequence[ReadText]) -> list[list[HeadTable]]:
+    def compute(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[list[HeadTable]]:
         """See `Task.compute`."""
         make = partial(Statistics, wanted=find_statistics(self.names))
-        return texts[0].model.reduce([text.reading for text in texts], self.job.select, make)
+        return model.reduce([reading for _, reading in texts], self.job.select, make)
 
 
 def outcomes(task: Task[Found], chunks: Iterable[Sequence[Source]]) -> Iterator[Outcome[Found]]:
     """Return what each source comes to, in order, after the notes on it; those of one chunk may be run together."""
     for chunk in chunks:
-        waiting: list[ReadText | Outcome[Found]] = []
+        waiting = _Waiting(task)
         for source in chunk:
-            waiting.append(text := _read(task, source))
-            if isinstance(text, ReadText):
-                yield from (Outcome(source.index, source.place, Note(note)) for note in text.notes)
-            if source.saved or sum(one.size for one in waiting if isinstance(one, ReadText)) >= AT_ONCE:
-                yield from _computed(task, waiting)
-                waiting = []
-        yield from _computed(task, waiting)
+            yield from ((source, Note(note)) for note in waiting.read(source))
+            if source.saved or waiting.size >= _MOST_WAITING:
+                yield from waiting.run()
+        yield from waiting.run()
 
 
-def _read(task: Task[Found], source: Source) -> ReadText | Outcome[Found]:
-    job = task.job
-    try:
-        job.check(source)
-    except UsageError as error:
-        return Outcome(source.index, source.place, error)
-    try:
-        with of_one(source):
-            text = job.open(source)
-            return task.plan(text, text.model.axes(text.reading, job.select))
-    except FAILURES as error:
-        return Outcome(source.index, source.place, error)
+class _Waiting(Generic[Found]):
+    """Texts of a task that are read, and wait to be run with others of their size; their weights have this size."""
 
+    def __init__(self, task: Task[Found]) -> None:
+        self._task = task
+        self._clear()
 
-def _computed(task: Task[Found], waiting: Sequence[ReadText | Outcome[Found]]) -> Iterator[Outcome[Found]]:
-    """Run what has been read, together where that can be, and return all in the order in which it came."""
-    found = [one for one in waiting if isinstance(one, Outcome)]
-    alike: dict[tuple[object, ...], list[ReadText]] = {}
-    for one in waiting:
-        if isinstance(one, ReadText):
-            alike.setdefault(one.alike, []).append(one)
-    for together in alike.values():
-        found += _together(task, together)
-    yield from sorted(found, key=lambda outcome: outcome.index)
+    def _clear(self) -> None:
+        self.size = 0
+        self._ended: list[Outcome[Found]] = []
+        self._alike: dict[tuple[Model, tuple[int, ...], Grouping], list[Text]] = {}
 
+    def read(self, source: Source) -> Sequence[str]:
+        """Read a text, and return the notes on it; one that fails has ended with that."""
+        job, notes = self._task.job, list[str]()
+        try:
+            job.check(source)
+        except UsageError as error:
+            self._ended.append((source, error))
+            return ()
+        try:
+            with of_one(source):
+                model, reading = job.open(source)
+                by, size = self._task.plan((source, reading), model.axes(reading, job.select), notes.append)
+        except FAILURES as error:
+            self._ended.append((source, error))
+            return ()
+        self.size += size
+        self._alike.setdefault((model, reading.size, by), []).append((source, reading))
+        of = f" on {source.place}" if source.place else ""
+        return [
+            *("Note: " + note for note in model.card.notes),
+            *(f"Note{of}: {warning}." for warning in reading.warnings),
+            *(f"Note{of}: " + note for note in notes),
+        ]
 
-def _together(task: Task[Found], texts: Sequence[ReadText]) -> list[Outcome[Found]]:
-    """Run texts of one size; if one of them fails, each by itself."""
-    sources = [text.source for text in texts]
-    try:
-        with of_one(sources[0]):
-            made = task.compute(texts)
-    except FAILURES as error:
-        if len(texts) > 1:
-            return [outcome for text in texts for outcome in _together(task, [text])]
-        return [Outcome(sources[0].index, sources[0].place, error)]
-    return [Outcome(source.index, source.place, found) for source, found in zip(sources, made, strict=True)]
+    def run(self) -> Iterator[Outcome[Found]]:
+        """Run what has been read, together where that can be, and return all in the order in which it came."""
+        for (model, _, by), texts in self._alike.items():
+            self._ended += self._together(model, texts, by)
+        ended = sorted(self._ended, key=lambda outcome: outcome[0].index)
+        self._clear()
+        yield from ended
+
+    def _together(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[Outcome[Found]]:
+        """Run texts of one size; if one of them fails, each by itself."""
+        sources = [source for source, _ in texts]
+        try:
+            with of_one(sources[0]):
+                made = self._task.compute(model, texts, by)
+        except FAILURES as error:
+            if len(texts) > 1:
+                return [outcome for text in texts for outcome in self._together(model, [text], by)]
+            return [(sources[0], error)]
+        return list(zip(sources, made, strict=True))
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def spare_memory() -> Iterator[None]:
         ) from error
 
 
-AT_A_TIME = 8
+_A_PORTION = 8
 """How many texts a process is given at a time: some that may be equally long, but few enough to share them out."""
 
 _TOGETHER = 64
@@ -157,7 +157,7 @@ def chunks(found: Iterable[Source]) -> Iterator[list[Source]]:
 
 
 def portions(
-    found: Iterable[Source], most: int = AT_A_TIME, size: int = _BYTES_TOGETHER, *, whole: bool = False
+    found: Iterable[Source], most: int = _A_PORTION, size: int = _BYTES_TOGETHER, *, whole: bool = False
 ) -> Iterator[list[Source]]:
     """Return the texts, some at a time: at most so many, or little more than `size` bytes.
 

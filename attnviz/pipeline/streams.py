@@ -36,19 +36,19 @@ _ARRAYS = {b"PK\x03\x04": "npz", b"\x93NUMPY": "npy"}
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """The division of a stream into texts: the `unit` that is one, and how many bytes it has at most.
+    """The division of a stream into texts: the `unit` that is one, which may be `long` if only parts are read at once.
 
     A saved record that stands in place of a text has at most `memory` bytes.
     """
 
     unit: Unit = Unit.LINE
-    longest: int = LONGEST_TEXT
+    long: bool = False
     memory: int = MOST_BYTES
 
-
-def divide(unit: Unit = Unit.LINE, *, long: bool, memory: int = MOST_BYTES) -> Division:
-    """Return the division into units, which may be `long` where only a part of them is read at once."""
-    return Division(unit, LONGEST_LONG_TEXT if long else LONGEST_TEXT, memory)
+    @property
+    def longest(self) -> int:
+        """Return how many bytes a text has at most."""
+        return LONGEST_LONG_TEXT if self.long else LONGEST_TEXT
 
 
 LINES = Division()

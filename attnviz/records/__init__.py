@@ -1,8 +1,9 @@
 """Records: all that views know. Numbers for each query and key, numbers for each head, and published figures."""
 
-from attnviz.records.arrays import expand_shape, guess_kind, is_of_torch, shape_weights, to_numpy
+from attnviz.records.arrays import NUMBERS, expand_shape, guess_kind, is_of_torch, shape_weights, to_numpy
 from attnviz.records.axes import Axes, Word
 from attnviz.records.blocks import Block, Each, Indices, find_runs, watch_nothing
+from attnviz.records.described import Described, find_named
 from attnviz.records.figures import Claim, Figure, Verified
 from attnviz.records.head_table import Column, HeadTable, Judgement
 from attnviz.records.matrices import (
@@ -15,15 +16,19 @@ from attnviz.records.matrices import (
     require_record,
     require_weights,
 )
+from attnviz.records.measure import MEASURES, Measure, find_measure
 from attnviz.records.relation_table import Followed, Relation, RelationTable
 from attnviz.records.selection import LayerGroup, Selection, format_ranges
 
 __all__ = [
+    "MEASURES",
+    "NUMBERS",
     "Attention",
     "Axes",
     "Block",
     "Claim",
     "Column",
+    "Described",
     "Each",
     "Figure",
     "Followed",
@@ -33,6 +38,7 @@ __all__ = [
     "Judgement",
     "LayerGroup",
     "Link",
+    "Measure",
     "Relation",
     "RelationTable",
     "Selection",
@@ -41,6 +47,8 @@ __all__ = [
     "Word",
     "average",
     "expand_shape",
+    "find_measure",
+    "find_named",
     "find_runs",
     "format_ranges",
     "guess_kind",

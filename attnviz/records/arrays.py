@@ -10,7 +10,7 @@ from attnviz.errors import RecordError
 from attnviz.vocabulary import Kind
 
 
-def gather(weights: Any) -> NDArray[Any]:
+def read_weights(weights: Any) -> NDArray[Any]:
     """Return weights as [layers, heads, queries, keys].
 
     Raises:
@@ -28,7 +28,7 @@ def gather(weights: Any) -> NDArray[Any]:
         raise RecordError("Weights are real numbers in rows of one length: give an array of them.") from error
 
 
-_NUMBERS = "fiu"
+NUMBERS = "fiu"
 """The kinds of NumPy's dtypes that are real numbers."""
 
 _CAST = "VO"
@@ -41,7 +41,7 @@ def shape_weights(array: NDArray[Any]) -> NDArray[Any]:
     Raises:
         RecordError: it is empty, holds something else than numbers, or has other axes.
     """
-    if not array.size or array.dtype.kind not in _NUMBERS:
+    if not array.size or array.dtype.kind not in NUMBERS:
         there = f"{array.dtype}, of the shape {array.shape}"
         raise RecordError(f"The weights are {there}: give at least one number, and only real numbers.")
     return array.reshape(expand_shape(array.shape))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attnviz.records.measure import Measure, find_measure
 from attnviz.text import By, Grouping, Occurrence, Token, find_occurrences
 from attnviz.vocabulary import WEIGHT, Engine, Kind
 
@@ -26,7 +27,7 @@ class Axes:
     `layers` and `heads` are original indices (`AVERAGE` for an average). `sink` says that rows may sum to less than 1,
     because the rest of their weight lies on nothing that is shown. `by` is what the tokens are, if not tokens but
     groups of them. `engine` is what computed the weights, `precision` the dtype in which it did; `notes` says what was
-    done to them since. `measure` names what the numbers are: attention weights, or something else.
+    done to them since. `measure` names what the numbers are, as `MEASURES` does: attention weights, or something else.
     """
 
     kind: Kind
@@ -41,6 +42,11 @@ class Axes:
     precision: str = "float32"
     notes: tuple[str, ...] = ()
     measure: str = WEIGHT
+
+    @property
+    def meaning(self) -> Measure:
+        """Return what the numbers are, in words, and whether they are distributions or have a sign."""
+        return find_measure(self.measure)
 
     def distances(self) -> NDArray[np.int64] | None:
         """Return how many tokens, or groups, each key stands after each query; None between two sequences.

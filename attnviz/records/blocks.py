@@ -14,9 +14,9 @@ Indices = range | NDArray[np.intp]
 
 
 def find_runs(indices: Iterable[int]) -> list[range]:
-    """Return indices as ranges of neighbours, in order: 7, 1, 2, 3 -> 1 to 3, 7."""
+    """Return indices as ranges of neighbours, in their order: 7, 1, 2, 3 -> 7, 1 to 3."""
     found: list[range] = []
-    for index in sorted(indices):
+    for index in indices:
         if found and index == found[-1].stop:
             found[-1] = range(found[-1].start, index + 1)
         else:

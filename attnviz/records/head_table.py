@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from attnviz.display import Displayed
 from attnviz.errors import RecordError, UsageError, checked
 from attnviz.records.arrays import freeze
+from attnviz.records.axes import Axes
 from attnviz.text import By, Grouping
 from attnviz.vocabulary import Kind
 
@@ -87,6 +88,21 @@ class HeadTable(Displayed):
         for name, column in self.columns.items():
             if {column.means.shape, column.counts.shape, column.errors.shape} != {shape}:
                 raise RecordError(f"The column {name} has the shape {column.means.shape}, but the axes name {shape}.")
+
+    @classmethod
+    def of_text(cls, axes: Axes, columns: Mapping[str, Column]) -> Self:
+        """Return the table of one text, in ascending order of layers and heads, from columns in the order of the axes.
+
+        Example:
+            >>> attention = attnviz.Attention.from_array([[1.0, 0.0], [0.25, 0.75]], ["the", "cat"])
+            >>> attnviz.HeadTable.of_text(attention, {})
+            HeadTable(unknown model, decoder, 1 layers × 1 heads, 1 texts: )
+        """
+        layers, heads = tuple(sorted(axes.layers)), tuple(sorted(axes.heads))
+        if (layers, heads) != (axes.layers, axes.heads):
+            order = np.ix_(np.argsort(axes.layers), np.argsort(axes.heads))
+            columns = {name: column[order] for name, column in columns.items()}
+        return cls(model=axes.model, kind=axes.kind, by=axes.by, layers=layers, heads=heads, texts=1, columns=columns)
 
     @checked()
     def __getitem__(self, name: str) -> Reals:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from attnviz.display import Displayed
 from attnviz.errors import RecordError, UnfitTextError, UsageError, checked, require
-from attnviz.records.arrays import freeze, gather, guess_kind
+from attnviz.records.arrays import freeze, guess_kind, read_weights
 from attnviz.records.axes import Axes, Word
 from attnviz.records.selection import format_ranges
 from attnviz.text import Token, make_tokens, visible
-from attnviz.vocabulary import AVERAGE, PRECISIONS, WEIGHT, Engine, Kind
+from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
 
 Weights = NDArray[np.float32]
 
@@ -48,6 +48,8 @@ class HeadMatrix(Axes, Displayed):
         """Refuse numbers that this is no record of."""
         if not np.isfinite(self.weights).all():
             raise RecordError(f"The {self.kind.value} numbers of {self.model} are not all finite.")
+        if not self.meaning.signed and self.weights.min(initial=0) < 0:
+            raise RecordError(f"The measure {visible(self.measure)!r} has no sign, but there are negative numbers.")
 
     @classmethod
     def on(cls, axes: Axes, weights: Weights) -> Self:
@@ -199,7 +201,7 @@ class Attention(HeadMatrix):
             Attention(unknown model, decoder, 1 layers × 1 heads, 2 queries × 2 keys)
         """
         require(kind or Kind.ENCODER, Kind, "give one as in attnviz.Kind.CROSS, or leave it out.")
-        array = gather(weights)
+        array = read_weights(weights)
         given = weights[0] if isinstance(weights, tuple) else weights
         precision = str(getattr(given, "dtype", "float32")).removeprefix("torch.")
         kind = kind or guess_kind(tuple(tokens), tuple(tokens if keys is None else keys), array)
@@ -258,19 +260,19 @@ def require_weights(axes: Axes) -> None:
     Raises:
         RecordError: they are of another measure.
     """
-    if axes.measure != WEIGHT:
+    if not axes.meaning.distributions:
         raise RecordError(
             f"The numbers are of the measure {visible(axes.measure)!r}: only attention weights can be used here."
         )
 
 
 def make_record(axes: Axes, weights: Weights) -> HeadMatrix:
-    """Return the record of these numbers on their axes: an `Attention` if they are attention weights.
+    """Return the record of these numbers on their axes: an `Attention` if its rows are distributions.
 
     Raises:
         RecordError: shapes that do not fit, or rows that are not what they have to be.
     """
-    return (Attention if axes.measure == WEIGHT else HeadMatrix).on(axes, weights)
+    return (Attention if axes.meaning.distributions else HeadMatrix).on(axes, weights)
 
 
 def require_record(given: object) -> Attention:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from attnviz.errors import UsageError
 from attnviz.vocabulary import Direction, Kind
 
 
@@ -55,6 +56,10 @@ class RelationTable:
         """Return the relation of this name.
 
         Raises:
-            KeyError: the treebank has none.
+            UsageError: the treebank has none.
         """
-        return next(iter(one for one in self.relations if one.name == name))
+        for relation in self.relations:
+            if relation.name == name:
+                return relation
+        known = ", ".join(relation.name for relation in self.relations)
+        raise UsageError(f"The table has no relation {name!r}, only: {known}.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from numbers import Integral
 
 from attnviz.errors import UsageError
+from attnviz.records.blocks import find_runs
 from attnviz.text import By, Grouping, Token, find_rows, find_unnamed, not_found
 from attnviz.vocabulary import AVERAGE, Kind
 
@@ -138,10 +139,4 @@ def _format_all(indices: Sequence[int]) -> str:
 
 def format_ranges(indices: Iterable[int]) -> str:
     """Return indices as people write them: `0-3,5`."""
-    runs: list[list[int]] = []
-    for index in indices:
-        if runs and index == runs[-1][-1] + 1:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in find_runs(indices))

@@ -1,15 +1,17 @@
 """The spelling of weights, counts, layers and heads, for tables and pictures."""
 
 from attnviz.records import HeadMatrix
-from attnviz.vocabulary import AVERAGE, WEIGHT, Orientation
+from attnviz.vocabulary import AVERAGE, Orientation
 
 _NOTHING = 0.005  # what is less is written as .00
 _PREFIXES = "", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q"
 
 
-def decimals(weight: float) -> str:
-    """Write a weight with two decimals and no zero before them: `.93`, and `1.0`."""
-    return "1.0" if weight >= 0.995 else f"{weight:.2f}"[1:]
+def decimals(number: float) -> str:
+    """Write a number from 0 on in three characters, as far as it goes: `.93`, `1.0`, and what is no weight as `12`."""
+    if number < 0.995:
+        return f"{number:.2f}"[1:]
+    return f"{number:.1f}" if number < 9.95 else f"{number:.0f}"
 
 
 def signed_decimals(number: float) -> str:
@@ -18,11 +20,11 @@ def signed_decimals(number: float) -> str:
     return f"{sign}{decimals(abs(number))}"
 
 
-def in_cell(number: float, measure: str) -> str:
+def in_cell(number: float, *, signed: bool) -> str:
     """Write a number into a cell: `.93`, with a sign `+.07`; `·` if it rounds to nothing, `1` if to 1."""
     if abs(number) < _NOTHING:
         return "·"
-    return (decimals(number) if measure == WEIGHT else signed_decimals(number)).replace("1.0", "1")
+    return (signed_decimals(number) if signed else decimals(number)).replace("1.0", "1")
 
 
 def scaled(number: float, unit: str = "") -> str:
@@ -55,10 +57,15 @@ def head_name(layer: int, head: int) -> str:
 
 def describe_axes(record: HeadMatrix, orientation: Orientation) -> str:
     """Say what goes down, what across, and what the numbers of a row come to."""
-    if record.measure == WEIGHT:
+    if record.meaning.distributions:
         return orientation.in_words(sink=record.sink)
     down, across = orientation.axes("queries", "keys")
-    return f"{down} down, {across} across; {record.measure}: + is more, − is less"
+    return f"{down} down, {across} across; {name_numbers(record)}"
+
+
+def name_numbers(record: HeadMatrix) -> str:
+    """Name the measure of a record, and say what its signs mean if it has any."""
+    return f"{record.measure}: + is more, − is less" if record.meaning.signed else record.measure
 
 
 def caveats(attention: HeadMatrix) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,9 +102,11 @@ class TestMemory:
     def test_it_is_said_before_anything_is_computed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Model, "weights_of", lambda *given: pytest.fail("computed before it was said"))
         job, source = Job(memory=7_000_000), Source(LONG[:1500].encode())
-        assert isinstance(next(outcomes(Weights(job), [[source]])).found, Note)
+        assert isinstance(next(outcomes(Weights(job), [[source]]))[1], Note)
         named = {"text": "", "source": None, "file": None, "hash": None, "model": "m", "engine": "auto", "options": {}}
-        made = exports(job, Maker(("npz",), Layout.GRID, None, None), [(source, ManifestEntry(index=0, **named))])
+        made = exports(
+            job, Maker(("npz",), Layout.GRID, None, None), [replace(source, asked=ManifestEntry(index=0, **named))]
+        )
         assert isinstance(next(made), Note)
 
     @pytest.mark.parametrize("asked", [["--by", "token"], ["--rows", "0-400"], ["--by", "bins:300"]])

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from attnviz.errors import UsageError
-from attnviz.measures.circuits import ValueCircuit, find_circuits, join_words, score_copying
+from attnviz.measures.circuits import CIRCUITS, ValueCircuit, join_words, score_copying
+from attnviz.records import find_named
 
 WORDS, WIDTH, DEPTH, HEADS = 53, 11, 3, 5
 chance = np.random.default_rng(2)
@@ -30,4 +31,4 @@ def test_a_head_that_moves_nothing_has_no_score() -> None:
 
 def test_an_unknown_number_is_refused() -> None:
     with pytest.raises(UsageError, match="choose ov_copying"):
-        find_circuits("copying")
+        find_named(CIRCUITS, "copying", "number")

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from attnviz.errors import UsageError
 from attnviz.measures.labels import LABELS
-from attnviz.measures.probes import PROBES, Probed, Repeated, find_probes
-from attnviz.records import Axes, Block, HeadTable
+from attnviz.measures.probes import PROBES, Probed, Repeated
+from attnviz.records import Axes, Block, HeadTable, find_named
 from attnviz.text import Token
 from attnviz.vocabulary import Kind
 
@@ -102,4 +102,4 @@ def test_every_probe_says_what_it_is_and_who_says_so() -> None:
 
 def test_an_unknown_probe_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(UsageError, match="no probe 'deduction': choose previous_token, "):
-        find_probes("deduction")
+        find_named(PROBES, "deduction", "probe")

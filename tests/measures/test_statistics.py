@@ -153,7 +153,7 @@ def test_a_tensor_and_an_array_of_the_same_weights_give_the_same_numbers() -> No
 def test_layers_looked_at_together_and_one_by_one_give_the_same(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     weights = np.random.default_rng(4).dirichlet(np.full(count, 0.3), (2, 3, count)).astype(np.float32)
     together = table(weights, [])
-    monkeypatch.setattr("attnviz.measures.statistics.AT_ONCE", 8)
+    monkeypatch.setattr("attnviz.measures.statistics.WEIGHTS_AT_ONCE", 8)
     for name, column in table(weights, []).columns.items():
         assert_allclose(column.means, together[name], atol=1e-12, rtol=1e-6)
 

@@ -119,10 +119,10 @@ class TestWindows:
         said = [token for token in whole.tokens if not token.special]
         assert [token.text for token in said] == text_of(words).split()
         for number, part in enumerate(whole.windows):
-            assert part.reading.size == (size,)
+            assert part.size == (size,)
             for here, there in enumerate(part.places):
-                assert part.reading.tokens[here].text == whole.tokens[there].text
-                assert part.reading.ids[here] == whole.ids[there]
+                assert part.tokens[here].text == whole.tokens[there].text
+                assert part.ids[here] == whole.ids[there]
                 assert not part.own[here] or whole.tokens[there].window == number
 
     def test_in_an_encoder_a_token_is_read_where_it_has_most_on_both_sides(self) -> None:
@@ -135,9 +135,9 @@ class TestWindows:
 
     def test_the_last_window_is_as_long_as_the_others(self) -> None:
         whole = self.windows(13, 8, 5, Kind.DECODER, around=False)
-        assert [part.reading.ids[0] for part in whole.windows] == [100, 105]
+        assert [part.ids[0] for part in whole.windows] == [100, 105]
         whole = self.windows(14, 8, 5, Kind.DECODER, around=False)
-        assert [part.reading.ids[0] for part in whole.windows] == [100, 105, 106]
+        assert [part.ids[0] for part in whole.windows] == [100, 105, 106]
 
     @pytest.mark.parametrize(
         ("reading", "positions", "kinds", "said"),
@@ -178,7 +178,7 @@ def test_a_row_is_what_its_window_gives_read_alone(model: Model) -> None:
     (attention,) = model.weights(whole)
     assert len(whole.windows) > 3
     for part in whole.windows:
-        (alone,) = model.weights(replace(part.reading, windows=()))
+        (alone,) = model.weights(replace(part, own=None, places=None))
         expected = np.zeros((*alone.shape[:3], len(whole.tokens)), np.float32)
         expected[..., part.places] = alone.weights
         assert_allclose(attention.weights[:, :, part.places[part.own]], expected[:, :, part.own], atol=1e-6)

@@ -111,7 +111,7 @@ class TranslatorRunner(Runner):
         stack, shape = ("encoder", self.network.encoder) if kind is Kind.ENCODER else ("decoder", self.network.decoder)
         return read_circuit(self.parameters.within(f"{stack}.layers.{layer}.attention"), shape)
 
-    def join_words(self, kind: Kind) -> Reals:
+    def join_words(self) -> Reals:
         """See `Runner.join_words`; both stacks and what comes next share one table."""
         return join_words(self.parameters["embedding.weight"], self.parameters["embedding.weight"])
 

@@ -170,7 +170,7 @@ class Attending:
         groups = max(BLOCK // (len(self.query) * rows * keys * self.sharing), 1)
         return [
             range(first * self.sharing, min(first + groups, stretch.stop) * self.sharing)
-            for stretch in find_runs({head // self.sharing for head in wanted})
+            for stretch in find_runs(sorted({head // self.sharing for head in wanted}))
             for first in range(stretch.start, stretch.stop, groups)
         ]
 

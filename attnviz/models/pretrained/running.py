@@ -71,7 +71,7 @@ class TransformersRunner(Runner):
         """See `Runner.circuit`."""
         return read_circuit(self.network, self.card, kind, layer)
 
-    def join_words(self, kind: Kind) -> Reals:
+    def join_words(self) -> Reals:
         """See `Runner.join_words`."""
         return join_network_words(self.network, self.writer, self.card)
 

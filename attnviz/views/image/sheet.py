@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from matplotlib.figure import Figure
 
-from attnviz.records import Weights
+from attnviz.records import Weights, find_measure
 from attnviz.views.image.fonts import Fonts
 from attnviz.views.image.page import INK, MUTED, Page
 from attnviz.views.image.style import Scale, Style, scale_of
@@ -110,7 +110,7 @@ def _draw_panels(sheet: Sheet, style: Style, fonts: Fonts) -> Page:
         _draw_cells(page, sheet, panel, scale, left, top)
         if style.annotate and sheet.numbers_fit:
             _draw_numbers(page, sheet, panel, scale, left, top)
-        elif sheet.measure != WEIGHT and min(sheet.cell) >= _SIGN_ROOM:
+        elif find_measure(sheet.measure).signed and min(sheet.cell) >= _SIGN_ROOM:
             _draw_signs(page, sheet, panel, scale, left, top)
         titles = _title_lines(page, sheet, panel)
         page.lines(left, top - _PAD - len(titles) * _line(sheet), titles, sheet.text_size, INK)
@@ -164,7 +164,7 @@ def _draw_numbers(page: Page, sheet: Sheet, panel: Panel, scale: Scale, left: fl
     for (row, column), weight in np.ndenumerate(panel.cells):
         if not math.isnan(weight):
             x, y = left + (column + 0.5) * sheet.cell[0], top + (row + 0.5) * sheet.cell[1]
-            written = in_cell(float(weight), sheet.measure)
+            written = in_cell(float(weight), signed=find_measure(sheet.measure).signed)
             page.text(x, y, written, _NUMBER, "center", "center", "white" if dark[row, column] else INK)
 
 

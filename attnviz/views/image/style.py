@@ -12,10 +12,10 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normal
 from matplotlib.ticker import MaxNLocator
 
 from attnviz.errors import UsageError
-from attnviz.records import Weights
+from attnviz.records import Weights, find_measure
 from attnviz.text import Bins, Grouping, visible
 from attnviz.views.image.fonts import FONT, find_family
-from attnviz.vocabulary import WEIGHT, Orientation
+from attnviz.vocabulary import Orientation
 
 _OWN_COLOURS = {
     "poles": ("#12305c", "#2f66a8", "#7fb0dd", "#c4dcf0", "#f5f5f3", "#f6d7b3", "#e9a35d", "#b8620f", "#6b3300"),
@@ -161,18 +161,20 @@ def colour_map(name: str) -> Colormap:
 def scale_of(weights: Iterable[Weights], style: Style, measure: str) -> Scale:
     """Return the one scale of a picture, from these numbers of all its panels, as the style asks for it.
 
-    Weights have a scale from 0 to 1, or to `vmax`; if it is logarithmic, from a small weight to the largest. Numbers of
-    another measure, which have a sign, have a scale with 0 in its middle.
+    Weights have a scale from 0 to 1, or to `vmax`; if it is logarithmic, from a small weight to the largest. Other
+    numbers have one to the largest of them; if the measure has a sign, with 0 in its middle.
     """
-    if measure != WEIGHT:
+    meaning = find_measure(measure)
+    if meaning.signed:
         return _diverging(weights, style, measure)
     present = [array[array > 0] for array in weights]  # leaves out NaN too
     largest = max((float(array.max()) for array in present if array.size), default=1.0)
     colours = colour_map(style.cmap)
     if not style.log:
-        return _linear(largest, 1.0 if style.vmax is None else _end(style, largest), colours)
+        whole = meaning.distributions and style.vmax is None
+        return _linear(largest, 1.0 if whole else _end(style, largest), colours, measure)
     smallest = min((float(array.min()) for array in present if array.size), default=largest)
-    return _logarithmic(smallest, largest, _end(style, largest), colours)
+    return _logarithmic(smallest, largest, _end(style, largest), colours, measure)
 
 
 def _end(style: Style, largest: float) -> float:
@@ -197,20 +199,20 @@ def _diverging(numbers: Iterable[Weights], style: Style, measure: str) -> Scale:
     return Scale(norm, colours, measure, ticks)
 
 
-def _linear(largest: float, end: float, colours: Colormap) -> Scale:
+def _linear(largest: float, end: float, colours: Colormap, measure: str) -> Scale:
     values = [tick for tick in MaxNLocator(5).tick_values(0, end) if 0 <= tick <= end * _FUZZ]
     ticks = _mark_end([(tick, f"{tick:.4g}") for tick in values], largest, end)
-    return Scale(Normalize(0, end), colours, "weight", ticks)
+    return Scale(Normalize(0, end), colours, measure, ticks)
 
 
-def _logarithmic(smallest: float, largest: float, end: float, colours: Colormap) -> Scale:
+def _logarithmic(smallest: float, largest: float, end: float, colours: Colormap, measure: str) -> Scale:
     """Return the scale from a power of ten, which also stands for all smaller weights, up to its end."""
     top = int(np.ceil(np.log10(end) - 1e-6))
     floor = min(max(int(np.floor(np.log10(smallest) + 1e-6)), top - _DECADES), top - 1)
     ticks = [(10.0**power, f"{10.0**power:g}") for power in range(floor, top + 1) if 10.0**power <= end * _FUZZ]
     ticks[0] = (ticks[0][0], f"≤ {ticks[0][1]}")
     norm = LogNorm(10.0**floor, max(end, 10.0**floor * 2), clip=True)
-    return Scale(norm, colours, "weight, log", _mark_end(ticks, largest, end))
+    return Scale(norm, colours, f"{measure}, log", _mark_end(ticks, largest, end))
 
 
 def _mark_end(ticks: list[tuple[float, str]], largest: float, end: float) -> list[tuple[float, str]]:

@@ -11,8 +11,8 @@ from attnviz.text import Bins, By, Grouping, Token
 from attnviz.text.graphemes import split_graphemes
 from attnviz.views.image.fonts import CODE, Fonts, joined
 from attnviz.views.image.style import Style
-from attnviz.views.names import caveats, counted, describe_axes, plural
-from attnviz.vocabulary import AVERAGE, WEIGHT, Kind
+from attnviz.views.names import caveats, counted, describe_axes, name_numbers, plural
+from attnviz.vocabulary import AVERAGE, Kind
 
 LINE = 1.25
 """The height of a line of text as a multiple of its size: lines this far apart do not touch."""
@@ -167,8 +167,8 @@ def grid_caption(attention: HeadMatrix, style: Style) -> str:
 
 def token_caption(attention: HeadMatrix, named: str, *, queries: bool) -> str:
     """Return a caption for a picture of one word in all heads, which is among the `queries` or is not."""
-    if attention.measure != WEIGHT:
-        return f"Each row is a head; {attention.measure}: + is more, − is less."
+    if not attention.meaning.distributions:
+        return f"Each row is a head; {name_numbers(attention)}."
     sums = f"; what {named} looks at sums to {'at most 1' if attention.sink else '1'}" if queries else ""
     return f"Each row is a head{sums}."
 

@@ -12,7 +12,6 @@ from attnviz.records import HeadMatrix, Weights
 from attnviz.text import Token
 from attnviz.text.graphemes import split_graphemes
 from attnviz.views.names import decimals, signed_decimals
-from attnviz.vocabulary import WEIGHT
 
 WEIGHT_WIDTH = 4
 """The columns of a weight, with the blank before it."""
@@ -49,7 +48,7 @@ class Cell:
 
 def cell_of(record: HeadMatrix) -> Cell:
     """Return the cells for the numbers of a record: weights, or numbers with a sign."""
-    return _WEIGHT if record.measure == WEIGHT else _SIGNED
+    return _SIGNED if record.meaning.signed else _WEIGHT
 
 
 def shaded_sign(number: float) -> tuple[str, str]:

@@ -7,8 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.measures.described import Described
-from attnviz.records import HeadMatrix, HeadTable
+from attnviz.records import Described, HeadMatrix, HeadTable
 from attnviz.views.names import head_name
 from attnviz.views.report import HeadNumber, HeadRows, RankedHeads, WordInHeads, WordSide, sides
 from attnviz.views.terminal.cells import aligned, cell_of, flowing, plain_table, strongest_tokens

@@ -7,7 +7,7 @@ from typing import assert_never
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from attnviz.records import HeadMatrix, HeadTable, Link, RelationTable, Word
+from attnviz.records import HeadMatrix, HeadTable, Link, RelationTable, Word, find_measure
 from attnviz.text import By, visible
 from attnviz.views.names import caveats, counted, describe_axes, head_name
 from attnviz.views.report import (
@@ -29,7 +29,7 @@ from attnviz.views.terminal.inline import inline_picture
 from attnviz.views.terminal.matrix import matrix
 from attnviz.views.terminal.overview import overview
 from attnviz.views.terminal.relations import relation_rows
-from attnviz.vocabulary import AVERAGE, WEIGHT, Orientation, PictureProtocol
+from attnviz.vocabulary import AVERAGE, Orientation, PictureProtocol
 
 _USUAL = "float32"
 _LONGEST = 60  # columns of a word, or of a whole sentence
@@ -61,7 +61,7 @@ def _drawn(
         case HeadWeights(attention=one, reason=reason, orientation=orientation):
             yield head_title(one.layers[0], one.heads[0], reason)
             yield axes_title(one, orientation)
-            if protocol and (one.measure == WEIGHT or protocol is not PictureProtocol.BLOCKS):  # which have no signs
+            if protocol and not (one.meaning.signed and protocol is PictureProtocol.BLOCKS):  # which have no signs
                 yield from inline_picture(section, protocol, console, options)
             else:
                 yield from matrix(section, options.max_width)
@@ -115,7 +115,7 @@ def _run(attention: HeadMatrix) -> Iterator[str]:
     unit = attention.by.unit
     yield counted(keys, unit) if queries == keys else f"{queries:,} × {keys:,} {unit}s"
     yield f"{attention.engine.value} engine"
-    if attention.measure != WEIGHT:
+    if not attention.meaning.usual:
         yield attention.measure
     if attention.precision != _USUAL:
         yield attention.precision
@@ -158,11 +158,11 @@ def links_in_words(section: StrongestLinks) -> Iterator[Text]:
     Where the query predicts a word, that stands beside it: `la (→ voiture) → car 0.96`. The title says whether the
     first link is the most telling one.
     """
-    signed = section.measure != WEIGHT
-    title = f"{f'Largest {section.measure}s' if signed else 'Strongest links'} between {section.unit}s"
+    meaning = find_measure(section.measure)
+    title = f"{'Strongest links' if meaning.usual else f'Largest {section.measure}s'} between {section.unit}s"
     yield Text(f"{title}, the most telling first" if section.telling else title, style="bold")
     for link in section.links:
-        yield Text(f"  {link_in_words(link, signed=signed)}")
+        yield Text(f"  {link_in_words(link, signed=meaning.signed)}")
 
 
 def link_in_words(link: Link, *, signed: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""What a number for each head is, in words: the common part of statistics, probes and numbers from weights alone."""
+"""Numbers described in words: the common part of measures, statistics, probes and numbers from weights alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ Kept = TypeVar("Kept", bound="Described")
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A number for each head, in words.
+    """A number in words: for each head, or for each query and key of a head.
 
     `source` says who defines it, `extent` how small and large it can be, `high` what a head does for which it is high.
     """
