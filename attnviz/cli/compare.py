@@ -1,7 +1,8 @@
 """`attnviz compare`: what differs between two texts, two models, or two saved records."""
 
-from dataclasses import dataclass, fields
-from itertools import islice
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -11,10 +12,15 @@ from attnviz.cli import options
 from attnviz.cli.export import FORMATS, Looks, save_one
 from attnviz.cli.groups import group_options
 from attnviz.cli.output import Notes, write_standard_output
+from attnviz.cli.progress import TextCount
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.cli.tables import write_sections
+from attnviz.errors import InputError, UsageError
 from attnviz.formats.tables import TABLES
-from attnviz.pipeline.comparing import compare_sources
+from attnviz.measures.comparison import check_word
+from attnviz.pipeline.arguments import names_saved
+from attnviz.pipeline.comparing import Jobs, compare_many, compare_one, pair_files, pair_same, pair_two
+from attnviz.pipeline.streams import Source
 from attnviz.views.report import Report
 from attnviz.vocabulary import Orientation
 
@@ -31,11 +37,20 @@ class Models(ModelChoice):
 
     model: options.ModelNames = (options.DEFAULT_MODEL,)  # type: ignore[assignment] # the same option, for two models
 
-    @property
-    def each(self) -> list[ModelChoice]:
-        """Return each of the models with how it is loaded."""
+    def jobs(self, given: Input, wanted: Wanted) -> Jobs:
+        """Return the jobs of the first and the second of each pair.
+
+        Raises:
+            UsageError: there are more models than two.
+        """
+        if len(self.model) > 2:
+            raise UsageError(
+                f"--model was given {len(self.model)} times, but only two models can be compared: give it twice, or "
+                "once to compare two texts."
+            )
         how = {field.name: getattr(self, field.name) for field in fields(ModelChoice)}
-        return [ModelChoice(**how | {"model": name}) for name in self.model]
+        first, *_, second = [make_job(given, ModelChoice(**how | {"model": name}), wanted) for name in self.model * 2]
+        return first, second
 
 
 @group_options
@@ -53,6 +68,7 @@ def compare(
         Path | None,
         typer.Option("-o", "--output", help=f"Save the differences into this file, as {', '.join(FORMATS)}."),
     ] = None,
+    jobs: options.Jobs = 1,
     color: options.Color = options.AUTO,
     width: options.Width = None,
     debug: options.Debug = False,
@@ -60,26 +76,72 @@ def compare(
 ) -> None:
     """Show what differs between two texts, two models, or two saved records.
 
-    Compares the tokens that both have: lists the heads that differ most, and shows where the first of them does.
+    Compares the tokens that both have: lists the heads that differ most, and shows where the first of them does. Two
+    models are compared over one text or many, as are two files of many records: by the mean over texts.
 
     \b
     attnviz compare "The street was too tired" "The street was too wide"
     attnviz compare "Mary lost her keys" --model builtin/encoder --model minilm
-    attnviz compare "The dog barked" "The dog slept" --format csv
+    attnviz compare --file lines.txt --model builtin --model minilm
     attnviz compare "The dog barked" "The dog slept" --layer 3 -o difference.pdf
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    jobs = [make_job(given, one, wanted) for one in model.each]
-    found = compare_sources(jobs, list(islice(given.sources(wanted.memory, note=_expect_several), _MOST)))
-    say = Notes()
-    for note in found.notes:
-        say(note)
-    if output is not None:
-        save_one(found.differences, looks, wanted.token, output)
-    elif form == options.TABLE:
-        report = Report(wanted.token, every, top, Orientation(looks.transpose))
-        write_sections(report.compare(found.tables, found.differences.attention), color, width)
+    both, pairs = model.jobs(given, wanted), _pair(given, len(model.model), wanted.memory)
+    report = Report(wanted.token, every, top, Orientation(looks.transpose))
+    ahead = list(islice(pairs, 2))
+    code = 0
+    if len(ahead) > 1:
+        _refuse_one_only(wanted.token, output)
+        with TextCount(given) as counter:
+            tables = compare_many(both, chain(ahead, pairs), jobs, counter)
+        if not tables:
+            raise InputError("Nothing was compared: no text could be read.")
+        sections, code = report.compare_texts(tables), counter.code
     else:
-        write_standard_output(TABLES[form](found.tables))
+        found = compare_one(both, ahead, Notes())
+        if wanted.token:
+            check_word(found.comparisons, wanted.token)
+        if output is not None:
+            save_one(found.result, looks, wanted.token, output)
+            return
+        tables, sections = found.tables, report.compare(found.comparisons)
+    if form == options.TABLE:
+        write_sections(sections, color, width)
+    else:
+        write_standard_output(TABLES[form](tables))
+    if code:
+        raise typer.Exit(code)
+
+
+def _refuse_one_only(token: str | None, output: Path | None) -> None:
+    """Refuse what only the comparison of two records has.
+
+    Raises:
+        UsageError: it was asked for.
+    """
+    for option, wanted in (("-o saves", output is not None), ("--token shows", bool(token))):
+        if wanted:
+            raise UsageError(
+                f"{option} what differs for one text, and there are several: give one of them, or leave it out."
+            )
+
+
+def _pair(given: Input, models: int, memory: int) -> Iterator[Source]:
+    """Return the pairs of sources that the arguments mean.
+
+    Raises:
+        UsageError: they may mean more than one thing.
+    """
+    texts = given.texts or []
+    if models > 1:
+        if len(texts) == 2:
+            raise UsageError(
+                "Two texts and two models were given, which may mean either: to compare the texts, give one --model; "
+                "to compare the models over both texts, put these into a file (--file), or pipe them in."
+            )
+        return pair_same(given.sources(memory))
+    if len(texts) == 2 and all(map(names_saved, texts)):
+        return pair_files(texts, *(replace(given, texts=[text]).sources(memory) for text in texts))
+    return pair_two(islice(given.sources(memory, note=_expect_several), _MOST))
 
 
 def _expect_several(note: str) -> None:

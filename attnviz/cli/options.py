@@ -127,6 +127,13 @@ def _hush(wanted: bool) -> bool:
     return wanted
 
 
+def _keep_whole(ctx: typer.Context, param: typer.CallbackParam, names: list[str]) -> list[str]:
+    """Return names of models; typer splits that of the environment at blanks, which is a single one."""
+    source = ctx.get_parameter_source(param.name or "")
+    told = param.resolve_envvar_value(ctx) if source is not None and source.name == "ENVIRONMENT" else None
+    return names if told is None else [told]
+
+
 Texts = Annotated[
     list[str] | None,
     typer.Argument(
@@ -184,6 +191,7 @@ ModelNames = Annotated[
     typer.Option(
         "--model",
         envvar="ATTNVIZ_MODEL",
+        callback=_keep_whole,
         help="Use this model: a built-in one, a folder, or a name on the hub. Give it again to compare with another.",
     ),
 ]

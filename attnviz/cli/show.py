@@ -14,7 +14,7 @@ from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.protocols import choose_protocol
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.cli.terminal import open_terminal
-from attnviz.errors import UsageError
+from attnviz.errors import RecordError, UsageError
 from attnviz.formats.writing import STREAMS, Result
 from attnviz.measures.word_rows import select_rows
 from attnviz.pipeline.outcomes import Weights, outcomes
@@ -113,11 +113,18 @@ def show(
 def _to_pipe(form: str, token: str | None) -> _Writer:
     """Return a writer of data, which keeps only the rows of a word if one is named."""
     chosen = STREAMS[form]
-    header = iter([chosen.header])  # stands before the first result, so not where nothing came out
+    headers: list[bytes] = []  # one stands before the first result, so not where nothing came out
 
     def write(result: Result) -> None:
         kept = replace(result, attention=select_rows(result.attention, token))
-        write_standard_output(next(header, b""))
+        header = chosen.header(kept)
+        if header not in headers:
+            if headers:
+                raise RecordError(
+                    f"Its numbers are of another measure than those before: give --format {options.JSON}."
+                )
+            headers.append(header)
+            write_standard_output(header)
         for piece in chosen.pieces(kept):
             write_standard_output(piece)
 

@@ -59,7 +59,10 @@ def encode_results(results: Sequence[Result], form: str, others: Sequence[str] =
             f"An {form} file holds one text, and these are {len(results)}: save them as .jsonl, or each to its own "
             "file."
         )
-    return chosen.header + b"".join(map(chosen.encode, results))
+    headers = dict.fromkeys(map(chosen.header, results))
+    if len(headers) > 1:
+        raise UsageError(f"A .{form} file has room for one measure, and these are of several: save them apart.")
+    return b"".join((*headers, *map(chosen.encode, results)))
 
 
 def _choose(there: Mapping[str, _Choice], form: str, what: str, others: Sequence[str]) -> _Choice:

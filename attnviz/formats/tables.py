@@ -25,11 +25,12 @@ def to_line(table: Table) -> bytes:
 
     A row is a head, or a relation. A number of a head stands under its name, how many texts have it under the name with
     `_n`, and its standard error over texts under the name with `_se`. Null stands for what is undefined, and for the
-    label of a head that no label fits. The table of one text of several says which that is.
+    label of a head that no label fits, or the partner of one that has none. The table of one text of several says
+    which that is.
     """
     whole = {**_text(table), "model": table.model, "kind": table.kind.value, **_grouping(table), "texts": table.texts}
     if isinstance(table, HeadTable):
-        rows = {"heads": [fields | _label(table, fields) for fields in _heads(table)]}
+        rows = {"heads": [fields | _label(table, fields) for fields in _heads(table, paired=bool(table.partners))]}
     else:
         rows = {"relations": [_relation(relation) for relation in table.relations]}
     return json_line(whole | rows | {"definitions": table.definitions})
@@ -79,9 +80,10 @@ def delimit(rows: Iterable[Mapping[str, Any]], delimiter: str) -> bytes:
 def _rows(tables: Sequence[Table]) -> Iterator[dict[str, Any]]:
     """Yield the fields of each row of each table, by name."""
     several = len({(table.model, *_grouping(table).values()) for table in tables}) > 1
+    paired = any(isinstance(table, HeadTable) and table.partners for table in tables)
     for table in tables:
         source = {"model": table.model, **_grouping(table)} if several else {}
-        rows = _heads(table) if isinstance(table, HeadTable) else map(_relation, table.relations)
+        rows = _heads(table, paired=paired) if isinstance(table, HeadTable) else map(_relation, table.relations)
         for row in rows:
             fields = {**_text(table), "kind": table.kind.value, **row, **source}
             fields.pop("text", None)
@@ -96,11 +98,18 @@ TABLES: Mapping[str, Callable[[Sequence[Table]], bytes]] = {
 """The formats of tables, by name, which is also the suffix."""
 
 
-def _heads(table: HeadTable) -> Iterator[dict[str, Any]]:
-    """Yield for each head its layer, its number and its numbers, by name."""
+def _heads(table: HeadTable, *, paired: bool) -> Iterator[dict[str, Any]]:
+    """Yield for each head its layer, its number, those of its partner if heads are `paired`, and its numbers, by name.
+
+    In a table without partners, each head is compared with that of the same layer and number.
+    """
     for place in table.places():
         row, column_of_head = place
-        fields: dict[str, Any] = {"layer": table.layers[row], "head": table.heads[column_of_head]}
+        own = table.layers[row], table.heads[column_of_head]
+        fields: dict[str, Any] = dict(zip(("layer", "head"), own, strict=True))
+        if paired:
+            partner = table.partners.get(own, (None, None)) if table.partners else own
+            fields |= zip(("partner_layer", "partner_head"), partner, strict=True)
         for name, column in table.columns.items():
             fields[name] = _defined(column.means[place])
             fields[f"{name}_n"] = int(column.counts[place])

@@ -11,7 +11,8 @@ from itertools import chain, product
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from attnviz.text import escape_unseen
+from attnviz.errors import RecordError
+from attnviz.text import escape_unseen, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 2**15  # weights that are written at once, lest the text of all of them be in memory
 _PIECE = 2**20  # bytes of an archive that are handed over at once
 _SPOOLED = 2**24  # bytes of an archive that are kept in memory; longer ones go to a temporary file
-_CSV_COLUMNS = "text_index", "kind", "layer", "head", "query", "query_token", "key", "key_token", "weight"
+CSV_COLUMNS = "text_index", "kind", "layer", "head", "query", "query_token", "key", "key_token"
+"""The columns of rows of a number each, but for the last: that has the number, and is named for its measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A data format: what stands before all results, if anything, and the bytes of each result, piece by piece."""
+    """A data format: the bytes of each result, piece by piece, and what stands before all results such as this one."""
 
     pieces: Callable[[Result], Iterator[bytes]]
-    header: bytes = b""
+    header: Callable[[Result], bytes] = lambda result: b""
 
     def encode(self, result: Result) -> bytes:
         """Return all the bytes of a result."""
@@ -199,7 +201,16 @@ def _separated(delimiter: str) -> Format:
             for rows in _rows(result.index, attention, delimiter)
         )
 
-    return Format(pieces, f"{delimiter.join(_CSV_COLUMNS)}\n".encode())
+    def header(result: Result) -> bytes:
+        measures = list(dict.fromkeys(attention.measure for attention in result.attention))
+        if len(measures) > 1:
+            raise RecordError(
+                f"Rows have one column of numbers, and these are of {' and '.join(map(visible, measures))}: save them "
+                "as .json, or choose one kind of attention."
+            )
+        return _write_row((*CSV_COLUMNS, *map(visible, measures)), delimiter).encode()
+
+    return Format(pieces, header)
 
 
 def _rows(text_index: int, attention: "HeadMatrix", delimiter: str) -> Iterator[list[str]]:
@@ -218,9 +229,14 @@ def _rows(text_index: int, attention: "HeadMatrix", delimiter: str) -> Iterator[
 
 def _labels(tokens: Iterable["Token"], delimiter: str) -> list[str]:
     """Return the index and text of each token as two fields, quoted where they must be."""
+    return [_write_row((token.position, token.text), delimiter).removesuffix("\n") for token in tokens]
+
+
+def _write_row(fields: Sequence[Any], delimiter: str) -> str:
+    """Return fields as a row, quoted where they must be."""
     file = io.StringIO()
-    csv.writer(file, delimiter=delimiter, lineterminator="\n").writerows((t.position, t.text) for t in tokens)
-    return file.getvalue().splitlines()
+    csv.writer(file, delimiter=delimiter, lineterminator="\n").writerow(fields)
+    return file.getvalue()
 
 
 def _shortest(weights: "NDArray[np.float32]") -> list[str]:

@@ -1,20 +1,19 @@
 """Comparison of two records: the divergence of each head's rows, and the difference of the weights."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
-from typing import Self
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.errors import TextError
-from attnviz.measures.assignment import assign
-from attnviz.records import Attention, Axes, Column, HeadMatrix, HeadTable, Judgement, require_record
-from attnviz.text import Token
+from attnviz.errors import RecordError, TextError
+from attnviz.measures.head_pairs import Divergences, HeadPairs, Reals
+from attnviz.measures.token_alignment import Alignment
+from attnviz.records import Attention, Axes, HeadMatrix, HeadTable, Weights, require_record
+from attnviz.text import By, Token, find_occurrences, visible
 from attnviz.vocabulary import DIFFERENCE
-
-Reals = NDArray[np.float64]
 
 _SMOOTHING = 1e-3
 """The share of a row that Clark et al. spread evenly over its keys before they take the divergence."""
@@ -24,56 +23,149 @@ _LISTED = 8
 
 _NOTHING = 1e-6  # of a row, in float32
 
-_DIVERGENCE = (
-    "Jensen-Shannon divergence of two rows in nats, mean over rows (the source takes their sum), after each weight a "
-    "is replaced by 0.999 a + 0.001 / keys (Clark et al. 2019, What Does BERT Look At?, section 6)"
-)
+_SAME = 1e-5
+"""By how much weights may differ that are computed in another order."""
 
-_MATCHED = "its partner in the second, paired so that the heads differ least in total"
+_AT_ONCE = 2**17
+"""How many weights of each record are worked on at a time: what is computed from them takes several times as many."""
 
-
-@dataclass(frozen=True, slots=True)
-class Alignment:
-    """Tokens of two sequences that are the same, by their places in either, in order."""
-
-    first: tuple[int, ...]
-    second: tuple[int, ...]
-
-    @classmethod
-    def of(cls, first: Sequence[Token], second: Sequence[Token]) -> Self:
-        """Return the alignment that difflib finds: the longest stretch of equal tokens, and so on before and after it.
-
-        Example:
-            >>> from attnviz.text import make_tokens
-            >>> Alignment.of(make_tokens(["too", "wide"]), make_tokens(["much", "too", "tall"]))
-            Alignment(first=(0,), second=(1,))
-        """
-        names, others = ([(token.special, token.text) for token in tokens] for tokens in (first, second))
-        blocks = SequenceMatcher(None, names, others, autojunk=False).get_matching_blocks()
-        pairs = [(a + i, b + i) for a, b, size in blocks for i in range(size)]
-        return cls(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
+Numbers = NDArray[np.floating]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Comparison:
-    """What differs between two records: a table of the `divergence` of each head, and the `difference` of the weights.
+    """What differs between two records, between the tokens that both have; each part is computed when it is wanted.
 
-    The difference [layers, heads, queries, keys] is that of the second record less that of the first, between the
-    tokens that both have, each row rescaled to them.
+    The `table` has the `divergence` of each head, best first. The `difference` [layers, heads, queries, keys] is the
+    weights of the second record less those of the first, each row rescaled to the tokens that both have.
     """
 
-    table: HeadTable
-    difference: HeadMatrix
+    first: Attention
+    second: Attention
+    queries: Alignment = field(repr=False)
+    keys: Alignment = field(repr=False)
+
+    @cached_property
+    def pairs(self) -> HeadPairs:
+        """Return the heads that are compared: those of the same layer and number, or all with all others."""
+        same = all({*getattr(self.first, axis)} == {*getattr(self.second, axis)} for axis in ("layers", "heads"))
+        return HeadPairs(
+            model=" → ".join(dict.fromkeys((self.first.model, self.second.model))),
+            kind=self.first.kind,
+            by=self.first.by,
+            layers=self.first.layers,
+            heads=self.first.heads,
+            others=None if same else (self.second.layers, self.second.heads),
+        )
+
+    @cached_property
+    def divergences(self) -> Divergences:
+        """Return the divergence of each pair of heads."""
+        return Divergences(self.pairs, self._diverge_all() if self.pairs.others else self._diverge_by_number())
+
+    @cached_property
+    def table(self) -> HeadTable:
+        """Return the divergence of each head, largest first."""
+        return self.divergences.table()
+
+    @cached_property
+    def axes(self) -> Axes:
+        """Return the axes of the difference: those of the first record, with the tokens that both have."""
+        axes = self.first.of_tokens(
+            tuple(self.first.query_tokens[place] for place in self.queries.first),
+            tuple(self.first.key_tokens[place] for place in self.keys.first),
+        )
+        sides = {
+            "first": _list_left_out(self.first.key_tokens, self.keys.first),
+            "second": _list_left_out(self.second.key_tokens, self.keys.second),
+        }
+        left = [f"left out of the {which}: {tokens}" for which, tokens in sides.items() if tokens]
+        scaled = left or self.first.sink or self.second.sink
+        notes = (
+            "the second minus the first",
+            *left,
+            *([f"rows rescaled to the {_name_groups(axes)} that both have"] if scaled else []),
+            *self._note_pairs(),
+        )
+        return replace(axes, model=self.pairs.model, notes=(*axes.notes, *notes), measure=DIFFERENCE, sink=False)
+
+    def _note_pairs(self) -> Iterator[str]:
+        if self.pairs.others:
+            yield "heads paired so that they differ least"
+            heads, others = (one.shape[0] * one.shape[1] for one in (self.first, self.second))
+            if heads > others:
+                yield f"0 in {heads - others} heads that have no partner"
+
+    @cached_property
+    def difference(self) -> HeadMatrix:
+        """Return the difference of all weights; that of a head without a partner is 0."""
+        found = np.empty(self.axes.shape, np.float32)
+        for layer, head in np.ndindex(*found.shape[:2]):  # one by one, since all of them together are large
+            found[layer, head] = self._subtract(self.axes.layers[layer], self.axes.heads[head])
+        found.flags.writeable = False  # the record has it from now on
+        return HeadMatrix.on(self.axes, found)
+
+    def difference_of(self, layer: int, head: int) -> HeadMatrix:
+        """Return the difference of one head, by its original indices."""
+        axes = replace(self.axes, layers=(layer,), heads=(head,))
+        return HeadMatrix.on(axes, self._subtract(layer, head)[None, None])
+
+    @cached_property
+    def is_empty(self) -> bool:
+        """Return whether no weight differs by more than the rounding of float32."""
+        heads = product(self.axes.layers, self.axes.heads)
+        return not self.pairs.others and all(abs(self._subtract(*head)).max() <= _SAME for head in heads)
+
+    def _subtract(self, layer: int, head: int) -> Weights:
+        """Return the difference of one head: [queries, keys]."""
+        partner = self.table.partners.get((layer, head)) if self.pairs.others else (layer, head)
+        found = np.zeros(self.axes.shape[2:], np.float32)
+        if partner is None:
+            return found
+        ours, theirs = _find_head(self.first, layer, head), _find_head(self.second, *partner)
+        start = 0
+        for part in self.queries.parts(max(_AT_ONCE // len(self.keys.first), 1)):
+            p, q = _rescale(ours, part.first, self.keys.first), _rescale(theirs, part.second, self.keys.second)
+            found[start : start + len(q)] = np.nan_to_num(q - p)
+            start += len(q)
+        return found
+
+    def _diverge_by_number(self) -> Reals:
+        """Return the divergence of each head from that of the same number, [layers, heads], layer by layer."""
+        order = [self.second.heads.index(head) for head in self.first.heads]
+        found = np.empty(self.first.shape[:2])
+        step = max(_AT_ONCE // (len(order) * len(self.keys.first)), 1)
+        for place, layer in enumerate(self.first.layers):
+            p, q = self.first.weights[place], self.second.weights[self.second.layers.index(layer)]
+            rows = [
+                diverge(_rescale(p, part.first, self.keys.first), _rescale(q, part.second, self.keys.second)[order])
+                for part in self.queries.parts(step)
+            ]
+            found[place] = _average(np.concatenate(rows, -1))
+        return found
+
+    def _diverge_all(self) -> Reals:
+        """Return the divergence of each head from each of the other record, [heads, others], some rows at a time."""
+        ours, theirs = (one.weights.reshape(-1, *one.shape[2:]) for one in (self.first, self.second))
+        sums, counts = np.zeros((len(ours), len(theirs))), np.zeros((len(ours), len(theirs)))
+        for part in self.queries.parts(max(_AT_ONCE // (len(theirs) * len(self.keys.first)), 1)):
+            p, q = _rescale(ours, part.first, self.keys.first), _rescale(theirs, part.second, self.keys.second)
+            defined, other = (np.isfinite(each[..., 0]).astype(float) for each in (p, q))  # [heads, queries]
+            divergences = diverge_pairs(*(np.nan_to_num(each, nan=1 / each.shape[-1]) for each in (p, q)))
+            sums += np.einsum("hor,hr,or->ho", divergences, defined, other)
+            counts += defined @ other.T
+        return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
 def compare(first: Attention, second: Attention) -> Comparison:
     """Return what differs between the heads of two records, on the tokens that both have.
 
     Heads are compared with those of the same layer and number. Where the records have other layers or heads, each head
-    of the first is compared with the one that an assignment of least total divergence gives it, which is its label.
+    of the first is compared with the one that an assignment of least total divergence gives it, its partner.
 
     Raises:
         TextError: they have not two tokens in common.
+        RecordError: they are between other groups of tokens.
 
     Example:
         >>> model = attnviz.load("builtin")
@@ -85,45 +177,52 @@ def compare(first: Attention, second: Attention) -> Comparison:
         (4, 6)
     """
     first, second = require_record(first), require_record(second)
+    if first.by != second.by:
+        grouped = [one.by.value for one in (first, second) if one.by is not By.TOKEN]
+        raise RecordError(
+            f"The first is between {_name_groups(first)}, the second between {_name_groups(second)}:",
+            hint=f"group both alike, with {{by:{grouped[0]}}}."
+            if len(grouped) == 1
+            else "save them again, grouped alike.",
+        )
     queries = Alignment.of(first.query_tokens, second.query_tokens)
     keys = Alignment.of(first.key_tokens, second.key_tokens)
     if all(first.key_tokens[key].special for key in keys.first) or not queries.first or len(keys.first) < 2:
-        raise TextError("The two have too few words in common to be compared: take texts that share some.")
-    p = _rescale(first, queries.first, keys.first)  # [heads, queries, keys]
-    q = _rescale(second, queries.second, keys.second)
-    same = {*first.layers} == {*second.layers} and {*first.heads} == {*second.heads}
-    ours, theirs = _match_by_number(first, second) if same else _match_by_divergence(p, q)
-    divergences, differences = np.full(len(p), np.nan), np.zeros_like(p)
-    for head, other in zip(ours, theirs, strict=True):
-        divergences[head] = _average(diverge(p[head], q[other]))
-        differences[head] = np.nan_to_num(q[other] - p[head])
-    axes = _find_axes(first, second, queries, keys, () if same else ("heads paired so that they differ least",))
-    table = HeadTable(
-        model=axes.model,
-        kind=axes.kind,
-        by=axes.by,
-        layers=axes.layers,
-        heads=axes.heads,
-        texts=1,
-        columns={"divergence": Column.of_one_text(divergences.reshape(axes.shape[:2]), _DIVERGENCE)},
-        labels={} if same else _label_pairs(first, second, zip(ours, theirs, strict=True), divergences),
-        ranked_by=("divergence",),
-    )
-    return Comparison(table, HeadMatrix.on(axes, differences.reshape(axes.shape).astype(np.float32)))
+        pieces = "compare words ({by:word})" if first.by is By.TOKEN else "group them in smaller units with {by}"
+        raise TextError(
+            "The two have too few words in common to be compared: take texts that share some.",
+            hint=f"Where only the pieces of words differ, {pieces}.",
+        )
+    return Comparison(first, second, queries, keys)
 
 
-def _label_pairs(
-    first: Attention, second: Attention, pairs: Iterable[tuple[int, int]], divergences: Reals
-) -> dict[tuple[int, int], Judgement]:
-    """Return, for each head of the first that has a partner, the name of that in the second."""
-    labels = {}
-    for head, other in pairs:
-        layer, number = _name(second, other)
-        labels[_name(first, head)] = Judgement(f"{layer}.{number}", _MATCHED, float(divergences[head]))
-    return labels
+def _name_groups(axes: Axes) -> str:
+    return f"{axes.by.unit}s"
 
 
-def diverge(p: Reals, q: Reals) -> Reals:
+def check_word(found: Sequence[Comparison], word: str) -> None:
+    """Refuse a word, or the position of a token, that not both of the records have.
+
+    Raises:
+        TextError: only one has it.
+    """
+    if any(_has(one.axes, word) for one in found):
+        return
+    sides: dict[str, Callable[[Comparison], Axes]] = {"first": lambda one: one.first, "second": lambda one: one.second}
+    for which, side in sides.items():
+        if any(_has(side(one), word) for one in found):
+            common = dict.fromkeys(token.text for one in found for token in one.axes.key_tokens)
+            raise TextError(
+                f"{visible(word)!r} is only in the {which} of the two, or has no equal in the other. Choose a token "
+                f"that both have: {_list_some([*common])}."
+            )
+
+
+def _has(axes: Axes, word: str) -> bool:
+    return any(find_occurrences(tokens, word) for tokens in (axes.query_tokens, axes.key_tokens))
+
+
+def diverge(p: Numbers, q: Numbers) -> Numbers:
     """Return the Jensen-Shannon divergence in nats of distributions along the last axis, once they are smoothed.
 
     Example:
@@ -131,61 +230,57 @@ def diverge(p: Reals, q: Reals) -> Reals:
         >>> diverge(p, q).round(2)  # at most ln 2, were it not for the smoothing
         array([0.69, 0.  ])
     """
-    p, q = (each * (1 - _SMOOTHING) + _SMOOTHING / each.shape[-1] for each in (p, q))
-    return np.asarray(_entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2)
+    p, q = _smooth(p), _smooth(q)
+    return np.asarray(np.maximum(_entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2, 0))  # but for rounding
 
 
-def _entropy(p: Reals) -> Reals:
+def diverge_pairs(p: Numbers, q: Numbers) -> Numbers:
+    """Return the divergence of each head's rows from those of each other, in float32, with no array of all keys.
+
+    `p` is [heads, queries, keys], `q` is [others, queries, keys]; the result [heads, others, queries].
+    """
+    p, q = (_smooth(each).astype(np.float32) for each in (p, q))
+    own, other = _entropy(p), _entropy(q)  # [heads, queries]
+    half, mean, logs = q / 2, np.empty_like(q), np.empty_like(q)
+    found = np.empty((len(p), *other.shape), np.float32)
+    for head, weights in enumerate(p):
+        np.add(half, weights / 2, out=mean)
+        np.log(mean, out=logs)
+        np.multiply(mean, logs, out=logs)
+        found[head] = -logs.sum(-1) - (own[head] + other) / 2
+    return np.asarray(np.maximum(found, 0))
+
+
+def _smooth(p: Numbers) -> Numbers:
+    return np.asarray(p * (1 - _SMOOTHING) + _SMOOTHING / p.shape[-1])
+
+
+def _entropy(p: Numbers) -> Numbers:
     return np.asarray(-(p * np.log(p)).sum(-1))
 
 
-def _average(values: Reals) -> float:
-    """Return the mean of what is defined; NaN if nothing is."""
-    there = values[np.isfinite(values)]
-    return float(there.mean()) if there.size else np.nan
+def _average(values: Numbers) -> Reals:
+    """Return the mean of what is defined along the last axis; NaN if nothing is."""
+    there = np.isfinite(values)
+    sums, counts = np.where(there, values, 0).sum(-1), there.sum(-1)
+    return np.asarray(np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0))
 
 
-def _rescale(record: Attention, queries: Sequence[int], keys: Sequence[int]) -> Reals:
-    """Return rows of some keys, rescaled to sum to 1, NaN where nothing is left: [layers · heads, queries, keys]."""
-    kept = record.weights[:, :, list(queries)][..., list(keys)].astype(float)
-    kept = kept.reshape(-1, *kept.shape[2:])
+def _rescale(weights: Weights, queries: Sequence[int], keys: Sequence[int]) -> Reals:
+    """Return rows of some keys, rescaled to sum to 1, NaN where nothing is left: [..., queries, keys]."""
+    kept = weights[..., list(queries), :][..., list(keys)].astype(float)
     left = kept.sum(-1, keepdims=True)
     return np.asarray(np.divide(kept, left, out=np.full_like(kept, np.nan), where=left > _NOTHING))
 
 
-def _match_by_number(first: Axes, second: Axes) -> tuple[list[int], list[int]]:
-    """Return the places of the heads of the first, and of the same heads in the second."""
-    heads = [_name(first, place) for place in range(len(first.layers) * len(first.heads))]
-    theirs = [second.layers.index(layer) * len(second.heads) + second.heads.index(head) for layer, head in heads]
-    return list(range(len(heads))), theirs
-
-
-def _match_by_divergence(p: Reals, q: Reals) -> tuple[list[int], list[int]]:
-    """Return the places of heads of the first and of the second that least differ, as pairs."""
-    costs = np.array([[_average(diverge(ours, theirs)) for theirs in q] for ours in p])
-    return assign(np.nan_to_num(costs, nan=np.log(2)))
-
-
-def _name(axes: Axes, place: int) -> tuple[int, int]:
-    """Return the layer and the number of the head at a place."""
-    layer, head = divmod(place, len(axes.heads))
-    return axes.layers[layer], axes.heads[head]
-
-
-def _find_axes(first: Axes, second: Axes, queries: Alignment, keys: Alignment, more: tuple[str, ...]) -> Axes:
-    """Return the axes of the difference: those of the first, with the tokens that both have."""
-    axes = first.of_tokens(
-        tuple(first.query_tokens[place] for place in queries.first),
-        tuple(first.key_tokens[place] for place in keys.first),
-    )
-    names = list(dict.fromkeys((first.model, second.model)))
-    sides = [_list_left_out(one.key_tokens, side) for one, side in ((first, keys.first), (second, keys.second))]
-    left = [f"left out of the {which}: {said}" for which, said in zip(("first", "second"), sides, strict=True) if said]
-    scaled = ["rows rescaled to the tokens that both have"] if left or first.sink or second.sink else []
-    notes = ("the second minus the first", *left, *scaled, *more)
-    return replace(axes, model=" → ".join(names), notes=(*axes.notes, *notes), measure=DIFFERENCE, sink=False)
+def _find_head(record: Attention, layer: int, head: int) -> Weights:
+    weights: Weights = record.weights[record.layers.index(layer), record.heads.index(head)]
+    return weights
 
 
 def _list_left_out(tokens: Sequence[Token], kept: Sequence[int]) -> str:
-    left = [token.text for place, token in enumerate(tokens) if place not in {*kept}]
-    return " ".join(left[:_LISTED]) + (f" … ({len(left)} tokens)" if len(left) > _LISTED else "")
+    return _list_some([token.text for place, token in enumerate(tokens) if place not in {*kept}])
+
+
+def _list_some(texts: Sequence[str]) -> str:
+    return " ".join(texts[:_LISTED]) + (f" … ({len(texts)} tokens)" if len(texts) > _LISTED else "")

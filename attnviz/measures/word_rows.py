@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
+from attnviz.errors import TextError
 from attnviz.records import HeadMatrix, Word
-from attnviz.text import not_found
+from attnviz.text import find_occurrences, not_found, visible
 
 Matrix = TypeVar("Matrix", bound=HeadMatrix)
 
@@ -17,6 +18,11 @@ def find_words(found: Sequence[Matrix], token: str) -> list[tuple[Matrix, list[W
     """
     placed = [(attention, words) for attention in found if (words := attention.words(token))]
     if not placed:
+        if any(find_occurrences(attention.key_tokens, token) for attention in found):
+            raise TextError(
+                f"{visible(token)!r} is among the keys, but its row is not kept:",
+                hint="name it in {rows} too, or leave {rows} or {token} out.",
+            )
         tokens = {token: None for attention in found for token in (*attention.key_tokens, *attention.query_tokens)}
         raise not_found(list(tokens), token)
     return placed

@@ -66,7 +66,7 @@ class Maker:
         for form in self.formats:
             if form in FILES:
                 kept = replace(result, attention=select_rows(result.attention, self.token))
-                yield Artifact(stem, form, chain([FILES[form].header], FILES[form].pieces(kept)))
+                yield Artifact(stem, form, chain([FILES[form].header(kept)], FILES[form].pieces(kept)))
 
     def _pictures(self, result: Result, stem: str, note: Callable[[str], None]) -> Iterator[Artifact]:
         images = [form for form in self.formats if form in IMAGE_FORMATS]

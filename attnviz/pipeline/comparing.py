@@ -1,73 +1,216 @@
-"""The comparison of two texts, of two models, or of two saved records, from their sources to what differs."""
+"""The comparison of texts, of models, or of saved records, from their sources to what differs.
 
-from collections.abc import Sequence
+Each source is paired with the one that it is compared with, which stands in its `asked`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import zip_longest
 
-from attnviz.errors import AttnvizError, UsageError
+from attnviz.errors import AttnvizError, InputError, RecordError, UsageError
 from attnviz.formats.writing import Result
-from attnviz.measures.comparison import compare
+from attnviz.measures.comparison import Comparison, compare
+from attnviz.measures.head_pairs import Divergences, DivergenceTotals
+from attnviz.pipeline.counting import Counter, Placed, Portion, add_up, total_portions
 from attnviz.pipeline.job import Job
-from attnviz.pipeline.outcomes import Note, Weights, outcomes
+from attnviz.pipeline.outcomes import Note, Outcome, Weights, outcomes
+from attnviz.pipeline.sources import FAILURES
 from attnviz.pipeline.streams import Source
 from attnviz.records import Attention, HeadTable, require_record, require_weights
 from attnviz.views.names import counted
 from attnviz.vocabulary import Kind
 
+Jobs = tuple[Job, Job]
+"""The jobs of the first and the second of each pair."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Differences:
-    """What differs: a table for each kind of attention that both have, and the differences of their weights."""
+    """What differs between two results: the first, and a comparison for each kind of attention that both have."""
 
-    tables: Sequence[HeadTable]
-    differences: Result
-    notes: Sequence[str]
+    first: Result
+    comparisons: Sequence[Comparison]
+
+    @property
+    def tables(self) -> list[HeadTable]:
+        """Return the divergence of each head."""
+        return [each.table for each in self.comparisons]
+
+    @property
+    def result(self) -> Result:
+        """Return the first result with differences in place of its weights."""
+        return replace(self.first, attention=[each.difference for each in self.comparisons])
 
 
-def compare_sources(jobs: Sequence[Job], sources: Sequence[Source]) -> Differences:
-    """Compare two sources under one job, or one source under two.
+def pair_two(sources: Iterable[Source]) -> Iterator[Source]:
+    """Yield the one pair of two sources.
 
     Raises:
-        UsageError: there are others to compare, or they share no kind of attention.
-        AttnvizError: one of them cannot be read.
+        UsageError: there are fewer, or more.
     """
-    if len(jobs) * len(sources) != 2:
+    found = list(sources)
+    if len(found) != 2:
+        given = "more than 2 texts" if len(found) > 2 else counted(len(found), "text")
         raise UsageError(
-            f"This compares two texts, or one text under two models, not {counted(len(sources), 'text')} under "
-            f"{counted(len(jobs), 'model')}."
+            f"This compares 2 texts under 1 model, or texts under 2 models, not {given} under 1 model:",
+            hint="give 2 texts, 2 files of saved records, or a second model with {model:NAME}.",
         )
-    notes: list[str] = []
-    first, second = (_run(job, source, notes) for job in jobs for source in sources)
-    for record in (*first.attention, *second.attention):
-        require_weights(record)
-    both = [
-        pair
-        for kind in dict.fromkeys(record.kind for record in first.attention)
-        for pair in zip(_of_kind(first, kind), _of_kind(second, kind), strict=False)
-    ]
-    if not both:
-        raise UsageError("The two have no kind of attention in common, so nothing can be compared.")
-    found = [compare(one, other) for one, other in both]
-    differences = replace(first, attention=[each.difference for each in found])
-    return Differences([each.table for each in found], differences, notes)
+    first, second = found
+    yield _pair(first, second, 0)
 
 
-def _of_kind(result: Result, kind: Kind) -> list[Attention]:
-    """Return the records of one kind, of which there are several where layers have other numbers of heads."""
-    return [require_record(record) for record in result.attention if record.kind is kind]
-
-
-def _run(job: Job, source: Source, notes: list[str]) -> Result:
-    """Return the weights of one source; what is said of them is added to the notes.
+def pair_same(sources: Iterable[Source]) -> Iterator[Source]:
+    """Yield each text with itself, for two models to read.
 
     Raises:
-        AttnvizError: it cannot be read.
+        UsageError: one is no text, but saved.
     """
-    for _, found in outcomes(Weights(job), [[source]]):
+    for source in sources:
+        if source.saved:
+            raise UsageError(
+                f"{source.place} holds saved weights, which no model reads:",
+                hint="give a text, or leave {model} out and compare two files.",
+            )
+        yield replace(source, asked=source)
+
+
+def pair_files(files: Sequence[str], *sources: Iterable[Source]) -> Iterator[Source]:
+    """Yield each record of a file with that of the other that stands at the same place.
+
+    Raises:
+        UsageError: one has more of them.
+    """
+    for index, (first, second) in enumerate(zip_longest(*sources)):
+        if first is None or second is None:
+            shorter, longer = files if first is None else reversed(files)
+            raise UsageError(
+                f"Two files are compared record by record, but {shorter} holds {index:,}, and {longer} more: save as "
+                "many in both, in the same order."
+            )
+        yield _pair(first, second, index)
+
+
+def _pair(first: Source, second: Source, index: int) -> Source:
+    return replace(first, index=index, asked=replace(second, index=index))
+
+
+def compare_one(jobs: Jobs, pair: Sequence[Source], say: Callable[[str], None]) -> Differences:
+    """Return what differs between a single source and its partner; `say` is told of what is to be known of either.
+
+    Raises:
+        InputError: there is none.
+        AttnvizError: one of them cannot be read, or they cannot be compared.
+    """
+    for source, found in find_differences(jobs, pair):
         if isinstance(found, Note):
-            notes.append(found)
+            say(found)
         elif isinstance(found, AttnvizError):
             where = f"In {source.place}: " if source.place else ""
             raise type(found)(where + found.advice)
         else:
             return found
-    raise AssertionError("a source has an outcome")
+    raise InputError("There is no text that could be compared: give one that is not empty.")
+
+
+def compare_many(jobs: Jobs, pairs: Iterable[Source], processes: int, counter: Counter) -> list[HeadTable]:
+    """Return the divergence of each head over many pairs, for each two models and kind of attention.
+
+    Raises:
+        ProcessError: a process has ended before its work was done.
+    """
+    work = partial(_total_of, jobs)
+    return list(total_portions(work, DivergenceTotals(), pairs, processes, counter).tables())
+
+
+def _total_of(jobs: Jobs, portion: Sequence[Source]) -> Iterator[Placed[Portion[DivergenceTotals]]]:
+    """Return the error of each pair of a portion that fails, and the totals of the others; in whichever process."""
+    return add_up(DivergenceTotals(), map(_take_divergences, find_differences(jobs, portion)))
+
+
+def _take_divergences(outcome: Outcome[Differences]) -> Outcome[list[Divergences]]:
+    """Return an outcome with no more of the comparisons than is added up."""
+    source, found = outcome
+    if isinstance(found, AttnvizError | Note):
+        return source, found
+    return source, [each.divergences for each in found.comparisons]
+
+
+def find_differences(jobs: Jobs, portion: Sequence[Source]) -> Iterator[Outcome[Differences]]:
+    """Yield what differs between each source and its partner, in order, after the notes on either."""
+    partners = [source.asked for source in portion]
+    sides = [_run(job, side) for job, side in zip(jobs, (portion, partners), strict=True)]
+    for source in portion:
+        both: list[Outcome[Result]] = []
+        for side in sides:
+            outcome = next(side)
+            while isinstance(outcome[1], Note):
+                yield outcome[0], outcome[1]
+                outcome = next(side)
+            both.append(outcome)
+        yield from _compare(source, *both)
+
+
+def _run(job: Job, sources: Sequence[Source]) -> Iterator[Outcome[Result]]:
+    yield from outcomes(Weights(job), [sources])
+
+
+def _compare(source: Source, first: Outcome[Result], second: Outcome[Result]) -> Iterator[Outcome[Differences]]:
+    """Yield what differs between two results, after a note on what only one of them has; or why that is not known."""
+    for side, found in (first, second):
+        if isinstance(found, AttnvizError):
+            yield side, found
+            return
+    results = [found for _, found in (first, second) if isinstance(found, Result)]
+    places = dict.fromkeys(place for place in (source.place, source.asked.place) if place)
+    both = replace(source, place=" and ".join(places) or None)
+    try:
+        comparisons = _compare_kinds(*results)
+    except FAILURES as error:
+        yield both, error
+        return
+    common = [each.first.kind for each in comparisons]
+    if alone := [kind for result in results for kind in _list_kinds(result) if kind not in common]:
+        left_out = f"{_name_kinds(alone)} attention is left out, since not both have it"
+        yield both, Note(f"Note: {_name_kinds(common)} attention is compared; {left_out}.")
+    yield both, Differences(results[0], comparisons)
+
+
+def _compare_kinds(first: Result, second: Result) -> list[Comparison]:
+    """Return the comparison of each kind of attention that both have.
+
+    Raises:
+        RecordError: they have none in common, other groups of layers, or what is no weights.
+        TextError: they have not two tokens in common.
+    """
+    for record in (*first.attention, *second.attention):
+        require_weights(record)
+    found = []
+    for kind in _list_kinds(first):
+        own, others = ([require_record(one) for one in side.attention if one.kind is kind] for side in (first, second))
+        if others and len(own) != len(others):
+            raise RecordError(
+                f"The layers of one of the two differ in their heads, so that its {kind.value} attention is "
+                f"{max(len(own), len(others))} records:",
+                hint="choose layers that have the same heads with {layer}.",
+            )
+        found += [compare(one, other) for one, other in zip(own, others, strict=False)]
+    if not found:
+        sides = [f"{_name(side)} has {_name_kinds(_list_kinds(side))} attention" for side in (first, second)]
+        raise RecordError(
+            f"{sides[0]}, but {sides[1]}, and only the same kind can be compared: take two models of one kind."
+        )
+    return found
+
+
+def _list_kinds(result: Result) -> list[Kind]:
+    return list(dict.fromkeys(record.kind for record in result.attention))
+
+
+def _name_kinds(kinds: Iterable[Kind]) -> str:
+    return " and ".join(dict.fromkeys(kind.value for kind in kinds))
+
+
+def _name(result: Result) -> str:
+    record: Attention = require_record(result.attention[0])
+    return record.model

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from attnviz.errors import AttnvizError, warn
 from attnviz.measures.labels import find_labels
-from attnviz.pipeline.outcomes import Found, HeadNumbers, Note, Task, outcomes
+from attnviz.pipeline.outcomes import Found, HeadNumbers, Note, Outcome, Task, outcomes
 from attnviz.pipeline.sharing import share_out
 from attnviz.pipeline.sources import portions
 from attnviz.pipeline.streams import Source
@@ -83,17 +83,23 @@ class Portion(Generic[Counts]):
     totals: Counts
 
 
-def totals_of(task: CountingTask[Counts], portion: Sequence[Source]) -> Iterator[Placed[Portion[Counts]]]:
-    """Return the error of each text of a portion that fails, and the totals of the others; in whichever process."""
-    totals, texts = task.start(), 0
-    for source, found in outcomes(task, [portion]):
-        if isinstance(found, AttnvizError | Note):
-            yield source.place, found
+def add_up(totals: Counts, found: Iterable[Outcome[list[Any]]]) -> Iterator[Placed[Portion[Counts]]]:
+    """Yield the notes on the texts of a portion, the error of each that fails, and the totals of the others."""
+    texts = 0
+    for source, made in found:
+        if isinstance(made, AttnvizError | Note):
+            yield source.place, made
         else:
             texts += 1
-            for one in found:
-                totals.add(one)
+            for each in made:
+                totals.add(each)
     yield None, Portion(texts, totals)
+
+
+def totals_of(task: CountingTask[Counts], portion: Sequence[Source]) -> Iterator[Placed[Portion[Counts]]]:
+    """Return the error of each text of a portion that fails, and the totals of the others; in whichever process."""
+    found = outcomes(task, [portion])
+    return add_up(task.start(), found)
 
 
 def total(task: CountingTask[Counts], sources: Iterable[Source], jobs: int, counter: Counter) -> Counts:
@@ -102,13 +108,26 @@ def total(task: CountingTask[Counts], sources: Iterable[Source], jobs: int, coun
     Raises:
         ProcessError: a process has ended before its work was done.
     """
-    found = task.start()
+    return total_portions(partial(totals_of, task), task.start(), sources, jobs, counter)
+
+
+def total_portions(
+    work: Callable[[Sequence[Source]], Iterator[Placed[Portion[Counts]]]],
+    totals: Counts,
+    sources: Iterable[Source],
+    jobs: int,
+    counter: Counter,
+) -> Counts:
+    """Return the totals with those that the work makes of each portion of the texts.
+
+    Raises:
+        ProcessError: a process has ended before its work was done.
+    """
     # portions are the same whoever works on them: which texts are run together can show in the last digits
-    work, parts = partial(totals_of, task), portions(sources, AT_A_TIME, whole=True)
-    for part in _take(share_out(work, parts, jobs), counter):
-        found.merge(part.totals)
+    for part in _take(share_out(work, portions(sources, AT_A_TIME, whole=True), jobs), counter):
+        totals.merge(part.totals)
         counter.count(part.texts)
-    return found
+    return totals
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,13 +154,13 @@ class _Waiting(Generic[Found]):
             *(f"Note{of}: " + note for note in notes),
         ]
 
-    def run(self) -> Iterator[Outcome[Found]]:
-        """Run what has been read, together where that can be, and return all in the order in which it came."""
+    def run(self) -> list[Outcome[Found]]:
+        """Run what has been read, together where that can be, let it go, and return all in the order of the sources."""
         for (model, _, by), texts in self._alike.items():
             self._ended += self._together(model, texts, by)
         ended = sorted(self._ended, key=lambda outcome: outcome[0].index)
         self._clear()
-        yield from ended
+        return ended
 
     def _together(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[Outcome[Found]]:
         """Run texts of one size; if one of them fails, each by itself."""

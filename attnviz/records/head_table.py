@@ -18,6 +18,9 @@ from attnviz.vocabulary import Kind
 
 Reals = NDArray[np.float64]
 
+Head = tuple[int, int]
+"""A head, by its layer and its number in it."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
@@ -65,6 +68,7 @@ class HeadTable(Displayed):
 
     `labels` says, by layer and head, what those heads do of which the numbers tell it. Heads are listed by layer, then
     head; or the best first by the numbers that they are `ranked_by`: the first of them, where that is equal the next.
+    `partners` says with which head of another model each is compared, where the two have other layers or heads.
 
     Raises:
         RecordError: a column has another shape than [layers, heads].
@@ -77,7 +81,8 @@ class HeadTable(Displayed):
     texts: int
     by: Grouping = By.TOKEN
     columns: Mapping[str, Column]
-    labels: Mapping[tuple[int, int], Judgement] = field(default_factory=dict)
+    labels: Mapping[Head, Judgement] = field(default_factory=dict)
+    partners: Mapping[Head, Head] = field(default_factory=dict)
     text_index: int | None = None
     text: str = ""
     ranked_by: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ class HeadMatrix(Axes, Displayed):
 
     def _check(self) -> None:
         """Refuse numbers that this is no record of."""
-        if not np.isfinite(self.weights).all():
+        if not all(np.isfinite(layer).all() for layer in self.weights):  # one by one, since all together are large
             raise RecordError(f"The {self.kind.value} numbers of {self.model} are not all finite.")
         if not self.meaning.signed and self.weights.min(initial=0) < 0:
             raise RecordError(f"The measure {visible(self.measure)!r} has no sign, but there are negative numbers.")

@@ -1,6 +1,6 @@
 """The spelling of weights, counts, layers and heads, for tables and pictures."""
 
-from attnviz.records import HeadMatrix
+from attnviz.records import Axes, HeadMatrix
 from attnviz.vocabulary import AVERAGE, Orientation
 
 _NOTHING = 0.005  # what is less is written as .00
@@ -68,7 +68,7 @@ def name_numbers(record: HeadMatrix) -> str:
     return f"{record.measure}: + is more, − is less" if record.meaning.signed else record.measure
 
 
-def caveats(attention: HeadMatrix) -> tuple[str, ...]:
+def caveats(attention: Axes) -> tuple[str, ...]:
     """Return the notes that must stand beside weights: what is left out of them, and what was done to them."""
     sunk = (
         ("the weights of a query may sum to less than 1, because weight on a sink is not shown",)

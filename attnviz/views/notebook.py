@@ -79,8 +79,8 @@ def _numbers(table: HeadTable, place: int) -> Iterable[str]:
 
 
 def _label(table: HeadTable, layer: int, head: int) -> str:
-    label = table.labels.get((layer, head))
-    return label.name if label else ""
+    label, partner = table.labels.get((layer, head)), table.partners.get((layer, head))
+    return " ".join([*([f"paired with {head_name(*partner)}"] if partner else []), *([label.name] if label else [])])
 
 
 def _row(cell: str, texts: Iterable[str]) -> str:

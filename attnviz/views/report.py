@@ -9,11 +9,12 @@ from itertools import product
 
 import numpy as np
 
+from attnviz.measures.comparison import Comparison
 from attnviz.measures.labels import LABELS, judge_heads
 from attnviz.measures.links import find_telling, strongest
 from attnviz.measures.reducers import join_pieces
 from attnviz.measures.word_rows import find_words
-from attnviz.records import Attention, HeadMatrix, HeadTable, Link, RelationTable, Weights, Word
+from attnviz.records import Attention, Axes, HeadMatrix, HeadTable, Link, RelationTable, Weights, Word
 from attnviz.text import By, Token
 from attnviz.vocabulary import WEIGHT, Orientation
 
@@ -24,7 +25,12 @@ _TELLING = 3  # links that show names at most before it shows the head of the fi
 class Summary:
     """The model, the kind and size of its attention, and what was done to the numbers."""
 
-    record: HeadMatrix | HeadTable | RelationTable
+    record: Axes | HeadTable | RelationTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoDifference:
+    """The fact that two records do not differ, in place of their differences."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,6 +140,7 @@ Section = (
     | RankedHeads
     | HeadRows
     | RelationRows
+    | NoDifference
     | Definitions
 )
 """Everything that a medium has to draw."""
@@ -188,22 +195,39 @@ class Report:
         else:
             yield from self._weights(attention.select(*shown), link)
 
-    def compare(self, tables: Sequence[HeadTable], differences: Sequence[HeadMatrix]) -> Iterator[Section]:
-        """Yield the sections of a comparison: the heads that differ most, and the differences of the first, or of all.
+    def compare(self, found: Sequence[Comparison]) -> Iterator[Section]:
+        """Yield the sections of each comparison: the heads that differ most, and the differences of the first, or all.
 
         Raises:
             TextError: there is no such word.
         """
-        if self.token:
-            yield from self.sections(differences)
+        if self.token and not all(each.is_empty for each in found):
+            yield from self.sections([each.difference for each in found])
             return
-        for table, difference in zip(tables, differences, strict=True):
-            ranked = table.listed()
-            yield Summary(difference)
-            yield HeadRows(table, ranked if self.every else ranked[: self.top])
-            yield Definitions(table)
-            for head in ranked if self.every else ranked[:1]:
-                yield from self._weights(difference.select(*head), None)
+        for each in found:
+            yield Summary(each.axes)
+            if each.is_empty:
+                yield NoDifference()
+                continue
+            yield from self._rank(each.table)
+            paired = [head for head in each.table.listed() if head in each.table.partners or not each.table.partners]
+            for head in paired if self.every else paired[:1]:
+                yield from self._weights(each.difference_of(*head), None)
+
+    def compare_texts(self, tables: Sequence[HeadTable]) -> Iterator[Section]:
+        """Yield the sections of comparisons over many texts: the heads that differ most."""
+        for table in tables:
+            yield Summary(table)
+            if np.nan_to_num(table["divergence"]).any():
+                yield from self._rank(table)
+            else:
+                yield NoDifference()
+
+    def _rank(self, table: HeadTable) -> Iterator[Section]:
+        """Yield the heads that differ most, or all, and what their numbers mean."""
+        ranked = table.listed()
+        yield HeadRows(table, ranked if self.every else ranked[: self.top])
+        yield Definitions(table)
 
     def _weights(self, attention: HeadMatrix, reason: Link | None) -> Iterator[Section]:
         """Yield the weights of one head, and its strongest links if it has any."""

@@ -49,7 +49,11 @@ def test_tables_fit_the_terminal(run: Run, width: int) -> None:
 def test_the_same_text_twice_does_not_differ(run: Run) -> None:
     rows = run("compare", TIRED, TIRED, "--format", "csv").rows()
     assert {float(row["divergence"]) for row in rows} == {0.0}
-    assert "left out" not in run("compare", TIRED, TIRED).out
+    for args in ((), ("--all",), ("--token", "it")):
+        out = run("compare", TIRED, TIRED, *args).out
+        assert "Nothing differs" in out and "left out" not in out and "L0 H0" not in out and "queries down" not in out
+    texts = run("compare", "--model", "builtin", "--model", "builtin", stdin=f"{TIRED}\n{WIDE}".encode()).out
+    assert "2 texts" in texts and "Nothing differs" in texts and "L0" not in texts
 
 
 def test_two_models_of_other_shapes_are_compared_by_the_heads_that_least_differ(run: Run) -> None:
@@ -57,8 +61,121 @@ def test_two_models_of_other_shapes_are_compared_by_the_heads_that_least_differ(
         "compare", "Mary lost her keys", "--model", "builtin", "--model", "minilm", "--format", "json"
     ).records
     assert record["model"] == "builtin/encoder → minilm"
-    partners = [head["label"] for head in record["heads"]]
-    assert len(set(partners)) == 24 and all(partner.count(".") == 1 for partner in partners)
+    partners = {(head["partner_layer"], head["partner_head"]) for head in record["heads"]}
+    assert len(partners) == 24 and all(layer < 6 and head < 12 for layer, head in partners)
+    assert not any("label" in head for head in record["heads"])
+
+
+def test_partners_stand_in_columns_and_in_the_table(run: Run) -> None:
+    models = "--model", "minilm", "--model", "builtin"
+    rows = run("compare", "Mary lost her keys", *models, "--format", "csv").rows()
+    assert list(rows[0])[:6] == ["kind", "layer", "head", "partner_layer", "partner_head", "divergence"]
+    assert len([row for row in rows if row["partner_layer"] == row["partner_head"] == row["divergence"] == ""]) == 48
+    ran = run("compare", "Mary lost her keys", *models)
+    best = rows[0]
+    assert "paired with" in ran.out
+    assert (
+        f"L{best['layer']} H{best['head']}" in ran.out
+        and f"L{best['partner_layer']} H{best['partner_head']}" in ran.out
+    )
+
+
+def test_heads_of_the_same_number_have_no_columns_for_partners(run: Run) -> None:
+    assert list(run("compare", TIRED, WIDE, "--format", "csv").rows()[0]) == [
+        "kind", "layer", "head", "divergence", "divergence_n", "divergence_se",
+    ]  # fmt: skip
+
+
+def test_models_are_compared_over_many_texts_by_the_mean_in_any_order_with_any_number_of_jobs(
+    run: Run, tmp_path: Path
+) -> None:
+    texts = ["The dog barked", "Mary lost her keys", "The street was too wide"] * 13
+    (tmp_path / "texts.txt").write_text("\n".join(texts))
+    (tmp_path / "back.txt").write_text("\n".join(reversed(texts)))
+    models = "--model", "builtin", "--model", "minilm", "--format", "json"
+    ran = run("compare", "--file", tmp_path / "texts.txt", *models)
+    (record,) = ran.records
+    assert (ran.code, ran.err, record["texts"]) == (0, "", 39)
+    assert all(head["divergence_n"] == 39 and head["divergence_se"] > 0 for head in record["heads"])
+    assert run("compare", "--file", tmp_path / "back.txt", *models).stdout == ran.stdout
+    for jobs in ("2", "7"):
+        assert run("compare", "--file", tmp_path / "texts.txt", *models, "--jobs", jobs).stdout == ran.stdout
+    layers = *models, "--layer", "1", "--head", "2"
+    (record,) = run("compare", "--file", tmp_path / "texts.txt", *layers).records
+    each = [run("compare", text, *layers).records[0]["heads"][0]["divergence"] for text in texts[:3]]
+    assert record["heads"][0]["divergence"] == pytest.approx(np.mean(each), abs=1e-9)
+
+
+def test_files_of_many_records_are_compared_in_their_order(run: Run, tmp_path: Path) -> None:
+    for name, words in (("a", ("tired", "old", "slow")), ("b", ("wide", "long", "wet"))):
+        texts = "\n".join(f"The animal was too {word}" for word in words)
+        (tmp_path / f"{name}.jsonl").write_bytes(run("show", "--format", "json", stdin=texts.encode()).stdout)
+    (record,) = run("compare", "a.jsonl", "b.jsonl", "--format", "json", cwd=tmp_path).records
+    pairs = zip(("tired", "old", "slow"), ("wide", "long", "wet"), strict=True)
+    tables = [
+        attnviz.compare(*records(*(f"The animal was too {word}" for word in words))).table["divergence"]
+        for words in pairs
+    ]
+    assert record["texts"] == 3
+    for head in record["heads"]:
+        expected = np.mean(tables, 0)[head["layer"], head["head"]]
+        assert head["divergence"] == pytest.approx(expected, abs=1e-6)
+    (tmp_path / "c.jsonl").write_bytes((tmp_path / "b.jsonl").read_bytes().split(b"\n")[0])
+    run("compare", "a.jsonl", "c.jsonl", cwd=tmp_path).assert_failed(2, "c.jsonl holds 1, and a.jsonl more")
+
+
+def test_a_text_of_many_that_cannot_be_read_is_named_and_the_others_go_on(run: Run) -> None:
+    texts = b"The dog barked\n\xff\nMary lost her keys\n"
+    ran = run("compare", "--model", "builtin", "--model", "minilm", "--format", "json", stdin=texts)
+    assert (ran.code, ran.records[0]["texts"]) == (1, 2)
+    assert "Error in line 2: The text is not valid UTF-8 at byte 1 (0xff)" in ran.err
+
+
+def test_a_file_of_one_line_that_is_no_text_is_named_with_the_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_bytes(b"caf\xe9\n")
+    ran = run("compare", "--file", "bad.txt", "--model", "builtin", "--model", "minilm", cwd=tmp_path)
+    ran.assert_failed(1, "In line 1 of bad.txt: The text is not valid UTF-8 at byte 4")
+
+
+def test_the_environment_has_one_model_even_with_blanks_in_its_name(run: Run, tmp_path: Path) -> None:
+    run("compare", TIRED, WIDE, ATTNVIZ_MODEL="no model", cwd=tmp_path).assert_failed(1, "'no model' is neither")
+    assert (
+        run("compare", "a dog", "the dog", "--format", "json", ATTNVIZ_MODEL="minilm").records[0]["model"] == "minilm"
+    )
+
+
+def test_what_both_have_no_equal_of_is_said_to_be_in_one_of_them(run: Run) -> None:
+    run("compare", TIRED, WIDE, "--token", "tired").assert_failed(1, "'tired' is only in the first of the two")
+    run("compare", TIRED, WIDE, "--token", "wide").assert_failed(1, "'wide' is only in the second of the two")
+    run("compare", TIRED, WIDE, "--rows", "it", "--token", "animal").assert_failed(1, "row is not kept", "--rows")
+
+
+def test_rows_of_differences_are_named_for_their_measure_and_not_read_back(run: Run, tmp_path: Path) -> None:
+    run("compare", TIRED, WIDE, "-o", "d.csv", cwd=tmp_path)
+    run("compare", TIRED, WIDE, "-o", "d.json", cwd=tmp_path)
+    header = (tmp_path / "d.csv").read_text().splitlines()[0]
+    assert header.endswith("key,key_token,difference")
+    assert run("show", "d.json", "--format", "csv", cwd=tmp_path).stdout == (tmp_path / "d.csv").read_bytes()
+    run("show", "--file", "d.csv", cwd=tmp_path).assert_failed(1, "d.csv holds a number in each row", ".json")
+    mixed = run("show", TIRED, "--format", "json").stdout + (tmp_path / "d.json").read_bytes()
+    ran = run("show", "--format", "csv", stdin=mixed)
+    ran.assert_failed(1, "another measure than those before")
+    assert ran.out.splitlines()[0].endswith(",weight")
+
+
+def test_what_only_one_of_two_models_has_is_left_out_with_a_note(run: Run) -> None:
+    ran = run("compare", "The red car is fast", "--model", "builtin/translator", "--model", "builtin/encoder")
+    assert ran.code == 0
+    assert ran.err == (
+        "Note: encoder attention is compared; decoder and cross attention is left out, since not both have it.\n"
+    )
+
+
+def test_words_are_compared_where_tokenizers_cut_them_in_other_ways(run: Run) -> None:
+    models = "--model", "builtin", "--model", "minilm"
+    text = "The unbelievable zebras"
+    assert "left out of the second: unbelievable zebra s" in " ".join(run("compare", text, *models).out.split())
+    assert "left out" not in run("compare", text, *models, "--by", "word").out
 
 
 @pytest.mark.parametrize("form", ["json", "npz"])
@@ -130,9 +247,14 @@ def test_python_gives_the_bytes_of_the_command(run: Run, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        ((TIRED,), 2, "compares two texts, or one text under two models, not 1 text under 1 model"),
-        ((TIRED, WIDE, TIRED), 2, "not 3 texts under 1 model"),
-        ((TIRED, WIDE, "--model", "builtin", "--model", "minilm"), 2, "not 2 texts under 2 models"),
+        ((TIRED,), 2, "compares 2 texts under 1 model, or texts under 2 models, not 1 text under 1 model"),
+        ((TIRED, WIDE, TIRED), 2, "not more than 2 texts under 1 model"),
+        ((TIRED, WIDE, "--model", "builtin", "--model", "minilm"), 2, "Two texts and two models were given"),
+        ((TIRED, *["--model", "builtin"] * 3), 2, "only two models can be compared"),
+        ((TIRED, WIDE, TIRED, "--model", "builtin", "--model", "minilm", "--token", "it"), 2, "there are several"),
+        ((TIRED, WIDE, TIRED, "--model", "builtin", "--model", "minilm", "-o", "x.png"), 2, "there are several"),
+        ((TIRED, "--model", "builtin", "--model", "builtin/decoder"), 1, "only the same kind can be compared"),
+        ((TIRED, WIDE, "--kind", "cross"), 2, "has no cross attention"),
         (("a dog", "my cat", "--no-added-tokens"), 1, "too few words in common"),
         ((TIRED, ""), 1, "In text 2: "),
         ((TIRED, WIDE, "-o", "folder"), 2, "let it end in .png"),
@@ -160,4 +282,4 @@ def test_texts_that_share_no_word_are_not_compared_by_their_special_tokens(run: 
 
 
 def test_no_more_texts_are_read_than_can_be_compared(run: Run) -> None:
-    run("compare", stdin=b"a b\n" * 9).assert_failed(2, "two texts")
+    run("compare", stdin=b"a b\n" * 9).assert_failed(2, "more than 2 texts")

@@ -78,7 +78,7 @@ class TestJson:
 @pytest.mark.parametrize(("form", "delimiter"), [("csv", ","), ("tsv", "\t")])
 class TestSeparatedRows:
     def parsed(self, result: Result, form: str, delimiter: str) -> list[list[str]]:
-        data = STREAMS[form].header + STREAMS[form].encode(result)
+        data = STREAMS[form].header(result) + STREAMS[form].encode(result)
         return list(csv.reader(io.StringIO(data.decode(), newline=""), delimiter=delimiter))
 
     def test_a_row_a_weight_in_the_order_of_the_axes(self, form: str, delimiter: str) -> None:

@@ -1,6 +1,8 @@
 """Comparison of records, held to scipy and to what can be told by hand."""
 
 import math
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,11 +11,14 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import jensenshannon
 
-from attnviz.errors import TextError
+from attnviz.errors import RecordError, TextError
+from attnviz.measures import comparison
 from attnviz.measures.assignment import assign
-from attnviz.measures.comparison import Alignment, compare, diverge
+from attnviz.measures.comparison import compare, diverge, diverge_pairs
+from attnviz.measures.head_pairs import DivergenceTotals
+from attnviz.measures.token_alignment import Alignment
 from attnviz.records import Attention
-from attnviz.text import make_tokens
+from attnviz.text import By, Segment, make_tokens
 from attnviz.vocabulary import DIFFERENCE
 
 WORDS = "it", "was", "too", "tired", "then"
@@ -72,15 +77,118 @@ def test_heads_of_other_shapes_are_paired_with_those_that_least_differ() -> None
     large = Attention.from_array(weights, WORDS, model="large")
     found = compare(small, large)
     np.testing.assert_allclose(found.table["divergence"], 0, atol=1e-9)
-    names = {head: label.name for head, label in found.table.labels.items()}
-    assert names == {
-        (0, 0): "1.1",
-        (0, 1): "1.2",
-        (0, 2): "1.0",
-    }
+    assert found.table.partners == {(0, 0): (1, 1), (0, 1): (1, 2), (0, 2): (1, 0)}
+    assert not found.table.labels
     back = compare(large, small)
+    assert back.table.partners == {(1, 1): (0, 0), (1, 2): (0, 1), (1, 0): (0, 2)}
+    assert "0 in 3 heads that have no partner" in back.difference.notes
     assert np.isfinite(back.table["divergence"]).sum() == 3  # the other heads have no partner
     assert not back.difference.weights[0].any()
+
+
+def test_divergences_of_all_pairs_of_heads_are_those_of_each_pair() -> None:
+    p, q = (
+        np.random.default_rng(0).dirichlet(np.ones(11), (3, 7)),
+        np.random.default_rng(1).dirichlet(np.ones(11), (5, 7)),
+    )
+    expected = [[diverge(ours, theirs) for theirs in q] for ours in p]
+    np.testing.assert_allclose(diverge_pairs(p, q), expected, atol=1e-6)
+
+
+def test_a_pairing_costs_as_little_as_scipys_and_gives_each_head_the_divergence_from_its_partner() -> None:
+    first, second = record(1, layers=2, heads=3), record(2, layers=1, heads=5)
+    found = compare(first, second)
+    ours, theirs = (one.weights.reshape(-1, 5, 5).astype(float) for one in (first, second))
+    costs = np.array([[diverge(p, q).mean() for q in theirs] for p in ours])
+    assert np.nansum(found.table["divergence"]) == pytest.approx(costs[linear_sum_assignment(costs)].sum(), abs=1e-5)
+    for (layer, head), (_, other) in found.table.partners.items():
+        assert found.table["divergence"][layer, head] == pytest.approx(costs[layer * 3 + head, other], abs=1e-6)
+        difference = second.head(0, other) - first.head(layer, head)
+        np.testing.assert_allclose(found.difference.head(layer, head), difference, atol=1e-6)
+        np.testing.assert_array_equal(
+            found.difference_of(layer, head).weights[0, 0], found.difference.head(layer, head)
+        )
+
+
+def test_rows_that_only_one_of_the_pair_has_do_not_count_in_its_cost() -> None:
+    first = Attention.from_array([[0.5, 0.5, 0], [0, 0, 1.0], [0, 0, 1.0]], ["a", "b", "c"])
+    second = Attention.from_array([[[0, 1.0, 0], [0, 1.0, 0], [0, 0, 1.0]]] * 2, ["a", "b", "d"])
+    expected = diverge(np.array([0.5, 0.5]), np.array([0.0, 1.0]))  # of the first row; the other has nothing left
+    assert compare(first, second).table["divergence"].item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_long_records_are_compared_in_parts_to_the_same_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = [compare(record(1), other) for other in (record(2), record(2, heads=2))]
+    monkeypatch.setattr(comparison, "_AT_ONCE", 7)
+    for one, other in zip(whole, (record(2), record(2, heads=2)), strict=True):
+        again = compare(record(1), other)
+        np.testing.assert_allclose(again.table["divergence"], one.table["divergence"], rtol=1e-6)
+        np.testing.assert_array_equal(again.difference.weights, one.difference.weights)
+
+
+def test_the_table_needs_no_more_memory_than_the_records_and_the_difference_one_record_more() -> None:
+    first, second = (record(seed, tuple(f"w{i}" for i in range(251)), layers=5, heads=7) for seed in (1, 2))
+    size = first.weights.nbytes
+    tracemalloc.start()
+    try:
+        found = compare(first, second)
+        _ = found.table
+        assert tracemalloc.get_traced_memory()[1] < size
+        _ = found.difference
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * size
+    finally:
+        tracemalloc.stop()
+
+
+def test_tokens_of_one_text_are_aligned_by_the_characters_that_they_stand_for() -> None:
+    text = Segment("keys and keys")
+    pieces = [text.token(span, place) for place, span in enumerate([(0, 2), (2, 4), (5, 8), (9, 13)])]
+    words = [text.token(span, place) for place, span in enumerate([(0, 4), (5, 8), (9, 13)])]
+    assert Alignment.of(pieces, words) == Alignment((2, 3), (1, 2))
+    named = [replace(token, text=token.text.upper()) for token in words]
+    assert Alignment.of(words, named) == Alignment((0, 1, 2), (0, 1, 2))
+    assert Alignment.of(words, make_tokens(["KEYS", "AND", "KEYS"])) == Alignment((), ())
+
+
+def test_records_between_other_groups_are_refused_with_what_to_do() -> None:
+    first = record(1)
+    words = replace(first, by=By.WORD)
+    with pytest.raises(
+        RecordError, match='between tokens, the second between words: group both alike, with `by="word"`'
+    ):
+        compare(first, words)
+    with pytest.raises(RecordError, match="save them again, grouped alike"):
+        compare(replace(first, by=By.SENTENCE), words)
+
+
+def test_nothing_differs_in_the_same_record_and_something_in_another() -> None:
+    assert compare(record(1), record(1)).is_empty
+    assert not compare(record(1), record(2)).is_empty
+
+
+def test_totals_are_means_with_standard_errors_in_any_order_and_pair_heads_over_all_texts() -> None:
+    found = [compare(record(seed), record(seed + 9, heads=2)).divergences for seed in range(5)]
+    totals, back = DivergenceTotals(), DivergenceTotals()
+    for one in found:
+        totals.add(one)
+    for one in reversed(found):
+        part = DivergenceTotals()
+        part.add(one)
+        back.merge(part)
+    (table,), (again,) = totals.tables(), back.tables()
+    values = np.array([one.values for one in found])  # [texts, heads, others]
+    rows, columns = linear_sum_assignment(values.mean(0))
+    column = table.columns["divergence"]
+    assert table.texts == 5
+    assert table.partners == {divmod(row, 3): divmod(other, 2) for row, other in zip(rows, columns, strict=True)}
+    for row, other in zip(rows, columns, strict=True):
+        own = values[:, row, other]
+        assert column.means.flat[row] == pytest.approx(own.mean(), abs=1e-9)
+        assert column.errors.flat[row] == pytest.approx(own.std(ddof=1) / math.sqrt(5), abs=1e-9)
+        assert column.counts.flat[row] == 5
+    np.testing.assert_array_equal(again.columns["divergence"].means, column.means)
+    np.testing.assert_array_equal(again.columns["divergence"].errors, column.errors)
+    assert np.isnan(column.means).sum() == np.sum(column.counts == 0) == 2
 
 
 def test_rows_without_weight_on_what_both_have_do_not_count() -> None:

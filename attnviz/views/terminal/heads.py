@@ -17,6 +17,8 @@ _NAME_WIDTH = 18
 _TOO_SMALL = 0.0005  # would be written as 0.000
 _GAP = 3  # between the halves of a table
 _LEAST_ROOM = 12  # for one of them; below it, they stand under each other
+_PARTNER = "paired with"
+_WORDS = _PARTNER, "label"  # columns that hold no numbers
 _ROLES = {"keys": "looks at", "queries": "looked at by"}
 
 
@@ -44,9 +46,11 @@ def _numbers(ranked: Sequence[HeadNumber]) -> list[Text]:
 
 
 def head_rows(section: HeadRows, width: int) -> Iterator[RenderableType]:
-    """Yield tables with a column for each number, and one for labels if there are any; as many columns as fit."""
+    """Yield tables with a column for each number, and one for partners or labels if there are any; as many as fit."""
     table, heads = section.table, section.heads
     columns = {name: [_written(number) for number in _of(table, name, heads)] for name in table.columns}
+    if table.partners:
+        columns[_PARTNER] = [head_name(*table.partners[head]) if head in table.partners else "–" for head in heads]
     if table.labels:
         columns["label"] = [table.labels[head].name if head in table.labels else "" for head in heads]
     for number, names in enumerate(_pages(columns, width)):
@@ -55,7 +59,7 @@ def head_rows(section: HeadRows, width: int) -> Iterator[RenderableType]:
         grid = plain_table("dim")
         grid.add_column("head", no_wrap=True)
         for name in names:
-            grid.add_column(name, justify="left" if name == "label" else "right", no_wrap=True)
+            grid.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=True)
         for row, head in enumerate(heads):
             grid.add_row(Text(head_name(*head), style="dim"), *(columns[name][row] for name in names))
         yield grid

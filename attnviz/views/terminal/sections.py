@@ -7,7 +7,7 @@ from typing import assert_never
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from attnviz.records import HeadMatrix, HeadTable, Link, RelationTable, Word, find_measure
+from attnviz.records import Axes, HeadMatrix, HeadTable, Link, RelationTable, Word, find_measure
 from attnviz.text import By, visible
 from attnviz.views.names import caveats, counted, describe_axes, head_name
 from attnviz.views.report import (
@@ -15,6 +15,7 @@ from attnviz.views.report import (
     Glance,
     HeadRows,
     HeadWeights,
+    NoDifference,
     RankedHeads,
     RelationRows,
     Section,
@@ -32,6 +33,7 @@ from attnviz.views.terminal.relations import relation_rows
 from attnviz.vocabulary import AVERAGE, Orientation, PictureProtocol
 
 _USUAL = "float32"
+_NO_DIFFERENCE = "Nothing differs: between the tokens that both have, no weight changes by more than 0.00001."
 _LONGEST = 60  # columns of a word, or of a whole sentence
 
 
@@ -54,6 +56,8 @@ def _drawn(
     match section:
         case Summary(record=record):
             yield summary(record)
+        case NoDifference():
+            yield Text(_NO_DIFFERENCE)
         case Glance() if protocol and protocol is not PictureProtocol.BLOCKS:
             yield from inline_picture(section, protocol, console, options)
         case Glance():
@@ -91,9 +95,9 @@ def _drawn_table(section: RankedHeads | HeadRows | RelationRows | Definitions, w
             assert_never(section)
 
 
-def summary(record: HeadMatrix | HeadTable | RelationTable) -> Text:
+def summary(record: Axes | HeadTable | RelationTable) -> Text:
     """Return one line with the model, the kind, and the size of the record."""
-    details = _run(record) if isinstance(record, HeadMatrix) else _texts(record)
+    details = _run(record) if isinstance(record, Axes) else _texts(record)
     words = "".join(f" · {detail}" for detail in (record.kind.value, *details))
     return Text(record.model, style="bold").append(words, style="not bold")
 
@@ -107,7 +111,7 @@ def _texts(table: HeadTable | RelationTable) -> Iterator[str]:
         yield f"between {table.by.unit}s"
 
 
-def _run(attention: HeadMatrix) -> Iterator[str]:
+def _run(attention: Axes) -> Iterator[str]:
     """Yield layers × heads, tokens, engine, and the notes on the weights."""
     layers, heads, queries, keys = attention.shape
     if AVERAGE not in attention.heads:
