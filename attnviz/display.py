@@ -12,7 +12,7 @@ Draw = Callable[[Any], Bundle]
 
 
 class Displayed:
-    """What shows itself in Jupyter, VS Code and marimo, which ask for these methods."""
+    """An object that shows itself in Jupyter, VS Code and marimo, which ask for these methods."""
 
     __slots__ = ()
 

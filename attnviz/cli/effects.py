@@ -87,22 +87,22 @@ def _are_generated(values: Values) -> bool:
     return bool(values["probe"] or {*(values["stat"] or ())} & {*CIRCUITS})
 
 
+def _are_only_generated(values: Values) -> bool:
+    """Return whether no text is read, because none was given and all numbers wanted do without."""
+    told = values["texts"] or values["file"] or {*(values["stat"] or ())} - {*CIRCUITS}
+    return _are_generated(values) and not told
+
+
+_ADDING = "no_added_tokens", "bos", "generate", "max_new_tokens"
+_READING = "whole_file", "paragraphs", "pair", "target", "truncate", "window", "chat", *_ADDING
+"""Options on how texts are read."""
+
 _MODEL = "model", "engine", "device", "dtype", "revision", "offline", "trust_remote_code"
 _LANGUAGES = "source_language", "target_language"
 _SHAPE = "d_model", "heads", "layers", "key_heads", "head_width"
 _DATA_INSTEAD = "choose --format table"
 _STEPS = "steps", "only_what_if"
-_COMPARISONS = (
-    "matrices",
-    "scores",
-    "hard",
-    "no_scale",
-    "no_mask",
-    "no_positions",
-    "permute",
-    "untrained",
-    "online",
-)
+_COMPARISONS = "matrices", "scores", "hard", "no_scale", "no_mask", "no_positions", "permute", "untrained", "online"
 _TOY = "heads", "mask", "positions", "seed"
 
 _OF_TEXTS = (
@@ -167,9 +167,7 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         ),
         Setting(words="for a single file", holds=_is_file, idle=("jobs", "force"), instead="give -o a folder"),
         Setting(
-            words="with --token",
-            holds=lambda values: values["token"] and not _is_page(values),
-            idle=("transpose",),
+            words="with --token", holds=lambda values: values["token"] and not _is_page(values), idle=("transpose",)
         ),
         Setting(
             words="with --layout heads, which draws numbers and not weights",
@@ -206,6 +204,7 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
             idle=("tokens", "seed"),
             instead="add --probe induction",
         ),
+        Setting(words="where no text is read", holds=_are_only_generated, idle=(*_READING, "jobs", "memory", "each")),
         Setting(words="with numbers that read no text", holds=_are_generated, idle=("each",)),
         Setting(words="for saved weights", holds=_are_saved, idle=("probe",)),
     ),

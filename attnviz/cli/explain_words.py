@@ -14,19 +14,27 @@ from attnviz.text import visible
 from attnviz.views.terminal.numbers import wrapped
 
 _MOST = 90  # columns of prose
+_MOST_WORDS = 8  # that may be meant as words of the glossary
 _INDENT = "    "
 
 
 def look_up_words(ctx: typer.Context, texts: Sequence[str], every: bool) -> Sequence[GlossaryEntry]:
-    """Return the words to look up: all, or the one that was given alone; none if a text is to be walked."""
+    """Return the words to look up: all, or the one that was given alone; none if a text is to be walked.
+
+    Where all that was given may be meant as words of the glossary, a note says how to look them up.
+    """
     if every:
         return GLOSSARY
-    if len(texts) != 1 or {*list_given(ctx)} - {"texts", "form", *ANYWHERE}:
+    if not texts or {*list_given(ctx)} - {"texts", "form", *ANYWHERE}:
         return ()
-    if entry := look_up(texts[0]):
+    if len(texts) == 1 and (entry := look_up(texts[0])):
         return (entry,)
-    if len(texts[0].split()) == 1 and (near := find_near(texts[0])):
-        say(f'Note: {visible(texts[0])} is read as a text. For the glossary: attnviz explain "{near.word}"')
+    words = [word for text in texts for word in ([text] if look_up(text) else text.split())]
+    near = [look_up(word) or find_near(word) for word in words] if len(words) <= _MOST_WORDS else []
+    if near and all(near):
+        read = f"{visible(texts[0])} is read as a text" if len(texts) == 1 else "these words are read as texts"
+        commands = dict.fromkeys(f'attnviz explain "{entry.word}"' for entry in near if entry)
+        say(f"Note: {read}. For the glossary: {', '.join(commands)}")
     return ()
 
 

@@ -1,7 +1,8 @@
 """`attnviz find`: the heads that link one word to another, over one text or many."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -9,19 +10,23 @@ import typer
 
 from attnviz.cli import options
 from attnviz.cli.groups import group_options
-from attnviz.cli.output import say
+from attnviz.cli.output import open_standard_input, say
 from attnviz.cli.progress import TextCount
 from attnviz.cli.request import HeadChoice, Input, ModelChoice, make_head_job
 from attnviz.cli.tables import write_tables
-from attnviz.errors import AttnvizError, InputError, UsageError
+from attnviz.errors import Advice, AttnvizError, InputError, UsageError
 from attnviz.formats.tables import TABLES, Table
-from attnviz.measures.word_links import MissingLinkError, WordLink
+from attnviz.measures.relations import ALL
+from attnviz.measures.word_links import DistantLinkError, MissingLinkError, WordLink
 from attnviz.pipeline.finding import find_link, find_pairs, find_relations, open_pairs, open_treebank
 from attnviz.pipeline.job import MEMORY, Job
+from attnviz.pipeline.sources import STANDARD_INPUT
+from attnviz.records import RelationTable
 from attnviz.views.report import TableReport
 
 _FORMATS = (options.TABLE, *TABLES)
 _TOP = 10
+_MOST_PLACES = 5
 
 _Link = Annotated[
     str | None,
@@ -42,13 +47,15 @@ class Questions:
         Path | None,
         typer.Option(
             metavar="<FILE.tsv>",
-            help="Read lines of a text, a word in it, and the word that it should look at, with tabs between.",
+            help="Read lines of a text, a word in it, and the word that it should look at, with tabs between; - is "
+            "standard input.",
         ),
     ] = None
     relations: Annotated[
         Path | None,
         typer.Option(
-            metavar="<FILE.conllu>", help="Find the best head for each dependency relation of this treebank in CoNLL-U."
+            metavar="<FILE.conllu>",
+            help="Find the best head for each dependency relation of this treebank in CoNLL-U; - is standard input.",
         ),
     ] = None
 
@@ -115,27 +122,53 @@ def _search(
         InputError: none has.
     """
     tables: Sequence[Table]
-    if link:
-        lacking = _Lacking(WordLink.parse(link), counter)
-        tables = find_link(job, lacking.link, given.sources(job.memory), jobs, lacking)
-        lacking.tell(found=bool(tables))
+    if questions.relations:
+        name, stream = _open(questions.relations)
+        tables = found = find_relations(job, name, open_treebank(questions.relations, stream), jobs, counter)
+        _tell_left_out(found)
     elif questions.pairs:
-        tables = find_pairs(job, open_pairs(questions.pairs, counter.fail), jobs, counter)
-    elif questions.relations:
-        sentences = open_treebank(questions.relations, counter.fail)
-        tables = find_relations(job, sentences, jobs, counter)
+        lacking = _Lacking("the link asked for", counter, named=True)
+        name, stream = _open(questions.pairs)
+        tables = find_pairs(job, name, open_pairs(questions.pairs, stream), jobs, lacking)
+        lacking.tell(found=bool(tables))
+    elif link:
+        lacking = _Lacking(f"the link {(wanted := WordLink.parse(link))}", counter)
+        tables = find_link(job, wanted, given.sources(job.memory), jobs, lacking)
+        lacking.tell(found=bool(tables))
     if not tables:
-        raise InputError("Nothing was found: no text could be read that has what was asked for.")
+        raise InputError("Nothing was found: no text that could be read has what was asked for.")
     return tables
+
+
+def _tell_left_out(tables: Sequence[RelationTable]) -> None:
+    """Say how many words of a treebank each model leaves out."""
+    for table in tables:
+        if table.left_out:
+            words, are = table.left_out + table[ALL].whole.count, "is" if table.left_out == 1 else "are"
+            say(
+                f"Note: {table.left_out:,} of the {words:,} words that depend on another {are} left out for "
+                f"{table.model}, where one of the two has no token of its own, or they are not read together."
+            )
+
+
+def _open(path: Path) -> tuple[str, BufferedReader | None]:
+    """Return the name of a file of questions, and standard input if that is what `-` names."""
+    if str(path) == STANDARD_INPUT:
+        return "standard input", open_standard_input(asked_for=True)
+    return str(path), None
 
 
 @dataclass(slots=True)
 class _Lacking:
-    """A counter of texts that counts those that lack a link too, and reports other failures."""
+    """A counter of texts that keeps those apart that lack what is asked of them, and reports other failures.
 
-    link: WordLink
+    They are `named` where each is asked something else, which the text may not have by mistake.
+    """
+
+    what: str
     counter: TextCount
-    missing: int = 0
+    named: bool = False
+    missing: list[tuple[str, MissingLinkError]] = field(default_factory=list)
 
     def say(self, note: str) -> None:
         """See `Counter.say`."""
@@ -146,20 +179,32 @@ class _Lacking:
         self.counter.count(texts)
 
     def fail(self, place: str | None, error: AttnvizError) -> None:
-        """Count a text of several that lacks the link; report any other error."""
+        """Keep a text of several that lacks the link; report any other error."""
         if place is not None and isinstance(error, MissingLinkError):
-            self.missing += 1
+            self.missing.append((place, error))
             self.counter.count(1)
         else:
             self.counter.fail(place, error)
 
     def tell(self, *, found: bool) -> None:
-        """Say how many texts lack the link.
+        """Say how many texts lack the link, and whether that is for the windows that they are read in.
 
         Raises:
             InputError: no text has it.
         """
-        if self.missing and not found:
-            raise InputError(f"None of the texts that could be read has the link {self.link}.")
-        if self.missing:
-            say(f"Note: {self.missing:,} of the texts lack the link {self.link}, and are left out.")
+        if not self.missing:
+            return
+        if not found:
+            place, why = self.missing[0]
+            first = f" {place[0].upper()}{place[1:]}: " + why.advice if self.named else ""
+            raise InputError(Advice(f"None of the texts that could be read has {self.what}.") + first + self._windows())
+        places = [place for place, _ in self.missing[:_MOST_PLACES]] if self.named else []
+        more = ", …" if len(self.missing) > len(places) else ""
+        which = f": {', '.join(places)}{more}" if places else ""
+        lack, are = ("lacks", "is") if len(self.missing) == 1 else ("lack", "are")
+        told = f"{len(self.missing):,} of the texts {lack} {self.what}, and {are} left out{which}."
+        say(f"Note: {told}{self._windows()}")
+
+    def _windows(self) -> str:
+        distant = sum(isinstance(error, DistantLinkError) for _, error in self.missing)
+        return f" In {distant:,} of them no window holds both words." if distant else ""

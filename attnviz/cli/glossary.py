@@ -233,5 +233,7 @@ def look_up(word: str) -> GlossaryEntry | None:
 
 def find_near(word: str) -> GlossaryEntry | None:
     """Return the entry of the name that is spelled most like a word; None if none is near."""
-    near = get_close_matches(_normalize(word), _BY_NAME, n=1, cutoff=0.8)
+    name = _normalize(word)
+    singular = f"{name.removesuffix('ies')}y" if name.endswith("ies") else name
+    near = get_close_matches(singular, _BY_NAME, n=1, cutoff=0.8)
     return _BY_NAME[near[0]] if near else None

@@ -34,6 +34,12 @@ _TOP = 4
 OF_STAT: ChainMap[str, Described] = ChainMap(CIRCUITS, STATISTICS)  # type: ignore[arg-type]
 """What --stat knows: of statistics first, as a chain goes backwards through its maps."""
 
+_GROUPS: Mapping[str, Mapping[str, Described]] = {
+    "Numbers of the weights of texts (--stat)": STATISTICS,
+    "Numbers from the model's parameters alone, without a text (--stat)": CIRCUITS,
+    "Numbers of probes, which run on generated tokens (--probe)": PROBES,
+}
+
 _OF_ALL: ChainMap[str, Described] = ChainMap(PROBES, CIRCUITS, STATISTICS)  # type: ignore[arg-type]
 
 
@@ -48,6 +54,7 @@ class NumberChoice:
         options.choice(
             OF_STAT,
             "--stat",
+            other=("--probe", PROBES),
             metavar="<NAME>",
             line=f"Compute only this number: {', '.join(OF_STAT)}. Give it again for another. Those of the weights "
             f"alone ({', '.join(CIRCUITS)}) read no text.",
@@ -58,6 +65,7 @@ class NumberChoice:
         options.choice(
             PROBES,
             "--probe",
+            other=("--stat", OF_STAT),
             metavar="<NAME>",
             line=f"Run the model on random tokens that come again, and compute: {', '.join(PROBES)}. Give it again for "
             "another.",
@@ -199,5 +207,8 @@ def sum_up(
 def _list(numbers: Mapping[str, Described], shape: TableShape, *, full: bool) -> None:
     """Print the definition of each number, and with `full` its formula, its source, its range and its meaning."""
     screen = open_terminal(shape.color, shape.width)
-    for name, number in numbers.items():
-        screen.print(number_lines(name, number, full=full))
+    for title, known in _GROUPS.items():
+        listed = [name for name in numbers if name in known]
+        if listed:
+            screen.print(title, style="bold underline")
+            screen.print(*(number_lines(name, numbers[name], full=full) for name in listed), "", sep="\n")

@@ -26,10 +26,16 @@ _DTYPES = *DTYPES, AUTO
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
-def one_of(names: Collection[str]) -> Callable[[str], str]:
-    """Return a parser that accepts only these names, as they are when it is called."""
+def one_of(names: Collection[str], other: tuple[str, Collection[str]] = ("", ())) -> Callable[[str], str]:
+    """Return a parser that accepts only these names, as they are when it is called.
+
+    It points those to the `other` option that this one takes.
+    """
+    flag, theirs = other
 
     def parse(name: str) -> str:
+        if name not in names and name in theirs:
+            raise typer.BadParameter(f"{name!r} is a number of another option: give {flag} {name}.")
         if name not in names:
             raise typer.BadParameter(f"{name!r} is not known: choose one of {', '.join(names)}.")
         return name
@@ -48,10 +54,23 @@ def flag(name: str, value: str) -> str:
     return {"": f"--{typed}", "True": f"--{typed}", "False": f"--no-{typed}"}.get(value, f"--{typed} {value}")
 
 
-def choice(names: Collection[str], *flags: str, line: str, metavar: str | None = None) -> Any:
-    """Return an option whose value is one of these names, which the help shows unless it has a `metavar`."""
+def choice(
+    names: Collection[str],
+    *flags: str,
+    line: str,
+    metavar: str | None = None,
+    other: tuple[str, Collection[str]] = ("", ()),
+) -> Any:
+    """Return an option whose value is one of these names, which the help shows unless it has a `metavar`.
+
+    Names that the `other` option takes are pointed to it.
+    """
     return typer.Option(
-        *flags, parser=one_of(names), metavar=metavar or choices(names), help=line, autocompletion=offer(lambda: names)
+        *flags,
+        parser=one_of(names, other),
+        metavar=metavar or choices(names),
+        help=line,
+        autocompletion=offer(lambda: names),
     )
 
 

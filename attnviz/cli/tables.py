@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from attnviz.cli import options
 from attnviz.cli.output import write_standard_output
 from attnviz.cli.terminal import open_terminal
-from attnviz.formats.tables import TABLES, Table
+from attnviz.formats.tables import PORTIONS, Table
 from attnviz.views.report import Section, TableReport
 from attnviz.views.terminal.sections import TerminalSection
 
@@ -14,13 +13,12 @@ def write_tables(
     portions: Iterable[Sequence[Table]], form: str, report: TableReport, color: str, width: int | None
 ) -> None:
     """Write tables, some at a time as they come, as data of this format, or else as a report on the screen."""
-    if form not in TABLES:
+    if form not in PORTIONS:
         each = (table for tables in portions for table in tables)
         write_sections((section for table in each for section in report.sections(table)), color, width)
         return
-    for number, tables in enumerate(portions):
-        data = TABLES[form](tables)  # with a header, which only the first keeps
-        write_standard_output(data if number == 0 or form == options.JSON else data.partition(b"\n")[2])
+    for piece in PORTIONS[form](portions):
+        write_standard_output(piece)
 
 
 def write_sections(sections: Iterable[Section], color: str, width: int | None) -> None:

@@ -47,7 +47,7 @@ _TOO_MANY = 0xFFFF
 
 
 class _BrokenError(ValueError):
-    """What is wrong with an array or an archive, in words of ours."""
+    """A fault of an array or an archive, in words of ours."""
 
 
 class Archive:

@@ -15,9 +15,9 @@ Table = HeadTable | RelationTable
 """Numbers for each head, or for each relation between words."""
 
 
-def to_lines(tables: Sequence[Table]) -> bytes:
-    """Return a line for each table, as `to_line` makes it."""
-    return b"".join(map(to_line, tables))
+def stream_lines(portions: Iterable[Sequence[Table]]) -> Iterator[bytes]:
+    """Yield a line for each table, as `to_line` makes it."""
+    return (to_line(table) for tables in portions for table in tables)
 
 
 def to_line(table: Table) -> bytes:
@@ -25,13 +25,16 @@ def to_line(table: Table) -> bytes:
 
     A row is a head, or a relation. A number of a head stands under its name, how many texts have it under the name with
     `_n`, and its standard error over texts under the name with `_se`. Null stands for what is undefined, and for the
-    label of a head that no label fits, or the partner of one that has none. The table of one text of several says
-    which that is.
+    label of a head that no label fits, or the partner of one that has none. The table of one text of several says which
+    that is, that of a search what was `asked` for, and that of a treebank how many of its words are `left_out`.
     """
     whole = {**_text(table), "model": table.model, "kind": table.kind.value, **_grouping(table), "texts": table.texts}
+    if table.asked:
+        whole["asked"] = table.asked
     if isinstance(table, HeadTable):
         rows = {"heads": [fields | _label(table, fields) for fields in _heads(table, paired=bool(table.partners))]}
     else:
+        whole["left_out"] = table.left_out
         rows = {"relations": [_relation(relation) for relation in table.relations]}
     return json_line(whole | rows | {"definitions": table.definitions})
 
@@ -48,13 +51,37 @@ def _grouping(table: Table) -> dict[str, str]:
     return {"by": table.by.value} if isinstance(table, HeadTable) else {}
 
 
-def to_rows(tables: Sequence[Table], delimiter: str) -> bytes:
-    """Return a header and a row for each head, or relation, delimited fields each; what is undefined is empty.
+def stream_rows(portions: Iterable[Sequence[Table]], delimiter: str) -> Iterator[bytes]:
+    """Yield a header, and a row for each head, or relation, delimited fields each; what is undefined is empty.
 
-    Rows of several models, or of several ways to group tokens, end with these. Rows of single texts begin with the
-    index of the text.
+    Rows of several models, or of several ways to group tokens, end with these; so do those of saved records one by one,
+    which may be of several. Rows of single texts begin with the index of the text.
+
+    Raises:
+        UsageError: tables that come later are of another model, or have other columns.
     """
-    return delimit(_rows(tables), delimiter)
+    known, told = set[tuple[str, ...]](), False
+    for number, tables in enumerate(portions):
+        sources = {_source(table) for table in tables}
+        if not number:
+            known, told = sources, len(sources) > 1 or any(map(_is_saved, tables))
+        elif not told and (others := sources - known):
+            raise UsageError(
+                f"Rows of {min(known)[0]} have come, and do not name it, and now some of {min(others)[0]}:",
+                hint="choose {format:json}, or give saved records first.",
+            )
+        data = delimit(_rows(tables, told=told), delimiter)
+        yield data.partition(b"\n")[2] if number else data
+
+
+def _source(table: Table) -> tuple[str, ...]:
+    """Return the model of a table, and what its numbers are between."""
+    return table.model, *_grouping(table).values()
+
+
+def _is_saved(table: Table) -> bool:
+    """Return whether a table is that of one saved record of several, whose text is not told."""
+    return isinstance(table, HeadTable) and table.text_index is not None and not table.text
 
 
 def delimit(rows: Iterable[Mapping[str, Any]], delimiter: str) -> bytes:
@@ -77,12 +104,11 @@ def delimit(rows: Iterable[Mapping[str, Any]], delimiter: str) -> bytes:
     return file.getvalue().encode()
 
 
-def _rows(tables: Sequence[Table]) -> Iterator[dict[str, Any]]:
-    """Yield the fields of each row of each table, by name."""
-    several = len({(table.model, *_grouping(table).values()) for table in tables}) > 1
+def _rows(tables: Sequence[Table], *, told: bool) -> Iterator[dict[str, Any]]:
+    """Yield the fields of each row of each table, by name; it is `told` of which model a row is."""
     paired = any(isinstance(table, HeadTable) and table.partners for table in tables)
     for table in tables:
-        source = {"model": table.model, **_grouping(table)} if several else {}
+        source = {"model": table.model, **_grouping(table)} if told else {}
         rows = _heads(table, paired=paired) if isinstance(table, HeadTable) else map(_relation, table.relations)
         for row in rows:
             fields = {**_text(table), "kind": table.kind.value, **row, **source}
@@ -90,12 +116,23 @@ def _rows(tables: Sequence[Table]) -> Iterator[dict[str, Any]]:
             yield fields
 
 
-TABLES: Mapping[str, Callable[[Sequence[Table]], bytes]] = {
-    "json": to_lines,
-    "csv": partial(to_rows, delimiter=","),
-    "tsv": partial(to_rows, delimiter="\t"),
+PORTIONS: Mapping[str, Callable[[Iterable[Sequence[Table]]], Iterator[bytes]]] = {
+    "json": stream_lines,
+    "csv": partial(stream_rows, delimiter=","),
+    "tsv": partial(stream_rows, delimiter="\t"),
 }
-"""The formats of tables, by name, which is also the suffix."""
+"""The formats of tables that come some at a time, by name, which is also the suffix."""
+
+
+def encode_tables(tables: Sequence[Table], form: str) -> bytes:
+    """Return tables in one of these formats."""
+    return b"".join(PORTIONS[form]([tables]))
+
+
+TABLES: Mapping[str, Callable[[Sequence[Table]], bytes]] = {
+    form: partial(encode_tables, form=form) for form in PORTIONS
+}
+"""The same formats, as functions of all tables at once."""
 
 
 def _heads(table: HeadTable, *, paired: bool) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ _ROWS = 2**13  # of a table of embeddings that are read at a time
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValueCircuit:
-    """What each head of a layer moves from key to query.
+    """The linear map by which each head of a layer moves something from key to query.
 
     It is read by `value` [heads, width, d] and written by `output` [heads, d, width].
     Heads that share their values have the same array. Norms and biases are left out, as in Elhage et al. 2021.

@@ -47,6 +47,8 @@ LABELS = (
 )
 """The labels of heads. Of those whose rule a head meets it has the last, as in the notebook of Clark et al."""
 
+_BY_STATISTIC = [label for label in LABELS if label.statistic not in PROBES]
+
 
 def find_labels(table: HeadTable) -> dict[tuple[int, int], Judgement]:
     """Return the label of each head that has one, by its layer and its head.
@@ -55,16 +57,20 @@ def find_labels(table: HeadTable) -> dict[tuple[int, int], Judgement]:
     does not depend on which numbers were asked for; those by a probe where that was run.
     """
     by_probe = [label for label in LABELS if label.statistic in PROBES]
-    by_statistic = [label for label in LABELS if label.statistic not in PROBES]
-    found = _find_some(table, by_statistic, table.columns) if _has_all(table, by_statistic) else {}
+    found = _find_some(table, _BY_STATISTIC, table.columns) if _has_all(table, _BY_STATISTIC) else {}
     return found | _find_some(table, by_probe, table.columns)
+
+
+def is_judged_alone(table: HeadTable, label: HeadLabel) -> bool:
+    """Return whether no other rule of the same table can give a head another label in place of this one."""
+    return label.statistic in PROBES or not _has_all(table, _BY_STATISTIC)
 
 
 def judge_heads(record: HeadMatrix) -> dict[tuple[int, int], Judgement]:
     """Return the label of each head of a text that has one, by its layer and its head; none for a part of a text."""
     if not record.is_whole:
         return {}
-    wanted = find_statistics([label.statistic for label in LABELS if label.statistic not in PROBES])
+    wanted = find_statistics([label.statistic for label in _BY_STATISTIC])
     return find_labels(reduce_record(record, Statistics(record, wanted)))
 
 

@@ -99,7 +99,7 @@ def find_telling(attention: Attention, top: int, word: Word | None = None) -> li
 
 
 class _Excess:
-    """How much each link says, head by head; 0 for those that are not `counted`.
+    """The excess of each link over habit, head by head; 0 for those that are not `counted`.
 
     A link counts for as much as its weight exceeds what habit explains: the mean weight at the same distance (a
     positional pattern) and the mean weight of the same key (a token that everything looks at). That counts for more or

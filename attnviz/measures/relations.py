@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnviz.measures.pointing import Pointing, Question
-from attnviz.measures.word_links import OFFSETS
+from attnviz.measures.word_links import OFFSETS, Sees, see_all
 from attnviz.records import Axes, Block, Followed, Relation, RelationTable, Word
 from attnviz.text import ParsedText
 from attnviz.vocabulary import Direction, Kind
@@ -56,26 +56,27 @@ class RelationCount:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FollowedRelations:
-    """The tallies of one text, by relation, on these axes; `odd` says that its index is odd."""
+    """The tallies of one text, by relation, on these axes; `odd` says that its index is odd.
+
+    `left_out` is how many dependents cannot be judged, because they or their head words have no token of their own.
+    """
 
     axes: Axes
     odd: bool
     tallies: Mapping[str, RelationCount]
+    left_out: int
 
 
 class RelationCounter:
     """The reducer that counts how often heads follow the relations in one text: `FollowedRelations`."""
 
-    def __init__(self, axes: Axes, parsed: ParsedText, *, odd: bool) -> None:
+    def __init__(self, axes: Axes, parsed: ParsedText, sees: Sees = see_all, *, odd: bool) -> None:
         words = parsed.align(axes.key_tokens)
         queries = parsed.align(axes.query_tokens)
         pieces = [_place(index, queries, words) for index in range(len(parsed.words))]
-        self._asked = [
-            (dependent, one.governor)
-            for dependent, one in enumerate(parsed.words)
-            if one.governor is not None
-            and all(pieces[word].queries and pieces[word].keys for word in (dependent, one.governor))
-        ]
+        told = [(dependent, one.governor) for dependent, one in enumerate(parsed.words) if one.governor is not None]
+        self._asked = [pair for pair in told if _can_link(pieces[pair[0]], pieces[pair[1]], sees)]
+        self._left_out = len(told) - len(self._asked)
         questions = [Question(pieces[dependent], (pieces[governor],)) for dependent, governor in self._asked]
         self._axes, self._parsed, self._odd = axes, parsed, odd
         self._pointing = Pointing(axes, questions, queries, words)
@@ -93,7 +94,7 @@ class RelationCounter:
             for name in (self._parsed.words[dependent].relation, ALL):
                 chosen[name].append(number)
         tallies = {name: RelationCount.of(right[:, own], offsets[own]) for name, own in chosen.items()}
-        return FollowedRelations(self._axes, self._odd, tallies)
+        return FollowedRelations(self._axes, self._odd, tallies, self._left_out)
 
 
 Key = tuple[str, Kind, tuple[int, ...], tuple[int, ...]]
@@ -105,6 +106,7 @@ class RelationTotal:
     """The tallies of texts that have the same heads: by relation, and by whether the index of the text is odd."""
 
     texts: int = 0
+    left_out: int = 0
     tallies: dict[tuple[str, bool], RelationCount] = field(default_factory=dict)
 
     def add(self, name: str, odd: bool, tally: RelationCount) -> None:
@@ -139,37 +141,52 @@ class RelationTotals:
     each: dict[Key, RelationTotal] = field(default_factory=dict)
 
     def add(self, found: FollowedRelations) -> None:
-        """Take in one text, unless it has no relation on these axes."""
-        if found.tallies:
-            axes = found.axes
-            total = RelationTotal(1)
-            for name, tally in found.tallies.items():
-                total.add(name, found.odd, tally)
-            self.merge(RelationTotals({(axes.model, axes.kind, axes.layers, axes.heads): total}))
+        """Take in one text; it does not count as one if it has no relation on these axes."""
+        axes = found.axes
+        total = RelationTotal(int(bool(found.tallies)), found.left_out)
+        for name, tally in found.tallies.items():
+            total.add(name, found.odd, tally)
+        self.merge(RelationTotals({(axes.model, axes.kind, axes.layers, axes.heads): total}))
 
     def merge(self, other: "RelationTotals") -> None:
         """Take in all texts of another."""
         for key, theirs in other.each.items():
             mine = self.each.setdefault(key, RelationTotal())
             mine.texts += theirs.texts
+            mine.left_out += theirs.left_out
             for (name, odd), tally in theirs.tallies.items():
                 mine.add(name, odd, tally)
 
     def tables(self) -> Iterator[RelationTable]:
-        """Yield the table of each total, by the names of models and kinds; the most frequent relation comes first."""
+        """Yield the table of each total that has any relation, by the names of models and kinds."""
         for key in sorted(self.each, key=lambda key: (key[0], _KINDS.index(key[1]), *key[2:])):
             model, kind, *_ = key
             total = self.each[key]
+            if not total.tallies:
+                continue
             relations = [total.relation(name, key) for name in sorted({name for name, _ in total.tallies})]
             relations.sort(key=lambda relation: -relation.whole.count)
             yield RelationTable(
-                model=model, kind=kind, texts=total.texts, relations=relations, definitions=_DEFINITIONS
+                model=model,
+                kind=kind,
+                texts=total.texts,
+                relations=relations,
+                definitions=_DEFINITIONS,
+                left_out=total.left_out,
             )
 
 
 def _sum(tallies: list[RelationCount]) -> RelationCount:
     first, *rest = tallies
     return first + rest[0] if rest else first
+
+
+def _can_link(dependent: Word, governor: Word, sees: Sees) -> bool:
+    """Return whether both words have tokens of their own, which are read together."""
+    return all(
+        word.queries and word.keys and sees(word.queries, other.keys)
+        for word, other in ((dependent, governor), (governor, dependent))
+    )
 
 
 def _place(index: int, queries: list[int], keys: list[int]) -> Word:

@@ -31,14 +31,19 @@ def _alone(mean: Reals) -> Reals:
 
 @dataclass(frozen=True, slots=True)
 class Statistic(Described):
-    """A number for each head of a text.
+    """A number for each head of a text: the mean over its queries of numbers that are computed from their rows.
 
-    `of_rows` gives numbers [heads, any] for some rows, which are added up over all of them and divided by the number of
-    queries; or [parts, heads, any], of which `combine` makes one: [parts, layers, heads] -> [layers, heads]. NaN is
-    undefined. So is one that `takes_order` between two sequences, where no key stands before or after a query; one that
-    `takes_whole` where a text was read in windows; one that `takes_first` there, and where its first key is missing;
-    one that `takes_names` where the tokens have none. One that can only be told of several texts has `over_texts`: that
-    makes it of the weights between the first tokens of each, [texts, layers, heads, queries, keys].
+    Args:
+        of_rows: Compute numbers [heads, any] from some rows. They are added up over all rows of the text, and divided
+            by the number of queries. NaN is undefined.
+        combine: Compute the number from several such means, where `of_rows` gives [parts, heads, any]:
+            [parts, layers, heads] -> [layers, heads].
+        takes_order: Leave it undefined between two sequences, where no key stands before or after a query.
+        takes_whole: Leave it undefined for a text that is read in windows.
+        takes_first: Leave it undefined there, and where the first key of the text is missing.
+        takes_names: Leave it undefined where tokens are only numbered.
+        over_texts: Compute the number from several texts, where one alone has none, from the weights between the first
+            tokens of each: [texts, layers, heads, queries, keys] -> [layers, heads].
     """
 
     of_rows: Callable[[Rows], Numbers]

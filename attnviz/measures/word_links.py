@@ -1,7 +1,7 @@
 """Links between two named words: how much weight each head gives them, and whether it points from one to the other."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -28,8 +28,28 @@ _DEFINITIONS = {
 """What the numbers mean, by their names in data."""
 
 
+Sees = Callable[[Sequence[int], Sequence[int]], bool]
+"""Return whether some keys are read together with each of some queries, which long texts in windows are not always."""
+
+_ENDS = {
+    Kind.ENCODER: "encoder attention links words of the text",
+    Kind.CROSS: "cross-attention links a word of the target to one of the text",
+    Kind.DECODER: "decoder attention links a word of the target to an earlier one",
+}
+"""What an encoder-decoder links."""
+
+
+def see_all(queries: Sequence[int], keys: Sequence[int]) -> bool:
+    """Return True: a text that is not read in windows is read together."""
+    return True
+
+
 class MissingLinkError(TextError):
     """A text in which one of the two words of a link does not stand."""
+
+
+class DistantLinkError(MissingLinkError):
+    """A text of which no window holds both words of a link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,33 +79,38 @@ class WordLink:
         """Write it with an arrow."""
         return f"{self.query} → {self.key}"
 
-    def stands_on(self, axes: Axes) -> bool:
-        """Return whether such a link could have a weight on these axes."""
-        return bool(_ask(axes, self))
-
-    def check(self, found: Sequence[Axes]) -> None:
-        """Refuse a text that has no such link.
+    def check(self, found: Sequence[Axes], sees: Sees = see_all, *, translated: bool = False) -> None:
+        """Refuse a text that has no such link; `translated` says that a decoder reads a target beside it.
 
         Raises:
             MissingLinkError: one of the words stands in none of these, or they are one and the same.
+            DistantLinkError: they are never read together.
         """
-        if any(self.stands_on(axes) for axes in found):
+        if any(_ask(axes, self, sees) for axes in found):
             return
+        if any(_ask(axes, self, see_all) for axes in found):
+            raise DistantLinkError(
+                f"No window holds both words of the link {visible(str(self))}:", hint="read larger ones with {window}."
+            )
+        ends = ", ".join(_ENDS[axes.kind] for axes in found) if translated else ""
         queries = {token: None for axes in found for token in axes.query_tokens}
         keys = {token: None for axes in found for token in axes.key_tokens}
         for tokens, word, axis in ((queries, self.query, "queries"), (keys, self.key, "keys")):
             if not any(getattr(one, axis) for axes in found for one in axes.words(word)):
-                raise MissingLinkError(not_found(list(tokens), word).advice)
+                why = f" {ends[0].upper()}{ends[1:]}." if ends else ""
+                raise MissingLinkError(not_found(list(tokens), word).advice + why)
         ahead = any(axes.kind is Kind.DECODER for axes in found)
         order = ", the second of them first, since a decoder does not look ahead" if ahead else ""
-        raise MissingLinkError(f"There is no link {visible(str(self))} in this text: name two places in it{order}.")
+        there = f"here: {ends}" if ends else f"in this text: name two places in it{order}"
+        raise MissingLinkError(f"There is no link {visible(str(self))} {there}.")
 
 
 class LinkNumbers:
     """The reducer that computes the numbers of a link in one text: a `HeadTable`."""
 
-    def __init__(self, axes: Axes, link: WordLink) -> None:
-        self._axes, self._questions, self._words = axes, _ask(axes, link), number_words(axes.key_tokens)
+    def __init__(self, axes: Axes, link: WordLink, sees: Sees = see_all) -> None:
+        self._axes, self._questions, self._words = axes, _ask(axes, link, sees), number_words(axes.key_tokens)
+        self._answered = [any(sees(answer.queries, one.word.keys) for answer in one.answers) for one in self._questions]
         self._pointing = Pointing(axes, self._questions, number_words(axes.query_tokens), self._words)
 
     def update(self, block: Block) -> None:
@@ -95,10 +120,12 @@ class LinkNumbers:
     def result(self) -> HeadTable:
         """Return the table of this one text, with the share of each offset; where there is no link, it is empty."""
         there, back = self._pointing.result()
-        found = (there.weights, there.right, back.weights, back.right)
-        names = ("weight", "accuracy", "weight_back", "accuracy_back")
-        values = {name: each.mean(0) for name, each in zip(names, found, strict=True)} if self._questions else {}
-        axes = self._axes
+        axes, values = self._axes, dict[str, NDArray[np.float64]]()
+        if self._questions:
+            values = {"weight": there.weights.mean(0), "accuracy": there.right.mean(0)}
+            answered = np.array(self._answered)
+            for name, each in (("weight_back", back.weights), ("accuracy_back", back.right)):
+                values[name] = each[answered].mean(0) if answered.any() else np.full(axes.shape[:2], np.nan)
         shares = zip(OFFSETS, follow_offsets(self._questions, self._words), strict=True)
         values |= {_offset_name(k): np.full(axes.shape[:2], share) for k, share in shares if self._questions}
         return HeadTable(
@@ -135,13 +162,14 @@ def follow_offsets(questions: Sequence[Question], words: Sequence[int]) -> NDArr
     return np.mean(right, 0) if right else np.full(len(OFFSETS), np.nan)
 
 
-def _ask(axes: Axes, link: WordLink) -> list[Question]:
+def _ask(axes: Axes, link: WordLink, sees: Sees) -> list[Question]:
     """Return a question for each place where the first word stands, whose answers are those of the second."""
+
+    def can_answer(word: Word, target: Word) -> bool:
+        return target != word and _can_see(axes, word, target) and sees(word.queries, target.keys)
+
     targets = axes.words(link.key)
-    asked = (
-        (word, tuple(target for target in targets if target != word and _can_see(axes, word, target)))
-        for word in axes.words(link.query)
-    )
+    asked = ((word, tuple(target for target in targets if can_answer(word, target))) for word in axes.words(link.query))
     return [
         Question(word, answers) for word, answers in asked if word.queries and any(answer.keys for answer in answers)
     ]

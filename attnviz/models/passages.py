@@ -133,6 +133,16 @@ class Reading:
         """Return how many tokens the model reads, and its decoder; readings of one size can be run together."""
         return (len(self.ids),) if self.target is None else (len(self.ids), *self.target.size)
 
+    def sees(self, queries: Sequence[int], keys: Sequence[int]) -> bool:
+        """Return whether all of these keys are read together with each of these queries, as far as windows go."""
+        return not self.windows or all(any(one.holds(query, keys) for one in self.windows) for query in queries)
+
+    def holds(self, query: int, keys: Sequence[int]) -> bool:
+        """Return whether this query of the whole is taken from this window, which has all of these keys."""
+        if self.own is None or self.places is None:
+            return True
+        return query in self.places[self.own] and bool(np.isin(keys, self.places).all())
+
     def place_block(self, block: Block) -> Block:
         """Return a block of a window as one of the whole."""
         if self.own is None or self.places is None:

@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from attnviz.errors import AttnvizError, warn
 from attnviz.measures.labels import find_labels
 from attnviz.pipeline.outcomes import Found, HeadNumbers, Note, Outcome, Task, outcomes
-from attnviz.pipeline.sharing import share_out
+from attnviz.pipeline.sharing import share_in_order
 from attnviz.pipeline.sources import portions
 from attnviz.pipeline.streams import Source
 from attnviz.records import HeadTable
@@ -43,7 +43,7 @@ class Warner:
     def fail(self, place: str | None, error: AttnvizError) -> None:
         """Tell of an error and its place, or raise it."""
         if self.failed is None:
-            raise error if place is None else type(error)(f"{place.capitalize()}: {error}") from error
+            raise error if place is None else type(error)(f"{place[0].upper()}{place[1:]}: {error}") from error
         self.failed(place or "the text", error)
 
     def count(self, texts: int) -> None:
@@ -124,25 +124,16 @@ def total_portions(
         ProcessError: a process has ended before its work was done.
     """
     # portions are the same whoever works on them: which texts are run together can show in the last digits
-    for part in _take(share_out(work, portions(sources, AT_A_TIME, whole=True), jobs), counter):
+    for part in _take(share_in_order(work, portions(sources, AT_A_TIME, whole=True), jobs), counter):
         totals.merge(part.totals)
         counter.count(part.texts)
     return totals
 
 
-@dataclass(frozen=True, slots=True)
-class NamedTables:
-    """The tables of each text of a portion, or its error and the notes on it: from the `first` to before the `end`."""
-
-    first: int
-    end: int
-    outcomes: Sequence[Placed[list[HeadTable]]]
-
-
-def tables_of(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[NamedTables]:
-    """Return the tables of each text of a portion; in whichever process."""
-    found = [(source.place, _name_text(found, source)) for source, found in outcomes(task, [portion])]
-    yield NamedTables(portion[0].index, portion[-1].index + 1, found)
+def tables_of(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[Placed[list[HeadTable]]]:
+    """Return the tables of each text of a portion, or its error and the notes on it; in whichever process."""
+    for source, found in outcomes(task, [portion]):
+        yield source.place, _name_text(found, source)
 
 
 def _name_text(found: list[HeadTable] | AttnvizError | Note, source: Source) -> list[HeadTable] | AttnvizError | Note:
@@ -162,16 +153,9 @@ def tables_in_order(
         ProcessError: a process has ended before its work was done.
     """
     work, parts = partial(tables_of, task), portions(sources, AT_A_TIME, whole=True)
-    waiting: dict[int, NamedTables] = {}
-    due = 0
-    for made in share_out(work, parts, jobs):
-        waiting[made.first] = made
-        while due in waiting:
-            ready = waiting.pop(due)
-            due = ready.end
-            for tables in _take(ready.outcomes, counter):
-                counter.count(1)
-                yield tables
+    for tables in _take(share_in_order(work, parts, jobs), counter):
+        counter.count(1)
+        yield tables
 
 
 def _take(placed: Iterable[Placed[Found]], counter: Counter) -> Iterator[Found]:

@@ -16,7 +16,7 @@ _PIECE = 2**20  # bytes that are read at a time
 
 
 class Stamp(NamedTuple):
-    """What a file of ours can be known by: how many bytes it has, and a digest of them, None where nobody knows."""
+    """A mark to know a file of ours by: how many bytes it has, and a digest of them, None where nobody knows."""
 
     size: int
     digest: str | None

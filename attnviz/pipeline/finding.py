@@ -1,13 +1,14 @@
 """The search for heads that link words: what is asked of each text, and the tasks that answer it."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from io import BufferedReader
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from attnviz.errors import AttnvizError, InputError, TextError, UsageError
+from attnviz.errors import RecordError, UsageError
 from attnviz.formats.treebanks import Entry, read_pairs, read_treebank
 from attnviz.measures.relations import FollowedRelations, RelationCounter, RelationTotals
 from attnviz.measures.totals import Totals
@@ -16,12 +17,10 @@ from attnviz.models.model import Model
 from attnviz.pipeline.counting import Counter, total
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import Text
-from attnviz.pipeline.sources import sources_of
+from attnviz.pipeline.sources import open_lines, sources_of
 from attnviz.pipeline.streams import Source
 from attnviz.records import Axes, HeadTable, RelationTable, require_weights
 from attnviz.text import By, Grouping, ParsedText
-
-Fail = Callable[[str | None, AttnvizError], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +38,13 @@ class LinkTask:
         """See `Task.plan`; refuse a text that has no such link, and what is no weights."""
         for one in axes:
             require_weights(one)
-        self._link(text[0]).check(axes)
+        source, reading = text
+        self._link(source).check(axes, reading.sees, translated=reading.target is not None)
         return By.TOKEN, 0
 
     def compute(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[list[HeadTable]]:
         """See `Task.compute`; kinds of attention that have no such link are left out."""
-        makes = [partial(LinkNumbers, link=self._link(source)) for source, _ in texts]
+        makes = [partial(LinkNumbers, link=self._link(source), sees=reading.sees) for source, reading in texts]
         found = model.reduce_each([reading for _, reading in texts], self.job.select, makes)
         return [[table for table in tables if table.columns] for tables in found]
 
@@ -70,7 +70,10 @@ class RelationTask:
 
     def compute(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[list[FollowedRelations]]:
         """See `Task.compute`."""
-        makes = [partial(RelationCounter, parsed=source.asked, odd=source.index % 2 > 0) for source, _ in texts]
+        makes = [
+            partial(RelationCounter, parsed=source.asked, sees=reading.sees, odd=source.index % 2 > 0)
+            for source, reading in texts
+        ]
         return model.reduce_each([reading for _, reading in texts], self.job.select, makes)
 
 
@@ -81,26 +84,29 @@ def find_link(job: Job, link: WordLink, sources: Iterable[Source], jobs: int, co
         ProcessError: a process has ended before its work was done.
     """
     tables = total(LinkTask(job, link), sources, jobs, counter).tables()
-    return [rank_heads(table, "weight", "accuracy") for table in tables]
+    return [replace(rank_heads(table, "weight", "accuracy"), asked=str(link)) for table in tables]
 
 
-def find_pairs(job: Job, sources: Iterable[Source], jobs: int, counter: Counter) -> list[HeadTable]:
+def find_pairs(job: Job, name: str, sources: Iterable[Source], jobs: int, counter: Counter) -> list[HeadTable]:
     """Return the heads of each kind, ranked by how often they link the words that each source asks for.
+
+    The tables are of pairs of this `name`, such as that of their file.
 
     Raises:
         ProcessError: a process has ended before its work was done.
     """
     tables = total(LinkTask(job), sources, jobs, counter).tables()
-    return [rank_heads(table, "accuracy", "weight") for table in tables]
+    return [replace(rank_heads(table, "accuracy", "weight"), asked=f"pairs of {name}") for table in tables]
 
 
-def find_relations(job: Job, sources: Iterable[Source], jobs: int, counter: Counter) -> list[RelationTable]:
-    """Return the best head for each relation of a treebank, for each kind of attention.
+def find_relations(job: Job, name: str, sources: Iterable[Source], jobs: int, counter: Counter) -> list[RelationTable]:
+    """Return the best head for each relation of a treebank of this name, for each kind of attention.
 
     Raises:
         ProcessError: a process has ended before its work was done.
     """
-    return list(total(RelationTask(job), sources, jobs, counter).tables())
+    tables = total(RelationTask(job), sources, jobs, counter).tables()
+    return [replace(table, asked=f"relations of {name}") for table in tables]
 
 
 def find_named(
@@ -119,21 +125,21 @@ def find_named(
     if [link is None or texts is None, pairs is None, relations is None].count(False) != 1:
         raise UsageError("Name one thing to find: a link and texts, or `pairs`, or `relations`.")
     if relations is not None:
-        return find_relations(job, open_treebank(Path(relations), counter.fail), 1, counter)
+        return find_relations(job, str(relations), open_treebank(Path(relations)), 1, counter)
     if link is not None and texts is not None:
         return find_link(job, WordLink.parse(link), sources_of(texts), 1, counter)
-    asked = open_pairs(Path(pairs), counter.fail) if isinstance(pairs, str | PathLike) else ask_pairs(pairs or ())
-    return find_pairs(job, asked, 1, counter)
+    if isinstance(pairs, str | PathLike):
+        return find_pairs(job, str(pairs), open_pairs(Path(pairs)), 1, counter)
+    return find_pairs(job, "words", ask_pairs(pairs or ()), 1, counter)
 
 
-def open_pairs(path: Path, fail: Fail) -> Iterator[Source]:
-    """Yield the texts of a TSV file with the link that is asked of each; `fail` is told of each malformed line.
+def open_pairs(path: Path, stream: BufferedReader | None = None) -> Iterator[Source]:
+    """Yield the texts of a TSV file with the link that is asked of each (see `open_lines`).
 
     Raises:
         InputError: the file cannot be read.
     """
-    for index, ((text, *words), place) in enumerate(_open(path, read_pairs, fail)):
-        yield ask(text, WordLink(*words), index, place)
+    return _open(path, read_pairs, lambda found: ask(found[0], WordLink(*found[1:])), stream)
 
 
 def ask_pairs(pairs: Iterable[tuple[str, str, str]]) -> Iterator[Source]:
@@ -146,35 +152,33 @@ def ask_pairs(pairs: Iterable[tuple[str, str, str]]) -> Iterator[Source]:
         if not (isinstance(pair, tuple) and [type(part) for part in pair] == [str, str, str]):
             raise UsageError(f'A pair is written as ("Mary lost her keys", "her", "Mary"), not as {pair!r}.')
         text, *words = pair
-        yield ask(text, WordLink(*words), index, f"text {index + 1}")
+        yield replace(ask(text, WordLink(*words)), place=f"text {index + 1}", index=index)
 
 
-def open_treebank(path: Path, fail: Fail) -> Iterator[Source]:
-    """Yield the sentences of a file in CoNLL-U, each with its relations; `fail` is told of each malformed line.
+def open_treebank(path: Path, stream: BufferedReader | None = None) -> Iterator[Source]:
+    """Yield the sentences of a file in CoNLL-U, each with its relations (see `open_lines`).
 
     Raises:
         InputError: the file cannot be read.
     """
-    for index, (parsed, place) in enumerate(_open(path, read_treebank, fail)):
-        yield ask(parsed.text, parsed, index, place)
+    return _open(path, read_treebank, lambda found: ask(found.text, found), stream)
 
 
-def ask(text: str, asked: WordLink | ParsedText, index: int, place: str) -> Source:
+def ask(text: str, asked: WordLink | ParsedText) -> Source:
     """Return a text with what is asked of it."""
-    return Source(text.encode("utf-8", "surrogatepass"), place, index=index, asked=asked)
+    return Source(text.encode("utf-8", "surrogatepass"), asked=asked)
 
 
-def _open(path: Path, read: Callable[[Iterable[str]], Iterator[Entry]], fail: Fail) -> Iterator[tuple[Any, str]]:
-    """Yield what a file holds, with its place, but for malformed lines."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="\n") as file:
-            for entry in read(file):
-                place = f"line {entry.line} of {path}"
-                if isinstance(entry.found, AttnvizError):
-                    fail(place, entry.found)
-                else:
-                    yield entry.found, place
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise TextError(f"{path} is not valid UTF-8: {error.reason}. Save it as UTF-8 and try again.") from error
+def _open(
+    path: Path,
+    read: Callable[[Iterable[str]], Iterator[Entry]],
+    make: Callable[[Any], Source],
+    stream: BufferedReader | None,
+) -> Iterator[Source]:
+    """Yield what is made of the entries of a file, in their places; of a malformed one, what is wrong with it."""
+    of = "" if stream else f" of {path}"
+    with open_lines(path, stream) as lines:
+        for index, entry in enumerate(read(lines)):
+            malformed = isinstance(entry.found, RecordError)
+            source = Source(b"", wrong=entry.found) if malformed else make(entry.found)
+            yield replace(source, place=f"line {entry.line}{of}", index=index)

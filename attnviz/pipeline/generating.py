@@ -19,7 +19,7 @@ from attnviz.records import Column, HeadTable, Selection, find_named
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generated:
-    """What is computed without a text: probes, on random `tokens` from `SEEDS` seeds on from `seed`, and circuits."""
+    """Numbers that need no text: probes, on random `tokens` from `SEEDS` seeds on from `seed`, and circuits."""
 
     probes: Sequence[str] = ()
     circuits: Sequence[str] = ()

@@ -1,5 +1,6 @@
 """Work on portions of a job, done here or shared out among processes."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TypeVar
@@ -20,3 +21,34 @@ def share_out(work: Callable[[Item], Iterator[Result]], items: Iterable[Item], j
     if jobs > 1:
         return in_processes(work, items, jobs, partial(share_cores, jobs))
     return (found for item in items for found in work(item))
+
+
+def share_in_order(work: Callable[[Item], Iterator[Result]], items: Iterable[Item], jobs: int) -> Iterator[Result]:
+    """Return what the work makes of all items in their order; what comes too soon from a process waits.
+
+    Raises:
+        ProcessError: a process has ended before its work was done.
+    """
+    if jobs == 1:
+        yield from share_out(work, items, jobs)
+        return
+    waiting: dict[int, deque[Result | None]] = {}
+    due = 0
+    for number, found in share_out(partial(_number, work), enumerate(items), jobs):
+        waiting.setdefault(number, deque()).append(found)
+        while ready := waiting.get(due):
+            if (next_one := ready.popleft()) is not None:
+                yield next_one
+            else:
+                del waiting[due]
+                due += 1
+
+
+def _number(
+    work: Callable[[Item], Iterator[Result]], numbered: tuple[int, Item]
+) -> Iterator[tuple[int, Result | None]]:
+    """Yield what the work makes of an item with the number of the item, and None in the end."""
+    number, item = numbered
+    for found in work(item):
+        yield number, found
+    yield number, None

@@ -1,6 +1,7 @@
 """The sources of texts, or of records in their place: the arguments, a file, or standard input."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -141,6 +142,28 @@ def _of_standard_input(stream: BufferedReader | None, division: Division) -> Ite
         raise UsageError('There is no text. Give one, as in: attnviz show "The big fluffy dog", or pipe lines in.')
     with _readable("Standard input"):
         yield from read_stream(stream, None, division)
+
+
+@contextmanager
+def open_lines(file: Path, stream: BufferedReader | None = None) -> Iterator[Iterator[str]]:
+    """Open a file, or the stream in place of it, as lines that only a newline ends.
+
+    Bytes that are not valid UTF-8 are decoded with `surrogateescape`.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if stream:
+        with _readable("Standard input"):
+            yield _decode(stream)
+    else:
+        with _readable(file), file.open("rb") as opened:
+            yield _decode(opened)
+
+
+def _decode(lines: Iterable[bytes]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        yield (line if number else line.removeprefix(BOM_UTF8)).decode("utf-8", "surrogateescape")
 
 
 @contextmanager

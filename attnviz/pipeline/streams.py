@@ -64,7 +64,7 @@ class Source:
 
     Or the record that was `saved` of one, in that format. `whole` says that it was not too long to be kept, `more` that
     the next one, if any, need not be waited for. The `division` says what one text is, and how long at most.
-    `asked` is what is asked of this text and of no other, if anything is.
+    `asked` is what is asked of this text and of no other, if anything is; `wrong` why there is no text at all.
     """
 
     raw: bytes
@@ -75,13 +75,17 @@ class Source:
     index: int = 0
     division: Division = LINES
     asked: Any = None
+    wrong: RecordError | None = None
 
     def text(self) -> str:
         """Return the text itself.
 
         Raises:
             TextError: it is not valid UTF-8, too long to have been read whole, or no text but a saved record.
+            RecordError: something is wrong where it should stand.
         """
+        if self.wrong:
+            raise self.wrong
         if self.saved:
             raise TextError(
                 "This is a saved record, but this command needs a model that reads a text: give the text itself."

@@ -1,4 +1,4 @@
-"""Numbers described in words: the common part of measures, statistics, probes and numbers from weights alone."""
+"""Descriptions of numbers: the common part of measures, statistics, probes and numbers from weights alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

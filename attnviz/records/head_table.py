@@ -68,7 +68,8 @@ class HeadTable(Displayed):
 
     `labels` says, by layer and head, what those heads do of which the numbers tell it. Heads are listed by layer, then
     head; or the best first by the numbers that they are `ranked_by`: the first of them, where that is equal the next.
-    `partners` says with which head of another model each is compared, where the two have other layers or heads.
+    `asked` is what heads were searched for: a link, or the file of many. `partners` says with which head of another
+    model each is compared, where the two have other layers or heads.
 
     Raises:
         RecordError: a column has another shape than [layers, heads].
@@ -86,6 +87,7 @@ class HeadTable(Displayed):
     text_index: int | None = None
     text: str = ""
     ranked_by: tuple[str, ...] = ()
+    asked: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", {name: column.frozen() for name, column in self.columns.items()})

@@ -9,7 +9,7 @@ from attnviz.vocabulary import Direction, Kind
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """How well a head follows a relation in some texts: how often it occurs, and in what share the head is right.
+    """The score of a head on a relation in some texts: how often it occurs, and in what share the head is right.
 
     `baseline` is the share in which the word `offset` words further is; None is what no text tells.
     """
@@ -39,7 +39,8 @@ class Relation:
 class RelationTable:
     """The relations of a treebank, the most frequent first, and the head that follows each best, over so many texts.
 
-    `definitions` says what each number means, by its name.
+    `definitions` says what each number means, by its name; `left_out` how many dependents no head could be judged by;
+    `asked` which treebank it is of.
     """
 
     model: str
@@ -47,6 +48,8 @@ class RelationTable:
     texts: int
     relations: Sequence[Relation]
     definitions: Mapping[str, str]
+    left_out: int = 0
+    asked: str = ""
 
     def __repr__(self) -> str:
         """Return what the table is of, without its numbers."""

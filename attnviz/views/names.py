@@ -33,6 +33,11 @@ def scaled(number: float, unit: str = "") -> str:
     return f"{number / 1000**power:.3g} {_PREFIXES[power]}{unit}".rstrip()
 
 
+def as_percent(share: float) -> str:
+    """Write a share in percent: `83%`."""
+    return f"{share:.0%}"
+
+
 def counted(count: int, name: str) -> str:
     """Write a count: `1 layer`, `1,024 tokens`."""
     return f"{count:,} {plural(name, count)}"

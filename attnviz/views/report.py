@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from attnviz.measures.comparison import Comparison
-from attnviz.measures.labels import LABELS, judge_heads
+from attnviz.measures.labels import LABELS, is_judged_alone, judge_heads
 from attnviz.measures.links import find_telling, strongest
 from attnviz.measures.reducers import join_pieces
 from attnviz.measures.word_rows import find_words
@@ -101,10 +101,11 @@ HeadNumber = tuple[int, int, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankedHeads:
-    """Heads with a number each, largest first, for each name of a number, under a `title`."""
+    """Heads with a number each, largest first, by the names of numbers, under a `title`; `none` stands for no head."""
 
     title: str
     ranks: Mapping[str, Sequence[HeadNumber]]
+    none: str = "undefined"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,6 +114,13 @@ class HeadRows:
 
     table: HeadTable
     heads: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """The answer to what was asked for: the head, or the relation, that a table lists first."""
+
+    table: HeadTable | RelationTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,6 +145,7 @@ Section = (
     | HeadWeights
     | StrongestLinks
     | WordInHeads
+    | Answer
     | RankedHeads
     | HeadRows
     | RelationRows
@@ -265,6 +274,8 @@ class TableReport:
             UsageError: the table does not have the number to sort by.
         """
         yield Summary(table)
+        if table.asked:
+            yield Answer(table)
         top = None if self.every else self.top
         if isinstance(table, RelationTable):
             yield RelationRows(table, top)
@@ -273,13 +284,17 @@ class TableReport:
         elif self.every or self.sort:
             yield HeadRows(table, self._order(table))
         else:
-            yield RankedHeads(
-                "Heads with the highest numbers", {name: table.highest(name, self.top) for name in table.columns}
-            )
-            if labelled := dict(_labelled(table)):
-                yield RankedHeads("What these heads do, judged by a number", labelled)
+            yield from self._rank(table)
         if self.define:
             yield Definitions(table)
+
+    def _rank(self, table: HeadTable) -> Iterator[RankedHeads]:
+        """Yield the highest heads of each number, and what heads do by it: that comes first where it was asked for."""
+        ranks = {name: table.highest(name, self.top) for name in table.columns}
+        highest = RankedHeads("Heads with the highest numbers", ranks)
+        judged = dict(_judge(table))
+        labels = [RankedHeads("What these heads do, judged by a number", judged, "no head")] if judged else []
+        yield from [*labels, highest] if self.define else [highest, *labels]
 
     def _order(self, table: HeadTable) -> list[tuple[int, int]]:
         """Return the heads in the order asked for; those without the number come last."""
@@ -291,13 +306,22 @@ class TableReport:
         return ordered if self.every else ordered[: self.top]
 
 
-def _labelled(table: HeadTable) -> Iterator[tuple[str, list[HeadNumber]]]:
-    """Yield each label with its rule, and the heads that have it."""
+def _judge(table: HeadTable) -> Iterator[tuple[str, list[HeadNumber]]]:
+    """Yield each label with its rule, and the heads that have it.
+
+    Where only some numbers were asked for, heads have no labels by them; then each rule on one of these stands for
+    itself, even if no head meets it.
+    """
     for label in LABELS:
-        having = {head for head, found in table.labels.items() if found.name == label.name}
-        if having:
-            ranked = table.highest(label.statistic, None)
-            yield f"{label.name} ({label.rule})", [each for each in ranked if each[:2] in having]
+        if label.statistic not in table.columns:
+            continue
+        ranked = table.highest(label.statistic, None)
+        if alone := is_judged_alone(table, label):
+            having = [each for each in ranked if label.fits(each[2])]
+        else:
+            having = [each for each in ranked if each[:2] in table.labels and table.labels[each[:2]].name == label.name]
+        if having or (alone and ranked):
+            yield f"{label.name} ({label.rule})", having
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -207,6 +207,11 @@ def test_the_table_names_options_that_there_are(command: str) -> None:
         (("heads", "--list", "--stat", "entropy"), "--stat has no effect with --list: leave --stat out."),
         (("heads", "--list", "--file", "x", "--jobs", "2"), "--file and --jobs have no effect with --list"),
         (("heads", TEXT, "--all", "--top", "3"), "--top has no effect with --all"),
+        (
+            ("heads", "--probe", "induction", "--jobs", "2", "--truncate", "--target", "x"),
+            "--target, --truncate and --jobs have no effect where no text is read",
+        ),
+        (("heads", "--stat", "ov_copying", "--window", "8:4"), "--window has no effect where no text is read"),
         (("export", TEXT, "--format", "npz", "--log"), "--log has no effect without a picture"),
         (("export", TEXT, "--format", "npz", "--linear"), "--linear has no effect without a picture"),
         (

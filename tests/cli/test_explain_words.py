@@ -86,7 +86,8 @@ def test_a_word_is_found_in_any_case_and_number(word: str, found: str | None) ->
 
 
 @pytest.mark.parametrize(
-    ("word", "near"), [("qeury", "query"), ("sofmax", "softmax"), ("zebra", None), ("street", None)]
+    ("word", "near"),
+    [("qeury", "query"), ("queries", "query"), ("sofmax", "softmax"), ("zebra", None), ("street", None)],
 )
 def test_a_near_word_is_found(word: str, near: str | None) -> None:
     entry = find_near(word)
@@ -123,6 +124,17 @@ def test_a_word_that_is_nearly_in_the_glossary_is_a_text_with_a_note(run: Run) -
     assert ran.code == 0 and "The query is token" in ran.out
     assert 'sofmax is read as a text. For the glossary: attnviz explain "softmax"' in ran.err
     assert run("explain", "street").err == ""
+
+
+@pytest.mark.parametrize("typed", [("query key",), ("query", "key"), ("Queries keys",)])
+def test_several_words_of_the_glossary_are_texts_with_a_note(run: Run, typed: tuple[str, ...]) -> None:
+    ran = run("explain", *typed)
+    assert ran.code == 0 and "The query is token" in ran.out
+    assert 'For the glossary: attnviz explain "query", attnviz explain "key"\n' in ran.err
+
+
+def test_a_text_in_which_a_word_of_the_glossary_stands_has_no_note(run: Run) -> None:
+    assert run("explain", "the key opens").err == ""
 
 
 def test_all_words_of_the_glossary_are_listed(run: Run) -> None:

@@ -12,6 +12,10 @@ from tests.pages import ROOT
 TEXT = "The animal didn't cross the street because it was too tired"
 PAIRS, TREEBANK = ROOT / "sample_inputs/coreference_pairs.tsv", ROOT / "sample_inputs/treebank.conllu"
 LINES = ROOT / "sample_inputs/coreference.txt"
+DROPPED = (
+    "Note: 1 of the 73 words that depend on another is left out for builtin/encoder, where one of the two has no token "
+    "of its own, or they are not read together.\n"
+)
 
 
 def test_heads_come_by_the_weight_that_they_give_the_link(run: Run) -> None:
@@ -88,9 +92,13 @@ def test_a_pair_that_cannot_be_is_reported_by_its_line_and_the_others_go_on(run:
     path = tmp_path / "pairs.tsv"
     path.write_text(f"text\tfrom\tto\n{TEXT}\tit\tanimal\nonly one column\n{TEXT}\tit\tgiraffe\n{TEXT}\t\tanimal\n\n")
     ran = run("find", "--pairs", path, "--format", "json")
-    ran.assert_failed(1, f"line 3 of {path}: The line has 1 columns", f"line 4 of {path}: There is no token 'giraffe'",
-               f"line 5 of {path}: The line has an empty column")  # fmt: skip
-    assert ran.records[0]["texts"] == 1
+    assert (ran.code, ran.records[0]["texts"]) == (1, 1)
+    assert [line.partition(":")[0] for line in ran.err.splitlines()] == [
+        f"Error in line 3 of {path}",
+        f"Error in line 5 of {path}",
+        "Note",
+    ]
+    assert f"Note: 1 of the texts lacks the link asked for, and is left out: line 4 of {path}.\n" in ran.err
 
 
 def test_a_malformed_line_of_a_treebank_is_reported_and_the_other_sentences_go_on(run: Run, tmp_path: Path) -> None:
@@ -98,7 +106,7 @@ def test_a_malformed_line_of_a_treebank_is_reported_and_the_other_sentences_go_o
     lines[3] = lines[3].replace("\t", " ")
     path.write_text("\n".join(lines) + "\n")
     ran = run("find", "--relations", path, "--format", "json")
-    ran.assert_failed(1, f"line 4 of {path}: This line has 1 columns: CoNLL-U has 10")
+    ran.assert_failed(1, f"line 4 of {path}: This line has 1 column: CoNLL-U has 10")
     assert ran.records[0]["texts"] == 11
 
 
@@ -116,7 +124,7 @@ def test_relations_have_a_row_each_the_most_frequent_first(run: Run) -> None:
 @pytest.mark.parametrize("args", [("it -> animal", TEXT), ("--pairs", PAIRS), ("--relations", TREEBANK, "--all")])
 def test_tables_fit_the_terminal(run: Run, width: int, args: tuple[str, ...]) -> None:
     ran = run("find", *args, "--width", str(width))
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.err) == (0, DROPPED if "--relations" in args else "")
     assert max(map(len, ran.out.splitlines())) <= width
 
 
@@ -154,6 +162,14 @@ def test_python_gives_the_bytes_of_the_command(run: Run, tmp_path: Path) -> None
     assert all(json.loads(line) for line in (tmp_path / "link.json").read_text().splitlines())
 
 
+def test_a_note_is_a_warning_where_python_asked() -> None:
+    model, text = attnviz.load("minilm"), "[CLS] Mary lost her keys"
+    with pytest.warns(UserWarning, match="stands twice") as warned:
+        attnviz.find(model, "her -> Mary", text)
+        attnviz.heads(model, text, "same")
+    assert [one.filename for one in warned] == [__file__] * 2
+
+
 def test_python_refuses_what_names_no_one_thing_to_find() -> None:
     model = attnviz.load("builtin")
     for wrong in ({}, {"link": "it -> animal"}, {"link": "it -> animal", "texts": TEXT, "pairs": []}):
@@ -183,3 +199,122 @@ def test_how_often_a_special_token_is_named_is_not_defined(run: Run) -> None:
     (record,) = run("find", "keys -> [SEP]", "Mary lost her keys", "--format", "json").records
     assert record["heads"][0]["weight"] > 0.9
     assert {head["accuracy"] for head in record["heads"]} == {None}
+
+
+def test_what_is_searched_for_stands_above_the_table_and_in_the_data(run: Run) -> None:
+    asked = {
+        "it → animal": ("it -> animal", TEXT),
+        f"pairs of {PAIRS}": ("--pairs", PAIRS),
+        f"relations of {TREEBANK}": ("--relations", TREEBANK),
+    }
+    for name, args in asked.items():
+        assert run("find", *args, "--format", "json").records[0]["asked"] == name
+        assert run("find", *args, "--width", "200").out.splitlines()[2].startswith(f"{name}: L")
+
+
+def test_the_first_lines_say_which_head_it_is_and_how_often_it_is_right(run: Run) -> None:
+    said = run("find", "--pairs", PAIRS, "--width", "200").out.splitlines()[2]
+    told = "L2 H1 looks most at the right word in 83% of 24 texts; the best fixed distance hits it in 50%"
+    assert said == f"pairs of {PAIRS}: {told}"
+    said = run("find", "it -> animal", "--file", LINES, "--width", "200").out.splitlines()[2]
+    assert said == "it → animal: L2 H1 gives it the most weight, 0.936 on average over 2 texts"
+    said = run("find", "--relations", TREEBANK, "--width", "200").out.splitlines()[2]
+    assert said.endswith("L2 H5 follows them best, in 54% of 72 words; the best fixed distance in 42%")
+
+
+@pytest.mark.parametrize(("option", "path"), [("--pairs", PAIRS), ("--relations", TREEBANK)])
+def test_a_dash_is_standard_input(run: Run, option: str, path: Path) -> None:
+    piped = run("find", option, "-", "--format", "csv", stdin=path.read_bytes())
+    assert piped.code == 0
+    assert piped.stdout == run("find", option, path, "--format", "csv").stdout
+    wrong = run("find", option, "-", stdin=b"only\n")
+    assert wrong.code == 1 and wrong.err.startswith("Error in line 1: Th")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_what_is_wrong_with_lines_is_said_in_their_order_and_the_others_go_on(
+    run: Run, tmp_path: Path, jobs: str
+) -> None:
+    good, (path, others) = b"Mary lost her keys\ther\tMary\n", (tmp_path / "pairs.tsv", 40)
+    long, bytes_ = b"Mary " * 999 + b"\tMary\tlost\n", b"Mary lost h\xffr keys\ther\tMary\n"
+    path.write_bytes(good + long + good + bytes_ + good * others + long + b"one\n" + good + bytes_)
+    ran = run("find", "--pairs", path, "--jobs", jobs, "--format", "json")
+    found = [line.split(" of ")[0].removeprefix("Error in line ") for line in ran.err.splitlines()]
+    assert found == ["2", "4", "45", "46", "48"]
+    assert ran.err.count("is not valid UTF-8") == 2
+    assert (ran.code, ran.records[0]["texts"]) == (1, others + 3)
+
+
+def test_a_sentence_with_bytes_that_are_no_utf8_is_left_out(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "bad.conllu"
+    path.write_bytes(TREEBANK.read_bytes().replace(b"chased", b"ch\xe2sed", 1))
+    ran = run("find", "--relations", path, "--format", "json")
+    ran.assert_failed(1, f"line 2 of {path}: The line is not valid UTF-8: it has the byte 0xe2")
+    assert ran.records[0]["texts"] == 11
+
+
+def test_words_without_tokens_of_their_own_are_counted_in_one_note(run: Run) -> None:
+    ran = run("find", "--relations", TREEBANK, "--format", "json")
+    assert ran.err == DROPPED
+    assert (ran.records[0]["left_out"], ran.records[0]["relations"][0]["count"]) == (1, 72)
+
+
+def test_where_no_text_has_its_pair_it_fails_with_what_is_wrong_with_the_first(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "My Pairs.tsv"
+    path.write_text(f"{TEXT}\tit\tgiraffe\n{TEXT}\tgiraffe\tit\n")
+    ran = run("find", "--pairs", path)
+    ran.assert_failed(1, "None of the texts", f"Line 1 of {path}: There is no token 'giraffe'")
+    with pytest.raises(attnviz.AttnvizError, match=r"^Line 1 of .*/My Pairs.tsv: There is no token 'giraffe'"):
+        attnviz.find(attnviz.load("builtin"), pairs=path)
+
+
+@pytest.mark.parametrize("width", [60, 79, 80])
+def test_the_legend_explains_the_columns_that_are_shown(run: Run, width: int) -> None:
+    out = run("find", "--relations", TREEBANK, "--width", str(width)).out
+    assert ("held out" in out) == ("held_out:" in out) == (width >= 80)
+
+
+FAR = "The animal " + "walked and " * 40 + "it was tired"
+
+
+def test_words_that_no_window_holds_together_are_no_link(run: Run) -> None:
+    windows = "--window", "16:8"
+    run("find", "it -> animal", FAR, *windows).assert_failed(
+        1, "No window holds both words", "larger ones with --window"
+    )
+    ran = run("find", "it -> animal", FAR, TEXT, *windows, "--format", "json")
+    assert (ran.code, ran.records[0]["texts"]) == (0, 1)
+    assert ran.err == (
+        "Note: 1 of the texts lacks the link it → animal, and is left out. In 1 of them no window holds both words.\n"
+    )
+
+
+def test_a_place_that_no_window_holds_beside_the_word_does_not_count(run: Run) -> None:
+    """The animal at the beginning is of no other window than "it": the weight is that of the other place alone."""
+    text = "The animal " + "walked and " * 40 + "the animal slept because it was tired"
+    (record,) = run("find", "it -> animal", text, "--window", "16:8", "--format", "json").records
+    saved = run("show", text, "--window", "16:8", "--format", "json").records[0]["attention"][0]
+    names = saved["query_tokens"]
+    late = len(names) - 1 - names[::-1].index("animal")
+    for head in record["heads"]:
+        weight = saved["weights"][head["layer"]][head["head"]][names.index("it")][late]
+        assert head["weight"] == pytest.approx(weight, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("link", "kind", "said"),
+    [
+        ("giraffe -> car", None, "no token 'giraffe' in this text"),
+        ("la -> voiture", "cross", "no token 'voiture'"),
+        ("la -> voiture", "cross", "Cross-attention links a word of the target to one of the text."),
+        ("car -> la", None, "There is no link car → la here: encoder attention links words of the text, "),
+        ("la -> voiture", "decoder", "here: decoder attention links a word of the target to an earlier one."),
+        ("car -> red", "decoder", "Decoder attention links a word of the target to an earlier one."),
+        ("la -> car", "encoder", "Encoder attention links words of the text."),
+    ],
+)
+def test_an_encoder_decoder_says_what_each_kind_of_attention_links(
+    run: Run, link: str, kind: str | None, said: str
+) -> None:
+    asked = "find", link, "The red car is fast", "--model", "builtin/translator"
+    run(*asked, *(("--kind", kind) if kind else ())).assert_failed(1, said)

@@ -210,6 +210,8 @@ def test_copying_is_told_of_the_weights_alone(run: Run) -> None:
         (("--probe", "induction", "--tokens", "4000"), "reads at most"),
         (("--probe", "induction", "--tokens", "1"), "2"),
         (("--probe", "deduction"), "prefix_matching"),
+        (("--probe", "next"), "give --stat next"),
+        (("--stat", "induction"), "give --probe induction"),
         (("the dog", "--tokens", "7"), "add --probe induction"),
         (("the dog", "--each", "--probe", "induction"), "leave --each out"),
         (("the dog", "--sort", "induction"), "add --probe induction"),
@@ -275,6 +277,10 @@ def test_the_list_says_of_each_number_what_it_is_and_all_of_those_named(run: Run
     sink = STATISTICS["sink"]
     assert all(fact in named for fact in (sink.definition, sink.formula, sink.source, sink.extent, sink.high))
     assert "entropy" not in named
+    titles = re.findall(r"^.*\(--\w+\)$", ran.out, re.M)
+    parts = re.split("|".join(map(re.escape, titles)), ran.out)[1:]
+    listed = [re.findall(r"^(\w+) ", part, re.M) for part in parts]
+    assert listed == [[*STATISTICS], [*CIRCUITS], [*PROBES]]
     run("heads", "--list", "sharpness").assert_failed(2, "no number 'sharpness'", "entropy", "ov_copying", "induction")
 
 
@@ -323,3 +329,36 @@ def test_no_text_is_lost_where_there_is_a_note_on_one(run: Run, tmp_path: Path) 
         done = run(*asked, "--layer", "0", "--head", "0", "--jobs", jobs)
         assert [record["text_index"] for record in done.records] == list(range(len(lines)))
         assert "[CLS] stands twice" in done.err
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        (("--stat", "previous"), "previous (previous > 0.5)  L3 H5 0.914  L2 H2 0.695"),
+        (("--model", "builtin/decoder", "--probe", "induction"), "induction (induction > 0.5)  L1 H3 0.980"),
+        (("--probe", "induction"), "induction (induction > 0.5)  no head"),
+    ],
+)
+def test_what_heads_do_by_the_numbers_asked_for_stands_first(run: Run, numbers: tuple[str, ...], said: str) -> None:
+    text = () if "--probe" in numbers else ("The animal didn't cross the street because it was too tired",)
+    lines = run("heads", *text, *numbers).out.splitlines()
+    assert lines[2] == "What these heads do, judged by a number"
+    assert lines[3].startswith(said)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_rows_of_saved_records_one_by_one_say_of_which_model_they_are(
+    run: Run, tmp_path: Path, order: tuple[int, int]
+) -> None:
+    models, files = ("builtin/encoder", "builtin/decoder"), [tmp_path / f"{index}.json" for index in order]
+    for index, file in zip(order, files, strict=True):
+        file.write_bytes(run("show", "the dog", "--model", models[index], "--format", "json").stdout)
+    rows = run("heads", *files, "--each", "--stat", "same", "--format", "csv").rows()
+    assert [*rows[0]][-2:] == ["model", "by"]
+    assert list(dict.fromkeys((row["text_index"], row["model"]) for row in rows)) == [
+        (str(place), models[index]) for place, index in enumerate(order)
+    ]
+    plain = run("heads", "a dog", "a cat", "--each", "--stat", "same", "--format", "csv").rows()
+    assert [*plain[0]] == ["text_index", "kind", "layer", "head", "same", "same_n", "same_se"]
+    mixed = run("heads", "a dog", tmp_path / "1.json", "--each", "--stat", "same", "--format", "csv")
+    mixed.assert_failed(2, "choose --format json")

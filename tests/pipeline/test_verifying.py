@@ -1,5 +1,7 @@
 """Checks against published figures: what they measure is held to transformers and NumPy, on tiny random models."""
 
+import json
+import math
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +15,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 import attnviz
 from attnviz.errors import ModelError, UsageError
+from attnviz.models.builtin import find_folders
+from attnviz.models.generated import draw_ids, find_frame
 from attnviz.models.loading import Loading
 from attnviz.models.model import Model
 from attnviz.models.passages import Passage
@@ -252,6 +256,54 @@ class TestMeasures:
         assert [int(head.partition(".")[0]) for head in published] == [*range(len(weights))]
         for head, number in published.items():
             assert number == pytest.approx(of_link[head], abs=1e-6)
+
+    def test_scores_of_what_is_said_twice_are_those_of_the_weights_that_transformers_returns(
+        self, both: tuple[Model, Any]
+    ) -> None:
+        model, network = both
+        frame, tokens = find_frame(model), 37
+        found = checks.measure_repetition(model)
+        texts = []
+        for seed in range(10):
+            ids = [*(token.id for token in frame.before), *draw_ids(model, tokens, seed) * 2]
+            with torch.no_grad():
+                weights = torch.stack(network(torch.tensor([ids]), output_attentions=True).attentions)[:, 0].numpy()
+            texts.append(weights[..., -2 * tokens :, -2 * tokens :])  # [layers, heads, said, said]
+        said = np.stack(texts)
+        expected = {
+            "induction": np.diagonal(said, 1 - tokens, -2, -1)[..., 1:].mean((0, -1)),  # not the end of the first copy
+            "previous_token": np.diagonal(said, -1, -2, -1).mean((0, -1)),
+        }
+        assert {*found} == {f"{name} {head}" for name, table in expected.items() for head in named(table)}
+        for name, table in expected.items():
+            for head, number in named(table).items():
+                assert found[f"{name} {head}"] == pytest.approx(number, abs=1e-6)
+
+    def test_what_a_pronoun_looks_at_is_the_entry_of_the_weights_for_the_two_words(self) -> None:
+        found = checks.measure_pronoun(attnviz.load("builtin"), "3.1")
+        assert {*found} == {*CHECKS["encoder-pronoun"].published}
+        for last in ("tired", "wide"):
+            (attention,) = attnviz.load("builtin").attend(
+                f"The animal didn't cross the street because it was too {last}"
+            )
+            names = [token.text for token in attention.query_tokens]
+            for noun in ("animal", "street"):
+                weight = attention.weights[3, 1, names.index("it"), names.index(noun)]
+                assert found[f"{last}: it → {noun}"] == pytest.approx(float(weight), abs=1e-7)
+
+    @pytest.mark.parametrize("name", ["encoder", "decoder", "translator", "bahdanau"])
+    def test_parameters_are_counted_in_the_file_of_weights_itself(self, name: str) -> None:
+        check = CHECKS[f"{name}-parameters"]
+        (file,) = find_folders()[check.model].glob("*.safetensors")
+        raw = file.read_bytes()
+        header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])  # the format of safetensors
+        shapes = [tensor["shape"] for key, tensor in header.items() if key != "__metadata__"]
+        assert check.measure(attnviz.load(check.model)) == {"parameters": sum(map(math.prod, shapes))}
+
+    def test_a_translation_that_is_another_one_counts_0(self) -> None:
+        model = attnviz.load("builtin/translator")
+        examples = [("The red car.", "la voiture rouge."), ("Two small dogs.", "la voiture rouge.")]
+        assert checks.count_translations(model, examples) == {"The red car.": 1, "Two small dogs.": 0}
 
     def test_a_model_that_knows_too_few_tokens_is_refused(self) -> None:
         with pytest.raises(UsageError, match="The vocabulary of exact has 101 tokens, none with the number 19,969"):

@@ -194,6 +194,12 @@ def test_all_heads_stand_in_their_order_or_in_that_of_a_number_those_without_one
     assert isinstance(rows, HeadRows) and rows.heads == [(2, 0), (4, 5), (2, 1)]
 
 
+def test_what_heads_do_by_numbers_that_were_asked_for_comes_first() -> None:
+    _, labels, highest, _ = table_sections(define=True)
+    assert [*table_sections()[1].ranks] == [*highest.ranks] == ["next", "same"]
+    assert [*labels.ranks] == ["same (same > 0.5)", "next (next > 0.5)"]
+
+
 def test_what_numbers_mean_is_said_last_where_that_is_wanted() -> None:
     assert isinstance(table_sections(define=True)[-1], Definitions)
     assert not any(isinstance(section, Definitions) for section in table_sections())

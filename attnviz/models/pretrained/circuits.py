@@ -1,4 +1,4 @@
-"""What the heads of a network of transformers move, by its linear maps where these are spelled in a known way."""
+"""Circuits of the heads of a network of transformers, from its linear maps where these have known names."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

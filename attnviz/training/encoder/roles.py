@@ -26,7 +26,7 @@ PRONOUN = Relation.PRONOUN_ANTECEDENT.value
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What needs no model: how often the word at one fixed offset fills a role, at the best such offset, of n words."""
+    """A baseline without a model: how often the word at the best fixed offset fills a role, of n words."""
 
     n: int
     offset: int

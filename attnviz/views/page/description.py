@@ -1,4 +1,4 @@
-"""What a page says of a record beside its numbers, as JSON can hold it."""
+"""Descriptions of records for a page: all but their numbers, as JSON can hold it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -11,7 +11,7 @@ from attnviz.views.screen.scene import Scene, State, open_record
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What some keys do: the name of an action, and its words; `short` ones stand at the bottom of the screen.
+    """A binding of keys to an action, by its name, and its words; `short` ones stand at the bottom of the screen.
 
     `keys` are named as textual does.
     """

@@ -1,4 +1,4 @@
-"""What is shown of a text: records made ready to be looked at, and the state that says which part of one is seen.
+"""The scene on the screen: records of a text made ready to be looked at, and the state that says what is seen of one.
 
 Nothing here knows of a terminal: the screen draws a scene, and a key makes a new state of it.
 """

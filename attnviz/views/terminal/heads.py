@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from attnviz.records import Described, HeadMatrix, HeadTable
-from attnviz.views.names import head_name
+from attnviz.text import visible
+from attnviz.views.names import as_percent, counted, head_name
 from attnviz.views.report import HeadNumber, HeadRows, RankedHeads, WordInHeads, WordSide, sides
 from attnviz.views.terminal.cells import aligned, cell_of, flowing, plain_table, strongest_tokens
 
@@ -29,20 +30,36 @@ def ranked_heads(section: RankedHeads, width: int) -> Iterator[Text]:
     if beginnings[0].cell_len + _LEAST_ROOM > width:
         for name, ranked in section.ranks.items():
             yield Text(name)
-            yield from (Text("  ") + line for line in flowing(_numbers(ranked), width - 2, ""))
+            yield from (Text("  ") + line for line in flowing(_numbers(ranked, section.none), width - 2, ""))
         return
     for beginning, ranked in zip(beginnings, section.ranks.values(), strict=True):
-        for line in flowing(_numbers(ranked), width - beginning.cell_len, ""):
+        for line in flowing(_numbers(ranked, section.none), width - beginning.cell_len, ""):
             yield beginning + line
             beginning = Text(" " * beginning.cell_len)
 
 
-def _numbers(ranked: Sequence[HeadNumber]) -> list[Text]:
-    """Return heads with their numbers, without those whose number is 0."""
+def _numbers(ranked: Sequence[HeadNumber], none: str) -> list[Text]:
+    """Return heads with their numbers, without those whose number is 0; `none` if there are no heads."""
     if not ranked:
-        return [Text("undefined", style="dim")]
+        return [Text(none, style="dim")]
     there = [(head_name(layer, head), number) for layer, head, number in ranked if abs(number) >= _TOO_SMALL]
     return [Text(f"{name} {_written(number)}") for name, number in there] or [Text("0 in all heads", style="dim")]
+
+
+def best_head(table: HeadTable) -> Text:
+    """Return a sentence on the head that a search lists first: how much weight it gives, or how often it is right."""
+    head, name = table.listed()[0], table.ranked_by[0]
+    (number,), (fixed,) = (_of(table, each, [head]) for each in (name, "baseline"))
+    texts = counted(table.texts, "text")
+    if not math.isfinite(number):
+        told = "no head has such a number"
+    elif name == "weight":
+        told = f"{head_name(*head)} gives it the most weight, {number:.3f}"
+        told += f" on average over {texts}" if table.texts > 1 else ""
+    else:
+        told = f"{head_name(*head)} looks most at the right word in {as_percent(number)} of {texts}"
+        told += f"; the best fixed distance hits it in {as_percent(fixed)}" if math.isfinite(fixed) else ""
+    return Text(visible(table.asked), style="bold").append(f": {told}", "not bold")
 
 
 def head_rows(section: HeadRows, width: int) -> Iterator[RenderableType]:

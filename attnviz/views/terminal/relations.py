@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.records import Relation
+from attnviz.measures.relations import ALL
+from attnviz.records import Relation, RelationTable
 from attnviz.text import visible
-from attnviz.views.names import head_name
+from attnviz.views.names import as_percent, counted, head_name
 from attnviz.views.report import RelationRows
 from attnviz.views.terminal.cells import ellipsised, plain_table
 
@@ -28,6 +29,21 @@ def relation_rows(section: RelationRows, width: int) -> Iterator[Table | Text]:
     yield grid
     if left := len(section.table.relations) - len(shown):
         yield Text(f"and {left} rarer ones", style="dim")
+
+
+def best_relation(table: RelationTable) -> Text:
+    """Return a sentence on the head that follows all relations together best, and how often it does."""
+    whole = table[ALL]
+    told = f"{head_name(whole.layer, whole.head)} follows them best"
+    if whole.whole.accuracy is not None and whole.whole.baseline is not None:
+        told += f", in {as_percent(whole.whole.accuracy)} of {counted(whole.whole.count, 'word')}"
+        told += f"; the best fixed distance in {as_percent(whole.whole.baseline)}"
+    return Text(visible(table.asked), style="bold").append(f": {told}", "not bold")
+
+
+def shown_definitions(table: RelationTable, width: int) -> dict[str, str]:
+    """Return what the numbers mean that a table of this width has."""
+    return {name: told for name, told in table.definitions.items() if width >= _WIDE or name != "held_out"}
 
 
 def _cells(relation: Relation) -> list[Text]:

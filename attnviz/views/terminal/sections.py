@@ -11,6 +11,7 @@ from attnviz.records import Axes, HeadMatrix, HeadTable, Link, RelationTable, Wo
 from attnviz.text import By, visible
 from attnviz.views.names import caveats, counted, describe_axes, head_name
 from attnviz.views.report import (
+    Answer,
     Definitions,
     Glance,
     HeadRows,
@@ -25,11 +26,11 @@ from attnviz.views.report import (
     WordInHeads,
 )
 from attnviz.views.terminal.cells import aligned, ellipsised, isolated
-from attnviz.views.terminal.heads import head_rows, ranked_heads, word_in_heads
+from attnviz.views.terminal.heads import best_head, head_rows, ranked_heads, word_in_heads
 from attnviz.views.terminal.inline import inline_picture
 from attnviz.views.terminal.matrix import matrix
 from attnviz.views.terminal.overview import overview
-from attnviz.views.terminal.relations import relation_rows
+from attnviz.views.terminal.relations import best_relation, relation_rows, shown_definitions
 from attnviz.vocabulary import AVERAGE, Orientation, PictureProtocol
 
 _USUAL = "float32"
@@ -80,8 +81,10 @@ def _drawn(
             yield from _drawn_table(section, options.max_width)
 
 
-def _drawn_table(section: RankedHeads | HeadRows | RelationRows | Definitions, width: int) -> RenderResult:
+def _drawn_table(section: Answer | RankedHeads | HeadRows | RelationRows | Definitions, width: int) -> RenderResult:
     match section:
+        case Answer(table=table):
+            yield best_head(table) if isinstance(table, HeadTable) else best_relation(table)
         case RankedHeads():
             yield from ranked_heads(section, width)
         case HeadRows():
@@ -89,7 +92,8 @@ def _drawn_table(section: RankedHeads | HeadRows | RelationRows | Definitions, w
         case RelationRows():
             yield from relation_rows(section, width)
         case Definitions(table=table):
-            for name, definition in table.definitions.items():
+            shown = shown_definitions(table, width) if isinstance(table, RelationTable) else table.definitions
+            for name, definition in shown.items():
                 yield Text(f"{name}: {definition}", style="dim")
         case _:
             assert_never(section)
