@@ -16,6 +16,9 @@ WEIGHT = "weight"
 DIFFERENCE = "difference"
 """The measure of a record of what is more, or less, in one record than in another."""
 
+ROWS = 100
+"""How many rows a table of weights has at most, unless all are asked for."""
+
 PRECISIONS = "float64", "float32", "float16", "bfloat16"
 """The dtypes in which weights are computed."""
 

@@ -310,7 +310,9 @@ def test_a_figure_leaves_pyplot_and_its_settings_alone() -> None:
 def test_what_a_picture_cannot_show_is_a_warning() -> None:
     (attention,) = MODEL.attend(" ".join(["dog"] * 300))
     with pytest.warns(UserWarning, match="no room for numbers"):
-        attnviz.plot(attention, annotate=True)
+        attnviz.plot(attention, annotate=True, vmax="auto")
+    with pytest.warns(UserWarning, match="look nearly blank"):
+        attnviz.plot(attention)
 
 
 # --- mistakes

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +35,7 @@ def browse(
     color: options.Color = options.AUTO,
     mouse: Annotated[bool, typer.Option("--mouse/--no-mouse", help="Listen to the mouse, or leave it alone.")] = True,
     debug: options.Debug = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Look at attention in the whole terminal, by keyboard and mouse.
 
@@ -46,6 +47,7 @@ def browse(
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     _check_terminal()
     texts = Texts(given, Weights(make_job(given, model, wanted)))
+    texts.read_ahead()
     colour = _set_colour(color)
     from attnviz.views.screen.browser import Browser
     from attnviz.views.screen.scene import State
@@ -96,10 +98,22 @@ class Texts:
         self._task = task
         self._lock = Lock()
         self._seen: list[Source] = []
-        self._coming = iter(()) if _has_none(given) else given.sources(task.job.memory)
+        self._ahead: OpenText | None = None
+        self._notes: list[str] = []  # that are to be shown with the next text
+        self._quiet = options.QUIET.get()  # which other threads do not know
+        self._coming = iter(()) if _has_none(given) else given.sources(task.job.memory, self._notes.append)
         if not sys.stdin.isatty():  # the keyboard is read from the terminal, once the texts are
             self._coming = iter(list(self._coming))
             _take_keyboard()
+
+    def read_ahead(self) -> None:
+        """Begin to read the first text, beside the import of textual, which takes longer."""
+
+        def read() -> None:
+            with suppress(AttnvizError):  # it is raised again when the text is opened
+                self._ahead = self.open(0)
+
+        Thread(target=read, daemon=True).start()
 
     def open(self, number: int) -> "OpenText | None":
         """Read the text of this number; None if there is no such one.
@@ -108,6 +122,9 @@ class Texts:
             AttnvizError: it cannot be read.
         """
         with self._lock:
+            if number == 0 and self._ahead is not None:
+                ahead, self._ahead = self._ahead, None
+                return ahead
             while len(self._seen) <= number:
                 source = next(self._coming, None)
                 if source is None:
@@ -136,27 +153,27 @@ class Texts:
         form = path.suffix.removeprefix(".").lower()
         if form not in list_formats():
             raise UsageError(f"{name} does not end in a format: choose .{', .'.join(list_formats())}.")
-        layer, head = scene.head
-        result = Result(0, "", [scene.attention.select([layer], [head])])
+        result = Result(0, "", [scene.record])
         looks = Looks(layout=Layout.HEAD.value, transpose=scene.state.turned, log=scene.state.log or None)
         with self._lock:
             artifact = next(looks.maker((form,), None).artifacts(result, lambda note: None))
             write_file(path, artifact.pieces)
-        return f"Saved layer {layer} head {head} as {path}"
+        return f"Saved {scene.name} as {path}"
 
     def _enter(self, source: Source, number: int | None) -> "OpenText":
         from attnviz.views.screen.scene import OpenText
 
-        notes: list[str] = []
+        last: object = None
         for _, last in outcomes(self._task, [[replace(source, index=0)]]):
             if isinstance(last, Note):
-                notes.append(write_options(last, options.flag))
+                self._notes.append(write_options(last, options.flag))
         if isinstance(last, AttnvizError):
             raise last
         assert isinstance(last, Result)
         for record in last.attention:
             require_weights(record)
-        return OpenText(last.text, list(map(require_record, last.attention)), notes, number)
+        notes, self._notes[:] = list(dict.fromkeys(self._notes)), []
+        return OpenText(last.text, list(map(require_record, last.attention)), () if self._quiet else notes, number)
 
 
 def list_formats() -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from attnviz.pipeline.arguments import names_saved
 from attnviz.pipeline.comparing import Jobs, compare_many, compare_one, pair_files, pair_same, pair_two
 from attnviz.pipeline.streams import Source
 from attnviz.views.report import Report
-from attnviz.vocabulary import Orientation
+from attnviz.vocabulary import ROWS, Orientation
 
 _FORMATS = (options.TABLE, *TABLES)
 _TOP = 5
@@ -68,6 +68,7 @@ def compare(
         Path | None,
         typer.Option("-o", "--output", help=f"Save the differences into this file, as {', '.join(FORMATS)}."),
     ] = None,
+    all_rows: options.AllRows = False,
     jobs: options.Jobs = 1,
     color: options.Color = options.AUTO,
     width: options.Width = None,
@@ -86,7 +87,7 @@ def compare(
     attnviz compare "The dog barked" "The dog slept" --layer 3 -o difference.pdf
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     both, pairs = model.jobs(given, wanted), _pair(given, len(model.model), wanted.memory)
-    report = Report(wanted.token, every, top, Orientation(looks.transpose))
+    report = Report(wanted.token, every, top, Orientation(looks.transpose), None if all_rows else ROWS)
     ahead = list(islice(pairs, 2))
     code = 0
     if len(ahead) > 1:

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from rich.console import Console
 
-from attnviz.cli import options
+from attnviz.cli import figures, options
 from attnviz.cli.groups import group_options
 from attnviz.cli.output import write_standard_output
 from attnviz.cli.terminal import open_terminal
@@ -21,6 +21,9 @@ from attnviz.models.loading import Loading
 from attnviz.pipeline.files import write_file
 from attnviz.views.terminal.cost import describe_measuring, tabulate_counts, tabulate_experiment
 from attnviz.vocabulary import IMAGE_FORMATS, Kind
+
+if TYPE_CHECKING:  # matplotlib, which counting does without
+    from attnviz.views.image.style import Style
 
 _USUAL_TOKENS = 1024
 _SHORTEST, _LONGEST, _FARTHEST = 256, 8192, 2**20
@@ -140,29 +143,12 @@ class Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """The measurements, and their picture."""
+    """The measurements."""
 
     HEADING: ClassVar = "Measured here"
 
     measure: _Measure = False
     longest: _Longest = None
-    output: _Picture = None
-
-    @property
-    def picture_format(self) -> str:
-        """Return the format that the name of the picture ends in."""
-        return self.output.suffix.removeprefix(".").lower() if self.output else ""
-
-    def check(self) -> None:
-        """Refuse a picture of an unknown format, before anything is measured.
-
-        Raises:
-            UsageError: the format of the picture is not known.
-        """
-        if self.output and self.picture_format not in IMAGE_FORMATS:
-            raise UsageError(
-                f"{self.output} does not end in a format of pictures: let it end in {', '.join(IMAGE_FORMATS)}."
-            )
 
     def experiments(self) -> Iterator[Experiment]:
         """Yield the experiments, one by one, and show on standard error which one runs, if that is a terminal."""
@@ -177,17 +163,59 @@ class Measuring:
                 return
             yield experiment
 
-    def save(self, experiments: Sequence[Experiment]) -> None:
-        """Save the picture, if one was asked for.
+
+@dataclass(frozen=True, kw_only=True)
+class CostPicture:
+    """The picture of what was measured, and its look."""
+
+    HEADING: ClassVar = "Picture of what was measured"
+
+    output: _Picture = None
+    figure_width: figures.FigureWidth = None
+    dpi: Annotated[int | None, figures.resolution(200)] = None
+    font: figures.Font = None
+    title: figures.Title = None
+    no_caption: figures.NoCaption = False
+
+    def check(self) -> "Style | None":
+        """Check the options before anything is measured, and return the style; None if no picture was asked for.
+
+        Raises:
+            UsageError: the format of the picture is not known, or the style is not possible.
+        """
+        if self.output is None:
+            return None
+        if self._format not in IMAGE_FORMATS:
+            raise UsageError(
+                f"{self.output} does not end in a format of pictures: let it end in {', '.join(IMAGE_FORMATS)}."
+            )
+        from attnviz.views.image.fonts import FONT
+        from attnviz.views.image.style import Style
+
+        return Style(
+            dpi=self.dpi,
+            title=self.title,
+            figure_width=self.figure_width,
+            font=FONT if self.font is None else self.font,
+            caption=not self.no_caption,
+        )
+
+    @property
+    def _format(self) -> str:
+        """Return the format that the name of the picture ends in."""
+        return self.output.suffix.removeprefix(".").lower() if self.output else ""
+
+    def save(self, experiments: Sequence[Experiment], style: "Style | None") -> None:
+        """Save the picture in a style, if one was asked for.
 
         Raises:
             OutputError: it cannot be written there.
         """
-        if self.output:
+        if self.output and style:
             from attnviz.views.image.cost import picture
             from attnviz.views.image.pictures import render
 
-            write_file(self.output, [render(picture(experiments), self.picture_format)])
+            write_file(self.output, [render(picture(experiments, style), self._format)])
 
 
 @group_options
@@ -195,6 +223,7 @@ def cost(
     model: ModelName,
     shape: Shape,
     measuring: Measuring,
+    picture: CostPicture,
     tokens: _Tokens = None,
     form: _Format = options.TABLE,
     color: options.Color = options.AUTO,
@@ -212,7 +241,7 @@ def cost(
     attnviz cost --d-model 4096 --heads 32 --key-heads 8 --layers 32 --format json
     attnviz cost --measure --longest 1024 -o cost.pdf
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
-    measuring.check()
+    style = picture.check()
     counted = _Counted.of(shape.size() if shape.given else model.size(), tokens)
     if form == options.JSON:
         experiments = list(measuring.experiments())
@@ -220,7 +249,7 @@ def cost(
         write_standard_output((json.dumps(counted.fields() | measured) + "\n").encode())
     else:
         experiments = _print(counted, measuring, color, width)
-    measuring.save(experiments)
+    picture.save(experiments, style)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,19 @@ _LANGUAGES = "source_language", "target_language"
 _SHAPE = "d_model", "heads", "layers", "key_heads", "head_width"
 _DATA_INSTEAD = "choose --format table"
 _STEPS = "steps", "only_what_if"
+_OF_WEIGHTS = (
+    "token",
+    "rows",
+    "by",
+    "mean",
+    "no_special",
+    "force",
+    "log",
+    "annotate",
+    "transpose",
+    "vmax",
+    "no_colorbar",
+)
 _COMPARISONS = "matrices", "scores", "hard", "no_scale", "no_mask", "no_positions", "permute", "untrained", "online"
 _TOY = "heads", "mask", "positions", "seed"
 
@@ -135,7 +148,7 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         Setting(
             words="with --token",
             holds=lambda values: values["token"] and not values["in_browser"],
-            idle=("every", "all_rows", "picture", "protocol", "transpose"),
+            idle=("every", "picture", "protocol", "transpose"),
         ),
         Setting(words="with --picture", holds=lambda values: values["picture"], idle=("all_rows",)),
         Setting(
@@ -172,19 +185,7 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         Setting(
             words="with --layout heads, which draws numbers and not weights",
             holds=lambda values: values["layout"] == OF_NUMBERS and _is_drawn(values),
-            idle=(
-                "token",
-                "rows",
-                "by",
-                "mean",
-                "no_special",
-                "force",
-                "log",
-                "annotate",
-                "transpose",
-                "vmax",
-                "no_colorbar",
-            ),
+            idle=_OF_WEIGHTS,
         ),
         Setting(
             words="without --layout heads",
@@ -223,7 +224,7 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         Setting(
             words="with --format {form}",
             holds=lambda values: _is_data(values) and not values["output"],
-            idle=("every", "top", "token"),
+            idle=("every", "top", "token", "all_rows"),
             instead=_DATA_INSTEAD,
         ),
         Setting(
@@ -241,7 +242,7 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         Setting(
             words="with -o",
             holds=lambda values: values["output"],
-            idle=("every", "top", "form", "color", "width"),
+            idle=("every", "top", "form", "all_rows", "color", "width"),
         ),
     ),
     "verify": (
@@ -291,6 +292,12 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
             holds=lambda values: not values["measure"],
             idle=("longest", "output"),
             instead="give --measure too",
+        ),
+        Setting(
+            words="without -o",
+            holds=lambda values: not values["output"],
+            idle=("figure_width", "dpi", "font", "title", "no_caption"),
+            instead="save a picture with -o",
         ),
         Setting(
             words="for a shape without a model",

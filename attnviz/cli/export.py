@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from attnviz.cli import options
-from attnviz.cli.completion import list_colour_maps, list_font_families, offer
+from attnviz.cli import figures, options
+from attnviz.cli.completion import list_colour_maps, offer
 from attnviz.cli.groups import group_options
 from attnviz.cli.heads import OF_STAT, NumberChoice
 from attnviz.cli.outcomes import for_each
@@ -74,26 +74,6 @@ _ColourMap = Annotated[
         autocompletion=offer(list_colour_maps), help="Use this colour map of matplotlib.  [default: ink, our own]"
     ),
 ]
-_Resolution = Annotated[
-    int | None,
-    typer.Option(min=20, max=1200, help="Draw this many pixels per inch.  [default: 150, or 300 with --figure-width]"),
-]
-_FigureWidth = Annotated[
-    str | None,
-    typer.Option(
-        metavar="<LENGTH>",
-        help="Make the picture exactly this wide, such as 3.3in or 84mm: cells fill it, texts keep their size.",
-    ),
-]
-_Font = Annotated[
-    str | None,
-    typer.Option(
-        autocompletion=offer(list_font_families),
-        metavar="<FAMILY>",
-        help="Write in this font, of those that are installed.  [default: DejaVu Sans]",
-    ),
-]
-_NoCaption = Annotated[bool, typer.Option("--no-caption", help="Leave out the small print above and below.")]
 _NoColorbar = Annotated[bool, typer.Option("--no-colorbar", help="Leave out the colour bar.")]
 _Largest = Annotated[
     str | None,
@@ -110,7 +90,6 @@ _Log = Annotated[
         help="Use a logarithmic colour scale, which makes small weights visible.  [default: only for bins]",
     ),
 ]
-_Title = Annotated[str | None, typer.Option(help="Write this title above the picture; '' leaves nothing there.")]
 _Annotate = Annotated[bool, typer.Option("--annotate", help="Write the weights into the cells, where there is room.")]
 _Force = Annotated[bool, typer.Option("--force", help="Save every text again, even those that are done already.")]
 
@@ -123,13 +102,13 @@ class Looks:
 
     layout: _LayoutName = Layout.GRID.value
     cmap: _ColourMap = None
-    dpi: _Resolution = None
-    figure_width: _FigureWidth = None
-    font: _Font = None
+    dpi: Annotated[int | None, figures.resolution(150)] = None
+    figure_width: figures.FigureWidth = None
+    font: figures.Font = None
     log: _Log = None
     vmax: _Largest = None
-    title: _Title = None
-    no_caption: _NoCaption = False
+    title: figures.Title = None
+    no_caption: figures.NoCaption = False
     no_colorbar: _NoColorbar = False
     annotate: _Annotate = False
     transpose: options.Transpose = False

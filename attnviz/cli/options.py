@@ -10,7 +10,7 @@ import typer
 
 from attnviz.cli.completion import list_model_names, offer
 from attnviz.errors import UsageError
-from attnviz.vocabulary import DTYPES, GROUPINGS, Engine, Kind
+from attnviz.vocabulary import DTYPES, GROUPINGS, ROWS, Engine, Kind
 
 DEFAULT_MODEL = "builtin"
 AUTO = "auto"
@@ -287,6 +287,7 @@ Transpose = Annotated[
         help="Draw keys down and queries across, so that columns sum to 1.",
     ),
 ]
+AllRows = Annotated[bool, typer.Option("--all-rows", help=f"Show all rows of a table, not only the first {ROWS}.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Share the work among this many processes; each loads the whole model.")]
 Color = Annotated[str, choice(_COLORS, line="Use colour or not; auto uses it on a terminal.")]
 Width = Annotated[int | None, typer.Option(min=20, help="Use this many columns instead of the terminal's width.")]

@@ -13,6 +13,7 @@ from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.protocols import choose_protocol
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
+from attnviz.cli.tables import note_cut
 from attnviz.cli.terminal import open_terminal
 from attnviz.errors import RecordError, UsageError
 from attnviz.formats.writing import STREAMS, Result
@@ -20,14 +21,14 @@ from attnviz.measures.word_rows import select_rows
 from attnviz.pipeline.outcomes import Weights, outcomes
 from attnviz.pipeline.sources import chunks
 from attnviz.text import visible
-from attnviz.views.report import HeadWeights, Report
+from attnviz.views.report import Glance, Report, note_faint
 from attnviz.views.terminal.cells import shortened
-from attnviz.views.terminal.sections import TerminalSection
-from attnviz.vocabulary import Orientation, PictureProtocol
+from attnviz.views.terminal.sections import TerminalSection, is_drawn
+from attnviz.views.terminal.thumbnails import brush_of
+from attnviz.vocabulary import ROWS, Orientation, PictureProtocol
 
 _TABLE = "table"
 _FORMATS = (_TABLE, *STREAMS)
-_MANY = 100  # rows of a table
 _PROTOCOLS = options.AUTO, *(each.value for each in PictureProtocol)
 _LONGEST_HEADING = 500  # columns that the text may take above its tables
 
@@ -44,9 +45,7 @@ class Tables:
         bool, typer.Option("--all", help="Show the weights of every head, not only of the most telling one.")
     ] = False
     top: Annotated[int, typer.Option(min=1, help="List this many of the strongest links, or tokens.")] = 5
-    all_rows: Annotated[
-        bool, typer.Option("--all-rows", help=f"Show all rows of a table, not only the first {_MANY}.")
-    ] = False
+    all_rows: options.AllRows = False
     picture: Annotated[
         bool, typer.Option("--picture", help="On a terminal, draw weights as a picture and not in numbers.")
     ] = False
@@ -60,7 +59,7 @@ class Tables:
     def report(self, wanted: Wanted, *, transpose: bool) -> Report:
         """Return the report on the wanted weights; a head that is named is shown whichever is most telling."""
         every = self.every or bool(wanted.layer and wanted.head)
-        return Report(wanted.token, every, self.top, Orientation(transpose), None if self.all_rows else _MANY)
+        return Report(wanted.token, every, self.top, Orientation(transpose), None if self.all_rows else ROWS)
 
     def choose_protocol(self) -> PictureProtocol | None:
         """Return the protocol by which the terminal is sent pictures, None where it is sent none."""
@@ -154,14 +153,17 @@ def _to_terminal(
     report: Report, colour: str, width: int | None, protocol: PictureProtocol | None, *, headed: bool
 ) -> _Writer:
     """Return a printer of tables, or pictures, under the text if it is `headed`, and under what the model wrote."""
-    screen = open_terminal(colour, width)
-
-    say = Notes()
+    screen, say = open_terminal(colour, width), Notes()
+    least = brush_of(screen, screen.options).least
 
     def write(result: Result) -> None:
         sections = list(report.sections(result.attention))  # all of them before any is shown
-        if any(isinstance(section, HeadWeights) and section.cut for section in sections):
-            say(f"Note: Tables show {report.rows} rows: --all-rows shows all, --by bins:64 stretches of the text.")
+        tables = [section for section in sections if not is_drawn(section, protocol)]
+        if note := note_cut(tables):
+            say(note)
+        for section in sections:
+            if isinstance(section, Glance) and (faint := note_faint(section.attention.weights.max(-1), least)):
+                say(f"Note: {faint}: attnviz export --log shows small weights.")
         for heading in (*((result.text, result.pair) if headed else ()), _quote_written(result)):
             if heading:  # of what is saved, the text may not be known
                 screen.print(Text(shortened(visible(heading), _LONGEST_HEADING), style="italic"))

@@ -77,7 +77,7 @@ class Maker:
         taken: set[str] = set()
         for attention, picture in pictures(result.attention, self.layout, self.token, self.style):
             for each in picture.notes:
-                note(f"Note: {each}")
+                note("Note: " + each)
             name = unlike(taken, file_name(stem, attention.kind.value, picture.name, *map(slug, attention.notes)))
             taken.add(name)
             for form in images:

@@ -16,8 +16,9 @@ from attnviz.measures.reducers import join_pieces
 from attnviz.measures.word_rows import find_words
 from attnviz.records import Attention, Axes, HeadMatrix, HeadTable, Link, RelationTable, Weights, Word
 from attnviz.text import By, Token
-from attnviz.vocabulary import WEIGHT, Orientation
+from attnviz.vocabulary import ROWS, WEIGHT, Orientation
 
+_MANY_FAINT = 0.25  # of the heads
 _TELLING = 3  # links that show names at most before it shows the head of the first
 
 
@@ -63,7 +64,24 @@ class HeadWeights:
     def cut(self) -> int:
         """Return how many of its rows are not shown."""
         down, _ = self.orientation.axes(*self.attention.shape[2:])
-        return 0 if self.rows is None else max(down - self.rows, 0)
+        return _count_cut(down, self.rows)
+
+
+def note_faint(largest: Weights, least: float) -> str | None:
+    """Return the beginning of a note if a quarter of the heads, or more, look blank where less than `least` does.
+
+    A head does if most of its queries have no larger weight: `largest` is the most of each query [..., queries].
+    """
+    heads = np.median(largest, -1)
+    faint = int((heads < least).sum())
+    if faint < _MANY_FAINT * heads.size:
+        return None
+    which, their = (f"{faint:,} of {heads.size:,} heads look", "their") if heads.size > 1 else ("The head looks", "its")
+    return f"{which} nearly blank, because most of {their} queries have no weight of {least}"
+
+
+def _count_cut(rows: int, most: int | None) -> int:
+    return 0 if most is None else max(rows - most, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,11 +106,21 @@ class StrongestLinks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WordInHeads:
-    """One word in all heads: the `top` keys that it looks at most, and the queries that most look at it."""
+    """One word in all heads: the `top` keys that it looks at most, and the queries that most look at it.
+
+    `rows` is how many heads are shown at most, None for all.
+    """
 
     attention: HeadMatrix
     word: Word
     top: int
+    rows: int | None = None
+
+    @property
+    def cut(self) -> int:
+        """Return how many heads are not shown."""
+        layers, heads = self.attention.shape[:2]
+        return _count_cut(layers * heads, self.rows)
 
 
 HeadNumber = tuple[int, int, float]
@@ -159,15 +187,15 @@ Section = (
 class Report:
     """A report on attention: on one word if `token` names it, else the weights of `every` head or of the telling one.
 
-    `top` is how many of the strongest tokens or links are listed, `rows` how many rows a table of weights has at most.
-    Tokens that stand for one character between them are shown as one.
+    `top` is how many of the strongest tokens or links are listed, `rows` how many rows a table of weights has at most,
+    None for all. Tokens that stand for one character between them are shown as one.
     """
 
     token: str | None
     every: bool
     top: int
     orientation: Orientation
-    rows: int | None = None
+    rows: int | None = ROWS
 
     def sections(self, found: Sequence[HeadMatrix]) -> Iterator[Section]:
         """Yield the sections of each record: the summary, then a word in all heads, or the overview and some weights.
@@ -179,7 +207,7 @@ class Report:
             whole = found if self.token.isdecimal() else [*map(join_pieces, found)]  # a position is that of one token
             for attention, words in find_words(whole, self.token):
                 yield Summary(attention)
-                yield from (WordInHeads(attention, word, self.top) for word in words)
+                yield from (WordInHeads(attention, word, self.top, self.rows) for word in words)
         else:
             for record in found:
                 attention = join_pieces(record)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from attnviz.cli import options
 from attnviz.cli.browse import Texts, list_formats
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.errors import UsageError
@@ -78,3 +79,25 @@ def test_without_a_terminal_it_says_what_to_do(run_process: Run) -> None:
 
 def test_an_option_that_cannot_be_met_ends_it_with_a_sentence_and_exit_code_2(browse: Callable[..., int]) -> None:
     assert browse("There is no layer 99", SENTENCE, "--layer", "99") == 2
+
+
+def test_the_first_text_is_read_ahead_once_and_again_when_it_is_returned_to() -> None:
+    job = make_job(Input(texts=[SENTENCE]), ModelChoice(), Wanted())
+    texts = Texts(Input(texts=[SENTENCE]), Weights(job))
+    texts.read_ahead()
+    first, again = texts.open(0), texts.open(0)
+    assert first and again and first.text == again.text == SENTENCE
+    assert first.number == again.number == 0
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_notes_are_shown_with_their_text_unless_it_is_to_be_quiet(quiet: bool) -> None:
+    given, little = Input(texts=["word " * 97]), Wanted(memory=99_991)
+    was = options.QUIET.set(quiet)
+    try:
+        texts = Texts(given, Weights(make_job(given, ModelChoice(), little)))
+    finally:
+        options.QUIET.reset(was)
+    entry = texts.open(0)
+    assert entry and bool(entry.notes) is not quiet
+    assert texts.read(SENTENCE).notes in ((), [])

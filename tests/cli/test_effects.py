@@ -238,6 +238,7 @@ def test_the_table_names_options_that_there_are(command: str) -> None:
         (("verify", "--list", "--format", "json"), "--format has no effect with --list: leave --format out."),
         (("verify", "--engine", "reference"), "--engine has no effect without --model: leave --engine out, or name a"),
         (("cost", "--longest", "300"), "--longest has no effect without --measure"),
+        (("cost", "--measure", "--font", "DejaVu Serif", "--dpi", "90"), "--dpi and --font have no effect without -o"),
         (("cost", "--d-model", "8", "--model", "minilm"), "for a shape without a model"),
     ],
 )

@@ -91,7 +91,10 @@ def test_one_that_knows_none_or_does_not_answer_gets_blocks(answer: bytes) -> No
     assert not of_kitty(out)
     picture = re.search(r"sum to 1\n(.*?)weight from", re.sub(r"\x1b\[[\d;]*m", "", out), re.DOTALL)
     assert picture is not None
-    assert picture[1].split() == ["▀" * 60] * 30  # 6 × 6 cells of 10 columns and 5 lines
+    header, *lines = picture[1].splitlines()
+    names = ["[CLS]", "Mary", "lost", "her", "keys", "[SEP]"]
+    assert header.split() == names
+    assert [line.split() for line in lines] == [[str(row), name, "▀" * 36] for row, name in enumerate(names)]  # 6 × 6
 
 
 @pytest.mark.parametrize(

@@ -13,17 +13,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.text import Text
 from rich.console import Console
 
 from attnviz.costs import measurement, process
 from attnviz.costs.counts import Counts, count, list_counts, list_layer_types, size_additive, size_multi_head
-from attnviz.costs.measurement import Experiment, Point, Series, fit_exponent, measure
+from attnviz.costs.measurement import HOW, Experiment, Point, Series, fit_exponent, measure
 from attnviz.costs.methods import ATTENDING, METHODS, SCORING
 from attnviz.costs.process import measure_peak, measure_sizes, measure_work, receive
 from attnviz.errors import AttnvizError
 from attnviz.reference.scores import SCORES, Sizes
 from attnviz.views.image.cost import picture
 from attnviz.views.image.pictures import render
+from attnviz.views.image.style import Style
 from attnviz.views.terminal import cost as terminal_cost
 from attnviz.views.terminal.cost import scaled
 from attnviz.vocabulary import Kind
@@ -441,3 +443,21 @@ class TestPicture:
         unknown = tuple(replace(point, memory=None) for point in MEASURED.series[0].points)
         series = replace(MEASURED.series[0], points=unknown, memory_exponent=None)
         assert render(picture([replace(MEASURED, series=(series,))]), "png")
+
+    @pytest.mark.parametrize(("width", "columns"), [("3.3in", 1), ("5in", 2), ("174mm", 3)])
+    def test_it_is_as_wide_as_it_is_to_be_with_as_many_columns_as_have_room(self, width: str, columns: int) -> None:
+        figure = picture([MEASURED] * 3, Style(figure_width=width))
+        lefts = {round(axes.get_position().x0, 2) for axes in figure.axes if axes.axison}
+        assert len(lefts) == columns
+        assert sum(axes.axison for axes in figure.axes) == 6
+        assert figure.get_figwidth() * 72 == pytest.approx(Style(figure_width=width).width)
+        assert figure.dpi == 300
+
+    def test_title_caption_and_font_are_those_of_the_style(self) -> None:
+        style = Style(title="Of two ways", caption=False, font="DejaVu Serif")
+        figure = picture([MEASURED], style)
+        said = [text.get_text() for text in figure.findobj(Text)]
+        assert "Of two ways" in said and HOW not in said
+        assert "naive ∝ N^1.96" in said
+        assert {text.get_fontfamily()[0] for text in figure.findobj(Text)} == {"DejaVu Serif"}
+        assert HOW in [text.get_text().replace("\n", " ") for text in picture([MEASURED]).findobj(Text)]

@@ -1,11 +1,14 @@
 """Characters that our own font lacks, with fonts made here: what is installed does not matter."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.t2CharStringPen import T2CharStringPen
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,22 +27,25 @@ _UNITS = 1000  # of a font, to an em
 Install = Callable[..., None]
 
 
-def font_file(path: Path, family: str, widths: dict[str, int], *, blank: bool = False) -> Path:
-    """A font whose characters are rectangles of these widths, or have no outline at all."""
+def font_file(path: Path, family: str, widths: dict[str, int], *, blank: bool = False, cff: bool = False) -> Path:
+    """A font whose characters are rectangles of these widths, as PostScript draws them if `cff`; or have no outline."""
     names = {ord(char): f"u{ord(char):04X}" for char in widths}
-    builder = FontBuilder(_UNITS)
+    builder = FontBuilder(_UNITS, isTTF=not cff)
     builder.setupGlyphOrder([".notdef", *names.values()])
     builder.setupCharacterMap(names)
-    outlines = {".notdef": TTGlyphPen(None).glyph()}
+    outlines = {".notdef": T2CharStringPen(500, None).getCharString() if cff else TTGlyphPen(None).glyph()}
     for char, width in widths.items():
-        pen = TTGlyphPen(None)
+        pen: Any = T2CharStringPen(width, None) if cff else TTGlyphPen(None)
         if not blank:
             pen.moveTo((0, 0))
             for corner in ((0, 700), (width, 700), (width, 0)):
                 pen.lineTo(corner)
             pen.closePath()
-        outlines[names[ord(char)]] = pen.glyph()
-    builder.setupGlyf(outlines)
+        outlines[names[ord(char)]] = pen.getCharString() if cff else pen.glyph()
+    if cff:
+        builder.setupCFF(family.replace(" ", ""), {}, outlines, {})
+    else:
+        builder.setupGlyf(outlines)
     builder.setupHorizontalMetrics({".notdef": (500, 0), **{names[ord(c)]: (w, 0) for c, w in widths.items()}})
     builder.setupHorizontalHeader(ascent=900, descent=-200)
     builder.setupNameTable({"familyName": family, "styleName": "Regular", "psName": family.replace(" ", "")})
@@ -59,13 +65,13 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     entries = [entry for entry in font_manager.fontManager.ttflist if Path(entry.fname).parent == shipped]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", entries)
 
-    def add(family: str, characters: str, width: int = 1000, *, blank: bool = False) -> None:
-        path = font_file(tmp_path / f"{family}.ttf", family, dict.fromkeys(characters, width), blank=blank)
+    def add(family: str, characters: str, width: int = 1000, *, blank: bool = False, cff: bool = False) -> None:
+        path = font_file(tmp_path / f"{family}.ttf", family, dict.fromkeys(characters, width), blank=blank, cff=cff)
         font_manager.fontManager.addfont(path)
 
     with ExitStack() as after:
         for cached in (
-            image_fonts._system, image_fonts._stand_ins, image_fonts._files, ink, text_width,
+            image_fonts._system, image_fonts._stand_ins, image_fonts._has_cff, image_fonts._files, ink, text_width,
             type(font_manager.fontManager)._findfont_cached,
         ):  # fmt: skip
             cached.cache_clear()
@@ -141,6 +147,17 @@ class TestFontsThatStandIn:
 
 
 class TestAChosenFont:
+    @pytest.mark.parametrize(("cff", "kind"), [(False, b"/CIDFontType2"), (True, b"/Type3")])
+    def test_a_pdf_has_outlines_of_truetype_as_they_are_and_those_of_postscript_as_drawings(
+        self, install: Install, cff: bool, kind: bytes
+    ) -> None:
+        install("Block Sans", "catdogqueriskyw-0123456789.", width=500, cff=cff)
+        drawn = next(LAYOUTS[Layout.HEAD](record(layers=1, heads=1, names=["cat", "dog"]), Style(font="Block Sans")))
+        pdf = render(drawn.figure, "pdf")
+        assert re.findall(rb"/Subtype (/CIDFontType2|/Type3)", pdf)[0] == kind
+        assert (b"/FontFile2" in pdf) is not cff
+        assert "font-family: 'Block Sans'" in texts(drawn)
+
     def test_all_texts_are_written_in_it_and_ours_stands_in_for_what_it_lacks(self, install: Install) -> None:
         install("Block Sans", "catdogqueris", width=500)
         picture = next(LAYOUTS[Layout.HEAD](record(layers=1, heads=1, names=("cat", "狗")), Style(font="block sans")))

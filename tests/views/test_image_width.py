@@ -104,7 +104,9 @@ def test_no_text_of_an_svg_is_smaller_than_6_points() -> None:
 
 
 def test_where_there_is_less_room_there_are_fewer_labels_and_no_numbers() -> None:
-    narrow, wide = (first("head", square(60), annotate=True, figure_width=width) for width in ("3in", "20in"))
+    narrow, wide = (
+        first("head", square(60), annotate=True, figure_width=width, vmax="auto") for width in ("3in", "20in")
+    )
     assert len(written(narrow)) < 60 < 120 < len(written(wide))
     assert narrow.notes == ("There is no room for numbers in the cells, so they are left out.",)
     assert wide.notes == ()

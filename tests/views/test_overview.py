@@ -147,9 +147,26 @@ class TestPicturesInBlocks:
         Console(file=file, width=80, _environ={}).print(TerminalSection(section, PictureProtocol.BLOCKS))
         return file.getvalue()
 
-    def test_weights_are_drawn_in_cells_of_equal_size(self) -> None:
-        lines = [line.strip() for line in self.drawn(self.HEAD).splitlines()[2:-2]]
-        assert lines == ["·" * 12 * row + "█" * 12 + "·" * 12 * (4 - row) for row in range(5) for _ in range(6)]
+    def test_weights_are_drawn_in_cells_of_equal_size_beside_the_names_of_rows_and_below_those_of_columns(self) -> None:
+        header, *lines = self.drawn(self.HEAD).splitlines()[2:-2]
+        names = [line[:6].split() for line in lines]
+        cells = [line[6:] for line in lines]
+        assert names == [[str(row), f"t{row}"] for row in range(5)]
+        assert header[6:].split() == [f"t{row}" for row in range(5)]
+        assert cells == ["···" * row + "███" + "···" * (4 - row) for row in range(5)]
+
+    def test_names_that_do_not_fit_are_numbered_and_listed_unless_they_are_those_of_the_rows(self) -> None:
+        itself, other = record(layers=1, heads=1, names=29), record(layers=1, heads=1, queries=7, keys=29)
+        for one, listed in ((itself, []), (other, [f"{number} k{number}" for number in range(29)])):
+            out = self.drawn(HeadWeights(one, None, 5, Orientation.QUERIES_DOWN))
+            numbers = [int(number) for number in out.splitlines()[2].split()]
+            assert numbers == sorted(numbers) and {0, 10, 28} <= {*numbers}
+            assert re.findall(r"\d+ k\d+", out) == listed
+
+    def test_of_more_rows_than_there_are_lines_several_share_one_which_has_the_name_of_the_first(self) -> None:
+        out = self.drawn(HeadWeights(one_head(np.eye(61)), None, 5, Orientation.QUERIES_DOWN)).splitlines()
+        named = [int(line.split()[0]) for line in out[3:-2]]
+        assert len(named) == 30 and named[:3] == [0, 2, 4]
 
     def test_numbers_with_a_sign_stay_numbers(self) -> None:
         of_differences = replace(axes(layers=1, heads=1, queries=5, keys=5), measure="difference")
@@ -160,6 +177,21 @@ class TestPicturesInBlocks:
 
 
 class TestColours:
+    @pytest.mark.parametrize("measure", ["weight", "difference"])
+    def test_shades_of_numbers_have_a_legend_where_there_is_colour(self, measure: str) -> None:
+        one = replace(axes(layers=1, heads=1, queries=5, keys=5), measure=measure)
+        section = HeadWeights(HeadMatrix.on(one, np.eye(5, dtype=np.float32)[None, None]), None, 5, Orientation(False))
+        for colour, shown in (("truecolor", 1), (None, 0)):
+            file = io.StringIO()
+            options: dict[str, Any] = {"force_terminal": True, "color_system": colour, "width": 80, "_environ": {}}
+            Console(file=file, **options).print(TerminalSection(section))
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", file.getvalue())
+            assert plain.count(f"{measure} from") == shown
+            if shown:
+                above = [".10", ".20", ".40", ".60", ".80"]
+                signed = [f"−{each}" for each in reversed(above)] + ["0"] + [f"+{each}" for each in above]
+                assert plain.partition(" from")[2].split() == (above if measure == "weight" else signed)
+
     def test_two_rows_of_weights_go_into_a_line_as_halves_in_two_shades(self) -> None:
         out = printed(one_head(np.eye(2)), 20, force_terminal=True, color_system="truecolor")
         dark, light = (

@@ -22,6 +22,7 @@ from attnviz.views.report import (
     TableReport,
     TellingLinks,
     WordInHeads,
+    note_faint,
     sides,
 )
 from attnviz.vocabulary import Kind, Orientation
@@ -207,3 +208,34 @@ def test_what_numbers_mean_is_said_last_where_that_is_wanted() -> None:
 
 def test_sections_know_no_medium() -> None:
     assert modules_after("import attnviz.views.report").isdisjoint({"rich", "matplotlib"})
+
+
+@pytest.mark.parametrize(
+    ("heads", "said"),
+    [
+        ([0.9, 0.9, 0.9, 0.9, 0.05], None),
+        ([0.9, 0.9, 0.9, 0.05], "1 of 4 heads look"),
+        ([0.05, 0.09, 0.11], "2 of 3 heads look"),
+        ([0.05], "The head looks"),
+        ([0.1], None),
+    ],
+)
+def test_heads_look_blank_if_most_of_their_queries_have_small_weights_only(
+    heads: list[float], said: str | None
+) -> None:
+    largest = np.array([[most] * 4 + [1.0] * 3 for most in heads], np.float32)  # [heads, queries]
+    note = note_faint(largest, 0.1)
+    assert note is None if said is None else note and note.startswith(said) and "no weight of 0.1" in note
+    assert note_faint(1 - (1 - largest) * [0, 0, 0, 1, 1, 1, 1], 0.1) is None  # most have a large one
+
+
+@pytest.mark.parametrize(("rows", "cut"), [(100, 44), (144, 0), (None, 0)])
+def test_a_word_in_more_heads_than_are_wanted_says_how_many_are_left_out(rows: int | None, cut: int) -> None:
+    found = record(layers=12, heads=12, names=["her", "keys"])
+    _, section = of(found, token="her", rows=rows)
+    assert isinstance(section, WordInHeads) and section.cut == cut
+
+
+def test_tables_are_cut_after_a_hundred_rows_unless_it_is_told_otherwise() -> None:
+    found = record(layers=1, heads=1, names=101)
+    assert [section.cut for section in of(found) if isinstance(section, HeadWeights)] == [1]

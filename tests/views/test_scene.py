@@ -7,9 +7,9 @@ import pytest
 
 from attnviz.errors import TextError
 from attnviz.records import Attention
-from attnviz.views.screen.keys import CHANGES, COMMANDS, name_key
-from attnviz.views.screen.look import density, scale, spell
-from attnviz.views.screen.scene import Scene, State, find_token, open_record, open_text, pool, prepare, rank
+from attnviz.views.screen.keys import CHANGES, COMMANDS, name_key, toggle_head
+from attnviz.views.screen.look import Look, bar, density, scale, spell
+from attnviz.views.screen.scene import Scene, State, View, find_token, open_record, open_text, pool, prepare, rank
 
 LAYERS, HEADS, WORDS = 2, 3, ["the", "big", "dog", "saw", "the", "cat"]
 
@@ -61,6 +61,22 @@ def test_another_text_keeps_the_head_unless_there_is_none(attention: Attention) 
         ("logarithmic", {"log": True}, {"log": False}),
         ("special", {}, {"special": False}),
         ("words", {}, {"words": True}),
+        ("keep", {"head": 1}, {"head": 2, "others": ((0, 1),)}),
+        ("keep", {"head": 2, "others": ((0, 1),)}, {"layer": 1, "head": 0, "others": ((0, 2), (0, 1))}),
+        ("keep", {"layer": 1, "head": 2, "others": ((0, 0),)}, {"layer": 0, "head": 0, "others": ((1, 2),)}),
+        ("average", {"others": ((1, 1),)}, {"mean": True}),
+        ("average", {"others": ((1, 1),), "mean": True}, {"mean": False}),
+        ("average", {"others": ((0, 0),)}, {"mean": False}),
+        ("next_view", {}, {"view": View.LINKS}),
+        ("next_view", {"view": View.LINKS}, {"view": View.HEADS}),
+        ("next_view", {"view": View.HEADS}, {"view": View.MATRIX}),
+        ("release", {"locked": True, "others": ((1, 1),)}, {"locked": False}),
+        ("release", {"others": ((1, 1),), "mean": True}, {"others": (), "mean": False}),
+        (
+            "most_telling",
+            {"others": ((0, 1),), "mean": True},
+            {"layer": 1, "head": 2, "query": 5, "others": (), "mean": False},
+        ),
     ],
 )
 def test_a_key_makes_one_state_of_another(
@@ -68,6 +84,45 @@ def test_a_key_makes_one_state_of_another(
 ) -> None:
     scene = scene_of(attention, **before)
     assert CHANGES[name](scene) == replace(scene.state, **after)
+
+
+def test_a_head_is_taken_among_those_that_are_shown_and_out_of_them_but_never_the_last(attention: Attention) -> None:
+    alone = State(layer=0, head=1)
+    both = toggle_head(scene_of(attention, head=1), (1, 0))
+    assert (both.layer, both.head, both.others) == (1, 0, ((0, 1),))
+    shown = prepare(attention, words=False, special=True)
+    assert toggle_head(Scene(shown, both), (1, 0)) == alone
+    assert toggle_head(Scene(shown, alone), (0, 1)) == alone
+
+
+def test_the_average_is_that_of_the_heads_that_are_shown_and_says_so(attention: Attention) -> None:
+    scene = scene_of(attention, layer=1, head=2, others=((0, 1), (7, 0)), mean=True, query=5)
+    expected = (attention.weights[1, 2] + attention.weights[0, 1]) / 2
+    np.testing.assert_allclose(scene.heads, expected[None], rtol=1e-6)
+    assert scene.name == "mean of layer 1 head 2, layer 0 head 1"
+    np.testing.assert_allclose(scene.record.weights, expected[None, None], rtol=1e-6)
+    assert scene.record.heads == (-1,) and "layer 0, head 1" in " ".join(scene.record.notes)
+
+
+def test_several_heads_are_shown_one_by_one_and_the_chosen_one_is_saved(attention: Attention) -> None:
+    scene = scene_of(attention, layer=1, head=2, others=((0, 1),))
+    np.testing.assert_array_equal(scene.heads, [attention.weights[1, 2], attention.weights[0, 1]])
+    assert (scene.record.layers, scene.record.heads) == ((1,), (2,))
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_heads_that_are_shown_together_have_colours_of_their_own(dark: bool) -> None:
+    look = Look(colour=True, dark=dark)
+    assert len({str(look.line(head).color) for head in range(6)}) == 6
+    assert len({str(look.ground(0.7, head).bgcolor) for head in range(6)}) == 6
+    assert look.ground(0.7, 6) == look.ground(0.7, 0) != look.ground(0.2, 0)
+
+
+@pytest.mark.parametrize(
+    ("share", "drawn"), [(0, ""), (0.001, ""), (0.01, "▏"), (0.5, "██"), (0.53, "██▏"), (1, "████"), (1.5, "████")]
+)
+def test_a_bar_is_as_long_as_a_number_is_large_and_is_seen_if_it_is_no_nothing(share: float, drawn: str) -> None:
+    assert bar(share, 4) == drawn
 
 
 def test_a_word_is_found_place_by_place(attention: Attention) -> None:

@@ -14,7 +14,9 @@ from attnviz.cli.options import flag
 from attnviz.errors import ModelError, OutputError
 from attnviz.views.screen.browser import Browser
 from attnviz.views.screen.detail import Detail, name_link
+from attnviz.views.screen.heads import AllHeads
 from attnviz.views.screen.help import HelpScreen
+from attnviz.views.screen.links import Links
 from attnviz.views.screen.matrix import Matrix
 from attnviz.views.screen.overview import Overview
 from attnviz.views.screen.prompt import Prompt
@@ -139,6 +141,75 @@ def test_special_tokens_go_and_come_back_with_the_same_query() -> None:
         assert "[CLS]" in "".join(lines_of(app.query_one(Prose)))
 
     drive(make_browser(), steps)
+
+
+@pytest.mark.parametrize("colour", [True, False])
+@pytest.mark.parametrize("size", SIZES)
+def test_several_heads_have_numbers_in_the_overview_and_a_legend(
+    size: tuple[int, int], colour: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not colour:
+        monkeypatch.setenv("NO_COLOR", "1")
+
+    async def steps(app: Browser, pilot: Pilot[Any]) -> None:
+        await pilot.press("c", "c")
+        await settle(app, pilot)
+        legend, sentence, *_ = lines_of(app.query_one(Detail))
+        assert legend == "■ 1 layer 3 head 3  ■ 2 layer 3 head 2  ■ 3 layer 3 head 1"[: size[0] - 2]
+        assert sentence.startswith("layer 3 head 3: it →")
+        assert all(number in "".join(lines_of(app.query_one(Overview))[1:]) for number in "123")
+        await pilot.press("a")
+        assert link_of(app).startswith("mean of layer 3 head 3, layer 3 head 2, layer 3 head 1: it →")
+        await pilot.press("escape")
+        assert link_of(app).startswith("layer 3 head 3: it →")
+        assert len(lines_of(app.query_one(Detail))) == 3
+
+    drive(make_browser(colour=colour), steps, size)
+
+
+def test_a_head_that_is_pressed_with_shift_is_shown_besides() -> None:
+    async def steps(app: Browser, pilot: Pilot[Any]) -> None:
+        heads = lines_of(app.query_one(Overview))
+        place = heads[0].index("2"), heads.index(next(line for line in heads if line[:2] == "1 "))
+        await pilot.click(Overview, offset=place, shift=True)
+        await settle(app, pilot)
+        assert lines_of(app.query_one(Detail))[0] == "■ 1 layer 1 head 2  ■ 2 layer 3 head 1"
+        await pilot.click(Overview, offset=place, shift=True)
+        await settle(app, pilot)
+        assert link_of(app) == "layer 3 head 1: it → animal 0.94"
+
+    drive(make_browser(), steps)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_each_view_shows_the_chosen_link_and_is_followed_by_the_next(size: tuple[int, int]) -> None:
+    async def steps(app: Browser, pilot: Pilot[Any]) -> None:
+        panes = [app.query_one(pane) for pane in (Matrix, Links, AllHeads)]
+        for view in (*panes, panes[0]):
+            assert [pane.display for pane in panes] == [pane is view for pane in panes]
+            drawn = lines_of(view)
+            width, height = view.content_size
+            assert 0 < len(drawn) <= height and max(map(len, drawn)) <= width
+            await pilot.press("v")
+            await settle(app, pilot)
+
+    drive(make_browser(), steps, size)
+
+
+def test_links_have_a_bar_and_a_number_for_each_head_and_all_heads_have_a_row_each() -> None:
+    async def steps(app: Browser, pilot: Pilot[Any]) -> None:
+        await pilot.press("v")
+        await settle(app, pilot)
+        titles, *rows = lines_of(app.query_one(Links))
+        assert titles.split("looks at")[1:] == [titles.split("looks at")[1], ""] and "it looks at" in titles
+        assert any(row.startswith("it ") and ".94" in row for row in rows)
+        await pilot.press("v")
+        await settle(app, pilot)
+        _, *rows = lines_of(app.query_one(AllHeads))
+        assert [row.split("  ")[0].strip() for row in rows][-1] == "L3 H5" and len(rows) >= 24
+        assert any(row.startswith("L3 H1") and ".94" in row for row in rows)
+
+    drive(make_browser(), steps, (200, 50))
 
 
 def test_transposed_rows_are_keys() -> None:
@@ -285,6 +356,22 @@ def test_a_window_that_is_too_small_says_so_until_it_is_larger() -> None:
         assert not app.query_one("#small").display and app.query_one(Detail).display
 
     drive(make_browser(), steps)
+
+
+@pytest.mark.parametrize(("before", "after"), [((200, 50), (60, 20)), ((60, 20), (200, 50)), ((30, 9), (80, 24))])
+def test_a_window_of_another_size_is_laid_out_as_if_it_had_been_opened_so(
+    before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    seen = []
+
+    async def steps(app: Browser, pilot: Pilot[Any]) -> None:
+        await pilot.resize_terminal(*after)
+        await settle(app, pilot)
+        seen.append([app.query_one(pane).size for pane in (Overview, Matrix, Prose, Detail)])
+
+    drive(make_browser(), steps, before)
+    drive(make_browser(), steps, after)
+    assert seen[0] == seen[1]
 
 
 def test_without_colour_there_is_none_and_weights_are_characters(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,23 @@
 """The picture of the cost of attention: time and peak memory over size, both axes logarithmic."""
 
+import math
 from collections.abc import Callable, Sequence
+from textwrap import fill
 
-from matplotlib import rc_context
+from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnviz.costs.measurement import HOW, Experiment, Series
 from attnviz.views.image.fonts import FONT
 from attnviz.views.image.page import INK, MUTED
+from attnviz.views.image.style import Style
 
-_COLUMN, _HEIGHT = 2.55, 5.0  # inches
+_COLUMN, _HEIGHT, _LOWER = 2.55, 5.0, 3.4  # inches; lower where columns stand below each other
+_NARROWEST = 2.2  # inches of a column, with its legend
+_CHARACTERS = 19  # of small print in an inch, about
 _DPI = 200
-_LABEL, _SMALL = 8.0, 7.0  # sizes of text in points
+_HEADING, _LABEL, _SMALL = 10.5, 8.0, 7.0  # sizes of text in points
 _LINES = (("#233266", "o"), ("#d1495b", "s"), ("#1f9e89", "^"))
 """Colour and marker of each method: told apart by the colour-blind, and in grey."""
 
@@ -20,24 +25,57 @@ _NAMES = {"N": "N, tokens", "d": "d, numbers in a vector"}
 _HEADROOM = 6.0  # how many times the largest value an axis reaches: there stands the legend
 
 
-def picture(experiments: Sequence[Experiment]) -> Figure:
+def picture(experiments: Sequence[Experiment], style: Style = Style()) -> Figure:  # noqa: B008 - frozen
     """Return a figure with a column for each experiment, time above memory; slopes are the exponents in the legend.
 
-    Memory that cannot be told from noise is left out.
+    Memory that cannot be told from noise is left out. Where the style gives a width that has no room for all columns,
+    some stand below the others.
     """
-    with rc_context({"font.family": [FONT], "font.size": _LABEL}):
-        figure = Figure((_COLUMN * len(experiments), _HEIGHT), dpi=_DPI, layout="constrained", facecolor="white")
-        rows = figure.subplots(2, len(experiments), squeeze=False)
-        for column, experiment in enumerate(experiments):
-            time, memory = rows[0, column], rows[1, column]
-            _draw(time, experiment, "time in seconds", _seconds, lambda series: series.time_exponent)
-            _draw(memory, experiment, "peak memory in bytes", _bytes, lambda series: series.memory_exponent)
+    width = _COLUMN * len(experiments) if style.width is None else style.width / 72
+    across = min(max(int(width / _NARROWEST), 1), len(experiments))
+    down = math.ceil(len(experiments) / across)
+    dpi = _DPI if style.dpi is None and style.width is None else style.resolution
+    power = _write_power if style.font == FONT else _write_plain_power
+    with rc_context({"font.family": [style.font, FONT], "font.size": _LABEL, "mathtext.default": _in_formulas(style)}):
+        figure = Figure(
+            (width, _HEIGHT if down == 1 else _LOWER * down), dpi=dpi, layout="constrained", facecolor="white"
+        )
+        rows = figure.subplots(2 * down, across, squeeze=False)
+        for number, experiment in enumerate(experiments):
+            row, column = divmod(number, across)
+            time, memory = rows[2 * row, column], rows[2 * row + 1, column]
+            _draw(time, experiment, "time in seconds", _seconds, lambda series: series.time_exponent, power)
+            _draw(memory, experiment, "peak memory in bytes", _bytes, lambda series: series.memory_exponent, power)
             time.set_title(f"{experiment.title}, {experiment.fixed}", loc="left", fontsize=_LABEL, color=INK)
             memory.set_xlabel(_NAMES[experiment.variable])
         for axes in rows[:, 1:].flat:
             axes.set_ylabel("")
-        figure.supxlabel(HOW, fontsize=_SMALL, color=MUTED)
+        for axes in rows[-2:, len(experiments) - across * (down - 1) :].flat:
+            axes.set_axis_off()
+        if style.title:
+            figure.suptitle(style.title, fontsize=_HEADING, color=INK)
+        if style.caption:
+            figure.supxlabel(_break(HOW, width), fontsize=_SMALL, color=MUTED)
     return figure
+
+
+def _in_formulas(style: Style) -> str:
+    """Return how matplotlib writes letters in formulas: ours as usual, those of another font as in a text."""
+    return str(rcParams["mathtext.default"]) if style.font == FONT else "regular"
+
+
+def _write_power(variable: str, power: float) -> str:
+    return f" ∝ ${variable}^{{{power:.2f}}}$"
+
+
+def _write_plain_power(variable: str, power: float) -> str:
+    """Return the same without a formula, whose signs no other font need have."""
+    return f" ∝ {variable}^{power:.2f}"
+
+
+def _break(text: str, width: float) -> str:
+    """Return a text in lines that fit so many inches."""
+    return fill(text, int(width * _CHARACTERS))
 
 
 def _seconds(series: Series) -> list[tuple[int, float]]:
@@ -54,6 +92,7 @@ def _draw(
     name: str,
     values: Callable[[Series], list[tuple[int, float]]],
     exponent: Callable[[Series], float | None],
+    write_power: Callable[[str, float], str],
 ) -> None:
     """Draw a line for each method, with its exponent in the legend."""
     largest = 0.0
@@ -61,7 +100,7 @@ def _draw(
         found = values(series)
         largest = max([largest, *(value for _, value in found)])
         power = exponent(series)
-        grows = "" if power is None else f" ∝ ${experiment.variable}^{{{power:.2f}}}$"
+        grows = "" if power is None else write_power(experiment.variable, power)
         sizes, heights = [size for size, _ in found], [value for _, value in found]
         axes.plot(sizes, heights, color=colour, marker=marker, ms=3.5, lw=1.3, label=series.method + grows)
     _scale(axes, [point.size for point in experiment.series[0].points], largest)

@@ -42,6 +42,8 @@ _MARKS = frozenset(map(chr, (*_SIGNS, *range(0x13430, 0x13440))))
 """Format characters that are seen: signs round numbers and verses, and joints of hieroglyphs."""
 
 _SELECTORS = range(0xFE00, 0xFE10)  # which of two looks a character has
+_AS_DRAWINGS, _AS_IT_IS = 3, 42  # types of fonts in a PDF
+_OF_TRUETYPE = 1, 0  # the version of a font's table maxp
 _FIXED = 64  # FreeType counts in fractions of a pixel
 
 
@@ -211,6 +213,21 @@ def _needs_glyph(char: str) -> bool:
 def face(families: tuple[str, ...] = (FONT,)) -> FT2Font:
     """Return the font object that draws text in these families."""
     return get_font(_files(families))
+
+
+def fit_into_pdf(families: Iterable[str]) -> int:
+    """Return the type of font in which matplotlib has to put these families into a PDF.
+
+    It is 42, which holds fonts as they are, unless one of them has outlines of PostScript (CFF, as most .otf have):
+    matplotlib would declare these to be outlines of TrueType (ISO 32000-1, 9.7.4), which some viewers refuse.
+    """
+    return _AS_DRAWINGS if any(_has_cff(family) for family in families) else _AS_IT_IS
+
+
+@lru_cache(maxsize=256)
+def _has_cff(family: str) -> bool:
+    table = face((family,)).get_sfnt_table("maxp")
+    return table is not None and table["version"] < _OF_TRUETYPE
 
 
 @lru_cache(maxsize=256)

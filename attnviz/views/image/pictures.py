@@ -16,14 +16,16 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from attnviz.errors import TextError, UsageError, require
+from attnviz.errors import Advice, TextError, UsageError, require
 from attnviz.measures.word_rows import find_words
 from attnviz.records import HeadMatrix, Weights, Word
 from attnviz.text import Bins
-from attnviz.views.image.fonts import FONT, fonts_for
+from attnviz.views.image.fonts import FONT, fit_into_pdf, fonts_for
 from attnviz.views.image.png import png
-from attnviz.views.image.sheet import GAP, NUMBER_ROOM, Panel, Sheet, draw, fit
+from attnviz.views.image.rooms import CELLS, Room, pooled
+from attnviz.views.image.sheet import GAP, Panel, Sheet, draw, fit
 from attnviz.views.image.style import Style
 from attnviz.views.image.words import (
     ARROW,
@@ -42,8 +44,8 @@ from attnviz.views.image.words import (
     token_labels,
 )
 from attnviz.views.names import head_name, index_name
-from attnviz.views.report import sides
-from attnviz.vocabulary import Layout
+from attnviz.views.report import note_faint, sides
+from attnviz.vocabulary import WEIGHT, Layout
 
 _DATES = {"svg": "Date", "pdf": "CreationDate"}
 _TITLES = {"keys": "what {} looks at", "queries": "what looks at {}"}
@@ -59,52 +61,15 @@ class Picture:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Room:
-    """The limits to the size of cells along an axis, in points.
-
-    They share `side`, but each gets at least `least` and at most `most`; all of them stay within `limit`, and only for
-    that they get smaller than `least`. `text_size` is that of the labels.
-    """
-
-    side: float
-    least: float
-    most: float
-    limit: float
-    text_size: float = 8
-
-    def cell(self, count: int, style: Style) -> float:
-        """Return the side of one of `count` cells: a whole number of pixels, so that all look the same."""
-        roomy = style.annotate and count * NUMBER_ROOM <= self.limit
-        least = max(self.least, NUMBER_ROOM) if roomy else self.least
-        side = min(max(self.side / count, least), max(self.most, least), self.limit / count)
-        return max(round(side * style.resolution / 72), 1) * 72 / style.resolution
-
-    def cells(self, panel: Weights, style: Style) -> tuple[float, float]:
-        """Return the width and height of a cell: equal, unless the shorter axis would get too little room."""
-        rows, columns = panel.shape
-        square = self.cell(max(rows, columns), style)
-        return (square, square) if square >= self.least else (self.cell(columns, style), self.cell(rows, style))
-
-    def pools(self, panel: Weights, style: Style) -> tuple[int, int]:
-        """Return the number of rows, and of columns, that share a cell."""
-        rows, columns = panel.shape[-2:]
-        return self.pool(rows, style), self.pool(columns, style)
-
-    def pool(self, count: int, style: Style) -> int:
-        """Return the number of weights that share a cell, so that no cell is smaller than a pixel."""
-        limit = self.limit if style.width is None else min(self.limit, _CELLS * style.width)
-        return math.ceil(count / (limit * style.resolution / 72))
-
-
-_HEAD = _Room(side=300, least=10.5, most=24, limit=1000)
-_HEAD_OF_BINS = _Room(side=480, least=2.4, most=24, limit=1000)  # smaller cells: only some of them get a label
-_LAYER = _Room(side=150, least=9, most=18, limit=264, text_size=7)
+_HEAD = Room(side=300, least=10.5, most=24, limit=1000)
+_HEAD_OF_BINS = Room(side=480, least=2.4, most=24, limit=1000)  # smaller cells: only some of them get a label
+_LAYER = Room(side=150, least=9, most=18, limit=264, text_size=7)
 _LAYER_WIDTH = 1100  # points that the heads of a layer may fill before they are wrapped into several rows
-_CELLS = 0.35  # of the width of a picture that is given: what cells have of it at least
 _BESIDE, _HEAD_WIDTH = 100, 84  # points of such a width for labels and scale, and for each head of a layer, about
-_TOKEN_KEYS = _Room(side=240, least=10.5, most=18, limit=720)
-_TOKEN_HEADS = _Room(side=0, least=10.5, most=10.5, limit=2400)
+_TOKEN_KEYS = Room(side=240, least=10.5, most=18, limit=720)
+_TOKEN_HEADS = Room(side=0, least=10.5, most=10.5, limit=2400)
+_FAR_BELOW_1 = 0.5
+_SEEN = 0.1  # of the whole scale: what is less hardly differs from paper in cells of few pixels
 _GRID_SIDE, _GRID_LEAST, _GRID_MOST = 800, 36, 130  # points that the heads of a row share, and that each of them gets
 _GRID_GAP, _NARROW_GAP = 4, 2  # points between heads, and where cells are to grow until they fill a width
 _MOST_ACROSS = 1000  # heads, or layers, in a picture: with more of them it would have less than 12 pixels for each
@@ -124,7 +89,7 @@ def _layer_pictures(attention: HeadMatrix, style: Style) -> Iterator[Picture]:
         yield _side_by_side(attention.select([layer], attention.heads), titles, _LAYER, style)
 
 
-def _side_by_side(attention: HeadMatrix, titles: Sequence[str], room: _Room, style: Style) -> Picture:
+def _side_by_side(attention: HeadMatrix, titles: Sequence[str], room: Room, style: Style) -> Picture:
     """Return a picture with a panel for each head of one layer; the heading leaves out what the titles say."""
     shown = places(attention.layers, attention.heads)
     where = shown[:1] if any(titles) else shown
@@ -134,7 +99,7 @@ def _side_by_side(attention: HeadMatrix, titles: Sequence[str], room: _Room, sty
     axes = style.orientation.axes(queries, keys)
     down, across = style.orientation.axes(axis_name("queries", queries, attention.by), "keys")
     rows, columns = (token_labels(tokens, attention.by, p) for tokens, p in zip(axes, pool, strict=True))
-    panels = [Panel(_pooled(w, pool), rows, columns, title, across) for w, title in zip(turned, titles, strict=True)]
+    panels = [Panel(pooled(w, pool), rows, columns, title, across) for w, title in zip(turned, titles, strict=True)]
     cell = room.cells(panels[0].cells, style)
     wide = panels[0].cells.shape[1] * cell[0] + GAP
     in_a_row = int(_LAYER_WIDTH / wide) if style.width is None else round((style.width - _BESIDE) / _HEAD_WIDTH)
@@ -150,18 +115,18 @@ def _side_by_side(attention: HeadMatrix, titles: Sequence[str], room: _Room, sty
         caption=axes_caption(attention, style),
         measure=attention.measure,
     )
-    return _picture(stem(shown), sheet, style.suiting(attention.by))
+    return _picture(stem(shown), sheet, style.suiting(attention.by), attention.weights.max(-1))
 
 
 def _grid_picture(attention: HeadMatrix, style: Style) -> Iterator[Picture]:
     """Yield one picture of all heads, layers down and heads across: a bird's-eye view."""
     side = min(max(_GRID_SIDE / len(attention.heads), _GRID_LEAST), _GRID_MOST)
     if style.width is not None:
-        side = _CELLS * style.width / len(attention.heads)
-    room = _Room(side=side, least=0, most=_HEAD.most, limit=side)
+        side = CELLS * style.width / len(attention.heads)
+    room = Room(side=side, least=0, most=_HEAD.most, limit=side)
     turned = style.orientation.turn(attention.weights)
     pool = room.pools(turned, style)
-    weights = _pooled(turned, pool)
+    weights = pooled(turned, pool)
     cell = room.cells(weights[0, 0], style)
     gap = max(round((_GRID_GAP if style.width is None else _NARROW_GAP) / cell[0]), 1)
     where = places(attention.layers, attention.heads)
@@ -182,7 +147,7 @@ def _grid_picture(attention: HeadMatrix, style: Style) -> Iterator[Picture]:
         caption=grid_caption(attention, style),
         measure=attention.measure,
     )
-    yield _picture(stem(where), sheet, style.suiting(attention.by))
+    yield _picture(stem(where), sheet, style.suiting(attention.by), attention.weights.max(-1))
 
 
 LAYOUTS: dict[Layout, Callable[[HeadMatrix, Style], Iterator[Picture]]] = {
@@ -212,7 +177,7 @@ def token_picture(attention: HeadMatrix, word: Word, style: Style) -> Picture:
     pool = _TOKEN_KEYS.pool(longest, style)
     panels = [
         Panel(
-            _pooled(side.weights.reshape(len(heads), len(side.tokens)), (1, pool)),
+            pooled(side.weights.reshape(len(heads), len(side.tokens)), (1, pool)),
             heads,
             token_labels(shown, attention.by, pool),
             _TITLES[side.axis].format(named + says * (side.axis == "keys")),
@@ -234,7 +199,9 @@ def token_picture(attention: HeadMatrix, word: Word, style: Style) -> Picture:
     position = attention.pieces(word)[0].position
     letters = "".join(char for char in word.text if category(char)[0] in "LMN")[:24]
     where = stem(places(attention.layers, attention.heads))
-    return _picture("-".join(filter(None, (f"token{position}", letters, where))), sheet, style.suiting(attention.by))
+    name = "-".join(filter(None, (f"token{position}", letters, where)))
+    largest = np.max([panel.cells.max(1) for panel in panels], 0)[:, None]
+    return _picture(name, sheet, style.suiting(attention.by), largest)
 
 
 def pictures(
@@ -296,20 +263,27 @@ def render(figure: Figure, file_format: str) -> bytes:
         canvas.draw()
         return png(np.asarray(canvas.buffer_rgba())[..., :3], figure.dpi)
     file = io.BytesIO()
-    fonts = rc_context({"font.sans-serif": [FONT], "svg.fonttype": "none", "pdf.fonttype": 42})
+    families = {family for words in figure.findobj(Text) for family in words.get_fontfamily()} - {"sans-serif"}
+    fonts = rc_context({"font.sans-serif": [FONT], "svg.fonttype": "none", "pdf.fonttype": fit_into_pdf(families)})
     with fonts, rc_context({"svg.hashsalt": "attnviz", "savefig.bbox": None}):
         figure.savefig(file, format=file_format, dpi=figure.dpi, metadata={_DATES[file_format]: None})
     return file.getvalue()
 
 
-def _picture(name: str, sheet: Sheet, style: Style) -> Picture:
-    """Return the picture of a sheet, with notes on what could not be drawn as it was asked for."""
+def _picture(name: str, sheet: Sheet, style: Style, largest: Weights) -> Picture:
+    """Return the picture of a sheet, with notes on what could not be drawn as it was asked for.
+
+    `largest` is the largest weight of each query [..., queries].
+    """
     fonts = fonts_for(sheet.texts(), style.font)
     sheet = fit(sheet, style, fonts)
     figure = draw(sheet, style, fonts)
     notes = [f"No installed font has {script}, so they are drawn as codes: {_INSTALL}" for script in fonts.scripts()]
     if style.annotate and not sheet.numbers_fit:
         notes.append("There is no room for numbers in the cells, so they are left out.")
+    if sheet.measure == WEIGHT and not style.log and style.vmax is None and (faint := note_faint(largest, _SEEN)):
+        auto = ", {vmax:auto} ends the colours at the largest" if largest.max() < _FAR_BELOW_1 else ""
+        notes.append(Advice(f"{faint}:", f"{{log:True}} shows small weights{auto}."))
     if not style.caption:
         notes += [f"Without a caption, this is left out: {remark}." for remark in sheet.remarks]
     if figure.dpi < style.resolution:
@@ -328,19 +302,6 @@ def _mosaic(weights: Weights, gap: int) -> Weights:
     spread = np.full((layers, rows + gap, heads, columns + gap), np.nan, np.float32)
     spread[:, :rows, :, :columns] = weights.transpose(0, 2, 1, 3)
     return spread.reshape(layers * (rows + gap), heads * (columns + gap))[:-gap, :-gap]
-
-
-def _pooled(weights: Weights, pool: tuple[int, int]) -> Weights:
-    """Return the largest of each `pool` rows and columns, so that a strong link still shows: [..., rows, columns].
-
-    Of numbers with a sign, that is the one furthest from zero.
-    """
-    for axis, length in zip((-2, -1), pool, strict=True):
-        if length > 1:
-            starts = range(0, weights.shape[axis], length)
-            most, least = (each.reduceat(weights, starts, axis) for each in (np.maximum, np.minimum))
-            weights = np.where(most >= -least, most, least)
-    return weights
 
 
 if __name__ == "__main__":

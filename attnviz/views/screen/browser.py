@@ -1,12 +1,10 @@
 """The screen itself: panes around one scene, keys that change it, and work that is done beside it."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from threading import Thread
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events
@@ -14,52 +12,39 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.filter import LineFilter
-from textual.message import Message
-from textual.theme import Theme
+from textual.geometry import Size
 from textual.widgets import Static
 
 from attnviz.errors import AttnvizError, RecordError, TextError, WriteOption, write_options
 from attnviz.text import visible
 from attnviz.views.screen.detail import Detail, name_link
+from attnviz.views.screen.heads import AllHeads
 from attnviz.views.screen.help import HelpScreen
-from attnviz.views.screen.keys import CHANGES, COMMANDS, name_key
-from attnviz.views.screen.look import Look, spell
+from attnviz.views.screen.keys import CHANGES, COMMANDS, name_key, toggle_head
+from attnviz.views.screen.links import Links
+from attnviz.views.screen.look import Look
 from attnviz.views.screen.matrix import Matrix
-from attnviz.views.screen.overview import Overview, needed_width
+from attnviz.views.screen.overview import HeadToggled, Overview, needed_width
 from attnviz.views.screen.pane import Pane, TokenPointed
 from attnviz.views.screen.prompt import Prompt
 from attnviz.views.screen.prose import Prose, set_lines
-from attnviz.views.screen.scene import OpenText, Scene, Shown, State, find_token, open_record, open_text, prepare
+from attnviz.views.screen.scene import (
+    OpenText,
+    Scene,
+    Shown,
+    State,
+    View,
+    find_token,
+    open_record,
+    open_text,
+    prepare,
+)
+from attnviz.views.screen.surface import STYLE_SHEET, THEMES, Spelled
+from attnviz.views.screen.work import Done, Work
 from attnviz.views.terminal.sections import summary
 
+_VIEWS = {View.MATRIX: Matrix, View.LINKS: Links, View.HEADS: AllHeads}
 _LEAST = 40, 12  # columns and lines below which nothing can be read
-_THEMES = (
-    Theme("dark", primary="#64a7e6", foreground="#d6dde4", background="#12161c", surface="#1b2129", panel="#1b2129"),
-    Theme(
-        "light", primary="#3569b3", foreground="#20242b", background="#fbfcfc", surface="#edf2f4", panel="#edf2f4",
-        dark=False,
-    ),
-)  # fmt: skip
-
-
-class Done(Message):
-    """Work has come to something, or to an error."""
-
-    def __init__(self, number: int, found: Any, use: Callable[[Any], None]) -> None:
-        super().__init__()
-        self.number, self.found, self.use = number, found, use
-
-
-class Spelled(LineFilter):
-    """A filter that lets nothing through that the terminal's encoding lacks."""
-
-    def __init__(self, encoding: str) -> None:
-        super().__init__()
-        self._encoding = encoding
-
-    def apply(self, segments: list[Any], background: Any) -> list[Any]:
-        """Replace characters by stand-ins of the same width."""
-        return [each if each.control else each._replace(text=spell(each.text, self._encoding)) for each in segments]
 
 
 class Browser(App[AttnvizError]):
@@ -71,25 +56,7 @@ class Browser(App[AttnvizError]):
     end in. `first` is the state to begin with, and `token` a word to choose in it.
     """
 
-    CSS = """
-    Screen { layout: vertical; padding: 0 1; }
-    #title, #keys { height: 1; }
-    #keys { text-style: dim; }
-    Prose { height: 2; margin-top: 1; }
-    #heads { height: 1fr; margin-top: 1; }
-    Overview { width: 30; margin-right: 2; }
-    Matrix { width: 1fr; }
-    Detail { height: 3; margin-top: 1; }
-    #message { height: auto; max-height: 4; display: none; }
-    Prompt { display: none; border: round $primary; height: 3; padding: 0 1; }
-    #small { display: none; height: 1fr; }
-    Screen.small > * { display: none; }
-    Screen.small #small { display: block; }
-    HelpScreen { align: center middle; }
-    HelpScreen VerticalScroll { width: 64; max-width: 100%; height: auto; max-height: 100%; }
-    HelpScreen VerticalScroll { border: round $primary; padding: 0 1; background: $background; }
-    HelpScreen Static { margin-bottom: 1; height: auto; }
-    """
+    CSS = STYLE_SHEET
     ENABLE_COMMAND_PALETTE = False
     AUTO_FOCUS = None
     BINDINGS: ClassVar = [
@@ -123,15 +90,15 @@ class Browser(App[AttnvizError]):
         self._open, self._read, self._save = open_entry, read, save
         self._formats, self._option, self._token = formats, option, token
         self._spelled = [] if encoding.lower().startswith("utf") else [Spelled(encoding)]
-        for theme in _THEMES:
+        for theme in THEMES:
             self.register_theme(theme)
-        self.theme = "dark" if dark else "light"
         self.look = Look(colour, dark)
+        self.theme = self.look.theme
         self.state = first
         self.entry: OpenText | None = None
         self.scene: Scene | None = None
         self._prepared: dict[tuple[int, bool, bool], Shown] = {}
-        self._number, self._since, self._doing = 0, 0.0, ""
+        self._work = Work(self.post_message)
         self._replacing = ""
 
     def get_line_filters(self) -> list[LineFilter]:
@@ -144,7 +111,7 @@ class Browser(App[AttnvizError]):
         yield Prose()
         with Horizontal(id="heads"):
             yield Overview()
-            yield Matrix()
+            yield from (view() for view in _VIEWS.values())
         yield Detail()
         yield Static(id="message", markup=False)
         yield Prompt()
@@ -154,41 +121,24 @@ class Browser(App[AttnvizError]):
     def on_mount(self) -> None:
         """Begin with the first text."""
         self.set_interval(0.1, self._tick)
-        self._work("loading the model and reading", partial(self._open, 0), self._take)
+        self._work.start("loading the model and reading", partial(self._open, 0), self._take)
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay the panes out for the new size."""
         self.screen.set_class(event.size.width < _LEAST[0] or event.size.height < _LEAST[1], "small")
-        self._lay_out()
+        self._lay_out(event.size)  # the app itself still has the size before
 
     # Work beside the screen
 
     @property
     def busy(self) -> bool:
         """Return whether something is being done beside the screen."""
-        return bool(self._doing)
-
-    def _work(self, doing: str, work: Callable[[], Any], use: Callable[[Any], None]) -> None:
-        """Do something in a thread, and use what it comes to, unless other work has been asked for since."""
-        self._number += 1
-        self._doing, self._since = doing, time.monotonic()
-        number = self._number
-
-        def run() -> None:
-            try:
-                found = work()
-            except AttnvizError as error:
-                found = error
-            self.post_message(Done(number, found, use))
-
-        # a daemon, so that leaving the screen need not wait for it
-        Thread(target=run, daemon=True).start()
+        return self._work.busy
 
     def on_done(self, message: Done) -> None:
         """Use what has been done, or say what went wrong."""
-        if message.number != self._number:
+        if not self._work.end(message):
             return
-        self._doing = ""
         self._say("")
         found = message.found
         if not isinstance(found, AttnvizError):
@@ -200,8 +150,8 @@ class Browser(App[AttnvizError]):
 
     def _tick(self) -> None:
         """Show that work goes on, once it takes a while."""
-        if self._doing and (seconds := time.monotonic() - self._since) > 0.2:
-            self._say(f"{'|/-'[int(seconds * 5) % 3]} {self._doing} … {seconds:.0f} s")
+        if progress := self._work.progress():
+            self._say(progress)
 
     def _say(self, words: str) -> None:
         message = self.query_one("#message", Static)
@@ -246,21 +196,23 @@ class Browser(App[AttnvizError]):
         if made in self._prepared:
             use(self._prepared[made])
         else:
-            self._work(
+            self._work.start(
                 "looking for what tells most", partial(prepare, record, words=state.words, special=state.special), use
             )
 
     def _draw(self) -> None:
-        self._lay_out()
+        self._lay_out(self.size)
+        for view, kind in _VIEWS.items():
+            self.query_one(kind).display = view is self.state.view
         for pane in self.query(Pane):
             pane.look = self.look
             pane.scene = self.scene
         if self.scene:
             self.query_one("#title", Static).update(summary(self.scene.attention))
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, size: Size) -> None:
         """Give the panes their sizes, and fill the line of keys."""
-        width, height = self.size
+        width, height = size
         line = Text(no_wrap=True)
         for command in COMMANDS:
             if command.short and line.cell_len + len(command.short) + 5 <= width - 2:
@@ -272,6 +224,8 @@ class Browser(App[AttnvizError]):
         sides = {attention.query_tokens, attention.key_tokens}
         lines = sum(len(set_lines(tokens, width - 2)) for tokens in sides)
         prose = max(min(lines, height // 5), len(sides))
+        detail = self.query_one(Detail)
+        detail.styles.height = detail.needed_height(self.scene)
         self.query_one(Prose).styles.height = prose
         self.query_one(Overview).styles.width = needed_width(self.scene, width * 2 // 5, height - prose - 8)
 
@@ -281,6 +235,11 @@ class Browser(App[AttnvizError]):
             return
         same_head = (message.state.layer, message.state.head) == (self.state.layer, self.state.head)
         self._show(replace(message.state, locked=self.state.locked or (message.pressed and same_head)))
+
+    def on_head_toggled(self, message: HeadToggled) -> None:
+        """Take a head among those that are shown, or out of them."""
+        if self.scene is not None:
+            self._show(toggle_head(self.scene, message.place))
 
     def on_mouse_scroll_down(self) -> None:
         """Choose the next token."""
@@ -306,17 +265,17 @@ class Browser(App[AttnvizError]):
     def action_next_text(self) -> None:
         """Show the next of the texts that were given."""
         number = self.entry.number if self.entry else None
-        self._work("reading", partial(self._open, 0 if number is None else number + 1), self._take)
+        self._work.start("reading", partial(self._open, 0 if number is None else number + 1), self._take)
 
     def action_text_before(self) -> None:
         """Show the text before."""
         if self.entry and self.entry.number:
-            self._work("reading", partial(self._open, self.entry.number - 1), self._take)
+            self._work.start("reading", partial(self._open, self.entry.number - 1), self._take)
 
     def action_dark(self) -> None:
         """Change between dark and light."""
         self.look = replace(self.look, dark=not self.look.dark)
-        self.theme = "dark" if self.look.dark else "light"
+        self.theme = self.look.theme
         self._draw()
 
     def action_help(self) -> None:
@@ -341,23 +300,22 @@ class Browser(App[AttnvizError]):
     def action_save(self) -> None:
         """Ask where to save what is shown."""
         if self.scene:
-            layer, head = self.scene.head
-            title = f"Save as, ending in .{', .'.join(self._formats())}"
-            self.query_one(Prompt).ask("file", title, f"attention-{layer}-{head}.png")
+            title = f"Save {self.scene.name} as, ending in .{', .'.join(self._formats())}"
+            self.query_one(Prompt).ask("file", title, f"attention-{self.scene.stem}.png")
 
     def on_prompt_answered(self, message: Prompt.Answered) -> None:
         """Do what was asked for."""
         self._say("")
         answer = message.answer
         if message.question == "text":
-            self._work("reading", partial(self._read, answer), self._take)
+            self._work.start("reading", partial(self._read, answer), self._take)
         elif message.question == "word":
             self._find(answer)
         elif _exists(answer) and answer != self._replacing:
             self._replacing = answer
             self.query_one(Prompt).ask("file", f"{visible(answer)} is there already: Enter replaces it", answer)
         elif self.scene:
-            self._work("saving", partial(self._save, self.scene, answer), self._say)
+            self._work.start("saving", partial(self._save, self.scene, answer), self._say)
 
     def _find(self, wanted: str) -> None:
         """Choose a word, or say that there is none."""

@@ -11,7 +11,8 @@ from attnviz.views.screen.keys import COMMANDS, name_key
 
 _READING = (
     "Rows are queries, columns are keys; layers and heads count from 0. ● is the most telling head, · has one of the "
-    "strongest links. Point at a token to see what it looks at, press it to lock it; press a head to choose it."
+    "strongest links. Point at a token to see what it looks at, press it to lock it; press a head to choose it, with "
+    "Shift or Ctrl to see several: each has a number and a colour, and a cell has those of the strongest."
 )
 
 

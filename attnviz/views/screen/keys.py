@@ -6,7 +6,7 @@ The keys that the page has as well mean the same there.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from attnviz.views.screen.scene import Scene, State, open_record
+from attnviz.views.screen.scene import Place, Scene, State, View, open_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,9 @@ COMMANDS = (
     Command(("enter",), "lock", "lock the token"),
     Command(("escape",), "release", "let it go"),
     Command(("m",), "most_telling", "the most telling head"),
+    Command(("c",), "keep", "keep this head, and take the next"),
+    Command(("a",), "average", "average of the heads that are shown"),
+    Command(("v",), "next_view", "the next view", "view"),
     Command(("tab",), "next_record", "the next kind of attention"),
     Command(("w",), "words", "words, or pieces of words"),
     Command(("s",), "special", "special tokens"),
@@ -86,6 +89,36 @@ def _move_head(layers: int, heads: int) -> Callable[[Scene], State]:
     return move
 
 
+def keep_head(scene: Scene) -> State:
+    """Return the state in which the chosen head is shown besides the next one, which is chosen."""
+    state, (layers, heads, _, _) = scene.state, scene.attention.shape
+    on = state.layer * heads + state.head + 1
+    layer, head = divmod(on % (layers * heads), heads)
+    return replace(state, layer=layer, head=head, others=tuple(each for each in scene.picked if each != (layer, head)))
+
+
+def toggle_head(scene: Scene, place: Place) -> State:
+    """Return the state in which a head is taken among those that are shown, or out of them."""
+    layer, head = place
+    if place not in scene.picked:
+        return replace(scene.state, layer=layer, head=head, others=scene.picked)
+    (layer, head), *others = [each for each in scene.picked if each != place] or [place]
+    return replace(scene.state, layer=layer, head=head, others=tuple(others))
+
+
+def _release(scene: Scene) -> State:
+    """Return the state in which the token is let go, or else the heads that are shown besides."""
+    state = scene.state
+    if state.locked or state.key is not None:
+        return replace(state, locked=False, key=None)
+    return replace(state, others=(), mean=False)
+
+
+def _next_view(scene: Scene) -> State:
+    views = list(View)
+    return replace(scene.state, view=views[(views.index(scene.state.view) + 1) % len(views)])
+
+
 def _step_query(by: int) -> Callable[[Scene], State]:
     return lambda scene: scene.choose(query=_clamp(scene.query + by, len(scene.attention.query_tokens)))
 
@@ -104,8 +137,11 @@ CHANGES: Mapping[str, Callable[[Scene], State]] = {
     "key_before": _step_key(-1),
     "key_after": _step_key(1),
     "lock": lambda scene: replace(scene.state, locked=True),
-    "release": lambda scene: replace(scene.state, locked=False, key=None),
+    "release": _release,
     "most_telling": lambda scene: open_record(scene.shown, scene.state),
+    "keep": keep_head,
+    "average": lambda scene: replace(scene.state, mean=len(scene.picked) > 1 and not scene.state.mean),
+    "next_view": _next_view,
     "words": lambda scene: replace(scene.state, words=not scene.state.words),
     "special": lambda scene: replace(scene.state, special=not scene.state.special),
     "transpose": lambda scene: replace(scene.state, turned=not scene.state.turned),

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from rich.style import Style
 from rich.text import Text
 from textual import events
+from textual.message import Message
 
 from attnviz.records import Weights
 from attnviz.views.names import index_name
-from attnviz.views.screen.look import Look, braille, scale
+from attnviz.views.screen.look import Look, braille, number_name, scale
 from attnviz.views.screen.pane import Pane, scroll
-from attnviz.views.screen.scene import Head, Scene, State, pool
+from attnviz.views.screen.scene import Head, Place, Scene, State, pool
 
 _SIZES = (9, 4), (7, 3), (5, 2), (4, 2), (3, 1), (2, 1)
 """The columns, the gap beside it included, and the lines that a head may take, from large to small."""
@@ -63,6 +65,14 @@ def needed_width(scene: Scene, width: int, height: int) -> int:
     return tiling.margin + len(tiling.heads) * tiling.width + 1
 
 
+class HeadToggled(Message):
+    """A head has been pressed that is to be shown besides others, or no longer."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
+
+
 class Overview(Pane):
     """The pane of all heads."""
 
@@ -91,6 +101,15 @@ class Overview(Pane):
         found = tile(scene, *self.content_size).find(x, y)
         return found and replace(scene.state, layer=found[0], head=found[1])
 
+    def on_click(self, event: events.Click) -> None:
+        """Choose the head that is pressed; with Shift or Ctrl, take it among those that are shown, or out of them."""
+        offset = event.get_content_offset(self)
+        if self.scene is None or offset is None or not (event.shift or event.ctrl):
+            return
+        event.prevent_default()
+        if found := tile(self.scene, *self.content_size).find(*cast(Place, offset)):
+            self.post_message(HeadToggled(found))
+
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Ignore a pointer that passes by: heads are chosen by pressing them."""
         event.prevent_default()
@@ -103,10 +122,12 @@ class Overview(Pane):
         width = tiling.width - 1
         colour = look.colour and tiling.height >= _LEAST_SHADED
         drawn = _shade(thumbnail, width, tiling.height, look) if colour else _dot(thumbnail, width, tiling.height)
-        if (layer, head) == (scene.state.layer, scene.state.head):
-            mark, style = "▐", look.marked
+        if (layer, head) in scene.picked:
+            number = scene.picked.index((layer, head))
+            several = len(scene.picked) > 1
+            style = look.line(number) + Style(bold=True) if several else look.marked
             drawn = [text if colour else Text(text.plain, look.accent) for text in drawn]
-            marks = [mark] * tiling.height
+            marks = [number_name(number) if several else "▐", *"▐" * (tiling.height - 1)]
         else:
             mark = "●" if scene.is_telling(named) else "·" if named in scene.shown.marked else " "
             style, marks = look.marked, [mark, *" " * (tiling.height - 1)]

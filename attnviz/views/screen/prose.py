@@ -69,11 +69,14 @@ class Prose(Pane):
         attention, drawn = scene.attention, Text()
         both = attention.query_tokens == attention.key_tokens
         tokens = attention.query_tokens if side == "query" else attention.key_tokens
-        strengths = scale(scene.weights[scene.query], log=scene.state.log)
+        weights = scene.heads[:, scene.query]  # [heads, keys]
+        heads, strengths = weights.argmax(0), scale(weights.max(0), log=scene.state.log)
+        several = len(weights) > 1
         for index, start in line:
             drawn.append(" " * (start - drawn.cell_len))
             shade = both or side == "key"
-            style = self.look.ground(float(strengths[index])) if shade else Style(dim=tokens[index].special)
+            head = int(heads[index]) if shade and several else None
+            style = self.look.ground(float(strengths[index]), head) if shade else Style(dim=tokens[index].special)
             if side == "query" and index == scene.query:
                 style += Style(underline=True, bold=True)
                 style += Style(color=self.look.accent.color) if self.look.colour else Style()

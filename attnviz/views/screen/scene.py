@@ -5,6 +5,7 @@ Nothing here knows of a terminal: the screen draws a scene, and a key makes a ne
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cached_property
 
 import numpy as np
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from attnviz.measures.links import strongest, telling
 from attnviz.measures.reducers import group_record
 from attnviz.measures.word_rows import find_words
-from attnviz.records import Attention, Link, Weights, require_record
+from attnviz.records import Attention, Link, Weights, average, require_record
 from attnviz.text import By, Token
+from attnviz.views.names import index_name
 from attnviz.vocabulary import Orientation
 
 _MARKED = 5  # how many of the strongest links have their heads marked
@@ -22,6 +24,17 @@ _THUMBNAIL = 16  # rows and columns of a thumbnail at most
 
 Head = tuple[int, int]
 """The original indices of a layer and of one of its heads."""
+
+Place = tuple[int, int]
+"""The places of a layer and of a head in a record."""
+
+
+class View(Enum):
+    """A view of the heads that are shown, beside the overview of all."""
+
+    MATRIX = "matrix"
+    LINKS = "links"
+    HEADS = "all heads"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,13 +54,17 @@ class OpenText:
 class State:
     """The part of a text that is seen: a place among its records, the layers and heads of that, and two tokens.
 
-    Tokens are named by their positions; without a `key`, the strongest one of the query is meant. What is `locked` does
-    not follow the pointer. The other fields say what the weights are between, and how they are drawn.
+    `others` are heads that are shown besides, or with `mean` the average of all of them is. Tokens are named by their
+    positions; without a `key`, the strongest one of the query is meant. What is `locked` does not follow the pointer.
+    The other fields say what the weights are between, and how they are drawn.
     """
 
     record: int = 0
     layer: int = 0
     head: int = 0
+    others: tuple[Place, ...] = ()
+    mean: bool = False
+    view: View = View.MATRIX
     query: int = 0
     key: int | None = None
     locked: bool = False
@@ -100,7 +117,7 @@ def pool(weights: Weights, rows: int, columns: int) -> Weights:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One head of a record, and one query of it with one key: everything that is drawn."""
+    """One head of a record or several, and one query with one key: everything that is drawn."""
 
     shown: Shown
     state: State
@@ -115,11 +132,54 @@ class Scene:
         """Return the original indices of the layer and the head."""
         return self.attention.layers[self.state.layer], self.attention.heads[self.state.head]
 
+    @cached_property
+    def picked(self) -> tuple[Place, ...]:
+        """Return the places of the heads that are shown, the chosen one first."""
+        layers, heads, _, _ = self.attention.shape
+        others = (place for place in self.state.others if place[0] < layers and place[1] < heads)
+        return tuple(dict.fromkeys([(self.state.layer, self.state.head), *others]))
+
+    @property
+    def averaged(self) -> bool:
+        """Return whether the average of several heads is shown."""
+        return self.state.mean and len(self.picked) > 1
+
+    @cached_property
+    def heads(self) -> Weights:
+        """Return the weights [heads, queries, keys] of what is shown: the heads one by one, or their average."""
+        found: Weights = np.stack([self.attention.weights[place] for place in self.picked])
+        averaged: Weights = found.mean(0, keepdims=True) if self.averaged else found
+        return averaged
+
     @property
     def weights(self) -> Weights:
-        """Return the weights [queries, keys] of the head."""
-        found: Weights = self.attention.weights[self.state.layer, self.state.head]
-        return found
+        """Return the weights [queries, keys] of the chosen head, or of the average."""
+        first: Weights = self.heads[0]
+        return first
+
+    @property
+    def record(self) -> Attention:
+        """Return a record [1, 1, queries, keys] of the same."""
+        layers, heads = self.attention.layers, self.attention.heads
+        places = self.picked if self.averaged else self.picked[:1]
+        one = [self.attention.select([layers[layer]], [heads[head]]) for layer, head in places]
+        return require_record(average(one)) if self.averaged else one[0]
+
+    @property
+    def name(self) -> str:
+        """Return the name of the chosen head, or of the average: `layer 3 head 1`."""
+        names = [self.name_place(place) for place in self.picked]
+        return f"mean of {', '.join(names)}" if self.averaged else names[0]
+
+    @property
+    def stem(self) -> str:
+        """Return the name of the same for a file: `3-1`."""
+        return "-".join(map(str, self.head)) if not self.averaged else "mean"
+
+    def name_place(self, place: Place) -> str:
+        """Return the name of the head at a place."""
+        layer, head = self.attention.layers[place[0]], self.attention.heads[place[1]]
+        return f"layer {index_name(layer)} head {index_name(head)}"
 
     @cached_property
     def query(self) -> int:
@@ -177,7 +237,7 @@ def find_index(tokens: Sequence[Token], position: int) -> int:
 
 def open_record(shown: Shown, state: State) -> State:
     """Return the state that a record opens with: its most telling head, with the link that says so."""
-    return _aim(shown, replace(state, layer=0, head=0), shown.telling)
+    return _aim(shown, replace(state, layer=0, head=0, others=(), mean=False), shown.telling)
 
 
 def open_text(shown: Shown, state: State) -> State:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, get_character_cell_size
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -51,6 +52,20 @@ def cell_of(record: HeadMatrix) -> Cell:
     return _SIGNED if record.meaning.signed else _WEIGHT
 
 
+def shade_legend(record: HeadMatrix) -> list[Text]:
+    """Return what the cells of a record are, and each shade with the number from which it stands."""
+    named = Text(f"{record.measure} from")
+    if not record.meaning.signed:
+        return [named, *(_swatch(shaded(least)) for least in sorted(_SHADES))]
+    below = (_swatch(shaded_sign(-least)) for least in _SHADES_BELOW)
+    return [named, *below, Text("0"), *(_swatch(shaded_sign(least)) for least in sorted(_SHADES))]
+
+
+def _swatch(cell: tuple[str, str]) -> Text:
+    number, style = cell
+    return Text(f"{number.strip()}", f"not dim {style}")
+
+
 def shaded_sign(number: float) -> tuple[str, str]:
     """Return a number with its sign, and the style of its shade, orange above zero and blue below."""
     if abs(number) < _TOO_SMALL:
@@ -69,6 +84,11 @@ def shaded(weight: float) -> tuple[str, str]:
 
 
 _WEIGHT, _SIGNED = Cell(WEIGHT_WIDTH, shaded), Cell(_SIGNED_WIDTH, shaded_sign)
+
+
+def has_colour(console: Console) -> bool:
+    """Return whether a console shows colours."""
+    return console.color_system is not None and not console.no_color
 
 
 def widest(text: str) -> int:
@@ -167,7 +187,5 @@ def plain_table(header_style: str, gap: int = 2) -> Table:
 
 
 if __name__ == "__main__":
-    from rich.console import Console
-
     for weight in (0.0, 0.05, *sorted(_SHADES), 1.0):
         Console().print(Text(*shaded(weight)))

@@ -1,13 +1,14 @@
 """Heads of a record as lines: their numbers, or what they do with one word."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, product
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.records import Described, HeadMatrix, HeadTable
+from attnviz.records import Described, HeadTable
 from attnviz.text import visible
 from attnviz.views.names import as_percent, counted, head_name
 from attnviz.views.report import HeadNumber, HeadRows, RankedHeads, WordInHeads, WordSide, sides
@@ -119,7 +120,7 @@ def number_lines(name: str, number: Described, *, full: bool) -> Table:
     return grid
 
 
-def word_in_heads(section: WordInHeads, width: int) -> Iterator[Table]:
+def word_in_heads(section: WordInHeads, width: int) -> Iterator[RenderableType]:
     """Yield the tables of what a word looks at and what looks at it, side by side if there is room."""
     halves = list(sides(section.attention, section.word))
     room = (width - _HEAD_WIDTH) // len(halves) - _GAP
@@ -127,27 +128,20 @@ def word_in_heads(section: WordInHeads, width: int) -> Iterator[Table]:
         yield _strongest(section, halves, room)
     else:
         yield from (_strongest(section, [half], width - _HEAD_WIDTH) for half in halves)
+    if section.cut:
+        yield Text(f"and {section.cut:,} more rows", style="dim")
 
 
 def _strongest(section: WordInHeads, halves: list[WordSide], room: int) -> Table:
     table, cell = plain_table("dim", _GAP), cell_of(section.attention)
     for name in ("head", *(f"  {_ROLES[side.axis]}" for side in halves)):
         table.add_column(name, no_wrap=True)
-    _add_rows(
-        table,
-        section.attention,
-        lambda *head: (strongest_tokens(side.weights[head], side.tokens, section.top, room, cell) for side in halves),
-    )
+    attention = section.attention
+    heads = product(enumerate(attention.layers), enumerate(attention.heads))
+    for (row, layer), (column, head) in islice(heads, section.rows):
+        drawn = (strongest_tokens(side.weights[row, column], side.tokens, section.top, room, cell) for side in halves)
+        table.add_row(Text(head_name(layer, head), style="dim"), *drawn)
     return table
-
-
-def _add_rows(
-    table: Table, record: HeadMatrix | HeadTable, cells: Callable[[int, int], Iterable[RenderableType]]
-) -> None:
-    """Add a row for each head: its name, and the cells for its row and column in the record."""
-    for row, layer in enumerate(record.layers):
-        for column, head in enumerate(record.heads):
-            table.add_row(Text(head_name(layer, head), style="dim"), *cells(row, column))
 
 
 def _written(number: float) -> str:

@@ -1,20 +1,24 @@
 """Pictures in a terminal: PNG by a protocol that it knows, else the weights in half blocks."""
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import ControlType, Segment
 from rich.text import Text
 
+from attnviz.text import Token
 from attnviz.views.report import Glance, HeadWeights
-from attnviz.views.terminal.cells import flowing
-from attnviz.views.terminal.thumbnails import brush_of
+from attnviz.views.terminal.cells import TOKEN_WIDTH, aligned, fitted, flowing, widest
+from attnviz.views.terminal.matrix import label
+from attnviz.views.terminal.thumbnails import Brush, brush_of, pool
 from attnviz.vocabulary import Layout, Orientation, PictureProtocol
 
 _CHUNK = 4096  # characters that Kitty takes at a time
 _PIXELS = 15  # of a picture's width for each column that it takes
-_WIDEST, _HIGHEST = 72, 30  # columns and lines of half blocks
+_WIDEST, _HIGHEST = 72, 30  # columns and lines of blocks
+_GAP = 2  # blanks between a name and its row: so many keep columns in place
+_SQUARE = 2  # columns that are as wide as a line is high
 _WIDTH_OF_PNG = slice(16, 20)  # bytes of its header (ISO/IEC 15948, 11.2.2)
 
 
@@ -49,9 +53,47 @@ def inline_picture(
         yield Text()
         return
     assert isinstance(section, HeadWeights)
-    brush, weights = brush_of(console, options), section.orientation.turn(section.attention.weights[0, 0])
-    yield from brush.draw(weights, min(options.max_width, _WIDEST), _HIGHEST)
+    brush = brush_of(console, options)
+    yield from _draw_blocks(section, brush, options.max_width)
     yield from flowing([Text("weight from"), *brush.legend()], options.max_width)
+
+
+def _draw_blocks(section: HeadWeights, brush: Brush, width: int) -> Iterator[Text]:
+    """Yield the weights as blocks, the name of a row before each line and those of columns above.
+
+    Columns are numbered by the positions of their tokens where names do not fit; tokens that are not the rows too are
+    listed below. Of more rows or columns than there is room for, several share a block, named by the first of them.
+    """
+    one = section.attention
+    weights = section.orientation.turn(one.weights[0, 0])
+    down, across = section.orientation.axes(one.query_tokens, one.key_tokens)
+    per_line = 1 if len(down) <= _HIGHEST else brush.tall  # rows of blocks in a line
+    rows = min(len(down), _HIGHEST * per_line)
+    named = [down[row * len(down) // rows] for row in range(0, rows, per_line)]
+    digits = len(str(max(token.position for token in down)))
+    labels = list(aligned([label(token, digits, TOKEN_WIDTH) for token in named], _GAP))
+    room = max(min(width - labels[0].cell_len, _WIDEST), 1)
+    columns = min(len(across), room)
+    names, cell = _name_columns(across, columns, room)
+    yield Text(" " * labels[0].cell_len, "dim").append(names)
+    blocks = pool(weights, rows, columns).repeat(brush.tall // per_line, 0).repeat(cell, 1)
+    for beginning, line in zip(labels, brush.paint(blocks), strict=True):
+        yield beginning.append_text(line)
+    if {*across} - {*down} and columns == len(across):
+        yield from flowing([Text("columns")] + [Text(f"{token.position} {token.label}") for token in across], width)
+
+
+def _name_columns(tokens: Sequence[Token], columns: int, room: int) -> tuple[str, int]:
+    """Return the names of so many columns, or the positions of as many as fit, and how wide a column is."""
+    longest = max(widest(token.label) for token in tokens) + 1
+    if longest * len(tokens) <= room:
+        return "".join(fitted(token.label).ljust(longest) for token in tokens).rstrip(), longest
+    cell, line = min(room // columns, max(_SQUARE, len(str(tokens[-1].position)) + 1)), ""
+    for column in range(columns):
+        number = str(tokens[column * len(tokens) // columns].position)
+        if (column * cell > len(line) or not line) and column * cell + len(number) <= room:
+            line = line.ljust(column * cell) + number
+    return line, cell
 
 
 def _draw(section: Glance | HeadWeights) -> bytes:

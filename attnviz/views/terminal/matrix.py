@@ -56,7 +56,7 @@ def matrix(section: HeadWeights, width: int) -> Iterator[Text]:
     rows, columns = orientation.axes(one.query_tokens, [replace(key, predicts=None) for key in one.key_tokens])
     rows = rows[: section.rows]
     digits = max(2, *(len(str(token.position)) for token in rows))
-    labels = [_label(token, digits, max(TOKEN_WIDTH, width // 5)) for token in rows]
+    labels = [label(token, digits, max(TOKEN_WIDTH, width // 5)) for token in rows]
     room = width - _margin(labels)
     pages = math.ceil(len(columns) / max(room // cell.width, 1))
     if pages > _MOST_PAGES:
@@ -130,7 +130,7 @@ def _margin(labels: Sequence[Text]) -> int:
     return max(label.cell_len for label in labels)
 
 
-def _label(token: Token, digits: int, width: int) -> Text:
+def label(token: Token, digits: int, width: int) -> Text:
     """Return the position of a row's token before its name."""
     return Text.assemble((f"{token.position:>{digits}} ", "dim"), _name(token, width))
 

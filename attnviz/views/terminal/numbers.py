@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from attnviz.views.terminal.cells import aligned, shaded
+from attnviz.views.terminal.cells import aligned, has_colour, shaded
 
 Numbers = NDArray[Any]
 Lines = Iterator[Text]
@@ -179,7 +179,7 @@ def signs(console: Console, options: ConsoleOptions) -> Signs:
     """Return the signs that a console can show."""
     if options.ascii_only:
         return _ASCII
-    return _PLAIN if console.color_system is None or console.no_color else _COLOURED
+    return _COLOURED if has_colour(console) else _PLAIN
 
 
 def bars(values: Numbers, labels: Sequence[Text], width: int, signs: Signs) -> tuple[str, Lines]:

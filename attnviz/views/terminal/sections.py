@@ -25,7 +25,7 @@ from attnviz.views.report import (
     TellingLinks,
     WordInHeads,
 )
-from attnviz.views.terminal.cells import aligned, ellipsised, isolated
+from attnviz.views.terminal.cells import aligned, ellipsised, flowing, has_colour, isolated, shade_legend
 from attnviz.views.terminal.heads import best_head, head_rows, ranked_heads, word_in_heads
 from attnviz.views.terminal.inline import inline_picture
 from attnviz.views.terminal.matrix import matrix
@@ -63,13 +63,8 @@ def _drawn(
             yield from inline_picture(section, protocol, console, options)
         case Glance():
             yield from overview(section, console, options)
-        case HeadWeights(attention=one, reason=reason, orientation=orientation):
-            yield head_title(one.layers[0], one.heads[0], reason)
-            yield axes_title(one, orientation)
-            if protocol and not (one.meaning.signed and protocol is PictureProtocol.BLOCKS):  # which have no signs
-                yield from inline_picture(section, protocol, console, options)
-            else:
-                yield from matrix(section, options.max_width)
+        case HeadWeights():
+            yield from _head_weights(section, protocol, console, options)
         case TellingLinks(links=links):
             yield from telling_in_words(links)
         case StrongestLinks():
@@ -79,6 +74,27 @@ def _drawn(
             yield from word_in_heads(section, options.max_width)
         case _:
             yield from _drawn_table(section, options.max_width)
+
+
+def _head_weights(
+    section: HeadWeights, protocol: PictureProtocol | None, console: Console, options: ConsoleOptions
+) -> RenderResult:
+    one = section.attention
+    yield head_title(one.layers[0], one.heads[0], section.reason)
+    yield axes_title(one, section.orientation)
+    if protocol and is_drawn(section, protocol):
+        yield from inline_picture(section, protocol, console, options)
+    else:
+        yield from matrix(section, options.max_width)
+        if has_colour(console):
+            yield from flowing(shade_legend(one), options.max_width)
+
+
+def is_drawn(section: Section, protocol: PictureProtocol | None) -> bool:
+    """Return whether a protocol draws the weights of a section as a picture; blocks have no signs."""
+    if protocol is None or not isinstance(section, HeadWeights):
+        return False
+    return not (section.attention.meaning.signed and protocol is PictureProtocol.BLOCKS)
 
 
 def _drawn_table(section: Answer | RankedHeads | HeadRows | RelationRows | Definitions, width: int) -> RenderResult:

@@ -43,8 +43,18 @@ class Brush:
         """Return weights [queries, keys] in at most `width` columns and `height` lines, all lines of equal width."""
         rows, columns = weights.shape
         times = max(min(height * self.tall // rows, width * self.tall // (2 * columns)), 1)  # a cell is square
-        pooled = pool(weights, min(height * self.tall, rows * times), min(width, 2 * columns * times // self.tall))
-        levels = np.searchsorted([*self.scale], pooled, "right") - 1  # [rows, columns]
+        return self.paint(
+            pool(weights, min(height * self.tall, rows * times), min(width, 2 * columns * times // self.tall))
+        )
+
+    @property
+    def least(self) -> float:
+        """Return the least weight that looks like more than nothing."""
+        return sorted(self.scale)[1]
+
+    def paint(self, weights: Weights) -> list[Text]:
+        """Return weights [rows, columns] with a character for each column, `tall` rows a line."""
+        levels = np.searchsorted([*self.scale], weights, "right") - 1  # [rows, columns]
         if len(levels) % self.tall:
             levels = np.vstack([levels, np.full((1, levels.shape[1]), _NONE)])
         lines = zip(*(levels[first :: self.tall].tolist() for first in range(self.tall)), strict=True)

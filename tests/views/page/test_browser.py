@@ -205,7 +205,7 @@ def test_hostile_tokens_are_only_text(show: Show) -> None:
 
 def test_numbers_of_either_sign_have_two_colours_and_keep_their_sign(show: Show, animal: Attention) -> None:
     kept = {field.name: getattr(animal, field.name) for field in fields(HeadMatrix)}
-    difference = HeadMatrix(**kept | {"weights": animal.weights - animal.weights[::-1]})
+    difference = HeadMatrix(**kept | {"weights": animal.weights - animal.weights[::-1], "measure": "difference"})
     shown = show(difference, "#view=matrix&layer=3&head=1&token=8")
     row = difference.head(3, 1)[8]
     assert shown.line.endswith(f"{row[np.abs(row).argmax()]:.2f}")

@@ -12,13 +12,14 @@ from attnviz.views.page.packing import Packed, pack
 from attnviz.vocabulary import Kind
 
 
-def record_of(weights: np.ndarray, cls: type[HeadMatrix] = Attention, kind: Kind = Kind.ENCODER) -> HeadMatrix:
+def record_of(weights: np.ndarray, measure: str = "weight", kind: Kind = Kind.ENCODER) -> HeadMatrix:
     queries, keys = (
         make_tokens([f"{axis}{i}" for i in range(count)]) for axis, count in zip("qk", weights.shape[2:], strict=True)
     )
     layers, heads = (tuple(range(count)) for count in weights.shape[:2])
     axes = {"kind": kind, "layers": layers, "heads": heads, "query_tokens": queries, "key_tokens": keys}
-    return cls(**axes, model="some/model", weights=weights)
+    cls = Attention if measure == "weight" else HeadMatrix
+    return cls(**axes, model="some/model", weights=weights, measure=measure)
 
 
 def rows(*shape: int) -> np.ndarray:
@@ -46,7 +47,7 @@ def test_every_number_comes_back_within_half_a_step(shape: tuple[int, ...], bits
 def test_numbers_of_either_sign_come_back_and_0_is_0() -> None:
     numbers = rows(2, 3, 5, 7) - 0.1
     numbers[1, 2, 3, 4] = 0
-    packed = pack(record_of(numbers, HeadMatrix))
+    packed = pack(record_of(numbers, "difference"))
     found = np.stack([unpack(packed, chunk, 16).reshape(3, 5, 7) for chunk in packed.layers])
     assert np.abs(found - numbers).max() <= packed.quantisation.step * 0.501
     assert found[1, 2, 3, 4] == 0
@@ -69,7 +70,7 @@ def test_what_looks_at_nothing_later_is_stored_as_a_triangle() -> None:
 def test_a_small_picture_shows_the_number_furthest_from_0_of_each_place() -> None:
     numbers = np.zeros((1, 1, 67, 131), np.float32)
     numbers[0, 0, 66, 130], numbers[0, 0, 0, 5], numbers[0, 0, 0, 4] = -4, 3, -1
-    packed = pack(record_of(numbers, HeadMatrix))
+    packed = pack(record_of(numbers, "difference"))
     assert packed.size == (32, 32)
     codes = np.frombuffer(zlib.decompress(base64.b64decode(packed.thumbnails)), np.uint8).reshape(32, 32)
     shown = (codes - 127.0) * packed.quantisation.peak / 127
