@@ -5,14 +5,17 @@ once, by the command line. Where it tells to give or leave out an option, it hol
 command line write options in two ways.
 """
 
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
-from inspect import currentframe, signature
+from functools import cache, wraps
 from numbers import Integral, Real
 from os import PathLike
 from string import Formatter
-from typing import ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
+
+if TYPE_CHECKING:
+    from inspect import Signature
 
 _Given = ParamSpec("_Given")
 _Returned = TypeVar("_Returned")
@@ -127,8 +130,8 @@ class ProcessError(AttnvizError):
 
 def warn(note: str) -> None:
     """Warn of something, as of the line outside attnviz that has called it."""
-    calls, frame = 1, currentframe()
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "attnviz":
+    calls, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "attnviz":
         calls, frame = calls + 1, frame.f_back
     warnings.warn(note, stacklevel=calls)
 
@@ -198,6 +201,13 @@ def check_argument(name: str, given: object) -> None:
         raise UsageError(f"`{name}` takes {what}, not {_shortly(given)}.")
 
 
+@cache
+def _find_signature(function: Callable[..., object]) -> "Signature":
+    from inspect import signature  # as late as can be: an interrupt before the command begins is not silent
+
+    return signature(function)
+
+
 def checked(*others: str) -> Callable[[Callable[_Given, _Returned]], Callable[_Given, _Returned]]:
     """Return a decorator: a function refuses arguments that are something else than their names say.
 
@@ -208,10 +218,9 @@ def checked(*others: str) -> Callable[[Callable[_Given, _Returned]], Callable[_G
     """
 
     def decorate(function: Callable[_Given, _Returned]) -> Callable[_Given, _Returned]:
-        taken = signature(function)
-
         @wraps(function)
         def called(*args: _Given.args, **kwargs: _Given.kwargs) -> _Returned:
+            taken = _find_signature(function)
             for name, given in taken.bind(*args, **kwargs).arguments.items():
                 left_out = given is None and taken.parameters[name].default is None
                 if name in _ARGUMENTS and name not in others and not left_out:

@@ -45,8 +45,14 @@ class Edge(TyperGroup):
     """The group of commands; it turns an error into one sentence on standard error."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Parse the arguments; a shell that is named after an option on completion is the one that is meant."""
+        """Parse the arguments; a shell that is named after an option on completion is the one that is meant.
+
+        Without arguments, the help is what is said.
+        """
         match args:
+            case [] if not ctx.resilient_parsing:
+                typer.echo(ctx.get_help(), err=True)
+                raise typer.Exit(2)
             case [completion.INSTALL | completion.SHOW as option, shell]:
                 completion.set_up(option, shell)
                 raise typer.Exit
@@ -139,7 +145,6 @@ _REPORT = "Please report this with the command, and with what it prints if you a
 app = typer.Typer(
     name="attnviz",
     cls=Edge,
-    no_args_is_help=True,
     rich_markup_mode=None,  # rich's own help takes longer to import than everything else that --help needs
     pretty_exceptions_enable=False,
     context_settings=_SETTINGS,

@@ -19,7 +19,7 @@ from attnviz.errors import InputError, UsageError
 from attnviz.formats.tables import TABLES
 from attnviz.measures.comparison import check_word
 from attnviz.pipeline.arguments import names_saved
-from attnviz.pipeline.comparing import Jobs, compare_many, compare_one, pair_files, pair_same, pair_two
+from attnviz.pipeline.comparing import COPIES, Jobs, compare_many, compare_one, pair_files, pair_same, pair_two
 from attnviz.pipeline.streams import Source
 from attnviz.views.report import Report
 from attnviz.vocabulary import ROWS, Orientation
@@ -49,7 +49,8 @@ class Models(ModelChoice):
                 "once to compare two texts."
             )
         how = {field.name: getattr(self, field.name) for field in fields(ModelChoice)}
-        first, *_, second = [make_job(given, ModelChoice(**how | {"model": name}), wanted) for name in self.model * 2]
+        models = (ModelChoice(**how | {"model": name}) for name in self.model * 2)
+        first, *_, second = [replace(make_job(given, model, wanted), copies=COPIES) for model in models]
         return first, second
 
 

@@ -20,6 +20,7 @@ from attnviz.errors import InputError, UsageError
 from attnviz.formats.writing import FILES, Result
 from attnviz.pipeline.artifacts import Artifact, Maker
 from attnviz.pipeline.batch import Batch
+from attnviz.pipeline.job import MEMORY
 from attnviz.pipeline.outcomes import Outcome, Weights, outcomes
 from attnviz.pipeline.sources import STANDARD_INPUT, chunks
 from attnviz.pipeline.streams import Source
@@ -152,7 +153,7 @@ class Looks:
 
         return PageStart(token=token, log=self.log, transpose=self.transpose, title=self.title)
 
-    def maker(self, formats: tuple[str, ...], token: str | None) -> Maker:
+    def maker(self, formats: tuple[str, ...], token: str | None, memory: int = MEMORY) -> Maker:
         """Return the maker of files in these formats; pictures import matplotlib."""
         return Maker(
             formats,
@@ -160,6 +161,7 @@ class Looks:
             token,
             self.style() if {*formats} & {*IMAGE_FORMATS} else None,
             self.opening(token) if {*formats} & {*PAGE_FORMATS} else None,
+            memory,
         )
 
 
@@ -200,7 +202,7 @@ def export(
         if code := _export_numbers(given, model, wanted, looks, formats, output, alone=alone, jobs=sharing.jobs):
             raise typer.Exit(code)
         return
-    maker = looks.maker(formats, wanted.token)
+    maker = looks.maker(formats, wanted.token, wanted.memory)
     job = make_job(given, model, wanted)
     if alone:
         found = outcomes(Weights(job), chunks(given.sources(wanted.memory)))

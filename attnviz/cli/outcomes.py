@@ -38,6 +38,7 @@ def for_each(outcomes: Iterable[Outcome[Found]], work: Callable[[Found], None]) 
             if not isinstance(found, AttnvizError):
                 with spare_memory():
                     work(found)
+                del found  # the next one needs the room
                 continue
         except FAILURES as error:
             found = error

@@ -41,7 +41,10 @@ def strongest(attention: HeadMatrix, top: int = 5) -> list[Link]:
         (3, 5, 'chased', 'dog')
     """
     words = _group_words(attention)
-    return list(_find_largest(words, np.where(_find_content(words), abs(words.weights), 0), top))
+    content = _find_content(words)
+    heads = np.ndindex(*words.shape[:2])  # one by one, since all of them together are large
+    found = [link for layer, head in heads for link in _find_largest(words, layer, head, content, top)]
+    return sorted(found, key=lambda link: -abs(link.weight))[:top]
 
 
 @checked()
@@ -165,11 +168,12 @@ def _average_diagonals(weights: Weights, index: NDArray[np.int64]) -> NDArray[np
     return averaged
 
 
-def _find_largest(words: HeadMatrix, value: NDArray[np.floating], top: int) -> Iterator[Link]:
-    """Yield the links of largest positive value, largest first."""
-    for layer, head, query, key in zip(*_find_first(value, top), strict=True):
-        weight = float(words.weights[layer, head, query, key])
-        if value[layer, head, query, key] > 0 and abs(weight) >= _SEEN:
+def _find_largest(words: HeadMatrix, layer: int, head: int, content: NDArray[np.bool_], top: int) -> Iterator[Link]:
+    """Yield the links of one head, at these places, that are `content` and whose weight is furthest from 0."""
+    weights = words.weights[layer, head]
+    for query, key in zip(*_find_first(np.where(content, abs(weights), 0), top), strict=True):
+        weight = float(weights[query, key])
+        if content[query, key] and abs(weight) >= _SEEN:
             tokens = words.query_tokens[query], words.key_tokens[key]
             yield Link(words.layers[layer], words.heads[head], *tokens, weight)
 

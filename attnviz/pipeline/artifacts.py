@@ -5,17 +5,21 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from attnviz.errors import TextError
 from attnviz.formats.writing import FILES, Result
 from attnviz.measures.word_rows import select_rows
+from attnviz.pipeline.job import MEMORY
 from attnviz.records import HeadTable
+from attnviz.views.names import scaled
 from attnviz.vocabulary import IMAGE_FORMATS, PAGE_FORMATS, Layout
 
 if TYPE_CHECKING:
     from attnviz.views.image.style import Style
     from attnviz.views.page.pages import PageStart
 
+_LEAST_MEMORY = 2**28  # bytes that a picture may take in any case, as most do in every format
 _SLUG_BYTES = 48
 _NAME_BYTES = 180  # some file systems allow 255 for a name and its suffix, some encrypted ones 143 characters of ASCII
 _DIGITS = {"token": 5, "layer": 3, "head": 3}
@@ -31,10 +35,6 @@ class Artifact:
     format: str
     pieces: Iterable[bytes]
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Return how it is made again in another process, with all its bytes."""
-        return Artifact, (self.name, self.format, [b"".join(self.pieces)])
-
     @property
     def file_name(self) -> str:
         """The name with its suffix."""
@@ -46,6 +46,7 @@ class Maker:
     """A maker of files from results, in the wanted formats; of one word only if `token` names it.
 
     `style` is the look of pictures, `opening` the state in which pages open, None where there are none of them.
+    `memory` is how many bytes a picture may take together with the weights.
     """
 
     formats: Sequence[str]
@@ -53,6 +54,7 @@ class Maker:
     token: str | None
     style: "Style | None" = None
     opening: "PageStart | None" = None
+    memory: int = MEMORY
 
     def artifacts(self, result: Result, note: Callable[[str], None]) -> Iterator[Artifact]:
         """Return the files of a result, each made when it is asked for; `note` is told what they do not show.
@@ -72,8 +74,9 @@ class Maker:
         images = [form for form in self.formats if form in IMAGE_FORMATS]
         if not images or self.style is None:
             return
-        from attnviz.views.image.pictures import pictures, render
+        from attnviz.views.image.pictures import count_bytes, pictures, release, render
 
+        held = sum(record.weights.nbytes for record in result.attention)
         taken: set[str] = set()
         for attention, picture in pictures(result.attention, self.layout, self.token, self.style):
             for each in picture.notes:
@@ -81,7 +84,22 @@ class Maker:
             name = unlike(taken, file_name(stem, attention.kind.value, picture.name, *map(slug, attention.notes)))
             taken.add(name)
             for form in images:
+                self._check_memory(held, count_bytes(picture.figure, form))
                 yield Artifact(name, form, [render(picture.figure, form)])
+            release(picture.figure)
+
+    def _check_memory(self, held: int, drawn: int) -> None:
+        """Refuse a picture that takes more memory than there may be beside the weights that are held.
+
+        Raises:
+            TextError: it does.
+        """
+        if drawn > max(self.memory - held, _LEAST_MEMORY):
+            raise TextError(
+                f"The picture would take {scaled(drawn, 'B')} beside the weights' {scaled(held, 'B')},",
+                hint=f"and {{memory}} allows {scaled(self.memory, 'B')}: give a smaller {{dpi}}, choose fewer with "
+                "{layer} or {head}, or allow more.",
+            )
 
     def _pages(self, result: Result, stem: str, note: Callable[[str], None]) -> Iterator[Artifact]:
         pages = [form for form in self.formats if form in PAGE_FORMATS]

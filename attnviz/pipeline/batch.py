@@ -1,17 +1,18 @@
 """A batch, from its texts to its folder: what is done stays, what was stopped goes on where it was."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from attnviz import __version__
-from attnviz.errors import AttnvizError, TextError, WriteOption, write_options
+from attnviz.errors import AttnvizError, WriteOption, write_options
 from attnviz.formats.writing import Result
-from attnviz.pipeline.artifacts import Artifact, Maker
+from attnviz.pipeline.artifacts import Maker
 from attnviz.pipeline.counting import Counter
+from attnviz.pipeline.files import new_digest
 from attnviz.pipeline.folder import Folder
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.manifest import BEGINNING, ManifestEntry, canonical
@@ -31,12 +32,15 @@ class Watcher(Counter, Protocol):
         """Be told that the files of a text are there."""
 
 
-Export = tuple[ManifestEntry, Sequence[Artifact] | AttnvizError]
-"""The entry of a text, and its files or the error that it ended in."""
+FilePiece = tuple[int, str, bytes]
+"""The index of a text, the name of one of its files, and the next piece of it; files come one after the other."""
+
+ExportStep = ManifestEntry | FilePiece | Note | tuple[ManifestEntry, AttnvizError]
+"""A step on the way of a text into the folder: in the end its entry, and the error if it ended in one."""
 
 
-def exports(job: Job, maker: Maker, portion: Sequence[Source]) -> Iterator[Export | Note]:
-    """Make the files of each text that is asked for an entry, in order, after the notes on it; in whichever process.
+def exports(job: Job, maker: Maker, portion: Sequence[Source]) -> Iterator[ExportStep]:
+    """Make the files of each text that is asked for an entry, in order, piece by piece; in whichever process.
 
     All texts of a portion are read whichever are to be made: which texts a model runs together can show in the last
     digits, and the files of a text are to be the same whenever they are made.
@@ -50,23 +54,24 @@ def exports(job: Job, maker: Maker, portion: Sequence[Source]) -> Iterator[Expor
             yield _failed(entry, found, job.option)
         else:
             yield from _made(entry, found, maker, job.option)
+        del found  # the next one needs the room
 
 
-def _made(entry: ManifestEntry, result: Result, maker: Maker, option: WriteOption) -> Iterator[Export | Note]:
+def _made(entry: ManifestEntry, result: Result, maker: Maker, option: WriteOption) -> Iterator[ExportStep]:
     notes: list[str] = []
     try:
         with spare_memory():
-            artifacts = tuple(maker.artifacts(result, notes.append))
+            for artifact in maker.artifacts(result, notes.append):
+                yield from ((entry.index, artifact.file_name, piece) for piece in artifact.pieces)
     except FAILURES as error:
         yield _failed(entry, error, option)
         return
     yield from map(Note, notes)
     first = result.attention[0]
-    done = replace(entry, text=result.text[:BEGINNING], model=first.model, engine=first.engine.value)
-    yield done, artifacts
+    yield replace(entry, text=result.text[:BEGINNING], model=first.model, engine=first.engine.value)
 
 
-def _failed(entry: ManifestEntry, error: AttnvizError, option: WriteOption) -> Export:
+def _failed(entry: ManifestEntry, error: AttnvizError, option: WriteOption) -> tuple[ManifestEntry, AttnvizError]:
     return replace(entry, error=write_options(error.advice, option)), error
 
 
@@ -92,8 +97,9 @@ class Batch:
         """
         with Folder(path) as folder:
             work, due = partial(exports, self.job, self.maker), self._due(sources, folder, watcher)
-            for found in share_out(work, due, self.jobs):
-                _take(found, folder, watcher)
+            with closing(share_out(work, due, self.jobs)) as steps:
+                for step in steps:
+                    _take(step, folder, watcher)
 
     def _due(self, sources: Iterable[Source], folder: Folder, watcher: Watcher) -> Iterator[Sequence[Source]]:
         """Return the texts, some at a time, but for portions of which all are done; each is asked for its entry."""
@@ -134,25 +140,20 @@ class Batch:
         """
         model = None if source.saved else self.job.fingerprint
         known = [__version__, model, self.options, source.index, source.saved, source.whole]
-        digest = hashlib.blake2b(canonical(known).encode(), digest_size=16)
+        digest = new_digest(canonical(known).encode())
         digest.update(source.raw)
         return digest.hexdigest()
 
 
-def _take(found: Export | Note, folder: Folder, watcher: Watcher) -> None:
+def _take(step: ExportStep, folder: Folder, watcher: Watcher) -> None:
     """Write what has become of a text, and say so; or what is to be said before."""
-    if isinstance(found, Note):
-        watcher.say(found)
-        return
-    entry, made = found
-    if isinstance(made, AttnvizError):
-        watcher.fail(entry.source, made)
-        folder.add(entry, ())
-        return
-    try:
-        with spare_memory():
-            folder.add(entry, made)
-    except TextError as error:
+    if isinstance(step, Note):
+        watcher.say(step)
+    elif isinstance(step, ManifestEntry):
+        watcher.finish(folder.add(step))
+    elif isinstance(step[0], ManifestEntry):
+        entry, error = step
         watcher.fail(entry.source, error)
+        folder.add(entry)
     else:
-        watcher.finish([folder.path / artifact.file_name for artifact in made])
+        folder.write(*step)

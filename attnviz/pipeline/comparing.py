@@ -24,6 +24,9 @@ from attnviz.vocabulary import Kind
 Jobs = tuple[Job, Job]
 """The jobs of the first and the second of each pair."""
 
+COPIES = 4
+"""How many times the memory of one record it takes to compare two."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Differences:

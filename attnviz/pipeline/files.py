@@ -5,7 +5,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -13,6 +13,9 @@ from typing import IO, NamedTuple
 from attnviz.errors import OutputError
 
 _PIECE = 2**20  # bytes that are read at a time
+
+new_digest = partial(hashlib.blake2b, digest_size=16)
+"""The digest that tells files, and texts, from others."""
 
 
 class Stamp(NamedTuple):
@@ -26,23 +29,71 @@ def is_as_stamped(path: Path, stamp: Stamp) -> bool:
     """Return whether a file is the very one that was written."""
     if stamp.digest is None or path.is_symlink() or not path.is_file():
         return False
+    size, digest = 0, new_digest()
     with path.open("rb") as file:
-        return _stamp(iter(partial(file.read, _PIECE), b"")) == stamp
+        while piece := file.read(_PIECE):
+            size += len(piece)
+            digest.update(piece)
+    return Stamp(size, digest.hexdigest()) == stamp
 
 
-def _stamp(pieces: Iterable[bytes]) -> Stamp:
-    size, digest = 0, hashlib.blake2b(digest_size=16)
-    for piece in pieces:
-        size += len(piece)
-        digest.update(piece)
-    return Stamp(size, digest.hexdigest())
+class FilePart:
+    """A file that is written piece by piece: first beside its place, where nothing may be yet, then put into it."""
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._beside = path.with_name(_part(path, str(os.getpid())))
+        self._file: IO[bytes] | None = None
+        self._foreign = False
+        self._size, self._digest = 0, new_digest()
 
-def _written(file: IO[bytes], pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Write the pieces, and yield each."""
-    for piece in pieces:
-        file.write(piece)
-        yield piece
+    def write(self, piece: bytes) -> None:
+        """Write what comes next.
+
+        Raises:
+            OutputError: it cannot be written there, or there is no such folder.
+        """
+        with refused(self.path, "written"):
+            self._open().write(piece)
+        self._size += len(piece)
+        self._digest.update(piece)
+
+    def _open(self) -> IO[bytes]:
+        if self._file is None:
+            try:
+                self._file = self._beside.open("xb")  # follows no link
+            except FileExistsError:
+                self._foreign = True
+                raise
+        return self._file
+
+    def close(self) -> None:
+        """End it, where it is.
+
+        Raises:
+            OutputError: it cannot be written there.
+        """
+        with refused(self.path, "written"):
+            self._open().close()
+
+    def put(self) -> Stamp:
+        """Put it into its place, and return what it can be known by.
+
+        Raises:
+            OutputError: it cannot be written there.
+        """
+        self.close()
+        with refused(self.path, "written"):
+            self._beside.replace(self.path)
+        return Stamp(self._size, self._digest.hexdigest())
+
+    def remove(self) -> None:
+        """Remove it, unless what is there is somebody else's; an interrupt may have come as soon as it was there."""
+        if not self._foreign:
+            with suppress(OSError):
+                if self._file is not None:
+                    self._file.close()
+                self._beside.unlink(missing_ok=True)
 
 
 def write_file(path: Path, pieces: Iterable[bytes]) -> None:
@@ -59,25 +110,19 @@ def write_file(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def put_file(path: Path, pieces: Iterable[bytes]) -> Stamp:
-    """Write a file wholly or not at all: first beside its place, where nothing may be yet, then into it.
-
-    Return what it can be known by.
+    """Write a file wholly or not at all, and return what it can be known by.
 
     Raises:
         OutputError: it cannot be written there, or there is no such folder.
     """
-    part = path.with_name(_part(path, str(os.getpid())))
-    with refused(path, "written"):
-        try:
-            with part.open("xb") as file:  # follows no link
-                stamp = _stamp(_written(file, pieces))
-            part.replace(path)
-            return stamp
-        except FileExistsError:  # somebody else's
-            raise
-        except BaseException:  # an interrupt too, which may come as soon as there is a file
-            part.unlink(missing_ok=True)
-            raise
+    part = FilePart(path)
+    try:
+        for piece in pieces:
+            part.write(piece)
+        return part.put()
+    except BaseException:
+        part.remove()
+        raise
 
 
 @contextmanager

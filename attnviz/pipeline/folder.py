@@ -1,15 +1,15 @@
 """The folder that a batch is exported into, and what keeps it whole."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from attnviz.errors import InputError, OutputError
-from attnviz.pipeline.artifacts import Artifact, is_artifact
-from attnviz.pipeline.files import Stamp, is_as_stamped, is_part, put_file, refused
+from attnviz.pipeline.artifacts import is_artifact
+from attnviz.pipeline.files import FilePart, Stamp, is_as_stamped, is_part, put_file, refused
 from attnviz.pipeline.manifest import Manifest, ManifestEntry, entries
 
 MANIFEST = "manifest.jsonl"
@@ -35,6 +35,7 @@ class Folder:
         self._entered = False
         self._sizes: dict[str, int] = {}  # of the files that are here
         self._written = 0  # how many bytes the manifest has
+        self._parts: dict[int, list[FilePart]] = {}  # the files of each text that is being written
 
     def __enter__(self) -> Self:
         if self.path.is_dir():
@@ -45,6 +46,8 @@ class Folder:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         with self._held:
+            for index in [*self._parts]:
+                self._drop(index)
             if self._entered and kind is None:
                 self._settle()
 
@@ -60,22 +63,45 @@ class Folder:
         """Take in an entry whose files are there already."""
         self._remove(self._given_up(entry))
 
-    def add(self, entry: ManifestEntry, artifacts: Iterable[Artifact]) -> None:
-        """Write the files of a text, then its entry with their names.
+    def write(self, index: int, name: str, piece: bytes) -> None:
+        """Write the next piece of a file of a text; its files come one after the other, and wait beside their places.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if not self._entered:
+            self._enter()
+        parts = self._parts.setdefault(index, [])
+        if not parts or parts[-1].path.name != name:
+            for former in parts[-1:]:
+                former.close()
+            parts.append(FilePart(self.path / name))
+        parts[-1].write(piece)
+
+    def add(self, entry: ManifestEntry) -> Sequence[Path]:
+        """Put the files of a text into their places, unless it failed; then write its entry, and return their paths.
 
         Raises:
             OutputError: they cannot be written.
         """
         if not self._entered:
             self._enter()
+        if entry.error is not None:
+            self._drop(entry.index)
         files: dict[str, Stamp] = {}
-        for artifact in artifacts:
-            name = artifact.file_name
-            files[name] = put_file(self.path / name, artifact.pieces)
-            self._sizes[name] = files[name].size
+        for part in self._parts.get(entry.index, ()):
+            files[part.path.name] = stamp = part.put()
+            self._sizes[part.path.name] = stamp.size
+        self._parts.pop(entry.index, None)
         entry = replace(entry, files=files)
         self._append(entry.line())
         self.keep(entry)
+        return [self.path / name for name in files]
+
+    def _drop(self, index: int) -> None:
+        """Remove what was written of the files of a text."""
+        for part in self._parts.pop(index, ()):
+            part.remove()
 
     def _enter(self) -> None:
         """Make sure that nobody else is here, and that all is as the manifest says."""

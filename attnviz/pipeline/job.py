@@ -27,8 +27,8 @@ class Job:
 
     `passage` is what is read along with it. A model that is `ready` stands for the name. The selected weights are kept
     between what `by` says, or if nothing is said between tokens, or stretches of the text where that would take more
-    than `memory` bytes. `option` writes the options that are named in what is kept: in the notes of records, and in the
-    manifest of a batch.
+    than `memory` bytes, of which what is made of them takes `copies` of their size. `option` writes the options that
+    are named in what is kept: in the notes of records, and in the manifest of a batch.
     """
 
     model: str = "builtin"
@@ -38,6 +38,7 @@ class Job:
     select: Selection = ALL
     by: Grouping | None = None
     memory: int = MEMORY
+    copies: int = 1
     mean: bool = False
     no_special: bool = False
     option: WriteOption = write_in_python

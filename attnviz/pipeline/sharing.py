@@ -1,7 +1,7 @@
 """Work on portions of a job, done here or shared out among processes."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import TypeVar
 
@@ -12,7 +12,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def share_out(work: Callable[[Item], Iterator[Result]], items: Iterable[Item], jobs: int) -> Iterator[Result]:
+def share_out(
+    work: Callable[[Item], Iterator[Result]], items: Iterable[Item], jobs: int
+) -> Generator[Result, None, None]:
     """Return what the work makes of all items: here and in their order, or in several processes as it comes.
 
     Raises:

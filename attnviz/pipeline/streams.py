@@ -12,7 +12,6 @@ from typing import Any
 
 from attnviz.errors import HOW_TO_CUT, InputError, RecordError, TextError
 from attnviz.formats.archive import MOST_BYTES, array_bytes, read_limited
-from attnviz.formats.writing import CSV_COLUMNS
 from attnviz.vocabulary import Unit
 
 LONGEST_TEXT = 2_000_000
@@ -31,11 +30,10 @@ _KEY = re.compile(rb'"attention"\s*:')
 _BEGINNING = 256  # bytes of a stream by which it is known
 _SPREAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]\s*\n\s*[\"\[{]")
 """How JSON begins that is spread over several lines."""
+_ROWS = re.compile(rb"(?:\xef\xbb\xbf)?(?:text_index[,\t])?kind[,\t]layer[,\t]head[,\t]")
+"""How the rows begin that are saved as CSV and TSV."""
 _ARRAYS = {b"PK\x03\x04": "npz", b"\x93NUMPY": "npy"}
 """What a file holds that begins like this, and not like any text; see `READERS`."""
-
-_ROWS = tuple(delimiter.join(CSV_COLUMNS).encode() for delimiter in ",\t")
-"""How a file begins that holds a number in each row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +118,14 @@ def read_stream(stream: BufferedReader, name: str | None, division: Division) ->
     """Return what the lines, or other units, of a stream hold, or the arrays that it is.
 
     Raises:
-        InputError: it holds weights in a format that is not read.
+        InputError: it holds rows that `attnviz` has saved, which are neither texts nor read back.
     """
     place, begins = name or "standard input", stream.peek(_BEGINNING)
+    if _ROWS.match(begins):
+        raise InputError(
+            f"{name or 'Standard input'} holds a number in each row, which is not read back: save it as .npz or .json."
+        )
     saved = next((form for magic, form in _ARRAYS.items() if begins.startswith(magic)), None)
-    if begins.startswith(_ROWS):
-        raise InputError(f"{place} holds a number in each row, which is not read back: save it as .npz or .json.")
     if saved == "npy":
         yield Source(array_bytes(stream, division.memory), place, saved=saved)
     elif saved:

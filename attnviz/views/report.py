@@ -217,7 +217,6 @@ class Report:
     def _heads(self, attention: HeadMatrix, record: HeadMatrix) -> Iterator[Section]:
         """Yield the overview of all heads and some weights; labels are those of the `record` with all its tokens."""
         layers, heads, link = attention.layers, attention.heads, None
-        shown = _find_largest_head(attention)
         if len(layers) * len(heads) > 1 and isinstance(attention, Attention):
             links = find_telling(attention, min(_TELLING, self.top))
             link = next(iter(links), None)
@@ -226,6 +225,8 @@ class Report:
             yield Glance(attention, labels, shown if link else None)
             if links:
                 yield TellingLinks(links)
+        else:
+            shown = _find_largest_head(attention)
         if self.every:
             for layer, head in product(layers, heads):
                 yield from self._weights(attention.select([layer], [head]), None)
@@ -277,7 +278,7 @@ class Report:
 
 def _find_largest_head(record: HeadMatrix) -> tuple[int, int]:
     """Return the layer and the head whose numbers are largest on average, whatever their signs."""
-    sizes = abs(record.weights).mean((2, 3))  # [layers, heads]
+    sizes = np.array([[abs(head).mean() for head in layer] for layer in record.weights])  # [layers, heads]
     layer, head = np.unravel_index(sizes.argmax(), sizes.shape)
     return record.layers[layer], record.heads[head]
 

@@ -64,6 +64,40 @@ class TestMemory:
         _, megabytes, _ = peak(["show", str(tmp_path / "own.npy"), "--format", form])
         assert megabytes < 2 * weights.nbytes / 1e6 * 1.5 + 100  # the file, and the record
 
+    @pytest.mark.parametrize("form", ["png", "pdf"])
+    def test_pictures_are_gone_once_they_are_written(self, tmp_path: Path, form: str) -> None:
+        text = "the cat " * 29
+        args = ["export", text, "--format", form, "--layout", "head", "--layer", "0-1", "-o", str(tmp_path / "out")]
+        _, one, _ = peak([*args, "--head", "0", "--layer", "0"])
+        code, twelve, _ = peak(args)
+        assert code == 0
+        assert len(list((tmp_path / "out").glob(f"*.{form}"))) == 12
+        assert twelve < 1.5 * one
+
+    def test_a_picture_that_takes_more_than_it_may_is_refused_before_it_is_drawn(self, tmp_path: Path) -> None:
+        args = ["export", "the cat " * 50, "--dpi", "1200", "-o", str(tmp_path / "out.png")]
+        code, megabytes, said = peak([*args, "--memory", "300MB"])
+        assert code == 1
+        assert "--memory allows 300 MB: give a smaller --dpi" in said
+        assert megabytes < 200
+        assert list(tmp_path.iterdir()) == []
+        code, megabytes, _ = peak([*args, "--memory", "500MB"])
+        assert code == 0
+        assert megabytes < 1.5 * 500
+
+    def test_a_page_takes_no_more_than_its_record_and_half_of_it(self, tmp_path: Path) -> None:
+        row = np.random.default_rng(7).dirichlet(np.ones(1103)).astype(np.float32)
+        weights = np.tile(row, (2, 11, 1103, 1))  # packs well, as weights do
+        np.save(tmp_path / "own.npy", weights)
+        code, megabytes, _ = peak(["export", str(tmp_path / "own.npy"), "-o", str(tmp_path / "own.html")])
+        assert code == 0
+        assert megabytes < 2 * weights.nbytes / 1e6 * 1.5 + 100  # the file, and the record
+
+    def test_a_comparison_counts_what_it_takes(self, run: Run) -> None:
+        texts = "Mary lost her keys", "Mary lost her hat"
+        assert "shown between stretches" not in run("show", texts[0], "--memory", "10kB").err
+        assert "13.8 kB, and --memory allows 10 kB" in run("compare", *texts, "--memory", "10kB").err
+
     def test_where_there_is_too_little_the_next_text_is_tried(self, tmp_path: Path) -> None:
         (tmp_path / "lines.txt").write_text("a cat " * 9000 + "\nthe dog\n")
         args = [
@@ -105,6 +139,20 @@ class TestSentences:
         assert len(ran.err) < 2500
         assert not set("\u202e\x1b") & set(ran.err)
         assert list(tmp_path.iterdir()) == []
+
+    def test_the_help_is_printed_as_it_is_where_nothing_was_typed(self, run: Run) -> None:
+        ran = run()
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.splitlines() == run("--help").out.splitlines()
+
+    @pytest.mark.parametrize("command", ["show", "heads"])
+    @pytest.mark.parametrize("form", ["csv", "tsv"])
+    def test_rows_that_were_saved_are_no_texts(self, run: Run, tmp_path: Path, command: str, form: str) -> None:
+        (tmp_path / "rows").write_bytes(run("show", "the cat", "--format", form).stdout)
+        run(command, "--file", tmp_path / "rows").assert_failed(1, "rows holds a number in each row", "npz or .json")
+        piped = run(command, stdin=run("heads", "the cat", "--format", form).stdout)
+        piped.assert_failed(1, "Standard input holds a number in each row")
+        assert piped.stdout == b""
 
     def test_what_nobody_has_foreseen_asks_for_a_report(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         class PanicException(BaseException):

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnviz.errors import InputError, OutputError
-from attnviz.pipeline.artifacts import Artifact, file_name, slug, unlike
+from attnviz.pipeline.artifacts import file_name, slug, unlike
 from attnviz.pipeline.files import Stamp, is_part, put_file, write_file
 from attnviz.pipeline.folder import MANIFEST, Folder
 from attnviz.pipeline.manifest import Manifest, ManifestEntry, entries
@@ -35,12 +35,20 @@ def entry(index: int, text: str, *names: str, file: str | None = "lines.txt", **
     return ManifestEntry(index=index, text=text, file=file, files=files, **fields | other)
 
 
+def put(folder: Folder, one: ManifestEntry) -> None:
+    """Puts into a folder the files of a text, each in two pieces."""
+    for name in one.files:
+        for piece in (one.text.encode()[:1], one.text.encode()[1:]):
+            folder.write(one.index, name, piece)
+    folder.add(one)
+
+
 def exported(folder: Path, *wanted: ManifestEntry) -> None:
     """Puts into a folder what is not there."""
     with Folder(folder) as opened:
         for one in wanted:
             if opened.find(one) is None:
-                opened.add(one, [Artifact(*name.split("."), [one.text.encode()]) for name in one.files])
+                put(opened, one)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -142,6 +150,46 @@ class TestFolder:
         with Folder(tmp_path / "new"):
             pass
         assert list(tmp_path.iterdir()) == []
+
+    def test_files_stand_in_their_places_together_and_only_when_all_of_a_text_are_there(self, tmp_path: Path) -> None:
+        with Folder(tmp_path) as folder:
+            for name in FORMER[1].files:
+                folder.write(1, name, b"tw")
+                folder.write(1, name, b"o")
+                assert all(is_part(one) for one in contents(tmp_path) if not one.endswith(".lock"))
+            paths = folder.add(FORMER[1])
+        assert [path.name for path in paths] == list(FORMER[1].files)
+        assert {name: data for name, data in contents(tmp_path).items() if name != MANIFEST} == dict.fromkeys(
+            FORMER[1].files, b"two"
+        )
+
+    def test_texts_may_be_written_in_turns(self, tmp_path: Path) -> None:
+        with Folder(tmp_path) as folder:
+            for first, second in (b"ot", b"nw", b"eo"):
+                folder.write(0, "000000-one.npz", bytes([first]))
+                folder.write(1, "000001-two.npz", bytes([second]))
+            folder.add(entry(1, "two"))
+            folder.add(entry(0, "one"))
+        assert contents(tmp_path)["000000-one.npz"] == b"one"
+        assert contents(tmp_path)["000001-two.npz"] == b"two"
+
+    @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+    def test_what_is_half_written_when_a_run_ends_is_removed(self, tmp_path: Path, error: type[BaseException]) -> None:
+        def end() -> None:
+            with Folder(tmp_path) as folder:
+                put(folder, FORMER[0])
+                folder.write(1, "000001-two.npz", b"tw")
+                raise error
+
+        with pytest.raises(error):
+            end()
+        assert set(contents(tmp_path)) == {*FORMER[0].files, MANIFEST}
+
+    def test_nothing_is_left_of_the_files_of_a_text_that_failed(self, tmp_path: Path) -> None:
+        with Folder(tmp_path) as folder:
+            folder.write(1, "000001-two.npz", b"tw")
+            folder.add(replace(entry(1, "two"), error="There is too little memory for it."))
+        assert set(contents(tmp_path)) == {MANIFEST}
 
     def test_a_line_that_the_disk_has_no_room_for_leaves_nothing_of_it(self, tmp_path: Path) -> None:
         exported(tmp_path, *FORMER)
@@ -251,7 +299,7 @@ class TestRemovedInTheMiddle:
             with Folder(folder) as opened:
                 for one in (*FORMER[:2], None, *left):
                     if one is not None:
-                        opened.add(one, [Artifact(*name.split("."), [one.text.encode()]) for name in one.files])
+                        put(opened, one)
                         continue
                     shutil.rmtree(folder)
                     if again:

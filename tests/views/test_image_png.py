@@ -20,6 +20,14 @@ def test_another_program_reads_the_same_pixels(pixels: np.ndarray) -> None:
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png(pixels, 150)))), pixels)
 
 
+@given(SHAPES.flatmap(lambda shape: arrays(np.uint8, shape)), st.integers(1, 99))
+def test_the_bytes_do_not_depend_on_how_many_rows_are_packed_at_a_time(pixels: np.ndarray, band: int) -> None:
+    whole = png(pixels, 150)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("attnviz.views.image.png._BAND", band)
+        assert png(pixels, 150) == whole
+
+
 @pytest.mark.parametrize("dpi", [72, 97, 150, 1200])
 def test_it_says_how_many_pixels_are_an_inch(dpi: int) -> None:
     image = Image.open(io.BytesIO(png(np.zeros((2, 3, 3), np.uint8), dpi)))

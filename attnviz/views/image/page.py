@@ -35,7 +35,10 @@ _TRIES, _EXACT = 30, 0.01  # to fill a width, and the points that may be left of
 _ROUNDING = 0.01  # pixels: what a cell of a whole number of them may seem to have beside these
 _A_LITTLE = 1e-6  # points: so that a whole number of pixels is not rounded down
 _LARGEST = 12_000  # pixels on either side of a picture
-_MOST = 10**8  # pixels of a picture, each of which takes ten bytes until it is written
+_MOST = 10**8  # pixels of a picture
+_MOST_LARGER = 2**23  # pixels of cells in SVG and PDF, unless there are more cells
+_HELD, _IN_POINTS = 10, 30  # bytes that a cell takes, and each of its pixels in SVG and PDF
+_BAND = 2**20  # pixels of cells that are coloured at a time
 _SHARE = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
 """The share of a text that lies before or above its point, for each alignment."""
 
@@ -55,20 +58,59 @@ class Cells(BboxImage):
 
     def draw(self, renderer: Any) -> None:
         """Draw them: on pixels, each at the colour of the cell that it lies in; else all of one size."""
-        cells: _Pixels = self.to_rgba(np.ma.asarray(self.get_array()), bytes=True)
-        box = self.get_window_extent(renderer)
+        self.autoscale_None()  # at all of them, before some are coloured
         if isinstance(renderer, RendererAgg):
-            left, bottom, right, top = (round(edge) for edge in box.extents)
-            rows, columns = (_copies(cells.shape[0], top - bottom), _copies(cells.shape[1], right - left))
-            _put(renderer, cells[rows].take(columns, axis=1), left, bottom)
+            self._draw_on_pixels(renderer)
         elif resolution := getattr(renderer, "image_dpi", None):  # SVG and PDF, in points
-            cells[cells[..., 3] == 0] = 255  # transparent, whose black would show at the edges
-            sides = box.size[::-1] * resolution / 72 / cells.shape[:2]  # pixels down and across a cell
-            down, across = (math.ceil(side - _ROUNDING) for side in sides)
-            larger = cells.repeat(down, 0).repeat(across, 1)
-            _put(renderer, larger, *box.min, Affine2D().scale(*box.size))
+            self._draw_in_points(renderer, resolution)
         else:
             super().draw(renderer)
+
+    def _draw_on_pixels(self, renderer: Any) -> None:
+        left, bottom, right, top = (round(edge) for edge in self.get_window_extent(renderer).extents)
+        down, across = self.cells.shape
+        rows, columns = _copies(down, top - bottom), _copies(across, right - left)
+        step = max(_BAND // max(len(columns), across), 1)
+        for first in range(0, len(rows), step):
+            band = rows[first : first + step]
+            cells = self._colour(band[0], band[-1] + 1)
+            _put(renderer, cells[band - band[0]].take(columns, axis=1), left, top - first - len(band))
+
+    def _draw_in_points(self, renderer: Any, resolution: float) -> None:
+        box = self.get_window_extent(renderer)
+        cells = self._colour(0, len(self.cells))
+        cells[cells[..., 3] == 0] = 255  # transparent, whose black would show at the edges
+        down, across = self._sides(np.multiply(box.size, resolution / 72))
+        _put(renderer, cells.repeat(down, 0).repeat(across, 1), *box.min, Affine2D().scale(*box.size))
+
+    def _sides(self, pixels: NDArray[np.float64]) -> tuple[int, int]:
+        """Return how many pixels down and across a cell has in SVG and PDF; fewer if there were too many in all.
+
+        `pixels` are those of the box, across and down.
+        """
+        sides = pixels[::-1] / self.cells.shape
+        down, across = (math.ceil(side - _ROUNDING) for side in sides)
+        if (larger := down * across * self.cells.size) > _MOST_LARGER:
+            shrunk = math.sqrt(_MOST_LARGER / larger)
+            down, across = (max(int(side * shrunk), 1) for side in (down, across))
+        return down, across
+
+    def count_bytes(self, *, in_points: bool) -> int:
+        """Return how much memory the cells take while they are drawn, on pixels or in points."""
+        if not in_points:
+            return _HELD * int(self.cells.size)
+        down, across = self._sides(np.asarray(self.get_window_extent().size))
+        return (_HELD + _IN_POINTS * down * across) * int(self.cells.size)
+
+    @property
+    def cells(self) -> Any:
+        """Return the numbers in the cells [rows, columns]."""
+        return np.ma.asarray(self.get_array())
+
+    def _colour(self, first: int, end: int) -> _Pixels:
+        """Return the colours of some rows of cells [rows, columns, red green blue alpha]."""
+        colours: _Pixels = self.to_rgba(self.cells[first:end], bytes=True)
+        return colours
 
 
 class Words(Text):
@@ -235,6 +277,10 @@ class Page:
         self._figure.set_dpi(min(self.dpi, int(finest * 72)))
         return self._figure
 
+    def clear(self) -> None:
+        """Let go of all that was drawn, without waiting for the garbage collector."""
+        self._figure.clear()
+
     @classmethod
     def fill(cls, draw: "Callable[[float], Page]", cell: float, count: int) -> float:
         """Return the width of cells, `count` beside each other, with which a page is as wide as it is to be.
@@ -246,7 +292,9 @@ class Page:
         """
         for _ in range(_TRIES):
             page = draw(cell)
-            if page.room is None or abs(spare := page.room - (page.right - page.left)) < _EXACT:
+            spare = 0.0 if page.room is None else page.room - (page.right - page.left)
+            page.clear()
+            if abs(spare) < _EXACT:
                 break
             cell += spare / count
             if cell * page.dpi < 72:

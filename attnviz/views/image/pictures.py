@@ -3,6 +3,7 @@
 matplotlib takes longer to import than everything else, so import this room only to draw.
 """
 
+import gc
 import io
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from unicodedata import category
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -23,6 +25,7 @@ from attnviz.measures.word_rows import find_words
 from attnviz.records import HeadMatrix, Weights, Word
 from attnviz.text import Bins
 from attnviz.views.image.fonts import FONT, fit_into_pdf, fonts_for
+from attnviz.views.image.page import Cells
 from attnviz.views.image.png import png
 from attnviz.views.image.rooms import CELLS, Room, pooled
 from attnviz.views.image.sheet import GAP, Panel, Sheet, draw, fit
@@ -49,6 +52,8 @@ from attnviz.vocabulary import WEIGHT, Layout
 
 _DATES = {"svg": "Date", "pdf": "CreationDate"}
 _TITLES = {"keys": "what {} looks at", "queries": "what looks at {}"}
+_OF_PIXEL = 4  # bytes
+_YOUNG = 1  # generations of objects that were made a moment ago
 _INSTALL = "install a font that has them, such as Noto."
 
 
@@ -268,6 +273,21 @@ def render(figure: Figure, file_format: str) -> bytes:
     with fonts, rc_context({"svg.hashsalt": "attnviz", "savefig.bbox": None}):
         figure.savefig(file, format=file_format, dpi=figure.dpi, metadata={_DATES[file_format]: None})
     return file.getvalue()
+
+
+def count_bytes(figure: Figure, file_format: str) -> int:
+    """Return about how much memory it takes to `render` a figure beyond what any picture takes."""
+    cells = [artist for artist in figure.artists if isinstance(artist, Cells)]
+    taken = sum(each.count_bytes(in_points=file_format != "png") for each in cells)
+    pixels = math.prod(figure.bbox.size) if file_format == "png" else 0
+    return taken + int(_OF_PIXEL * pixels)
+
+
+def release(figure: Figure) -> None:
+    """Let go of what a figure holds, and of its file in PDF, which the garbage collector would find only much later."""
+    figure.clear()
+    FigureCanvasBase(figure)  # in place of the one that was drawn on, and its pixels
+    gc.collect(_YOUNG)
 
 
 def _picture(name: str, sheet: Sheet, style: Style, largest: Weights) -> Picture:

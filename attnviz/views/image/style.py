@@ -167,13 +167,13 @@ def scale_of(weights: Iterable[Weights], style: Style, measure: str) -> Scale:
     meaning = find_measure(measure)
     if meaning.signed:
         return _diverging(weights, style, measure)
-    present = [array[array > 0] for array in weights]  # leaves out NaN too
-    largest = max((float(array.max()) for array in present if array.size), default=1.0)
+    arrays = [array for array in weights if (array > 0).any()]
+    largest = max((float(np.nanmax(array)) for array in arrays), default=1.0)
     colours = colour_map(style.cmap)
     if not style.log:
         whole = meaning.distributions and style.vmax is None
         return _linear(largest, 1.0 if whole else _end(style, largest), colours, measure)
-    smallest = min((float(array.min()) for array in present if array.size), default=largest)
+    smallest = min((float(array.min(where=array > 0, initial=np.inf)) for array in arrays), default=largest)
     return _logarithmic(smallest, largest, _end(style, largest), colours, measure)
 
 

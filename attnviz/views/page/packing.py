@@ -4,6 +4,7 @@ import base64
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ class Quantisation:
         """Return the quantisation of a record's numbers: from 0 on for weights, to both sides of 0 for others."""
         largest = 2**bits - 1
         zero = 0 if isinstance(record, Attention) else largest // 2
-        peak = float(np.abs(record.weights).max(initial=0)) or 1.0
+        peak = float(max(record.weights.max(initial=0), -record.weights.min(initial=0))) or 1.0
         return cls(bits, zero, peak / (zero or largest), peak)
 
     def encode(self, numbers: Weights) -> _Codes:
@@ -80,8 +81,8 @@ def _encode_layers(weights: Weights, quantisation: Quantisation, *, triangle: bo
     """Yield the codes of each layer: [heads, queries, keys], or [heads, pairs] of a triangle."""
     kept = np.tri(weights.shape[-1], dtype=bool) if triangle else ...
     for layer in weights:
-        codes = quantisation.encode(layer)
-        yield codes[:, kept] if triangle else codes
+        codes: Any = np.stack([quantisation.encode(head)[kept] for head in layer])
+        yield codes
 
 
 def _pool(weights: Weights) -> Weights:
