@@ -205,7 +205,7 @@ def export(
     maker = looks.maker(formats, wanted.token, wanted.memory)
     job = make_job(given, model, wanted)
     if alone:
-        found = outcomes(Weights(job), chunks(given.sources(wanted.memory)))
+        found = outcomes(Weights(job, maker.wants_terms), chunks(given.sources(wanted.memory)))
         code = export_one(found, maker, output)
     else:
         changed = _find_changed(given, model, wanted, looks) | {"format": formats}

@@ -104,7 +104,8 @@ def show(
         write = _to_terminal(report, color, width, tables.choose_protocol(), headed=not given.single)
     else:
         write = _to_pipe(form, wanted.token)
-    found = outcomes(Weights(make_job(given, model, wanted)), chunks(given.sources(wanted.memory)))
+    task = Weights(make_job(given, model, wanted), terms=in_browser)
+    found = outcomes(task, chunks(given.sources(wanted.memory)))
     if code := for_each(found, write):
         raise typer.Exit(code)
 
@@ -141,7 +142,7 @@ def _to_browser(token: str | None, *, transpose: bool) -> _Writer:
         if opened:
             raise UsageError("--open shows one text: for a page of each, use attnviz export --format html -o FOLDER.")
         opened.append(result.index)
-        page = make_page(result.attention, result.text, PageStart(token=token, transpose=transpose))
+        page = make_page(result.attention, result.text, PageStart(token=token, transpose=transpose), terms=result.terms)
         for each in page.notes:
             note(f"Note: {each}")
         open_page(page.data)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from attnviz.records import HeadMatrix
+    from attnviz.records import HeadMatrix, ScoreTerms
     from attnviz.text import Token
 
 _AT_ONCE = 2**15  # weights that are written at once, lest the text of all of them be in memory
@@ -33,7 +33,7 @@ class Result:
     """The result of one text: its place in the input, one record a kind, and what was read along with it.
 
     `written` says that the model wrote the target, `ended` that it did not have to be cut. `warnings` says what of it,
-    when it was read, may not be meant.
+    when it was read, may not be meant. `terms` are what scores are made of, if they were asked for; only pages show it.
     """
 
     index: int
@@ -44,6 +44,7 @@ class Result:
     written: bool = False
     ended: bool = True
     warnings: tuple[str, ...] = ()
+    terms: Sequence["ScoreTerms"] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class OfRows(Generic[Result]):
         """Take in the rows of a block that are wanted, if there are any."""
         _, here, rows = np.intersect1d(block.rows, self._rows, assume_unique=True, return_indices=True)
         if len(rows):
-            self._reducer.update(replace(block, rows=rows, weights=block.weights[:, here]))
+            self._reducer.update(block.of_rows(here, rows))
 
 
 class Collect:

@@ -261,7 +261,7 @@ class Statistics:
         ):
             self._add_waiting()
         if 8 * size <= WEIGHTS_AT_ONCE:
-            self._waiting.append(replace(block, weights=np.array(to_numpy(block.weights), np.float32)))
+            self._waiting.append(replace(block, weights=np.array(to_numpy(block.weights), np.float32), terms=None))
             return
         parts = _split(block, -(-size // WEIGHTS_AT_ONCE))
         for part, found in zip(parts, _map_in_threads(self._compute, parts), strict=True):
@@ -336,10 +336,7 @@ def _split(block: Block, count: int) -> list[Block]:
     """Return about so many blocks, each of some rows of this one, all of about the same size."""
     rows = len(block.rows)
     bounds = [rows * part // min(count, rows) for part in range(min(count, rows) + 1)]
-    return [
-        replace(block, rows=block.rows[first:end], weights=block.weights[:, first:end])
-        for first, end in pairwise(bounds)
-    ]
+    return [block.of_rows(slice(first, end), block.rows[first:end]) for first, end in pairwise(bounds)]
 
 
 def _map_in_threads(compute: Callable[[Block], Sums], blocks: Sequence[Block]) -> list[Sums]:

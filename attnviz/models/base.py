@@ -203,8 +203,8 @@ class Runner(ABC):
 
         The readings are all of one `size`, and run together: the weights of a block are [texts, heads, rows, keys]. Of
         each kind, layers come in ascending order; the rows of a layer in any order, each once, and others than those
-        wanted may be among them. What a reducer needs beside weights (values) would be asked for in a `Part`, and
-        handed over in the `Block`.
+        wanted may be among them. What scores are made of goes with them where the model hands it over; what else a
+        reducer needs beside weights (values) would be asked for in a `Part`.
         """
 
     def axes(self, reading: Reading, part: Part) -> Axes:

@@ -150,7 +150,7 @@ class Reading:
         rows = np.asarray(block.rows)
         here = np.flatnonzero(self.own[rows])
         keys = self.places[np.asarray(block.keys)]
-        return replace(block, rows=self.places[rows[here]], keys=keys, weights=block.weights[:, here])
+        return replace(block.of_rows(here, self.places[rows[here]]), keys=keys)
 
     def permute(self, order: Sequence[int]) -> "Reading":
         """Return the same tokens in another order: first the one at `order[0]`."""

@@ -56,6 +56,11 @@ class Maker:
     opening: "PageStart | None" = None
     memory: int = MEMORY
 
+    @property
+    def wants_terms(self) -> bool:
+        """Return whether what scores are made of is shown, as on pages."""
+        return self.opening is not None
+
     def artifacts(self, result: Result, note: Callable[[str], None]) -> Iterator[Artifact]:
         """Return the files of a result, each made when it is asked for; `note` is told what they do not show.
 
@@ -107,7 +112,7 @@ class Maker:
             return
         from attnviz.views.page.pages import make_page
 
-        page = make_page(result.attention, result.text, self.opening)
+        page = make_page(result.attention, result.text, self.opening, terms=result.terms)
         for each in page.notes:
             note(f"Note: {each}")
         for form in pages:

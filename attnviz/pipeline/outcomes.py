@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from attnviz.errors import Advice, AttnvizError, ModelError, RecordError, TextError, UsageError
 from attnviz.formats.writing import Result
 from attnviz.measures.statistics import Statistics, find_statistics
+from attnviz.measures.terms import KeepTerms, Kept
 from attnviz.measures.totals import Totals
 from attnviz.models.model import Model
 from attnviz.models.passages import Reading
@@ -16,7 +17,7 @@ from attnviz.pipeline.budget import plan
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.sources import FAILURES, spare_memory
 from attnviz.pipeline.streams import Source
-from attnviz.records import Axes, HeadMatrix, HeadTable, require_weights
+from attnviz.records import Axes, HeadTable, require_weights
 from attnviz.text import By, Grouping
 
 Found = TypeVar("Found")
@@ -56,9 +57,10 @@ class Task(Protocol[Found]):
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The task of keeping the weights of each text: a `Result`."""
+    """The task of keeping the weights of each text, and if `terms` what their scores are made of: a `Result`."""
 
     job: Job
+    terms: bool = False
 
     def plan(self, text: Text, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
         """See `Task.plan`."""
@@ -67,21 +69,22 @@ class Weights:
 
     def compute(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[Result]:
         """See `Task.compute`."""
-        records = model.weights_of([reading for _, reading in texts], self.job.select, by)
-        return [_result(*text, self.job.formed(found)) for text, found in zip(texts, records, strict=True)]
+        make = partial(KeepTerms, by=by, wanted=self.terms)
+        kept = model.reduce([reading for _, reading in texts], self.job.select, make)
+        return [self._make_result(*text, found) for text, found in zip(texts, kept, strict=True)]
 
-
-def _result(source: Source, reading: Reading, found: Sequence[HeadMatrix]) -> Result:
-    passage = reading.passage
-    return Result(
-        index=source.index,
-        text=passage.text,
-        attention=found,
-        pair=passage.pair,
-        target=passage.target,
-        written=passage.written,
-        ended=passage.ended,
-    )
+    def _make_result(self, source: Source, reading: Reading, found: Sequence[Kept]) -> Result:
+        passage = reading.passage
+        return Result(
+            index=source.index,
+            text=passage.text,
+            attention=self.job.formed([one.record for one in found]),
+            pair=passage.pair,
+            target=passage.target,
+            written=passage.written,
+            ended=passage.ended,
+            terms=[one.terms for one in found if one.terms],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from attnviz.records.matrices import (
 )
 from attnviz.records.measure import MEASURES, Measure, find_measure
 from attnviz.records.relation_table import Followed, Relation, RelationTable
+from attnviz.records.score_terms import BlockTerms, LayerTerms, ScoreTerms, find_distances
 from attnviz.records.selection import LayerGroup, Selection, format_ranges
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Attention",
     "Axes",
     "Block",
+    "BlockTerms",
     "Claim",
     "Column",
     "Described",
@@ -37,16 +39,19 @@ __all__ = [
     "Indices",
     "Judgement",
     "LayerGroup",
+    "LayerTerms",
     "Link",
     "Measure",
     "Relation",
     "RelationTable",
+    "ScoreTerms",
     "Selection",
     "Verified",
     "Weights",
     "Word",
     "average",
     "expand_shape",
+    "find_distances",
     "find_measure",
     "find_named",
     "find_runs",

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from attnviz.records.score_terms import BlockTerms
 from attnviz.vocabulary import Kind
 
 Indices = range | NDArray[np.intp]
@@ -29,7 +30,8 @@ class Block:
     """Some query rows of some heads of one layer, of any array library, on any device.
 
     `weights` is [heads, rows, keys] of one text, or [texts, heads, rows, keys] of texts that are run together. `rows`
-    and `keys` are the indices of its queries and keys; the other keys have no weight.
+    and `keys` are the indices of its queries and keys; the other keys have no weight. `terms` are what the scores were
+    made of, where the model hands that over.
     """
 
     kind: Kind
@@ -38,6 +40,7 @@ class Block:
     rows: Indices
     keys: Indices
     weights: Any
+    terms: BlockTerms | None = None
 
     @classmethod
     def starting(
@@ -50,7 +53,11 @@ class Block:
 
     def of_text(self, text: int) -> Self:
         """Return what one of the texts has that are run together."""
-        return replace(self, weights=self.weights[text])
+        return replace(self, weights=self.weights[text], terms=self.terms and self.terms.of_text(text))
+
+    def of_rows(self, kept: Any, rows: Indices) -> Self:
+        """Return what the block has of some rows, by their places in it; `rows` are the indices of their queries."""
+        return replace(self, rows=rows, weights=self.weights[:, kept], terms=self.terms and self.terms.of_rows(kept))
 
     def of_heads(self, wanted: Sequence[int]) -> Self:
         """Return what the block has of these heads, in its own order."""
@@ -58,7 +65,8 @@ class Block:
         if len(kept) == len(self.heads):
             return self
         heads = tuple(self.heads[index] for index in kept)
-        return replace(self, heads=heads, weights=self.weights[..., kept, :, :])
+        terms = self.terms and self.terms.of_heads(kept)
+        return replace(self, heads=heads, weights=self.weights[..., kept, :, :], terms=terms)
 
 
 Each = Callable[[Block], None]

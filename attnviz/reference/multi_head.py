@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from attnviz.records import Block, Each, watch_nothing
+from attnviz.records import Block, BlockTerms, Each, watch_nothing
 from attnviz.reference import masks
 from attnviz.reference.arrays import Array, namespace
 from attnviz.reference.layers import linear, rms_norm
@@ -93,9 +93,10 @@ def attend_in_blocks(
         allowed = mask(q_pos, k_pos) if mask else None  # [..., rows, until]
         since = _find_first_seen(allowed)
         bias = heads.bias(q_pos, k_pos[:, since:]) if heads.bias else None  # [heads, rows, until - since]
-        block = q[..., first - start : last - start, :], k[..., since:until, :], v[..., since:until, :]
-        weights, output = attention(*block, None if allowed is None else allowed[..., since:], bias)
-        watch(Block(heads.kind, heads.layer, numbers, range(first, last), range(since, until), weights))
+        queries, keys, values = q[..., first - start : last - start, :], k[..., since:until, :], v[..., since:until, :]
+        weights, output = attention(queries, keys, values, None if allowed is None else allowed[..., since:], bias)
+        terms = BlockTerms(queries, keys, 1 / math.sqrt(q.shape[-1]), bias)
+        watch(Block(heads.kind, heads.layer, numbers, range(first, last), range(since, until), weights, terms))
         outputs.append(output)
     return xp.concat(outputs, axis=-2)
 

@@ -1,15 +1,18 @@
 """How large a page is, and how soon it answers: `python -m tests.benchmarks.page [TABLE.md]`.
 
 12 layers of 12 heads for 512 tokens are MiniLM's six layers for two texts, since no trained model of that size is in a
-package; 16,384 tokens are shown in bins. A page is ready when its first view is drawn.
+package; 16,384 tokens are shown in bins. A page is ready when its first view is drawn. Where BertViz is installed, a
+second table sets `attnviz export` beside its head view of the same texts: whole processes, and the files that they
+leave. BertViz's file asks a network for its scripts; ours holds all of it, with queries and keys.
 """
 
 import argparse
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,14 +22,21 @@ import numpy as np
 import attnviz
 from attnviz.measures.reducers import group_record
 from attnviz.models.passages import Overlong, Passage
+from attnviz.models.registry import locate_minilm
 from attnviz.records import Attention
 from attnviz.text import Bins, group_tokens, make_tokens
 from attnviz.views.page.pages import PageStart, make_page
+from tests.benchmarks.processes import Command
 from tests.pages import ROOT
 
 _TIMES = 5
 _SAMPLES = "story.txt", "long_text.txt"
 _LONG = 16_384
+
+
+_SENTENCE = "The animal didn't cross the street because it was too tired"
+_HEAD_VIEW = "tests.benchmarks.scripts.bertviz_head_view"
+_WORDS = 85  # that a text has about 100 tokens of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +60,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.page", description=__doc__)
     parser.add_argument("table", type=Path, nargs="?")
     options = parser.parse_args()
-    head = "page", "size", "to make", "to be ready", "the next head"
-    rows = [head, ("---", *["---:"] * 4), *(measured.cells for measured in _measure())]
-    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    pages = _format(("page", "size", "to make", "to be ready", "the next head"), [one.cells for one in _measure()])
+    table = f"{pages}\n{_compare_with_bertviz()}"
     if options.table:
         options.table.write_text(table, encoding="utf-8")
     else:
         print(table, end="")
+
+
+def _format(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of Markdown, whose first column has words and all others numbers."""
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ("---", *["---:"] * (len(head) - 1)), *rows))
+
+
+def _compare_with_bertviz() -> str:
+    """Return a table of both, or why there is none."""
+    if find_spec("bertviz") is None:
+        return "BertViz is not installed, so nothing is set beside its head view: pip install --no-deps bertviz\n"
+    story = (ROOT / "sample_inputs" / _SAMPLES[0]).read_text(encoding="utf-8").split()
+    folder = str(locate_minilm())
+    rows = []
+    with tempfile.TemporaryDirectory() as kept:
+        ours, theirs = (Path(kept) / name for name in ("attnviz.html", "bertviz.html"))
+        for what, text in (("13 tokens", _SENTENCE), ("about 100", " ".join(story[:_WORDS]))):
+            runs = [
+                (
+                    Command("attnviz", ("-m", "attnviz", "export", text, "--model", "minilm", "-o", str(ours))).run(),
+                    Command("bertviz", ("-m", _HEAD_VIEW, folder, text, str(theirs))).run(),
+                )
+                for _ in range(_TIMES)
+            ]
+            mine, other = (median(run.seconds for run in side) for side in zip(*runs, strict=True))
+            sizes = [path.stat().st_size for path in (ours, theirs)]
+            cells = *(f"{size / 1e6:.2f} MB" for size in sizes), *(f"{seconds:.2f} s" for seconds in (mine, other))
+            rows.append((f"MiniLM, {what}", *cells, f"{mine / other:.2f}"))
+    return _format(("head view", "page", "BertViz", "to export", "BertViz", "share of the time"), rows)
 
 
 def _measure() -> Iterator[Measured]:

@@ -15,7 +15,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from attnviz.models.pretrained.lazy_masks import LazyMask, Recipe, cut_mask, find_seen, widen
 from attnviz.models.pretrained.places import AttentionLayer
-from attnviz.records import Block, find_runs
+from attnviz.records import Block, BlockTerms, find_runs
 
 BLOCK = 2**20
 """About how many weights are computed at a time: they and what is made of them should fit into a processor's cache."""
@@ -46,7 +46,8 @@ UNREAD = frozenset(
 class Made:
     """The output of an attention function for some heads and rows.
 
-    `output` is [texts, rows, heads, d], `weights` [texts, heads, rows, keys] or None where it is a fused one.
+    `output` is [texts, rows, heads, d], `weights` [texts, heads, rows, keys] or None where it is a fused one, `terms`
+    what the scores are made of unless the function does more than it is told.
     """
 
     heads: range
@@ -54,11 +55,12 @@ class Made:
     keys: range
     output: Tensor
     weights: Tensor | None
+    terms: BlockTerms
 
     def block(self, place: AttentionLayer) -> Block:
         """Return the weights, which are those of a layer."""
         assert self.weights is not None  # an eager function that gives none has not passed the survey
-        return Block(place.kind, place.layer, tuple(self.heads), self.rows, self.keys, self.weights)
+        return Block(place.kind, place.layer, tuple(self.heads), self.rows, self.keys, self.weights, self.terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,13 @@ class Attending:
         """Return how many heads share each head of keys and values."""
         return self.query.shape[1] // self.key.shape[1]
 
+    @property
+    def terms(self) -> BlockTerms:
+        """Return what scores are made of, if the attention function makes them as most do."""
+        scaling = self.options.get("scaling")
+        scale = self.query.shape[-1] ** -0.5 if scaling is None else float(scaling)
+        return BlockTerms(self.query, self.key, scale, self.options.get("position_bias"))
+
     def by(self, attention: Attention) -> tuple[Tensor, Tensor | None]:
         """Return the output [texts, queries, heads, d] and weights [texts, heads, queries, keys] of a function."""
         mask = self.mask if attention is attend_in_few_passes else widen(self.mask, self.key.shape[2])
@@ -104,7 +113,8 @@ class Attending:
         for some in self._few(rows, texts * together):
             cut, keys = self.of_rows(some)
             for own in heads:
-                yield Made(own, some, keys, *cut.of_heads(own).by(attention))
+                call = cut.of_heads(own)
+                yield Made(own, some, keys, *call.by(attention), call.terms)
 
     def output(self, attention: Attention, heads: Sequence[range]) -> Tensor:
         """Return the output alone, whatever computes it."""

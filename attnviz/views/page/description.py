@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,19 @@ from attnviz.measures.links import strongest, telling
 from attnviz.measures.reducers import reduce_record
 from attnviz.measures.statistics import Statistics, find_statistics
 from attnviz.records import Attention, HeadMatrix, HeadTable, Link
-from attnviz.text import Token, visible
+from attnviz.text import By, Token, visible
 from attnviz.views.names import caveats, counted
-from attnviz.views.page.packing import Packed
+from attnviz.views.page.packing import Packed, PackedTerms
+from attnviz.vocabulary import AVERAGE
 
 _MARKED = 5  # how many of the strongest links have their heads marked
 
 
-def describe(record: HeadMatrix, packed: Packed, name: str) -> dict[str, Any]:
-    """Return what is known of a record of this name but its numbers: its axes, how they are packed, what heads do."""
+def describe(record: HeadMatrix, packed: Packed, name: str, *, left_out: str = "") -> dict[str, Any]:
+    """Return what is known of a record of this name but its numbers: its axes, how they are packed, what heads do.
+
+    `left_out` says why what its scores are made of was left out, if it was.
+    """
     same = record.query_tokens == record.key_tokens
     return {
         "name": name,
@@ -35,6 +39,8 @@ def describe(record: HeadMatrix, packed: Packed, name: str) -> dict[str, Any]:
         "exactness": f"in steps of {packed.quantisation.step:.1g}; exact numbers are in data formats such as JSON",
         "triangle": packed.triangle,
         "thumbnail": packed.size,
+        "terms": None if packed.terms is None else _describe_terms(packed.terms),
+        "untold": left_out or _explain_missing(record),
         **(_describe_attention(record) if isinstance(record, Attention) else _describe_numbers(record)),
     }
 
@@ -62,6 +68,9 @@ def _describe_tokens(tokens: Sequence[Token]) -> dict[str, Any]:
         "gap": [*(["" for _ in tokens[:1]]), *(_find_gap(one, other) for one, other in pairwise(tokens))],
         "position": [token.position for token in tokens],
     }
+    segments = [*accumulate((token.segment for token in tokens), max)]  # what ends a second text belongs to it
+    if len({*segments}) > 1:
+        described["segment"] = segments
     if any(token.predicts is not None for token in tokens):
         described["predicts"] = [token.predicts for token in tokens]
     return described
@@ -73,6 +82,29 @@ def _find_gap(one: Token, other: Token) -> str:
         return " "
     between = one.source.text[one.span[1] : other.span[0]]
     return "\n" if "\n" in between else " "[: len(between)]
+
+
+def _describe_terms(terms: PackedTerms) -> dict[str, Any]:
+    """Return how the terms of scores are packed, layer by layer."""
+    layers = [
+        {"scale": layer.scale, "depth": layer.depth, "queries": asdict(layer.queries), "keys": asdict(layer.keys)}
+        for layer in terms.layers
+    ]
+    return {"first": terms.first, "distances": terms.distances, "layers": layers}
+
+
+def _explain_missing(record: HeadMatrix) -> str:
+    """Return why the products of queries and keys of a record are not shown, if they are not."""
+    if not isinstance(record, Attention):
+        return "Only weights are made of queries and keys."
+    if record.by is not By.TOKEN:
+        return f"Queries and keys belong to tokens, and these are {record.by.unit}s."
+    if record.layers == (AVERAGE,):
+        return "A mean over heads has no queries and keys of its own."
+    return (
+        "Queries and keys are not here: saved weights and records have none, and some models attend in a way that does "
+        "not tell them, or that is more than a product."
+    )
 
 
 def _describe_attention(attention: Attention) -> dict[str, Any]:

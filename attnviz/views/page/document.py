@@ -21,10 +21,12 @@ SCRIPTS = (
     "colours.js",
     "grid.js",
     "overview.js",
-    "matrix.js",
     "text.js",
     "links.js",
+    "matrix.js",
     "details.js",
+    "terms.js",
+    "products.js",
     "saving.js",
     "tools.js",
     "keys.js",
@@ -32,12 +34,17 @@ SCRIPTS = (
 )
 """The script of the page, in the order in which its parts are joined."""
 
-STYLES = "page.css", "text.css", "print.css"
+_OF_TERMS = "terms.js", "products.js", "products.css"
+"""The parts that a page does without where no record says what its scores are made of."""
+
+STYLES = "page.css", "text.css", "products.css", "print.css"
 
 _UNREAD = re.compile(r"^\s*(?://.*\n|/\*[\s\S]*?\*/\n)?", re.MULTILINE)
 """What of the assets only people read: indentation, and comments that stand on lines of their own."""
 
 _BLANKS = re.compile(r"\s*([{};,]|:(?=\s))\s*")  # of a style, around its marks
+
+_SPACES = re.compile(r'("[^"]*")| ?(=>|[=,:?{}()<>*&|;]+) ?')  # of a script, around its marks
 
 _TITLE = 120  # characters
 _UNSAFE = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
@@ -45,7 +52,9 @@ _UNSAFE = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 def write_document(data: Mapping[str, Any], packed: Sequence[Packed]) -> str:
     """Return the document of some data and of the numbers of each record."""
-    script, style = f'(() => {{\n"use strict";\n{_join(SCRIPTS)}}})();\n', _BLANKS.sub(r"\1", _join(STYLES))
+    told = any(one.terms for one in packed)
+    code, style = (_join(tuple(name for name in names if told or name not in _OF_TERMS)) for names in (SCRIPTS, STYLES))
+    script, style = f'(() => {{\n"use strict";\n{_tidy_script(code)}}})();\n', _BLANKS.sub(r"\1", style)
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data: blob:; "
     policy += "base-uri 'none'; form-action 'none'"
     title = data["text"] if len(data["text"]) <= _TITLE else data["text"][:_TITLE] + "…"
@@ -62,18 +71,27 @@ def write_document(data: Mapping[str, Any], packed: Sequence[Packed]) -> str:
             "<noscript>This page shows attention with JavaScript, which is switched off here.</noscript>",
             '<div id="page"></div>',
             f'<script type="application/json" id="data">{json.dumps(data).translate(_UNSAFE)}</script>',
-            *_chunks(packed),
+            *_list_chunks(packed),
             f"<script>{script}</script>",
             "</html>\n",
         )
     )
 
 
-def _chunks(packed: Sequence[Packed]) -> Iterator[str]:
+def _list_chunks(packed: Sequence[Packed]) -> Iterator[str]:
     """Yield an element for each chunk, which no browser runs or shows."""
     for place, one in enumerate(packed):
-        for name, chunk in (("thumbnails", one.thumbnails), *enumerate(one.layers)):
+        for name, chunk in one.named_chunks():
             yield f'<script type="text/plain" id="chunk-{place}-{name}">{chunk}</script>'
+
+
+def _tidy_script(script: str) -> str:
+    """Return a script without spaces that say nothing.
+
+    Lines that may hold other texts than in double quotes are left as they are.
+    """
+    lines = script.splitlines(keepends=True)
+    return "".join(line if {*line} & {*"`'/"} else _SPACES.sub(lambda one: one[1] or one[2], line) for line in lines)
 
 
 @cache

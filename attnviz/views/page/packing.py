@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.records import Attention, HeadMatrix, Weights
+from attnviz.measures.terms import find_log_sums
+from attnviz.records import Attention, HeadMatrix, ScoreTerms, Weights
 
 _FEW = 2**18
 """How many numbers are stored in 16 bits each; where there are more, in 8."""
+
+_FEW_TERMS = 2**20
+"""The same of queries and keys, whose products add up what each is off by."""
 
 _THUMBNAIL = 32  # cells on either side of a small picture of a head, at most
 
@@ -31,9 +35,14 @@ class Quantisation:
     @classmethod
     def of(cls, record: HeadMatrix, bits: int) -> "Quantisation":
         """Return the quantisation of a record's numbers: from 0 on for weights, to both sides of 0 for others."""
+        return cls.fit(record.weights, bits, signed=not isinstance(record, Attention))
+
+    @classmethod
+    def fit(cls, numbers: Weights, bits: int, *, signed: bool) -> "Quantisation":
+        """Return the quantisation of some numbers, which if they are `signed` lie on both sides of 0."""
         largest = 2**bits - 1
-        zero = 0 if isinstance(record, Attention) else largest // 2
-        peak = float(max(record.weights.max(initial=0), -record.weights.min(initial=0))) or 1.0
+        zero = largest // 2 if signed else 0
+        peak = float(max(numbers.max(initial=0), -numbers.min(initial=0))) or 1.0
         return cls(bits, zero, peak / (zero or largest), peak)
 
     def encode(self, numbers: Weights) -> _Codes:
@@ -55,11 +64,65 @@ class Packed:
     layers: tuple[str, ...]
     thumbnails: str
     size: tuple[int, int]
+    terms: "PackedTerms | None" = None
+
+    def named_chunks(self) -> Iterator[tuple[str, str]]:
+        """Yield each chunk after its name."""
+        yield "thumbnails", self.thumbnails
+        yield from ((str(layer), chunk) for layer, chunk in enumerate(self.layers))
+        for layer, terms in enumerate(self.terms.layers if self.terms else ()):
+            for name, chunk in zip(("queries", "keys", "added"), terms.chunks, strict=True):
+                yield f"{layer}-{name}", chunk
 
     @property
     def bytes(self) -> int:
         """Return how many characters the chunks have, which are bytes of a page."""
-        return sum(map(len, self.layers)) + len(self.thumbnails)
+        return sum(len(chunk) for _, chunk in self.named_chunks())
+
+
+@dataclass(frozen=True, slots=True)
+class PackedLayer:
+    """The score terms of a layer, packed.
+
+    The chunks have the codes of queries and of keys, [heads, tokens, depth] each in its own quantisation, and in 32
+    bits `added`: ln Σ exp(score) of each row [heads, queries], then the biases [heads, distances] if there are any.
+    """
+
+    scale: float
+    depth: int
+    queries: Quantisation
+    keys: Quantisation
+    chunks: tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PackedTerms:
+    """The score terms of a record, packed: those of each of its layers, and the distance at which biases begin."""
+
+    layers: tuple[PackedLayer, ...]
+    first: int
+    distances: int  # how many biases each head has
+
+
+def pack_terms(record: HeadMatrix, terms: ScoreTerms) -> PackedTerms:
+    """Return what the scores of a record are made of, packed; the terms are those of its layers, heads and tokens."""
+    found = list(terms.layers.values())
+    bits = 16 if sum(layer.queries.size + layer.keys.size for layer in found) <= _FEW_TERMS else 8
+    layers = tuple(_pack_layer(terms, layer, record.weights[place], bits) for place, layer in enumerate(record.layers))
+    biases = found[0].biases
+    return PackedTerms(layers, terms.first, 0 if biases is None else biases.shape[1])
+
+
+def _pack_layer(terms: ScoreTerms, layer: int, weights: Weights, bits: int) -> PackedLayer:
+    own = terms.layers[layer]
+    queries, keys = (Quantisation.fit(numbers, bits, signed=True) for numbers in (own.queries, own.keys))
+    added = [find_log_sums(terms.scores(layer), weights), *(() if own.biases is None else (own.biases,))]
+    chunks = (
+        _chunk(queries.encode(own.queries)),
+        _chunk(keys.encode(own.keys)),
+        _chunk(np.concatenate([one.ravel() for one in added]).astype("<f4")),
+    )
+    return PackedLayer(own.scale, own.queries.shape[-1], queries, keys, chunks)
 
 
 def pack(record: HeadMatrix) -> Packed:
@@ -96,5 +159,5 @@ def _pool(weights: Weights) -> Weights:
     return weights
 
 
-def _chunk(codes: _Codes) -> str:
+def _chunk(codes: _Codes | Weights) -> str:
     return base64.b64encode(zlib.compress(np.ascontiguousarray(codes).tobytes(), 6)).decode()

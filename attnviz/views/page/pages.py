@@ -1,17 +1,17 @@
 """The page of the records of one text: what it holds, within its budget, and how it opens."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from attnviz.measures.reducers import group_record
 from attnviz.measures.word_rows import find_words
-from attnviz.records import HeadMatrix, format_ranges
+from attnviz.records import Attention, HeadMatrix, ScoreTerms, format_ranges
 from attnviz.text import Bins, By, visible
 from attnviz.views.names import scaled
 from attnviz.views.page.description import describe
 from attnviz.views.page.document import write_document
-from attnviz.views.page.packing import Packed, pack
+from attnviz.views.page.packing import Packed, pack, pack_terms
 
 _MOST_IN_COLUMNS = 60  # tokens that are first shown in two columns; more are read as prose
 
@@ -37,8 +37,15 @@ class PageFile:
     notes: tuple[str, ...] = ()
 
 
-def make_page(found: Sequence[HeadMatrix], text: str, opening: PageStart, budget: int = BUDGET) -> PageFile:
-    """Return the page of the records of one text, all kinds of them.
+def make_page(
+    found: Sequence[HeadMatrix],
+    text: str,
+    opening: PageStart,
+    budget: int = BUDGET,
+    *,
+    terms: Sequence[ScoreTerms] = (),
+) -> PageFile:
+    """Return the page of the records of one text, all kinds of them, with what their scores are made of if it is told.
 
     Records whose numbers would take more than the `budget` bytes are shown between stretches of the text.
 
@@ -46,7 +53,12 @@ def make_page(found: Sequence[HeadMatrix], text: str, opening: PageStart, budget
         TextError: there is no such token as it is to open with.
     """
     shown, packed, notes = _fit(found, budget)
-    described = [describe(record, one, _name(record, shown)) for record, one in zip(shown, packed, strict=True)]
+    packed, more = _add_terms(shown, packed, terms, budget)
+    notes += more
+    described = [
+        describe(record, one, _name(record, shown), left_out="".join(more))
+        for record, one in zip(shown, packed, strict=True)
+    ]
     last = max((place for place, one in enumerate(described) if one["telling"]), default=0)
     data = {
         "text": visible(text) if opening.title is None else visible(opening.title),
@@ -98,6 +110,29 @@ def _fit(found: Sequence[HeadMatrix], budget: int) -> tuple[Sequence[HeadMatrix]
         packed = [pack(record) for record in shown]
     note = f"{there}: they stand between {bins} stretches of the text. For tokens choose layers or heads."
     return shown, packed, (note,)
+
+
+def _add_terms(
+    shown: Sequence[HeadMatrix], packed: list[Packed], terms: Sequence[ScoreTerms], budget: int
+) -> tuple[list[Packed], tuple[str, ...]]:
+    """Return the packed records with what their scores are made of, where that is told and there is room for all."""
+    with_terms = [_pack_with_terms(record, one, terms) for record, one in zip(shown, packed, strict=True)]
+    more = _size(with_terms) - _size(packed)
+    if not more or _size(with_terms) <= budget:
+        return with_terms, ()
+    note = (
+        f"Queries and keys would take {scaled(more, 'B')} more, and this page has room for {scaled(budget, 'B')}: they "
+        "are left out. Choose layers or heads to see them."
+    )
+    return packed, (note,)
+
+
+def _pack_with_terms(record: HeadMatrix, packed: Packed, terms: Sequence[ScoreTerms]) -> Packed:
+    if not isinstance(record, Attention):
+        return packed
+    selected = (one.select(record) for one in terms)
+    own = next((one for one in selected if one is not None), None)
+    return packed if own is None else replace(packed, terms=pack_terms(record, own))
 
 
 def _size(packed: Sequence[Packed]) -> int:

@@ -3,13 +3,17 @@
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import attnviz
-from attnviz.records import HeadMatrix
+from attnviz.measures.terms import KeepTerms, Kept
+from attnviz.models.passages import Passage
+from attnviz.records import HeadMatrix, Selection
+from attnviz.text import By
 from attnviz.views.page.pages import PageStart, make_page
 
 CHROMIUM = shutil.which("chromium")
@@ -99,12 +103,26 @@ def show(visit: Callable[..., Shown], tmp_path: Path) -> Show:
         records = [found] if isinstance(found, HeadMatrix) else found
         opening = options.pop("opening", PageStart())
         path = tmp_path / "page.html"
-        path.write_bytes(make_page(records, options.pop("text", "a text"), opening).data)
+        terms = options.pop("terms", ())
+        path.write_bytes(make_page(records, options.pop("text", "a text"), opening, terms=terms).data)
         shown = visit(path, state, **options)
         shown.tab.wait_for_selector("html[data-ready]", state="attached", timeout=PATIENCE)
         return shown
 
     return show
+
+
+@pytest.fixture(scope="session")
+def told() -> Callable[..., list[Kept]]:
+    """Reads a text, and keeps what scores are made of beside the weights."""
+
+    def keep(name: str, text: str, **more: Any) -> list[Kept]:
+        model = attnviz.load(name)
+        make = partial(KeepTerms, by=By.TOKEN, wanted=True)
+        (found,) = model.reduce([model.read(Passage(text=text, **more))], Selection(), make)
+        return found
+
+    return keep
 
 
 @pytest.fixture(scope="session")

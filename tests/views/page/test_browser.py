@@ -3,7 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,11 @@ import pytest
 
 import attnviz
 from attnviz.measures.reducers import group_record
+from attnviz.measures.terms import Kept
+from attnviz.models.passages import Passage
 from attnviz.records import Attention, HeadMatrix
 from attnviz.text import By
-from attnviz.views.page.pages import PageStart
+from attnviz.views.page.pages import PageStart, make_page
 from tests.views.page.conftest import Show, Shown
 from tests.views.page.test_document import HOSTILE, uniform
 
@@ -327,3 +329,189 @@ def test_a_long_text_is_there_and_walked_through(show: Show, tmp_path: Path) -> 
     key = record.head(2, 4)[200].argmax()
     assert shown.press(*["ArrowDown"] * 2, *["ArrowRight"] * 4).startswith(f"layer 2 head 4: w200 → w{key} ")
     assert shown.tab.locator(".links path").count() <= 50
+
+
+class TestProducts:
+    """The dimensions of q·k of a locked pair."""
+
+    @pytest.mark.parametrize(
+        ("name", "text", "more", "place"),
+        [
+            ("builtin", "The animal didn't cross the street because it was too tired", {}, 0),
+            ("builtin/decoder", "the unhappiest zebras ran", {}, 0),
+            ("builtin/translator", "The red car is fast", {"target": "la voiture rouge est rapide"}, 2),
+        ],
+    )
+    def test_their_sum_is_the_product_that_the_model_itself_traces(
+        self, show: Show, told: Callable[..., list[Kept]], name: str, text: str, more: dict[str, str], place: int
+    ) -> None:
+        kept = told(name, text, **more)
+        records, terms = [one.record for one in kept], [one.terms for one in kept if one.terms]
+        record, query = records[place], 4
+        shown = show(records, f"#record={place}&layer=1&head=3&token={query}&locked=true", terms=terms)
+        model = attnviz.load(name)
+        trace = model.trace(model.read(Passage(text=text, **more)), record.kind, 1, query)
+        own = trace.query if trace.turned_query is None else trace.turned_query
+        keys = trace.keys if trace.turned_keys is None else trace.turned_keys
+        row = record.head(1, 3)[query]
+        strongest = int(row.argmax())
+        turn, other = ("Left", strongest - 1) if strongest else ("Right", 1)
+        for key in (strongest, other):
+            products = own[3].astype(float) * keys[3, key]
+            names, numbers = (shown.tab.locator(f".products {part}").all_text_contents() for part in ("dt", "dd"))
+            steps = dict(zip(names, numbers, strict=True))
+            assert float(steps["q·k"]) == pytest.approx(products.sum(), abs=0.011)
+            (score,) = (float(value) for step, value in steps.items() if step.startswith("score"))
+            assert score == pytest.approx(products.sum() * trace.scale, abs=0.011)
+            (weight,) = (float(value) for step, value in steps.items() if step.startswith("weight"))
+            assert weight == pytest.approx(row[key], abs=0.006)
+            titles = shown.tab.locator(".dimensions title").all_text_contents()
+            found = [float(title.rpartition("= ")[2]) for title in titles]
+            assert found == pytest.approx(products, abs=0.002 * np.abs(products).max() + 0.001)
+            shown.press(f"Shift+Arrow{turn}")
+
+    def test_the_largest_come_first_if_asked(self, show: Show, told: Callable[..., list[Kept]]) -> None:
+        (kept,) = told("builtin", "Mary lost her keys")
+        shown = show(kept.record, "#layer=2&head=1&token=3&locked=true", terms=[kept.terms])
+        shown.tab.click("text=largest first")
+        assert shown.line and shown.hash["sorted"] == "true"
+        titles = shown.tab.locator(".dimensions title").all_text_contents()
+        sizes = [abs(float(title.rpartition("= ")[2])) for title in titles]
+        assert sizes == sorted(sizes, reverse=True)
+        assert len(sizes) == 16
+
+    def test_a_view_has_them_of_every_key_and_a_click_locks_one(
+        self, show: Show, told: Callable[..., list[Kept]]
+    ) -> None:
+        (kept,) = told("builtin", "Mary lost her keys")
+        assert kept.terms is not None
+        shown = show(kept.record, "#view=products&layer=2&head=1&token=3", terms=[kept.terms])
+        own = kept.terms.layers[2]
+        products = own.queries[1, 3] * own.keys[1] * own.scale  # [keys, d]
+        texts = shown.tab.locator(".grid text.number").all_text_contents()
+        assert [text != "·" for text in texts] == [bool(abs(value) >= 0.005) for value in products.ravel()]
+        box = shown.tab.locator(".grid canvas").bounding_box()
+        shown.tab.mouse.click(box["x"] + 5, box["y"] + box["height"] * 1.5 / 6)
+        assert shown.line == f"layer 2 head 1: her → Mary {kept.record.head(2, 1)[3, 1]:.2f}"
+        assert (shown.hash["other"], shown.hash["locked"]) == ("1", "true")
+
+    def test_where_there_are_none_the_page_says_why(
+        self, show: Show, told: Callable[..., list[Kept]], animal: Attention
+    ) -> None:
+        (kept,) = told("builtin", "The unhappiest zebras ran away")
+        for record, terms, word in (
+            (animal, (), "saved weights"),
+            (group_record(animal, By.WORD), (), "are words"),
+            (animal.mean(), (), "mean over heads"),
+            (kept.record, [kept.terms], "Lock a token"),
+        ):
+            notes = show(record, terms=terms).tab.locator(".details .note").all_text_contents()
+            assert any(word in note for note in notes), (word, notes)
+        shown = show(kept.record, "#locked=true&token=2&words=true", terms=[kept.terms])
+        assert "several tokens" in shown.tab.text_content(".products")
+
+    def test_a_pair_is_locked_by_a_click_in_the_list(self, show: Show, animal: Attention) -> None:
+        shown = show(animal)
+        row = animal.head(3, 1)[8]
+        second = int(np.argsort(-row)[1])
+        shown.tab.click(f".details ol >> nth=0 >> text={animal.key_tokens[second].text}")
+        assert shown.line == f"layer 3 head 1: it → {animal.key_tokens[second].text} {row[second]:.2f}"
+        assert shown.hash["locked"] == "true"
+
+
+def test_queries_and_keys_that_there_is_no_room_for_are_left_out_and_it_is_said(
+    told: Callable[..., list[Kept]],
+) -> None:
+    (kept,) = told("builtin", "The animal didn't cross the street because it was too tired")
+    without = make_page([kept.record], "a text", PageStart())
+    whole = make_page([kept.record], "a text", PageStart(), terms=[kept.terms])
+    assert len(whole.data) > len(without.data) and not whole.notes
+    page = make_page([kept.record], "a text", PageStart(), 20_000, terms=[kept.terms])
+    (note,) = page.notes
+    assert "Queries and keys would take" in note and "Choose layers or heads" in note
+    assert note in page.data.decode() and b"chunk-0-0-queries" not in page.data
+
+
+class TestPair:
+    """Two texts that are read as one: either may be what looks, and either what is looked at."""
+
+    @pytest.fixture
+    def paired(self) -> Attention:
+        rng = np.random.default_rng(19)
+        weights = rng.random((2, 3, 7, 7), np.float32) + 0.1
+        found = Attention.from_array(
+            weights / weights.sum(-1, keepdims=True), ["[CLS]", *"ab", "[SEP]", *"xy", "[SEP]"]
+        )
+        segments, special = [0, 0, 0, 0, 1, 1, 0], [1, 0, 0, 1, 0, 0, 1]  # as tokenizers' own tokens have it
+        tokens = tuple(
+            replace(token, segment=segment, special=bool(own))
+            for token, segment, own in zip(found.query_tokens, segments, special, strict=True)
+        )
+        return replace(found, query_tokens=tokens, key_tokens=tokens)
+
+    @pytest.mark.parametrize(("chosen", "queries", "keys"), [("ab", "a", "b"), ("ba", "b", "a"), ("bb", "b", "b")])
+    def test_one_of_them_looks_at_one_of_them_and_weights_stay(
+        self, show: Show, paired: Attention, chosen: str, queries: str, keys: str
+    ) -> None:
+        shown = show(paired, "#layer=1&head=2&view=matrix")
+        shown.tab.select_option("[aria-label='Texts of the pair']", chosen)
+        assert shown.line and shown.hash["segments"] == chosen
+        places = {"a": [0, 1, 2, 3], "b": [4, 5, 6]}
+        numbers = shown.tab.locator("text.number").all_text_contents()
+        block = paired.head(1, 2)[np.ix_(places[queries], places[keys])]
+        assert [float(text) for text in numbers] == pytest.approx(block.ravel(), abs=0.006)
+
+    def test_without_special_tokens_rows_are_divided_by_what_is_left_of_both_texts(
+        self, show: Show, paired: Attention
+    ) -> None:
+        shown = show(paired, "#layer=1&head=2&view=matrix&segments=ab&special=false")
+        left = paired.head(1, 2)[:, [1, 2, 4, 5]]
+        block = (left / left.sum(-1, keepdims=True))[1:3, 2:]
+        numbers = shown.tab.locator("text.number").all_text_contents()
+        assert [float(text) for text in numbers] == pytest.approx(block.ravel(), abs=0.006)
+
+    def test_a_single_text_has_no_such_choice(self, show: Show, animal: Attention) -> None:
+        assert not show(animal, "#segments=ab").tab.locator("[aria-label='Texts of the pair']").is_visible()
+
+
+def test_all_heads_of_a_layer_are_shown_together_or_one_alone(show: Show, animal: Attention) -> None:
+    shown = show(animal, "#layer=2&head=3&token=8")
+    shown.press("A")
+    assert sorted(shown.hash["others"].split(",")) == [f"2.{head}" for head in (0, 1, 2, 4, 5)]
+    assert shown.tab.locator(".legend .chip").count() == 6
+    tiles = shown.tab.locator(".tiles").bounding_box()
+    shown.tab.mouse.dblclick(tiles["x"] + tiles["width"] * 4.5 / 6, tiles["y"] + tiles["height"] * 1.5 / 4)
+    assert shown.line == strongest(animal, 1, 4, "it")
+    assert "others" not in shown.hash
+    shown.press("A", "A")
+    assert "others" not in shown.hash
+
+
+def test_links_of_all_tokens_are_drawn_until_one_is_pointed_at(show: Show, animal: Attention) -> None:
+    shown = show(animal, "#layer=2&head=0&token=8")
+    shown.press("b")
+    weights = animal.head(2, 0)
+    assert shown.tab.locator(".links path").count() == (weights >= 0.02 * animal.weights.max()).sum()
+    shown.hover("query", 8)
+    assert shown.tab.locator(".links path").count() == (weights[8] >= 0.02 * animal.weights.max()).sum()
+
+
+def test_a_click_with_shift_on_the_other_side_pairs_two_tokens(show: Show, animal: Attention) -> None:
+    shown = show(animal, "#layer=2&head=0")
+    shown.click("query", 8)
+    shown.tab.click("[data-side=key][data-group='5']", modifiers=["Shift"])
+    assert shown.line == f"layer 2 head 0: it → the {animal.head(2, 0)[8, 5]:.2f}"
+
+
+def test_the_shades_have_a_legend_of_their_ends(show: Show, animal: Attention) -> None:
+    kept = {field.name: getattr(animal, field.name) for field in fields(HeadMatrix)}
+    difference = HeadMatrix(**kept | {"weights": animal.weights - animal.weights[::-1], "measure": "difference"})
+    peak = np.abs(difference.weights).max()
+    legend = "() => document.querySelector('.scale').getAttribute('aria-label')"
+    assert show(animal).tab.evaluate(legend) == f"Shades from 0 to {animal.weights.max():.2f}"
+    shown = show(difference)
+    assert shown.tab.evaluate(legend) == f"Shades from −{peak:.2f} to {peak:.2f}"
+    row = "c => [...c.getContext('2d').getImageData(0, 0, 256, 1).data]"
+    ends = np.array(shown.tab.eval_on_selector(".scale canvas", row)).reshape(256, 4)[[0, 255]]
+    assert ends[0, 2] > ends[0, 0] and ends[1, 0] > ends[1, 2]  # blue below 0, orange above
+    assert show(animal, "#log=true").tab.evaluate(legend).endswith("logarithmic")

@@ -2,13 +2,15 @@
 
 import base64
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from attnviz.measures.terms import Kept
 from attnviz.records import Attention, HeadMatrix
 from attnviz.text import make_tokens
-from attnviz.views.page.packing import Packed, pack
+from attnviz.views.page.packing import Quantisation, pack, pack_terms
 from attnviz.vocabulary import Kind
 
 
@@ -27,10 +29,10 @@ def rows(*shape: int) -> np.ndarray:
     return weights / weights.sum(-1, keepdims=True)
 
 
-def unpack(packed: Packed, chunk: str, bits: int) -> np.ndarray:
+def unpack(quantisation: Quantisation, chunk: str, bits: int) -> np.ndarray:
     """What a browser does: the codes in a chunk, as numbers."""
     codes = np.frombuffer(zlib.decompress(base64.b64decode(chunk)), f"<u{bits // 8}").astype(float)
-    return (codes - packed.quantisation.zero) * packed.quantisation.step
+    return (codes - quantisation.zero) * quantisation.step
 
 
 @pytest.mark.parametrize(("shape", "bits"), [((2, 3, 5, 7), 16), ((2, 3, 211, 223), 8)])
@@ -39,7 +41,7 @@ def test_every_number_comes_back_within_half_a_step(shape: tuple[int, ...], bits
     packed = pack(record_of(weights, kind=Kind.CROSS))
     assert packed.quantisation.bits == bits
     for chunk, layer in zip(packed.layers, weights, strict=True):
-        found = unpack(packed, chunk, bits).reshape(shape[1:])
+        found = unpack(packed.quantisation, chunk, bits).reshape(shape[1:])
         assert np.abs(found - layer).max() <= packed.quantisation.step * 0.501
     assert packed.quantisation.step == pytest.approx(weights.max() / (2**bits - 1))
 
@@ -48,7 +50,7 @@ def test_numbers_of_either_sign_come_back_and_0_is_0() -> None:
     numbers = rows(2, 3, 5, 7) - 0.1
     numbers[1, 2, 3, 4] = 0
     packed = pack(record_of(numbers, "difference"))
-    found = np.stack([unpack(packed, chunk, 16).reshape(3, 5, 7) for chunk in packed.layers])
+    found = np.stack([unpack(packed.quantisation, chunk, 16).reshape(3, 5, 7) for chunk in packed.layers])
     assert np.abs(found - numbers).max() <= packed.quantisation.step * 0.501
     assert found[1, 2, 3, 4] == 0
 
@@ -58,7 +60,7 @@ def test_what_looks_at_nothing_later_is_stored_as_a_triangle() -> None:
     weights /= weights.sum(-1, keepdims=True)
     packed = pack(record_of(weights, kind=Kind.DECODER))
     assert packed.triangle
-    codes = unpack(packed, packed.layers[1], 16).reshape(3, 66)
+    codes = unpack(packed.quantisation, packed.layers[1], 16).reshape(3, 66)
     for head, kept in zip(weights[1], codes, strict=True):
         assert kept == pytest.approx(
             [head[q, k] for q in range(11) for k in range(q + 1)], abs=packed.quantisation.step
@@ -77,3 +79,33 @@ def test_a_small_picture_shows_the_number_furthest_from_0_of_each_place() -> Non
     assert shown[31, 31] == pytest.approx(-4, abs=0.05)
     assert shown[0, 1] == pytest.approx(3, abs=0.05)
     assert np.count_nonzero(shown) == 2
+
+
+@pytest.mark.parametrize("few", [2**20, 1])
+def test_softmax_of_packed_terms_is_the_weights_within_what_the_steps_allow(
+    told: Callable[..., list[Kept]], monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr("attnviz.views.page.packing._FEW_TERMS", few)
+    (kept,) = told("builtin/decoder", "the unhappiest zebras ran away")
+    assert kept.terms is not None
+    packed = pack_terms(kept.record, kept.terms)
+    _, heads, tokens, _ = kept.record.shape
+    for layer, weights in zip(packed.layers, kept.record.weights, strict=True):
+        queries, keys = (
+            unpack(quantisation, chunk, quantisation.bits).reshape(heads, tokens, layer.depth)
+            for quantisation, chunk in zip((layer.queries, layer.keys), layer.chunks, strict=False)
+        )
+        assert layer.queries.bits == layer.keys.bits == (16 if few > 1 else 8)
+        scores = np.einsum("hqd,hkd->hqk", queries, keys) * layer.scale
+        log_sums = np.frombuffer(zlib.decompress(base64.b64decode(layer.chunks[2])), "<f4").reshape(heads, tokens)
+        seen = np.tri(tokens, dtype=bool)
+        exponentials = np.exp(scores) * seen
+        sizes = (np.abs(each).sum(-1) for each in (queries, keys))
+        of_queries, of_keys = (
+            size * step for size, step in zip(sizes, (layer.keys.step, layer.queries.step), strict=True)
+        )
+        score_off = (of_queries[:, :, None] + of_keys[:, None]) / 2 * layer.scale * 1.1
+        found = np.exp(scores - log_sums[..., None]) * seen
+        assert (np.abs(found - weights) <= weights * np.expm1(score_off) + 1e-5).all()
+        if few > 1:
+            np.testing.assert_allclose(exponentials / exponentials.sum(-1, keepdims=True), weights, atol=2e-3)

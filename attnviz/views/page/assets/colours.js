@@ -78,3 +78,11 @@ class Scale {
     return `color-mix(in srgb, ${this.head(place)} ${Math.round(8 + 82 * this.strength(value))}%, transparent)`;
   }
 }
+
+/** Return a scale as a bar, with the numbers at its ends. */
+function makeLegend({ table, peak, signed, log }) {
+  const canvas = element("canvas", { width: 256, height: 1 });
+  canvas.getContext("2d").putImageData(new ImageData(Uint8ClampedArray.from(table.flatMap((colour) => [...colour, 255])), 256, 1), 0, 0);
+  const [low, high] = [signed ? `−${format(peak)}` : log ? `≤ ${format(peak / 10 ** DECADES)}` : "0", format(peak)];
+  return element("span", { class: "scale", role: "img", "aria-label": `Shades from ${low} to ${high}${log ? ", logarithmic" : ""}` }, low, canvas, high);
+}

@@ -3,10 +3,14 @@
 const LISTED = 6;
 const LEAST = 0.0005; // what is less is not listed: it would read 0.00
 
+/* What makes more of them for a state: parts with a root, which are drawn for a scene. */
+const PANELS = [];
+
 class Details {
   constructor(state, toggle) {
     this.state = state;
     this.toggle = toggle;
+    this.panels = PANELS.map((make) => make(state));
     this.root = element("aside", { class: "details", "aria-label": "Details of the head" });
   }
 
@@ -19,10 +23,12 @@ class Details {
     if (state.others.length) parts.push(this.legend(scene, scale));
     if (here) {
       parts.push(this.list(scene, scale, side, group, side === "query" ? "looks at" : "is looked at by"));
-      const twin = scene.record.self ? (side === "query" ? "key" : "query") : null;
+      const twin = scene.self ? (side === "query" ? "key" : "query") : null;
       if (twin) parts.push(this.list(scene, scale, twin, group, twin === "query" ? "looks at" : "is looked at by"));
       if (side === "query" && here.predicts !== null) parts.push(element("p", { class: "predicts" }, bold(here.text), " is to predict ", bold(here.predicts)));
     }
+    for (const panel of this.panels) panel.draw(scene);
+    parts.push(...this.panels.map(({ root }) => root), scene.record.terms ? null : element("p", { class: "note" }, scene.record.untold));
     parts.push(this.statistics(scene), element("p", { class: "note" }, scene.record.exactness));
     this.root.replaceChildren(...parts.filter(Boolean));
   }
@@ -31,7 +37,7 @@ class Details {
     const chips = scene.picked.map((head, place) => {
       const key = element("i", { class: "swatch" });
       key.style.backgroundColor = this.state.mean ? "var(--faint)" : scale.head(place);
-      return element("button", { class: "chip", title: "Take this head out", onclick: () => this.toggle(head.layer, head.head) }, key, head.name, " ×");
+      return element("button", { class: "chip", title: "Take this head out; twice: show it alone", onclick: () => this.toggle(head.layer, head.head), ondblclick: () => this.state.showAlone(head.layer, head.head) }, key, head.name, " ×");
     });
     return element("div", { class: "legend", role: "group", "aria-label": "Heads that are shown" }, ...chips);
   }
@@ -41,7 +47,8 @@ class Details {
     const line = scene.line(head, side, group);
     const shown = scene.strongest(head, side, group, LISTED).filter(({ value }) => Math.abs(value) >= LEAST);
     const others = scene.groups(side === "query" ? "key" : "query");
-    const rows = shown.map(({ place, value }) => element("li", {}, element("bdi", {}, clip(others[place].text, 24)), bar(value, scene, scale), element("span", { class: "value" }, format(value))));
+    const pair = (place) => this.state.set({ side, token: scene.groups(side)[group].members[0], other: others[place].members[0], locked: true, hover: null });
+    const rows = shown.map(({ place, value }) => element("li", {}, element("button", { title: "Lock this pair", onclick: () => pair(place) }, element("bdi", {}, clip(others[place].text, 24))), bar(value, scene, scale), element("span", { class: "value" }, format(value))));
     const rest = line.length - shown.length;
     if (rest > 0 && !scene.record.signed) {
       const left = line.reduce((sum, value) => sum + value, 0) - shown.reduce((sum, { value }) => sum + value, 0);

@@ -44,10 +44,11 @@ function format(value) {
   return size >= 0.005 || size < 0.0005 ? value.toFixed(2) : value.toPrecision(1);
 }
 
-/** Write a number into a cell: `.64`, `1`, and a dot for next to nothing. */
+/** Write a number into a cell: `.64`, `1`, `2.5`, and a dot for next to nothing. */
 function formatShort(value) {
-  if (Math.abs(value) < 0.005) return "·";
-  const text = Math.abs(value).toFixed(2);
+  const size = Math.abs(value);
+  if (size < 0.005) return "·";
+  const text = size.toFixed(size < 1.005 ? 2 : 1);
   return (value < 0 ? "−" : "") + (text === "1.00" ? "1" : text.replace(/^0/, ""));
 }
 

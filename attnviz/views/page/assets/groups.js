@@ -1,11 +1,15 @@
 // Groups: the tokens of a sequence as they are shown, each by itself or the pieces of a word together.
 
-/** Return the shown groups of tokens in order, and for each token the place of its group (-1 if it is not shown). */
-function groupTokens(tokens, { words, special }) {
+const HIDDEN = { special: -1, segment: -2 };
+
+/** Return the shown groups of tokens in order, and for each token the place of its group, or why it is hidden. If only
+    one of two texts is shown, `segment` is its letter. */
+function groupTokens(tokens, { words, special, segment }) {
   const groups = [];
-  const index = new Int32Array(tokens.text.length).fill(-1);
+  const index = new Int32Array(tokens.text.length);
   tokens.text.forEach((text, token) => {
-    if (!special && tokens.special[token]) return;
+    if (!special && tokens.special[token]) return (index[token] = HIDDEN.special);
+    if (segment && "ab"[tokens.segment[token]] !== segment) return (index[token] = HIDDEN.segment);
     const word = tokens.word[token];
     const last = groups.at(-1);
     if (words && word !== null && last?.word === word) {
@@ -30,16 +34,18 @@ function regroup(record, values, queries, keys) {
   const across = keys.groups.length;
   if (queries.groups.length === record.queries.text.length && across === width) return values;
   const grouped = new Float32Array(queries.groups.length * across);
-  const dropped = across > 0 && keys.index.includes(-1) && record.distributions;
+  const dropped = across > 0 && keys.index.includes(HIDDEN.special) && record.distributions;
   queries.groups.forEach(({ members }, row) => {
+    let left = 0;
     for (const query of members) {
       for (let key = 0; key < width; key++) {
-        if (keys.index[key] >= 0) grouped[row * across + keys.index[key]] += values[query * width + key] / members.length;
+        const value = values[query * width + key] / members.length;
+        if (keys.index[key] >= 0) grouped[row * across + keys.index[key]] += value;
+        if (keys.index[key] !== HIDDEN.special) left += value;
       }
     }
     if (!dropped) return;
     const line = grouped.subarray(row * across, (row + 1) * across);
-    const left = line.reduce((sum, value) => sum + value, 0);
     if (left > 0) line.forEach((value, key) => (line[key] = value / left));
   });
   return grouped;

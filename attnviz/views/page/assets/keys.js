@@ -19,6 +19,8 @@ function listKeys(state, actions) {
     ["Escape", "let it go", actions.release],
     ["v", "the next view", () => state.set({ view: views[(views.indexOf(state.view) + 1) % views.length] })],
     ["c", "keep this head, and take the next", actions.keep],
+    ["A", "all heads of the layer, or this one alone", actions.wholeLayer],
+    ["b", "links of all tokens, or of one", turn("all")],
     ["a", "average of the heads that are shown", actions.average],
     ["w", "words, or pieces of words", turn("words")],
     ["s", "special tokens", turn("special")],
@@ -53,5 +55,5 @@ function listenToKeys(table) {
 /** Return the dialog that lists the keys. */
 function makeHelp(table) {
   const rows = table.map(([key, what]) => element("div", {}, element("dt", {}, key), element("dd", {}, what)));
-  return element("dialog", { class: "help", "aria-label": "Keys", onclick: (event) => event.currentTarget.close() }, element("h2", {}, "Keys"), element("dl", {}, ...rows), element("p", { class: "note" }, "Click a token to lock it. Shift-click heads to see several."));
+  return element("dialog", { class: "help", "aria-label": "Keys", onclick: (event) => event.currentTarget.close() }, element("h2", {}, "Keys"), element("dl", {}, ...rows), element("p", { class: "note" }, "Click a token to lock it; shift-click one of the other side to pair them. Shift-click heads to see several, double-click one to see it alone."));
 }

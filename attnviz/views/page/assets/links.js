@@ -1,17 +1,17 @@
 // Links: lines in SVG from the active token to those that it is linked with, and to no others.
 
-/** Draw the links of one token in each head that is shown, the strongest of them. */
-function drawLinks(view, scene, side, there, group) {
+/** Draw the links of some tokens in each head that is shown, the strongest of each. */
+function drawLinks(view, scene, side, groups) {
   const bounds = view.root.getBoundingClientRect();
   const at = (token) => {
     const box = token.getBoundingClientRect();
     return { left: box.left - bounds.left, right: box.right - bounds.left, top: box.top - bounds.top, x: (box.left + box.right) / 2 - bounds.left, y: (box.top + box.bottom) / 2 - bounds.top };
   };
-  const start = view.elements[side][group];
-  if (!start) return;
-  const from = at(start);
+  const there = side === "query" ? "key" : "query";
   const several = scene.heads.length > 1;
-  const paths = scene.heads.flatMap((head, place) =>
+  const starts = groups.filter((group) => view.elements[side][group]).map((group) => [group, at(view.elements[side][group])]);
+  const each = starts.flatMap(([group, from]) => scene.heads.map((head, place) => ({ group, from, head, place })));
+  const paths = each.flatMap(({ group, from, head, place }) =>
     scene.strongest(head, side, group, several ? 12 : view.kind === "prose" ? 8 : MOST_LINKS).filter(({ value }) => view.scale.strength(value) >= 0.02).map(({ place: other, value }) => {
       const strength = view.scale.strength(value);
       const shift = several ? (place - (scene.heads.length - 1) / 2) * 3 : 0;

@@ -19,6 +19,11 @@ function say(text) {
 }
 
 const actions = {
+  wholeLayer() {
+    const heads = state.current.heads.map((_, head) => [state.layer, head]);
+    if (state.others.length) state.showAlone(state.layer, state.head);
+    else state.set({ others: heads.filter(([, head]) => head !== state.head) });
+  },
   average: () => state.set({ mean: !state.mean && state.others.length > 0 }),
   keep() {
     const [layers, heads] = state.current.shape;
@@ -71,9 +76,10 @@ const help = makeHelp(keys);
 const tools = new Tools(state, keys, actions.find);
 const overview = new Overview(state, toggleHead);
 const details = new Details(state, toggleHead);
-const views = { links: new TextView(state, "links"), prose: new TextView(state, "prose"), matrix: new MatrixView(state), heads: new HeadsView(state) };
+const views = Object.fromEntries(Object.entries(VIEWS).map(([name, { make }]) => [name, make(state)]));
 const line = element("p", { id: "line", role: "status", "aria-live": "polite" });
 const step = element("span", { class: "step" });
+const shades = element("span", { class: "shades" });
 const said = element("span", { class: "said", role: "alert" });
 const meta = element("p", { class: "meta" });
 const view = element("section", { class: "view", "aria-label": "The head" });
@@ -82,8 +88,8 @@ const notes = element("footer", { class: "notes" });
 /** Return what decides how a view is laid out; all else is marked on it. */
 function layoutOf(current) {
   const { record, layer, head, others, mean, words, special, turned, log, view: name, side, token } = current;
-  const parts = [record, layer, head, others, mean, words, special, turned, log, name, isDark(), view.clientWidth];
-  return JSON.stringify(name === "heads" ? [...parts, side, token] : parts);
+  const parts = [record, state.segments, layer, head, others, mean, words, special, turned, log, name, isDark(), view.clientWidth];
+  return JSON.stringify(views[name].ofToken ? [...parts, side, token] : parts);
 }
 
 const isDark = () => !printing && (state.theme === "auto" ? dark.matches : state.theme === "dark");
@@ -95,12 +101,17 @@ function makeScale() {
   return new Scale({ peak: quantisation.peak, signed, log: state.log, dark: isDark() });
 }
 
-/** Draw the view on paper, or on the screen again, at once: printing waits for nothing. */
-function print(onPaper) {
+/** Draw the view on paper, or on the screen again, at once: printing waits for nothing that is not there yet. */
+async function print(onPaper) {
   printing = onPaper;
   const scale = makeScale();
-  views[state.view].draw(scene, scale, view.clientWidth);
   details.draw(scene, scale);
+  await views[state.view].draw(scene, scale, view.clientWidth);
+  drawLegend(scale);
+}
+
+function drawLegend(scale) {
+  shades.replaceChildren(makeLegend(views[state.view].scaled?.() ?? scale));
 }
 
 let drawn = { layout: "", overview: "" };
@@ -141,6 +152,7 @@ async function render() {
     view.replaceChildren(shown.root);
     await shown.draw(scene, scale, view.clientWidth);
   } else shown.mark(scene);
+  drawLegend(scale);
   details.draw(scene, scale);
   drawn = { layout, overview: small };
 }
@@ -148,7 +160,7 @@ async function render() {
 document.getElementById("page").append(
   element("header", {}, element("h1", {}, element("bdi", {}, clip(data.text, 160))), meta),
   tools.root,
-  element("div", { class: "lines" }, line, step, said),
+  element("div", { class: "lines" }, line, step, said, shades),
   element("main", {}, overview.root, view, details.root),
   notes, help,
 );

@@ -42,6 +42,7 @@ class MatrixView {
 class HeadsView {
   constructor(state) {
     this.state = state;
+    this.ofToken = true;
     this.root = element("div", { class: "scroll" });
   }
 
@@ -81,6 +82,9 @@ class HeadsView {
     this.grid.mark(this.state.layer * scene.record.heads.length + this.state.head, place, scene.sentence);
   }
 }
+
+VIEWS.matrix = { title: "Matrix", make: (state) => new MatrixView(state) };
+VIEWS.heads = { title: "All heads", make: (state) => new HeadsView(state) };
 
 /** Lock what is meant, or let it go if it is locked already. */
 function lock(state, scene, { side, group, other = null }) {

@@ -8,7 +8,7 @@ class Overview {
     this.rings = element("div", { class: "rings" });
     this.focus = element("div", { role: "gridcell", tabindex: "0" });
     this.row = element("div", { role: "row" }, this.focus);
-    this.tiles = element("div", { class: "tiles", role: "grid", "aria-label": "All heads: layers down, heads across", onclick: (event) => this.pick(event), onpointermove: (event) => this.name(event) }, this.canvas, this.rings, this.row);
+    this.tiles = element("div", { class: "tiles", role: "grid", "aria-label": "All heads: layers down, heads across", onclick: (event) => this.pick(event), ondblclick: (event) => this.state.showAlone(...this.under(event)), onpointermove: (event) => this.name(event) }, this.canvas, this.rings, this.row);
     this.layers = element("div", { class: "layers", "aria-hidden": "true" });
     this.heads = element("div", { class: "heads", "aria-hidden": "true" });
     this.root = element("section", { class: "overview", "aria-label": "Heads" },

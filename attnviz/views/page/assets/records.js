@@ -1,11 +1,11 @@
 // Records: the tokens of a kind of attention, and the numbers of its heads, unpacked when they are asked for.
 
-/** Return the codes in a chunk of the page: base64, deflated, little-endian. */
+/** Return the codes in a chunk of the page: base64, deflated, little-endian; of 32 bits they are numbers. */
 async function unpack(id, bits) {
   const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (char) => char.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const bytes = await new Response(stream).arrayBuffer();
-  return bits === 16 ? new Uint16Array(bytes) : new Uint8Array(bytes);
+  return new { 8: Uint8Array, 16: Uint16Array, 32: Float32Array }[bits](bytes);
 }
 
 class HeadRecord {
@@ -14,7 +14,9 @@ class HeadRecord {
     this.place = place;
     this.keys ??= this.queries;
     this.self = this.keys === this.queries;
+    this.paired = this.self && Boolean(this.queries.segment);
     this.signed = this.quantisation.zero > 0;
+    this.terms &&= new ScoreTerms(place, this.shape, this.terms);
     this.unpacked = [];
   }
 

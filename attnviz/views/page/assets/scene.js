@@ -4,8 +4,9 @@
 async function makeScene(state) {
   const record = state.current;
   const shown = { words: state.words, special: state.special };
-  const queries = groupTokens(record.queries, shown);
-  const keys = record.self ? queries : groupTokens(record.keys, shown);
+  const [from, to] = state.segments === "all" || !record.paired ? [] : state.segments;
+  const queries = groupTokens(record.queries, { ...shown, segment: from });
+  const keys = record.self && from === to ? queries : groupTokens(record.keys, { ...shown, segment: to });
   const picked = [[state.layer, state.head], ...state.others];
   const heads = await Promise.all(
     picked.map(async ([layer, head]) => ({
@@ -38,6 +39,11 @@ class Scene {
   get name() {
     const { state, record } = this;
     return state.mean ? this.heads[0].name : `layer ${indexName(record.layers[state.layer])} head ${indexName(record.heads[state.head])}`;
+  }
+
+  /** Return whether the queries are the keys. */
+  get self() {
+    return this.queries === this.keys;
   }
 
   groups(side) {

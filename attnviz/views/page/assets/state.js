@@ -1,14 +1,17 @@
 // The state: everything that decides what is shown. It is one object, and all but `hover` stands in the URL's hash.
 
+const SEGMENTS = { all: "A and B", aa: "A → A", ab: "A → B", ba: "B → A", bb: "B → B" };
+
 const THEMES = { auto: "system", light: "light", dark: "dark" };
 
-const VIEWS = { links: "Links", prose: "Text", matrix: "Matrix", heads: "All heads" };
+/* By their names; each has a title, and is made for a state. The files of the views put them here. */
+const VIEWS = {};
 
 /* `layer`, `head` and those of `others` are places in a record; `token` and `other` are places of tokens; `side` says
    whether `token` is a query or a key; `other` is set where one pair is meant. */
 const FIRST = {
   record: 0, layer: 0, head: 0, others: [], side: "query", token: 0, other: null, locked: false,
-  view: "links", words: false, special: true, turned: false, log: false, mean: false, least: 0, theme: "auto",
+  view: "links", words: false, special: true, turned: false, log: false, mean: false, sorted: false, all: false, segments: "all", least: 0, theme: "auto",
 };
 
 class State {
@@ -29,6 +32,10 @@ class State {
   startOf(record) {
     const { layer, head, query } = this.records[record].start;
     return { record, layer, head, others: [], mean: false, side: "query", token: query, other: null, locked: false, hover: null };
+  }
+
+  showAlone(layer, head) {
+    this.set({ layer, head, others: [], mean: false });
   }
 
   set(changes) {
@@ -77,7 +84,7 @@ class State {
     const count = (text) => (Number(text) >= 0 ? Math.floor(Number(text)) : undefined);
     const parse = {
       layer: place(layers), head: place(heads), others: (text) => pairs(text).filter((pair) => !pair.includes(-1)), token: count, other: count,
-      least: (text) => (Number(text) >= 0 ? Math.min(Number(text), 1) : undefined), side: among(["query", "key"]), view: among(Object.keys(VIEWS)), theme: among(Object.keys(THEMES)),
+      least: (text) => (Number(text) >= 0 ? Math.min(Number(text), 1) : undefined), side: among(["query", "key"]), view: among(Object.keys(VIEWS)), theme: among(Object.keys(THEMES)), segments: among(Object.keys(SEGMENTS)),
     };
     const changes = { record };
     for (const [name, text] of Object.entries(given)) {

@@ -22,7 +22,7 @@ class TextView {
     this.scale = scale;
     this.shown = -1;
     this.elements = { query: [], key: [] };
-    const single = this.kind === "prose" && scene.record.self;
+    const single = this.kind === "prose" && scene.self;
     const sides = single ? ["query"] : ["query", "key"];
     const title = (side) => !single && element("h3", {}, side === "query" ? "queries" : "keys");
     this.body.replaceChildren(...sides.map((side) => element("div", { class: `side ${side}` }, title(side) || null, this.write(scene, side))));
@@ -54,7 +54,9 @@ class TextView {
 
   pick(event) {
     const found = this.found(event);
-    if (found) lock(this.state, this.scene, found);
+    const { side, group } = this.scene.active;
+    if (found && event.shiftKey && found.side !== side) lock(this.state, this.scene, { side, group, other: found.group });
+    else if (found) lock(this.state, this.scene, found);
   }
 
   mark(scene) {
@@ -63,7 +65,7 @@ class TextView {
     const there = side === "query" ? "key" : "query";
     for (const token of new Set([...this.elements.query, ...this.elements.key])) reset(token);
     this.shade(scene, side, there, group);
-    if (scene.record.self) this.underline(scene, side, there, group);
+    if (scene.self) this.underline(scene, side, there, group);
     const active = this.elements[side][group];
     active?.classList.add("active");
     active?.classList.toggle("locked", this.state.locked);
@@ -71,7 +73,8 @@ class TextView {
     active?.setAttribute("tabindex", "0");
     if (!this.state.hover && this.shown >= 0 && this.shown !== group) active?.scrollIntoView({ block: "nearest" });
     this.shown = group;
-    drawLinks(this, scene, side, there, group);
+    const all = this.state.all && !this.state.locked && !this.state.hover;
+    drawLinks(this, scene, side, all ? Array.from(scene.groups(side).keys()) : [group]);
   }
 
   /** Fill the tokens of the other side: with one head by its scale, with several by a bar in the colour of each. */
@@ -106,6 +109,9 @@ class TextView {
     this.caption.replaceChildren(name, ": filled, ", filled, "; underlined, ", lined);
   }
 }
+
+VIEWS.links = { title: "Links", make: (state) => new TextView(state, "links") };
+VIEWS.prose = { title: "Text", make: (state) => new TextView(state, "prose") };
 
 function gapBefore({ gap }, place) {
   return gap === "\n" ? element("br") : place ? gap : "";

@@ -1,0 +1,113 @@
+"""The terms of scores, kept beside weights, and whether they lead to these."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnviz.measures.reducers import Reducer, make_keeper
+from attnviz.records import Attention, Axes, Block, HeadMatrix, LayerTerms, ScoreTerms, find_distances, to_numpy
+from attnviz.text import By, Grouping
+
+_TOLERANCE = {"float64": 1e-5, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+"""How far a weight may be from the one that follows from its terms, in each precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A record, and what its scores are made of, where that is known and leads to its weights."""
+
+    record: HeadMatrix
+    terms: ScoreTerms | None
+
+
+class KeepTerms:
+    """The reducer that keeps weights, grouped or not, and if `wanted`, of single tokens what scores are made of.
+
+    A text that is read in windows has no one key for a token: there only weights are kept.
+    """
+
+    def __init__(self, axes: Axes, by: Grouping, *, wanted: bool) -> None:
+        self._keeper: Reducer[HeadMatrix] = make_keeper(axes, by)
+        windowed = any(token.window is not None for token in axes.key_tokens)
+        self._terms = _CollectTerms(axes) if wanted and by is By.TOKEN and not windowed else None
+
+    def update(self, block: Block) -> None:
+        """Take in one block."""
+        self._keeper.update(block)
+        if self._terms is not None and block.terms is not None:
+            self._terms.update(block)
+
+    def result(self) -> Kept:
+        """Return the record of all blocks, and the terms if they are those of its weights."""
+        record = self._keeper.result()
+        terms = None if self._terms is None else self._terms.result()
+        leads = terms is not None and isinstance(record, Attention) and _leads(terms, record)
+        return Kept(record, terms if leads else None)
+
+
+class _CollectTerms:
+    """Collects the queries, keys and biases of all blocks."""
+
+    def __init__(self, axes: Axes) -> None:
+        self._axes = axes
+        self._layers: dict[int, LayerTerms] = {}
+        distances = find_distances(axes)  # [queries, keys]
+        self._first = int(distances.min(initial=0))
+        self._distances = distances - self._first
+
+    def update(self, block: Block) -> None:
+        """Put the terms of a block in their place."""
+        assert block.terms is not None
+        heads = np.asarray([self._axes.heads.index(head) for head in block.heads])
+        rows, columns = np.asarray(block.rows), np.asarray(block.keys)
+        queries, keys = to_numpy(block.terms.queries), block.terms.find_keys()
+        layer = self._layers.get(block.layer) or self._start(block, queries.shape[-1])
+        self._layers[block.layer] = layer
+        layer.queries[np.ix_(heads, rows)] = queries
+        layer.keys[np.ix_(heads, columns)] = keys
+        if layer.biases is not None:
+            bias, distances = to_numpy(block.terms.bias), self._distances[np.ix_(rows, columns)]
+            for head, own in zip(heads, np.broadcast_to(bias, (len(heads), *distances.shape)), strict=True):
+                layer.biases[head, distances] = own
+
+    def result(self) -> ScoreTerms | None:
+        """Return the terms, if there are any of every layer."""
+        whole = self._layers.keys() == {*self._axes.layers}
+        return ScoreTerms(self._axes, self._layers, self._first) if whole else None
+
+    def _start(self, block: Block, depth: int) -> LayerTerms:
+        assert block.terms is not None
+        _, heads, queries, keys = self._axes.shape
+        biases = block.terms.bias is not None
+        return LayerTerms(
+            np.zeros((heads, queries, depth), np.float32),
+            np.zeros((heads, keys, depth), np.float32),
+            block.terms.scale,
+            np.zeros((heads, int(self._distances.max(initial=0)) + 1), np.float32) if biases else None,
+        )
+
+
+def find_log_sums(scores: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ln Σ exp(score) of each row [..., queries], from the scores and weights [..., queries, keys].
+
+    A weight is exp(score - this). It is read off the largest weight of the row, so that what is masked, and a sink that
+    is not shown, need not be known.
+    """
+    place = weights.argmax(-1)[..., None]
+    largest, score = (np.take_along_axis(each, place, -1)[..., 0] for each in (weights, scores))
+    with np.errstate(divide="ignore"):
+        sums: NDArray[np.float32] = score - np.log(largest)
+    return sums
+
+
+def _leads(terms: ScoreTerms, record: Attention) -> bool:
+    """Return whether the weights that are not 0, as those of masked keys are, follow from the terms by softmax."""
+    tolerance = _TOLERANCE[record.precision]
+    for place, layer in enumerate(record.layers):
+        scores, weights = terms.scores(layer), record.weights[place]
+        with np.errstate(all="ignore"):  # what is no number does not lead there
+            found = np.exp(scores - find_log_sums(scores, weights)[..., None])
+            if not (np.abs(found - weights)[weights > 0] <= tolerance).all():
+                return False
+    return True

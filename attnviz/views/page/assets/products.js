@@ -1,0 +1,120 @@
+// Products: what each dimension of a query and a key adds to their score.
+
+/** Return why the products of what is shown cannot be shown, if so. */
+function findObstacle({ state, record, named: { query, key } }) {
+  if (!record.terms) return "";
+  if (state.mean) return "A mean of heads has no queries and keys of its own.";
+  if (!query || !key) return "Nothing is chosen.";
+  if (query.members.length > 1 || key.members.length > 1) return "A word of several tokens has as many queries and keys: show its pieces (w).";
+  return null;
+}
+
+/** The products of the pair that is named: their bars, their sum, the score and the weight that come of it. */
+class PairProducts {
+  constructor(state) {
+    this.state = state;
+    this.root = element("section", { class: "products", "aria-label": "Dimensions of q·k" });
+  }
+
+  async draw(scene) {
+    const { state } = this;
+    const turn = (this.turn = {});
+    const obstacle = findObstacle(scene);
+    if (obstacle !== null || !(state.locked || state.view === "products")) {
+      const said = obstacle ?? "Lock a token to see the dimensions of q·k.";
+      this.root.replaceChildren(element("p", { class: "note" }, said));
+      return;
+    }
+    const { query, key } = scene.named;
+    const terms = await scene.record.terms.head(state.layer, state.head);
+    if (turn !== this.turn) return;
+    const found = multiply(terms, query.members[0], key.members[0], key.position - query.position);
+    const order = Array.from(found.products.keys());
+    const largest = order.toSorted((one, two) => Math.abs(found.products[two]) - Math.abs(found.products[one]));
+    this.root.replaceChildren(
+      element("h3", {}, bold(query.text), " · ", bold(key.text), ` in ${terms.depth} dimensions`),
+      drawBars(found, state.sorted ? largest : order),
+      element("p", { class: "note" }, `Most: ${largest.slice(0, 3).map((at) => `${at}: ${format(found.products[at])}`).join(", ")} `, element("button", { "aria-pressed": state.sorted, onclick: () => state.set({ sorted: !state.sorted }) }, "largest first")),
+      listSteps(found, terms),
+    );
+  }
+}
+
+/** Return the products as bars, above 0 and below. */
+function drawBars({ q, k, products }, order) {
+  const peak = Math.max(...products.map(Math.abs), 1e-9);
+  const bars = order.map((at, place) => {
+    const height = (48 * Math.abs(products[at])) / peak;
+    const bar = shape("rect", { x: place + 0.1, y: products[at] > 0 ? 50 - height : 50, width: 0.8, height, fill: products[at] > 0 ? "var(--other)" : "var(--link)" });
+    bar.append(shape("title", {}, `dimension ${at}: ${q[at].toFixed(3)} × ${k[at].toFixed(3)} = ${products[at].toFixed(3)}`));
+    return bar;
+  });
+  const axis = shape("path", { d: `M0 50h${order.length}`, "vector-effect": "non-scaling-stroke" });
+  return shape("svg", { class: "dimensions", viewBox: `0 0 ${order.length} 100`, preserveAspectRatio: "none", role: "img", "aria-label": "The product of each dimension" }, axis, ...bars);
+}
+
+/** Return the steps from the sum of the products to the weight. */
+function listSteps({ sum, bias, score, off, logSum }, { depth, scale }) {
+  const root = Math.abs(scale * Math.sqrt(depth) - 1) < 1e-4;
+  const weight = Math.exp(score - logSum);
+  const steps = [["q·k", format(sum)], [root ? `× 1/√${depth}` : `× ${scale.toPrecision(3)}`, format(sum * scale)]];
+  if (bias !== null) steps.push(["+ position", format(bias)]);
+  steps.push([`score ± ${off.toPrecision(1)}`, format(score)]);
+  if (Number.isFinite(logSum)) steps.push([`weight e^(score − ${format(logSum)})`, format(weight)]);
+  return element("dl", {}, ...steps.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+}
+
+/** The products of the active token with every other, a row each. */
+class ProductsView {
+  constructor(state) {
+    this.state = state;
+    this.ofToken = true;
+    this.root = element("div", { class: "scroll" });
+  }
+
+  async draw(scene, scale, width) {
+    const { state } = this;
+    this.grid = null;
+    this.scene = scene;
+    const obstacle = findObstacle(scene);
+    if (obstacle !== null) return this.root.replaceChildren(element("p", { class: "caption" }, obstacle));
+    const { side, group } = scene.active;
+    const own = scene.groups(side)[group].members[0];
+    const others = scene.groups(side === "query" ? "key" : "query");
+    const terms = await scene.record.terms.head(state.layer, state.head);
+    if (this.scene !== scene) return;
+    const lines = others.map(({ members: [other] }) => {
+      const [q, k] = side === "query" ? [terms.query(own), terms.key(other)] : [terms.query(other), terms.key(own)];
+      return q.map((value, at) => value * k[at] * terms.scale);
+    });
+    const peak = lines.reduce((most, line) => line.reduce((largest, value) => Math.max(largest, Math.abs(value)), most), 1e-9);
+    const meant = (row) => ({ side, group, other: row });
+    const what = side === "query" ? "keys" : "queries";
+    this.grid = new Grid({
+      rows: others.map(({ text }) => text), columns: Array.from({ length: terms.depth }, (_, at) => String(at)),
+      scale: new Scale({ peak, signed: true, log: scale.log, dark: isDark() }), width, name: `${scene.name}: products of each dimension, ${what} down`, named: { down: what, across: "dims" },
+      value: (row, column) => lines[row][column],
+      enter: (row) => state.set({ hover: meant(row) }),
+      leave: () => state.hover && state.set({ hover: null }),
+      pick: (row) => lock(state, this.scene, meant(row)),
+    });
+    const token = bold(scene.groups(side)[group].text);
+    this.root.replaceChildren(element("p", { class: "caption" }, "What each dimension adds to the score of ", token, " with each of the ", what, "."), this.grid.root);
+    this.mark(scene);
+  }
+
+  /** Return the scale of the products, which is not that of weights. */
+  scaled() {
+    return this.grid?.scale;
+  }
+
+  mark(scene) {
+    if (!this.grid || scene !== this.scene) return;
+    const { side } = scene.active;
+    const { query, key } = scene.named;
+    this.grid.mark(side === "query" ? scene.keys.groups.indexOf(key) : scene.queries.groups.indexOf(query), null, scene.sentence);
+  }
+}
+
+VIEWS.products = { title: "q · k", make: (state) => new ProductsView(state) };
+PANELS.push((state) => new PairProducts(state));
