@@ -116,12 +116,12 @@ class _Excess:
         self._rate = _rate_words(words, distance)
 
     def of(self, head: tuple[int, ...]) -> NDArray[np.floating]:
-        """Return how much each link of one head says: [queries, keys]."""
+        """Return how much each link of one head says, below 0 where habit explains more than it: [queries, keys]."""
         weights = self._weights[head]
-        habit: NDArray[np.floating] = weights.mean(-2, keepdims=True)
+        habit: NDArray[np.floating] = weights.mean(-2)  # of each key
         if self._index is not None:
             habit = np.maximum(habit, _average_diagonals(weights, self._index))
-        return np.where(self._counted, np.maximum(weights - habit, 0) * self._rate, 0)
+        return np.where(self._counted, (weights - habit) * self._rate, 0)
 
 
 def _rate_words(words: HeadMatrix, distance: NDArray[np.int64] | None) -> NDArray[np.floating]:

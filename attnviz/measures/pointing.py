@@ -59,8 +59,6 @@ class _Rows:
         place = np.full(queries, -1)
         place[np.asarray(block.rows)] = np.arange(len(block.rows))
         here = place[self._pieces] >= 0
-        if not here.any():
-            return
         owners, starts, counts = np.unique(self._owners[here], return_index=True, return_counts=True)
         pieces = to_numpy(block.weights[:, place[self._pieces[here]]]).astype(float)  # [heads, pieces, keys here]
         sums = np.zeros((len(owners), len(block.heads), self.keys))
@@ -123,7 +121,7 @@ class Pointing:
     def result(self) -> tuple[Pointed, Pointed]:
         """Return what each word looks at, and what looks at it."""
         givers = np.bincount([one for one, _ in self._givers], minlength=len(self._questions))
-        mean = self._seen_by.weights / np.maximum(givers, 1)[:, None, None]
+        mean = self._seen_by.weights / givers[:, None, None]  # NaN where there is none
         return self._there, replace(self._seen_by, weights=mean)
 
     def _look(self, one: int, place: tuple[int, int, list[int]], row: Reals) -> None:

@@ -50,8 +50,7 @@ class RelationCount:
 
     def measure(self, head: int, offset: int) -> Followed:
         """Return how well a head in one direction, and an offset, both by their flat index, do."""
-        right = (self.heads.flat[head] / self.count, self.offsets[offset] / self.count) if self.count else (None, None)
-        return Followed(self.count, *right)
+        return Followed(self.count, self.heads.flat[head] / self.count, self.offsets[offset] / self.count)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

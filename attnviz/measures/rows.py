@@ -1,6 +1,6 @@
 """Query rows as statistics see them: each pass over weights is made once, in float32."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -10,12 +10,10 @@ from attnviz.records import Axes, Indices
 from attnviz.vocabulary import Kind
 
 Numbers = NDArray[np.floating]
+Keys = Sequence[int] | NDArray[np.intp]
 
 _SMOOTHING = 1e-4
 """The share of a row that Clark et al. spread evenly over its keys before they take the entropy."""
-
-_NOWHERE = np.iinfo(np.int64).max
-"""The distance of what stands neither before nor after a token."""
 
 _STOPS = {".", ","}
 """The punctuation that Clark et al. look at."""
@@ -72,13 +70,16 @@ class TextPlaces:
             self._near[distance] = np.where(aside_query, _NONE, found)
         return self._near[distance]
 
-    def distances(self, rows: Indices, keys: Indices) -> NDArray[np.int64]:
-        """Return how many tokens each of these keys stands after each of these queries: [rows, keys]."""
-        own, others = np.asarray(rows), np.asarray(keys)
-        query_ranks, key_ranks = self.ranks
-        distances: NDArray[np.int64] = key_ranks[others] - query_ranks[own][:, None]
-        distances[self._round_windows[0][own]] = _NOWHERE
-        distances[:, self._round_windows[1][others]] = _NOWHERE
+    def distances(self, rows: Indices, keys: Indices) -> NDArray[np.float64]:
+        """Return how many tokens each of these keys stands after each of these queries: [rows, keys].
+
+        It is NaN, which is neither before nor after, for special tokens that stand round a window.
+        """
+        queries, others = (
+            np.where(aside, np.nan, ranks)[np.asarray(some)]
+            for aside, ranks, some in zip(self._round_windows, self.ranks, (rows, keys), strict=True)
+        )
+        distances: NDArray[np.float64] = others - queries[:, None]
         return distances
 
 
@@ -94,8 +95,8 @@ class Rows:
         self._rows, self._here = np.asarray(rows), here
 
     @cached_property
-    def distances(self) -> NDArray[np.int64]:
-        """Return how many tokens each key stands after each query: [rows, keys]."""
+    def distances(self) -> NDArray[np.float64]:
+        """Return how many tokens each key stands after each query, NaN if that cannot be told: [rows, keys]."""
         return self._places.distances(self._rows, self._here)
 
     @property
@@ -136,13 +137,10 @@ class Rows:
         """Return the weight of the first key."""
         return self.on(self._places.first)
 
-    def on(self, keys: Iterable[int]) -> Numbers:
+    def on(self, keys: Keys) -> Numbers:
         """Return the sum of the weights of these keys, by their index among all keys of the text."""
         columns = self._columns(keys)
-        columns = columns[columns != _NONE]
-        if not len(columns):
-            return np.zeros(self.weights.shape[:2])
-        sums: Numbers = self.weights[..., columns].sum(-1)
+        sums: Numbers = self.weights[..., columns[columns != _NONE]].sum(-1)
         return sums
 
     @property
@@ -171,10 +169,9 @@ class Rows:
     def peaks_at(self, distance: int) -> NDArray[np.bool_]:
         """Return whether the key of the largest weight, the first of several, stands so far after its query."""
         columns = self._columns(self._places.near(distance)[self._rows])
-        peaks: NDArray[np.bool_] = (self.at(distance) == self.largest) & (columns != _NONE)
-        heads, rows = np.nonzero(peaks)
-        if len(rows):  # of equal weights the first counts, so these rows must be searched
-            peaks[heads, rows] = self.weights[heads, rows].argmax(-1) == columns[rows]
+        peaks: NDArray[np.bool_] = self.at(distance) == self.largest
+        heads, rows = np.nonzero(peaks)  # of equal weights the first counts, so these rows must be searched
+        peaks[heads, rows] = self.weights[heads, rows].argmax(-1) == columns[rows]
         return peaks
 
     @cached_property
@@ -187,18 +184,17 @@ class Rows:
 
     @cached_property
     def reach_to_first(self) -> Numbers:
-        """Return the weight of the first key times its distance."""
-        queries, keys = self._places.ranks
-        (first,) = self._places.first  # where it is missing, nothing that takes it is asked for
-        reach: Numbers = self.on_first * np.abs(keys[first] - queries[self._rows])
+        """Return the weight of the first key, which stands at 0, times its distance."""
+        queries, _ = self._places.ranks
+        reach: Numbers = self.on_first * queries[self._rows]
         return reach
 
     def _of(self, key: int | None) -> Numbers:
         return self.on([] if key is None else [key])
 
-    def _columns(self, keys: Iterable[int]) -> NDArray[np.intp]:
+    def _columns(self, keys: Keys) -> NDArray[np.intp]:
         """Return where keys of the text stand among those here, -1 where they do not."""
-        wanted = np.asarray([*keys] if not isinstance(keys, np.ndarray) else keys, np.intp)
+        wanted = np.asarray(keys, np.intp)
         if isinstance(self._here, range):
             there = (wanted >= self._here.start) & (wanted < self._here.stop)
             return np.where(there, wanted - self._here.start, _NONE)

@@ -60,7 +60,7 @@ class Statistic(Described):
             return False
         if (self.takes_whole or self.takes_first) and any(token.window is not None for token in axes.key_tokens):
             return False
-        if self.takes_first and not any(token.position == 0 for token in axes.key_tokens[:1]):
+        if self.takes_first and [token.position for token in axes.key_tokens[:1]] != [0]:
             return False
         return axes.named or not self.takes_names
 
@@ -309,10 +309,8 @@ class Statistics:
         _, _, queries, keys = self._corner.shape
         rows, columns = np.asarray(block.rows), np.asarray(block.keys)
         own, others = np.flatnonzero(rows < queries), np.flatnonzero(columns < keys)
-        if len(own) and len(others):
-            found = to_numpy(block.weights[:, own][..., others]).reshape(len(places), len(heads), len(own), len(others))
-            place = (np.asarray(indices) for indices in (places, heads, rows[own], columns[others]))
-            self._corner[np.ix_(*place)] = found
+        found = to_numpy(block.weights[:, own][..., others]).reshape(len(places), len(heads), len(own), len(others))
+        self._corner[np.ix_(np.array(places), np.array(heads), rows[own], columns[others])] = found
 
     def _make_column(self, name: str, statistic: Statistic) -> Column:
         """Return the number of each head, [layers, heads], NaN where it is undefined."""

@@ -26,7 +26,8 @@ class Alignment:
             >>> Alignment.of(make_tokens(["too", "wide"]), make_tokens(["much", "too", "tall"]))
             Alignment(first=(0,), second=(1,))
         """
-        name = _name_span if _list_texts(first) == _list_texts(second) else _name_text
+        texts = _list_texts(first)
+        name = _name_span if texts and texts == _list_texts(second) else _name_text
         names, others = ([name(token) for token in tokens] for tokens in (first, second))
         blocks = SequenceMatcher(None, names, others, autojunk=False).get_matching_blocks()
         pairs = [(a + i, b + i) for a, b, size in blocks for i in range(size)]

@@ -60,10 +60,10 @@ def expand_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def guess_kind(queries: Sequence[str], keys: Sequence[str], weights: NDArray[Any]) -> Kind:
-    """Return the kind that weights [..., queries, keys] are, if nobody says so."""
+    """Return the kind that weights [layers, heads, queries, keys] are, if nobody says so."""
     if queries != keys:
         return Kind.CROSS
-    looks_ahead = any(np.triu(one, 1).any() for one in weights.reshape(-1, *weights.shape[-2:]))
+    looks_ahead = any(np.triu(layer, 1).any() for layer in weights)
     return Kind.ENCODER if looks_ahead or len(keys) == 1 else Kind.DECODER
 
 

@@ -143,7 +143,7 @@ class HeadMatrix(Axes, Displayed):
         averaged = f"mean over {_name_all(self)}"
         return replace(
             self,
-            weights=self.weights.mean((0, 1), keepdims=True, dtype=np.float32),
+            weights=self.weights.mean((0, 1), keepdims=True),
             layers=(AVERAGE,),
             heads=(AVERAGE,),
             notes=(*self.notes, averaged),

@@ -35,7 +35,7 @@ def trace_layer(
     """Return what the attention of the noted layer computed for one query; with a `context`, its cross-attention."""
     crossing = context is not None
     part = "cross_attention" if crossing else "attention"
-    own = {name.removeprefix(f"{part}."): a for name, a in notes.parts.items() if name.startswith(f"{part}.")}
+    own = {name.removeprefix(f"{part}."): array for name, array in notes.parts.items()}
     x = own["input"]  # [queries, width]
     heads = Heads(config.heads, config.key_heads)
     if not crossing:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from attnviz.errors import UsageError
+from attnviz.measures import circuits
 from attnviz.measures.circuits import CIRCUITS, ValueCircuit, join_words, score_copying
 from attnviz.records import find_named
 
@@ -22,6 +23,22 @@ def test_a_head_that_moves_each_word_as_it_is_copies_and_one_that_turns_it_round
     value = np.eye(WIDTH)[None, :, :DEPTH]
     copies = ValueCircuit(np.concatenate([value, value]), np.concatenate([value.mT, -value.mT]))
     np.testing.assert_allclose(score_copying(copies, EMBEDDING.T @ EMBEDDING), [1, -1])
+
+
+def test_however_little_a_head_moves_it_has_its_score() -> None:
+    words = join_words(UNEMBEDDING, EMBEDDING)
+    faint = ValueCircuit(CIRCUIT.value * 1e-6, CIRCUIT.output)
+    np.testing.assert_allclose(score_copying(faint, words), score_copying(CIRCUIT, words))
+
+
+@pytest.mark.parametrize("rows", [WORDS, 7])
+def test_words_are_joined_in_pieces_and_rows_that_one_table_lacks_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(circuits, "_ROWS", rows)
+    expected = UNEMBEDDING[:47].T.astype(float) @ EMBEDDING[:47]
+    np.testing.assert_allclose(join_words(UNEMBEDDING[:47], EMBEDDING), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(join_words(UNEMBEDDING, EMBEDDING[:47]), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_head_that_moves_nothing_has_no_score() -> None:

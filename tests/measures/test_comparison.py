@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import jensenshannon
 
-from attnviz.errors import RecordError, TextError
+from attnviz.errors import RecordError, TextError, UsageError
 from attnviz.measures import comparison
 from attnviz.measures.assignment import assign
 from attnviz.measures.comparison import compare, diverge, diverge_pairs
@@ -20,6 +20,7 @@ from attnviz.measures.token_alignment import Alignment
 from attnviz.records import Attention
 from attnviz.text import By, Segment, make_tokens
 from attnviz.vocabulary import DIFFERENCE
+from tests import build
 
 WORDS = "it", "was", "too", "tired", "then"
 
@@ -198,9 +199,91 @@ def test_rows_without_weight_on_what_both_have_do_not_count() -> None:
     assert found.table["divergence"].item() == pytest.approx(diverge(np.array([0.5, 0.5]), np.array([0.0, 1.0])) / 2)
 
 
-def test_texts_that_share_nothing_cannot_be_compared() -> None:
+def test_records_of_the_same_heads_have_neither_labels_nor_notes_on_what_was_paired_or_rescaled() -> None:
+    found = compare(record(1), record(2))
+    assert found.difference.notes == ("the second minus the first",)
+    assert (found.difference.model, found.difference.sink) == ("model 2", False)
+    assert (found.table.labels, found.table.texts, found.table.by) == ({}, 1, By.TOKEN)
+    grouped = compare(*(replace(record(seed), by=By.WORD) for seed in (1, 2)))
+    assert (grouped.table.by, grouped.difference.by) == (By.WORD, By.WORD)
+
+
+@pytest.mark.parametrize("sinks", [(True, False), (False, True)])
+def test_beside_a_sink_rows_are_rescaled_and_a_difference_has_none(sinks: tuple[bool, bool]) -> None:
+    found = compare(*(replace(record(seed), sink=sink) for seed, sink in zip((1, 2), sinks, strict=True)))
+    assert found.difference.notes == ("the second minus the first", "rows rescaled to the tokens that both have")
+    assert not found.difference.sink
+
+
+def test_records_of_the_same_layers_and_other_heads_are_paired_and_say_so() -> None:
+    small, large = record(1, layers=1, heads=2), record(2, layers=1, heads=3)
+    found = compare(small, replace(large, model="large"))
+    assert found.difference.model == "model 1 → large"
+    assert found.difference.notes == ("the second minus the first", "heads paired so that they differ least")
+    assert len(found.table.partners) == 2
+
+
+@pytest.mark.parametrize("count", [8, 9])
+def test_of_the_tokens_left_out_eight_are_named(count: int) -> None:
+    more = tuple(f"w{i}" for i in range(count))
+    notes = compare(record(1), record(2, (*WORDS, *more))).difference.notes
+    said = " ".join(more) if count == 8 else " ".join(more[:8]) + " … (9 tokens)"
+    assert notes[1:] == (f"left out of the second: {said}", "rows rescaled to the tokens that both have")
+
+
+def one_head_looks_away(layers: int, heads: int, away: int) -> Attention:
+    """A record in which all rows of one head look at a last token, which no other record has."""
+    weights = np.random.default_rng(7).dirichlet(np.ones(6), (layers, heads, 6))
+    weights[0, away] = np.eye(6)[5]
+    return Attention.from_array(weights, (*WORDS, "away"), model="away")
+
+
+def test_of_a_head_that_looks_only_at_what_the_other_lacks_there_is_no_divergence_and_no_difference() -> None:
+    found = compare(one_head_looks_away(2, 3, 1), record(2))
+    assert np.argwhere(np.isnan(found.table["divergence"])).tolist() == [[0, 1]]
+    assert np.argwhere(~found.difference.weights.any((-1, -2))).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("away", range(4))
+def test_a_head_without_divergence_is_the_last_to_be_paired(away: int) -> None:
+    found = compare(record(1, layers=1, heads=3), one_head_looks_away(1, 4, away))
+    assert {*found.table.partners.values()} == {(0, i) for i in range(4) if i != away}
+
+
+@pytest.mark.parametrize(
+    "shared",
+    [("[CLS]", "[SEP]"), ("[CLS]",), ("it",)],
+    ids=["special tokens alone", "one special token", "one word"],
+)
+def test_texts_that_share_no_two_tokens_or_no_word_cannot_be_compared(shared: tuple[str, ...]) -> None:
+    first, second = (build.record(names=(*shared, *own), layers=1, heads=1) for own in (("a", "b"), ("c", "d", "e")))
     with pytest.raises(TextError, match="too few words in common"):
-        compare(record(1), record(1, ("a", "b", "c")))
+        compare(first, second)
+
+
+def test_texts_that_share_a_word_beside_a_special_token_can_be_compared() -> None:
+    first, second = (build.record(names=("[CLS]", "it", own), layers=1, heads=1) for own in ("a", "b"))
+    assert compare(first, second).difference.shape == (1, 1, 2, 2)
+
+
+def test_texts_that_share_keys_but_no_queries_cannot_be_compared() -> None:
+    first, second = (build.record(queries=own, keys=3, layers=1, heads=1) for own in (("a", "b"), ("c", "d", "e")))
+    with pytest.raises(TextError, match="too few words in common"):
+        compare(first, second)
+
+
+def test_a_word_that_stands_everywhere_in_a_long_text_is_aligned_like_any_other() -> None:
+    names = ["the", "cat"] * 101  # from 200 on, difflib would leave out what is frequent
+    aligned = Alignment.of(make_tokens(names), make_tokens(["so", *names]))
+    assert aligned == Alignment(tuple(range(202)), tuple(range(1, 203)))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_list_of_records_is_no_record(place: int) -> None:
+    given: list = [record(1), record(2)]
+    given[place] = [given[place]]
+    with pytest.raises(UsageError, match="attend returns a list"):
+        compare(*given)
 
 
 def test_equal_tokens_are_aligned_in_order() -> None:
@@ -216,3 +299,12 @@ def test_an_assignment_costs_as_little_as_that_of_scipy(rows: int, columns: int,
     ours, theirs = assign(costs), linear_sum_assignment(costs)
     assert costs[ours].sum() == costs[theirs].sum()
     assert len(set(ours[0])) == len(set(ours[1])) == len(ours[0]) == min(rows, columns)
+
+
+@pytest.mark.parametrize("shape", [(23, 23), (23, 29), (29, 23)])
+def test_an_assignment_in_which_earlier_pairs_must_change_often_costs_as_little_as_that_of_scipy(
+    shape: tuple[int, int],
+) -> None:
+    for seed in range(3):
+        costs = np.random.default_rng(seed).integers(0, 97, shape).astype(float)
+        assert costs[assign(costs)].sum() == costs[linear_sum_assignment(costs)].sum()

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from attnviz.measures.labels import LABELS, find_labels
+from attnviz.measures.labels import LABELS, find_labels, judge_heads
 from attnviz.measures.probes import PROBES
 from attnviz.measures.statistics import STATISTICS
 from attnviz.records import Column, HeadTable
 from attnviz.vocabulary import Kind
+from tests.build import record
 
 BY_STATISTIC = [label for label in LABELS if label.statistic in STATISTICS]
 
@@ -55,6 +56,17 @@ def test_of_several_labels_a_head_has_the_last_which_are_those_of_cls_sep_and_pu
 def test_a_label_does_not_depend_on_which_numbers_were_asked_for() -> None:
     assert names(only(entropy=[9.0, 0.1])) == [None, None]
     assert names(only(next=[0.9, 0.1])) == [None, None]
+
+
+def test_the_heads_of_a_whole_text_are_judged_and_those_of_a_part_are_not() -> None:
+    weights = np.stack([np.eye(7, k=1) + np.diag([0] * 6 + [1]), np.full((7, 7), 1 / 7), np.eye(7)])
+    whole = record(Kind.ENCODER, layers=(3,), heads=(5, 0, 7), names=7, weights=weights)
+    assert {place: found.name for place, found in judge_heads(whole).items()} == {
+        (3, 5): "next",
+        (3, 0): "broad",
+        (3, 7): "same",
+    }
+    assert judge_heads(whole.rows([1, 2])) == {}
 
 
 def test_induction_is_told_by_its_probe_alone() -> None:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 
 from attnviz.errors import UsageError
 from attnviz.measures.labels import LABELS
-from attnviz.measures.probes import PROBES, Probed, Repeated
+from attnviz.measures.probes import PROBES, Pairs, Probe, Probed, Repeated
 from attnviz.records import Axes, Block, HeadTable, find_named
 from attnviz.text import Token
 from attnviz.vocabulary import Kind
@@ -76,7 +78,8 @@ SAID = [
 def test_a_probe_is_the_mean_of_the_entries_that_its_definition_names(said: Repeated) -> None:
     weights = dense(said)
     found = table(said, weights)
-    assert found.layers == (1, 3) and found.heads == (0, 2, 4)
+    assert found.layers == (1, 3) and found.heads == (0, 2, 4) and found.texts == 1
+    assert list(found.columns) == [name for name, probe in PROBES.items() if probe.copies == said.copies]
     for name in found.columns:
         np.testing.assert_allclose(found[name], expected(said, weights, name)[::-1][:, [0, 2, 1]], rtol=1e-6)
 
@@ -92,6 +95,63 @@ def test_blocks_of_any_size_give_the_same(cuts: set[int]) -> None:
 def test_a_whole_diagonal_has_special_tokens_too() -> None:
     queries, keys = Repeated(5, 2, 1).diagonal(-4)
     assert list(zip(queries, keys, strict=True)) == [(4, 0), (5, 1), (6, 2), (7, 3), (8, 4), (9, 5), (10, 6)]
+
+    queries, keys = Repeated(3, 2, 0, 1).diagonal(4)
+    assert list(zip(queries, keys, strict=True)) == [(0, 4), (1, 5), (2, 6)]
+
+
+@pytest.mark.parametrize("shift", [-4, -3, -1, 0, 1, 2, 3, 4])
+@pytest.mark.parametrize("said", [Repeated(3, 4, 1, 2), Repeated(3, 4, 1, 2, both_ways=True)], ids=["back", "both"])
+def test_stripes_are_all_keys_that_stand_so_far_after_the_same_token_in_another_copy(
+    said: Repeated, shift: int
+) -> None:
+    there = range(12)
+    expected = {
+        (query + 1, same + shift + 1)
+        for query in there
+        for same in there
+        if same != query and same % 3 == query % 3 and same + shift in there
+        if said.both_ways or (same < query and same + shift <= query)
+    }
+    queries, keys = said.stripes(shift)
+    assert sorted(zip(queries.tolist(), keys.tolist(), strict=True)) == sorted(expected)
+
+
+def own(pairs: Callable[[Repeated], Pairs], said: Repeated, blocks: list[Block]) -> np.ndarray:
+    """What a probe of one's own comes to: [layers, heads], in the order of the axes."""
+    reducer = Probed(axes(said), {"mine": Probe("mine", "mine", said.copies, pairs)}, said.tokens)
+    for block in blocks:
+        reducer.update(block)
+    return reducer.result()["mine"][::-1][:, [0, 2, 1]]
+
+
+def whole(said: Repeated, weights: np.ndarray) -> list[Block]:
+    return [Block.starting(axes(said).kind, layer, HEADS, 0, own) for layer, own in zip(LAYERS, weights, strict=True)]
+
+
+@pytest.mark.parametrize("said", SAID, ids=str)
+def test_a_probe_of_ones_own_may_take_a_whole_diagonal(said: Repeated) -> None:
+    weights = dense(said)
+    found = own(lambda given: given.diagonal(-1), said, whole(said, weights))
+    np.testing.assert_allclose(found, np.diagonal(weights, -1, -2, -1).mean(-1), rtol=1e-6)
+
+
+def test_of_no_pairs_a_probe_is_undefined() -> None:
+    said = Repeated(5, 2)
+    assert np.isnan(own(lambda given: given.diagonal(99), said, whole(said, dense(said)))).all()
+
+
+def test_keys_that_a_block_leaves_out_have_no_weight() -> None:
+    said = Repeated(5, 2, 1)
+    weights = np.triu(dense(said), -2)  # each query sees three keys
+    blocks = [
+        Block.starting(Kind.DECODER, layer, HEADS, row, own[:, row : row + 1, first : row + 1], first_key=first)
+        for layer, own in zip(LAYERS, weights, strict=True)
+        for row in range(said.length)
+        if (first := max(row - 2, 0)) >= 0
+    ]
+    found = own(lambda given: given.stripes(1), said, blocks)
+    np.testing.assert_allclose(found, own(lambda given: given.stripes(1), said, whole(said, weights)), atol=1e-12)
 
 
 def test_every_probe_says_what_it_is_and_who_says_so() -> None:

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from attnviz.errors import RecordError
 from attnviz.measures import reducers
-from attnviz.measures.reducers import Collect, Group, OfRows, Reducer, group_record
+from attnviz.measures.reducers import Collect, Group, OfRows, Reducer, group_record, join_pieces, make_keeper
 from attnviz.records import Attention, Axes, Block, find_runs
-from attnviz.text import By, Groups
+from attnviz.text import By, Groups, Segment
 from attnviz.vocabulary import Kind
 from tests.build import axes, distributions, record, tokens
 
@@ -173,6 +174,14 @@ class TestGroup:
         assert_allclose(result.weights, grouped_by_definition(DENSE, *HALVES), atol=1e-6)
 
 
+def test_groups_of_which_no_block_has_a_key_have_no_weight(array: Callable[..., Any]) -> None:
+    reducer = Group(AXES, *HALVES)
+    reducer.update(Block(Kind.CROSS, LAYERS[1], HEADS, range(4), range(2, 4), array(DENSE[1][:, :4, 2:4])))
+    expected = np.zeros((2, 3, 2, 3))
+    expected[1, :, 0, 1] = DENSE[1][:, :4, 2:4].sum(-1).mean(-1)
+    assert_allclose(reducer.weights, expected, atol=1e-6)
+
+
 def test_weights_are_summed_where_they_are_and_only_the_sums_between_groups_leave(
     monkeypatch: pytest.MonkeyPatch, array: Callable[..., Any]
 ) -> None:
@@ -196,6 +205,40 @@ def test_a_reducer_takes_torch_weights_of_any_precision(
     named = replace(AXES, precision=precision)
     exact = reduced(new(named), all_blocks([])).weights
     assert_allclose(reduced(new(named), blocks).weights, exact, atol=max(torch.finfo(dtype).eps, 1e-6))
+
+
+def test_what_was_collected_is_kept_without_a_copy() -> None:
+    reducer = Collect(AXES)
+    assert np.shares_memory(reduced(reducer, all_blocks([5])).weights, reducer.weights)
+
+
+def test_weights_are_kept_as_they_are_or_grouped_but_not_grouped_otherwise_once_more() -> None:
+    of_tokens, of_words = axes(), axes(by=By.WORD)
+    assert isinstance(make_keeper(of_tokens, By.TOKEN), Collect)
+    assert isinstance(make_keeper(of_words, By.WORD), Collect)
+    assert isinstance(make_keeper(of_tokens, By.WORD), Group)
+    with pytest.raises(RecordError, match=r"between groups already \(word\)"):
+        make_keeper(of_words, By.SENTENCE)
+
+
+def test_a_grouped_record_says_by_what() -> None:
+    assert group_record(record(), By.WORD).by is By.WORD
+
+
+def test_tokens_that_share_a_character_are_joined_with_a_note_and_others_are_left_as_they_are() -> None:
+    segment = Segment("a é")
+    a, e1, e2 = (segment.token(span, position) for position, span in enumerate([(0, 1), (2, 3), (2, 3)]))
+    weights = [[0.5, 0.25, 0.25], [0.125, 0.375, 0.5], [0.25, 0.5, 0.25]]
+    whole = record(Kind.ENCODER, names=(a, e1, e2), weights=weights, notes=("a note",))
+    joined = join_pieces(whole)
+    assert [token.text for token in joined.query_tokens] == [token.text for token in joined.key_tokens] == ["a", "é"]
+    assert joined.notes == ("a note", "tokens that share a character shown as one")
+    assert_allclose(joined.weights[0, 0], [[0.5, 0.5], [0.1875, 0.8125]])
+    plain = record()
+    assert join_pieces(plain) is plain
+    for queries, keys in (((a, e1, e2), (a, e1)), ((a, e1), (a, e1, e2))):
+        side = record(Kind.CROSS, queries=queries, keys=keys)
+        assert join_pieces(side).shape[2:] == (2, 2)
 
 
 @given(st.sets(st.integers(0, 30)))

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from attnviz.errors import RecordError, UsageError
+from attnviz.measures.rows import Rows, TextPlaces
 from attnviz.measures.statistics import STATISTICS, Statistic, Statistics, find_statistics
 from attnviz.records import Axes, Block, HeadTable
-from attnviz.text import Token
+from attnviz.text import By, Token
 from attnviz.vocabulary import Kind
 
 LAYERS, HEADS, TOKENS = (4, 0), (0, 7, 5), 11  # of each axis a different prime
@@ -166,6 +167,36 @@ def test_of_equal_weights_the_first_says_whether_a_head_is_positional() -> None:
     assert_allclose(values(weights, "positional"), 1 / 5)
 
 
+@pytest.mark.parametrize("at_once", [8, 2**20])
+def test_a_model_may_use_the_memory_of_a_block_for_the_next_and_give_heads_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("attnviz.measures.statistics.WEIGHTS_AT_ONCE", at_once)
+    reducer, buffer = Statistics(axes(), find_statistics([])), np.empty((1, TOKENS, TOKENS), np.float32)
+    for layer, weights in zip(LAYERS, DENSE, strict=True):
+        for head, own in zip(HEADS, weights, strict=True):
+            buffer[0] = own
+            reducer.update(Block.starting(Kind.ENCODER, layer, (head,), 0, buffer))
+    found = reducer.result()
+    for name in STATISTICS:
+        assert_allclose(found[name][AS_GIVEN], values(DENSE, name), atol=1e-9)
+
+
+def test_only_the_weights_of_what_takes_several_texts_are_kept() -> None:
+    found = table(DENSE, ["same", "variability"])
+    assert found.columns["same"].corner is None
+    assert_allclose(found.columns["variability"].corner, DENSE[::-1][:, [0, 2, 1], :10, :10])  # in ascending order
+    reducer = Statistics(axes(window=0), find_statistics(["variability"]))
+    assert reducer.result().columns["variability"].corner is None
+
+
+def test_one_token_of_a_window_makes_a_text_one_that_was_read_in_windows() -> None:
+    tokens = axes().key_tokens
+    for place in (0, TOKENS - 1):
+        some = tuple(replace(token, window=0) if token.position == place else token for token in tokens)
+        assert not STATISTICS["first"].is_defined(axes().of_tokens(some, some))
+
+
 def test_of_a_part_of_a_text_there_are_no_numbers() -> None:
     whole = axes()
     parts = [
@@ -185,9 +216,11 @@ def test_where_tokens_have_no_names_what_takes_them_is_undefined() -> None:
     assert undefined == {"special", "separator", "punctuation"}
 
 
-def test_a_table_goes_by_layer_then_head() -> None:
+def test_a_table_goes_by_layer_then_head_and_says_what_it_is_of() -> None:
     found = table(DENSE, ["same"])
-    assert (found.layers, found.heads) == (tuple(sorted(LAYERS)), tuple(sorted(HEADS)))
+    assert (found.layers, found.heads, found.texts) == (tuple(sorted(LAYERS)), tuple(sorted(HEADS)), 1)
+    assert Statistics(axes(), find_statistics(["same"])).result().by is By.TOKEN
+    assert Statistics(replace(axes(), by=By.WORD), find_statistics(["same"])).result().by is By.WORD
     assert found["same"][0, 1] == pytest.approx(ORACLES["same"](DENSE.astype(float))[1, 2], abs=1e-9)
 
 
@@ -230,13 +263,66 @@ def test_blocks_of_any_size_give_the_same(name: str, cuts: set[int]) -> None:
     assert_allclose(values(DENSE, name, cuts=sorted(cuts)), values(DENSE, name), atol=1e-12)
 
 
-def test_keys_that_a_block_leaves_out_count_as_keys_without_weight() -> None:
-    causal = np.tril(DENSE) / np.tril(DENSE).sum(-1, keepdims=True)
-    reducer = Statistics(axes(), find_statistics(["entropy"]))
+@every_statistic
+def test_keys_that_a_block_leaves_out_count_as_keys_without_weight(name: str) -> None:
+    seen = np.tril(np.triu(DENSE, -3))  # each query sees four keys at most
+    window = seen / seen.sum(-1, keepdims=True)
+    reducer = Statistics(axes(), find_statistics([name]))
     for index, layer in enumerate(LAYERS):
         for row in range(TOKENS):
-            reducer.update(Block.starting(Kind.ENCODER, layer, HEADS, row, causal[index, :, row : row + 1, : row + 1]))
-    assert_allclose(reducer.result().columns["entropy"].means[AS_GIVEN], values(causal, "entropy"), atol=1e-12)
+            first = max(row - 3, 0)
+            own = window[index, :, row : row + 1, first : row + 1]
+            reducer.update(Block.starting(Kind.ENCODER, layer, HEADS, row, own, first_key=first))
+    assert_allclose(reducer.result().columns[name].means[AS_GIVEN], values(window, name), atol=1e-7)
+
+
+@every_statistic
+def test_the_rows_and_keys_of_a_block_may_come_in_any_order(name: str) -> None:
+    rows, keys = np.random.default_rng(3).permuted(np.tile(np.arange(TOKENS), (2, 1)), axis=1)
+    reducer = Statistics(axes(), find_statistics([name]))
+    for layer, weights in zip(LAYERS, DENSE, strict=True):
+        for some in (rows[:4], rows[4:]):
+            reducer.update(Block(Kind.ENCODER, layer, HEADS, some, keys, weights[:, some][..., keys]))
+    assert_allclose(reducer.result().columns[name].means[AS_GIVEN], values(DENSE, name), atol=1e-7)
+
+
+def test_a_head_that_looks_at_the_next_token_is_positional_to_the_end() -> None:
+    onward = np.broadcast_to(np.eye(TOKENS, k=1) + np.eye(TOKENS)[-1:] * np.eye(TOKENS)[:, -1:], DENSE.shape)
+    assert_allclose(values(onward.astype(np.float32), "positional"), (TOKENS - 1) / TOKENS)
+
+
+def test_distances_are_told_of_all_but_special_tokens_round_a_window() -> None:
+    inner = [Token(text, i, (i, i + 1), window=1) for i, text in enumerate("abc")]
+    ends = [Token(text, 3 + i, special=True, window=1) for i, text in enumerate(("[CLS]", "[SEP]"))]
+    tokens = (ends[0], *inner, ends[1])
+    here = Axes(kind=Kind.ENCODER, layers=(0,), heads=(0,), query_tokens=tokens, key_tokens=tokens, model="m")
+    places = TextPlaces(here)
+    apart = np.array([[-1, 0], [0, 1], [np.nan, np.nan]])
+    assert_allclose(places.distances(np.array([2, 1, 4]), range(1, 3)), apart)
+    rows = Rows(np.zeros((1, 3, 2), np.float32), places, np.array([2, 1, 4]), range(1, 3))
+    assert_allclose(rows.distances, apart)
+    assert np.isnan(places.distances(range(1, 2), np.array([0, 4]))).all()
+
+
+def test_a_text_of_fewer_queries_than_keys_has_the_neighbours_that_are_there() -> None:
+    whole = axes()
+    for queries, keys in ((3, 5), (5, 3)):
+        part = whole.of_tokens(whole.query_tokens[:queries], whole.key_tokens[:keys])
+        reducer = Statistics(part, find_statistics(["previous", "next", "same"]))
+        weights = DENSE[..., :queries, :keys]
+        for layer, own in zip(LAYERS, weights, strict=True):
+            reducer.update(Block.starting(Kind.ENCODER, layer, HEADS, 0, own))
+        found = reducer.result()
+        for name, offset in (("previous", -1), ("next", 1), ("same", 0)):
+            assert_allclose(found.columns[name].means[AS_GIVEN], diagonal(offset)(weights), atol=1e-9)
+
+
+@pytest.mark.parametrize("together", [1, 3 * TOKENS])
+def test_the_entropy_does_not_depend_on_how_many_rows_are_looked_at_together(
+    monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    monkeypatch.setattr("attnviz.measures.rows._IN_CACHE", together)
+    assert_allclose(values(DENSE, "entropy"), ORACLES["entropy"](DENSE.astype(float)), atol=1e-9)
 
 
 def test_statistics_come_in_the_order_asked_for_and_all_where_none_is() -> None:
@@ -250,6 +336,12 @@ def test_a_statistic_of_ones_own_is_one_of_them_once_registered(monkeypatch: pyt
     found = table(DENSE, [])
     assert list(found.columns) == [*ORACLES, "largest"]
     assert_allclose(found.columns["largest"].means[AS_GIVEN], DENSE.max(-1).mean(-1), atol=1e-6)
+
+
+@pytest.mark.parametrize("names", [3, {"entropy"}, [3], [["entropy"]]])
+def test_statistics_are_named_by_a_sequence_of_words(names: Any) -> None:
+    with pytest.raises(UsageError, match="entropy"):
+        find_statistics(names)
 
 
 def test_an_unknown_statistic_is_refused_with_those_that_there_are() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from attnviz.measures.totals import Totals
 from attnviz.records import Column, HeadTable
-from attnviz.vocabulary import Kind
+from attnviz.vocabulary import By, Kind
 
 VALUES = st.lists(st.floats(-50, 50), min_size=2, max_size=23)
 
@@ -107,3 +107,28 @@ def test_models_and_kinds_are_kept_apart_and_come_in_the_order_of_their_names() 
         ("b", Kind.ENCODER),
         ("b", Kind.CROSS),
     ]
+
+
+def test_groups_layers_and_heads_are_kept_apart_and_come_in_their_order() -> None:
+    totals = Totals()
+    given = [
+        {"layers": (2,), "heads": (0,)},
+        {"layers": (0, 1), "heads": (3,)},
+        {"layers": (0, 1), "heads": (1,)},
+    ]
+    for axes in given:
+        totals.add(replace(table(1.0, **axes), by=By.WORD))
+        totals.add(table(1.0, **axes))
+    found = list(totals.tables())
+    assert [(each.layers, each.heads) for each in found] == [((0, 1), (1,)), ((0, 1), (3,)), ((2,), (0,))] * 2
+    assert [each.by for each in found] == [By.TOKEN] * 3 + [By.WORD] * 3
+
+
+def test_the_heads_of_a_total_have_the_labels_that_its_means_give_them() -> None:
+    totals = Totals()
+    for value in (0.4, 0.8):
+        column = Column.of_one_text(np.full((2, 3), value), "a definition")
+        totals.add(replace(table(0.0), columns={"induction": column}))
+    (found,) = totals.tables()
+    assert {label.name for label in found.labels.values()} == {"induction"}
+    assert sorted(found.labels) == [(layer, head) for layer in (0, 3) for head in (1, 2, 4)]

@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose
 from transformers import BertConfig, BertModel, MarianConfig, MarianModel
 
-from attnviz.errors import RecordError
+from attnviz.errors import RecordError, UsageError
 from attnviz.records import Attention
 from attnviz.vocabulary import Engine, Kind
 from tests.build import distributions
@@ -73,7 +73,20 @@ def test_what_lies_in_bfloat16_is_read() -> None:
     weights = torch.full((7, 7), 1 / 8).bfloat16()
     with pytest.raises(RecordError, match=r"sums to 0\.875"):
         Attention.from_array(weights, NAMES)
-    assert Attention.from_array(weights, NAMES, sink=True).weights.dtype == np.float32
+    made = Attention.from_array(weights, NAMES, sink=True)
+    assert (made.weights.dtype, made.precision) == (np.float32, "bfloat16")
+
+
+def test_a_tuple_of_layers_has_the_precision_of_its_layers() -> None:
+    for count in (1, 2):
+        layers = tuple(distributions(1, 5, 7, 7).astype(np.float16) for _ in range(count))
+        made = Attention.from_array(layers, NAMES)
+        assert (made.shape, made.precision) == ((count, 5, 7, 7), "float16")
+
+
+def test_a_kind_is_one_of_three() -> None:
+    with pytest.raises(UsageError, match=r"Kind\.CROSS"):
+        Attention.from_array(distributions(7, 7), NAMES, kind="encoder")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +103,60 @@ def test_what_lies_in_bfloat16_is_read() -> None:
 def test_what_is_no_attention_is_refused(weights: object, said: str) -> None:
     with pytest.raises(RecordError, match=said):
         Attention.from_array(weights, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ([[1.0], [0.5, 0.5]], "rows of one length"),
+        ([["a", "b"]], "only real numbers"),
+        ([[1j, 0]], "only real numbers"),
+        (np.array([["a", 1]], object), "real numbers in rows"),
+        ([[True, False]], "only real numbers"),
+        (np.zeros((0, 7, 7)), "at least one number"),
+    ],
+    ids=["ragged", "strings", "complex", "objects", "truth values", "empty"],
+)
+def test_what_is_no_array_of_numbers_is_refused(weights: object, said: str) -> None:
+    with pytest.raises(RecordError, match=said):
+        Attention.from_array(weights, NAMES)
+
+
+def test_the_advice_to_take_one_text_is_for_batches_alone() -> None:
+    for axes, advised in ((1, False), (5, True)):
+        with pytest.raises(RecordError) as raised:
+            Attention.from_array(np.ones((7,) * axes), NAMES)
+        assert str(raised.value).endswith(": take one text of a batch.") == advised
+
+
+@pytest.mark.parametrize("given", [object, np.float64, np.float16, int], ids=str)
+def test_numbers_of_any_type_become_those_of_a_record(given: type) -> None:
+    made = Attention.from_array(np.array([[1, 0], [0, 1]]).astype(given), ["a", "b"])
+    assert made.weights.dtype == np.float32
+    assert made.weights[0, 0].tolist() == [[1, 0], [0, 1]]
+    assert made.precision == ("float16" if given is np.float16 else "float32")
+
+
+def looking(*ahead: tuple[int, int, int, int]) -> np.ndarray:
+    """Weights of 2 layers of 3 heads over 5 tokens that look back, but for these (layer, head, query, key)."""
+    weights = np.tril(np.ones((2, 3, 5, 5)))
+    for place in ahead:
+        weights[place] = 1
+    return weights / weights.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("ahead", [(0, 0, 3, 4), (1, 2, 0, 1), (1, 0, 0, 4)])
+def test_where_nobody_says_the_kind_one_look_ahead_makes_an_encoder(ahead: tuple[int, int, int, int]) -> None:
+    names = NAMES[:5]
+    assert Attention.from_array(looking(), names).kind is Kind.DECODER
+    assert Attention.from_array(looking(ahead), names).kind is Kind.ENCODER
+    assert Attention.from_array(looking(ahead), names, kind=Kind.DECODER).kind is Kind.DECODER
+    assert Attention.from_array(looking(), names, NAMES[2:]).kind is Kind.CROSS
+
+
+def test_one_token_that_sees_itself_is_of_an_encoder_and_two_that_look_back_are_of_a_decoder() -> None:
+    assert Attention.from_array([[1.0]], ["a"]).kind is Kind.ENCODER
+    assert Attention.from_array([[1.0, 0], [0.5, 0.5]], ["a", "b"]).kind is Kind.DECODER
 
 
 def test_a_record_shows_what_it_is_of_and_not_its_numbers() -> None:

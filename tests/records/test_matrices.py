@@ -1,5 +1,5 @@
 from collections.abc import Callable, Collection
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.errors import RecordError, UsageError
-from attnviz.records import Attention, Selection, Word, average, format_ranges
+from attnviz.records import Attention, HeadMatrix, Selection, Word, average, format_ranges, require_record
 from attnviz.text import Token
 from attnviz.vocabulary import AVERAGE, Kind
 from tests.build import KEYS, QUERIES, axes, distributions, record, tokens
@@ -49,6 +49,26 @@ class TestValidation:
         weights[1, 2, 3] = change(weights[1, 2, 3])
         with pytest.raises(RecordError, match=f"cross weights of some/model.*layer 1 head 5, row 3 .q3.*{what}"):
             Attention.on(axes(), weights)
+
+    def test_of_several_such_rows_the_first_is_named(self) -> None:
+        weights = distributions(2, 3, 5, 7)
+        weights[0, 1, 2] = weights[1, 0, 4] = 1
+        with pytest.raises(RecordError, match="layer 4 head 7, row 2"):
+            Attention.on(axes(), weights)
+
+    def test_numbers_of_another_measure_are_no_attention_and_need_only_be_finite(self) -> None:
+        named = axes(measure="difference")
+        numbers = distributions(2, 3, 5, 7) - 0.5
+        assert_array_equal(HeadMatrix.on(named, numbers).weights, numbers)
+        with pytest.raises(RecordError, match="of the measure 'difference'"):
+            Attention.on(named, distributions(2, 3, 5, 7))
+        numbers[1, 2, 3, 4] = np.nan
+        with pytest.raises(RecordError, match="cross numbers of some/model are not all finite"):
+            HeadMatrix.on(named, numbers)
+
+    def test_an_unknown_precision_is_refused(self) -> None:
+        with pytest.raises(RecordError, match="No weights are computed in 'float8', only in float64"):
+            Attention.on(axes(precision="float8"), distributions(2, 3, 5, 7))
 
     def test_queries_with_no_key_to_look_at_are_refused(self) -> None:
         with pytest.raises(RecordError):
@@ -97,10 +117,26 @@ class TestReadOnly:
         with pytest.raises(FrozenInstanceError):
             record().layers = (0, 1)  # type: ignore[misc]
 
-    def test_the_callers_array_stays_writable(self) -> None:
+    def test_the_callers_array_stays_writable_and_what_is_written_to_it_does_not_reach_the_record(self) -> None:
         weights = distributions(2, 3, 5, 7)
-        Attention.on(axes(), weights)
-        assert weights.flags.writeable
+        view = weights[:]
+        view.flags.writeable = False
+        for some in (weights, view, view[:]):
+            made = Attention.on(axes(), some)
+            assert weights.flags.writeable
+            assert not np.shares_memory(made.weights, weights)
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_an_array_that_nobody_can_write_is_kept_without_a_copy_if_it_is_of_single_precision(
+        self, dtype: type
+    ) -> None:
+        weights = distributions(2, 3, 5, 7).astype(dtype)
+        weights.flags.writeable = False
+        made = Attention.on(axes(), weights[:])
+        assert made.weights.dtype == np.float32
+        assert np.shares_memory(made.weights, weights) == (dtype is np.float32)
+        from_bytes = np.frombuffer(distributions(2, 3, 5, 7).tobytes(), np.float32).reshape(2, 3, 5, 7)
+        assert np.shares_memory(Attention.on(axes(), from_bytes).weights, from_bytes)
 
 
 class TestSelect:
@@ -116,6 +152,18 @@ class TestSelect:
         assert_array_equal(chosen.weights, made.weights[1:, [2, 0]])
         again = chosen.select([1], [0])
         assert_array_equal(again.weights[0, 0], made.head(1, 0))
+
+    def test_a_single_layer_or_head_may_be_named_by_its_number(self) -> None:
+        made = record()
+        for layers, heads in ((1, 5), ([1], 5), (1, [5])):
+            chosen = made.select(layers, heads)
+            assert (chosen.layers, chosen.heads) == ((1,), (5,))
+            assert_array_equal(chosen.weights[0, 0], made.weights[1, 2])
+
+    @pytest.mark.parametrize(("layer", "head", "said"), [(2, 0, "no layer 2 here, only 4,1"), (1, 1, "no head 1 here")])
+    def test_a_layer_or_a_head_that_is_not_held_is_refused(self, layer: int, head: int, said: str) -> None:
+        with pytest.raises(UsageError, match=said):
+            record().head(layer, head)
 
     def test_a_selection_keeps_every_other_name(self) -> None:
         chosen = record(sink=True, notes=("a note",)).select([4], [7])
@@ -177,6 +225,7 @@ class TestWithoutSpecial:
         left = Attention.on(named, weights).without_special()
         assert_allclose(left.weights, [[[[0.25, 0.75], [0, 1]]]], atol=1e-7)
         assert left.query_tokens == left.key_tokens == named.key_tokens[1:]
+        assert replace(Attention.on(named, weights), sink=True).without_special().sink
         assert left.notes == ("special tokens dropped, rows renormalised",)
         assert not left.sink
 
@@ -287,6 +336,17 @@ class TestSelectionAmongGroups:
         assert str(raised.value) == (
             "There is no head 2 in layer 3 of some model, which has heads 0 to 1: layers 1-2 have it."
         )
+
+
+def test_the_mean_of_one_record_is_its_own() -> None:
+    made = record()
+    assert_array_equal(average([made]).weights, made.mean().weights)
+    assert average([made]).notes == made.mean().notes
+
+
+def test_a_list_of_records_is_no_record() -> None:
+    with pytest.raises(UsageError, match="attend returns a list"):
+        require_record([record()])
 
 
 def test_the_mean_of_records_of_several_groups_of_layers_counts_every_head_once() -> None:

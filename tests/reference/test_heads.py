@@ -10,8 +10,18 @@ from attnviz.records import Block
 from attnviz.reference import multi_head
 from attnviz.reference.layers import linear
 from attnviz.reference.masks import Mask, causal, combine, padding, prefix, sliding_window
-from attnviz.reference.multi_head import Heads, attend_in_blocks, merge_heads, multi_head_attention, split_heads
+from attnviz.reference.multi_head import (
+    Heads,
+    attend_in_blocks,
+    merge_heads,
+    multi_head_attention,
+    show_weights,
+    split_heads,
+    split_output,
+)
 from attnviz.reference.parameters import Parameters
+from attnviz.reference.positions import alibi
+from attnviz.vocabulary import Kind
 from tests.reference.randomized import random_array, randomize
 
 BATCH, HEADS, QUERIES, KEYS, DEPTH = 2, 3, 11, 7, 5  # of each axis a different prime
@@ -201,3 +211,57 @@ def test_texts_of_a_batch_share_the_weights_that_are_computed_at_a_time(
     with np.errstate(invalid="ignore"):  # some builds of BLAS raise the flag for small products of finite numbers
         attend_in_blocks(x, x, x, Heads(HEADS), blocks.append)
     assert [block.weights.shape[-2] for block in blocks] == {1: [5, 5, 1], 2: [2, 2, 2, 2, 2, 1], 5: [1] * 11}[texts]
+
+
+@pytest.mark.parametrize("at_once", [1, 2 * HEADS * QUERIES, 2**23])
+@pytest.mark.parametrize("wanted", [(2, 0), (0, 1, 2)])
+def test_wanted_heads_show_some_rows_of_what_all_heads_compute_under_a_window_and_a_bias(
+    array: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, at_once: int, wanted: tuple[int, ...]
+) -> None:
+    module = torch_module()
+    x, parameters = random_array(QUERIES, WIDTH), parameters_of(module, array)
+    heads = Heads(HEADS, mask=sliding_window(3), causal=True, bias=alibi(HEADS), kind=Kind.DECODER, layer=2)
+    at = np.arange(QUERIES)
+    back = at[:, None] - at
+    projected = [
+        x @ np.asarray(parameters[f"{part}.weight"]).T + np.asarray(parameters[f"{part}.bias"])
+        for part in ("query", "key")
+    ]
+    q, k = (each.reshape(QUERIES, HEADS, DEPTH).transpose(1, 0, 2) for each in projected)
+    slopes = 2.0 ** np.array([-4, -8, -2])  # of three heads
+    scores = q @ k.transpose(0, 2, 1) / DEPTH**0.5 - slopes[:, None, None] * back
+    scores = np.where((back >= 0) & (back < 3), scores, -np.inf)
+    expected = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    monkeypatch.setattr(multi_head, "AT_ONCE", at_once)
+    blocks = list[Block]()
+    show_weights(array(x), parameters, heads, wanted=wanted, rows=[range(1, 4), range(6, 11)], watch=blocks.append)
+    assert {(block.kind, block.layer, block.heads) for block in blocks} == {(Kind.DECODER, 2, wanted)}
+    assert [row for block in blocks for row in block.rows] == [1, 2, 3, 6, 7, 8, 9, 10]
+    for block in blocks:
+        rows, keys = list(block.rows), list(block.keys)
+        assert_allclose(block.weights, expected[list(wanted)][:, rows][..., keys], atol=1e-5)
+        assert not np.delete(expected[:, rows], keys, axis=-1).any()
+    every = list[Block]()
+    multi_head_attention(array(x), array(x), parameters, heads, watch=every.append)
+    assert {block.heads for block in every} == {tuple(range(HEADS))}
+    assert_allclose(every[-1].weights, expected[:, list(every[-1].rows)][..., list(every[-1].keys)], atol=1e-5)
+
+
+@pytest.mark.parametrize("at_once", [1, 2 * HEADS * KEYS, 2**23])
+def test_the_output_of_some_rows_without_a_batch_is_that_of_torch(
+    array: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(multi_head, "AT_ONCE", at_once)
+    q, k, v = (random_array(HEADS, tokens, DEPTH) for tokens in (5, KEYS, KEYS))
+    output = attend_in_blocks(array(q), array(k), array(v), Heads(HEADS), lambda block: None, start=2)
+    expected = torch.nn.functional.scaled_dot_product_attention(*map(torch.from_numpy, (q, k, v)))
+    assert_allclose(np.asarray(output), expected, atol=1e-5)
+
+
+def test_what_heads_write_sums_to_the_output_projection_where_heads_and_stream_are_of_other_widths(
+    array: Callable[..., Any],
+) -> None:
+    mixed, weight = random_array(HEADS, QUERIES, DEPTH), random_array(KEYS, WIDTH)
+    each = np.asarray(split_output(array(mixed), Parameters({"output.weight": array(weight)})))
+    assert each.shape == (HEADS, QUERIES, KEYS)
+    assert_allclose(each.sum(0), mixed.transpose(1, 0, 2).reshape(QUERIES, WIDTH) @ weight.T, atol=1e-5)

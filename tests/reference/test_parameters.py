@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attnviz.reference.parameters import Untrained
+from attnviz.reference.parameters import Parameters, Untrained
 
 
 def test_untrained_arrays_have_the_shapes_of_the_trained_and_start_as_is_said() -> None:
@@ -17,3 +17,6 @@ def test_untrained_arrays_have_the_shapes_of_the_trained_and_start_as_is_said() 
     assert not np.array_equal(drawn["a.weight"], drawn["b.weight"])
     np.testing.assert_array_equal(drawn["a.weight"], Untrained(trained, seed=1)["a.weight"])
     assert not np.array_equal(drawn["a.weight"], Untrained(trained, seed=2)["a.weight"])
+    assert (list(drawn), len(drawn)) == (list(shapes), 5)
+    part = Parameters(trained).within("a").untrain(1)
+    np.testing.assert_array_equal(part["weight"], drawn["a.weight"])

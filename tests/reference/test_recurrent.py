@@ -181,6 +181,10 @@ def test_what_is_noted_leads_from_query_to_context(array: Make) -> None:
     own, ids, encoded = parameters(array, learned()), random_ids(TARGETS), random_array(SOURCES, 2 * WIDTH)
     decode(array(ids), array(encoded), own, note=lambda name, values: told.update({name: np.asarray(values)}))
     arrays = learned()
+    read: dict[str, np.ndarray] = {}
+    encode(array(ids), own, note=lambda name, values: read.update({name: np.asarray(values)}))
+    for found in (read, told):
+        assert_array_equal(found["embedding.token"], arrays["embedding.weight"][ids])
     noted = {name.removeprefix("attention."): values for name, values in told.items()}
     assert noted["query"].shape == (TARGETS, WIDTH)
     assert_allclose(noted["query"][1:], noted["state"][:-1])
