@@ -3,7 +3,7 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attnviz.errors import TextError
@@ -156,6 +156,8 @@ class TestWords:
             assert any(start <= run.start() and run.end() <= end for start, end in spans)
 
     @given(ANYTHING | PROSE)
+    @example("'\u0300 é")
+    @example("\u2019\u0300a")
     def test_no_mark_is_cut_from_what_it_stands_on(self, text: str) -> None:
         starts = [start for start, _ in find_word_spans(text) if start and not text[start - 1].isspace()]
         assert not [start for start in starts if unicodedata.category(text[start])[0] == "M"]

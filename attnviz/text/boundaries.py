@@ -17,7 +17,12 @@ Span = tuple[int, int]
 _SEPARATORS = dict.fromkeys(range(0x1C, 0x20), " ")
 """The four control characters that are blanks to Python and not to Unicode."""
 
-_WORD = r"(?<! [\p{Alphabetic}\p{M}\p{Cf}] ) ['’] | \S+? (?: \b | (?=\s) )"  # regex takes 'a for a word, not 'b
+_WORD = r"""
+    # an apostrophe before a word, with the marks on it: regex takes 'a for one word, not 'b
+    (?<! [\p{Alphabetic}\p{M}\p{Cf}] ) ['’] [\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]*+
+    |
+    \S+? (?: \b | (?=\s) )
+"""
 
 _ASCII_WORD = re.compile(
     r"(?: \w | (?<=[A-Za-z]) [.':] (?=[A-Za-z]) | (?<=[0-9]) [.',;] (?=[0-9]) )+ | \S", re.ASCII | re.VERBOSE

@@ -109,7 +109,7 @@ class TestUnits:
         assert run("show", unit, "--format", "json", stdin=b"\n \n\n").stdout == b""
 
     def test_a_line_too_long_to_be_read_at_once_is_cut_or_read_in_windows(self, run: Run) -> None:
-        line = b"a" * 2_000_001
+        line = b"a cat " * 300 + b" " * 2_000_000 + b"sat"  # few words, which are soon read
         run("show", stdin=line).assert_failed(1, "longer than 2,000,000 bytes", "--window", "--truncate")
         run("show", "--whole-file", stdin=line).assert_failed(1, "The file is longer than 2,000,000 bytes")
         done = run("show", "--truncate", "--layer", "0", "--head", "0", "--format", "json", stdin=line)

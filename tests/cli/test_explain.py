@@ -14,6 +14,7 @@ from rich.cells import cell_len
 
 import attnviz
 from attnviz.lessons.toy import MASKS, POSITIONS
+from tests.terminal import without_styles
 
 Run = Callable[..., Any]
 
@@ -116,8 +117,7 @@ def test_the_walk_can_be_read_from_top_to_bottom(run: Run) -> None:
 def test_nothing_is_wider_than_the_terminal(on_terminal: Run, columns: int) -> None:
     ran = on_terminal(columns, "explain", SENTENCE, "--token", "it", *EVERY_COMPARISON)
     assert ran.code == 0
-    plain = re.sub(r"\x1b\[[\d;]*m", "", ran.out)
-    assert max(cell_len(line.rstrip()) for line in plain.splitlines()) <= columns
+    assert max(cell_len(line.rstrip()) for line in without_styles(ran.out).splitlines()) <= columns
 
 
 def test_the_toy_needs_no_text(run: Run) -> None:

@@ -38,7 +38,8 @@ def test_the_version_is_the_packages(run: Run) -> None:
 def test_the_help_names_every_command_with_a_whole_sentence(run: Run) -> None:
     done = run("-h")
     assert done.code == 0
-    listed = dict(re.findall(r"^  (\w+)  +(.*)$", done.out.split("Commands:")[1], re.M))
+    lines = done.out.split("Commands:")[1].splitlines()
+    listed = dict(line.split(maxsplit=1) for line in lines if line.startswith("  "))
     assert set(listed) == set(COMMANDS)
     assert not [line for line in listed.values() if line.endswith("...")]
 

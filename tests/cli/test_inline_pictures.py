@@ -7,13 +7,17 @@ import struct
 import subprocess
 import termios
 from base64 import b64decode
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
+import attnviz
+from attnviz.records import Attention
 from tests.cli.conftest import COMMAND, Run, surroundings
+from tests.terminal import without_styles
 
 SHOWN = "show", "Mary lost her keys"
 ASKED = b"\x1b[c"
@@ -62,11 +66,14 @@ def of_kitty(out: str) -> list[np.ndarray]:
     return found
 
 
-def test_a_terminal_that_knows_kittys_protocol_gets_the_pictures_that_export_saves(run: Run, tmp_path: Path) -> None:
+def test_a_terminal_that_knows_kittys_protocol_gets_the_pictures_that_export_saves(
+    run: Run, attend: Callable[[str], Attention], tmp_path: Path
+) -> None:
     out = converse(KITTY, *SHOWN, "--picture", TERM="xterm-kitty")
     grid, head = of_kitty(out)
-    layer, number = re.search(r"Layer (\d) head (\d)", out).groups()
-    where = "--layout", "head", "--layer", layer, "--head", number
+    link = attnviz.telling(attend(SHOWN[1]))
+    assert f"Layer {link.layer} head {link.head}" in out
+    where = "--layout", "head", "--layer", str(link.layer), "--head", str(link.head)
     for shown, more in ((grid, ()), (head, where)):
         assert run("export", SHOWN[1], *more, "-o", str(tmp_path / "a.png")).code == 0
         np.testing.assert_array_equal(shown, imread(tmp_path / "a.png"))
@@ -89,9 +96,8 @@ def test_one_that_knows_none_or_does_not_answer_gets_blocks(answer: bytes) -> No
     out = converse(answer, *SHOWN, "--picture", COLORTERM="truecolor")
     assert "1337" not in out
     assert not of_kitty(out)
-    picture = re.search(r"sum to 1\n(.*?)weight from", re.sub(r"\x1b\[[\d;]*m", "", out), re.DOTALL)
-    assert picture is not None
-    header, *lines = picture[1].splitlines()
+    picture = without_styles(out).partition("sum to 1\n")[2].partition("weight from")[0]
+    header, *lines = picture.splitlines()
     names = ["[CLS]", "Mary", "lost", "her", "keys", "[SEP]"]
     assert header.split() == names
     assert [line.split() for line in lines] == [[str(row), name, "▀" * 36] for row, name in enumerate(names)]  # 6 × 6

@@ -81,7 +81,7 @@ class TestEngines:
     def test_a_folder_takes_one_command_to_become_a_picture(
         self, run: Run, tiny: Callable[[str], str], tmp_path: Path
     ) -> None:
-        done = run("export", TEXT, "--model", tiny("bert"), "-o", "it.png", cwd=tmp_path)
+        done = run("export", TEXT, "--model", tiny("bert"), "--vmax", "auto", "-o", "it.png", cwd=tmp_path)
         assert (done.code, done.err) == (0, "")
         assert (tmp_path / "it.png").read_bytes().startswith(b"\x89PNG")
 

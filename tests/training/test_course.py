@@ -25,7 +25,7 @@ def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(translation, "_VOCABULARY_PAIRS", FEW)
 
 
-@pytest.mark.usefixtures("few_texts")
+@pytest.mark.usefixtures("few_texts", "small_batches")
 @pytest.mark.parametrize("name", COURSES)
 def test_a_course_writes_a_model_that_can_be_loaded(name: str, tmp_path: Path) -> None:
     course, folder = COURSES[name], tmp_path / name

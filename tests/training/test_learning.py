@@ -89,11 +89,13 @@ def test_the_links_of_joined_texts_still_name_the_same_words():
     assert words == once[: len(words)]
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_batches_come_again_from_the_same_seed():
     one, two = (next(batches(examples(Split.TRAIN, 1), TOKENIZER, seed)) for seed in (1, 1))
     np.testing.assert_array_equal(one.ids, two.ids)
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_training_from_the_same_seed_gives_the_same_weights():
     tokenizer = learn_tokenizer((example.text for example in drawn(500)), 600)
     quiet = Progress(disable=True)

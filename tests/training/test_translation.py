@@ -67,6 +67,7 @@ def test_pairs_of_like_length_stand_together_and_none_is_lost():
     assert all(max(one) <= min(after) for one, after in pairwise(lengths))
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_batches_come_again_from_the_same_seed(tokenizer):
     one, two = (next(batches(pairs(Split.TRAIN, 1), tokenizer, seed)) for seed in (1, 1))
     assert_array_equal(one.sources, two.sources)
@@ -74,6 +75,7 @@ def test_batches_come_again_from_the_same_seed(tokenizer):
 
 
 @DESIGNS
+@pytest.mark.usefixtures("small_batches")
 def test_training_from_the_same_seed_gives_the_same_weights(design: Design, tokenizer):
     quiet = Progress(disable=True)
     one, two, other = (design.train(tokenizer, Recipe(steps=2, seed=seed), quiet) for seed in (1, 1, 2))
@@ -82,6 +84,7 @@ def test_training_from_the_same_seed_gives_the_same_weights(design: Design, toke
 
 
 @DESIGNS
+@pytest.mark.usefixtures("small_batches")
 def test_every_array_learns(design: Design, tokenizer):
     before = design.initial_weights(tokenizer.get_vocab_size())
     batch = next(batches(pairs(Split.TRAIN, 1), tokenizer, 1))

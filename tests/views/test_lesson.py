@@ -15,6 +15,8 @@ from rich.segment import Segment
 
 from attnviz.lessons import Axis, Lesson, Quantity, Step, encode_lesson
 from attnviz.views.terminal.lesson import LessonSteps
+from tests import terminal
+from tests.terminal import without_styles
 
 KEYS, DIMENSIONS, HEADS, PARTS, TOP_KEYS, TILES = (
     Axis.KEYS,
@@ -43,10 +45,7 @@ def lesson(*quantities: Quantity, keys: Sequence[str] = ("[CLS]", "animal", "it"
 
 
 def printed(shown: Lesson, width: int = 60, about: dict[str, Any] | None = None, **options: Any) -> str:
-    file = io.StringIO()
-    console = Console(file=file, width=width, height=50, highlight=False, markup=False, emoji=False, **options)
-    console.print(LessonSteps(shown, about or {}))
-    return file.getvalue()
+    return terminal.printed(LessonSteps(shown, about or {}), width, **options)
 
 
 def block(shown: Lesson, width: int = 60) -> list[str]:
@@ -188,12 +187,12 @@ class TestPage:
         plain = printed(self.LESSON, 60, self.ABOUT)
         styled = printed(self.LESSON, 60, self.ABOUT, force_terminal=True, color_system="truecolor", _environ={})
         assert "\x1b[" in styled
-        assert bars.sub("#", re.sub(r"\x1b\[[\d;]*m", "", styled)) == bars.sub("#", plain)
+        assert bars.sub("#", without_styles(styled)) == bars.sub("#", plain)
 
     @pytest.mark.parametrize("options", [{"no_color": True, "force_terminal": True}, {"color_system": None}])
     def test_a_console_without_colour_gets_signs_that_do_without(self, options: dict[str, Any]) -> None:
         out = printed(self.LESSON, **{"_environ": {}} | options)
-        assert "+━·-+" in re.sub(r"\x1b\[[\d;]*m", "", out)
+        assert "+━·-+" in without_styles(out)
         assert not re.search(r"\x1b\[([\d;]+;)?(7|[349][0-8])\b", out)  # neither reversed nor in a colour
 
     def test_an_encoding_without_block_characters_gets_plus_and_minus(self) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.cells import cell_len
 from rich.color import Color, ColorSystem
 from rich.console import Console
 
@@ -15,22 +14,17 @@ from attnviz.views.report import Glance, HeadWeights
 from attnviz.views.terminal.sections import TerminalSection
 from attnviz.views.terminal.thumbnails import SHADES, pool
 from attnviz.vocabulary import Orientation, PictureProtocol
+from tests import terminal
 from tests.build import axes, looking_at, record
+from tests.terminal import DENSITIES, thumbnails, widest, without_styles
 
 WIDTHS = 20, 30, 60, 80, 200
-DENSITIES = "·░▒▓█"
 Labels = Mapping[tuple[int, int], str]
 
 
 def printed(attention: Attention, width: int, labels: Labels | None = None, marked: Any = None, **options: Any) -> str:
-    file = io.StringIO()
-    console = Console(file=file, width=width, height=50, highlight=False, markup=False, _environ={}, **options)
-    console.print(TerminalSection(Glance(attention, labels or {}, marked)))
-    return file.getvalue()
-
-
-def widest(text: str) -> int:
-    return max(map(cell_len, text.splitlines()))
+    section = TerminalSection(Glance(attention, labels or {}, marked))
+    return terminal.printed(section, width, _environ={}, **options)
 
 
 def one_head(weights: np.ndarray) -> Attention:
@@ -47,16 +41,16 @@ def thumbnail(weights: np.ndarray, width: int = 9) -> list[str]:
 def test_144_heads_fit_in_one_block(width: int) -> None:
     out = printed(record(layers=range(12), heads=range(12), names=13), width, marked=(11, 10))
     assert widest(out) <= width
-    headers = [line for line in out.splitlines() if re.match(r" +H\d", line)]
-    assert [header.split() for header in headers] == [[f"H{head}" for head in range(12)]]
-    assert len(re.findall(r"^L\d+ ", out, re.M)) == 12
+    headers = [line.split() for line in out.splitlines() if line.lstrip().startswith("H")]
+    assert headers == [[f"H{head}" for head in range(12)]]
+    assert sum(line.startswith("L") for line in out.splitlines()) == 12
 
 
 @pytest.mark.parametrize("coloured", [True, False])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_head_is_there_at_every_width_and_stands_under_its_number(width: int, coloured: bool) -> None:
     options = {"force_terminal": True, "color_system": "truecolor"} if coloured else {}
-    out = re.sub(r"\x1b\[[0-9;]*m", "", printed(record(layers=3, heads=range(7), names=13), width, **options))
+    out = without_styles(printed(record(layers=3, heads=range(7), names=13), width, **options))
     assert widest(out) <= width
     numbers: list[float] = []
     seen: list[str] = []
@@ -104,13 +98,14 @@ def test_the_marked_head_and_no_other_stands_between_brackets() -> None:
     attention = record(layers=(7, 2), heads=(5, 0, 3), names=5)
     lines = printed(attention, 80, marked=(2, 0)).splitlines()
     first = next(index for index, line in enumerate(lines) if line.startswith("L2"))
-    of_layer = [line for line in lines[first:] if re.search(rf"[{DENSITIES}]", line) and "weight" not in line]
+    of_layer = [line for line in lines[first:] if set(DENSITIES) & set(line) and "weight" not in line]
     assert of_layer
     for line in of_layer:
-        before, between, after = re.split("[‹›]", line)
-        assert len(re.findall(rf"[{DENSITIES}]+", between)) == 1
-        assert len(re.findall(rf"[{DENSITIES}]+", before)) == len(re.findall(rf"[{DENSITIES}]+", after)) == 1
-    assert not re.search("[‹›]", "\n".join(lines[:first]))
+        before, _, rest = line.partition("‹")
+        between, _, after = rest.partition("›")
+        assert [len(thumbnails(before)), len(between.split()), len(after.split())] == [1, 1, 1]
+        assert line.count("‹") == line.count("›") == 1
+    assert not {"‹", "›"} & set("".join(lines[:first]))
     assert "the most telling head" in printed(attention, 80, marked=(2, 0))
     assert "telling" not in printed(attention, 80)
 

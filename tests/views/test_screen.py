@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,12 @@ async def settle(app: Browser, pilot: Pilot[Any]) -> None:
 Drive = Callable[[Browser, Pilot[Any]], Coroutine[Any, Any, None]]
 
 
+def run_apart(steps: Coroutine[Any, Any, None]) -> None:
+    """Run the steps in another thread: Playwright, once it drives a browser, keeps a loop running in this one."""
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, steps).result()
+
+
 def drive(app: Browser, steps: Drive, size: tuple[int, int] = (80, 24)) -> None:
     """Run the screen at a size, wait until the first text is there, and take these steps."""
 
@@ -72,7 +79,7 @@ def drive(app: Browser, steps: Drive, size: tuple[int, int] = (80, 24)) -> None:
             await settle(app, pilot)
             await steps(app, pilot)
 
-    asyncio.run(run())
+    run_apart(run())
 
 
 def lines_of(pane: Any) -> list[str]:
@@ -306,7 +313,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_screen_with_its_error() -> None:
         async with app.run_test() as pilot:
             await settle(app, pilot)
 
-    asyncio.run(run())
+    run_apart(run())
     assert app.return_value is error
 
 

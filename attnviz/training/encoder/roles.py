@@ -126,7 +126,7 @@ class RoleTally:
         special = [token.special for token in words.tokens]
         strongest = np.where(special, 0, _between(attention, words)).argmax(-1)  # [layers, heads, words]
         for (role, source), targets in _ends(example, at).items():
-            self._count(role, np.isin(strongest[..., [source]], targets))
+            self._count(role, (strongest[..., [source], None] == np.array(targets)).any(-1))
             self._offsets[role].update({target - source for target in targets if abs(target - source) <= _FARTHEST})
 
     def _count(self, role: str, hits: NDArray[np.bool_]) -> None:
