@@ -1,12 +1,12 @@
 """`attnviz compare`: what differs between two texts, two models, or two saved records."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 import typer
+from msgspec.structs import replace
 
 from attnviz.cli import options
 from attnviz.cli.export import FORMATS, Looks, save_one
@@ -29,8 +29,7 @@ _TOP = 5
 _MOST = 3  # texts that are read, one more than can be compared
 
 
-@dataclass(frozen=True, kw_only=True)
-class Models(ModelChoice):
+class Models(ModelChoice, frozen=True, kw_only=True):
     """One model or two, and how they are loaded."""
 
     HEADING: ClassVar = "Model"
@@ -48,7 +47,7 @@ class Models(ModelChoice):
                 f"--model was given {len(self.model)} times, but only two models can be compared: give it twice, or "
                 "once to compare two texts."
             )
-        how = {field.name: getattr(self, field.name) for field in fields(ModelChoice)}
+        how = {name: getattr(self, name) for name in ModelChoice.__struct_fields__}
         models = (ModelChoice(**how | {"model": name}) for name in self.model * 2)
         first, *_, second = [replace(make_job(given, model, wanted), copies=COPIES) for model in models]
         return first, second

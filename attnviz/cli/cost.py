@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
+from msgspec import Struct
+from msgspec.structs import asdict
 from rich.console import Console
 
 from attnviz.cli import figures, options
@@ -90,8 +91,7 @@ _Tokens = Annotated[
 _Format = Annotated[str, options.choice(options.TABLE_OR_JSON, "--format", line="Print tables, or data.")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelName:
+class ModelName(Struct, frozen=True, kw_only=True):
     """The model to count for."""
 
     HEADING: ClassVar = "Model"
@@ -105,8 +105,7 @@ class ModelName:
         return find_size(self.model, Loading(revision=self.revision, offline=self.offline))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shape:
+class Shape(Struct, frozen=True, kw_only=True):
     """A shape to count for, without a model."""
 
     HEADING: ClassVar = "A shape alone"
@@ -141,8 +140,7 @@ class Shape:
         return Size(name=None, stacks={Kind.DECODER: made}, positions=None, held=None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measuring:
+class Measuring(Struct, frozen=True, kw_only=True):
     """The measurements."""
 
     HEADING: ClassVar = "Measured here"
@@ -164,8 +162,7 @@ class Measuring:
             yield experiment
 
 
-@dataclass(frozen=True, kw_only=True)
-class CostPicture:
+class CostPicture(Struct, frozen=True, kw_only=True):
     """The picture of what was measured, and its look."""
 
     HEADING: ClassVar = "Picture of what was measured"
@@ -252,8 +249,7 @@ def cost(
     picture.save(experiments, style)
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
+class _Counted(Struct, frozen=True):
     """The costs that were counted for a model: one for each kind of attention."""
 
     size: Size

@@ -1,11 +1,11 @@
 """Options without effect: what each command does not use in which of its settings, and refuses if it is given."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
+from msgspec import Struct
 
 from attnviz.errors import UsageError
 from attnviz.formats.writing import FILES
@@ -26,8 +26,7 @@ _OF_PAGES = "log", "title", "transpose"
 """Options on the look of a picture, or on how a page opens."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(Struct, frozen=True, kw_only=True):
     """A setting of a command: whether it `holds`, in words, and the options that have no effect in it.
 
     These are the `idle` ones, or all but `used`; `instead` is another way to mend it than to leave them out.

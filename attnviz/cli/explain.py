@@ -1,10 +1,10 @@
 """`attnviz explain`: one head for one query, step by step, with real numbers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
+from msgspec.structs import replace
 
 from attnviz.cli import options
 from attnviz.cli.explain_request import Comparisons, OneHead, Steps, ToyChoice

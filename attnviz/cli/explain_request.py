@@ -2,13 +2,13 @@
 
 import csv
 import io
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import typer
+from msgspec import Struct
 
 from attnviz.cli import options
 from attnviz.cli.completion import offer_several
@@ -38,8 +38,7 @@ _Head = Annotated[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class OneHead:
+class OneHead(Struct, frozen=True, kw_only=True):
     """The head to explain, and the query."""
 
     HEADING: ClassVar = "Which head"
@@ -69,8 +68,7 @@ class OneHead:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Steps:
+class Steps(Struct, frozen=True, kw_only=True):
     """The steps to show."""
 
     HEADING: ClassVar = "Which steps"
@@ -95,8 +93,7 @@ class Steps:
         return lesson.take(self.steps or compared) if self.steps or self.only_what_if else lesson
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparisons:
+class Comparisons(Struct, frozen=True, kw_only=True):
     """The comparisons with other ways to attend."""
 
     HEADING: ClassVar = "What if"
@@ -167,8 +164,7 @@ def _shuffle(special: list[bool]) -> tuple[int, ...]:
     return tuple(at.get(index, index) for index in range(len(special)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class ToyChoice:
+class ToyChoice(Struct, frozen=True, kw_only=True):
     """The toy: vectors in place of a text and a model."""
 
     HEADING: ClassVar = "Toy"

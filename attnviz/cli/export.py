@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from attnviz.cli import figures, options
 from attnviz.cli.completion import list_colour_maps, offer
@@ -95,8 +96,7 @@ _Annotate = Annotated[bool, typer.Option("--annotate", help="Write the weights i
 _Force = Annotated[bool, typer.Option("--force", help="Save every text again, even those that are done already.")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Looks:
+class Looks(Struct, frozen=True, kw_only=True):
     """The look of pictures, and the state in which a page opens."""
 
     HEADING: ClassVar = "Pictures and pages"
@@ -165,8 +165,7 @@ class Looks:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sharing:
+class Sharing(Struct, frozen=True, kw_only=True):
     """The way in which many texts are done."""
 
     HEADING: ClassVar = "Many texts, into a folder"
@@ -240,17 +239,13 @@ _WITHOUT_EFFECT = "texts", "file", "offline"  # on the files of a text
 
 
 def _find_changed(*groups: Any) -> dict[str, Any]:
-    """Return the options in these dataclasses that differ from their defaults, by name."""
+    """Return the options in these records that differ from their defaults, by name."""
     return {
-        field.name: value
+        name: value
         for group in groups
-        for field in fields(group)
-        if field.name not in _WITHOUT_EFFECT and (value := getattr(group, field.name)) != _get_default(field)
+        for name, value in asdict(group).items()
+        if name not in _WITHOUT_EFFECT and value != getattr(type(group)(), name)
     }
-
-
-def _get_default(field: Field[Any]) -> Any:
-    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) -> int:

@@ -1,12 +1,12 @@
 """`attnviz find`: the heads that link one word to another, over one text or many."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 import typer
+from msgspec import Struct, field
 
 from attnviz.cli import options
 from attnviz.cli.groups import group_options
@@ -37,8 +37,7 @@ _Link = Annotated[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Questions:
+class Questions(Struct, frozen=True, kw_only=True):
     """Files that ask of each text something else."""
 
     HEADING: ClassVar = "Many links"
@@ -158,8 +157,7 @@ def _open(path: Path) -> tuple[str, BufferedReader | None]:
     return str(path), None
 
 
-@dataclass(slots=True)
-class _Lacking:
+class _Lacking(Struct):
     """A counter of texts that keeps those apart that lack what is asked of them, and reports other failures.
 
     They are `named` where each is asked something else, which the text may not have by mistake.

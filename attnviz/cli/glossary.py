@@ -1,12 +1,12 @@
 """The glossary: the words of attention, each in two or three sentences and with a command that shows it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class GlossaryEntry:
+
+class GlossaryEntry(Struct, frozen=True):
     """A word, its meaning, the command that shows it, and other names for it."""
 
     word: str

@@ -1,4 +1,4 @@
-"""Options that several commands share, kept together in dataclasses.
+"""Options that several commands share, kept together in records.
 
 A command that has a parameter of such a class has an option for each field of it. In the command's help they stand
 under the heading that the class has in `HEADING`.
@@ -6,11 +6,12 @@ under the heading that the class has in `HEADING`.
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, signature
 from typing import Annotated, Any, get_args, get_type_hints
 
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields
 from typer.core import TyperCommand
 from typer.models import OptionInfo
 
@@ -18,14 +19,14 @@ _HEADING = "rich_help_panel"  # where typer keeps the heading of an option, thou
 
 
 def group_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for each field of the dataclasses among its parameters."""
+    """Give a command one option for each field of the records among its parameters."""
     parameters = signature(command).parameters
     annotations = {name: parameter.annotation for name, parameter in parameters.items()}
-    groups = {name: cls for name, cls in annotations.items() if isinstance(cls, type) and is_dataclass(cls)}
+    groups = {name: cls for name, cls in annotations.items() if isinstance(cls, type) and issubclass(cls, Struct)}
 
     @wraps(command)
     def called(**values: Any) -> None:
-        made = {name: cls(**{f.name: values.pop(f.name) for f in fields(cls)}) for name, cls in groups.items()}
+        made = {name: cls(**{f: values.pop(f) for f in cls.__struct_fields__}) for name, cls in groups.items()}
         command(**made, **values)
 
     expanded = [new for name, old in parameters.items() for new in _options(groups.get(name), old)]
@@ -43,7 +44,7 @@ def _options(group: type[Any] | None, parameter: Parameter) -> list[Parameter]:
             field.name,
             Parameter.KEYWORD_ONLY,
             annotation=_add_heading(hints[field.name], group.HEADING),
-            default=Parameter.empty if field.default is MISSING else field.default,
+            default=Parameter.empty if field.default is NODEFAULT else field.default,
         )
         for field in fields(group)
     ]

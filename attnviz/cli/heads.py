@@ -2,11 +2,11 @@
 
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar
 
 import typer
+from msgspec import Struct
 
 from attnviz.cli import options
 from attnviz.cli.groups import group_options
@@ -43,8 +43,7 @@ _GROUPS: Mapping[str, Mapping[str, Described]] = {
 _OF_ALL: ChainMap[str, Described] = ChainMap(PROBES, CIRCUITS, STATISTICS)  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True, kw_only=True)
-class NumberChoice:
+class NumberChoice(Struct, frozen=True, kw_only=True):
     """The numbers that are computed."""
 
     HEADING: ClassVar = "Which numbers"
@@ -104,8 +103,7 @@ class NumberChoice:
         return told or bool(self.statistics) or not self.generated
 
 
-@dataclass(frozen=True, kw_only=True)
-class TableShape:
+class TableShape(Struct, frozen=True, kw_only=True):
     """The part of a table that is shown."""
 
     HEADING: ClassVar = "Table"

@@ -1,8 +1,10 @@
 """The options of every command that looks at attention: texts, a model, and a choice of its weights."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
 from typing import ClassVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.cli import options
 from attnviz.cli.output import open_standard_input, say
@@ -17,8 +19,7 @@ from attnviz.text import Grouping, read_grouping
 from attnviz.vocabulary import Engine, Kind, Unit
 
 
-@dataclass(frozen=True, kw_only=True)
-class Input:
+class Input(Struct, frozen=True, kw_only=True):
     """The texts, and how they are read."""
 
     HEADING: ClassVar = "Input"
@@ -73,8 +74,7 @@ class Input:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelChoice:
+class ModelChoice(Struct, frozen=True, kw_only=True):
     """The model, and how it is loaded."""
 
     HEADING: ClassVar = "Model"
@@ -92,12 +92,11 @@ class ModelChoice:
     @property
     def loading(self) -> Loading:
         """Return how the model is loaded."""
-        chosen = {field.name: getattr(self, field.name) for field in fields(Loading)}
+        chosen = {name: getattr(self, name) for name in Loading.__struct_fields__}
         return Loading(**chosen | {"engine": None if self.engine == options.AUTO else Engine(self.engine)})
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeadChoice:
+class HeadChoice(Struct, frozen=True, kw_only=True):
     """The choice of heads."""
 
     HEADING: ClassVar = "Which heads"
@@ -113,8 +112,7 @@ class HeadChoice:
         return Selection(kinds, _together(self.layer), _together(self.head))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted(HeadChoice):
+class Wanted(HeadChoice, frozen=True, kw_only=True):
     """The choice of weights, how tokens are grouped, and what is done to the weights."""
 
     HEADING: ClassVar = "Which weights"

@@ -1,10 +1,11 @@
 """`attnviz show`: attention in the terminal, in the browser, or as data on standard output."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import typer
+from msgspec import Struct
+from msgspec.structs import replace
 from rich.text import Text
 
 from attnviz.cli import options
@@ -35,8 +36,7 @@ _LONGEST_HEADING = 500  # columns that the text may take above its tables
 _Writer = Callable[[Result], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tables:
+class Tables(Struct, frozen=True, kw_only=True):
     """The extent of tables, and whether weights in them are drawn as pictures."""
 
     HEADING: ClassVar = "Options"

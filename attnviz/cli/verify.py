@@ -1,10 +1,10 @@
 """`attnviz verify`: published figures of models, beside what is measured here."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from attnviz.cli import options
 from attnviz.cli.completion import offer
@@ -34,8 +34,7 @@ _Names = Annotated[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckedModels(ModelChoice):
+class CheckedModels(ModelChoice, frozen=True, kw_only=True):
     """The models that are checked, and how they are loaded."""
 
     model: _Names = None  # type: ignore[assignment]  # the same option, for any number of models

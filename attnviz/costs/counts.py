@@ -5,8 +5,10 @@ they are small beside what is counted.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from attnviz.reference.scores import SCORES, Sizes
 from attnviz.vocabulary import Kind
@@ -18,8 +20,7 @@ SCORE = "score"
 """The map of a learned score function: to one number, from what it has made of a query and a key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Map:
+class Map(Struct, frozen=True):
     """A learned linear map of one head, from `inputs` to `outputs` numbers; a layer has it for so many `heads`."""
 
     inputs: int
@@ -32,8 +33,7 @@ class Map:
         return self.inputs * self.outputs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dimensions:
+class Dimensions(Struct, frozen=True, kw_only=True):
     """The dimensions of the attention in a stack of layers.
 
     Vectors of `width` numbers become the queries of `heads` heads, which share `key_heads` heads of keys and values of
@@ -121,8 +121,7 @@ def size_additive(width: int, key_width: int, inner: int) -> Dimensions:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """Something counted for one head, for a layer, and for all layers."""
 
     head: int
@@ -136,8 +135,7 @@ class Counts:
         return cls(*(sum(getattr(part, field) for part in each) for field in ("head", "layer", "model")))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(Struct, frozen=True, kw_only=True):
     """The cost of the attention in a stack of layers, when `tokens` queries look at as many keys.
 
     `parameters` are counted by map, without biases, `operations` by step. `weights` counts all N×N weights, `cache` the
@@ -152,8 +150,7 @@ class Cost:
     cache: int
 
 
-@dataclass(frozen=True, slots=True)
-class LayerType:
+class LayerType(Struct, frozen=True):
     """A kind of layer that takes a text to as many vectors (Vaswani et al. 2017, table 1).
 
     `operations` are counted, and grow as `order` says. `steps` must wait for each other; `path` is how many layers or

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.costs.counts import Dimensions, size_additive, size_multi_head
 from attnviz.errors import ModelError
@@ -23,16 +25,14 @@ _OF_ATTENTION = re.compile("att(n|ention)", re.IGNORECASE)
 _NO_MAP = re.compile("linear_attn|relative", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """The counts of attention parameters in a model's files: in matrices, and in their biases."""
 
     matrices: int
     biases: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
+class Size(Struct, frozen=True, kw_only=True):
     """The dimensions of a model's attention, and the number of tokens it reads; None where its files do not say.
 
     The size of a shape that belongs to no model has no `name`.

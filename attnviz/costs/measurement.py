@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from attnviz.costs.methods import ATTENDING, SCORING
 from attnviz.costs.process import Size, measure_sizes
@@ -20,8 +21,7 @@ HOW = "one head, one thread, float32; least CPU time of several runs; peak memor
 """The conditions of the measurement, for tables and pictures to say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Struct, frozen=True):
     """A measurement at one size: the least CPU time in `seconds`, and the peak `memory` in bytes, None if unknown."""
 
     size: int
@@ -29,8 +29,7 @@ class Point:
     memory: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class Series(Struct, frozen=True, kw_only=True):
     """The measurements of a method at growing sizes, and the exponents of their growth; None where none can be fitted.
 
     Memory below `noise` bytes is left out of the fit.
@@ -47,8 +46,7 @@ class Series:
         return point.memory is not None and point.memory < self.noise
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Experiment:
+class Experiment(Struct, frozen=True, kw_only=True):
     """Methods that do the same at growing sizes of one `variable`, everything else being `fixed`."""
 
     title: str
@@ -57,8 +55,7 @@ class Experiment:
     series: tuple[Series, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(Struct, frozen=True):
     """An experiment to be made at these (tokens, width), one of which, the `variable`, grows."""
 
     title: str

@@ -3,12 +3,12 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import prod
 from typing import IO, Any, Literal
 from zipfile import ZipFile
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
@@ -134,8 +134,7 @@ class Archive:
             yield opened
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
+class _Opened(Struct, frozen=True):
     """An array whose header has been read; its numbers follow in the file, in this order of axes."""
 
     file: IO[bytes]

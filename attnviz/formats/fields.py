@@ -1,9 +1,10 @@
 """Fields of a saved object, each asked for as what it ought to be; what is something else is said in a sentence."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from attnviz.errors import AttnvizError, RecordError
 from attnviz.text import Grouping, Span, read_grouping
@@ -19,8 +20,7 @@ _MOST = 2**31
 """Indices and offsets are less."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(Struct, frozen=True):
     """The fields of an object; `place` names it in errors. One that is null is one that is left out."""
 
     values: Mapping[str, Any]

@@ -1,10 +1,11 @@
 """Records of attention weights, made from the fields of a saved result."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
@@ -62,8 +63,7 @@ def result_of(values: Mapping[str, Any]) -> Result:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(Struct, frozen=True):
     """Weights [layers, heads, queries, keys] and the names on their axes, before it is known where the tokens stand."""
 
     fields: Fields

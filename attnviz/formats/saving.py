@@ -1,8 +1,9 @@
 """Records as the bytes of a file: the weights of a text, or of several, or numbers for each head."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from attnviz.errors import UsageError, require
 from attnviz.formats.tables import TABLES, Table

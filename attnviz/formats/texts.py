@@ -1,9 +1,11 @@
 """The texts of a saved result, and the tokens that are cut from them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import RecordError
 from attnviz.formats.fields import Fields, Parse, Value, flag, or_none, place, span, text
@@ -44,8 +46,7 @@ class Side(NamedTuple):
     usual: int
 
 
-@dataclass(frozen=True)
-class Passages:
+class Passages(Struct, frozen=True, dict=True):
     """The texts that were read: the text itself, the second one of a pair, and what a decoder has read or written."""
 
     text: str

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from attnviz.errors import RecordError
 from attnviz.text import GoldWord, ParsedText, Span, visible
@@ -18,8 +19,7 @@ _NO_UTF8 = re.compile("[\udc80-\udcff]")
 Number = TypeVar("Number")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """An entry of a file, and the line on which it begins: what it holds, or what is wrong with that line."""
 
     line: int
@@ -82,8 +82,7 @@ class _LineError(Exception):
         self.line = line
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(Struct, frozen=True):
     """A row of a sentence: a word, or a token that the words from `first` to `last` share."""
 
     line: int

@@ -6,10 +6,11 @@ Only the standard library is imported until something is written, so that the co
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, product
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from attnviz.errors import RecordError
 from attnviz.text import escape_unseen, visible
@@ -28,8 +29,7 @@ CSV_COLUMNS = "text_index", "kind", "layer", "head", "query", "query_token", "ke
 """The columns of rows of a number each, but for the last: that has the number, and is named for its measure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """The result of one text: its place in the input, one record a kind, and what was read along with it.
 
     `written` says that the model wrote the target, `ended` that it did not have to be cut. `warnings` says what of it,
@@ -47,8 +47,7 @@ class Result:
     terms: Sequence["ScoreTerms"] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(Struct, frozen=True):
     """A data format: the bytes of each result, piece by piece, and what stands before all results such as this one."""
 
     pieces: Callable[[Result], Iterator[bytes]]

@@ -1,9 +1,9 @@
 """Comparisons that show the use of a part of a head: without it, with another in its place, or for all queries."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from attnviz.errors import UsageError
 from attnviz.lessons.lesson import Axis, Quantity, Step, count, side_by_side
@@ -17,8 +17,7 @@ from attnviz.reference.streaming import Running
 from attnviz.reference.trace import Trace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhatIf:
+class WhatIf(Struct, frozen=True, kw_only=True):
     """The comparisons that follow the walk through a head.
 
     `scores` names score functions, `order` is another order of the tokens, `tile` is the number of keys that online

@@ -1,8 +1,8 @@
 """The walk through one head of a model, for one query of a text."""
 
-from dataclasses import dataclass, replace
-
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.lessons import Lesson, Variant, WhatIf, compare, head_steps
 from attnviz.lessons.reruns import SEED
@@ -13,8 +13,7 @@ from attnviz.reference.head_steps import Reals
 from attnviz.vocabulary import Engine, Kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadQuery:
+class HeadQuery(Struct, frozen=True, kw_only=True):
     """One head of one kind of attention, and the index of the query among those of this kind."""
 
     kind: Kind

@@ -1,11 +1,12 @@
 """A lesson: steps, each with a formula, a reason and its arrays; and the same as data."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Self
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import UnfitTextError
 from attnviz.formats.writing import json_line
@@ -33,8 +34,7 @@ TOP_BY_DIMENSION = Axis.TOP_KEYS, Axis.DIMENSIONS
 MATRIX = Axis.OUTPUTS, Axis.INPUTS
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Quantity:
+class Quantity(Struct, frozen=True, eq=False):
     """An array with a name (unique in a lesson), words for a reader, and its axes.
 
     `rows` names the entries of the first axis where they are neither keys nor heads. A quantity that is not `shown` is
@@ -49,8 +49,7 @@ class Quantity:
     shown: bool = True
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class Step(Struct, frozen=True, eq=False):
     """One step: its title, its formula on one line, a few sentences on why, and the quantities that it computes."""
 
     title: str
@@ -59,8 +58,7 @@ class Step:
     quantities: tuple[Quantity, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Lesson:
+class Lesson(Struct, frozen=True, eq=False, kw_only=True):
     """A walk through one head for one query, from top to bottom.
 
     `subject` names the model, `keys` the tokens that can be looked at, and `query` the token that looks, at `position`

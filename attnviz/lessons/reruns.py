@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import UsageError
 from attnviz.lessons.lesson import Axis, Quantity, Step, side_by_side
@@ -15,8 +16,7 @@ SEED = 1
 """The seed of the arrays of an untrained model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
+class Variant(Struct, frozen=True, kw_only=True):
     """A way to run the whole model again: its tokens in another order, or without positions, mask or training."""
 
     order: tuple[int, ...] | None = None

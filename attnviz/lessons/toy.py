@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 from attnviz.errors import UsageError
 from attnviz.lessons.comparisons import WhatIf, compare
@@ -57,8 +58,7 @@ _NEVER_LEARNED = "additive", "location"
 """The score functions whose parameters nothing in a head of dot products stands for."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Toy:
+class Toy(Struct, frozen=True, eq=False, kw_only=True):
     """Vectors [tokens, width] with names, the index of the query among them, and the number of heads.
 
     `positions` is one of `POSITIONS`, `mask` one of `MASKS`; W_Q, W_K, W_V and W_O are drawn at random from `seed`. A
@@ -90,7 +90,7 @@ class Toy:
                 "Rotary positions rotate pairs of numbers, so each head needs an even width, and here it is "
                 f"{self.width // self.heads}: take fewer heads, or vectors of another width."
             )
-        object.__setattr__(self, "query", range(len(self.vectors))[self.query])
+        force_setattr(self, "query", range(len(self.vectors))[self.query])
 
     @property
     def width(self) -> int:
@@ -107,8 +107,7 @@ class Toy:
         return Parameters(arrays)
 
 
-@dataclass(frozen=True, slots=True)
-class _Placing:
+class _Placing(Struct, frozen=True):
     """The effect of one kind of positions on the vectors, on queries and keys, and on scores.
 
     `added` makes the vectors of positions [tokens, width], which are added for the reason `why`.

@@ -1,8 +1,7 @@
 """The words of the walk through a head: formulas, and the reasons for them."""
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from attnviz.lessons.lesson import count
 from attnviz.reference.head_steps import Reals, find_key_head
@@ -25,8 +24,7 @@ _SCORE = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wording:
+class Wording(Struct, frozen=True, kw_only=True):
     """A formula and a reason for each part of a head; `parts` says what one dimension adds to a score.
 
     `x` is the symbol of the vector that a query is made from: x̂ after a norm.

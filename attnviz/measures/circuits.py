@@ -1,10 +1,10 @@
 """Circuits: numbers for each head from the weights of a model alone, without any text."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.records import Described
@@ -14,8 +14,7 @@ Reals = NDArray[np.float64]
 _ROWS = 2**13  # of a table of embeddings that are read at a time
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ValueCircuit:
+class ValueCircuit(Struct, frozen=True, eq=False):
     """The linear map by which each head of a layer moves something from key to query.
 
     It is read by `value` [heads, width, d] and written by `output` [heads, d, width].
@@ -26,8 +25,7 @@ class ValueCircuit:
     output: Reals
 
 
-@dataclass(frozen=True, slots=True)
-class CircuitNumber(Described):
+class CircuitNumber(Described, frozen=True):
     """A number for each head of a layer, from what it moves and from the map `words` of the model.
 
     `words` [width, width] is W_U W_E: what is written into the residual stream as words, and read from embeddings.

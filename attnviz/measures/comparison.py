@@ -1,11 +1,12 @@
 """Comparison of two records: the divergence of each head's rows, and the difference of the weights."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError, TextError
@@ -32,8 +33,7 @@ _AT_ONCE = 2**17
 Numbers = NDArray[np.floating]
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Struct, frozen=True, eq=False, dict=True):
     """What differs between two records, between the tokens that both have; each part is computed when it is wanted.
 
     The `table` has the `divergence` of each head, best first. The `difference` [layers, heads, queries, keys] is the
@@ -42,8 +42,11 @@ class Comparison:
 
     first: Attention
     second: Attention
-    queries: Alignment = field(repr=False)
-    keys: Alignment = field(repr=False)
+    queries: Alignment
+    keys: Alignment
+
+    def __repr__(self) -> str:
+        return f"Comparison(first={self.first!r}, second={self.second!r})"
 
     @cached_property
     def pairs(self) -> HeadPairs:

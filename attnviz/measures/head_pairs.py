@@ -1,10 +1,10 @@
 """Pairs of heads of two models, and their divergence over one text or many."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from attnviz.measures.assignment import assign
@@ -27,8 +27,7 @@ _DEFINITION = (
 _PAIRED = "; between each head and its partner in the second, paired so that the heads differ least in total"
 
 
-@dataclass(frozen=True, slots=True)
-class HeadPairs:
+class HeadPairs(Struct, frozen=True):
     """The heads of which divergences are taken: each layer and head of the first with the same of the second.
 
     Or where the second has `others`, its own layers and heads, each with each of them.
@@ -84,8 +83,7 @@ def _pad(column: Column) -> Column:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Divergences:
+class Divergences(Struct, frozen=True, eq=False):
     """The divergence of each head of one text, [layers, heads], or of all pairs of heads, [heads, others]."""
 
     pairs: HeadPairs
@@ -101,8 +99,7 @@ class Divergences:
         return self.pairs.table(self.column, 1)
 
 
-@dataclass(slots=True)
-class DivergenceTotals:
+class DivergenceTotals(Struct):
     """The divergences of all texts; those of other models, kinds, groups of tokens, layers or heads are kept apart.
 
     Heads are paired by what they come to over all texts.

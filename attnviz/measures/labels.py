@@ -1,7 +1,8 @@
 """Labels: what a head does, in a word, by a rule on its numbers."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from attnviz.measures.probes import PROBES
 from attnviz.measures.reducers import reduce_record
@@ -9,8 +10,7 @@ from attnviz.measures.statistics import Statistics, find_statistics
 from attnviz.records import HeadMatrix, HeadTable, Judgement
 
 
-@dataclass(frozen=True, slots=True)
-class HeadLabel:
+class HeadLabel(Struct, frozen=True):
     """A word for heads whose number of this name is above `least`, or equal to it if it is `inclusive`.
 
     `source` says whose rule that is.

@@ -1,10 +1,11 @@
 """Pointing: which word a word looks at most, and which looks at it most, in each head."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.records import Axes, Block, Word, to_numpy
@@ -13,16 +14,14 @@ from attnviz.text import By, Token, group_tokens
 Reals = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """A word, and the words that would be right for it to point at."""
 
     word: Word
     answers: tuple[Word, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pointed:
+class Pointed(Struct, frozen=True, eq=False):
     """The answers of all heads to some questions, in one direction; both are [questions, layers, heads].
 
     `weights` is the mean over the right words of the weight to them, NaN where none can have any. `right` is 1 where
@@ -40,19 +39,14 @@ class Pointed:
         return cls(blank, blank.copy())
 
 
-@dataclass(slots=True)
 class _Rows:
     """The mean rows of groups of queries, each handed over as soon as all of its queries have come."""
 
-    groups: Sequence[Sequence[int]]
-    keys: int
-    _pieces: NDArray[np.intp] = field(init=False)
-    _owners: NDArray[np.intp] = field(init=False)
-    _begun: dict[tuple[int, tuple[int, ...], int], tuple[int, Reals]] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._pieces = np.array([piece for group in self.groups for piece in group], np.intp)
-        self._owners = np.repeat(np.arange(len(self.groups)), [len(group) for group in self.groups])
+    def __init__(self, groups: Sequence[Sequence[int]], keys: int) -> None:
+        self.groups, self.keys = groups, keys
+        self._pieces = np.array([piece for group in groups for piece in group], np.intp)
+        self._owners = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+        self._begun: dict[tuple[int, tuple[int, ...], int], tuple[int, Reals]] = {}
 
     def of(self, block: Block, queries: int) -> Iterator[tuple[int, Reals]]:
         """Yield the number of each group that this block completes, and its mean row [heads, keys]."""

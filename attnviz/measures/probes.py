@@ -1,9 +1,10 @@
 """Probes: a number for each head of a generated text, random tokens that are said several times."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.records import Axes, Block, Column, Described, HeadTable, to_numpy
@@ -19,8 +20,7 @@ SEEDS = 10
 """How many texts are generated, one for each seed: so many examples Olsson et al. average over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Repeated:
+class Repeated(Struct, frozen=True):
     """A text of random tokens that is said several times: `tokens` of them, after `before` special ones.
 
     `after` is how many special tokens end it. If it is read `both_ways`, queries see later keys too.
@@ -65,8 +65,7 @@ class Repeated:
         return queries + self.before, keys + self.before
 
 
-@dataclass(frozen=True, slots=True)
-class Probe(Described):
+class Probe(Described, frozen=True):
     """A number for each head: the mean of its weights at certain `pairs` of a text that is said in so many `copies`."""
 
     copies: int

@@ -1,10 +1,10 @@
 """Reducers consume the blocks of query rows that a model yields, and hold an N×N matrix only if it is wanted."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError

@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from attnviz.measures.pointing import Pointing, Question
@@ -31,8 +31,7 @@ _DEFINITIONS = {
 }
 
 
-@dataclass(slots=True)
-class RelationCount:
+class RelationCount(Struct):
     """A count of a relation in some texts, and how often heads [directions, layers, heads] and offsets are right."""
 
     count: int
@@ -53,8 +52,7 @@ class RelationCount:
         return Followed(self.count, self.heads.flat[head] / self.count, self.offsets[offset] / self.count)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FollowedRelations:
+class FollowedRelations(Struct, frozen=True, eq=False):
     """The tallies of one text, by relation, on these axes; `odd` says that its index is odd.
 
     `left_out` is how many dependents cannot be judged, because they or their head words have no token of their own.
@@ -100,8 +98,7 @@ Key = tuple[str, Kind, tuple[int, ...], tuple[int, ...]]
 """The key of texts that are counted together: their model, kind, layers and heads."""
 
 
-@dataclass(slots=True)
-class RelationTotal:
+class RelationTotal(Struct):
     """The tallies of texts that have the same heads: by relation, and by whether the index of the text is odd."""
 
     texts: int = 0
@@ -133,8 +130,7 @@ class RelationTotal:
         )
 
 
-@dataclass(slots=True)
-class RelationTotals:
+class RelationTotals(Struct):
     """The totals of all texts; those of other models, kinds, layers or heads are kept apart."""
 
     each: dict[Key, RelationTotal] = field(default_factory=dict)

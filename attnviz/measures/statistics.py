@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
@@ -29,8 +29,7 @@ def _alone(mean: Reals) -> Reals:
     return mean
 
 
-@dataclass(frozen=True, slots=True)
-class Statistic(Described):
+class Statistic(Described, frozen=True):
     """A number for each head of a text: the mean over its queries of numbers that are computed from their rows.
 
     Args:

@@ -1,8 +1,7 @@
 """The terms of scores, kept beside weights, and whether they lead to these."""
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.measures.reducers import Reducer, make_keeper
@@ -13,8 +12,7 @@ _TOLERANCE = {"float64": 1e-5, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-
 """How far a weight may be from the one that follows from its terms, in each precision."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A record, and what its scores are made of, where that is known and leads to its weights."""
 
     record: HeadMatrix

@@ -1,15 +1,15 @@
 """The alignment of the tokens of two sequences, which are of two texts, or of one text as two tokenizers cut it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Self
+
+from msgspec import Struct
 
 from attnviz.text import Token
 
 
-@dataclass(frozen=True, slots=True)
-class Alignment:
+class Alignment(Struct, frozen=True):
     """Tokens of two sequences that are the same, by their places in either, in order."""
 
     first: tuple[int, ...]

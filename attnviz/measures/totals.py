@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.measures.labels import find_labels
@@ -24,8 +25,7 @@ Integers = NDArray[np.object_]
 """Integers of Python, which never overflow: [layers, heads]."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Moments:
+class Moments(Struct, frozen=True, eq=False):
     """The number of texts that have a value, the sum of the values, and the sum of their squares, in fixed point."""
 
     counts: Integers
@@ -68,8 +68,7 @@ _MEAN: Callable[..., Integers] = np.frompyfunc(_mean, 2, 1)
 _ERROR: Callable[..., Integers] = np.frompyfunc(_error, 3, 1)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Compared:
+class Compared(Struct, frozen=True, eq=False):
     """A sample of texts for a number that only several texts have, and what makes it of them."""
 
     sample: Sample
@@ -87,8 +86,7 @@ class Compared:
         return Column(values, counts, np.full(values.shape, np.nan), self.definition)
 
 
-@dataclass(slots=True)
-class Total:
+class Total(Struct):
     """The total over texts that have the same heads: the number of texts, and what each statistic comes to."""
 
     texts: int = 0
@@ -122,8 +120,7 @@ Key = tuple[str, Kind, str, tuple[int, ...], tuple[int, ...]]
 """The key of texts that are added up: their model, kind, grouping of tokens, layers and heads."""
 
 
-@dataclass(slots=True)
-class Totals:
+class Totals(Struct):
     """The totals of all texts. Those of other models, kinds, groups of tokens, layers or heads are kept apart."""
 
     each: dict[Key, Total] = field(default_factory=dict)

@@ -2,10 +2,10 @@
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Reals = NDArray[np.float64]
@@ -34,8 +34,7 @@ def compute_variability(corners: Reals) -> Reals:
     return variability
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class Sample(Struct, frozen=True, eq=False):
     """A sample of texts by their corners, each with the digest that it is sorted by.
 
     It has all texts, or if they are too many those of lowest digest: a random choice that does not depend on the order

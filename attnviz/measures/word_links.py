@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.errors import TextError, UsageError
@@ -52,8 +53,7 @@ class DistantLinkError(MissingLinkError):
     """A text of which no window holds both words of a link."""
 
 
-@dataclass(frozen=True, slots=True)
-class WordLink:
+class WordLink(Struct, frozen=True):
     """A link from one word, the query, to another, the key; both are named as `--token` names them."""
 
     query: str

@@ -1,9 +1,10 @@
 """Adapters of the peft library: what was trained beside a model, and is of no use without it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+from msgspec import Struct
 
 from attnviz.errors import ModelError
 from attnviz.models.configuration import read_json
@@ -14,8 +15,7 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _LORA = "LORA"
 
 
-@dataclass(frozen=True, slots=True)
-class Adapter:
+class Adapter(Struct, frozen=True):
     """The contents of an adapter_config.json: the kind of adapter, and the model it was trained for, None if unnamed.
 
     Raises:

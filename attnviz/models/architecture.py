@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from attnviz.models.checkpoint.families import FAMILIES
 from attnviz.models.configuration import Key, find_table, key
@@ -35,8 +36,7 @@ _DECODERS |= {"clip_text_model", "imagegpt", "openai-gpt", "opt", "persimmon", "
 """Types of models that look back only, of which config.json gives no sign if they were saved without a head."""
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(Struct, frozen=True):
     """The stacks of layers that attend to a text, by kind, and how many tokens they read, None if files do not say."""
 
     stacks: Mapping[Kind, StackShape]

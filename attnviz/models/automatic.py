@@ -1,9 +1,11 @@
 """The engine that runs a pretrained model: the one that was asked for, else the one that is faster for each text."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.models.base import Runner
 from attnviz.models.checkpoint.checkpoint_reader import load as load_checkpoint
@@ -47,8 +49,7 @@ def load(name: str, folder: Path, loading: Loading) -> Model:
     return reference if loading.engine is Engine.REFERENCE else combine_engines(reference, on_transformers)
 
 
-@dataclass(frozen=True, slots=True)
-class WritingReader:
+class WritingReader(Struct, frozen=True):
     """A reader that is the reference engine's, except for texts that a decoder continues: these transformers reads."""
 
     reference: Model

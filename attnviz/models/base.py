@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from attnviz.errors import UsageError
@@ -17,8 +17,7 @@ from attnviz.reference.trace import Trace
 from attnviz.vocabulary import Engine, Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(Struct, frozen=True):
     """The layers that attend in one way, by their own numbers in the model, and how many heads each has.
 
     `heads` is the largest number of heads in a layer; `fewer` has the number of each layer that has fewer. The heads of
@@ -52,8 +51,7 @@ class Stack:
         return [(tuple(layers), tuple(range(heads))) for heads, layers in found.items()]
 
 
-@dataclass(frozen=True, slots=True)
-class Withheld:
+class Withheld(Struct, frozen=True):
     """Layers of one kind that attend, but not in a way that could be shown, and why not."""
 
     kind: Kind
@@ -65,8 +63,7 @@ class Withheld:
         return f"{self.kind.value} {some} not shown: what the model returns there {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A part of one kind of attention: some layers that have the same heads, and some of these heads.
 
     `rows` are stretches of query rows, in order.
@@ -82,8 +79,7 @@ class Part:
         return len(self.heads) * sum(map(len, self.rows)) / (heads * queries)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class Card(Struct, frozen=True, kw_only=True):
     """A description of a model that needs no run of it.
 
     `positions` is how many tokens it can read (None without limit), `config` its shape as its own files have it,

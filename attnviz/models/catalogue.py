@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from attnviz.errors import Advice, ModelError
 from attnviz.models import builtin, hub
@@ -17,8 +18,7 @@ from attnviz.models.shapes import list_stacks
 from attnviz.vocabulary import Engine, Kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class Listing(Struct, frozen=True, kw_only=True):
     """A description of a model from its files alone; None where they do not say.
 
     `size` is the size of its files in bytes; `engine` computes its attention unless another is asked for.

@@ -3,9 +3,10 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from attnviz.errors import ModelError
 
@@ -53,8 +54,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """A value of config.json under one of its `names`, of the type of its `default`.
 
     Where it is `nullable`, it may be null, which is None; a default of None stands for a whole number.

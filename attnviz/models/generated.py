@@ -1,9 +1,10 @@
 """Generated texts: random tokens of a model's vocabulary, said several times, as the model would read them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import UsageError
 from attnviz.models.model import Model
@@ -13,8 +14,7 @@ from attnviz.text import Token, visible
 _ANY = "a"  # a text, read for the special tokens round it
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """The special tokens that a model puts before a text and after it."""
 
     before: tuple[Token, ...]

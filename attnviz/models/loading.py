@@ -1,13 +1,12 @@
 """Options for loading a model."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from attnviz.errors import UsageError
 from attnviz.vocabulary import Engine
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loading:
+class Loading(Struct, frozen=True, kw_only=True):
     """The options for loading a model; None leaves the choice to attnviz.
 
     `engine` computes the weights, on a `device` that torch knows and in a `dtype` that it knows ("auto": the best

@@ -1,9 +1,11 @@
 """A model, to the rest of the house: it reads texts, and runs them through reducers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.display import DisplayedList
 from attnviz.errors import checked, require
@@ -26,8 +28,7 @@ Choose = Callable[[Sequence[Reading]], Runner]
 """A function that chooses the runner for some readings, where a model has more than one."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Model:
+class Model(Struct, frozen=True, eq=False):
     """A model: what can be said of it, what turns text into tokens, and tokens into blocks of attention weights.
 
     The `runner` is what explains; it also runs the readings, unless there is a function to `choose` what does.

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.errors import UsageError
@@ -21,8 +22,7 @@ class Overlong(Enum):
     CUT = "cut"
 
 
-@dataclass(frozen=True, slots=True)
-class Windows:
+class Windows(Struct, frozen=True):
     """Overlapping windows, for a long text: each has `size` tokens, and a new one begins every `stride` tokens.
 
     Special tokens that stand round a text stand round each window, and count.
@@ -71,8 +71,7 @@ def read_overlong(truncate: bool, window: str | Sequence[int] | Windows | None) 
     return Overlong.CUT if truncate else Overlong.REFUSED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passage:
+class Passage(Struct, frozen=True, kw_only=True):
     """A passage for a model to read: a text, with or without the second text of a pair or the target of a translation.
 
     A decoder continues the text by `generate` tokens. The decoder of an encoder-decoder reads the target; where there
@@ -98,8 +97,7 @@ class Passage:
     bos: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """A passage as a model reads it: one id and one token a position.
 
     `types` tells the two texts of a pair apart (token type ids), for models that ask for it. `target` is what the

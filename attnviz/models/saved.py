@@ -1,7 +1,9 @@
 """Saved records as a model: its reading is the stored tokens, its blocks are the stored weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from attnviz.errors import TextError, UsageError
 from attnviz.formats.writing import Result as Saved

@@ -1,16 +1,17 @@
 """The shapes of the layers that attend in a model, and what the cards of the built-in models say of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from attnviz.models.base import Stack
 from attnviz.reference.transformer import Config, Positions
 from attnviz.vocabulary import Kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StackShape:
+class StackShape(Struct, frozen=True, kw_only=True):
     """The shape of the layers that attend in one way; None, or no number of heads, where files do not say it.
 
     `layers` are their own numbers in the model, `heads` how many each of them has, and `key_heads` how many heads of

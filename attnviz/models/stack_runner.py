@@ -1,10 +1,12 @@
 """Stacks of layers that the reference transformer runs."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.errors import UsageError
@@ -81,11 +83,11 @@ class StackRunner(Runner):
 
     def without(self, *, positions: bool = False, mask: bool = False) -> Self:
         """See `Runner.without`."""
-        return replace(self, shape=strip_shape(self.shape, positions=positions, mask=mask))
+        return dataclasses.replace(self, shape=strip_shape(self.shape, positions=positions, mask=mask))
 
     def untrain(self, seed: int) -> Self:
         """See `Runner.untrain`."""
-        return replace(self, parameters=self.parameters.untrain(seed))
+        return dataclasses.replace(self, parameters=self.parameters.untrain(seed))
 
     def _types(self, readings: Sequence[Reading]) -> Array | None:
         """Return the token types [texts, tokens] if there are such; all are the first if the tokenizer gives none."""

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from attnviz.models.hub.folder import some
 from attnviz.text import visible
@@ -63,8 +64,7 @@ def suggest_name(name: str, names: Iterable[str]) -> str:
     return f" There is {visible(found)}: take {before} out of the names of the tensors, if that is all that differs."
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(Struct, frozen=True):
     """Tensors of a checkpoint that a network does not read, though attention may be meant to depend on them.
 
     They are named like parts `within` the network, belong to `layers` beyond its last, or stand `beside` it and are

@@ -1,8 +1,10 @@
 """The vocabulary of a tokenizer, and the tokens that its ids make of a text."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import INTERRUPTS, Advice
 from attnviz.models.passages import Reading
@@ -20,8 +22,7 @@ _BLANK = frozenset("▁ĠĊĉč")
 _OF_NO_VOCABULARY = "\U0010ffff"  # never a character
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(Struct, frozen=True):
     """The vocabulary of a tokenizer: the name of each of `size` ids, the `special` ones, that of `unknown` text."""
 
     name_of: Callable[[int], str]

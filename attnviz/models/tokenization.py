@@ -1,10 +1,11 @@
 """Tokenization of texts into ids and tokens, with a tokenizer of the tokenizers library."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from attnviz.errors import INTERRUPTS, ModelError
 from attnviz.models.base import Card
@@ -120,8 +121,7 @@ class TextReader:
             raise ModelError(f"The tokenizer of {card.name} cannot read this text: {error}.") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Spelling:
+class Spelling(Struct, frozen=True):
     """The spelling of ids as text: `decode` spells several, `name_of` names one, `special` ids have no text at all."""
 
     decode: Callable[[Sequence[int]], str]

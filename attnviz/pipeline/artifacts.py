@@ -3,9 +3,11 @@
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import TextError
 from attnviz.formats.writing import FILES, Result
@@ -27,8 +29,7 @@ _WORD = r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*"
 _LIST = rf"{_WORD}(?:,{_WORD})*"
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Struct, frozen=True):
     """A file to be: its name without the suffix, its format, its bytes, which may be made piece by piece, once."""
 
     name: str
@@ -41,8 +42,7 @@ class Artifact:
         return f"{self.name}.{self.format}"
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(Struct, frozen=True):
     """A maker of files from results, in the wanted formats; of one word only if `token` names it.
 
     `style` is the look of pictures, `opening` the state in which pages open, None where there are none of them.

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz import __version__
 from attnviz.errors import AttnvizError, WriteOption, write_options
@@ -75,8 +77,7 @@ def _failed(entry: ManifestEntry, error: AttnvizError, option: WriteOption) -> t
     return replace(entry, error=write_options(error.advice, option)), error
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Texts to be exported into a folder, by how many processes; `anew` says that what is done is done again.
 
     `options` are those that change what comes out, by name, and `file` is where the texts come from, if from one.

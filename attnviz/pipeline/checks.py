@@ -6,7 +6,6 @@ them. Heads are named `layer.head`.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,8 +29,7 @@ from attnviz.records import Claim
 Figures = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check(Claim):
+class Check(Claim, frozen=True, kw_only=True):
     """A claim, and a function that measures its figures with a model; it raises UsageError if the model has no such."""
 
     measure: Callable[[Model], Figures]

@@ -4,9 +4,11 @@ Each source is paired with the one that it is compared with, which stands in its
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import AttnvizError, InputError, RecordError, UsageError
 from attnviz.formats.writing import Result
@@ -28,8 +30,7 @@ COPIES = 4
 """How many times the memory of one record it takes to compare two."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Differences:
+class Differences(Struct, frozen=True, eq=False):
     """What differs between two results: the first, and a comparison for each kind of attention that both have."""
 
     first: Result

@@ -1,9 +1,11 @@
 """Numbers over many texts, by one process or several; the texts are gone when they are counted."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Protocol, Self, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import AttnvizError, warn
 from attnviz.measures.labels import find_labels
@@ -30,8 +32,7 @@ class Counter(Protocol):
         """Be told that so many more texts are done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Warner:
+class Warner(Struct, frozen=True):
     """A counter for Python: notes are warnings, and an error is raised unless there is a function to be told of it."""
 
     failed: Callable[[str, AttnvizError], None] | None = None
@@ -75,8 +76,7 @@ Placed = tuple[str | None, Found | AttnvizError | Note]
 """The place of a text, and what it has come to; see `Outcome`, of which processes send no more than that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Portion(Generic[Counts]):
+class Portion(Struct, Generic[Counts], frozen=True):
     """The totals of some texts that were counted together: of so many of them."""
 
     texts: int

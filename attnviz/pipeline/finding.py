@@ -1,12 +1,14 @@
 """The search for heads that link words: what is asked of each text, and the tasks that answer it."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from io import BufferedReader
 from os import PathLike
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import RecordError, UsageError
 from attnviz.formats.treebanks import Entry, read_pairs, read_treebank
@@ -23,8 +25,7 @@ from attnviz.records import Axes, HeadTable, RelationTable, require_weights
 from attnviz.text import By, Grouping, ParsedText
 
 
-@dataclass(frozen=True, slots=True)
-class LinkTask:
+class LinkTask(Struct, frozen=True):
     """The task of computing the numbers of a `link`, or of the one that each source asks for: a `HeadTable` a kind."""
 
     job: Job
@@ -54,8 +55,7 @@ class LinkTask:
         return link
 
 
-@dataclass(frozen=True, slots=True)
-class RelationTask:
+class RelationTask(Struct, frozen=True):
     """The task of counting how heads follow the relations that each source asks about: a `FollowedRelations` a kind."""
 
     job: Job

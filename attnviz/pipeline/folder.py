@@ -3,9 +3,10 @@
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
+
+from msgspec.structs import replace
 
 from attnviz.errors import InputError, OutputError
 from attnviz.pipeline.artifacts import is_artifact

@@ -1,10 +1,11 @@
 """Numbers for each head that need no text: probes of generated ones, and circuits of the model's weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import UsageError
 from attnviz.measures.circuits import CIRCUITS
@@ -17,8 +18,7 @@ from attnviz.models.passages import Reading
 from attnviz.records import Column, HeadTable, Selection, find_named
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generated:
+class Generated(Struct, frozen=True, kw_only=True):
     """Numbers that need no text: probes, on random `tokens` from `SEEDS` seeds on from `seed`, and circuits."""
 
     probes: Sequence[str] = ()

@@ -1,8 +1,10 @@
 """A job: what is done with each text, by which model, and what is kept of the weights in which form."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import RecordError, UsageError, WriteOption, write_in_python, write_options
 from attnviz.formats.reading import READERS
@@ -21,8 +23,7 @@ MEMORY = 10**9
 _BARE = Passage(text="")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(Struct, frozen=True, kw_only=True, dict=True):
     """The work on each text.
 
     `passage` is what is read along with it. A model that is `ready` stands for the name. The selected weights are kept

@@ -4,11 +4,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import starmap
 from types import NoneType
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from attnviz.errors import InputError
 from attnviz.pipeline.files import Stamp
@@ -24,8 +26,7 @@ canonical = json.JSONEncoder(sort_keys=True).encode
 """Write what can be JSON, and in the same way what is the same."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ManifestEntry:
+class ManifestEntry(Struct, frozen=True, kw_only=True, dict=True):
     """The record of one text in a manifest: its `files` and what each is known by, or the `error` that it ended in.
 
     `source` says where the text stands in the input, `file` in which file, if in one. `hash` is that of all that the
@@ -68,7 +69,7 @@ class ManifestEntry:
 
     @cached_property
     def _line(self) -> bytes:
-        held = {each.name: getattr(self, each.name) for each in fields(self)}
+        held = asdict(self)
         held["files"] = list(self.files)
         held |= {f"{name}s": [getattr(stamp, name) for stamp in self.files.values()] for name in Stamp._fields}
         if self.error is None:

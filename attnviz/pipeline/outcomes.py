@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from attnviz.errors import Advice, AttnvizError, ModelError, RecordError, TextError, UsageError
 from attnviz.formats.writing import Result
@@ -55,8 +56,7 @@ class Task(Protocol[Found]):
         """Run texts of one size together, and return what is made of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(Struct, frozen=True):
     """The task of keeping the weights of each text, and if `terms` what their scores are made of: a `Result`."""
 
     job: Job
@@ -87,8 +87,7 @@ class Weights:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class HeadNumbers:
+class HeadNumbers(Struct, frozen=True):
     """The task of computing statistics, by their names, of each text: a `HeadTable` for each kind of attention."""
 
     job: Job

@@ -1,9 +1,10 @@
 """Records in files, as Python saves and reads them: what the command exports for the same."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from attnviz.errors import UsageError, checked, warn
 from attnviz.formats.reading import READERS

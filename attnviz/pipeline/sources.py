@@ -4,9 +4,10 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from attnviz.errors import InputError, RecordError, TextError, UsageError, require
 from attnviz.formats.archive import MOST_BYTES, array_bytes

@@ -5,10 +5,12 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from io import BufferedReader
 from itertools import count
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import HOW_TO_CUT, InputError, RecordError, TextError
 from attnviz.formats.archive import MOST_BYTES, array_bytes, read_limited
@@ -36,8 +38,7 @@ _ARRAYS = {b"PK\x03\x04": "npz", b"\x93NUMPY": "npy"}
 """What a file holds that begins like this, and not like any text; see `READERS`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Division:
+class Division(Struct, frozen=True):
     """The division of a stream into texts: the `unit` that is one, which may be `long` if only parts are read at once.
 
     A saved record that stands in place of a text has at most `memory` bytes.
@@ -56,8 +57,7 @@ class Division:
 LINES = Division()
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One text, not decoded yet, and its number; `place` says where it stands, None if it is the only one.
 
     Or the record that was `saved` of one, in that format. `whole` says that it was not too long to be kept, `more` that

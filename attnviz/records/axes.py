@@ -1,9 +1,9 @@
 """The axes of attention weights: layers and heads, the tokens that are queries and keys, and words among these."""
 
-from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.records.measure import Measure, find_measure
@@ -11,8 +11,7 @@ from attnviz.text import By, Grouping, Occurrence, Token, find_occurrences
 from attnviz.vocabulary import WEIGHT, Engine, Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """A place where a word stands: the indices of its pieces among the queries and the keys; one may be empty."""
 
     text: str
@@ -20,8 +19,7 @@ class Word:
     keys: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Axes:
+class Axes(Struct, frozen=True, kw_only=True, eq=False):
     """The axes of attention weights, before or beside the weights themselves: layers, heads, queries and keys.
 
     `layers` and `heads` are original indices (`AVERAGE` for an average). `sink` says that rows may sum to less than 1,
@@ -107,7 +105,7 @@ class Axes:
         return Axes(**self._fields() | {"query_tokens": queries, "key_tokens": keys})
 
     def _fields(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(Axes)}
+        return {name: getattr(self, name) for name in Axes.__struct_fields__}
 
     def words(self, wanted: str) -> list[Word]:
         """Return every place where a word, or the token at a position, stands among the queries or the keys.

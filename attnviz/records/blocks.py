@@ -1,10 +1,11 @@
 """Blocks: some query rows of attention weights, as they are handed over while a model runs."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.records.score_terms import BlockTerms
@@ -25,8 +26,7 @@ def find_runs(indices: Iterable[int]) -> list[range]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """Some query rows of some heads of one layer, of any array library, on any device.
 
     `weights` is [heads, rows, keys] of one text, or [texts, heads, rows, keys] of texts that are run together. `rows`

@@ -1,16 +1,22 @@
 """Descriptions of numbers: the common part of measures, statistics, probes and numbers from weights alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
+
+from msgspec import Struct
 
 from attnviz.errors import UsageError, require
 
 Kept = TypeVar("Kept", bound="Described")
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class _Particulars(Struct, frozen=True, kw_only=True):
+    formula: str = ""
+    extent: str = ""
+    high: str = ""
+
+
+class Described(_Particulars, frozen=True):
     """A number in words: for each head, or for each query and key of a head.
 
     `source` says who defines it, `extent` how small and large it can be, `high` what a head does for which it is high.
@@ -18,9 +24,6 @@ class Described:
 
     definition: str
     source: str
-    formula: str = field(default="", kw_only=True)
-    extent: str = field(default="", kw_only=True)
-    high: str = field(default="", kw_only=True)
 
     @property
     def sourced(self) -> str:

@@ -1,13 +1,13 @@
 """Published figures of a model, beside what is measured of them here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from attnviz.vocabulary import Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """Figures that are published of a model, by name, such as `5.1` for head 1 of layer 5.
 
     `how` says what they are and how they are computed here, `source` who published them, and `tolerance` how far off
@@ -22,8 +22,7 @@ class Claim:
     published: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """A published number and the measured one, NaN if the model has none."""
 
     name: str
@@ -42,8 +41,7 @@ class Figure:
         return Verdict.PASSED if abs(self.difference) <= self.tolerance else Verdict.FAILED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(Struct, frozen=True, kw_only=True):
     """A claim, and what is `measured` of it with a model that has this name here, by the names of its figures.
 
     Where nothing could be measured, `reason` says why, and whether the claim is `skipped` for it or fails.

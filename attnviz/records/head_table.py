@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Self
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import force_setattr, replace
 from numpy.typing import NDArray
 
 from attnviz.display import Displayed
@@ -22,8 +23,7 @@ Head = tuple[int, int]
 """A head, by its layer and its number in it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Column:
+class Column(Struct, frozen=True, eq=False):
     """A number for each layer and head, [layers, heads]: its mean over texts, NaN where no text has one.
 
     `counts` says how many texts have it, `errors` is the standard error of the mean (NaN for fewer than two texts).
@@ -53,8 +53,7 @@ class Column:
         return type(self)(means, counts, errors, self.definition, self.corner)
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """A word for what a head does, the rule that it goes by, and the head's number in that rule."""
 
     name: str
@@ -62,8 +61,7 @@ class Judgement:
     number: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class HeadTable(Displayed):
+class HeadTable(Struct, Displayed, frozen=True, kw_only=True, eq=False):
     """Named numbers for each head of one kind of attention, over so many texts, or over the one `text` of an index.
 
     `labels` says, by layer and head, what those heads do of which the numbers tell it. Heads are listed by layer, then
@@ -90,7 +88,7 @@ class HeadTable(Displayed):
     asked: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", {name: column.frozen() for name, column in self.columns.items()})
+        force_setattr(self, "columns", {name: column.frozen() for name, column in self.columns.items()})
         shape = len(self.layers), len(self.heads)
         for name, column in self.columns.items():
             if {column.means.shape, column.counts.shape, column.errors.shape} != {shape}:

@@ -1,10 +1,11 @@
 """Numbers for each layer, head, query and key, with the names of their axes; attention weights are such."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import force_setattr, replace
 from numpy.typing import NDArray
 
 from attnviz.display import Displayed
@@ -20,8 +21,7 @@ Weights = NDArray[np.float32]
 _ROW_SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class HeadMatrix(Axes, Displayed):
+class HeadMatrix(Axes, Displayed, frozen=True, kw_only=True, eq=False):
     """A number for each layer, head, query and key of one text and one kind of attention, read-only.
 
     It may be negative: a difference, a gradient. Its `measure` says which.
@@ -36,7 +36,7 @@ class HeadMatrix(Axes, Displayed):
         if self.weights.shape != self.shape:
             raise RecordError(f"The weights have the shape {self.weights.shape}, but the axes name {self.shape}.")
         self._check()
-        object.__setattr__(self, "weights", freeze(self.weights, np.float32))
+        force_setattr(self, "weights", freeze(self.weights, np.float32))
 
     def __repr__(self) -> str:
         """Return what the numbers are of, without the numbers."""
@@ -150,8 +150,7 @@ class HeadMatrix(Axes, Displayed):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Attention(HeadMatrix):
+class Attention(HeadMatrix, frozen=True, kw_only=True, eq=False):
     """Attention weights of one text and one kind: `weights[layer, head, query, key]`, read-only, rows summing to 1.
 
     Raises:
@@ -315,8 +314,7 @@ def _find_places(wanted: Sequence[int], held: Sequence[int], axis: str) -> list[
     return [held.index(index) for index in wanted]
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """The weight from one token, or word, to another in one head, named by its original indices."""
 
     layer: int

@@ -1,13 +1,10 @@
 """Measures: what the numbers of a record are, for each query and key."""
 
-from dataclasses import dataclass
-
 from attnviz.records.described import Described
 from attnviz.vocabulary import DIFFERENCE, WEIGHT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure(Described):
+class Measure(Described, frozen=True, kw_only=True):
     """A number for each query and key of a head.
 
     Where rows are `distributions`, no number is negative and each row sums to 1: such records are `Attention`. Numbers

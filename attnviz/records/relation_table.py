@@ -1,14 +1,14 @@
 """Numbers for each relation between words: which head follows it best."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from attnviz.errors import UsageError
 from attnviz.vocabulary import Direction, Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(Struct, frozen=True):
     """The score of a head on a relation in some texts: how often it occurs, and in what share the head is right.
 
     `baseline` is the share in which the word `offset` words further is; None is what no text tells.
@@ -19,8 +19,7 @@ class Followed:
     baseline: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """The best head for a relation, in the better direction, and the best fixed offset.
 
     `held_out` is about the head, the direction and the offset that are best on the other texts.
@@ -35,8 +34,7 @@ class Relation:
     held_out: Followed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelationTable:
+class RelationTable(Struct, frozen=True, kw_only=True):
     """The relations of a treebank, the most frequent first, and the head that follows each best, over so many texts.
 
     `definitions` says what each number means, by its name; `left_out` how many dependents no head could be judged by;

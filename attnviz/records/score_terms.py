@@ -1,10 +1,11 @@
 """Score terms: the queries, keys and biases that scores are made of, of a block or of all rows of a text."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.records.arrays import to_numpy
@@ -14,8 +15,7 @@ from attnviz.text import By, Token
 Reals = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BlockTerms:
+class BlockTerms(Struct, frozen=True, eq=False):
     """What the scores of a block are made of: `scale` · q·k, and a bias that is added to it before mask and softmax.
 
     `queries` are [..., heads, rows, d] and `keys` [..., groups, keys, d] of any array library, as they meet: normed,
@@ -56,8 +56,7 @@ class BlockTerms:
         return [head // sharing for head in heads]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LayerTerms:
+class LayerTerms(Struct, frozen=True, eq=False):
     """What the scores of a layer are made of: `queries` [heads, queries, d], `keys` [heads, keys, d] and a `scale`.
 
     `biases` [heads, distances] are added where there are any, by how far a key stands after a query.
@@ -69,8 +68,7 @@ class LayerTerms:
     biases: Reals | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoreTerms:
+class ScoreTerms(Struct, frozen=True, eq=False):
     """What the scores of one text and one kind of attention are made of, of each layer by its own index.
 
     `axes` say of which heads, queries and keys; the biases of a layer begin at the distance `first`.

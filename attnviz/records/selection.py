@@ -1,8 +1,9 @@
 """A selection: which kinds, layers, heads and rows of attention are wanted."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Integral
+
+from msgspec import Struct
 
 from attnviz.errors import UsageError
 from attnviz.records.blocks import find_runs
@@ -22,8 +23,7 @@ _ENTRIES: Mapping[str, tuple[type, str]] = {
 """The type of the entries in each field of a selection, and an example."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """A selection of kinds, layers, heads and query rows, 0-based; None stands for all of them.
 
     Rows are named: by position (`3`), range (`3-9`), or the word that stands there.

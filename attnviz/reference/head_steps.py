@@ -1,9 +1,9 @@
 """The computation of one head for one query, array by array, from a trace of its layer."""
 
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.reference.layers import linear
@@ -17,8 +17,7 @@ DOTS = "dot", "scaled-dot"
 """The score functions that are a product of query and key; the second has a scale, which is a step of its own."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Numbers:
+class Numbers(Struct, frozen=True, eq=False, kw_only=True):
     """The steps of one head from a query and its keys to the weighted sum of their values.
 
     `query` and `keys` are turned where positions turn them. `scores` come from the score function alone; `scaled` has

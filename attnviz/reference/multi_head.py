@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.records import Block, BlockTerms, Each, watch_nothing
 from attnviz.reference import masks
@@ -21,8 +23,7 @@ AT_ONCE = 2**23
 """The number of weights computed at a time, so that no N×N matrix of a long text is ever held."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heads:
+class Heads(Struct, frozen=True):
     """The heads of a layer, known by its kind and number: how many attend side by side, and how each does.
 
     With fewer `key_heads` than heads, groups of heads share keys and values (Ainslie et al. 2023). With a

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from attnviz.reference.arrays import Array
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
+class Parameters(Struct, frozen=True):
     """Named arrays, seen from the part of the model that `prefix` names.
 
     An array is looked up only when it is used, so the mapping may read it from a file at that moment.

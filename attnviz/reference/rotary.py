@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from attnviz.reference.arrays import Array, namespace
 
@@ -25,8 +26,7 @@ class Scaling(Protocol):
         """Return the frequencies to use."""
 
 
-@dataclass(frozen=True, slots=True)
-class Linear:
+class Linear(Struct, frozen=True):
     """All positions moved closer together (Chen et al. 2023, section 2.3); a factor of 1 changes nothing."""
 
     factor: float = 1.0
@@ -40,8 +40,7 @@ class Linear:
 UNSCALED = Linear()
 
 
-@dataclass(frozen=True, slots=True)
-class Dynamic:
+class Dynamic(Struct, frozen=True):
     """A larger base the longer the text is, once it is longer than the training's (NTK-aware scaling, bloc97 2023)."""
 
     factor: float
@@ -56,8 +55,7 @@ class Dynamic:
         return frequencies * stretch ** (-even / (width - 2))
 
 
-@dataclass(frozen=True, slots=True)
-class Llama3:
+class Llama3(Struct, frozen=True):
     """Low frequencies divided by a factor, high ones kept, those between mixed (Llama 3.1; Dubey et al. 2024)."""
 
     factor: float
@@ -73,8 +71,7 @@ class Llama3:
         return frequencies * (kept + (1 - kept) / self.factor)
 
 
-@dataclass(frozen=True, slots=True)
-class Yarn:
+class Yarn(Struct, frozen=True):
     """Pairs of dimensions up to `first` kept, those from `last` on divided, a ramp between (Peng et al. 2023, 3.2)."""
 
     factor: float
@@ -90,8 +87,7 @@ class Yarn:
         return frequencies * (1 - divided + divided / self.factor)
 
 
-@dataclass(frozen=True, slots=True)
-class LongRope:
+class LongRope(Struct, frozen=True):
     """Each frequency divided by a factor of its own, which depends on whether the text is long (Ding et al. 2024)."""
 
     short: tuple[float, ...]

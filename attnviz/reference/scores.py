@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from attnviz.reference.arrays import Array, namespace, softmax
 from attnviz.reference.layers import linear
@@ -55,8 +56,7 @@ def _normalize(x: Array, shortest: float = 1e-8) -> Array:
     return x / xp.clip(xp.sqrt(xp.sum(x**2, axis=-1, keepdims=True)), shortest, None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
+class Sizes(Struct, frozen=True, kw_only=True):
     """The sizes that a score function's cost depends on: how many queries and keys there are, and their widths."""
 
     queries: int
@@ -75,8 +75,7 @@ class Sizes:
         return self.queries + self.keys
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreFunction:
+class ScoreFunction(Struct, frozen=True, kw_only=True):
     """A way to say how well a key fits a query, and what it costs.
 
     `shapes` are those of its parameters for (query width, key width, keys). `operations` counts 2 for each

@@ -5,14 +5,14 @@ scores come by (Milakov and Gimelshein 2018, algorithm 3). Query tiles are the o
 """
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from attnviz.reference.arrays import Array, namespace
 from attnviz.reference.scores import scaled_dot
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True):
     """All that is kept of the keys that some query rows have seen so far."""
 
     maximum: Array  # [..., rows]: the largest score, -∞ before the first

@@ -1,7 +1,8 @@
 """Traces: the arrays on the way to attention weights and from them, for whoever wants to see them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
@@ -23,8 +24,7 @@ def note_within(note: Note, part: str) -> Note:
 _NONE_LEARNED = Parameters({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trace:
+class Trace(Struct, frozen=True, kw_only=True, eq=False):
     """The computation of one layer's attention for one query; None stands for what a model does not show.
 
     `score` is the name of the score function, whose learned arrays are `score_parameters`. Where positions turn queries

@@ -1,8 +1,10 @@
 """The transformer: embeddings, then layers of attention and feed-forward (Vaswani et al. 2017, figure 1)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.records import Each, watch_nothing
 from attnviz.reference.arrays import Array, namespace
@@ -29,8 +31,7 @@ class Positions(Enum):
     RELATIVE = "relative"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Struct, frozen=True, kw_only=True):
     """The shape of a stack of layers: an encoder, or if it is `causal` a decoder.
 
     If it `crosses`, its layers also look at what an encoder has made of another text. If it is `unmasked`, every token

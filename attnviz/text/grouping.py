@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import groupby
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import UsageError, check_argument
 from attnviz.text.boundaries import Span, find_covering
@@ -12,8 +14,7 @@ from attnviz.text.tokens import Token, add_predictions
 from attnviz.vocabulary import By
 
 
-@dataclass(frozen=True, slots=True)
-class Bins:
+class Bins(Struct, frozen=True):
     """Stretches of neighbouring tokens, all about equally long: `count` of them, or fewer where the text is short."""
 
     count: int
@@ -51,8 +52,7 @@ def read_grouping(name: str | Grouping) -> Grouping:
     raise UsageError(f"Tokens cannot be grouped by {name!r}: choose {', '.join(by.value for by in By)} or bins:256.")
 
 
-@dataclass(frozen=True, slots=True)
-class Groups:
+class Groups(Struct, frozen=True):
     """A partition of a sequence: `tokens`, one a group, and for each token of the sequence the `index` of its group.
 
     `by` is what they are grouped by.
@@ -79,8 +79,7 @@ _BINS = "bins:"
 _BLANKS = re.compile(r"\s+")
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Struct, frozen=True):
     """A token with its `reach`: its own span, widened over characters of its word that no token stands for."""
 
     token: Token

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from unicodedata import category, normalize
+
+from msgspec import Struct
 
 from attnviz.errors import TextError
 from attnviz.text.grouping import group_tokens
@@ -13,8 +14,7 @@ from attnviz.text.tokens import Token
 from attnviz.vocabulary import By
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(Struct, frozen=True):
     """One place where a word, or a token, stands: the indices of its pieces among the tokens searched."""
 
     text: str

@@ -1,14 +1,14 @@
 """The syntax of a text as somebody else has told it: its words, and the word that each depends on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from attnviz.text.boundaries import Span, find_covering
 from attnviz.text.tokens import Token
 
 
-@dataclass(frozen=True, slots=True)
-class GoldWord:
+class GoldWord(Struct, frozen=True):
     """A word of a treebank: where it stands, the relation to the word that it depends on, and the index of that word.
 
     The word that depends on no other, the root, has None.
@@ -19,8 +19,7 @@ class GoldWord:
     governor: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedText:
+class ParsedText(Struct, frozen=True):
     """A text and its words, in order."""
 
     text: str

@@ -1,15 +1,17 @@
 """Tokens, which a model reads position by position, and the texts that they are cut from."""
 
+import reprlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from attnviz.text.boundaries import Span, find_covering, find_sentence_spans, find_word_spans, trim
 from attnviz.text.safety import draw_character, visible
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True, eq=False):
     """One position of a sequence that a model reads, or a group of them.
 
     `text` is what to display, already safe; `position` its index in the whole sequence, or that of the first token of a
@@ -32,7 +34,14 @@ class Token:
     id: int | None = None
     piece: str | None = None
     unknown: bool = False
-    source: "Segment | None" = field(default=None, repr=False, compare=False)
+    source: "Segment | None" = None
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether it is the same token, whatever text it stands in."""
+        return isinstance(other, Token) and astuple(self)[:-1] == astuple(other)[:-1]
+
+    def __hash__(self) -> int:
+        return hash(astuple(self)[:-1])
 
     @property
     def label(self) -> str:
@@ -53,12 +62,14 @@ class Token:
 _UNKNOWN = "[UNK]"
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(Struct, frozen=True, dict=True):
     """One of the texts that a model reads: the first or second of a pair, a prompt or its continuation."""
 
     text: str
     number: int = 0
+
+    def __repr__(self) -> str:
+        return f"Segment({reprlib.repr(self.text)}, number={self.number})"
 
     @cached_property
     def words(self) -> list[Span]:

@@ -3,12 +3,13 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec import Struct
+from msgspec.structs import asdict, fields
 from rich.progress import Progress
 from safetensors.numpy import save
 from tokenizers import Tokenizer
@@ -22,8 +23,7 @@ Json = dict[str, Any]
 PROSE = "CARD.md"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trained:
+class Trained(Struct, frozen=True, kw_only=True):
     """The result of a training.
 
     `config` is the shape as the card has it, `positions` how many tokens the model reads, `texts` how many went into a
@@ -39,8 +39,7 @@ class Trained:
     lexicon: Mapping[str, int]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Course:
+class Course(Struct, frozen=True, kw_only=True):
     """A course for a built-in model: its training, its measurement on texts that it has not seen, its description.
 
     `findings` are those of the model in a folder, as its card has them; `prose` is the card in Markdown, and

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 import torch
+from msgspec import Struct
 from numpy.typing import NDArray
 from rich.progress import Progress
 
@@ -21,8 +21,7 @@ Losses = dict[str, torch.Tensor]
 Batch = TypeVar("Batch")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Struct, frozen=True, kw_only=True):
     """A recipe: how long and how fast to learn. `warm_up` is a share of the steps."""
 
     steps: int = 5000

@@ -4,10 +4,10 @@ A section holds numbers, and the names that belong to them; nothing here knows o
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from msgspec import Struct
 
 from attnviz.measures.comparison import Comparison
 from attnviz.measures.labels import LABELS, is_judged_alone, judge_heads
@@ -22,20 +22,17 @@ _MANY_FAINT = 0.25  # of the heads
 _TELLING = 3  # links that show names at most before it shows the head of the first
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Summary:
+class Summary(Struct, frozen=True, eq=False):
     """The model, the kind and size of its attention, and what was done to the numbers."""
 
     record: Axes | HeadTable | RelationTable
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NoDifference:
+class NoDifference(Struct, frozen=True, eq=False):
     """The fact that two records do not differ, in place of their differences."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Glance:
+class Glance(Struct, frozen=True, eq=False):
     """All heads at a glance: the weights of each, and the labels of those that have one.
 
     `labels` and `marked`, the most telling head, name heads by layer and head.
@@ -46,8 +43,7 @@ class Glance:
     marked: tuple[int, int] | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class HeadWeights:
+class HeadWeights(Struct, frozen=True, eq=False):
     """The weights of one head, and the link that it was chosen for if it is the most telling one.
 
     Where there is no room for all weights, the `top` largest of each row stand for them. `rows` is how many are shown
@@ -84,15 +80,13 @@ def _count_cut(rows: int, most: int | None) -> int:
     return 0 if most is None else max(rows - most, 0)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TellingLinks:
+class TellingLinks(Struct, frozen=True, eq=False):
     """The links that tell most of what the heads are for, each in a head of its own, the most telling first."""
 
     links: Sequence[Link]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StrongestLinks:
+class StrongestLinks(Struct, frozen=True, eq=False):
     """The links of largest weight in one head, each between two of a `unit`; `telling`: it was chosen for the first.
 
     Of another `measure` they are those whose number is furthest from zero.
@@ -104,8 +98,7 @@ class StrongestLinks:
     measure: str = WEIGHT
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WordInHeads:
+class WordInHeads(Struct, frozen=True, eq=False):
     """One word in all heads: the `top` keys that it looks at most, and the queries that most look at it.
 
     `rows` is how many heads are shown at most, None for all.
@@ -127,8 +120,7 @@ HeadNumber = tuple[int, int, float]
 """A layer, one of its heads, and a number of that head."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RankedHeads:
+class RankedHeads(Struct, frozen=True, eq=False):
     """Heads with a number each, largest first, by the names of numbers, under a `title`; `none` stands for no head."""
 
     title: str
@@ -136,31 +128,27 @@ class RankedHeads:
     none: str = "undefined"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class HeadRows:
+class HeadRows(Struct, frozen=True, eq=False):
     """All numbers of some heads of a table, in this order; a head is its layer and head."""
 
     table: HeadTable
     heads: Sequence[tuple[int, int]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class Answer(Struct, frozen=True, eq=False):
     """The answer to what was asked for: the head, or the relation, that a table lists first."""
 
     table: HeadTable | RelationTable
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RelationRows:
+class RelationRows(Struct, frozen=True, eq=False):
     """The `top` first relations of a table: the head that follows each best, and how well, beside the best offset."""
 
     table: RelationTable
     top: int | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Definitions:
+class Definitions(Struct, frozen=True, eq=False):
     """The definitions of the numbers of a table."""
 
     table: HeadTable | RelationTable
@@ -183,8 +171,7 @@ Section = (
 """Everything that a medium has to draw."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A report on attention: on one word if `token` names it, else the weights of `every` head or of the telling one.
 
     `top` is how many of the strongest tokens or links are listed, `rows` how many rows a table of weights has at most,
@@ -283,8 +270,7 @@ def _find_largest_head(record: HeadMatrix) -> tuple[int, int]:
     return record.layers[layer], record.heads[head]
 
 
-@dataclass(frozen=True, slots=True)
-class TableReport:
+class TableReport(Struct, frozen=True):
     """A report on tables: all numbers of `every` head, or the `top` heads of each number and their labels.
 
     Heads are in the order of the model, or sorted by the number `sort`, largest first. Of tables that list the best
@@ -353,8 +339,7 @@ def _judge(table: HeadTable) -> Iterator[tuple[str, list[HeadNumber]]]:
             yield f"{label.name} ({label.rule})", having
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WordSide:
+class WordSide(Struct, frozen=True, eq=False):
     """The weights [layers, heads, tokens] between one word and the tokens of an `axis`, the keys or the queries."""
 
     axis: str

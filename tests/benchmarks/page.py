@@ -11,13 +11,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 import attnviz
 from attnviz.measures.reducers import group_record

@@ -6,7 +6,6 @@ import multiprocessing
 import time
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Text
+from msgspec.structs import replace
 from rich.console import Console
 
 from attnviz.costs import measurement, process

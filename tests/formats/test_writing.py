@@ -2,13 +2,13 @@ import csv
 import io
 import json
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from numpy.testing import assert_array_equal
 
 from attnviz.formats.writing import FILES, STREAMS, Result

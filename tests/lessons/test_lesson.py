@@ -1,10 +1,10 @@
 """What a lesson is as data, what its rows are called, and what it refuses."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.testing import assert_allclose
 
 import attnviz

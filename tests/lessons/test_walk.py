@@ -1,12 +1,12 @@
 """The walk through a head, held to the transformer that it explains, to PyTorch, and to cases worked out by hand."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.errors import UsageError

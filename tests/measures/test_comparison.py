@@ -2,12 +2,12 @@
 
 import math
 import tracemalloc
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import jensenshannon
 

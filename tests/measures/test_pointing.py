@@ -1,10 +1,10 @@
 """What words point at, in heads that are planted by hand."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from attnviz.errors import UsageError
 from attnviz.measures.pointing import Pointing, Question, number_words

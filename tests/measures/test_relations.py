@@ -1,9 +1,8 @@
 """Heads that follow the relations of a small treebank, planted by hand."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from attnviz.formats.treebanks import read_treebank
 from attnviz.measures.reducers import reduce_record

@@ -1,10 +1,10 @@
 """What scores are made of leads to the weights, whatever tells positions, and is left out where it does not."""
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.testing import assert_allclose
 
 import attnviz

@@ -1,10 +1,10 @@
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from attnviz.measures.totals import Totals
 from attnviz.records import Column, HeadTable

@@ -1,10 +1,10 @@
 """What all models have in common, seen in one that computes even weights."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from attnviz.errors import UsageError
 from attnviz.models.base import Card, Part, Runner, Stack

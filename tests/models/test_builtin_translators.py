@@ -1,10 +1,10 @@
 import json
-from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attnviz.errors import TextError, UsageError

@@ -1,12 +1,12 @@
 """Texts longer than a model reads: refused, cut, or read in overlapping windows."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from numpy.testing import assert_allclose, assert_array_equal
 
 import attnviz

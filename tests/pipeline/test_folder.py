@@ -7,7 +7,6 @@ import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from attnviz.errors import InputError, OutputError
 from attnviz.pipeline.artifacts import file_name, slug, unlike

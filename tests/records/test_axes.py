@@ -1,8 +1,7 @@
 """What the axes of a record tell without its weights."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from attnviz.records import Axes, Word
 from attnviz.text import By, Segment, Token

@@ -1,9 +1,9 @@
 """What tokens, groups of them and the words of a treebank say of themselves."""
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from attnviz.text import (
     Bins,

@@ -1,10 +1,10 @@
 """From a recipe to the files of a built-in model."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from rich.progress import Progress
 
 from attnviz.models import builtin

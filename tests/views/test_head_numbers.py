@@ -1,7 +1,6 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from attnviz.errors import UsageError
 from attnviz.records import Column, HeadTable

@@ -1,5 +1,4 @@
 import io
-from dataclasses import replace
 from itertools import combinations, cycle, islice
 
 import numpy as np
@@ -7,6 +6,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import BboxImage
 from matplotlib.text import Text
+from msgspec.structs import replace
 from PIL import Image
 
 from attnviz.errors import UsageError

@@ -4,7 +4,6 @@ import base64
 import io
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import combinations
 
 import matplotlib
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.image import BboxImage
 from matplotlib.text import Text
+from msgspec.structs import replace
 from PIL import Image
 
 from attnviz.errors import UnfitTextError, UsageError

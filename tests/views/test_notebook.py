@@ -4,11 +4,11 @@ import base64
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import attnviz
 from attnviz.records import Judgement

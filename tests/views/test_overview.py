@@ -1,11 +1,11 @@
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from rich.color import Color, ColorSystem
 from rich.console import Console
 

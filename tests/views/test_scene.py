@@ -1,9 +1,8 @@
 """What is shown of a text, and what keys make of it, without a screen."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from attnviz.errors import TextError
 from attnviz.records import Attention

@@ -1,9 +1,9 @@
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from attnviz.records import Attention, Link, Word

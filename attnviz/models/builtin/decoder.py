@@ -1,10 +1,11 @@
 """The built-in decoder: it reads a text and goes on with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.models.builtin.package import Package, write_greedily
 from attnviz.models.lengths import fit_length
@@ -30,8 +31,7 @@ def score_next(vectors: Array, parameters: Parameters) -> Array:
     return linear(linear(vectors, parameters.within("next")), parameters.within("embedding"))
 
 
-@dataclass(frozen=True, slots=True)
-class DecoderReader:
+class DecoderReader(Struct, frozen=True):
     """A reader of texts for the built-in decoder, which can continue them."""
 
     package: Package

@@ -1,7 +1,8 @@
 """The built-in encoder: it reads single texts."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from attnviz.errors import UsageError
 from attnviz.models.builtin.package import Package
@@ -11,8 +12,7 @@ from attnviz.models.passages import Passage, Reading
 from attnviz.models.token_names import Vocabulary
 
 
-@dataclass(frozen=True, slots=True)
-class EncoderReader:
+class EncoderReader(Struct, frozen=True):
     """A reader of texts for the built-in encoder."""
 
     package: Package

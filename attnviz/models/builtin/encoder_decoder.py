@@ -1,10 +1,11 @@
 """The common part of the built-in translators: a source is read to its end, a target given or written."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import UsageError
 from attnviz.models.builtin.package import Package, write_greedily
@@ -39,8 +40,7 @@ class Network(Protocol):
         """Return logits of what comes next in a target: [..., targets] -> [..., targets, vocabulary]."""
 
 
-@dataclass(frozen=True, slots=True)
-class TranslationReader:
+class TranslationReader(Struct, frozen=True):
     """A reader of sources for a built-in translator, which reads or writes their targets."""
 
     package: Package

@@ -1,8 +1,9 @@
 """The common part of all built-in models: their files, what they refuse, how they write."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from attnviz.errors import UsageError
 from attnviz.models.base import Card
@@ -14,8 +15,7 @@ from attnviz.models.tokenization import TextReader
 from attnviz.reference.parameters import Parameters
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     """The files of a built-in model: its card, its tokenizer and its weights.
 
     `begins` says that it has a token that begins texts.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from msgspec import Struct
 
 from attnviz.measures.circuits import Reals, ValueCircuit, join_words
 from attnviz.models.base import Card, Part, Runner
@@ -26,8 +27,7 @@ from attnviz.reference.transformer import Config, transformer
 from attnviz.vocabulary import Kind
 
 
-@dataclass(frozen=True, slots=True)
-class TransformerNetwork:
+class TransformerNetwork(Struct, frozen=True):
     """Two stacks of layers with one table of embeddings, which also says what comes next (Press and Wolf 2017)."""
 
     encoder: Config

@@ -1,9 +1,11 @@
 """A checkpoint in a folder, composed to a model: config.json, a tokenizer, and its weights in safetensors files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import ModelError, UsageError
 from attnviz.models.base import Card
@@ -23,8 +25,7 @@ from attnviz.reference.transformer import Positions
 _UNEMBEDDING = "lm_head.weight"
 
 
-@dataclass(frozen=True)
-class CheckpointReader:
+class CheckpointReader(Struct, frozen=True, dict=True):
     """A reader of texts for the checkpoint in a folder; its tokens have types if it is `typed`."""
 
     card: Card

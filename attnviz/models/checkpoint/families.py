@@ -5,9 +5,11 @@ absent (the configuration classes of transformers 5, which the tests compare).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from attnviz.models.checkpoint.stretching import read_scaling
 from attnviz.models.configuration import Key, UnsupportedError, find_table, key
@@ -15,8 +17,7 @@ from attnviz.reference.layers import Norm
 from attnviz.reference.transformer import Config, Positions
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(Struct, frozen=True):
     """A part of the model by its `name` in a checkpoint's files, where `{}` stands for the number of the layer.
 
     A `table` is read by rows, and has no bias; any other part has one if `bias` says so, or the key of config.json
@@ -37,8 +38,7 @@ class Module:
         return ("weight", "bias") if self.bias and not self.table else ("weight",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class Family(Struct, frozen=True, kw_only=True):
     """A family of checkpoints: how their files spell the parts and the shape of a model.
 
     `prefix` stands before all names in checkpoints of a model with a head. `keys` has, for fields of `Config`, the key

@@ -1,9 +1,10 @@
 """The recognition of checkpoints that the reference transformer runs, and a description of each without a run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from attnviz.errors import ModelError
 from attnviz.models.adapters import ADAPTER
@@ -17,8 +18,7 @@ from attnviz.reference.layers import ACTIVATIONS
 from attnviz.reference.transformer import Config
 
 
-@dataclass(frozen=True, slots=True)
-class Recognized:
+class Recognized(Struct, frozen=True):
     """A checkpoint that the reference transformer runs: its family, its shape, its weights, and what its card says."""
 
     family: Family

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from attnviz.models.configuration import UnsupportedError, key
 from attnviz.reference.rotary import UNSCALED, Dynamic, Linear, Llama3, LongRope, Scaling, Yarn, frequencies
@@ -13,8 +13,7 @@ from attnviz.reference.rotary import UNSCALED, Dynamic, Linear, Llama3, LongRope
 _LONG = 10**9  # tokens; longer than any training
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(Struct, frozen=True):
     """The values of config.json that the formulas need: its table of rotary `parameters`, and numbers beside it.
 
     `longest` is how many tokens the model reads, `trained` how many its training knew before it was stretched.

@@ -7,12 +7,12 @@ The format: the length of a JSON header as 8 bytes, the header, then the data (s
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from operator import index
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.errors import ModelError
@@ -22,8 +22,7 @@ _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _LONGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(Struct, frozen=True):
     """A tensor in a file: its place, dtype and shape. It is read as float32."""
 
     path: Path

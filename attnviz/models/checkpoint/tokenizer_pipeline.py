@@ -6,9 +6,9 @@ the file says of them. The table `KNOWN` follows their code; tests compare it wi
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from msgspec import Struct, field
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
 
 from attnviz.models.checkpoint.tokenizer_class import AS_STORED
@@ -20,8 +20,7 @@ KEPT: Literal["kept"] = "kept"
 """A mark that stands for the part in the file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True, kw_only=True):
     """The parts that a class builds, `model` without the vocabulary. Parts that are KEPT come from the file."""
 
     model: Mapping[str, Any] | Literal["kept"] = KEPT
@@ -30,8 +29,7 @@ class Pipeline:
     post_processor: Any = KEPT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """A class of tokenizers: its defaults, and what it `builds` with such settings around the ids of a vocabulary.
 
     `typed` says that it gives token types, `bare` that its special tokens take no blanks with them.

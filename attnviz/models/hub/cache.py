@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from attnviz.errors import ModelError
 from attnviz.models.configuration import CONFIG
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 _DEFAULT = "main"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cached:
+class Cached(Struct, frozen=True, kw_only=True):
     """A model in the hub's cache: where its files are, how many bytes they take, whether they are all there.
 
     `revision` is what to ask for with the name, None for what the name alone means.

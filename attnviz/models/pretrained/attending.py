@@ -5,10 +5,11 @@ Heads that share their keys and values stay together, so that the function finds
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from msgspec import Struct
+from msgspec.structs import replace
 from torch import Tensor
 from torch.nn import Module
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -42,8 +43,7 @@ UNREAD = frozenset(
 """The options that eager attention functions do not read, handed to them as to all parts of a model."""
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """The output of an attention function for some heads and rows.
 
     `output` is [texts, rows, heads, d], `weights` [texts, heads, rows, keys] or None where it is a fused one, `terms`
@@ -63,8 +63,7 @@ class Made:
         return Block(place.kind, place.layer, tuple(self.heads), self.rows, self.keys, self.weights, self.terms)
 
 
-@dataclass(frozen=True, slots=True)
-class Attending:
+class Attending(Struct, frozen=True):
     """A call of attention: `query` [texts, heads, queries, d], `key` and `value` [texts, groups, keys, d].
 
     The `mask` may be that of the last keys only, where those before them are seen by every query. `own` is the eager

@@ -13,10 +13,10 @@ the name of the eager one, so that all else is as when the model returns its own
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from msgspec import Struct
 from torch import Tensor
 from torch.nn import Module
 from transformers import AttentionInterface, PreTrainedModel
@@ -46,8 +46,7 @@ LITTLE = 0.5
 """Up to this share of a layer's weights is computed apart from its output, which fused attention is faster at."""
 
 
-@dataclass(frozen=True)
-class Capture:
+class Capture(Struct, frozen=True):
     """A model whose attention is ours while it runs.
 
     `calls` are those of its attention function, in order, and `options` the names of what this is given beside queries,

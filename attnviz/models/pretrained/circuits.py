@@ -1,10 +1,10 @@
 """Circuits of the heads of a network of transformers, from its linear maps where these have known names."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import Module
@@ -16,8 +16,7 @@ from attnviz.models.base import Card
 from attnviz.vocabulary import Kind
 
 
-@dataclass(frozen=True, slots=True)
-class MapNames:
+class MapNames(Struct, frozen=True):
     """The names of the maps of values and of outputs in a module of attention.
 
     The values are the last third of a fused map, or if it is `interleaved` of each head's share of that.
@@ -84,8 +83,7 @@ def join_network_words(network: PreTrainedModel, writer: PreTrainedModel | None,
     return join_words(*(_Table(table) for table in tables if table is not None))
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
+class _Table(Struct, frozen=True):
     """A table of torch, some rows of which are read as those of NumPy."""
 
     tensor: Tensor

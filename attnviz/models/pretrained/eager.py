@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from torch import Tensor
 from torch.nn import Module
 from transformers import PreTrainedModel
@@ -58,8 +58,7 @@ def _is_causal(layers: Iterable[Any]) -> bool:
     return all(not layer.triu(1).any() for layer in square or there)
 
 
-@dataclass(frozen=True)
-class Hooked:
+class Hooked(Struct, frozen=True):
     """A model whose attention modules return their weights, which are taken from them and freed at once.
 
     `index` is where they stand in what each module returns.
@@ -95,8 +94,7 @@ class Hooked:
                 handle.remove()
 
 
-@dataclass(frozen=True)
-class Returned:
+class Returned(Struct, frozen=True):
     """A model whose weights can be had in no other way than all of them at its end."""
 
     network: PreTrainedModel

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from msgspec import Struct
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from attnviz.errors import ModelError
@@ -29,8 +29,7 @@ _HOW_TO_WRITE = (
 """What is kept of a model's own settings: which tokens begin and end a text, and which it must never write."""
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
+class Writer(Struct, frozen=True):
     """A network with what it takes to choose the next word; `whole` is None where the checkpoint lacks that.
 
     It writes greedily, whatever else its own settings say, which stay as they are.

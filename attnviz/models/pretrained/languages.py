@@ -1,15 +1,13 @@
 """The languages of multilingual translation models, marked by tokens of their own in what they read and write."""
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from transformers import PreTrainedTokenizerBase
 
 from attnviz.errors import Advice, UsageError
 from attnviz.text import visible
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(Struct, frozen=True):
     """The opening of a decoder: its start token, and the token that it has to write first, if there is one."""
 
     start: int

@@ -1,11 +1,11 @@
 """Loading a network and its tokenizer from a folder of files."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec import Struct
 from transformers import (
     AutoConfig,
     PreTrainedConfig,
@@ -30,8 +30,7 @@ from attnviz.text import visible
 from attnviz.vocabulary import DTYPES
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """A model as its files have it.
 
     `network` computes the attention, `writer` the words that come next, if the checkpoint has all that it takes;

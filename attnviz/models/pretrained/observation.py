@@ -1,11 +1,12 @@
 """The attention of one layer for one query, taken apart into the steps of an explanation: scale, bias, mask, sink."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.reference.head_steps import Numbers
@@ -24,8 +25,7 @@ the absolute error of their scores.
 """
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Observation:
+class Observation(Struct, frozen=True, eq=False, kw_only=True, dict=True):
     """An observed query of a layer, with its keys and values, and the input and output of the model's own softmax.
 
     `scores` are the input; `zero_scores` are the scores if the query were 0: what the model adds, and where it hides a

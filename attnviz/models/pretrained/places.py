@@ -3,9 +3,9 @@
 import inspect
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 from torch import Tensor
 from torch.nn import Module
 from transformers import PreTrainedModel
@@ -19,8 +19,7 @@ Inputs = Mapping[str, Tensor]
 """The inputs of a model, by the names of its parameters."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttentionLayer:
+class AttentionLayer(Struct, frozen=True):
     """A layer of one kind of attention, by its own number in the model."""
 
     kind: Kind

@@ -1,9 +1,10 @@
 """A pretrained model as the rest of the house knows models."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from msgspec import Struct
+from msgspec.structs import replace
 from transformers import PreTrainedTokenizerBase
 
 from attnviz.errors import ModelError
@@ -55,8 +56,7 @@ def compose(name: str, loaded: Loaded, loading: Loading = DEFAULT, folder: Path 
     return Model(card, PretrainedReader(tokenizer, runner, Writer(name, loaded.writer), loaded.start), runner)
 
 
-@dataclass(frozen=True, slots=True)
-class PretrainedReader:
+class PretrainedReader(Struct, frozen=True):
     """A reader for a model of transformers, which can write too; `start` is the token its decoder begins with."""
 
     tokenizer: PreTrainedTokenizerBase

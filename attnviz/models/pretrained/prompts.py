@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from transformers import PreTrainedTokenizerBase
 
 from attnviz.errors import ModelError, TextError, UsageError

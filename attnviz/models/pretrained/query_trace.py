@@ -1,10 +1,10 @@
 """Traces of attention that transformers computes, for one query of one layer."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from torch import Tensor
 

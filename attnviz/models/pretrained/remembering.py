@@ -11,13 +11,13 @@ import stat
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 import transformers
+from msgspec.structs import fields
 from torch.nn import Module
 from transformers import PreTrainedModel
 

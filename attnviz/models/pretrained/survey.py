@@ -7,9 +7,10 @@ few times as can be: once for the measure, and once more for a way that is right
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 
 import torch
+from msgspec import Struct
+from msgspec.structs import replace
 from torch import Tensor
 from torch.nn import Module
 from transformers import PreTrainedModel
@@ -60,8 +61,7 @@ Found = tuple[Way, bool]
 """A way to get at the weights, and whether texts may be read together on it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """The layers that attend in a model, by kind, whether they have a sink, and the way to get at their weights.
 
     `together` says that texts which are read together get the weights that each gets alone, `withheld` what attends but

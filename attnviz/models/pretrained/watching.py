@@ -1,10 +1,11 @@
 """Every softmax of a run, and every batch of products, whatever code a model computes them with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from msgspec import Struct, field
+from msgspec.structs import replace
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -12,16 +13,14 @@ _SOFTMAX = torch.ops.aten._softmax
 _PRODUCTS = torch.ops.aten.bmm, torch.ops.aten.baddbmm
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Softmax:
+class Softmax(Struct, frozen=True, eq=False):
     """One softmax: the scores that it was given, and what it made of them."""
 
     given: Tensor
     made: Tensor
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Product:
+class Product(Struct, frozen=True, eq=False):
     """The products of one matrix each on the left [n, rows, inner] and on the right [n, inner, columns].
 
     It is the `number`-th of its run. What is `made` may hold something that was added to them at once.
@@ -74,8 +73,7 @@ class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return made
 
 
-@dataclass
-class Around:
+class Around(Struct):
     """Keeps one softmax of a run by its number, the products that stand between it and the one before, and those after.
 
     Nothing else is kept, so that a long run takes no more memory.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from attnviz.text import Span
 from attnviz.training.corpus.morphology import takes_an
@@ -28,8 +29,7 @@ class Relation(Enum):
     PRONOUN_ANTECEDENT = "pronoun to antecedent"
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """A relation between two words, each given by its character span in the text."""
 
     relation: Relation
@@ -37,8 +37,7 @@ class Link:
     target: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(Struct, frozen=True):
     """A text of one or several sentences with the links among its words and the construction it shows."""
 
     text: str

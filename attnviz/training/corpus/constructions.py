@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from random import Random
+
+from msgspec import Struct
 
 from attnviz.training.corpus.lexicon import Lexicon, Noun, Verb, lexicon, table
 from attnviz.training.corpus.patterns import Clause, Item, Mention, Preposition
@@ -13,8 +14,7 @@ from attnviz.training.corpus.referents import Slot, parse_slot
 LETTER_SETS = ("ABC", "DEF", "GHJ")
 
 
-@dataclass(frozen=True, slots=True)
-class Construction:
+class Construction(Struct, frozen=True):
     """A verb with slots for what it selects."""
 
     slots: tuple[Slot, ...]
@@ -29,8 +29,7 @@ class Construction:
         return "animate" in lexicon().ancestry(nouns[0].classes)
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """A noun class, a preposition and what may follow: *the key to the cabinet*."""
 
     preposition: str

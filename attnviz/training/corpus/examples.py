@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from random import Random
+
+from msgspec import Struct
 
 from attnviz.training.corpus import frames
 from attnviz.training.corpus.anaphora import Anaphora
@@ -40,8 +41,7 @@ class Split(Enum):
     TEST = "test"
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """An example with what the split is decided by: its nouns and, of a frame, the combination it shows."""
 
     example: Example

@@ -7,9 +7,11 @@ true of it alone in that situation: *the animal didn't cross the street because 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.training.corpus.lexicon import Lexicon, Noun, lexicon, table
 from attnviz.training.corpus.patterns import Clause, Item, Mention, Predicate, Pronoun, parse
@@ -20,8 +22,7 @@ _PLAIN_DEGREES = ((), (), ("very",), ("so",), ("really",), ("quite",), ("very",)
 _EXCESS_DEGREES = (("too",),) * 6 + (("so",), ("very",), (), ("really",), ("far", "too"), ("much", "too"))
 
 
-@dataclass(frozen=True, slots=True)
-class Continuation:
+class Continuation(Struct, frozen=True):
     """One predicate and the candidate it selects."""
 
     letter: str
@@ -30,8 +31,7 @@ class Continuation:
     gradable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """A situation with two candidate antecedents."""
 
     family: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from random import Random
+
+from msgspec import Struct
 
 from attnviz.training.corpus import morphology
 from attnviz.training.corpus.builder import Relation, TextBuilder
@@ -54,16 +55,14 @@ def connective_words(connective: str, rng: Random) -> tuple[str, ...]:
     return ways[int(rng.random() * len(ways))]
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """The head words of a noun phrase and the number its verb agrees with."""
 
     indices: tuple[int, ...]
     number: str
 
 
-@dataclass(slots=True)
-class Grammar:
+class Grammar(Struct):
     """Says clauses about referents into a builder, in one tense."""
 
     rng: Random
@@ -71,7 +70,7 @@ class Grammar:
     referents: dict[str, Referent]
     tense: str
     contracted: bool = True
-    _subject: Head | None = field(default=None, init=False)
+    _subject: Head | None = None
 
     def say(self, clauses: tuple[Clause, ...]) -> None:
         """Say clauses in order, with their connectives."""

@@ -5,7 +5,8 @@ antecedent, after Winograd 1972 and Levesque et al. 2012.
 """
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from attnviz.text import Span
 from attnviz.training.corpus.builder import Example, Link, Relation
@@ -14,8 +15,7 @@ from attnviz.training.corpus.lexicon import table
 SETS = "natural", "winograd"
 
 
-@dataclass(frozen=True, slots=True)
-class HandWritten:
+class HandWritten(Struct, frozen=True):
     """A sentence with its pronoun's link, and whether the antecedent is the first noun of the sentence."""
 
     example: Example

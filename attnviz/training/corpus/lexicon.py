@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from attnviz.training.corpus import morphology
 
 _DATA = Path(__file__).parent / "data"
 
 
-@dataclass(frozen=True, slots=True)
-class Noun:
+class Noun(Struct, frozen=True):
     """A noun lemma. Its first class is the primary one; a name is a noun that needs no determiner."""
 
     lemma: str
@@ -25,8 +25,7 @@ class Noun:
     is_nonce: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
+class Verb(Struct, frozen=True):
     """A verb lemma with its forms, and the clause patterns that say which classes it selects."""
 
     lemma: str
@@ -36,8 +35,7 @@ class Verb:
     patterns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Adjective:
+class Adjective(Struct, frozen=True):
     """An adjective, what kind of property it names, and the noun classes that can bear it."""
 
     lemma: str

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from attnviz.training.corpus.lexicon import lexicon, table
 from attnviz.training.corpus.patterns import Clause, parse
 from attnviz.training.corpus.referents import Slot, parse_slots
 
 
-@dataclass(frozen=True, slots=True)
-class Narrative:
+class Narrative(Struct, frozen=True):
     """A text with pronouns that only one of its nouns agrees with or makes sense for."""
 
     kind: str

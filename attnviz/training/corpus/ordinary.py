@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import accumulate
 from random import Random
+
+from msgspec.structs import replace
 
 from attnviz.training.corpus.conjugation import BE
 from attnviz.training.corpus.constructions import Construction, Inventory, inventory

@@ -10,7 +10,8 @@ imperative. ``?`` or ``?why`` at its start asks. Square brackets join clauses: `
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from attnviz.training.corpus.conjugation import BE
 from attnviz.training.corpus.lexicon import Lexicon, Noun, Verb, table
@@ -27,24 +28,21 @@ DEGREES = frozenset({"too", "so", "very", "really", "quite", "rather", "extremel
 COPULAS = frozenset({"be", "become", "feel", "look", "seem", "get", "taste", "smell", "sound", "stay"})
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(Struct, frozen=True):
     """A slot said as a full noun phrase."""
 
     slot: str
     possessor: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Pronoun:
+class Pronoun(Struct, frozen=True):
     """A slot said as a personal or reflexive pronoun."""
 
     slot: str
     reflexive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True):
     """A noun phrase spelled out in the pattern; the possessor, if any, is a slot (``@`` for a pronoun)."""
 
     determiner: str
@@ -54,53 +52,46 @@ class Literal:
     possessor: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Deictic:
+class Deictic(Struct, frozen=True):
     """A pronoun of the first or second person, or *someone*; it has no antecedent."""
 
     form: str
     plural: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """Two slots joined by *and*."""
 
     first: str
     second: str
 
 
-@dataclass(frozen=True, slots=True)
-class Preposition:
+class Preposition(Struct, frozen=True):
     """A preposition; its object is the next noun phrase."""
 
     form: str
 
 
-@dataclass(frozen=True, slots=True)
-class Predicate:
+class Predicate(Struct, frozen=True):
     """An adjective said of the subject, with the degree words before it."""
 
     degrees: tuple[str, ...]
     adjective: str
 
 
-@dataclass(frozen=True, slots=True)
-class Adverb:
+class Adverb(Struct, frozen=True):
     """An adverb that modifies the verb."""
 
     form: str
 
 
-@dataclass(frozen=True, slots=True)
-class Particle:
+class Particle(Struct, frozen=True):
     """A word that enters no link."""
 
     form: str
 
 
-@dataclass(frozen=True, slots=True)
-class NonFinite:
+class NonFinite(Struct, frozen=True):
     """An infinitive or a gerund; what follows depends on it."""
 
     verb: Verb
@@ -111,8 +102,7 @@ NounPhrase = Mention | Pronoun | Literal | Deictic | Pair
 Item = NounPhrase | Preposition | Predicate | Adverb | Particle | NonFinite
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(Struct, frozen=True):
     """One finite clause: the connective before it, its subject, its verb with marks, and the rest in order."""
 
     subject: NounPhrase | None
@@ -128,8 +118,7 @@ DEICTICS = frozenset({"i", "you", "we", "someone", "everyone", "nobody", "everyt
 _SLOT = re.compile(r"(@?)([A-Z])('s|-self)?$")
 
 
-@dataclass
-class _Parser:
+class _Parser(Struct):
     words: Lexicon
     tokens: list[str]
     position: int = 0

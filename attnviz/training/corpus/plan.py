@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from attnviz.training.corpus.patterns import Clause
 from attnviz.training.corpus.referents import Referent
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A plan of a text: clauses about referents, in a tense, closed by a mark."""
 
     kind: str

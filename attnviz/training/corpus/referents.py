@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
+
+from msgspec import Struct
 
 from attnviz.training.corpus.lexicon import Adjective, Lexicon, Noun
 from attnviz.training.corpus.morphology import plural as plural_of
@@ -16,8 +17,7 @@ _OWNABLE = frozenset({"relative", "pet", "thing"})
 _NEUTRAL_KINDS = frozenset({"colour", "look", "material"})
 
 
-@dataclass(frozen=True, slots=True)
-class Modifier:
+class Modifier(Struct, frozen=True):
     """A modifier after a noun: a prepositional phrase or a relative clause over further slots."""
 
     clause: Clause | None = None
@@ -26,8 +26,7 @@ class Modifier:
     slot: str = ""
 
 
-@dataclass(slots=True)
-class Referent:
+class Referent(Struct):
     """A thing or a person in a text, and where it was last named."""
 
     noun: Noun
@@ -44,8 +43,7 @@ class Referent:
         return "plural" if self.plural else "singular"
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(Struct, frozen=True):
     """The nouns and names a slot may take; the names are apart, for they would outnumber the nouns."""
 
     nouns: tuple[Noun, ...]
@@ -63,8 +61,7 @@ class Pool:
         return Pool(nouns, self.names)
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """A place for a noun phrase: its letter, the classes it accepts, its gender and its number."""
 
     letter: str

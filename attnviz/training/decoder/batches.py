@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from random import Random
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -27,8 +27,7 @@ REPEATING = 0.2  # the share of the steps that begin with repetition
 _WORDS = 0.6  # of what repeats: the rest are pieces of words
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """Ids, and of each whether it is `asked` for: what only chance could foretell is not."""
 
     ids: list[int]
@@ -38,8 +37,7 @@ class Stretch:
         return Stretch(self.ids + other.ids, self.asked + other.asked)
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """`ids` [rows, tokens], and which of those after the first are `asked` for, [rows, tokens - 1]."""
 
     ids: NDArray[np.int64]

@@ -1,12 +1,12 @@
 """The evaluation of the built-in decoder on texts that it was not trained on, from its shipped weights."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from random import Random
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -26,8 +26,7 @@ _COUNTS = 25, 50  # of what is said twice, at least and at most
 _FAR_COUNTS = 100, 100  # farther than training ever had it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repeated:
+class Repeated(Struct, frozen=True, kw_only=True):
     """The measurements on random items that are said twice.
 
     `weights` is the mean weight of each head from a token said again: to what followed it the first time (`INDUCTION`,
@@ -40,8 +39,7 @@ class Repeated:
     second: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(Struct, frozen=True, kw_only=True):
     """The measurements on held-out texts; all accuracies, shares and weights are between 0 and 1.
 
     `perplexity` is that of a token, `roles` how often each head fills each role, `baselines` how often a fixed offset

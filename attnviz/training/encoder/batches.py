@@ -2,10 +2,11 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
@@ -23,8 +24,7 @@ _LONG_CHARACTERS = 1600  # some 350 tokens
 _MASKED_SHARE = 0.15
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """Positions in a batch, and the token id that stood at each: three arrays of one length."""
 
     rows: Integers
@@ -32,8 +32,7 @@ class Places:
     ids: Integers
 
 
-@dataclass(frozen=True, slots=True)
-class Pronouns:
+class Pronouns(Struct, frozen=True):
     """The position in a batch of each pronoun, and in the same text (row) those of its antecedent's pieces.
 
     `starts` is the first of them, `ends` one beyond the last.
@@ -45,8 +44,7 @@ class Pronouns:
     ends: Integers
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """`ids` [texts, tokens] as the model reads them; `lengths` [texts] without padding."""
 
     ids: Integers

@@ -1,11 +1,11 @@
 """The evaluation of the built-in encoder on texts that it was not trained on, from its shipped weights."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.models.builtin.encoder import load
@@ -25,8 +25,7 @@ _SEED = 2
 _TOGETHER = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Natural:
+class Natural(Struct, frozen=True, kw_only=True):
     """The measurements on sentences that no grammar wrote, all as shares.
 
     They say how often the antecedent is `named`, is `looked_at` most by each head, and is the `first` noun.
@@ -38,8 +37,7 @@ class Natural:
     first: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(Struct, frozen=True, kw_only=True):
     """The measurements on held-out texts; all accuracies and shares are between 0 and 1.
 
     `roles` says how often each head fills each role, `baselines` how often a fixed offset does, `demo` what weight each

@@ -2,11 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.records import Attention
@@ -24,8 +24,7 @@ POSITIONS = {"previous token": -1, "same token": 0, "next token": 1}
 PRONOUN = Relation.PRONOUN_ANTECEDENT.value
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(Struct, frozen=True):
     """A baseline without a model: how often the word at the best fixed offset fills a role, of n words."""
 
     n: int

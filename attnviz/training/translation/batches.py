@@ -2,10 +2,10 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
@@ -21,8 +21,7 @@ IGNORED = -100
 _POOL = 16  # so many batches are drawn at a time and sorted by length, so that little is padded
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Ids of sources [pairs, sources] with their `lengths` [pairs], and what the decoder reads and is to say.
 
     `targets` [pairs, targets] begin with START, `wanted` [pairs, targets] end with END; padding is IGNORED there.

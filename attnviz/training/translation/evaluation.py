@@ -1,10 +1,10 @@
 """The evaluation of a built-in translator on pairs that it was not trained on, from its shipped weights."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from msgspec import Struct
 
 from attnviz.models.builtin.encoder_decoder import END, START, TranslationReader
 from attnviz.models.model import Model
@@ -22,8 +22,7 @@ _TOGETHER = 100
 _LONGEST = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(Struct, frozen=True, kw_only=True):
     """The measurements on held-out pairs; all shares are between 0 and 1.
 
     `roles` says how often each head of each kind fills each role, `content_words` at how many words of the targets that

@@ -1,10 +1,10 @@
 """Training a built-in translator, whatever its network."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 
 import torch
+from msgspec import Struct
 from rich.progress import Progress
 from tokenizers import Tokenizer
 from torch.nn.functional import cross_entropy
@@ -22,8 +22,7 @@ POSITIONS = 256
 _VOCABULARY_PAIRS = 40_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Design:
+class Design(Struct, frozen=True, kw_only=True):
     """A network to be trained: what it starts from, given the size of its `vocabulary`, and what its card calls it."""
 
     network: Network

@@ -3,7 +3,6 @@
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from pathlib import Path
@@ -22,6 +21,7 @@ from matplotlib.font_manager import (
     json_dump,
 )
 from matplotlib.ft2font import FaceFlags, FT2Font, LoadFlags
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.errors import UsageError
@@ -47,8 +47,7 @@ _OF_TRUETYPE = 1, 0  # the version of a font's table maxp
 _FIXED = 64  # FreeType counts in fractions of a pixel
 
 
-@dataclass(frozen=True, slots=True)
-class Fonts:
+class Fonts(Struct, frozen=True):
     """The font `families` of a picture, in order of preference, and the characters that none of them has."""
 
     families: tuple[str, ...] = (FONT,)
@@ -146,8 +145,7 @@ def _stand_ins(missing: str, own: tuple[str, ...]) -> Fonts:
     return Fonts(tuple(families), lacking)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Face:
+class _Face(Struct, frozen=True, eq=False):
     """A font of the system, and the sorted code points of the characters that it has."""
 
     family: str
@@ -235,8 +233,7 @@ def _files(families: tuple[str, ...]) -> list[Any]:
     return [findfont(FontProperties(family=[family])) for family in families]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ink:
+class Ink(Struct, frozen=True, eq=False):
     """The darkness of each pixel of a text [rows, columns], `left` columns and `below` rows from its origin."""
 
     shades: NDArray[np.uint8]

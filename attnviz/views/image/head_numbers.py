@@ -4,11 +4,11 @@ The two share the axis of layers (Clark et al. 2019, figures 2 and 4, turned so 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.ticker import MaxNLocator
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.errors import UsageError
@@ -33,8 +33,7 @@ _SIGNED = "RdBu_r"  # colours of numbers on both sides of 0, told apart by the c
 _MEAN = "#e8871e"  # orange, which is no colour of a number
 
 
-@dataclass(frozen=True, slots=True)
-class _Panel:
+class _Panel(Struct, frozen=True):
     """A number of each head [layers, heads], NaN where it is undefined, and the colours of its range."""
 
     name: str

@@ -7,7 +7,6 @@ import gc
 import io
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Any
@@ -19,6 +18,7 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from msgspec import Struct
 
 from attnviz.errors import Advice, TextError, UsageError, require
 from attnviz.measures.word_rows import find_words
@@ -57,8 +57,7 @@ _YOUNG = 1  # generations of objects that were made a moment ago
 _INSTALL = "install a font that has them, such as Noto."
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """A figure, a `name` for its file, and `notes` on what could not be drawn as it was asked for."""
 
     name: str

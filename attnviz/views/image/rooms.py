@@ -1,9 +1,9 @@
 """The room for cells: how large they are, and how many weights share one."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from attnviz.records import Weights
 from attnviz.views.image.sheet import NUMBER_ROOM
@@ -13,8 +13,7 @@ CELLS = 0.35
 """The share of a picture's width, where that is given, that cells have at least."""
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """The limits to the size of cells along an axis, in points.
 
     They share `side`, but each gets at least `least` and at most `most`; all of them stay within `limit`, and only for

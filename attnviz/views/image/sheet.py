@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from matplotlib.figure import Figure
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.records import Weights, find_measure
 from attnviz.views.image.fonts import Fonts
@@ -28,8 +29,7 @@ _NARROWEST = 250.0  # points that the lines of a heading may fill, however small
 _DARK = 0.5  # a colour of lower luma than this is written on in white
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(Struct, frozen=True):
     """A rectangle of coloured cells [rows, columns], blank where they are NaN, and its labels.
 
     `rules` are the rows before which a thin gap is left.
@@ -43,8 +43,7 @@ class Panel:
     rules: Sequence[int] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class Sheet(Struct, frozen=True, kw_only=True):
     """Panels, `across` in a row, that share their row labels and their scale.
 
     `cell` is the width and height of a cell in points, `text_size` that of labels; `heading` stands above everything,

@@ -3,13 +3,14 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize, SymLogNorm
 from matplotlib.ticker import MaxNLocator
+from msgspec import Struct
+from msgspec.structs import force_setattr, replace
 
 from attnviz.errors import UsageError
 from attnviz.records import Weights, find_measure
@@ -37,8 +38,7 @@ _FUZZ, _NEAR = 1.0001, 0.93  # of the end of a scale: what is still no more than
 _DECADES = 3  # how many powers of ten below the largest weight a logarithmic scale shows at most
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
+class Style(Struct, frozen=True, kw_only=True):
     """The look of pictures of every layout.
 
     `cmap` is `ink` or a colour map of matplotlib, `dpi` pixels an inch; `log` asks for a logarithmic colour scale, or
@@ -69,15 +69,15 @@ class Style:
 
     def __post_init__(self) -> None:
         colour_map(self.cmap)
-        object.__setattr__(self, "font", find_family(self.font))
+        force_setattr(self, "font", find_family(self.font))
         if self.vmax not in (None, AUTO):
-            object.__setattr__(self, "vmax", _parse_largest(self.vmax))
+            force_setattr(self, "vmax", _parse_largest(self.vmax))
         if self.title:
             if len(self.title) > _LONGEST or len(self.title.splitlines()) > _MOST_LINES:
                 raise UsageError(
                     f"The title is too long for a picture: give at most {_LONGEST:,} characters, {_MOST_LINES} lines."
                 )
-            object.__setattr__(self, "title", "\n".join(visible(line) for line in self.title.splitlines()))
+            force_setattr(self, "title", "\n".join(visible(line) for line in self.title.splitlines()))
         if not 20 <= self.resolution <= 1200:
             raise UsageError(f"A resolution of {self.dpi} dpi is out of range: give 20 to 1200.")
 
@@ -128,8 +128,7 @@ def _parse_largest(given: float | str | None) -> float:
     return number
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(Struct, frozen=True):
     """The colour of each weight, and the weights that are named on the colour bar."""
 
     norm: Normalize

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median_high
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.records import HeadMatrix, format_ranges
 from attnviz.text import Bins, By, Grouping, Token
@@ -25,8 +27,7 @@ _LONGEST, _LONGEST_STRETCH = 24, 40  # characters of a token, and of what stands
 _TOKENS_LISTED = 20  # a caption lists the tokens if there are no more than this
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     """The label of a row or column: `at` is its middle, in cells from the edge of the first one."""
 
     text: str

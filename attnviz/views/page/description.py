@@ -1,11 +1,11 @@
 """Descriptions of records for a page: all but their numbers, as JSON can hold it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
+from msgspec.structs import asdict
 
 from attnviz.measures.labels import find_labels
 from attnviz.measures.links import strongest, telling

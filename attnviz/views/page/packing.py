@@ -3,10 +3,10 @@
 import base64
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.measures.terms import find_log_sums
@@ -23,8 +23,7 @@ _THUMBNAIL = 32  # cells on either side of a small picture of a head, at most
 _Codes = NDArray[np.uint8] | NDArray[np.uint16]
 
 
-@dataclass(frozen=True, slots=True)
-class Quantisation:
+class Quantisation(Struct, frozen=True):
     """A number is `(code - zero) · step`, where its code has so many `bits`; the largest that can be is `peak`."""
 
     bits: int
@@ -51,8 +50,7 @@ class Quantisation:
         return codes
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(Struct, frozen=True):
     """The numbers of a record, packed.
 
     `layers` has a chunk for each layer: the codes [heads, queries, keys], or if `triangle`, of each query only those of
@@ -80,8 +78,7 @@ class Packed:
         return sum(len(chunk) for _, chunk in self.named_chunks())
 
 
-@dataclass(frozen=True, slots=True)
-class PackedLayer:
+class PackedLayer(Struct, frozen=True):
     """The score terms of a layer, packed.
 
     The chunks have the codes of queries and of keys, [heads, tokens, depth] each in its own quantisation, and in 32
@@ -95,8 +92,7 @@ class PackedLayer:
     chunks: tuple[str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class PackedTerms:
+class PackedTerms(Struct, frozen=True):
     """The score terms of a record, packed: those of each of its layers, and the distance at which biases begin."""
 
     layers: tuple[PackedLayer, ...]

@@ -1,8 +1,10 @@
 """The page of the records of one text: what it holds, within its budget, and how it opens."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.measures.reducers import group_record
 from attnviz.measures.word_rows import find_words
@@ -19,8 +21,7 @@ BUDGET = 25_000_000
 """How many bytes the numbers of a page may take."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageStart:
+class PageStart(Struct, frozen=True, kw_only=True):
     """The state in which a page opens: a `token` that is locked, the scale, which axis goes down, and the title."""
 
     token: str | None = None
@@ -29,8 +30,7 @@ class PageStart:
     title: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PageFile:
+class PageFile(Struct, frozen=True):
     """A page as a file, and `notes` on what it could not hold."""
 
     data: bytes

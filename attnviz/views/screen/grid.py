@@ -1,8 +1,8 @@
 """A pane of cells, one for each row and column: with numbers where there is room for all of them, else as shades."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.style import Style
 from rich.text import Text
 
@@ -22,16 +22,14 @@ _LEAST_HEADER, _MOST_HEADER = 3, 9
 _TOO_SMALL = 0.005  # would round to .00
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True):
     """The name of a row or a column; `dim` as that of a special token is."""
 
     text: str
     dim: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GridCells:
+class GridCells(Struct, frozen=True, eq=False):
     """What a grid shows: its names, the weights [heads, rows, columns], and the row and column of the cursor.
 
     `choose` returns the state that a row and a column stand for; None for one beside its names.
@@ -44,8 +42,7 @@ class GridCells:
     choose: Callable[[int | None, int | None], State]
 
 
-@dataclass(frozen=True, slots=True)
-class Viewport:
+class Viewport(Struct, frozen=True):
     """The part of a grid that is drawn: which rows and columns, in cells of which width, beside which names."""
 
     rows: range

@@ -1,6 +1,6 @@
 """The chosen query in all heads: a row for each head, a column for each key."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from attnviz.views.names import head_name
 from attnviz.views.screen.grid import Grid, GridCells, Name, name_all

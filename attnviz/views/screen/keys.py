@@ -4,13 +4,14 @@ The keys that the page has as well mean the same there.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.views.screen.scene import Place, Scene, State, View, open_record
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A binding of keys to an action, by its name, and its words; `short` ones stand at the bottom of the screen.
 
     `keys` are named as textual does.

@@ -1,8 +1,8 @@
 """Links: who looks at the chosen key, and what the chosen query looks at, as bars beside two columns of tokens."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.style import Style
 from rich.text import Text
 
@@ -21,8 +21,7 @@ _NARROWEST = 3  # columns of a head without a number
 _TOO_SMALL = 0.005  # would round to .00
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LinkSide:
+class LinkSide(Struct, frozen=True, eq=False):
     """One column of tokens, under a title, with weights [heads, tokens]; the `chosen` one is always seen."""
 
     title: str

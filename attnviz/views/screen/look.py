@@ -1,10 +1,10 @@
 """The look of the screen: shades of weights on a dark or a light ground, or characters where there is no colour."""
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from rich.cells import get_character_cell_size
 from rich.style import Style
@@ -48,8 +48,7 @@ _STAND_INS = {
 _THICKNESS = " .:-=+*#%"  # for a character of Braille, by how many dots it has
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """The means that a terminal has: colour, and a `dark` ground or a light one."""
 
     colour: bool

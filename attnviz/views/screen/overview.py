@@ -1,10 +1,11 @@
 """All heads at a glance: a small picture of each, layers down and heads across."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -22,8 +23,7 @@ _LEAST_SHADED = 3  # lines of a head below which Braille tells more than shades
 _STRONG = 0.5  # of the largest weight of a row: what Braille has dots for
 
 
-@dataclass(frozen=True, slots=True)
-class Tiling:
+class Tiling(Struct, frozen=True):
     """The place of each head on the screen: the sizes of a head, the margin for layers, and what is scrolled away."""
 
     width: int

@@ -4,11 +4,12 @@ Nothing here knows of a terminal: the screen draws a scene, and a key makes a ne
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.measures.links import strongest, telling
@@ -37,8 +38,7 @@ class View(Enum):
     HEADS = "all heads"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OpenText:
+class OpenText(Struct, frozen=True, eq=False):
     """A text that has been read: one record for each kind of attention, and notes on it; a saved text may be unknown.
 
     `number` is its place among the texts that were given, None if it was typed.
@@ -50,8 +50,7 @@ class OpenText:
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """The part of a text that is seen: a place among its records, the layers and heads of that, and two tokens.
 
     `others` are heads that are shown besides, or with `mean` the average of all of them is. Tokens are named by their
@@ -74,8 +73,7 @@ class State:
     log: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Shown:
+class Shown(Struct, frozen=True, eq=False):
     """A record made ready to be shown: its most telling link, the heads to mark, and a small picture of each head.
 
     `thumbnails` is [layers, heads, rows, columns], the largest weight in each part of a head.
@@ -115,8 +113,7 @@ def pool(weights: Weights, rows: int, columns: int) -> Weights:
     return weights
 
 
-@dataclass(frozen=True, eq=False)
-class Scene:
+class Scene(Struct, frozen=True, eq=False, dict=True):
     """One head of a record or several, and one query with one key: everything that is drawn."""
 
     shown: Shown

@@ -2,8 +2,8 @@
 
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.cells import cell_len, get_character_cell_size
 from rich.console import Console
 from rich.table import Table
@@ -39,8 +39,7 @@ _RIGHT_TO_LEFT = {"R", "AL", "AN"}  # bidirectional classes
 _ISOLATED = "\u2068", "\u2069"  # first strong isolate, pop directional isolate (Unicode Standard Annex 9)
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """The cells of a table of numbers: how many columns each takes, the blank before it included, and what it shows."""
 
     width: int

@@ -6,8 +6,8 @@ and of letters that combine. So whatever follows such a word is sent to its colu
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.cells import get_character_cell_size
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
 from rich.control import Control
@@ -27,8 +27,7 @@ class KeptColumns(RenderHook):
         return [_Anchored(renderable) for renderable in renderables]
 
 
-@dataclass(frozen=True, slots=True)
-class _Anchored:
+class _Anchored(Struct, frozen=True):
     """A renderable that sends text after a gap to its column if the width before it is not certain."""
 
     renderable: RenderableType

@@ -1,10 +1,11 @@
 """A lesson on a terminal: its steps from top to bottom, with their arrays drawn according to their axes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -35,8 +36,7 @@ _FEW_ROWS = 12  # of more than those
 _UNITS = {Axis.HEADS: "head", Axis.TILES: "tile"}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LessonSteps:
+class LessonSteps(Struct, frozen=True, eq=False):
     """The steps of a lesson for rich to print, each with its formula, its reason and its quantities.
 
     `about` holds the text, and the names and numbers of the head. The axes of a quantity decide how it is drawn.
@@ -55,8 +55,7 @@ class LessonSteps:
             yield line
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Page:
+class _Page(Struct, frozen=True, eq=False):
     """The lines of a lesson: prose of one width, and quantities."""
 
     lesson: Lesson
@@ -116,8 +115,7 @@ def _few(count: int) -> list[int]:
     return list(range(count)) if count <= _MOST_ROWS else [*range(half), *range(count - half, count)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Entries:
+class _Entries(Struct, frozen=True):
     """The entries of an axis that are shown, with names and labels, and the number of those left out."""
 
     shown: list[int]
@@ -132,8 +130,7 @@ class _Entries:
             yield Text(f"… {self.left_out:,} more", "dim")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Quantities:
+class _Quantities(Struct, frozen=True, eq=False):
     """The drawing of quantities in lines of one width, for some of the named keys."""
 
     keys: Sequence[str]

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from operator import itemgetter
 
+from msgspec import Struct
+from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.text import Text
 
@@ -30,8 +31,7 @@ _MOST_PAGES = 3  # beyond that, flipping back and forth tells less than the stro
 _HEADER_HEIGHT, _LONGEST_LINE = 4, 20  # lines of a name that is broken, and columns of a line
 
 
-@dataclass(frozen=True, slots=True)
-class _Heading:
+class _Heading(Struct, frozen=True):
     """The name over a column, in one or more lines."""
 
     lines: Sequence[str]

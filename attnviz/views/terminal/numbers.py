@@ -5,10 +5,10 @@ A bar has one character for each dimension, and the first numbers beside it.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
@@ -75,8 +75,7 @@ def facts(known: Iterable[tuple[str, Numbers]], width: int) -> Lines:
             yield Text(("" if row else number).rjust(margin) + " " * _GAP).append_text(line)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NumberColumn:
+class NumberColumn(Struct, frozen=True, eq=False):
     """A column: a name, and cells of text with a style."""
 
     name: str
@@ -134,8 +133,7 @@ def _names(block: Sequence[NumberColumn], margin: int) -> Lines:
         yield line
 
 
-@dataclass(frozen=True, slots=True)
-class Signs:
+class Signs(Struct, frozen=True):
     """The characters for positive and negative numbers, from small to large, with their styles."""
 
     positive: str

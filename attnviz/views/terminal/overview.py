@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
@@ -18,8 +18,7 @@ _LEAST_LINES, _USUAL_LINES = 3, 36  # of a thumbnail, and of all layers, which a
 _AROUND, _AROUND_IN_ASCII = ("‹", "›"), ("<", ">")
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(Struct, frozen=True):
     """The room for thumbnails: the margin before them, the heads beside each other, and the size of each."""
 
     margin: int

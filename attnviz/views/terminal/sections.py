@@ -1,9 +1,9 @@
 """Sections on a terminal: summaries, titles of heads and words, links, and the tables between them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
+from msgspec import Struct
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -38,8 +38,7 @@ _NO_DIFFERENCE = "Nothing differs: between the tokens that both have, no weight 
 _LONGEST = 60  # columns of a word, or of a whole sentence
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TerminalSection:
+class TerminalSection(Struct, frozen=True, eq=False):
     """A section for rich to print, with an empty line after it; by a `protocol` weights are pictures."""
 
     section: Section

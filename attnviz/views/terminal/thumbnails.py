@@ -1,10 +1,10 @@
 """Thumbnails: the weights of a head in a few characters, as shades where there is colour, else as density."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
+from msgspec import Struct
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
@@ -29,8 +29,7 @@ _HALF = "▀"
 _NONE = -1  # the level below the last row
 
 
-@dataclass(frozen=True, slots=True)
-class Brush:
+class Brush(Struct, frozen=True):
     """A way to draw weights: a `scale` from the least weight of each level to what stands for it.
 
     `tall` rows of weights go into a line of characters: two as halves in two shades, else one.

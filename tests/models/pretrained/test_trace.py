@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 

@@ -3,11 +3,11 @@
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
-from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import fields, replace
 
 import attnviz
 from attnviz.measures.reducers import group_record

@@ -4,13 +4,13 @@ import base64
 import hashlib
 import json
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import attnviz
 from attnviz.errors import TextError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from attnviz.training.corpus.french.conjugation import Person
 from attnviz.training.corpus.french.finite import (
@@ -28,8 +28,7 @@ def _say_est_ce_que(draft: Draft) -> None:
     draft.french("que")
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """A clause with a full verb: who does what to whom, and where.
 
     No modal stands in the past or the progressive, and no adverb beside a modal or a negation.
@@ -106,8 +105,7 @@ def _say_rest(verb: Verb, thing: NounPhrase | None, preposition: str, place: Nou
     _say_place(preposition, place, draft)
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """An order to one who is called *tu*: *open the door*."""
 
     verb: Verb
@@ -127,8 +125,7 @@ class Command:
         _say_rest(self.verb, self.object, self.preposition, self.place, draft)
 
 
-@dataclass(frozen=True, slots=True)
-class Predication:
+class Predication(Struct, frozen=True):
     """A clause on what something is, by one or two adjectives, or where it is; in the present or the past."""
 
     subject: Subject
@@ -182,8 +179,7 @@ class Predication:
         _say_place(self.preposition, self.place, draft)
 
 
-@dataclass(frozen=True, slots=True)
-class Existence:
+class Existence(Struct, frozen=True):
     """A clause on what there is somewhere, in the present or the past: *there is a dog in the garden*."""
 
     thing: NounPhrase

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 
 class Person(IntEnum):
@@ -17,8 +18,7 @@ class Person(IntEnum):
     THEY = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Conjugation:
+class Conjugation(Struct, frozen=True):
     """The forms of one verb: the present in the order of `Person`, the past participle in the masculine singular."""
 
     infinitive: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from attnviz.training.corpus import lexicon as english
 from attnviz.training.corpus.french import inflection

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from attnviz.training.corpus.french.conjugation import Person
 from attnviz.training.corpus.french.spelling import Draft, starts_with_vowel
 from attnviz.training.corpus.french.words import PREPOSITIONS, Adjective, Noun
 
 
-@dataclass(frozen=True, slots=True)
-class Determiner:
+class Determiner(Struct, frozen=True):
     """A determiner: its English, and its French before a masculine, a feminine and a plural noun."""
 
     english: str
@@ -59,8 +58,7 @@ NUMERALS = tuple(
 MANY = _same("many", "beaucoup de")
 
 
-@dataclass(frozen=True, slots=True)
-class NounPhrase:
+class NounPhrase(Struct, frozen=True):
     """A noun with what belongs to it: a determiner or a possessor, adjectives, and a phrase after a preposition.
 
     Of two adjectives, the first stands before the French noun, or both stand after it; ``conjoined`` puts *and*
@@ -97,8 +95,7 @@ class NounPhrase:
             self.complement.say(draft)
 
 
-@dataclass(frozen=True, slots=True)
-class Coordination:
+class Coordination(Struct, frozen=True):
     """Two noun phrases joined by *and*; the masculine prevails."""
 
     first: NounPhrase
@@ -121,8 +118,7 @@ class Coordination:
         self.second.say(draft)
 
 
-@dataclass(frozen=True, slots=True)
-class Pronoun:
+class Pronoun(Struct, frozen=True):
     """A pronoun as subject."""
 
     english: str
@@ -147,8 +143,7 @@ PRONOUNS = (I, YOU, HE, SHE, WE, THEY)
 Subject = NounPhrase | Coordination | Pronoun
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """The places of the English words of a noun phrase."""
 
     noun: int

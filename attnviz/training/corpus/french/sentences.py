@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import accumulate
 from random import Random
+
+from msgspec.structs import replace
 
 from attnviz.training.corpus.french.choosing import Chooser, Role
 from attnviz.training.corpus.french.clauses import Action, Predication, Statement, say_joined

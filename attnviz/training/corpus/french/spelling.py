@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from attnviz.text import Span
 from attnviz.training.corpus.morphology import takes_an
@@ -22,8 +23,7 @@ _BEFORE_VOWEL = {
 _CONTRACTIONS = {("à", "le"): "au", ("à", "les"): "aux", ("de", "le"): "du", ("de", "les"): "des"}
 
 
-@dataclass(frozen=True, slots=True)
-class Alignment:
+class Alignment(Struct, frozen=True):
     """One English word and the French word that says the same, by their character spans.
 
     ``content`` is true of nouns, adjectives, verbs, adverbs and names.
@@ -34,8 +34,7 @@ class Alignment:
     content: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """An English text, its French, and which word says which.
 
     A word ends at a blank; a French word also after an apostrophe (``l'`` and ``homme``). A French word without a

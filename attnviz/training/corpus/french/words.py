@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from attnviz.training.corpus import lexicon as english
 from attnviz.training.corpus.french.conjugation import Conjugation
 
 
-@dataclass(frozen=True, slots=True)
-class Noun:
+class Noun(Struct, frozen=True):
     """A noun on both sides. ``has_plural`` is false of mass nouns and where the English plural tells nothing."""
 
     english: english.Noun
@@ -37,8 +36,7 @@ class Noun:
         return self.english.is_name
 
 
-@dataclass(frozen=True, slots=True)
-class Adjective:
+class Adjective(Struct, frozen=True):
     """An adjective on both sides.
 
     ``prevocalic`` is its masculine before a vowel: *bel*. What one is in English, one may have in French: ``sensation``
@@ -62,8 +60,7 @@ class Adjective:
         return self.plural if plural else self.masculine
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """The frame of a verb: nouns as subjects, as objects (none if it takes none), and after a preposition."""
 
     subjects: tuple[Noun, ...]
@@ -72,8 +69,7 @@ class Frame:
     places: tuple[Noun, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
+class Verb(Struct, frozen=True):
     """A verb on both sides, each with the preposition that stands before its object.
 
     ``has_past`` is false of verbs whose past takes *être* or describes a state, and of those whose English past is
@@ -89,8 +85,7 @@ class Verb:
     frames: tuple[Frame, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Adverb:
+class Adverb(Struct, frozen=True):
     """An adverb on both sides; one of frequency stands before the English verb."""
 
     english: str
