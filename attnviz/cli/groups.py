@@ -10,8 +10,6 @@ from functools import wraps
 from inspect import Parameter, signature
 from typing import Annotated, Any, get_args, get_type_hints
 
-from msgspec import NODEFAULT, Struct
-from msgspec.structs import fields
 from typer.core import TyperCommand
 from typer.models import OptionInfo
 
@@ -22,11 +20,11 @@ def group_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option for each field of the records among its parameters."""
     parameters = signature(command).parameters
     annotations = {name: parameter.annotation for name, parameter in parameters.items()}
-    groups = {name: cls for name, cls in annotations.items() if isinstance(cls, type) and issubclass(cls, Struct)}
+    groups = {name: cls for name, cls in annotations.items() if hasattr(cls, "HEADING")}
 
     @wraps(command)
     def called(**values: Any) -> None:
-        made = {name: cls(**{f: values.pop(f) for f in cls.__struct_fields__}) for name, cls in groups.items()}
+        made = {name: cls(**{f: values.pop(f) for f in signature(cls).parameters}) for name, cls in groups.items()}
         command(**made, **values)
 
     expanded = [new for name, old in parameters.items() for new in _options(groups.get(name), old)]
@@ -41,12 +39,12 @@ def _options(group: type[Any] | None, parameter: Parameter) -> list[Parameter]:
     hints = get_type_hints(group, include_extras=True)
     return [
         Parameter(
-            field.name,
+            name,
             Parameter.KEYWORD_ONLY,
-            annotation=_add_heading(hints[field.name], group.HEADING),
-            default=Parameter.empty if field.default is NODEFAULT else field.default,
+            annotation=_add_heading(hints[name], group.HEADING),
+            default=field.default,
         )
-        for field in fields(group)
+        for name, field in signature(group).parameters.items()
     ]
 
 

@@ -32,7 +32,7 @@ class TextPlaces:
         self.queries, self.keys = len(axes.query_tokens), len(tokens)
         self.first = np.flatnonzero([token.position == 0 for token in tokens])
         self.special = np.flatnonzero([token.special for token in tokens])
-        self.separators = np.setdiff1d(self.special, self.first)
+        self.separators = np.flatnonzero([token.special and token.position != 0 for token in tokens])
         self.stops = np.flatnonzero([token.text in _STOPS for token in tokens])
         self.end = self.keys - 1 if tokens and tokens[-1].special else None  # the special token that ends the text
         self._ranks = axes.ranks()

@@ -68,8 +68,8 @@ def note_faint(largest: Weights, least: float) -> str | None:
 
     A head does if most of its queries have no larger weight: `largest` is the most of each query [..., queries].
     """
-    heads = np.median(largest, -1)
-    faint = int((heads < least).sum())
+    heads = (largest < least).mean(-1) > 0.5
+    faint = int(heads.sum())
     if faint < _MANY_FAINT * heads.size:
         return None
     which, their = (f"{faint:,} of {heads.size:,} heads look", "their") if heads.size > 1 else ("The head looks", "its")
