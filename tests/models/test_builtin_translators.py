@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from itertools import islice
 
@@ -253,7 +254,7 @@ def test_nothing_beyond_the_last_layer_that_is_wanted_runs(translator, kind, unn
     needed = {
         name: array for name, array in translator.runner.parameters.arrays.items() if not name.startswith(unneeded)
     }
-    shallow = replace(translator, runner=replace(translator.runner, parameters=Parameters(needed)))
+    shallow = replace(translator, runner=dataclasses.replace(translator.runner, parameters=Parameters(needed)))
     select = Selection(kinds=(kind,), layers=(0,))
     shallow.run([reading], select, lambda block: seen.append((block.kind, block.layer)))
     assert seen == [(kind, 0)]

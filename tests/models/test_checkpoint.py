@@ -1,5 +1,6 @@
 """Checkpoints on the reference transformer, held to transformers: tiny random models, saved as the hub has them."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from itertools import product
@@ -283,7 +284,7 @@ def test_rows_at_a_time_are_those_of_the_whole(
 def test_a_layer_is_read_when_it_runs_and_none_above_the_last_one_wanted(saved: Callable[[str], Path]) -> None:
     model, read = load(saved("llama")), []
     stored = model.runner.parameters.arrays
-    model = replace(model, runner=replace(model.runner, parameters=Parameters(Watched(stored, read))))
+    model = replace(model, runner=dataclasses.replace(model.runner, parameters=Parameters(Watched(stored, read))))
     (part,) = model.attend(TEXT, select=Selection(layers=(1,), heads=(3, 0)))
     assert_array_equal(part.weights[0], attend(saved("llama")).weights[1, [3, 0]])
     layers = [int(name.split(".")[1]) for name in read if name.startswith("layers.")]

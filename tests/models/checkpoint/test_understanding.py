@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from msgspec.structs import fields
 from numpy.testing import assert_allclose
 from tokenizers import Tokenizer, models
 
