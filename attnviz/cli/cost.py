@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.structs import asdict
 from rich.console import Console
 
@@ -242,7 +242,7 @@ def cost(
     counted = _Counted.of(shape.size() if shape.given else model.size(), tokens)
     if form == options.JSON:
         experiments = list(measuring.experiments())
-        measured = {"measured": [asdict(each) for each in experiments]} if measuring.measure else {}
+        measured = {"measured": to_builtins(experiments)} if measuring.measure else {}
         write_standard_output((json.dumps(counted.fields() | measured) + "\n").encode())
     else:
         experiments = _print(counted, measuring, color, width)

@@ -106,9 +106,13 @@ def _to_terminal(color: str, width: int | None) -> _Writer:
     return write
 
 
+_ONE_HEAD = "There is one head. Several could look for several things at once: --heads 2."
+
+
 def _explain_toy(toy: ToyChoice, one: OneHead, comparisons: Comparisons) -> Lesson:
     made = toy.make(one.token, one.head or 0)
-    return explain_toy(made, comparisons.make_what_if([False] * len(made.names)))
+    lesson = explain_toy(made, comparisons.make_what_if([False] * len(made.names)))
+    return replace(lesson, notes=(*lesson.notes, *([_ONE_HEAD] if made.heads == 1 and made.width % 4 == 0 else [])))
 
 
 def _explain_text(

@@ -64,7 +64,9 @@ def _list(entries: Sequence[GlossaryEntry], width: int) -> Iterator[Text]:
         yield Text(entry.word, "bold")
         yield from _indent(Text(entry.gist), width)
     yield Text()
-    yield from wrapped(Text('The rest, and a command that shows it: attnviz explain "residual stream"'), width)
+    yield from wrapped(
+        Text('The whole entry of a word, with a command that shows it: attnviz explain "residual stream"'), width
+    )
 
 
 def _indent(words: Text, width: int) -> Iterator[Text]:

@@ -28,9 +28,9 @@ _DOG = 'attnviz explain "The dog saw the cat" --model builtin/decoder --token sa
 GLOSSARY = (
     GlossaryEntry(
         "attention",
-        "Attention lets each token take something from the others. Its query is compared with their keys, the scores "
-        "become weights, and their values are added up in these proportions: softmax(Q Kᵀ / √d_k) V, with a row of Q, "
-        "K and V for each token.",
+        "Attention lets each token take something from all tokens that it may see, mostly itself included. Its query "
+        "is compared with their keys, the scores become weights, and their values are added up in these proportions: "
+        "softmax(Q Kᵀ / √d_k) V, with a row of Q, K and V for each token.",
         "attnviz explain --toy",
     ),
     GlossaryEntry(
@@ -78,9 +78,9 @@ GLOSSARY = (
     ),
     GlossaryEntry(
         "scale",
-        "Scores are divided by √d_k, where d_k is how many numbers a key has. A score is a sum of d_k products, so "
-        "the larger d_k, the further apart scores lie. Undivided, they would give nearly all weight to one key, and "
-        "training would learn slowly.",
+        "Scores are divided by √d_k, where d_k is how many numbers a key has. A score is a sum of d_k products, and if "
+        "the numbers of q and k vary by about 1, each on its own, that sum varies by about √d_k. Undivided, softmax "
+        "would give nearly all weight to one key, and training would learn slowly.",
         f"{_HER} --no-scale --only-what-if",
         ("√d_k", "d_k", "scaling"),
     ),
@@ -140,26 +140,36 @@ GLOSSARY = (
     ),
     GlossaryEntry(
         "position",
-        "Attention itself does not know the order of tokens, so models add positions. Learned positions are a table "
-        "with a vector for each place, and sinusoidal ones waves; both are added to the embeddings. Rotary positions "
-        "(RoPE) rotate queries and keys, and relative ones (ALiBi, T5) add a bias to the scores.",
+        "Attention itself does not know the order of tokens: it adds up values, and a sum is the same in any order. So "
+        "models add positions. Learned positions are a table with a vector for each place, and sinusoidal ones waves; "
+        "both are added to the embeddings. Rotary positions (RoPE) rotate queries and keys, and relative ones (ALiBi, "
+        "T5) add a bias to the scores.",
         f"{_ORDER} --no-positions --permute --only-what-if",
-        ("positional encoding", "learned positions", "sinusoidal", "rotary", "rope", "alibi", "order"),
+        ("positional encoding", "learned positions", "sinusoidal", "alibi", "order"),
+    ),
+    GlossaryEntry(
+        "rotary positions",
+        "Rotary positions (RoPE) rotate pairs of numbers of each query and key by an angle that grows with the "
+        "position. Mostly the numbers i and i + d_k/2 are a pair, and the angle is position · 10000^(−2i/d_k). So a "
+        "score depends on the distance between query and key; values are not rotated.",
+        "attnviz explain --toy --positions rotary --steps 4,5",
+        ("rotary", "rope"),
     ),
     GlossaryEntry(
         "additive attention",
-        "Additive scores put query and key through a small network, v · tanh(W_q q + W_k k); multiplicative scores "
-        "are products, q · k. All products are one product of matrices, so they are faster and need less memory, and "
-        "the more so the longer the text and the wider the vectors; for short texts and narrow vectors, the "
-        "difference is small. Where vectors are wide, products need the scale to work as well.",
+        "Additive scores put query and key through a small network, u · tanh(W_q q + W_k k), whose W_q, W_k and u are "
+        "learned; multiplicative scores are products, q · k. Products are cheaper for any text: they are one product "
+        "of matrices, while additive scores hold d numbers for each pair, about d times the memory. What is saved "
+        "grows as N²; only below about 8 tokens it is small. Wide products need the scale to work as well.",
         "attnviz explain --toy --scores dot,additive --only-what-if",
         ("additive", "multiplicative", "multiplicative attention", "bahdanau", "luong"),
     ),
     GlossaryEntry(
         "hard attention",
-        "Hard attention takes the one value whose key fits best, as a dictionary does: its weights are one-hot. Soft "
-        "attention, the usual kind, is a dictionary that mixes: it takes each value in proportion to its weight, so "
-        "that training can follow small changes. Local attention is soft, but sees only keys near the query.",
+        "Hard attention takes the one value whose key fits best, as a dictionary does: its weights are one-hot, a "
+        "single 1 among zeros. Soft attention, the usual kind, is a dictionary that mixes: it takes each value in "
+        "proportion to its weight, so that training can follow small changes. Local attention is soft, but sees only "
+        "keys near the query.",
         f"{_HER} --hard --only-what-if",
         ("soft attention", "local attention", "soft", "hard", "local", "one-hot", "soft dictionary", "dictionary"),
     ),
@@ -168,6 +178,33 @@ GLOSSARY = (
         "A layer is attention and then a feed-forward network. Layers follow each other, and each adds to what the "
         "one before it has left.",
         'attnviz show "Mary lost her keys" --layer 1',
+    ),
+    GlossaryEntry(
+        "transformer",
+        "A transformer is a stack of layers, each of attention and a feed-forward network, between two tables: the "
+        "embeddings that tokens start with, and the scores of what comes out. It may be an encoder, a decoder, or "
+        "both.",
+        'attnviz show "Mary lost her keys"',
+    ),
+    GlossaryEntry(
+        "encoder",
+        "An encoder reads a whole text, and gives a vector for each token: each may look at all tokens, before and "
+        "after it. It serves to understand a text, or to translate it with a decoder behind it.",
+        'attnviz show "Mary lost her keys" --layer 1 --head 1',
+    ),
+    GlossaryEntry(
+        "decoder",
+        "A decoder writes a text, one token after the other: each token sees only itself and those before it, and the "
+        "vector that comes out predicts the next one. Behind an encoder, it also looks at the text that was read.",
+        'attnviz show "The dog saw the cat" --model builtin/decoder --layer 0 --head 1',
+    ),
+    GlossaryEntry(
+        "norm",
+        "A norm brings a vector to a standard size before it is read, so that sums do not grow from layer to layer. "
+        "LayerNorm takes the mean away and divides by the standard deviation; RMSNorm divides by the root of the mean "
+        "square. Both then multiply each number by a learned one.",
+        f"{_HER} --steps 2",
+        ("layernorm", "layer norm", "rmsnorm", "normalization"),
     ),
     GlossaryEntry(
         "residual stream",
@@ -205,8 +242,8 @@ GLOSSARY = (
     GlossaryEntry(
         "FlashAttention",
         "FlashAttention computes the same weights in tiles and never holds all N×N of them, so memory grows as N "
-        "instead of N². The time still grows as N², because every query still meets every key; it is faster only "
-        "because less is moved to and from memory.",
+        "instead of N². A tile is a group of queries or keys. The time still grows as N², because every query still "
+        "meets every key; it is faster only because less is moved to and from memory.",
         f"{_HER} --online 2 --only-what-if",
         ("flash", "online softmax", "tile"),
     ),

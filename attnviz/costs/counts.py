@@ -153,8 +153,8 @@ class Cost(Struct, frozen=True, kw_only=True):
 class LayerType(Struct, frozen=True):
     """A kind of layer that takes a text to as many vectors (Vaswani et al. 2017, table 1).
 
-    `operations` are counted, and grow as `order` says. `steps` must wait for each other; `path` is how many layers or
-    steps lie at most between two tokens.
+    `operations` are counted, and grow as `order` says, which leaves constant factors out. `steps` must wait for each
+    other; `path` is how many layers or steps lie at most between two tokens.
     """
 
     name: str
@@ -164,7 +164,9 @@ class LayerType(Struct, frozen=True):
     path: int
 
 
-_KERNEL = 3  # neighbouring vectors that a convolution reads
+KERNEL = 3
+"""The neighbouring vectors that a convolution reads."""
+
 _SHAPE = "width", "layers", "heads", "key_heads", "value_width"
 
 
@@ -199,14 +201,14 @@ def list_layer_types(cost: Cost) -> tuple[LayerType, ...]:
     """Return a layer of self-attention beside layers of other kinds that are as wide (Vaswani et al. 2017, table 1).
 
     The recurrent one is Elman's (1990), the convolution dilated: what is next to each other in one layer is
-    `_KERNEL` times as far apart in the next (van den Oord et al. 2016).
+    `KERNEL` times as far apart in the next (van den Oord et al. 2016).
     """
     tokens, square = cost.tokens, 2 * cost.tokens * cost.dimensions.width**2  # operations of one map for all tokens
     attention = Counts.add_up(cost.operations.values()).layer
     return (
         LayerType("self-attention", "N²·d + N·d²", attention, steps=1, path=1),
         LayerType("recurrent", "N·d²", 2 * square, steps=tokens, path=tokens),
-        LayerType("dilated convolution", f"{_KERNEL}·N·d²", _KERNEL * square, steps=1, path=_dilated_layers(tokens)),
+        LayerType("dilated convolution", "N·d²", KERNEL * square, steps=1, path=_dilated_layers(tokens)),
     )
 
 
@@ -214,7 +216,7 @@ def _dilated_layers(tokens: int) -> int:
     """Return how many dilated convolutions it takes until the last token knows of the first: log_k N, rounded up."""
     layers, reach = 0, 1
     while reach < tokens:
-        layers, reach = layers + 1, reach * _KERNEL
+        layers, reach = layers + 1, reach * KERNEL
     return max(layers, 1)
 
 

@@ -1,6 +1,6 @@
 """Comparisons that show the use of a part of a head: without it, with another in its place, or for all queries."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -37,9 +37,14 @@ class WhatIf(Struct, frozen=True, kw_only=True):
 
 
 def compare(
-    trace: Trace, head: int, what_if: WhatIf, rerun: Rerun, drawn: Mapping[str, Parameters] | None = None
+    trace: Trace,
+    head: int,
+    what_if: WhatIf,
+    rerun: Rerun,
+    names: Sequence[str],
+    drawn: Mapping[str, Parameters] | None = None,
 ) -> Iterator[Step]:
-    """Yield the steps that compare a head with what it would be otherwise.
+    """Yield the steps that compare a head with what it would be otherwise; `names` are those of the queries.
 
     `drawn` holds the random parameters of the score functions of an untrained head; it is None for a trained one.
 
@@ -54,7 +59,7 @@ def compare(
     numbers = Numbers.of(trace, head)
     order = what_if.order or ()
     steps: tuple[tuple[object, Callable[[], Step]], ...] = (
-        (what_if.matrices, lambda: _multiply_matrices(trace, head, numbers, rerun(Variant()))),
+        (what_if.matrices, lambda: _multiply_matrices(trace, head, numbers, rerun(Variant()), names)),
         (what_if.tile, lambda: _online(numbers, what_if.tile or 1)),
         (what_if.scores, lambda: compare_scores(trace, head, what_if.scores, drawn)),
         (what_if.hard, lambda: _compare_reach(trace, numbers)),
@@ -82,21 +87,25 @@ def _without_scale(trace: Trace, head: int, numbers: Numbers) -> Step:
     )
 
 
+_ZEROED = "zeroed after"
+
+
 def _without_mask(trace: Trace, numbers: Numbers) -> Step:
     bare = compute_weights(numbers.biased, None, numbers.sink)
     weights = {"with": numbers.weights, "without": bare}
     why = "No key is hidden from this query, so its weights are the same without a mask."
     if trace.allowed is not None and not np.all(trace.allowed):
-        weights["zeroed after"] = zero_after_softmax(bare, trace.allowed)
+        weights[_ZEROED] = zero_after_softmax(bare, trace.allowed)
         why = (
             "Without the mask, this query also gives weight to keys that it must not see. Setting these weights to 0 "
-            "after softmax does not repair that: the share that they took is lost, and the row sums to less."
+            "after softmax does not repair that: the share that they took is lost, and the row sums to less. So it is "
+            "no distribution, and has no entropy."
         )
     return Step(
         "Without the mask",
         "softmax(s_j, or −∞ where hidden) beside softmax(s_j)",
         why,
-        tuple(side_by_side("weights_without_mask", "weights with and without the mask", weights)),
+        tuple(side_by_side("weights_without_mask", "weights with and without the mask", weights, (_ZEROED,))),
     )
 
 
@@ -115,7 +124,7 @@ def _compare_reach(trace: Trace, numbers: Numbers) -> Step:
     taken = np.array([row @ numbers.values for row in weights.values()])
     return Step(
         "Soft, hard and local attention",
-        "z = Σ_j w_j v_j;  hard: z = v_m, m = argmax_j s_j;  local: only near j",
+        "z = Σ_j w_j v_j;  hard: z = v_m, m the j of the largest s_j (argmax);  local: only j near the query",
         "Soft attention is a dictionary that mixes: it takes all values, each in proportion to how well its key fits. "
         "Hard attention takes one value alone, that of the key which fits best, as a dictionary does: its weights are "
         "one-hot. But then a small change of a score changes nothing or everything, so training has nothing to follow. "
@@ -128,9 +137,9 @@ def _compare_reach(trace: Trace, numbers: Numbers) -> Step:
     )
 
 
-def _multiply_matrices(trace: Trace, head: int, numbers: Numbers, weights: Reals) -> Step:
+def _multiply_matrices(trace: Trace, head: int, numbers: Numbers, weights: Reals, names: Sequence[str]) -> Step:
     """Return the step with the same head for all queries; `weights` are those of all: [queries, keys]."""
-    rows = tuple(f"{row}, this one" if row == trace.position else str(row) for row in range(len(weights)))
+    rows = tuple(f"{row} {name}{', this one' * (row == trace.position)}" for row, name in enumerate(names))
     added = " + M" * (trace.allowed is not None or trace.bias is not None)
     formula, asked = "Z = A V", tuple[Quantity, ...]()
     if trace.queries is not None and trace.score in DOTS:
@@ -180,11 +189,12 @@ def _online(numbers: Numbers, tile: int) -> Step:
     return Step(
         "Softmax, tile by tile (FlashAttention)",
         "m ← max(m, s_j),  l ← l·exp(m_old − m) + Σ exp(s_j − m)",
-        f"Softmax seems to need all scores at once, but it can read them in tiles, here of {count(tile, 'key')}. It "
-        "keeps only the largest score so far, m, and the sum of exponentials, l. When a larger score comes, the old "
-        "sum is made smaller to match. The two numbers at the end are enough to compute the weights of any tile again, "
-        "so the memory for them grows as N, not N². The time stays N²: every query still meets every key (Dao et al. "
-        f"2022).{why_sink}",
+        "Softmax seems to need all scores at once, but it can read them in tiles: groups, here of "
+        f"{count(tile, 'key')}. For a query it keeps only the largest score so far, m, the sum of exponentials, l, and "
+        "the weighted sum of values. When a larger score comes, the old l and the old weighted sum are made smaller to "
+        "match. At the end, log-sum-exp, which is ln Σ exp(s_j) = m + ln l, is enough to compute the weights of any "
+        "tile again. So the memory for N queries grows as N, not N². The time stays N²: every query still meets every "
+        f"key (Dao et al. 2022).{why_sink}",
         (
             Quantity("running_maximum", "largest score", np.array([k.maximum[0] for k in kept]), (Axis.TILES,), rows),
             Quantity("running_sum", "sum of exponentials", np.array([k.total[0] for k in kept]), (Axis.TILES,), rows),

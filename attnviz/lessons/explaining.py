@@ -34,12 +34,12 @@ def explain_head(model: Model, reading: Reading, place: HeadQuery, what_if: What
         UsageError: the model shows only its weights, or cannot run without what a comparison leaves out.
     """
     queries, keys = reading.axes(place.kind)
-    names = tuple(token.label for token in keys)
+    names, asking = (tuple(token.label for token in tokens) for tokens in (keys, queries))
     trace = model.trace(reading, place.kind, place.layer, place.query)
     walk = tuple(head_steps(trace, place.layer, place.head, names))
     steps = (
         *walk,
-        *compare(trace, place.head, what_if, lambda variant: _run_again(model, reading, place, variant)),
+        *compare(trace, place.head, what_if, lambda variant: _run_again(model, reading, place, variant), asking),
     )
     return Lesson(
         subject=model.card.name,
@@ -49,7 +49,10 @@ def explain_head(model: Model, reading: Reading, place: HeadQuery, what_if: What
         keys=names,
         steps=steps,
         walked=len(walk),
-        notes=_NOTHING_BESIDE if model.engine is Engine.TRANSFORMERS else (),
+        notes=(
+            *_name_languages(model, reading),
+            *(_NOTHING_BESIDE if model.engine is Engine.TRANSFORMERS else ()),
+        ),
     )
 
 
@@ -57,6 +60,12 @@ _NOTHING_BESIDE = (
     "This model runs through transformers. So the walk begins with the queries, keys and values as they are compared "
     "and mixed, and ends with the sum of the values: what comes before and after is not shown.",
 )
+
+
+def _name_languages(model: Model, reading: Reading) -> list[str]:
+    """Return what a built-in translator says of itself, where it reads a target."""
+    translates = reading.target and model.engine is Engine.REFERENCE and model.card.purpose
+    return [model.card.purpose] if translates else []
 
 
 def _run_again(model: Model, reading: Reading, place: HeadQuery, variant: Variant) -> Reals:

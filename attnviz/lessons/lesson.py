@@ -1,5 +1,6 @@
 """A lesson: steps, each with a formula, a reason and its arrays; and the same as data."""
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
 from typing import Any, Self
@@ -102,13 +103,18 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def side_by_side(name: str, words: str, weights: Mapping[str, Array]) -> Iterator[Quantity]:
-    """Yield rows of weights [keys] with their names, then the sum and the entropy of each row."""
+def side_by_side(
+    name: str, words: str, weights: Mapping[str, Array], partial: Collection[str] = ()
+) -> Iterator[Quantity]:
+    """Yield rows of weights [keys] with their names, then the sum and the entropy of each row.
+
+    The entropy of a `partial` row, from which weights were taken, is NaN: it is no distribution.
+    """
     rows = tuple(weights)
     together = np.array(list(weights.values()))
     yield Quantity(name, words, together, (Axis.PARTS, Axis.KEYS), rows)
     yield Quantity(f"{name}_sums", "sum of each row", together.sum(-1), (Axis.PARTS,), rows)
-    entropies = np.array([entropy(row) for row in together])
+    entropies = np.array([math.nan if row in partial else entropy(each) for row, each in weights.items()])
     yield Quantity(f"{name}_entropies", "entropy of each row in bits", entropies, (Axis.PARTS,), rows)
 
 
@@ -116,7 +122,7 @@ def encode_lesson(lesson: Lesson, head: Mapping[str, Any]) -> bytes:
     """Return a lesson as one line of JSON: `head`, the query, the keys, the steps, and every array by its name.
 
     A step lists the names of its arrays. An array has the names of its axes, its shape, and its values as nested lists;
-    null stands for what JSON has no number for, such as the -∞ of a hidden score.
+    null stands for what JSON has no number for, such as the -∞ of a hidden score or an entropy that does not exist.
     """
     record = {
         **head,

@@ -21,7 +21,11 @@ from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import SCORES, general
 from attnviz.reference.trace import Trace
 
-_GENERAL = "general"
+_GENERAL, _ADDITIVE = "general", "additive"
+_WITH_BIASES = (
+    " Here W also holds the biases, and each vector has a 1 behind its numbers, by which they are multiplied; without "
+    "them the scores are others."
+)
 
 
 def compare_scores(
@@ -35,6 +39,7 @@ def compare_scores(
         UsageError: a function needs parameters that this head has not learned.
     """
     random = drawn or {}
+    _check_learned(trace, [name for name in wanted if name not in random])
     scores = {name: _scores(trace, head, name, random) for name in wanted}
     weights = {name: weigh_scores(trace, head, s) for name, s in scores.items()}
     quantities = list(side_by_side("weights_by_score", "weights under each function", weights))
@@ -49,20 +54,58 @@ def compare_scores(
     if _GENERAL in wanted:
         apart = np.abs(scores[_GENERAL] - _scores(trace, head, "dot", {})).max()
         quantities.append(Quantity("general_minus_dot", "largest difference of scores, general and dot", apart))
-        why += " With W = W_Qᵀ W_K, applied to the vectors that the head reads, general gives the same scores as dot."
-    if "additive" in wanted:
+        why += f" {_explain_general(trace)}"
+    if _ADDITIVE in wanted:
         why += (
-            " Additive scores put each pair of query and key through a small network. Multiplicative ones (dot, "
-            "general) are one product of matrices for all pairs: they are faster and need less memory, the more so the "
-            "longer the text and the wider the vectors."
+            " Additive scores put each pair of query and key through a small network, whose W_q, W_k and u are "
+            "learned. Multiplicative ones (dot, general) are one product of matrices for all pairs: they are faster "
+            "and need less memory. For each pair additive scores hold as many numbers as that network is wide, d, and "
+            "products only the score: so they need about d times the memory for a text of any length, and what "
+            "products save grows as N²."
         )
     if untrained := [name for name in wanted if name in random]:
         why += f" The parameters of {' and '.join(untrained)} are random numbers: they are not trained."
     return Step(
         "The same head under other score functions",
-        ";  ".join(f"{name}: {SCORES[name].formula}" for name in wanted),
+        ";  ".join(f"{name}: {_write_formula(trace, name)}" for name in wanted),
         why,
         tuple(quantities),
+    )
+
+
+def _check_learned(trace: Trace, wanted: Sequence[str]) -> None:
+    """Refuse score functions whose parameters the head has not learned.
+
+    Raises:
+        UsageError: there are such, all of which are named.
+    """
+    known = trace.score, _GENERAL  # general is made from W_Q and W_K
+    missing = [name for name in wanted if name not in known and SCORES[name].shapes(1, 1, 1)]
+    if missing:
+        named, them = " and ".join(missing), "them" if len(missing) > 1 else "it"
+        elsewhere = " (builtin/bahdanau has learned additive scores)" * (_ADDITIVE in missing)
+        raise UsageError(
+            f"{named} scores need parameters that this head has not learned: leave {them} out,",
+            hint=f"or use {{toy}}, which draws them at random{elsewhere}.",
+        )
+
+
+def _write_formula(trace: Trace, name: str) -> str:
+    return "x_i W x_j" if name == _GENERAL and trace.score in DOTS else SCORES[name].formula
+
+
+def _explain_general(trace: Trace) -> str:
+    """Return what W is in the general scores of a head, and what they have to do with dot products."""
+    if trace.score not in DOTS:
+        return "With W = W_qᵀ W_k, general is the dot product of the mapped query and key." + _WITH_BIASES * (
+            any(trace.score_parameters.get(f"{part}.bias") is not None for part in ("query", "key"))
+        )
+    assert trace.parameters is not None
+    biased = any(trace.parameters.get(f"{part}.bias") is not None for part in ("query", "key"))
+    turned = " Positions turn W_Q and W_K here, so W is another one for each distance." * (trace.turn is not None)
+    return (
+        "With W = W_Qᵀ W_K, applied to the vectors x that query and key are made from, general gives the same scores "
+        f"as dot.{_WITH_BIASES * biased}{turned}"
     )
 
 
@@ -73,11 +116,6 @@ def _scores(trace: Trace, head: int, name: str, drawn: Mapping[str, Parameters])
         return compute_scores(trace, query, keys)
     if name == _GENERAL:
         return _bilinear(trace, head)
-    if name not in drawn and SCORES[name].shapes(1, 1, 1):
-        raise UsageError(
-            f"{name} scores need parameters that this head has not learned: leave {name} out,",
-            hint="or use {toy}, which draws them at random (builtin/bahdanau has learned additive scores).",
-        )
     if trace.score not in DOTS:
         query, keys = project(trace, query, keys)
     scores: Reals = SCORES[name](query[None], keys, drawn.get(name))[0]
@@ -91,10 +129,10 @@ def _bilinear(trace: Trace, head: int) -> Reals:
     """
     if trace.score not in DOTS:
         query, keys, _ = select_head(trace, head)
-        learned = trace.score_parameters
-        weight = learned["query.weight"].T @ learned["key.weight"]
-        product: Reals = general(query[None], keys, Parameters({"weight": weight}))[0]
-        return product
+        asked, offered = _with_one(query), _with_one(keys)
+        query_map, key_map = (_stack(*slice_map(trace.score_parameters, part, 0, 1)) for part in ("query", "key"))
+        product = general(asked[None], offered, Parameters({"weight": query_map @ key_map.T}))[0]
+        return np.asarray(product, query.dtype)
     if trace.parameters is None or trace.context is None or trace.parameters.get("query_norm.weight") is not None:
         raise UsageError(
             "The general form of these scores cannot be shown, because "
@@ -119,7 +157,11 @@ def _with_one(x: Array) -> Reals:
 def _map(trace: Trace, part: str, head: int, heads: int) -> Reals:
     """Return a head's part of W_Q or W_K, transposed, its bias below it: [width + 1, d]."""
     assert trace.parameters is not None
-    weight, bias = slice_map(trace.parameters, part, head, heads)
+    return _stack(*slice_map(trace.parameters, part, head, heads))
+
+
+def _stack(weight: Reals, bias: Reals | None) -> Reals:
+    """Return a map transposed, its bias below it: [width + 1, d]."""
     below = np.zeros(len(weight), weight.dtype) if bias is None else bias
     return np.concatenate((weight.T, below[None]), dtype=np.float64)
 

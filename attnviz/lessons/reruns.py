@@ -48,9 +48,9 @@ def compare_training(trace: Trace, numbers: Numbers, rerun: Rerun) -> Step:
     return Step(
         "Without training",
         "the same model, with random arrays",
-        f"All learned arrays were drawn anew (seed {SEED}), as before training: matrices with variance 1 / inputs, "
-        "biases 0, norms 1. Then the model ran again. The computation is the same, so what only the trained head does "
-        "was learned.",
+        f"All learned arrays were drawn anew (seed {SEED}), as before training: the numbers of a matrix vary by 1 / "
+        "√inputs (their standard deviation), biases are 0, norms 1. Then the model ran again. The computation is the "
+        "same, so what only the trained head does was learned.",
         tuple(side_by_side("weights_untrained", "weights with and without training", weights)),
     )
 
@@ -83,6 +83,9 @@ def compare_order(trace: Trace, order: tuple[int, ...], rerun: Rerun) -> Step:
     )
 
 
+_EQUIVARIANT = "it is permutation-equivariant, which means that each token keeps its weight wherever it stands."
+
+
 def _why_order_counts(trace: Trace, *, complete: bool) -> str:
     if trace.score == "additive":  # only recurrent networks have such scores
         return (
@@ -91,12 +94,11 @@ def _why_order_counts(trace: Trace, *, complete: bool) -> str:
         )
     why = (
         "If the weights change, the model knows the order from its positions. Attention without positions cannot tell "
-        "one order from another: it is permutation-equivariant."
+        f"one order from another: {_EQUIVARIANT}"
     )
     if trace.allowed is not None:
         why = (
             "If the weights change, the model knows the order: from its positions, or from the mask, because the order "
-            "decides which tokens it hides. Attention with neither cannot tell one order from another: it is "
-            "permutation-equivariant."
+            f"decides which tokens it hides. Attention with neither cannot tell one order from another: {_EQUIVARIANT}"
         )
     return why if complete else f"{why} (This model cannot be run without its positions here.)"

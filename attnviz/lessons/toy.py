@@ -13,7 +13,7 @@ from attnviz.lessons.comparisons import WhatIf, compare
 from attnviz.lessons.lesson import Axis, Lesson, Quantity, Step
 from attnviz.lessons.reruns import Variant
 from attnviz.lessons.walk import query_steps
-from attnviz.lessons.wording import LOOKS_BACK
+from attnviz.lessons.wording import LOOKS_BACK, NO_ORDER
 from attnviz.reference import masks
 from attnviz.reference.head_steps import Reals
 from attnviz.reference.layer_trace import trace_heads
@@ -182,7 +182,7 @@ def explain_toy(toy: Toy, what_if: WhatIf) -> Lesson:
         query=names[toy.query],
         position=toy.query,
         keys=names,
-        steps=(*walk, *compare(trace, toy.head, what_if, rerun, drawn)),
+        steps=(*walk, *compare(trace, toy.head, what_if, rerun, names, drawn)),
         walked=len(walk),
         notes=(f"W_Q, W_K, W_V and W_O are random numbers (seed {toy.seed}): they are not trained.",),
     )
@@ -237,7 +237,7 @@ def _add_positions(toy: Toy) -> Iterator[Step]:
     yield Step(
         "Positions are added",
         "x_j = X_j + P_j",
-        f"Attention itself does not know the order of the vectors. {placing.why}",
+        f"{NO_ORDER} {placing.why}",
         (
             Quantity("position_vectors", "P, the vector of each position", added, axes),
             Quantity("placed", "the vectors with those of their positions", toy.vectors + added, axes),

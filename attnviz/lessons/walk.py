@@ -7,7 +7,7 @@ import numpy as np
 
 from attnviz.lessons.lesson import DIMENSIONS, MATRIX, TOP_BY_DIMENSION, Axis, Quantity, Step, count
 from attnviz.lessons.weighing import weigh_steps
-from attnviz.lessons.wording import Wording, word_head, write_sum
+from attnviz.lessons.wording import NO_ORDER, Wording, word_head, write_sum
 from attnviz.reference.head_steps import DOTS, Numbers, Reals, find_key_head, slice_map
 from attnviz.reference.multi_head import split_output
 from attnviz.reference.parameters import Parameters
@@ -67,13 +67,16 @@ def _embed(trace: Trace) -> Iterator[Step]:
         "embedding. Tokens that are used in similar ways tend to have similar embeddings."
     )
     if "position" in parts:
-        why += " The vector of its position is added, because attention itself does not know the order of tokens."
+        why += f" The vector of its position is added. {NO_ORDER}"
     elif trace.turn is not None:
-        why += " The order of the tokens comes in later: positions rotate the query and the keys."
+        why += " The order of the tokens comes in later: positions rotate the query and the keys of the next steps."
     quantities = [Quantity(f"{name}_embedding", _PARTS[name][1], array, DIMENSIONS) for name, array in parts.items()]
     formula = " + ".join(_PARTS[name][0] for name in parts)
     if (passed := trace.embedding.get(_PASSED)) is not None:
         formula = write_sum(formula, np.sum(list(parts.values()), axis=0), passed)
+        if "norm" in formula:
+            widened = ", and W to another width" * ("W" in formula)
+            why += f" Here a norm brings the vector to a standard size{widened}."
         quantities.append(
             Quantity("embedded", "the vector that it starts with", passed, DIMENSIONS, shown=len(quantities) > 1)
         )
@@ -166,9 +169,9 @@ def _join_heads(trace: Trace, parameters: Parameters, mixed: Reals, head: int) -
     return Step(
         "All heads together: concatenation and W_O",
         "o = W_O [z_0; z_1; …]" + " + b_O" * bool(biased),
-        f"{_explain_heads(mixed)} Their results z are put side by side (concatenated), and W_O maps them to the width "
-        "of the residual stream. It comes to the same if each head multiplies its z by its own slice of W_O, and the "
-        "products are added. For one head, W_V is also called value-down, and its slice of W_O value-up.",
+        f"{_explain_heads(mixed)} Their results z are put side by side (concatenated), and W_O maps them back to the "
+        "width of x, the vector of the token. It comes to the same if each head multiplies its z by its own slice of "
+        "W_O, and the products are added. For one head, W_V is also called value-down, and its slice of W_O value-up.",
         (
             Quantity("heads", "z of each head", mixed, (Axis.HEADS, Axis.DIMENSIONS)),
             Quantity("concatenated", "z of all heads, side by side", mixed.reshape(-1), DIMENSIONS, shown=False),
@@ -189,7 +192,10 @@ def _join_heads(trace: Trace, parameters: Parameters, mixed: Reals, head: int) -
 def _explain_heads(mixed: Reals) -> str:
     heads, depth = mixed.shape
     if heads == 1:
-        return "This layer has one head. With several, each would work on its own."
+        return (
+            "There is one head here, so this token has one set of weights, and looks for one thing. Several heads "
+            "would look for several things at once, each on its own."
+        )
     return (
         "Why several heads? A head gives a token one set of weights, so it can look for one thing at a time; "
         f"{heads} heads look for {heads}. They work at the same time, each on its own, and each has only "
@@ -217,7 +223,7 @@ def _add_to_stream(trace: Trace, before: Reals, passed: Reals) -> Step:
     normed = not np.allclose(before + trace.added[trace.part], passed, atol=1e-4)
     why = (
         "Attention does not replace the vector of the token; it adds to it. What was there stays, and the output of "
-        "the heads comes on top."
+        "the heads, o, comes on top. This vector, to which every layer adds, is the residual stream."
     )
     if normed:
         why += " In this model, a norm then brings the sum to a standard size."

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from attnviz.lessons.lesson import BY_KEY, DIMENSIONS, MATRIX, TOP_BY_DIMENSION, Quantity, Step
-from attnviz.lessons.wording import Wording, explain_no_scale, guess_why_hidden
+from attnviz.lessons.wording import NO_ORDER, Wording, explain_no_scale, guess_why_hidden
 from attnviz.reference.head_steps import DOTS, Numbers, Reals, entropy, project
 from attnviz.reference.masks import zero_after_softmax
 from attnviz.reference.scores import compute_weights
@@ -66,17 +66,24 @@ def _list_learned(trace: Trace) -> Iterator[Quantity]:
         if (bias := trace.score_parameters.get(f"{name}.bias")) is not None:
             yield Quantity(f"score_{name}_bias", f"the bias of {words}", bias, DIMENSIONS, shown=False)
     if (v := trace.score_parameters.get("v")) is not None:
-        yield Quantity("score_v", "v", v, DIMENSIONS)
+        yield Quantity("score_v", "u", v, DIMENSIONS)
+
+
+_WHY_THE_ROOT = (
+    " If the numbers of q and k vary by about 1, each on its own, then a sum of d_k products varies by about √d_k."
+)
 
 
 def _scale(trace: Trace, numbers: Numbers) -> Step:
     depth, seen = numbers.query.shape[-1], numbers.visible
     before, after = numbers.scores[seen].std(), numbers.scaled[seen].std()
+    of_which = "the scores" if len(seen) == len(numbers.scores) else "the scores of the visible keys,"
     divisor = f"√{depth}" if math.isclose(trace.scale, depth**-0.5, rel_tol=1e-6) else f"{1 / trace.scale:.4g}"
     formula = f"s_j ← s_j / {divisor}"
     why = (
         "A score is a sum of d_k products, one for each number of a key. The larger d_k is, the further apart scores "
-        "tend to lie, and softmax then gives nearly all weight to one key. So scores are divided by "
+        "tend to lie, and softmax, which turns scores into weights below, then gives nearly all weight to one key."
+        f"{_WHY_THE_ROOT if '√' in divisor else ''} So scores are divided by "
         f"{f'√d_k, here {divisor}' if '√' in divisor else divisor}."
     )
     if trace.scale == 1:
@@ -88,8 +95,8 @@ def _scale(trace: Trace, numbers: Numbers) -> Step:
         (
             Quantity("scaled_scores", "scaled score", numbers.scaled, BY_KEY),
             Quantity("scale_divisor", "the number that scores are divided by", np.float64(1 / trace.scale)),
-            Quantity("spread_before", "standard deviation of the scores before", before),
-            Quantity("spread_after", "standard deviation of the scores after", after),
+            Quantity("spread_before", f"standard deviation (spread) of {of_which} before", before),
+            Quantity("spread_after", f"standard deviation (spread) of {of_which} after", after),
         ),
     )
 
@@ -108,7 +115,7 @@ def _bias(trace: Trace, bias: Reals, numbers: Numbers) -> Step:
     return Step(
         "Positions change the scores",
         "s_j ← s_j + b(j − i)",
-        "Attention itself does not know the order of tokens. This model adds a number to each score, a bias, that "
+        f"{NO_ORDER} This model adds a number to each score, a bias, that "
         "depends on the distance from the query to the key; each head has its own biases.",
         (Quantity("position_bias", "bias", bias, BY_KEY), biased),
     )
@@ -119,7 +126,8 @@ def _mask(trace: Trace, numbers: Numbers, why_hidden: str | None) -> Step:
         return Step("No mask", "s_j stays as it is", "No key is hidden: this query may look at every token.", ())
     if bool(np.all(trace.allowed)):
         why = "This layer has a mask, but it hides no key from this query. It may hide some from other queries."
-        return Step("The mask hides nothing here", "s_j stays as it is", why, ())
+        told = " ".join(filter(None, (why, why_hidden)))
+        return Step("The mask hides nothing here", "s_j stays as it is", told, ())
     zeroed = zero_after_softmax(compute_weights(numbers.biased, None, numbers.sink), trace.allowed)
     return Step(
         "The mask",

@@ -16,11 +16,17 @@ _CROSS = (
     "Here the keys are made from the other text, from the output h of the encoder: this is cross-attention. In "
     "self-attention, keys and queries are made from the same tokens."
 )
+NO_ORDER = (
+    "Attention itself does not know the order of tokens: it adds up over them, and a sum is the same in any order."
+)
+"""Why models have positions."""
+
 _VALUE = "The value is what a token passes on when it is looked at: if the key is the title, the value is the video."
 _SCORE = (
     "The score says how well a key fits the query. Both are multiplied number by number, and the products are added. "
     "Where the two numbers have the same sign, the score rises; where the signs differ, it falls. Only the differences "
-    "between scores matter: if all scores rise by the same amount, the weights stay the same."
+    "between scores matter: if all scores rise by the same amount, the weights that softmax makes of them below stay "
+    "the same."
 )
 
 
@@ -60,7 +66,7 @@ _ADDITIVE = Wording(
     values_why=f"{_VALUE} In this model, one of the first with attention, the key and the value are the same vector.",
     scores=f"s_j = {SCORES['additive'].formula}",
     scores_why="Here a small network says how well a key fits the query: both are mapped to the same width and added, "
-    "tanh is applied to each number, and v weighs the results.",
+    "tanh is applied to each number, and u weighs the results. W_q, W_k and u are learned.",
     parts="what each unit of that network adds to the largest scores",
 )
 
@@ -91,13 +97,14 @@ def _word_maps(trace: Trace, parameters: Parameters, head: int) -> Wording:
         query, keys, q, k = f"{query},  q' = R(position) q", f"{keys},  k'_j = R(j) k_j", "q'", "k'"
         query_why += (
             " Then each pair of its numbers is rotated by an angle for its position (R), so that a score depends on "
-            "the distance between query and key."
+            f"the distance between query and key.{explain_rotation(trace)}"
         )
     depth, width = trace.query.shape[-1], parameters["query.weight"].shape[1]
+    learned = "W_Q" if parameters.get("query.bias") is None else "W_Q and b_Q"
     return Wording(
         query=query,
         query_why=f"{query_why} W_Q turns {count(width, 'number')} into {count(depth, 'number')}; each head has its "
-        "own W_Q, the same for all tokens.",
+        f"own. A model learns {learned}, and uses the same for every token and every text.",
         keys=keys,
         keys_why=keys_why,
         values=f"v_j = {_write_map(parameters, 'value', 'W_V', there)}",
@@ -105,6 +112,28 @@ def _word_maps(trace: Trace, parameters: Parameters, head: int) -> Wording:
         x=x,
         scores=f"s_j = {q} · {k}_j = Σ_i {q}_i {k}_ji",
         parts=f"what each dimension adds to the largest scores, {q}_i · {k}_ji",
+    )
+
+
+def explain_rotation(trace: Trace) -> str:
+    """Return which numbers of a query are a pair, and how far the first pair turns from one position to the next."""
+    depth, tokens = trace.query.shape[-1], trace.keys.shape[1]
+    if trace.turn is None or tokens < 2:
+        return ""
+    first = np.broadcast_to(np.eye(depth)[0], (tokens, depth))  # at every position, the vector 1, 0, 0, …
+    turned = np.asarray(trace.turn(first))[:2]
+    there = turned[:, :1] + 1j * turned[:, 1:]  # with each other number, as if it were the partner of the first
+    angles = np.angle(there[1] / there[0])
+    partner = int(np.abs(angles).argmax()) + 1
+    second = 2 if partner == 1 else 1  # neighbours may be pairs
+    if not angles[partner - 1]:
+        return ""
+    angle = f"turns by an angle of {abs(angles[partner - 1]):.2g} (in radians) from each position to the next"
+    if depth == 2:
+        return f" Here the numbers 0 and 1 are the only pair; it {angle}."
+    return (
+        f" Pairs are the numbers 0 and {partner}, {second} and {second + partner}, …; the first {angle}, the others by "
+        "angles of their own."
     )
 
 

@@ -134,7 +134,7 @@ SCORES: dict[str, ScoreFunction] = {
         memory=lambda n: n.pairs + n.queries * n.key_width,
     ),
     "additive": ScoreFunction(
-        formula="v·tanh(W_q q + W_k k)",
+        formula="u·tanh(W_q q + W_k k)",  # the papers' v, a letter that values have
         source="Bahdanau et al. 2015, A.1.2; as concat in Luong et al. 2015, 3.1",
         score=additive,
         shapes=lambda query_width, key_width, keys: {

@@ -248,19 +248,61 @@ def test_what_grows_as_the_square_is_said_to(run: Run) -> None:
     grown = {name: each["model"] / short["operations"][name]["model"] for name, each in long["operations"].items()}
     assert grown["scores"] == grown["weighted_sum"] == 4 and grown["projections"] == 2
     told = " ".join(run("cost").out.split())
-    assert "Scores and the weighted sum grow as N²" in told and "projections grow as N." in told
+    assert "Scores and the weighted sum grow as N²" in told
+    assert "projections (W_Q, W_K, W_V and W_O) grow as N." in told
     assert "Online softmax (FlashAttention) holds no more than a tile of them; its time stays N²." in told
 
 
-def test_additive_scores_cost_more_than_products_the_longer_and_wider(run: Run) -> None:
-    def ahead(tokens: int, width: int) -> tuple[int, int]:
-        sizes = Sizes(queries=tokens, keys=tokens, query_width=width, key_width=width)
-        dot, additive = SCORES["scaled-dot"], SCORES["additive"]
-        return additive.operations(sizes) - dot.operations(sizes), additive.memory(sizes) - dot.memory(sizes)
+def sizes(tokens: int, width: int) -> Sizes:
+    return Sizes(queries=tokens, keys=tokens, query_width=width, key_width=width)
 
-    for few, many in (((4, 4), (64, 4)), ((4, 4), (4, 64)), ((64, 64), (1024, 128))):
-        assert ahead(*few) > (0, 0)
-        assert all(one < other for one, other in zip(ahead(*few), ahead(*many), strict=True))
+
+def test_additive_scores_need_d_times_the_memory_at_any_length_and_what_products_save_grows_as_n_squared(
+    run: Run,
+) -> None:
+    dot, additive = SCORES["scaled-dot"], SCORES["additive"]
+    for width in (16, 64, 256):
+        for tokens in (16, 128, 1024):
+            ratio = additive.memory(sizes(tokens, width)) / dot.memory(sizes(tokens, width))
+            assert width < ratio < 1.2 * width
+    for saved in (
+        lambda n: additive.memory(sizes(n, 64)) - dot.memory(sizes(n, 64)),
+        lambda n: additive.operations(sizes(n, 64)) - dot.operations(sizes(n, 64)),
+    ):
+        assert 3.5 < saved(1024) / saved(512) < 4.1
     told = " ".join(run(*QUICK, "--width", "90").out.split())
-    assert "dot products are cheaper than additive scores, the more the longer the text and the wider" in told
+    assert "additive scores need about d times the memory of dot products at any length, and more time" in told
+    assert "What products save is proportional to N², and the ratio of the two to d." in told
+    assert "the longer the text" not in told and "On random vectors, not on this model." in told
+    assert "read the last rows" in told
     assert "Expected: time grows as N², because every query is compared with every key." in told
+
+
+def test_what_a_score_is_made_of_is_said_of_the_function_that_the_model_has(run: Run) -> None:
+    for model, said in (
+        ("builtin", "Scores include N² divisions by √d_k for each head."),
+        (
+            "builtin/bahdanau",
+            "For each pair, scores are a sum, a tanh and a product with a learned vector, of d numbers each.",
+        ),
+    ):
+        told = " ".join(run("cost", "--model", model).out.split())
+        assert said in told and told.count("Scores include") + told.count("For each pair, scores") == 1
+        assert "Counted from the shape, not measured:" in told
+    scores = fields(run, "--tokens", "100")["attention"][0]["operations"]["scores"]["head"]
+    assert scores == 100 * 100 * (2 * 16 + 1)  # a product, and a division
+
+
+def test_scores_alone_are_measured_as_far_as_is_said(run: Run) -> None:
+    attention, by_tokens, by_width = fields(run, *QUICK[1:])["measured"]
+    last = attention["series"][0]["points"][-1]["size"]
+    assert by_tokens["series"][0]["points"][-1]["size"] * 8 == last
+    assert by_width["fixed"] == f"N = {last // 16}"
+    told = " ".join(run(*QUICK).out.split())
+    assert "Scores alone end at an eighth as many tokens, and are compared by d at a sixteenth" in told
+
+
+def test_no_growth_has_a_constant_factor_and_operations_are_said_to(run: Run) -> None:
+    found = fields(run)
+    assert [each["order"] for each in found["layer_types"]] == ["N²·d + N·d²", "N·d²", "N·d²"]
+    assert "leave out constant factors, which operations have" in " ".join(run("cost").out.split())

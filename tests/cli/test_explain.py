@@ -304,3 +304,9 @@ def test_matrices_have_a_row_for_each_query(run: Run) -> None:
     assert_allclose(weights[record["query"]["position"]], values(record, "weights"), atol=1e-6)
     assert "M is what is added" in record["steps"][-1]["why"]
     assert record["steps"][-1]["formula"] == "Z = A V,  A = softmax(Q Kᵀ / √d_k + M)"
+
+
+@pytest.mark.parametrize(("args", "told"), [((), True), (("--heads", "2"), False)])
+def test_a_toy_of_one_head_says_how_to_see_several(run: Run, args: tuple[str, ...], told: bool) -> None:
+    out = " ".join(run("explain", "--toy", *args).out.split())
+    assert ("Several could look for several things at once: --heads 2." in out) == told

@@ -50,7 +50,7 @@ def test_a_lesson_is_written_with_its_query_its_keys_its_steps_and_every_array_w
 def test_rows_are_called_what_they_are() -> None:
     lesson = explain_toy(Toy(mask="causal", positions="rotary", query=1, names=("a", "b", "a", "c", "d")), EVERY)
     rows = {quantity.name: quantity.rows for quantity in lesson.quantities() if quantity.rows}
-    matrix = ("0", "1, this one", "2", "3", "4")
+    matrix = ("0 a", "1 b, this one", "2 a", "3 c", "4 d")
     assert rows == {
         **dict.fromkeys(("matrix_queries", "matrix_scores", "matrix_weights", "matrix_mixed"), matrix),
         **dict.fromkeys(("running_maximum", "running_sum", "running_output"), ("after 2", "after 4", "after 5")),
@@ -160,15 +160,15 @@ def never(variant: Variant) -> np.ndarray:
 
 
 def step_of(trace: Trace, what_if: WhatIf, rerun: Rerun = never) -> tuple[Step, dict[str, np.ndarray]]:
-    (step,) = compare(trace, 0, what_if, rerun)
+    (step,) = compare(trace, 0, what_if, rerun, "abc")
     return step, {quantity.name: np.asarray(quantity.array) for quantity in step.quantities}
 
 
 def test_weights_that_do_not_follow_from_scores_are_shown_and_not_compared() -> None:
     own = by_hand(weights=np.array([[0.5, 0.25, 0.25]]))
-    assert list(compare(own, 0, WhatIf(), never)) == []
+    assert list(compare(own, 0, WhatIf(), never, "abc")) == []
     with pytest.raises(UsageError, match="cannot be compared"):
-        list(compare(own, 0, WhatIf(hard=True), never))
+        list(compare(own, 0, WhatIf(hard=True), never, "abc"))
 
 
 @pytest.mark.parametrize("trace", [by_hand(scale=1), by_hand(score="additive")], ids=["scale 1", "additive"])

@@ -4,13 +4,17 @@ import math
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.testing import assert_allclose
 
 import attnviz
+from attnviz.errors import UsageError
 from attnviz.lessons import Lesson, Step, WhatIf
 from attnviz.lessons.explaining import HeadQuery, explain_head
 from attnviz.lessons.toy import MASKS, NAMES, Toy, explain_toy
+from attnviz.lessons.wording import explain_rotation
 from attnviz.models.passages import Passage
+from attnviz.reference.trace import Trace
 from attnviz.vocabulary import Kind
 
 ORDER = (3, 0, 4, 2, 1)
@@ -145,7 +149,7 @@ def test_the_toy_counts_its_heads_and_what_each_has(heads: int) -> None:
     told = why(lesson, "All heads together: concatenation and W_O")
     assert numbers(lesson, "heads").shape == (heads, 4 // heads)
     if heads == 1:
-        assert "This layer has one head" in told
+        assert "one head here" in told and "Several heads would look for several things at once" in told
     else:
         assert f"{heads} heads look for {heads}" in told
         assert f"each has only {4 // heads} number{'s' * (heads < 4)} for a vector" in told
@@ -205,13 +209,140 @@ def test_a_vector_in_three_roles_is_said_where_the_formula_has_it_three_times() 
 
 def test_the_time_of_the_online_softmax_is_not_said_to_shrink() -> None:
     told = explain_toy(Toy(), WhatIf(tile=2)).steps[-1].why
-    assert "memory for them grows as N, not N²" in told and "The time stays N²" in told
+    assert "memory for N queries grows as N, not N²" in told and "The time stays N²" in told
+
+
+def test_the_online_softmax_shrinks_the_old_sums_as_is_said_and_ends_with_the_log_of_all() -> None:
+    toy = Toy(query=0, vectors=np.array([[1.0, 0], [0, 1], [2, 0], [0, 2]]), names=("a", "b", "c", "d"), seed=3)
+    lesson = explain_toy(toy, WhatIf(tile=2))
+    told = lesson.steps[-1].why
+    (_, last), (old, new) = (numbers(lesson, f"running_{name}") for name in ("maximum", "sum"))
+    scores = numbers(lesson, "masked_scores")
+    assert "the old l and the old weighted sum are made smaller to match" in told
+    assert new == pytest.approx(old * math.exp(scores[:2].max() - last) + np.exp(scores[2:] - last).sum())
+    assert "log-sum-exp, which is ln Σ exp(s_j) = m + ln l" in told
+    assert numbers(lesson, "log_sum_exp") == pytest.approx(math.log(np.exp(scores).sum())) == last + math.log(new)
 
 
 def test_additive_scores_are_weighed_against_products_only_where_they_are_shown() -> None:
     for scores in (("dot",), ("dot", "additive")):
         told = explain_toy(Toy(), WhatIf(scores=scores)).steps[-1].why
         assert ("faster and need less memory" in told) == ("additive" in scores)
+        assert ("about d times the memory for a text of any length" in told) == ("additive" in scores)
+
+
+def test_what_general_scores_are_made_from_is_said_so_that_they_can_be_computed() -> None:
+    lesson = explain_toy(Toy(), WhatIf(scores=("dot", "general")))
+    a = {each.name: np.asarray(each.array) for each in lesson.quantities()}
+    told = lesson.steps[-1]
+    assert "general: x_i W x_j" in told.formula
+    assert "Here W also holds the biases, and each vector has a 1 behind its numbers" in told.why
+    q_map, k_map = (np.c_[a[f"{part}_weight"], a[f"{part}_bias"]] for part in ("query", "key"))
+    with_one = np.c_[a["key_inputs"], np.ones(5)]
+    assert_allclose(with_one[4] @ q_map.T @ k_map @ with_one.T, a["scores"])
+    bare = a["query_input"] @ a["query_weight"].T @ a["key_weight"] @ a["key_inputs"].T
+    assert np.ptp(bare - a["scores"]) > 0.1  # without the biases, the weights are others too
+    turned = explain_toy(Toy(positions="rotary"), WhatIf(scores=("general",))).steps[-1].why
+    assert "so W is another one for each distance" in turned and "another one" not in told.why
+
+
+@pytest.mark.parametrize(("heads", "pairs"), [(1, [(0, 2), (1, 3)]), (2, [(0, 1)])])
+def test_which_numbers_rotary_positions_pair_is_what_they_do(heads: int, pairs: list[tuple[int, int]]) -> None:
+    lesson = explain_toy(Toy(heads=heads, positions="rotary", query=3), WhatIf())
+    told = why(lesson, "The query of this token")
+    before, after = numbers(lesson, "query"), numbers(lesson, "turned_query")
+    for one, other in pairs:
+        assert f"{one} and {other}" in told
+        assert math.hypot(before[one], before[other]) == pytest.approx(math.hypot(after[one], after[other]))
+    (one, other) = pairs[0]
+    assert "an angle of 1 (in radians) from each position to the next" in told
+    turned = complex(before[one], before[other]) * complex(math.cos(3), math.sin(3))
+    assert complex(after[one], after[other]) == pytest.approx(turned)
+
+
+def test_a_model_pairs_the_two_halves_of_a_query() -> None:
+    lesson = explained("builtin", "Mary lost her keys", Kind.ENCODER, WhatIf())
+    told = why(lesson, "The query of this token")
+    assert "Pairs are the numbers 0 and 8, 1 and 9, …;" in told
+    before, after = numbers(lesson, "query"), numbers(lesson, "turned_query")
+    assert_allclose(np.hypot(before[:8], before[8:]), np.hypot(after[:8], after[8:]), rtol=1e-5)
+
+
+def test_neighbours_are_called_pairs_where_they_are_turned_together() -> None:
+    angles = np.arange(3)[:, None] * [0.5, 0.25]
+
+    def turn(vectors: np.ndarray) -> np.ndarray:
+        turned = (vectors[..., ::2] + 1j * vectors[..., 1::2]) * np.exp(1j * angles)
+        return np.stack((turned.real, turned.imag), -1).reshape(vectors.shape)
+
+    trace = Trace(position=1, query=np.ones((1, 4)), keys=np.ones((1, 3, 4)), values=np.ones((1, 3, 4)), turn=turn)
+    assert "the numbers 0 and 1, 2 and 3, …; the first turns by an angle of 0.5 " in explain_rotation(trace)
+    assert explain_rotation(replace(trace, turn=None)) == ""
+    assert explain_rotation(replace(trace, keys=np.ones((1, 1, 4)))) == ""  # one token, at position 0, is not turned
+
+
+@pytest.mark.parametrize(("query", "hides"), [(1, True), (4, False)])
+def test_the_spread_is_said_to_be_that_of_visible_keys_only_where_some_are_hidden(query: int, hides: bool) -> None:
+    lesson = explain_toy(Toy(mask="causal", query=query), WhatIf())
+    words = next(each.words for each in lesson.quantities() if each.name == "spread_before")
+    assert ("of the visible keys" in words) == hides
+    assert numbers(lesson, "spread_before") == pytest.approx(numbers(lesson, "scores")[: query + 1].std())
+
+
+@pytest.mark.parametrize("depth", [16, 256])
+def test_a_sum_of_products_varies_by_the_root_of_their_number_as_is_said(depth: int) -> None:
+    chance = np.random.default_rng(5)
+    scores = (chance.normal(size=(4000, depth)) * chance.normal(size=(4000, depth))).sum(-1)
+    assert scores.std() == pytest.approx(math.sqrt(depth), rel=0.05)
+    told = why(explained("builtin", "Mary lost her keys", Kind.ENCODER, WhatIf()), "The scale")
+    assert "a sum of d_k products varies by about √d_k. So scores are divided by √d_k, here √16." in told
+
+
+def test_a_row_from_which_weights_were_taken_has_no_entropy() -> None:
+    lesson = explain_toy(Toy(mask="causal", query=1), WhatIf(no_mask=True))
+    entropies = numbers(lesson, "weights_without_mask_entropies")
+    assert np.isnan(entropies).tolist() == [False, False, True]
+    assert "has no entropy" in lesson.steps[-1].why
+
+
+@pytest.mark.parametrize(
+    ("scores", "named", "bahdanau"),
+    [
+        (("location",), "location scores need parameters", False),
+        (("location", "dot", "additive"), "location and additive scores need parameters", True),
+    ],
+)
+def test_all_scores_that_were_not_learned_are_named_at_once(
+    scores: tuple[str, ...], named: str, bahdanau: bool
+) -> None:
+    with pytest.raises(UsageError, match=named) as raised:
+        explained("builtin", "Mary lost her keys", Kind.ENCODER, WhatIf(scores=scores))
+    assert ("builtin/bahdanau has learned additive scores" in str(raised.value)) == bahdanau
+    assert f"leave {'them' if bahdanau else 'it'} out" in str(raised.value)
+
+
+def test_the_languages_of_a_translator_are_named_where_it_reads_a_target() -> None:
+    english_to_french = "translates English to French"
+    of_translator = explained("builtin/translator", "The red car is fast", Kind.CROSS, WhatIf())
+    assert any(english_to_french in note for note in of_translator.notes)
+    assert explained("builtin", "Mary lost her keys", Kind.ENCODER, WhatIf()).notes == ()
+
+
+def test_a_mask_of_the_toy_is_explained_even_where_it_hides_nothing() -> None:
+    told = why(explain_toy(Toy(mask="causal"), WhatIf()), "The mask hides nothing here")
+    assert CAUSAL in told
+
+
+def test_the_rows_of_matrices_have_the_names_of_their_tokens() -> None:
+    lesson = explained("builtin/translator", "The red car is fast", Kind.CROSS, WhatIf(matrices=True))
+    (rows,) = {each.rows for each in lesson.quantities() if each.name == "matrix_weights"}
+    assert rows[1] == "1 la" and rows[2] == f"2 {lesson.query}, this one"
+
+
+def test_a_norm_at_the_start_is_explained_where_the_formula_has_one() -> None:
+    for model, kind in (("builtin", Kind.ENCODER), ("builtin/decoder", Kind.DECODER)):
+        start = explained(model, "The old man saw", kind, WhatIf()).steps[0]
+        assert ("a norm brings the vector to a standard size" in start.why) == ("norm(" in start.formula)
 
 
 def test_a_feed_forward_network_is_a_step_where_there_is_one() -> None:

@@ -88,7 +88,7 @@ def compared(trace: Trace, head: int, **what_if: Any) -> dict[str, Quantity]:
     def never(variant: Variant) -> Any:
         raise AssertionError("nothing asked for another run")
 
-    steps = compare(trace, head, WhatIf(**what_if), never)
+    steps = compare(trace, head, WhatIf(**what_if), never, NAMES)
     return {quantity.name: quantity for step in steps for quantity in step.quantities}
 
 
@@ -370,6 +370,9 @@ def test_additive_scores_are_explained_by_the_units_of_their_network() -> None:
     assert_allclose(other[0], told["weights"].array)
     mapped = torch.nn.functional.linear(torch.from_numpy(keys[0]), t["key.weight"])
     assert_allclose(other[1], torch.softmax(mapped @ asked, -1), rtol=1e-5)
+    biased = Parameters({**parameters.arrays, "key.bias": rng.normal(size=inner)})
+    same = compared(replace(trace, score_parameters=biased), 0, scores=("dot", "general"))
+    assert same["general_minus_dot"].array < 1e-12
 
 
 def test_entropy_is_in_bits() -> None:

@@ -131,10 +131,11 @@ class TestPage:
         assert printed(self.LESSON, 60, self.ABOUT) == (
             "some/model · encoder · layer 3 · head 1\n"
             "the animal it\n"
-            "The query is token 2, it.\n"
+            "The query is token 2, it. It is the token that looks at\n"
+            "others. Tokens, heads and layers are counted from 0.\n"
             "Vectors are drawn with one character for each number: +╋\n"
-            "above zero, -━ below zero, · near zero. ± gives the number\n"
-            "at full height.\n"
+            "above zero, -━ below zero, · near zero. A tall or heavy sign\n"
+            "is a large number, up to the one after ±.\n"
             "A note.\n"
             "\n"
             " 1. Its query\n"
@@ -180,7 +181,7 @@ class TestPage:
 
     def test_the_next_token_of_a_target_is_not_said_to_be_what_the_model_predicts(self) -> None:
         out = printed(lesson(query="la", predicts="voiture"))
-        assert "The query is token 2, la, before voiture in the target.\n" in out
+        assert "The query is token 2, la, in the target, where voiture comes next." in " ".join(out.split())
 
     def test_with_colour_it_has_the_same_numbers_in_the_same_places(self) -> None:
         bars = re.compile(f"[·+╋━▔▀{RISING}-]")
@@ -345,6 +346,10 @@ class TestColumns:
         shown = lesson(Quantity("q", "words", weights, (PARTS, KEYS), ("with", "zeroed after")))
         assert [line.split()[2:] for line in block(shown)[2:]] == [[".50", ".50"], [".30", ".30"], [".20", "·"]]
 
+    def test_what_is_no_number_is_a_dash_beside_the_others(self) -> None:
+        shown = lesson(Quantity("q", "entropy", np.array([0.5, np.nan]), (PARTS,), ("with", "zeroed after")))
+        assert [line.split()[-1] for line in block(shown)[1:]] == ["0.50", "–"]
+
     def test_rows_of_weights_under_each_other_become_shaded_columns(self) -> None:
         weights = np.array([[0.9, 0.1, 0], [0.2, 0.2, 0.6]])
         shown = lesson(Quantity("q", "words", weights, (PARTS, KEYS), ("dot", "cosine")))
@@ -499,8 +504,8 @@ class TestManyTokens:
         assert self.shown(block(held)) == list(range(24))
 
     def test_the_opening_says_that_some_are_left_out(self) -> None:
-        left_out = printed(lesson(vector([1]), keys=self.NAMES))
-        assert "12 of its 29 keys are shown." in left_out
+        left_out = " ".join(printed(lesson(vector([1]), keys=self.NAMES)).split())
+        assert "12 of its 29 keys are shown, which are the tokens that it looks at." in left_out
         assert "are shown here" not in printed(lesson(vector([1])))
 
 

@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.costs.counts import BYTES, SCORE, Cost, Counts, Dimensions, LayerType
+from attnviz.costs.counts import BYTES, KERNEL, SCORE, Cost, Counts, Dimensions, LayerType
 from attnviz.costs.dimensions import Size
 from attnviz.costs.measurement import HOW, Experiment, Point, Series
 from attnviz.text import visible
@@ -19,15 +19,19 @@ _TOGETHER = "together"
 _NOTHING = "–"
 _BELOW_NOISE = "*"
 
+_COUNTED = "Counted from the shape, not measured:"
 _OPERATIONS = (
-    "Scores and the weighted sum grow as N², because every query meets every key; projections grow as N. A "
-    "multiplication and the addition after it count as two operations. Softmax, biases, norms, the feed-forward "
-    "network and logits are not counted."
+    "Scores and the weighted sum grow as N², because every query meets every key; {maps} grow as N. A "
+    "multiplication and the addition after it count as two operations. {scored} Softmax, biases, norms, the "
+    "feed-forward network and logits (the scores of the next token) are not counted."
 )
+_PROJECTIONS = "projections (W_Q, W_K, W_V and W_O)"
+_DIVIDED = "Scores include N² divisions by √d_k for each head."
+_ADDED = "For each pair, scores are a sum, a tanh and a product with a learned vector, of d numbers each."
 _HALF = "A decoder only looks back, so it needs about half of the scores, sums and weights."
 _WEIGHTS = (
     "Weights take this memory only if all are held at once. Online softmax (FlashAttention) holds no more than a tile "
-    "of them; its time stays N²."
+    "of them; its time stays N². A tile is the weights of some queries and some keys."
 )
 _SPLIT = (
     "Heads share the width: with more of them, parameters stay the same and operations nearly so, but each head has "
@@ -44,14 +48,28 @@ _PARALLEL = (
     "after the other. When a model writes, it also makes one token after the other (Vaswani et al. 2017, table 1, "
     "where the projections of attention are left out)."
 )
+_OTHER_LAYERS = (
+    "A recurrent layer makes a vector from the token and the vector before it; a dilated convolution makes one from "
+    "{reads} tokens, which lie further apart in each further layer. Orders of growth leave out constant factors, which "
+    "operations have."
+)
 _EXPECTED = (
     "Expected: time grows as N², because every query is compared with every key. Memory grows as N² where all N×N "
     "numbers are held (naive attention, and scores alone), and as N where they are not (online softmax and PyTorch's "
-    "fused kernel, which is FlashAttention: it saves memory, and its time stays N²). With the width d, time "
-    "grows as d; memory only for additive scores, which hold d numbers for each pair. So dot products are cheaper than "
-    "additive scores, the more the longer the text and the wider the vectors."
+    "fused kernel, which is FlashAttention: it saves memory, and its time stays N²). FlashAttention is also faster, "
+    "because it moves less to and from memory; our online softmax only saves memory. With the width d of a head, time "
+    "grows as d; memory only for additive scores, which hold d numbers for each pair. So additive scores need about d "
+    "times the memory of dot products at any length, and more time. What products save is proportional to N², and the "
+    "ratio of the two to d."
 )
-_FITTED = "Exponents are fitted to all sizes. A cost that does not grow, such as that of one tile, makes them smaller."
+_SHORTER = (
+    "Scores alone end at an eighth as many tokens, and are compared by d at a sixteenth, because additive ones hold "
+    "N×N×d numbers."
+)
+_FITTED = (
+    "Exponents are fitted to all sizes. At small sizes fixed costs, such as that of one tile, and the processor's "
+    "cache bend the curve, so that exponents differ from what is expected: read the last rows."
+)
 
 
 def tabulate_counts(
@@ -61,6 +79,7 @@ def tabulate_counts(
     yield name_model(size.name, size.positions)
     if size.positions and tokens > size.positions:
         yield f"Counted for {tokens:,} tokens, although the model reads at most {size.positions:,}."
+    yield _remark(_COUNTED)
     for kind, cost in costs.items():
         yield ""
         yield title_kind(kind, cost.dimensions)
@@ -124,7 +143,9 @@ def remark_on_files(costs: Sequence[Cost], matrices: int, biases: int) -> Text:
 def tabulate_operations(cost: Cost) -> Iterator[RenderableType]:
     """Yield the table of operations for a number of tokens."""
     yield _tabulate_counts(f"Operations, {cost.tokens:,} tokens", cost.operations, cost.dimensions, scaled)
-    yield _remark(_OPERATIONS)
+    dots = SCORE not in cost.dimensions.maps
+    maps = _PROJECTIONS if dots else "projections (W_q and W_k)"
+    yield _remark(_OPERATIONS.format(maps=maps, scored=_DIVIDED if dots else _ADDED))
 
 
 def tabulate_memory(kind: Kind, cost: Cost) -> Iterator[RenderableType]:
@@ -151,12 +172,15 @@ def compare_layers(tokens: int, types: Sequence[LayerType]) -> Iterator[Renderab
         table.add_row(each.name, each.order, scaled(each.operations), f"{each.steps:,}", f"{each.path:,}")
     yield table
     yield _remark(_PARALLEL)
+    yield _remark(_OTHER_LAYERS.format(reads=KERNEL))
 
 
 def describe_measuring() -> Iterator[Text]:
     """Yield what is measured, what is expected, and how exponents are fitted."""
     yield Text("Measured here", style="bold").append(f" · {HOW}", style="not bold")
+    yield _remark("On random vectors, not on this model.")
     yield _remark(_EXPECTED)
+    yield _remark(_SHORTER)
     yield _remark(_FITTED)
 
 

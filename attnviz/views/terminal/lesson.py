@@ -69,10 +69,13 @@ class _Page(Struct, frozen=True, eq=False):
         yield from self._prose(" · ".join(dict.fromkeys((self.lesson.subject, *words))), "bold")
         if _TEXT in about:
             yield Text(shortened(visible(about[_TEXT]), self.width), "italic")
-        follows = f", before {self.lesson.predicts} in the target" if self.lesson.predicts else ""
-        yield from self._prose(f"The query is token {self.lesson.position}, {self.lesson.query}{follows}.")
+        follows = f", in the target, where {self.lesson.predicts} comes next" if self.lesson.predicts else ""
+        yield from self._prose(
+            f"The query is token {self.lesson.position}, {self.lesson.query}{follows}. It is the token that looks at "
+            "others. Tokens, heads and layers are counted from 0."
+        )
         if (shown := len(self.quantities.keys_shown)) < (count := len(self.lesson.keys)):
-            yield from self._prose(f"{shown} of its {count:,} keys are shown.")
+            yield from self._prose(f"{shown} of its {count:,} keys are shown, which are the tokens that it looks at.")
         yield from wrapped(self.quantities.signs.legend(), self.width)
         for note in self.lesson.notes:
             yield from self._prose(note)

@@ -26,6 +26,7 @@ _LARGE = 1e6
 _SUM_TOLERANCE = 1e-3
 _ANY_CONSOLE = Console()  # rich asks for one to break lines, but for words that are spread over them
 
+_NONE = "–"  # for what is no number
 _EIGHTHS = "▁▂▃▄▅▆▇█"
 _NEAR_ZERO = 0.02  # of the largest
 _MOST_DIMENSIONS = 128  # beyond it, a bar says no more
@@ -89,7 +90,9 @@ class NumberColumn(Struct, frozen=True, eq=False):
         if values.dtype == np.bool_:
             return cls(name, [("yes", "") if seen else ("hidden", "dim") for seen in values.tolist()])
         write = writer(values)
-        return cls(name, [(write(value), "dim" if value == -math.inf else "") for value in values.tolist()])
+        written = [_NONE if math.isnan(value) else write(value) for value in values.tolist()]
+        styles = ["dim" if value == -math.inf else "" for value in values.tolist()]
+        return cls(name, list(zip(written, styles, strict=True)))
 
     @property
     def width(self) -> int:
@@ -157,7 +160,8 @@ class Signs(Struct, frozen=True):
     def legend(self) -> Text:
         """Return a sentence that says how to read a bar."""
         above, below = self.bar((0.5, 1), 1).append(" above zero"), self.bar((-0.5, -1), 1).append(" below zero")
-        kinds = Text(", ").join((above, below, Text("· near zero. ± gives the number at full height.")))
+        size = "A tall or heavy sign is a large number, up to the one after ±."
+        kinds = Text(", ").join((above, below, Text(f"· near zero. {size}")))
         return Text("Vectors are drawn with one character for each number: ") + kinds
 
 
