@@ -1,7 +1,7 @@
 """One text has one tokenization: what reads for the reference engine is held to AutoTokenizer on nasty texts."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,13 @@ from tests.interpreter import modules_after
 
 CARD = Card(name="some model", purpose="", stacks={}, parameters=0, positions=None, config={})
 Texts = list[tuple[str, str | None]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quietly() -> Iterator[None]:
+    """Keeps transformers quiet all along: to silence it and to let it speak again takes longer than most texts."""
+    with quiet():
+        yield
 
 
 def reader_of(folder: Path) -> TextTokenizer:

@@ -36,12 +36,14 @@ def quiet() -> Iterator[None]:
         from transformers.utils import logging
 
         level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-        logging.set_verbosity(SILENT)
+        if level != SILENT:  # to set it makes every logger ask anew
+            logging.set_verbosity(SILENT)
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             yield
         finally:
-            logging.set_verbosity(level)
+            if level != SILENT:
+                logging.set_verbosity(level)
             if bars:
                 logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 

@@ -1,6 +1,7 @@
 """The evaluation of the built-in encoder on texts that it was not trained on, from its shipped weights."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from attnviz.models.builtin.encoder import load
 from attnviz.models.builtin.package import Package
 from attnviz.models.model import Model
+from attnviz.models.passages import Passage
 from attnviz.models.stack_runner import StackRunner
+from attnviz.records import Attention, require_record
 from attnviz.reference.masks import padding
 from attnviz.reference.transformer import transformer
 from attnviz.training.corpus import Example, Split, examples
@@ -23,6 +26,7 @@ from attnviz.training.encoder.roles import PRONOUN, Baseline, RoleTally, Shares
 DEMO = "The animal didn't cross the street because it was too {}"
 _SEED = 2
 _TOGETHER = 50
+_PARTS = 5  # of a batch, each of texts of like length, so that little is padded
 
 
 class Natural(Struct, frozen=True, kw_only=True):
@@ -60,8 +64,8 @@ def evaluate(folder: Path, texts: int) -> Figures:
     model, package = load(folder), Package.of(folder)
     held_out = list(islice(examples(Split.TEST, _SEED), texts))
     tally = RoleTally()
-    for example in held_out:
-        tally.add(example, model.attend(example.text)[0])
+    for example, attention in zip(held_out, attend_each(model, held_out), strict=True):
+        tally.add(example, attention)
     named, guessed = zip(*(_hits(package, batch) for batch in _batches(package, held_out)), strict=True)
     return Figures(
         texts=texts,
@@ -77,14 +81,29 @@ def evaluate(folder: Path, texts: int) -> Figures:
 
 def _read_natural(model: Model, package: Package, sentences: list[HandWritten]) -> Natural:
     tally, written = RoleTally(), [sentence.example for sentence in sentences]
-    for example in written:
-        tally.add(example, model.attend(example.text)[0])
+    for example, attention in zip(written, attend_each(model, written), strict=True):
+        tally.add(example, attention)
     return Natural(
         texts=len(written),
         named=float(_name(package, padded(written, package.text.tokenizer)).mean()),
         looked_at=tally.shares()[PRONOUN],
         first=float(np.mean([sentence.first for sentence in sentences])),
     )
+
+
+def attend_each(model: Model, held_out: Iterable[Example]) -> Iterator[Attention]:
+    """Yield the attention weights of each text; texts of one length are run together."""
+    readings = [model.read(Passage(text=example.text)) for example in held_out]
+    alike = defaultdict[int, list[int]](list)
+    for index, reading in enumerate(readings):
+        alike[len(reading.ids)].append(index)
+    found = dict[int, Attention]()
+    for indices in alike.values():
+        for first in range(0, len(indices), _TOGETHER):
+            some = indices[first : first + _TOGETHER]
+            records = model.weights_of([readings[index] for index in some])
+            found |= {index: require_record(*one) for index, one in zip(some, records, strict=True)}
+    yield from (found[index] for index in range(len(readings)))
 
 
 def _batches(package: Package, held_out: list[Example]) -> Iterator[tuple[Batch, Batch]]:
@@ -111,9 +130,12 @@ def _name(package: Package, batch: Batch) -> NDArray[np.bool_]:
 
 
 def _read(stack: StackRunner, batch: Batch, places: Places | Pronouns) -> NDArray[np.float32]:
-    vectors = transformer(batch.ids, stack.parameters, stack.shape, mask=padding(batch.lengths))
-    read: NDArray[np.float32] = vectors[places.rows, places.columns]  # [places, width]
-    return read
+    vectors = np.zeros((*batch.ids.shape, stack.shape.width), np.float32)  # [texts, tokens, width]
+    for rows in filter(len, np.array_split(batch.lengths.argsort(), _PARTS)):
+        lengths = batch.lengths[rows]
+        ids = batch.ids[rows, : lengths.max()]
+        vectors[rows, : lengths.max()] = transformer(ids, stack.parameters, stack.shape, mask=padding(lengths))
+    return vectors[places.rows, places.columns]  # [places, width]
 
 
 def _demo(model: Model, adjective: str) -> dict[str, Shares]:

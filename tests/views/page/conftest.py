@@ -73,13 +73,22 @@ def chromium() -> Iterator[Any]:
 Show = Callable[..., Shown]
 
 
+@pytest.fixture(scope="session")
+def window(chromium: Any) -> Iterator[Any]:
+    """A window for all tabs that ask for nothing special: to open one takes longer than most tests."""
+    window = chromium.new_context()
+    yield window
+    window.close()
+
+
 @pytest.fixture
-def visit(chromium: Any) -> Iterator[Callable[..., Shown]]:
+def visit(chromium: Any, window: Any) -> Iterator[Callable[..., Shown]]:
     """Opens a file in a tab of its own, and sees at the end that nothing was complained of or asked of a network."""
     opened: list[Shown] = []
 
     def visit(path: Path, state: str = "", *, width: int = 1280, height: int = 900, **options: Any) -> Shown:
-        tab = chromium.new_page(viewport={"width": width, "height": height}, **options)
+        tab = chromium.new_page(**options) if options else window.new_page()
+        tab.set_viewport_size({"width": width, "height": height})
         shown = Shown(tab)
         opened.append(shown)
         tab.on("console", lambda message: shown.complaints.append(message.text))
