@@ -31,7 +31,8 @@ class Block(Struct, frozen=True):
 
     `weights` is [heads, rows, keys] of one text, or [texts, heads, rows, keys] of texts that are run together. `rows`
     and `keys` are the indices of its queries and keys; the other keys have no weight. `terms` are what the scores were
-    made of, where the model hands that over.
+    made of, where the model hands that over. The weights may be written over once the block has been handed over: who
+    keeps them copies them.
     """
 
     kind: Kind

@@ -63,6 +63,20 @@ class Made(Struct, frozen=True):
         return Block(place.kind, place.layer, tuple(self.heads), self.rows, self.keys, self.weights, self.terms)
 
 
+class Memory:
+    """The memory that the weights of one block after another are computed in: to take it anew costs a pass over it."""
+
+    def __init__(self) -> None:
+        self._held: Tensor | None = None
+
+    def shape(self, like: Tensor, *shape: int) -> Tensor:
+        """Return it as a tensor of this shape, of the dtype and on the device of another."""
+        size = math.prod(shape)
+        if self._held is None or self._held.numel() < size:
+            self._held = like.new_empty(size)
+        return self._held[:size].view(shape)
+
+
 class Attending(Struct, frozen=True):
     """A call of attention: `query` [texts, heads, queries, d], `key` and `value` [texts, groups, keys, d].
 
@@ -107,10 +121,15 @@ class Attending(Struct, frozen=True):
         return output, weights
 
     def blocks(self, attention: Attention, heads: Sequence[range], rows: Sequence[range]) -> Iterator[Made]:
-        """Yield what a function makes of these rows, a few at a time, and of these heads, a range at a time."""
+        """Yield what a function makes of these rows, a few at a time, and of these heads, a range at a time.
+
+        The weights of one may be written over by those of the next.
+        """
         texts, together = len(self.query), max(map(len, heads))
+        shared = attention is attend_in_few_passes and not self.query.requires_grad
+        memory = {"memory": Memory()} if shared else {}
         for some in self._few(rows, texts * together):
-            cut, keys = self.of_rows(some)
+            cut, keys = replace(self, options=self.options | memory).of_rows(some)
             for own in heads:
                 call = cut.of_heads(own)
                 yield Made(own, some, keys, *call.by(attention), call.terms)
@@ -209,6 +228,7 @@ def attend_in_few_passes(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float | None = None,
+    memory: Memory | None = None,
     **options: Any,
 ) -> tuple[Tensor, Tensor]:
     """Return the output [texts, queries, heads, d] and the weights [texts, heads, queries, keys].
@@ -218,13 +238,14 @@ def attend_in_few_passes(
     Where a model's own function computes nothing else, which the survey finds out, this one is used.
 
     `query` is [texts, heads, queries, d], `key` and `value` are [texts, groups, keys, d]. The mask may be that of the
-    last keys only, where those before them are seen by every query.
+    last keys only, where those before them are seen by every query. The weights are written to the `memory`, if given.
     """
     texts, heads, queries, depth = query.shape
     _, groups, keys, _ = key.shape
     scale = depth**-0.5 if scaling is None else scaling
     q = (query * scale).reshape(texts * groups, -1, depth)  # the heads of a group below each other
-    weights = q.bmm(key.reshape(texts * groups, keys, depth).mT)  # [texts · groups, heads of one · queries, keys]
+    room = None if memory is None else memory.shape(q, *q.shape[:2], keys)
+    weights = torch.bmm(q, key.reshape(texts * groups, keys, depth).mT, out=room)  # [… groups, … queries, keys]
     apart = weights.view(texts, heads, queries, keys)
     if attention_mask is not None:
         apart[..., keys - attention_mask.shape[-1] :] += attention_mask

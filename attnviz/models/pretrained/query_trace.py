@@ -124,7 +124,7 @@ def _trace_own_code(
         if not (around.softmax and _is_made(block, around.softmax)):
             raise unlike_shorter()
         if query in block.rows:
-            weights.append(block.weights[0, :, query - int(block.rows[0])])
+            weights.append(block.weights[0, :, query - int(block.rows[0])].clone())
 
     with Watching(around.see):
         way.run(inputs, {place: part}, take)
