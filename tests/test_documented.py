@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from attnviz.cli.app import COMMANDS, app
-from attnviz.formats.tables import TABLES
+from attnviz.formats.tables import PORTIONS
 from attnviz.formats.writing import FILES, STREAMS
 from attnviz.lessons.toy import MASKS, POSITIONS
 from attnviz.measures.circuits import CIRCUITS
@@ -47,7 +47,7 @@ WRITTEN = {word for name, text in PAGES.items() if name != OPTIONS for word in c
 
 OFFERED = {
     "command": [*COMMANDS],
-    "format": [*FILES, *STREAMS, *TABLES, *IMAGE_FORMATS, *PAGE_FORMATS],
+    "format": [*FILES, *STREAMS, *PORTIONS, *IMAGE_FORMATS, *PAGE_FORMATS],
     "layout": [layout.value for layout in Layout],
     "statistic": [*STATISTICS, *CIRCUITS],
     "probe": [*PROBES],

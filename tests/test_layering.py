@@ -18,6 +18,7 @@ _MODELS = f"{_NUMBERS} models"
 
 ARROWS = {
     "display": "",
+    "cores": "",
     "errors": "",
     "vocabulary": "",
     "processes": "errors",
@@ -25,13 +26,13 @@ ARROWS = {
     "records": f"{_TEXT} display",
     "formats": _RECORDS,
     "reference": _RECORDS,
-    "measures": _RECORDS,
+    "measures": f"{_RECORDS} cores",
     "models": f"{_NUMBERS} display",
     "lessons": _MODELS,
     "costs": f"{_MODELS} processes",
     "training": _MODELS,
     "views": f"{_RECORDS} measures lessons costs",
-    "pipeline": f"{_MODELS} display processes lessons costs views {EDGE}",
+    "pipeline": f"{_MODELS} cores display processes lessons costs views {EDGE}",
     "cli": f"{_MODELS} lessons costs views pipeline {EDGE}",
     EDGE: f"display {_RECORDS} formats measures models pipeline views cli",
 }

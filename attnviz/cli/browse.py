@@ -17,7 +17,7 @@ from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.errors import AttnvizError, UsageError, write_options
 from attnviz.formats.writing import Result
 from attnviz.pipeline.files import write_file
-from attnviz.pipeline.outcomes import Note, Weights, outcomes
+from attnviz.pipeline.outcomes import KeepWeights, Note, outcomes
 from attnviz.pipeline.streams import Source
 from attnviz.records import require_record, require_weights
 from attnviz.vocabulary import Layout
@@ -46,7 +46,7 @@ def browse(
     attnviz browse --file lines.txt --model minilm
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     _check_terminal()
-    texts = Texts(given, Weights(make_job(given, model, wanted)))
+    texts = Texts(given, KeepWeights(make_job(given, model, wanted)))
     texts.read_ahead()
     colour = _set_colour(color)
     from attnviz.views.screen.browser import Browser
@@ -94,7 +94,7 @@ def _set_colour(color: str) -> bool:
 class Texts:
     """The texts that were given, each read when it is asked for, and those that are typed; one at a time."""
 
-    def __init__(self, given: Input, task: Weights) -> None:
+    def __init__(self, given: Input, task: KeepWeights) -> None:
         self._task = task
         self._lock = Lock()
         self._seen: list[Source] = []

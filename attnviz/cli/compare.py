@@ -16,7 +16,7 @@ from attnviz.cli.progress import TextCount
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.cli.tables import write_sections
 from attnviz.errors import InputError, UsageError
-from attnviz.formats.tables import TABLES
+from attnviz.formats.tables import PORTIONS, encode_tables
 from attnviz.measures.comparison import check_word
 from attnviz.pipeline.arguments import names_saved
 from attnviz.pipeline.comparing import COPIES, Jobs, compare_many, compare_one, pair_files, pair_same, pair_two
@@ -24,7 +24,7 @@ from attnviz.pipeline.streams import Source
 from attnviz.views.report import Report
 from attnviz.vocabulary import ROWS, Orientation
 
-_FORMATS = (options.TABLE, *TABLES)
+_FORMATS = (options.TABLE, *PORTIONS)
 _TOP = 5
 _MOST = 3  # texts that are read, one more than can be compared
 
@@ -108,7 +108,7 @@ def compare(
     if form == options.TABLE:
         write_sections(sections, color, width)
     else:
-        write_standard_output(TABLES[form](tables))
+        write_standard_output(encode_tables(tables, form))
     if code:
         raise typer.Exit(code)
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 import typer
 from rich.text import Text
 
-from attnviz.cli.effects import ANYWHERE, list_given
+from attnviz.cli.effects import list_given
 from attnviz.cli.glossary import GLOSSARY, GlossaryEntry, find_near, look_up
 from attnviz.cli.output import say, write_standard_output
+from attnviz.cli.settings import ANYWHERE
 from attnviz.cli.terminal import open_terminal
 from attnviz.text import visible
 from attnviz.views.terminal.numbers import wrapped

@@ -22,7 +22,7 @@ from attnviz.formats.writing import FILES, Result
 from attnviz.pipeline.artifacts import Artifact, Maker
 from attnviz.pipeline.batch import Batch
 from attnviz.pipeline.job import MEMORY
-from attnviz.pipeline.outcomes import Outcome, Weights, outcomes
+from attnviz.pipeline.outcomes import KeepWeights, Outcome, outcomes
 from attnviz.pipeline.sources import STANDARD_INPUT, chunks
 from attnviz.pipeline.streams import Source
 from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS, PAGE_FORMATS, Layout, Orientation
@@ -204,7 +204,7 @@ def export(
     maker = looks.maker(formats, wanted.token, wanted.memory)
     job = make_job(given, model, wanted)
     if alone:
-        found = outcomes(Weights(job, maker.wants_terms), chunks(given.sources(wanted.memory)))
+        found = outcomes(KeepWeights(job, maker.wants_terms), chunks(given.sources(wanted.memory)))
         code = export_one(found, maker, output)
     else:
         changed = _find_changed(given, model, wanted, looks) | {"format": formats}

@@ -15,16 +15,16 @@ from attnviz.cli.progress import TextCount
 from attnviz.cli.request import HeadChoice, Input, ModelChoice, make_head_job
 from attnviz.cli.tables import write_tables
 from attnviz.errors import Advice, AttnvizError, InputError, UsageError
-from attnviz.formats.tables import TABLES, Table
+from attnviz.formats.tables import PORTIONS, Table
 from attnviz.measures.relations import ALL
 from attnviz.measures.word_links import DistantLinkError, MissingLinkError, WordLink
 from attnviz.pipeline.finding import find_link, find_pairs, find_relations, open_pairs, open_treebank
 from attnviz.pipeline.job import MEMORY, Job
 from attnviz.pipeline.sources import STANDARD_INPUT
 from attnviz.records import RelationTable
-from attnviz.views.report import TableReport
+from attnviz.views.table_report import TableReport
 
-_FORMATS = (options.TABLE, *TABLES)
+_FORMATS = (options.TABLE, *PORTIONS)
 _TOP = 10
 _MOST_PLACES = 5
 

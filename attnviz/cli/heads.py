@@ -15,7 +15,7 @@ from attnviz.cli.request import HeadChoice, Input, ModelChoice, make_head_job
 from attnviz.cli.tables import write_tables
 from attnviz.cli.terminal import open_terminal
 from attnviz.errors import InputError, UsageError
-from attnviz.formats.tables import TABLES
+from attnviz.formats.tables import PORTIONS
 from attnviz.measures.circuits import CIRCUITS
 from attnviz.measures.probes import PROBES, SEEDS, TOKENS
 from attnviz.measures.statistics import STATISTICS
@@ -25,10 +25,10 @@ from attnviz.pipeline.job import MEMORY
 from attnviz.pipeline.outcomes import HeadNumbers
 from attnviz.pipeline.streams import Source
 from attnviz.records import Described, HeadTable, find_named
-from attnviz.views.report import TableReport
+from attnviz.views.table_report import TableReport
 from attnviz.views.terminal.heads import number_lines
 
-_FORMATS = (options.TABLE, *TABLES)
+_FORMATS = (options.TABLE, *PORTIONS)
 _TOP = 4
 
 OF_STAT: ChainMap[str, Described] = ChainMap(CIRCUITS, STATISTICS)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from attnviz.cli.terminal import open_terminal
 from attnviz.errors import RecordError, UsageError
 from attnviz.formats.writing import STREAMS, Result
 from attnviz.measures.word_rows import select_rows
-from attnviz.pipeline.outcomes import Weights, outcomes
+from attnviz.pipeline.outcomes import KeepWeights, outcomes
 from attnviz.pipeline.sources import chunks
 from attnviz.text import visible
 from attnviz.views.report import Glance, Report, note_faint
@@ -104,7 +104,7 @@ def show(
         write = _to_terminal(report, color, width, tables.choose_protocol(), headed=not given.single)
     else:
         write = _to_pipe(form, wanted.token)
-    task = Weights(make_job(given, model, wanted), terms=in_browser)
+    task = KeepWeights(make_job(given, model, wanted), terms=in_browser)
     found = outcomes(task, chunks(given.sources(wanted.memory)))
     if code := for_each(found, write):
         raise typer.Exit(code)

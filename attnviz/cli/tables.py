@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.terminal import open_terminal
 from attnviz.formats.tables import PORTIONS, Table
-from attnviz.views.report import HeadWeights, Section, TableReport, WordInHeads
+from attnviz.views.report import HeadWeights, Section, WordInHeads
+from attnviz.views.table_report import TableReport
 from attnviz.views.terminal.sections import TerminalSection
 
 

@@ -1,12 +1,11 @@
 """Records as the bytes of a file: the weights of a text, or of several, or numbers for each head."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
 from attnviz.errors import UsageError, require
-from attnviz.formats.tables import TABLES, Table
+from attnviz.formats.tables import PORTIONS, Table, encode_tables
 from attnviz.formats.writing import FILES, Result
 from attnviz.records import HeadMatrix, HeadTable, RelationTable
 from attnviz.vocabulary import Kind
@@ -15,13 +14,12 @@ Records = HeadMatrix | Result | Sequence[HeadMatrix]
 """What one text came to: a record, several, or these with what was read."""
 
 _ALONE = "npz"  # a format that has room for one text
-_Choice = TypeVar("_Choice")
 
 
 def sort_out(
     records: Records | Table | Iterable[Records | Table], text: str | None = None
-) -> Sequence[Table] | Sequence[Result]:
-    """Return the head tables that were given, or the results of the texts that the weights are of.
+) -> tuple[Sequence[Result], Sequence[Table]]:
+    """Return the results of the texts that weights are of, and the tables that were given; there is only one of these.
 
     `text` is the one text that the weights are of; where it is not told, it is what their tokens stand in.
 
@@ -31,30 +29,33 @@ def sort_out(
     given = list(records) if isinstance(records, Iterable) else [records]
     tables = [one for one in given if isinstance(one, HeadTable | RelationTable)]
     if tables and len(tables) == len(given):
-        return tables
+        return [], tables
     if tables:
         raise UsageError("One file cannot hold both numbers for each head and weights: save them to two files.")
     weights = [one for one in given if not isinstance(one, HeadTable | RelationTable)]
     of_one_text = [one for one in weights if isinstance(one, HeadMatrix)]
-    return _results([of_one_text] if len(of_one_text) == len(given) else weights, text)
+    return _results([of_one_text] if len(of_one_text) == len(given) else weights, text), []
 
 
-def encode_tables(tables: Sequence[Table], form: str, others: Sequence[str] = ()) -> bytes:
+def encode_table_file(tables: Sequence[Table], form: str, others: Sequence[str] = ()) -> bytes:
     """Return the bytes of a file of this format that holds head tables.
 
     Raises:
         UsageError: there is no such format; the message names the `others` that could be drawn too.
     """
-    return _choose(TABLES, form, "numbers for each head", others)(tables)
+    _check_format(PORTIONS, form, "numbers for each head", others)
+    return encode_tables(tables, form)
 
 
 def encode_results(results: Sequence[Result], form: str, others: Sequence[str] = ()) -> bytes:
     """Return the bytes of a file of this format that holds the weights of a text, or of several.
 
     Raises:
-        UsageError: there is no such format, it has no room for several texts; see `encode_tables`.
+        UsageError: there is no such format, it has no room for several texts; see `encode_table_file`.
     """
-    chosen = _choose({**FILES, "jsonl": FILES["json"]}, form, "weights", others)
+    formats = {**FILES, "jsonl": FILES["json"]}
+    _check_format(formats, form, "weights", others)
+    chosen = formats[form]
     if form == _ALONE and len(results) > 1:
         raise UsageError(
             f"An {form} file holds one text, and these are {len(results)}: save them as .jsonl, or each to its own "
@@ -66,12 +67,11 @@ def encode_results(results: Sequence[Result], form: str, others: Sequence[str] =
     return b"".join((*headers, *map(chosen.encode, results)))
 
 
-def _choose(there: Mapping[str, _Choice], form: str, what: str, others: Sequence[str]) -> _Choice:
+def _check_format(there: Collection[str], form: str, what: str, others: Sequence[str]) -> None:
     if form not in there:
         named = f"not as {form!r}" if form else "and the file's name has no suffix"
         known = ", ".join(f".{name}" for name in (*there, *others))
         raise UsageError(f"Cannot save: {what} are written as {known}, {named}.")
-    return there[form]
 
 
 def _results(texts: Sequence[Records], text: str | None) -> list[Result]:

@@ -129,12 +129,6 @@ def encode_tables(tables: Sequence[Table], form: str) -> bytes:
     return b"".join(PORTIONS[form]([tables]))
 
 
-TABLES: Mapping[str, Callable[[Sequence[Table]], bytes]] = {
-    form: partial(encode_tables, form=form) for form in PORTIONS
-}
-"""The same formats, as functions of all tables at once."""
-
-
 def _heads(table: HeadTable, *, paired: bool) -> Iterator[dict[str, Any]]:
     """Yield for each head its layer, its number, those of its partner if heads are `paired`, and its numbers, by name.
 

@@ -8,7 +8,8 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, product
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from msgspec import Struct
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from attnviz.text import Token
 
 _AT_ONCE = 2**15  # weights that are written at once, lest the text of all of them be in memory
-_PIECE = 2**20  # bytes of an archive that are handed over at once
-_SPOOLED = 2**24  # bytes of an archive that are kept in memory; longer ones go to a temporary file
+_PIECE = 2**20  # bytes of an archive that are written, and handed over, at once
+_SPOOLED = 2**22  # bytes of an archive that are kept in memory; longer ones go to a temporary file
 CSV_COLUMNS = "text_index", "kind", "layer", "head", "query", "query_token", "key", "key_token"
 """The columns of rows of a number each, but for the last: that has the number, and is named for its measure."""
 
@@ -119,15 +120,29 @@ def write_npz(result: Result) -> Iterator[bytes]:
     for prefix, record, attention in zip(
         prefixes(record["kind"] for record in records), records, result.attention, strict=True
     ):
-        whole = {"weights": np.ascontiguousarray(attention.weights), **record}
+        whole = {"weights": attention.weights, **record}
         arrays |= {prefix + name: whole[name] for name in ARRAYS}
     rest = [{name: value for name, value in record.items() if name not in ARRAYS} for record in records]
     arrays[RECORD] = _to_json({**_fields(result), "attention": rest}).decode()
     with SpooledTemporaryFile(_SPOOLED) as file:
-        np.savez_compressed(file, **arrays)
+        with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    _write_array(member, np.asarray(array))
         file.seek(0)
         while piece := file.read(_PIECE):
             yield piece
+
+
+def _write_array(file: IO[bytes], array: "NDArray[Any]") -> None:
+    """Write an array as NumPy does, which would hold large parts of it twice."""
+    from numpy.lib.format import write_array_header_1_0
+
+    write_array_header_1_0(file, {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape})
+    flat = array.ravel() if array.ndim < 2 else array.reshape(-1, array.shape[-1])
+    step = max(_PIECE // max(flat[:1].nbytes, 1), 1)
+    for first in range(0, len(flat), step):
+        file.write(flat[first : first + step].tobytes())
 
 
 def prefixes(kinds: Iterable[Any]) -> list[str]:

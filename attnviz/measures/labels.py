@@ -4,9 +4,10 @@ from collections.abc import Collection
 
 from msgspec import Struct
 
+from attnviz.measures.head_statistics import Statistics
 from attnviz.measures.probes import PROBES
 from attnviz.measures.reducers import reduce_record
-from attnviz.measures.statistics import Statistics, find_statistics
+from attnviz.measures.statistics import find_statistics
 from attnviz.records import HeadMatrix, HeadTable, Judgement
 
 

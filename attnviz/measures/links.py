@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from attnviz.errors import checked, require
 from attnviz.measures.function_words import is_function_word, is_pronoun
-from attnviz.measures.reducers import group_record, make_grouper
-from attnviz.records import Attention, HeadMatrix, Link, Weights, Word, make_record, require_record
+from attnviz.measures.reducers import make_grouper
+from attnviz.records import Attention, Axes, Block, HeadMatrix, Link, Weights, Word, require_record
 from attnviz.text import By, Token, group_tokens
 
 _HEADS = 3
@@ -40,10 +40,10 @@ def strongest(attention: HeadMatrix, top: int = 5) -> list[Link]:
         >>> link.layer, link.head, link.query.text, link.key.text
         (3, 5, 'chased', 'dog')
     """
-    words = _group_words(attention)
+    words = _find_words(attention)
     content = _find_content(words)
-    heads = np.ndindex(*words.shape[:2])  # one by one, since all of them together are large
-    found = [link for layer, head in heads for link in _find_largest(words, layer, head, content, top)]
+    heads = _group_heads(attention, words)
+    found = [link for head, weights in heads for link in _find_largest(words, head, weights, content, top)]
     return sorted(found, key=lambda link: -abs(link.weight))[:top]
 
 
@@ -76,29 +76,38 @@ def find_telling(attention: Attention, top: int, word: Word | None = None) -> li
     """
     if word is not None:
         require(word, Word, 'give one as in attention.words("her")[0].')
-    words = _group_words(require_record(attention))
+    words = _find_words(require_record(attention))
     counted = _find_content(words)  # [queries, keys]
     if word:
         number = group_tokens(attention.query_tokens, By.WORD).index
         counted[list(set(number) - {number[query] for query in word.queries})] = False
     exceed = _Excess(words, counted)
-    heads = list(np.ndindex(*words.shape[:2]))  # one by one, since all of them together are large
-    best = np.zeros(counted.shape, np.int64)  # the head that says most, [queries, keys]
+    best = np.zeros(counted.shape, np.int32)  # the number of the head that says most, [queries, keys]
     most = np.zeros((_HEADS, *counted.shape))  # what each of the heads says that say most, largest first
-    for index, head in enumerate(heads):
-        value = exceed.of(head)
-        best[value > most[0]] = index
-        for said in most:
-            said[:], value = np.maximum(said, value), np.minimum(said, value)
+    shown = np.zeros(counted.shape, np.float32)  # the weight in the first of them
+    for index, (_, weights) in enumerate(_group_heads(attention, words)):
+        value = exceed.of(weights)
+        first = value > most[0]
+        best[first], shown[first] = index, weights[first]
+        _insert(value, most)
+        del value, first  # before the next ones are made
     together = most.sum(0)  # [queries, keys]
     found = []
     for query, key in zip(*_find_first(together, top), strict=True):
-        row, column = heads[best[query, key]]
-        weight = float(words.weights[row, column, query, key])
+        row, column = divmod(int(best[query, key]), len(words.heads))
+        weight = float(shown[query, key])
         if together[query, key] > 0 and weight >= _SEEN:
             tokens = words.query_tokens[query], words.key_tokens[key]
             found.append(Link(words.layers[row], words.heads[column], *tokens, weight))
     return found
+
+
+def _insert(numbers: NDArray[np.floating], largest: NDArray[np.floating]) -> None:
+    """Put numbers among the largest so far [count, …], largest first; they do not survive it."""
+    for held in largest:
+        more = np.maximum(held, numbers)
+        np.minimum(held, numbers, out=numbers)
+        held[:] = more
 
 
 class _Excess:
@@ -109,22 +118,22 @@ class _Excess:
     less by which words they are.
     """
 
-    def __init__(self, words: HeadMatrix, counted: NDArray[np.bool_]) -> None:
-        self._weights, self._counted = words.weights, counted
+    def __init__(self, words: Axes, counted: NDArray[np.bool_]) -> None:
         distance = words.distances()
+        self._rate = _rate_words(words, distance) * counted
         self._index = None if distance is None else distance - distance.min()  # [queries, keys]
-        self._rate = _rate_words(words, distance)
 
-    def of(self, head: tuple[int, ...]) -> NDArray[np.floating]:
+    def of(self, weights: Weights) -> NDArray[np.floating]:
         """Return how much each link of one head says, below 0 where habit explains more than it: [queries, keys]."""
-        weights = self._weights[head]
         habit: NDArray[np.floating] = weights.mean(-2)  # of each key
         if self._index is not None:
             habit = np.maximum(habit, _average_diagonals(weights, self._index))
-        return np.where(self._counted, (weights - habit) * self._rate, 0)
+        excess: NDArray[np.floating] = np.subtract(weights, habit, dtype=float)
+        excess *= self._rate
+        return excess
 
 
-def _rate_words(words: HeadMatrix, distance: NDArray[np.int64] | None) -> NDArray[np.floating]:
+def _rate_words(words: Axes, distance: NDArray[np.int64] | None) -> NDArray[np.floating]:
     """Return how much each link counts by its words, [queries, keys]: a rule of ours, for English and French."""
     asks = np.array([is_pronoun(token.text) for token in words.query_tokens])[:, None]
     ahead = np.zeros(1, np.bool_) if distance is None else distance > 0
@@ -137,15 +146,24 @@ def _rate_words(words: HeadMatrix, distance: NDArray[np.int64] | None) -> NDArra
     return np.asarray(queries[:, None] * keys * answers * pronouns)
 
 
-def _group_words(attention: HeadMatrix) -> HeadMatrix:
-    """Return the record between words; where each token is one, it shares the weights, which are large."""
+def _find_words(attention: HeadMatrix) -> Axes:
+    """Return the axes of a record between words."""
     require(attention, HeadMatrix, "attend returns a list, of which model.attend(text)[0] is one record.")
-    words = make_grouper(attention, By.WORD).axes
-    same = words.shape == attention.shape
-    return make_record(words, attention.weights) if same else group_record(attention, By.WORD)
+    return make_grouper(attention, By.WORD).axes
 
 
-def _find_content(words: HeadMatrix) -> NDArray[np.bool_]:
+def _group_heads(attention: HeadMatrix, words: Axes) -> Iterator[tuple[tuple[int, ...], Weights]]:
+    """Yield the place of each head and its weights between words, one by one, since all together are large."""
+    grouper = None if words.shape == attention.shape else make_grouper(attention, By.WORD)
+    for place in np.ndindex(*words.shape[:2]):
+        weights = attention.weights[place]
+        if grouper is not None:
+            layer, head = attention.layers[place[0]], attention.heads[place[1]]
+            _, (weights,) = grouper.group(Block.starting(attention.kind, layer, (head,), 0, weights[None]))
+        yield place, weights
+
+
+def _find_content(words: Axes) -> NDArray[np.bool_]:
     """Return where two words differ, neither a special token, blank nor punctuation: [queries, keys]."""
     queries = np.array([_is_content(token) for token in words.query_tokens])
     keys = np.array([_is_content(token) for token in words.key_tokens])
@@ -168,14 +186,16 @@ def _average_diagonals(weights: Weights, index: NDArray[np.int64]) -> NDArray[np
     return averaged
 
 
-def _find_largest(words: HeadMatrix, layer: int, head: int, content: NDArray[np.bool_], top: int) -> Iterator[Link]:
-    """Yield the links of one head, at these places, that are `content` and whose weight is furthest from 0."""
-    weights = words.weights[layer, head]
+def _find_largest(
+    words: Axes, head: tuple[int, ...], weights: Weights, content: NDArray[np.bool_], top: int
+) -> Iterator[Link]:
+    """Yield the links of the head at this place that are `content` and whose weight is furthest from 0."""
+    row, column = head
     for query, key in zip(*_find_first(np.where(content, abs(weights), 0), top), strict=True):
         weight = float(weights[query, key])
         if content[query, key] and abs(weight) >= _SEEN:
             tokens = words.query_tokens[query], words.key_tokens[key]
-            yield Link(words.layers[layer], words.heads[head], *tokens, weight)
+            yield Link(words.layers[row], words.heads[column], *tokens, weight)
 
 
 def _find_first(numbers: NDArray[np.floating], top: int) -> tuple[NDArray[np.intp], ...]:

@@ -1,6 +1,7 @@
 """Reducers consume the blocks of query rows that a model yields, and hold an N×N matrix only if it is wanted."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -75,22 +76,31 @@ class Group:
 
     def __init__(self, axes: Axes, queries: Groups, keys: Groups) -> None:
         self.axes = replace(axes.of_tokens(queries.tokens, keys.tokens), by=queries.by)
-        self.weights = np.zeros(self.axes.shape, np.float32)
         self._from, self._to = np.asarray(queries.index), np.asarray(keys.index)
         self._shares = (1 / np.bincount(queries.index)).astype(np.float32)  # [groups]: of each query in its group
 
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """The sums so far [layers, heads, groups, groups], which take no memory before the first block is added."""
+        return np.zeros(self.axes.shape, np.float32)
+
     def update(self, block: Block) -> None:
-        """Add the rows of a block to the groups that they belong to.
+        """Add the rows of a block to the groups that they belong to."""
+        layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, groups, groups]
+        heads = [self.axes.heads.index(head) for head in block.heads]
+        groups, sums = self.group(block)
+        layer[np.ix_(np.asarray(heads), groups)] += sums
+
+    def group(self, block: Block) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Return the groups that the rows of a block belong to, and what they add to them: [heads, groups, groups].
 
         Rows are averaged first: few are left, and a matrix product is the fastest pass over weights.
         """
-        layer = self.weights[self.axes.layers.index(block.layer)]  # [heads, groups, groups]
-        heads = [self.axes.heads.index(head) for head in block.heads]
         groups, index = np.unique(self._from[np.asarray(block.rows)], return_inverse=True)
         shares = np.where(index == np.arange(len(groups))[:, None], self._shares[groups, None], 0)  # [groups, rows]
         means = _multiply(shares, block.weights)  # [heads, groups of these rows, keys]
         sums = _sum_groups(means, self._to[np.asarray(block.keys)], len(self.axes.key_tokens))
-        layer[np.ix_(np.asarray(heads), groups)] += to_numpy(sums)
+        return groups, to_numpy(sums)
 
     def result(self) -> HeadMatrix:
         """Return the record between groups."""

@@ -5,14 +5,24 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.measures.reducers import Reducer, make_keeper
-from attnviz.records import Attention, Axes, Block, HeadMatrix, LayerTerms, ScoreTerms, find_distances, to_numpy
+from attnviz.records import (
+    Attention,
+    Axes,
+    Block,
+    BlockTerms,
+    HeadMatrix,
+    LayerTerms,
+    ScoreTerms,
+    find_distances,
+    to_numpy,
+)
 from attnviz.text import By, Grouping
 
 _TOLERANCE = {"float64": 1e-5, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 """How far a weight may be from the one that follows from its terms, in each precision."""
 
 
-class Kept(Struct, frozen=True):
+class ScoredRecord(Struct, frozen=True):
     """A record, and what its scores are made of, where that is known and leads to its weights."""
 
     record: HeadMatrix
@@ -20,15 +30,16 @@ class Kept(Struct, frozen=True):
 
 
 class KeepTerms:
-    """The reducer that keeps weights, grouped or not, and if `wanted`, of single tokens what scores are made of.
+    """The reducer that keeps weights, grouped or not, and of single tokens what scores are made of.
 
-    A text that is read in windows has no one key for a token: there only weights are kept.
+    That is left out where it would take more than `room` bytes, as with wide heads it may many times what weights do. A
+    text that is read in windows has no one key for a token: there only weights are kept, too.
     """
 
-    def __init__(self, axes: Axes, by: Grouping, *, wanted: bool) -> None:
+    def __init__(self, axes: Axes, by: Grouping, *, room: float) -> None:
         self._keeper: Reducer[HeadMatrix] = make_keeper(axes, by)
         windowed = any(token.window is not None for token in axes.key_tokens)
-        self._terms = _CollectTerms(axes) if wanted and by is By.TOKEN and not windowed else None
+        self._terms = _CollectTerms(axes, room) if room > 0 and by is By.TOKEN and not windowed else None
 
     def update(self, block: Block) -> None:
         """Take in one block."""
@@ -36,19 +47,19 @@ class KeepTerms:
         if self._terms is not None and block.terms is not None:
             self._terms.update(block)
 
-    def result(self) -> Kept:
+    def result(self) -> ScoredRecord:
         """Return the record of all blocks, and the terms if they are those of its weights."""
         record = self._keeper.result()
         terms = None if self._terms is None else self._terms.result()
         leads = terms is not None and isinstance(record, Attention) and _leads(terms, record)
-        return Kept(record, terms if leads else None)
+        return ScoredRecord(record, terms if leads else None)
 
 
 class _CollectTerms:
-    """Collects the queries, keys and biases of all blocks."""
+    """Collects the queries, keys and biases of all blocks, if they fit into `room` bytes."""
 
-    def __init__(self, axes: Axes) -> None:
-        self._axes = axes
+    def __init__(self, axes: Axes, room: float) -> None:
+        self._axes, self._room = axes, room
         self._layers: dict[int, LayerTerms] = {}
         distances = find_distances(axes)  # [queries, keys]
         self._first = int(distances.min(initial=0))
@@ -57,6 +68,8 @@ class _CollectTerms:
     def update(self, block: Block) -> None:
         """Put the terms of a block in their place."""
         assert block.terms is not None
+        if self._count_bytes(block.terms) > self._room:
+            return
         heads = np.asarray([self._axes.heads.index(head) for head in block.heads])
         rows, columns = np.asarray(block.rows), np.asarray(block.keys)
         queries, keys = to_numpy(block.terms.queries), block.terms.find_keys()
@@ -74,6 +87,16 @@ class _CollectTerms:
         whole = self._layers.keys() == {*self._axes.layers}
         return ScoreTerms(self._axes, self._layers, self._first) if whole else None
 
+    def _count_bytes(self, terms: BlockTerms) -> int:
+        """Return what the terms of all layers take if they are like these."""
+        layers, heads, queries, keys = self._axes.shape
+        biases = 0 if terms.bias is None else self._count_distances()
+        depth: int = terms.queries.shape[-1]
+        return layers * heads * ((queries + keys) * depth + biases) * np.float32().itemsize
+
+    def _count_distances(self) -> int:
+        return int(self._distances.max(initial=0)) + 1
+
     def _start(self, block: Block, depth: int) -> LayerTerms:
         assert block.terms is not None
         _, heads, queries, keys = self._axes.shape
@@ -82,7 +105,7 @@ class _CollectTerms:
             np.zeros((heads, queries, depth), np.float32),
             np.zeros((heads, keys, depth), np.float32),
             block.terms.scale,
-            np.zeros((heads, int(self._distances.max(initial=0)) + 1), np.float32) if biases else None,
+            np.zeros((heads, self._count_distances()), np.float32) if biases else None,
         )
 
 
@@ -103,9 +126,9 @@ def _leads(terms: ScoreTerms, record: Attention) -> bool:
     """Return whether the weights that are not 0, as those of masked keys are, follow from the terms by softmax."""
     tolerance = _TOLERANCE[record.precision]
     for place, layer in enumerate(record.layers):
-        scores, weights = terms.scores(layer), record.weights[place]
-        with np.errstate(all="ignore"):  # what is no number does not lead there
-            found = np.exp(scores - find_log_sums(scores, weights)[..., None])
-            if not (np.abs(found - weights)[weights > 0] <= tolerance).all():
-                return False
+        for scores, weights in zip(terms.head_scores(layer), record.weights[place], strict=True):
+            with np.errstate(all="ignore"):  # what is no number does not lead there
+                found = np.exp(scores - find_log_sums(scores, weights)[..., None])
+                if not (np.abs(found - weights)[weights > 0] <= tolerance).all():
+                    return False
     return True

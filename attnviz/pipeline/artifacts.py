@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from attnviz.views.image.style import Style
     from attnviz.views.page.pages import PageStart
 
-_LEAST_MEMORY = 2**28  # bytes that a picture may take in any case, as most do in every format
+_LEAST_MEMORY = 2**28  # bytes that a picture may take however little memory is allowed, as most do in every format
 _SLUG_BYTES = 48
 _NAME_BYTES = 180  # some file systems allow 255 for a name and its suffix, some encrypted ones 143 characters of ASCII
 _DIGITS = {"token": 5, "layer": 3, "head": 3}
@@ -46,7 +46,7 @@ class Maker(Struct, frozen=True):
     """A maker of files from results, in the wanted formats; of one word only if `token` names it.
 
     `style` is the look of pictures, `opening` the state in which pages open, None where there are none of them.
-    `memory` is how many bytes a picture may take together with the weights.
+    `memory` is how many bytes a picture may take together with the weights, if that is more than 268 MB.
     """
 
     formats: Sequence[str]
@@ -94,10 +94,12 @@ class Maker(Struct, frozen=True):
             release(picture.figure)
 
     def _check_memory(self, held: int, drawn: int) -> None:
-        """Refuse a picture that takes more memory than there may be beside the weights that are held.
+        """Refuse a large picture that takes more memory than there may be beside the weights that are held.
+
+        It is built by then, but not drawn, which is what takes memory.
 
         Raises:
-            TextError: it does.
+            TextError: it is such.
         """
         if drawn > max(self.memory - held, _LEAST_MEMORY):
             raise TextError(

@@ -18,7 +18,7 @@ from attnviz.pipeline.files import new_digest
 from attnviz.pipeline.folder import Folder
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.manifest import BEGINNING, ManifestEntry, canonical
-from attnviz.pipeline.outcomes import Note, Weights, outcomes
+from attnviz.pipeline.outcomes import KeepWeights, Note, outcomes
 from attnviz.pipeline.sharing import share_out
 from attnviz.pipeline.sources import FAILURES, portions, spare_memory
 from attnviz.pipeline.streams import Source
@@ -47,7 +47,7 @@ def exports(job: Job, maker: Maker, portion: Sequence[Source]) -> Iterator[Expor
     All texts of a portion are read whichever are to be made: which texts a model runs together can show in the last
     digits, and the files of a text are to be the same whenever they are made.
     """
-    for source, found in outcomes(Weights(job, maker.wants_terms), [portion]):
+    for source, found in outcomes(KeepWeights(job, maker.wants_terms), [portion]):
         if (entry := source.asked) is None:
             continue
         if isinstance(found, Note):

@@ -50,6 +50,12 @@ def plan(source: Source, wanted: Sequence[Axes], job: Job, note: Callable[[str],
     raise TextError("", hint=f"{too_much}: {_join([*chosen, *grouped, 'allow more'])}.")
 
 
+def find_room(wanted: Sequence[Axes], job: Job) -> int:
+    """Return how many bytes there are beside the weights on these axes for each of them."""
+    copies = job.copies + job.no_special
+    return (job.memory - copies * _BYTES * sum(prod(axes.shape) for axes in wanted)) // len(wanted)
+
+
 def _unchosen(job: Job, *options: str) -> list[str]:
     """Return those of these options, as hints, that have not been given."""
     chosen = {"layer": job.select.layers, "head": job.select.heads, "rows": job.select.rows}

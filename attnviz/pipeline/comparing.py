@@ -16,7 +16,7 @@ from attnviz.measures.comparison import Comparison, compare
 from attnviz.measures.head_pairs import Divergences, DivergenceTotals
 from attnviz.pipeline.counting import Counter, Placed, Portion, add_up, total_portions
 from attnviz.pipeline.job import Job
-from attnviz.pipeline.outcomes import Note, Outcome, Weights, outcomes
+from attnviz.pipeline.outcomes import KeepWeights, Note, Outcome, outcomes
 from attnviz.pipeline.sources import FAILURES
 from attnviz.pipeline.streams import Source
 from attnviz.records import Attention, HeadTable, require_record, require_weights
@@ -26,8 +26,8 @@ from attnviz.vocabulary import Kind
 Jobs = tuple[Job, Job]
 """The jobs of the first and the second of each pair."""
 
-COPIES = 4
-"""How many times the memory of one record it takes to compare two."""
+COPIES = 8
+"""How many times the memory of one record it takes to compare two: four times for each."""
 
 
 class Differences(Struct, frozen=True, eq=False):
@@ -156,7 +156,7 @@ def find_differences(jobs: Jobs, portion: Sequence[Source]) -> Iterator[Outcome[
 
 
 def _run(job: Job, sources: Sequence[Source]) -> Iterator[Outcome[Result]]:
-    yield from outcomes(Weights(job), [sources])
+    yield from outcomes(KeepWeights(job), [sources])
 
 
 def _compare(source: Source, first: Outcome[Result], second: Outcome[Result]) -> Iterator[Outcome[Differences]]:

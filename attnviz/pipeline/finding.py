@@ -18,7 +18,7 @@ from attnviz.measures.word_links import LinkNumbers, WordLink, rank_heads
 from attnviz.models.model import Model
 from attnviz.pipeline.counting import Counter, total
 from attnviz.pipeline.job import Job
-from attnviz.pipeline.outcomes import Text
+from attnviz.pipeline.outcomes import ReadText
 from attnviz.pipeline.sources import open_lines, sources_of
 from attnviz.pipeline.streams import Source
 from attnviz.records import Axes, HeadTable, RelationTable, require_weights
@@ -35,7 +35,7 @@ class LinkTask(Struct, frozen=True):
         """See `CountingTask.start`."""
         return Totals()
 
-    def plan(self, text: Text, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
+    def plan(self, text: ReadText, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
         """See `Task.plan`; refuse a text that has no such link, and what is no weights."""
         for one in axes:
             require_weights(one)
@@ -43,7 +43,7 @@ class LinkTask(Struct, frozen=True):
         self._link(source).check(axes, reading.sees, translated=reading.target is not None)
         return By.TOKEN, 0
 
-    def compute(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[list[HeadTable]]:
+    def compute(self, model: Model, texts: Sequence[ReadText], by: Grouping) -> list[list[HeadTable]]:
         """See `Task.compute`; kinds of attention that have no such link are left out."""
         makes = [partial(LinkNumbers, link=self._link(source), sees=reading.sees) for source, reading in texts]
         found = model.reduce_each([reading for _, reading in texts], self.job.select, makes)
@@ -64,11 +64,11 @@ class RelationTask(Struct, frozen=True):
         """See `CountingTask.start`."""
         return RelationTotals()
 
-    def plan(self, text: Text, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
+    def plan(self, text: ReadText, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
         """See `Task.plan`; no weights are kept."""
         return By.TOKEN, 0
 
-    def compute(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[list[FollowedRelations]]:
+    def compute(self, model: Model, texts: Sequence[ReadText], by: Grouping) -> list[list[FollowedRelations]]:
         """See `Task.compute`."""
         makes = [
             partial(RelationCounter, parsed=source.asked, sees=reading.sees, odd=source.index % 2 > 0)

@@ -7,8 +7,9 @@ from typing import Any
 from attnviz.display import DisplayedList
 from attnviz.errors import AttnvizError, checked, require
 from attnviz.formats.saving import Records, list_records
+from attnviz.measures.head_statistics import Statistics
 from attnviz.measures.reducers import reduce_record
-from attnviz.measures.statistics import Statistics, find_statistics
+from attnviz.measures.statistics import find_statistics
 from attnviz.measures.totals import Totals
 from attnviz.models.model import ALL, Model
 from attnviz.models.passages import Overlong, Passage, Windows, read_overlong

@@ -2,8 +2,9 @@
 
 import os
 
-_THREADS = "OPENBLAS_NUM_THREADS"
-_ALL_THREADS = "OMP_NUM_THREADS"
+from attnviz.cores import THREADS, count_cores
+
+_OF_PRODUCTS = "OPENBLAS_NUM_THREADS"
 
 
 def start_numpy() -> None:
@@ -12,17 +13,16 @@ def start_numpy() -> None:
     The matrices of a sentence are too small to be shared out: where other cores are busy, each product would wait for
     them. The variable is taken back, so that libraries loaded later decide for themselves.
     """
-    if _THREADS in os.environ or _ALL_THREADS in os.environ:
+    if _OF_PRODUCTS in os.environ or THREADS in os.environ:
         return
-    os.environ[_THREADS] = "1"
+    os.environ[_OF_PRODUCTS] = "1"
     try:
         import numpy  # noqa: F401 -- OpenBLAS reads the variable while it loads
     finally:
-        del os.environ[_THREADS]
+        del os.environ[_OF_PRODUCTS]
 
 
 def share_cores(count: int) -> None:
     """Start NumPy in one of so many processes, and let torch, once it is imported, use its share of the cores."""
     start_numpy()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ.setdefault(_ALL_THREADS, str(max(cores // count, 1)))
+    os.environ.setdefault(THREADS, str(max(count_cores() // count, 1)))

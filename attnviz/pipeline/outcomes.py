@@ -9,12 +9,13 @@ from msgspec import Struct
 
 from attnviz.errors import Advice, AttnvizError, ModelError, RecordError, TextError, UsageError
 from attnviz.formats.writing import Result
-from attnviz.measures.statistics import Statistics, find_statistics
-from attnviz.measures.terms import KeepTerms, Kept
+from attnviz.measures.head_statistics import Statistics
+from attnviz.measures.statistics import find_statistics
+from attnviz.measures.terms import KeepTerms, ScoredRecord
 from attnviz.measures.totals import Totals
 from attnviz.models.model import Model
 from attnviz.models.passages import Reading
-from attnviz.pipeline.budget import plan
+from attnviz.pipeline.budget import find_room, plan
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.sources import FAILURES, spare_memory
 from attnviz.pipeline.streams import Source
@@ -31,7 +32,7 @@ class Note(Advice):
     """A sentence on a text, said before its weights are computed, which may take long."""
 
 
-Text = tuple[Source, Reading]
+ReadText = tuple[Source, Reading]
 """A text, and what a model has read of it."""
 
 Outcome = tuple[Source, Found | AttnvizError | Note]
@@ -45,35 +46,40 @@ class Task(Protocol[Found]):
     def job(self) -> Job:
         """Return the job, which says which model reads the texts and which of its weights are wanted."""
 
-    def plan(self, text: Text, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
-        """Return between what the weights of a text on these axes are kept, and how many that is; `note` is told why.
+    def plan(self, text: ReadText, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
+        """Return how the tokens of a text are grouped, and how many weights that leaves; tell `note` why.
 
         Raises:
             TextError: they would take more memory than they may.
         """
 
-    def compute(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[Found]:
+    def compute(self, model: Model, texts: Sequence[ReadText], by: Grouping) -> list[Found]:
         """Run texts of one size together, and return what is made of each."""
 
 
-class Weights(Struct, frozen=True):
-    """The task of keeping the weights of each text, and if `terms` what their scores are made of: a `Result`."""
+class KeepWeights(Struct, frozen=True):
+    """The task of keeping the weights of each text, and if `terms` what their scores are made of: a `Result`.
+
+    How much that is shows only while a model runs, so with `terms` no text waits for another.
+    """
 
     job: Job
     terms: bool = False
 
-    def plan(self, text: Text, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
+    def plan(self, text: ReadText, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
         """See `Task.plan`."""
         self.job.select.check(self.job.by or By.TOKEN)
-        return plan(text[0], axes, self.job, note)
+        by, size = plan(text[0], axes, self.job, note)
+        return by, max(size, _MOST_WAITING) if self.terms else size
 
-    def compute(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[Result]:
+    def compute(self, model: Model, texts: Sequence[ReadText], by: Grouping) -> list[Result]:
         """See `Task.compute`."""
-        make = partial(KeepTerms, by=by, wanted=self.terms)
+        wanted = [axes for _, reading in texts for axes in model.axes(reading, self.job.select)] if self.terms else []
+        make = partial(KeepTerms, by=by, room=find_room(wanted, self.job) if wanted else 0)
         kept = model.reduce([reading for _, reading in texts], self.job.select, make)
         return [self._make_result(*text, found) for text, found in zip(texts, kept, strict=True)]
 
-    def _make_result(self, source: Source, reading: Reading, found: Sequence[Kept]) -> Result:
+    def _make_result(self, source: Source, reading: Reading, found: Sequence[ScoredRecord]) -> Result:
         passage = reading.passage
         return Result(
             index=source.index,
@@ -97,13 +103,13 @@ class HeadNumbers(Struct, frozen=True):
         """See `CountingTask.start`."""
         return Totals()
 
-    def plan(self, text: Text, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
+    def plan(self, text: ReadText, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
         """See `Task.plan`; no weights are kept."""
         for one in axes:
             require_weights(one)
         return By.TOKEN, 0
 
-    def compute(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[list[HeadTable]]:
+    def compute(self, model: Model, texts: Sequence[ReadText], by: Grouping) -> list[list[HeadTable]]:
         """See `Task.compute`."""
         make = partial(Statistics, wanted=find_statistics(self.names))
         return model.reduce([reading for _, reading in texts], self.job.select, make)
@@ -130,7 +136,7 @@ class _Waiting(Generic[Found]):
     def _clear(self) -> None:
         self.size = 0
         self._ended: list[Outcome[Found]] = []
-        self._alike: dict[tuple[Model, tuple[int, ...], Grouping], list[Text]] = {}
+        self._alike: dict[tuple[Model, tuple[int, ...], Grouping], list[ReadText]] = {}
 
     def read(self, source: Source) -> Sequence[str]:
         """Read a text, and return the notes on it; one that fails has ended with that."""
@@ -164,7 +170,7 @@ class _Waiting(Generic[Found]):
         self._clear()
         return ended
 
-    def _together(self, model: Model, texts: Sequence[Text], by: Grouping) -> list[Outcome[Found]]:
+    def _together(self, model: Model, texts: Sequence[ReadText], by: Grouping) -> list[Outcome[Found]]:
         """Run texts of one size; if one of them fails, each by itself."""
         sources = [source for source, _ in texts]
         try:

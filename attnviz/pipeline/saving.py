@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from attnviz.errors import UsageError, checked, warn
 from attnviz.formats.reading import READERS
-from attnviz.formats.saving import Records, encode_results, encode_tables, sort_out
+from attnviz.formats.saving import Records, encode_results, encode_table_file, sort_out
 from attnviz.formats.tables import Table
 from attnviz.formats.writing import Result
 from attnviz.pipeline.artifacts import Artifact, Maker, draw_numbers
@@ -46,17 +46,15 @@ def save(
         >>> attnviz.save("heads.csv", attnviz.heads(model, "Mary lost her keys"))
         >>> attnviz.save("mary.html", model.attend("Mary lost her keys"))
     """
-    file, held = Path(path), sort_out(records, text)
+    results, tables = sort_out(records, text)
+    file, heads = Path(path), [table for table in tables if isinstance(table, HeadTable)]
     form = file.suffix.removeprefix(".").lower()
-    results = [one for one in held if isinstance(one, Result)]
-    tables = [one for one in held if isinstance(one, HeadTable)]
     if results:
         pieces = _take_only(_draw(results, form), file) if form in _DRAWN else [encode_results(results, form, _DRAWN)]
-    elif tables and form in IMAGE_FORMATS:
-        pieces = _take_only(_draw_tables(tables, form), file)
+    elif heads and form in IMAGE_FORMATS:
+        pieces = _take_only(_draw_tables(heads, form), file)
     else:
-        others = [one for one in held if not isinstance(one, Result)]
-        pieces = [encode_tables(others, form, IMAGE_FORMATS if tables else ())]
+        pieces = [encode_table_file(tables, form, IMAGE_FORMATS if heads else ())]
     write_file(file, pieces)
 
 

@@ -1,6 +1,6 @@
 """Score terms: the queries, keys and biases that scores are made of, of a block or of all rows of a text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -80,11 +80,15 @@ class ScoreTerms(Struct, frozen=True, eq=False):
 
     def scores(self, layer: int) -> Reals:
         """Return the scores of a layer before its mask: [heads, queries, keys]."""
+        return np.stack([*self.head_scores(layer)])
+
+    def head_scores(self, layer: int) -> Iterator[Reals]:
+        """Yield the scores [queries, keys] of each head of a layer, since those of all of them are large."""
         terms = self.layers[layer]
-        scores: Reals = terms.queries @ terms.keys.swapaxes(-1, -2) * np.float32(terms.scale)
-        if terms.biases is None:
-            return scores
-        return scores + terms.biases[:, find_distances(self.axes) - self.first]
+        distances = None if terms.biases is None else find_distances(self.axes) - self.first
+        for head, (queries, keys) in enumerate(zip(terms.queries, terms.keys, strict=True)):
+            scores: Reals = queries @ keys.T * np.float32(terms.scale)
+            yield scores if terms.biases is None else scores + terms.biases[head][distances]
 
     def select(self, record: Axes) -> Self | None:
         """Return the terms of what a record holds; None if it is of averages, of groups, or of something else."""

@@ -7,7 +7,7 @@ from functools import partial
 
 from attnviz.reference.arrays import Array, erf, namespace
 from attnviz.reference.parameters import Parameters
-from attnviz.reference.trace import Note, note_nothing
+from attnviz.reference.trace import NoteArray, note_nothing
 
 Activation = Callable[[Array], Array]
 
@@ -78,7 +78,7 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def feed_forward(
-    x: Array, parameters: Parameters, activation: Activation, *, gated: bool = False, note: Note = note_nothing
+    x: Array, parameters: Parameters, activation: Activation, *, gated: bool = False, note: NoteArray = note_nothing
 ) -> Array:
     """Apply two linear maps with an activation between, at each position alone (Vaswani et al. 2017, 3.3).
 

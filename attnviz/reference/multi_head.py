@@ -16,7 +16,7 @@ from attnviz.reference.parameters import Parameters
 from attnviz.reference.positions import Bias
 from attnviz.reference.rotary import Turn
 from attnviz.reference.scores import attention
-from attnviz.reference.trace import Note, note_nothing
+from attnviz.reference.trace import NoteArray, note_nothing
 from attnviz.vocabulary import Kind
 
 AT_ONCE = 2**23
@@ -120,7 +120,7 @@ def multi_head_attention(
     heads: Heads,
     *,
     watch: Each = watch_nothing,
-    note: Note = note_nothing,
+    note: NoteArray = note_nothing,
 ) -> Array:
     """Attend from `x` to `context` (the same in self-attention), then apply the output projection W_O.
 
@@ -152,7 +152,7 @@ def show_weights(
         attend_in_blocks(q[..., some.start : some.stop, :], k, v, heads, watch, wanted=wanted, start=some.start)
 
 
-def _project(x: Array, context: Array, parameters: Parameters, heads: Heads, note: Note) -> tuple[Array, Array]:
+def _project(x: Array, context: Array, parameters: Parameters, heads: Heads, note: NoteArray) -> tuple[Array, Array]:
     """Return the queries [..., heads, q, d] and keys [..., key heads, k, d], normed and turned, ready to be scored."""
     q = split_heads(linear(x, parameters.within("query")), heads.count)
     k = split_heads(linear(context, parameters.within("key")), heads.groups)

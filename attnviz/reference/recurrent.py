@@ -10,7 +10,7 @@ from attnviz.reference.arrays import Array, namespace
 from attnviz.reference.layers import linear
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import compute_weights
-from attnviz.reference.trace import Note, note_nothing, note_within
+from attnviz.reference.trace import NoteArray, note_nothing, note_within
 from attnviz.vocabulary import Kind
 
 
@@ -57,7 +57,7 @@ def _find_real(lengths: Array | None, tokens: int) -> Array | None:
     return namespace(lengths).arange(tokens, device=lengths.device) < lengths[..., None]
 
 
-def encode(ids: Array, parameters: Parameters, lengths: Array | None = None, note: Note = note_nothing) -> Array:
+def encode(ids: Array, parameters: Parameters, lengths: Array | None = None, note: NoteArray = note_nothing) -> Array:
     """Return what the encoder makes of tokens, h_j = [→h_j; ←h_j] (3.2): [..., sources] -> [..., sources, 2 · width].
 
     Sources of other `lengths` [...] are filled up with ids of any kind.
@@ -76,7 +76,7 @@ def decode(
     lengths: Array | None = None,
     *,
     watch: Each = watch_nothing,
-    note: Note = note_nothing,
+    note: NoteArray = note_nothing,
 ) -> Array:
     """Return logits of what comes next: [..., targets] -> [..., targets, vocabulary].
 

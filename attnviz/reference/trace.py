@@ -8,7 +8,7 @@ from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.rotary import Turn
 
-Note = Callable[[str, Array], None]
+NoteArray = Callable[[str, Array], None]
 """A callback that is told an array and its name, such as `layers.3.attention.query`."""
 
 
@@ -16,7 +16,7 @@ def note_nothing(name: str, array: Array) -> None:
     """Take no note."""
 
 
-def note_within(note: Note, part: str) -> Note:
+def note_within(note: NoteArray, part: str) -> NoteArray:
     """Return a note that puts the name of a part before each name; `note_nothing` stays as it is, and costs nothing."""
     return note if note is note_nothing else lambda name, array: note(f"{part}.{name}", array)
 

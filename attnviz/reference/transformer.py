@@ -14,10 +14,10 @@ from attnviz.reference.multi_head import Heads, multi_head_attention, show_weigh
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.positions import Bias, alibi, relative, sinusoidal
 from attnviz.reference.rotary import UNSCALED, Scaling, Turn, frequencies, rotation
-from attnviz.reference.trace import Note, note_nothing, note_within
+from attnviz.reference.trace import NoteArray, note_nothing, note_within
 from attnviz.vocabulary import Kind
 
-_Sublayer = Callable[[Array, Parameters, Note], Array]
+_Sublayer = Callable[[Array, Parameters, NoteArray], Array]
 
 
 class Positions(Enum):
@@ -91,7 +91,7 @@ def transformer(
     context: Array | None = None,
     context_mask: Mask | None = None,
     watch: Each = watch_nothing,
-    note: Note = note_nothing,
+    note: NoteArray = note_nothing,
     depth: int | None = None,
 ) -> Array:
     """Turn token ids into contextual vectors: [..., tokens] -> [..., tokens, width].
@@ -145,7 +145,7 @@ def show_layer(
 
 
 def embed(
-    ids: Array, parameters: Parameters, config: Config, types: Array | None = None, note: Note = note_nothing
+    ids: Array, parameters: Parameters, config: Config, types: Array | None = None, note: NoteArray = note_nothing
 ) -> Array:
     """Return the embedding of each token, with those of its position and type if any: [...] -> [..., width]."""
     x = parameters["embedding.weight"][ids]  # [..., tokens, width]
@@ -173,7 +173,7 @@ def transformer_layer(
     context: Array | None = None,
     context_mask: Mask | None = None,
     watch: Each = watch_nothing,
-    note: Note = note_nothing,
+    note: NoteArray = note_nothing,
 ) -> Array:
     """Apply self-attention by these heads, cross-attention where there is a context, then the feed-forward network.
 
@@ -181,13 +181,13 @@ def transformer_layer(
     """
     crossing = Heads(config.heads, config.key_heads, mask=context_mask, kind=Kind.CROSS, layer=heads.layer)
 
-    def attend(x: Array, parameters: Parameters, note: Note) -> Array:
+    def attend(x: Array, parameters: Parameters, note: NoteArray) -> Array:
         return multi_head_attention(x, x, parameters, heads, watch=watch, note=note)
 
-    def look(x: Array, parameters: Parameters, note: Note) -> Array:
+    def look(x: Array, parameters: Parameters, note: NoteArray) -> Array:
         return multi_head_attention(x, context, parameters, crossing, watch=watch, note=note)
 
-    def transform(x: Array, parameters: Parameters, note: Note) -> Array:
+    def transform(x: Array, parameters: Parameters, note: NoteArray) -> Array:
         return feed_forward(x, parameters, ACTIVATIONS[config.activation], gated=config.gated, note=note)
 
     sublayers = {"attention": attend, "cross_attention": look, "feed_forward": transform}
@@ -197,7 +197,7 @@ def transformer_layer(
 
 
 def _add_sublayer(
-    x: Array, sublayer: _Sublayer, parameters: Parameters, part: str, config: Config, note: Note
+    x: Array, sublayer: _Sublayer, parameters: Parameters, part: str, config: Config, note: NoteArray
 ) -> Array:
     """Return what a sublayer adds to what it reads, with a norm before it or after the sum: [..., tokens, width]."""
     note("residual", x)

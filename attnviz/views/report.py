@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from attnviz.measures.comparison import Comparison
-from attnviz.measures.labels import LABELS, is_judged_alone, judge_heads
+from attnviz.measures.labels import judge_heads
 from attnviz.measures.links import find_telling, strongest
 from attnviz.measures.reducers import join_pieces
 from attnviz.measures.word_rows import find_words
@@ -72,8 +72,9 @@ def note_faint(largest: Weights, least: float) -> str | None:
     faint = int(heads.sum())
     if faint < _MANY_FAINT * heads.size:
         return None
-    which, their = (f"{faint:,} of {heads.size:,} heads look", "their") if heads.size > 1 else ("The head looks", "its")
-    return f"{which} nearly blank, because most of {their} queries have no weight of {least}"
+    which = "The head" if heads.size == 1 else f"{faint:,} of {heads.size:,} heads"
+    look, their = ("looks", "its") if faint == 1 else ("look", "their")
+    return f"{which} {look} nearly blank, because the largest weight of most of {their} queries is below {least}"
 
 
 def _count_cut(rows: int, most: int | None) -> int:
@@ -268,75 +269,6 @@ def _find_largest_head(record: HeadMatrix) -> tuple[int, int]:
     sizes = np.array([[abs(head).mean() for head in layer] for layer in record.weights])  # [layers, heads]
     layer, head = np.unravel_index(sizes.argmax(), sizes.shape)
     return record.layers[layer], record.heads[head]
-
-
-class TableReport(Struct, frozen=True):
-    """A report on tables: all numbers of `every` head, or the `top` heads of each number and their labels.
-
-    Heads are in the order of the model, or sorted by the number `sort`, largest first. Of tables that list the best
-    heads, or relations, first, it shows the `top` first.
-    """
-
-    every: bool
-    top: int
-    sort: str | None
-    define: bool
-
-    def sections(self, table: HeadTable | RelationTable) -> Iterator[Section]:
-        """Yield the sections of a table: the summary, its numbers, and their definitions.
-
-        Raises:
-            UsageError: the table does not have the number to sort by.
-        """
-        yield Summary(table)
-        if table.asked:
-            yield Answer(table)
-        top = None if self.every else self.top
-        if isinstance(table, RelationTable):
-            yield RelationRows(table, top)
-        elif table.ranked_by:
-            yield HeadRows(table, table.listed()[:top])
-        elif self.every or self.sort:
-            yield HeadRows(table, self._order(table))
-        else:
-            yield from self._rank(table)
-        if self.define:
-            yield Definitions(table)
-
-    def _rank(self, table: HeadTable) -> Iterator[RankedHeads]:
-        """Yield the highest heads of each number, and what heads do by it: that comes first where it was asked for."""
-        ranks = {name: table.highest(name, self.top) for name in table.columns}
-        highest = RankedHeads("Heads with the highest numbers", ranks)
-        judged = dict(_judge(table))
-        labels = [RankedHeads("What these heads do, judged by a number", judged, "no head")] if judged else []
-        yield from [*labels, highest] if self.define else [highest, *labels]
-
-    def _order(self, table: HeadTable) -> list[tuple[int, int]]:
-        """Return the heads in the order asked for; those without the number come last."""
-        heads = list(product(table.layers, table.heads))
-        if self.sort is None:
-            return heads
-        first = [(layer, head) for layer, head, _ in table.highest(self.sort, None)]
-        ordered = [*first, *(head for head in heads if head not in first)]
-        return ordered if self.every else ordered[: self.top]
-
-
-def _judge(table: HeadTable) -> Iterator[tuple[str, list[HeadNumber]]]:
-    """Yield each label with its rule, and the heads that have it.
-
-    Where only some numbers were asked for, heads have no labels by them; then each rule on one of these stands for
-    itself, even if no head meets it.
-    """
-    for label in LABELS:
-        if label.statistic not in table.columns:
-            continue
-        ranked = table.highest(label.statistic, None)
-        if alone := is_judged_alone(table, label):
-            having = [each for each in ranked if label.fits(each[2])]
-        else:
-            having = [each for each in ranked if each[:2] in table.labels and table.labels[each[:2]].name == label.name]
-        if having or (alone and ranked):
-            yield f"{label.name} ({label.rule})", having
 
 
 class WordSide(Struct, frozen=True, eq=False):

@@ -10,7 +10,7 @@ from attnviz.cli import options
 from attnviz.cli.browse import Texts, list_formats
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.errors import UsageError
-from attnviz.pipeline.outcomes import Weights
+from attnviz.pipeline.outcomes import KeepWeights
 from attnviz.views.screen.scene import Scene, State, prepare
 from tests.cli.conftest import COMMAND, Run, surroundings
 
@@ -52,7 +52,7 @@ def test_a_locale_without_unicode_gets_ascii(browse: Callable[..., int]) -> None
 @pytest.mark.parametrize("form", list_formats())
 def test_the_head_that_is_shown_is_saved_in_every_format(form: str, tmp_path: Path) -> None:
     job = make_job(Input(texts=[SENTENCE]), ModelChoice(), Wanted())
-    texts = Texts(Input(texts=[SENTENCE]), Weights(job))
+    texts = Texts(Input(texts=[SENTENCE]), KeepWeights(job))
     entry = texts.open(0)
     assert entry and texts.open(1) is None
     scene = Scene(prepare(entry.records[0], words=False, special=True), State(layer=2, head=5))
@@ -66,7 +66,7 @@ def test_the_head_that_is_shown_is_saved_in_every_format(form: str, tmp_path: Pa
 
 
 def test_a_name_without_a_format_is_refused_with_the_formats(tmp_path: Path) -> None:
-    texts = Texts(Input(texts=[SENTENCE]), Weights(make_job(Input(), ModelChoice(), Wanted())))
+    texts = Texts(Input(texts=[SENTENCE]), KeepWeights(make_job(Input(), ModelChoice(), Wanted())))
     entry = texts.read(SENTENCE)
     scene = Scene(prepare(entry.records[0], words=False, special=True), State())
     with pytest.raises(UsageError, match=r"\.png, \.svg"):
@@ -83,7 +83,7 @@ def test_an_option_that_cannot_be_met_ends_it_with_a_sentence_and_exit_code_2(br
 
 def test_the_first_text_is_read_ahead_once_and_again_when_it_is_returned_to() -> None:
     job = make_job(Input(texts=[SENTENCE]), ModelChoice(), Wanted())
-    texts = Texts(Input(texts=[SENTENCE]), Weights(job))
+    texts = Texts(Input(texts=[SENTENCE]), KeepWeights(job))
     texts.read_ahead()
     first, again = texts.open(0), texts.open(0)
     assert first and again and first.text == again.text == SENTENCE
@@ -95,7 +95,7 @@ def test_notes_are_shown_with_their_text_unless_it_is_to_be_quiet(quiet: bool) -
     given, little = Input(texts=["word " * 97]), Wanted(memory=99_991)
     was = options.QUIET.set(quiet)
     try:
-        texts = Texts(given, Weights(make_job(given, ModelChoice(), little)))
+        texts = Texts(given, KeepWeights(make_job(given, ModelChoice(), little)))
     finally:
         options.QUIET.reset(was)
     entry = texts.open(0)

@@ -7,8 +7,8 @@ import pytest
 import typer
 
 from attnviz.cli.app import COMMANDS, Edge
-from attnviz.cli.effects import ANYWHERE, LOOKS, SETTINGS
-from attnviz.formats.tables import TABLES
+from attnviz.cli.settings import ANYWHERE, LOOKS, SETTINGS
+from attnviz.formats.tables import PORTIONS
 from attnviz.formats.writing import FILES
 from attnviz.vocabulary import IMAGE_FORMATS, PAGE_FORMATS, Layout
 from tests.cli.conftest import Ran, Run
@@ -93,7 +93,7 @@ PAIRS = [
     for form in forms
 ]
 
-IGNORED = {("export", form, "layout") for form in FILES} | {("heads", form, "memory") for form in ("table", *TABLES)}
+IGNORED = {("export", form, "layout") for form in FILES} | {("heads", form, "memory") for form in ("table", *PORTIONS)}
 """What has no effect: data formats ignore --layout, by contract; of texts, heads keeps nothing that takes memory."""
 
 

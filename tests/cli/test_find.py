@@ -1,4 +1,5 @@
 import json
+import re
 from itertools import product
 from pathlib import Path
 
@@ -272,6 +273,16 @@ def test_where_no_text_has_its_pair_it_fails_with_what_is_wrong_with_the_first(r
 def test_the_legend_explains_the_columns_that_are_shown(run: Run, width: int) -> None:
     out = run("find", "--relations", TREEBANK, "--width", str(width)).out
     assert ("held out" in out) == ("held_out:" in out) == (width >= 80)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_the_head_and_the_accuracy_of_a_relation_are_whole_at_every_width(run: Run, width: int) -> None:
+    lines = run("find", "--relations", TREEBANK, "--width", str(width)).out.splitlines()
+    names, *rows = lines[next(place for place, line in enumerate(lines) if line.startswith("relation ")) :]
+    assert names.split()[:2] == ["relation", "head"]
+    assert "accuracy" in names
+    assert "…" not in names
+    assert re.search(r"L\d H\d.* 0\.\d{3}( |$)", rows[0])
 
 
 FAR = "The animal " + "walked and " * 40 + "it was tired"

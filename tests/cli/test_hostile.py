@@ -51,6 +51,14 @@ class TestMemory:
         assert (code, said.startswith("Error: Line 1 does not end within 2,147,")) == (1, True)
         assert megabytes < 100
 
+    @pytest.mark.parametrize("form", ["npz", "html", "png", "json"])
+    def test_weights_that_nearly_fill_the_memory_are_not_there_twice(self, form: str, tmp_path: Path) -> None:
+        long = "the animal did not cross the street because it was too tired . " * 37 + "the big dog"  # 22.8 MB
+        limits = "--memory", "30MB", "--quiet", "-o", str(tmp_path / f"it.{form}")
+        taken = [peak(["export", text, *limits]) for text in ("the big dog", long)]
+        assert [code for code, *_ in taken] == [0, 0]
+        assert taken[1][1] - taken[0][1] < 30 * 1.5
+
     def test_an_array_of_zeros_that_is_packed_into_a_thousandth_is_not_unpacked(self, tmp_path: Path) -> None:
         np.savez_compressed(tmp_path / "zeros.npz", weights=np.zeros((1, 1, 9000, 9000), np.float32))
         code, megabytes, said = peak(["show", str(tmp_path / "zeros.npz"), "--memory", "50MB"])

@@ -15,7 +15,7 @@ from attnviz.pipeline.artifacts import Maker
 from attnviz.pipeline.batch import exports
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.manifest import ManifestEntry
-from attnviz.pipeline.outcomes import Note, Weights, outcomes
+from attnviz.pipeline.outcomes import KeepWeights, Note, outcomes
 from attnviz.pipeline.streams import Source
 from attnviz.records import Attention
 from attnviz.text import Bins, group_tokens
@@ -102,7 +102,7 @@ class TestMemory:
     def test_it_is_said_before_anything_is_computed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Model, "weights_of", lambda *given: pytest.fail("computed before it was said"))
         job, source = Job(memory=7_000_000), Source(LONG[:1500].encode())
-        assert isinstance(next(outcomes(Weights(job), [[source]]))[1], Note)
+        assert isinstance(next(outcomes(KeepWeights(job), [[source]]))[1], Note)
         named = {"text": "", "source": None, "file": None, "hash": None, "model": "m", "engine": "auto", "options": {}}
         made = exports(
             job, Maker(("npz",), Layout.GRID, None, None), [replace(source, asked=ManifestEntry(index=0, **named))]
@@ -128,6 +128,17 @@ class TestMemory:
     def test_what_fits_stays_as_it_is(self, run: Run) -> None:
         ran = run("show", SENTENCE, "--memory", "1 MiB", "--format", "json")
         assert (ran.records[0]["attention"][0]["by"], ran.err) == ("token", "")
+
+    def test_each_of_two_texts_that_are_compared_has_half_of_it(self, run: Run) -> None:
+        texts = "Mary lost her keys", "Mary lost her dogs"  # 24 heads of 6 × 6 weights, 4 bytes each, 4 times: 13,824
+        two = "compare", *texts, "--memory"
+        assert run(*two, f"{2 * 13_824}B").err == ""
+        assert run(*two, f"{2 * 13_824 - 1}B").err.count("would take 27.6 kB") == 2
+
+    def test_a_picture_of_less_than_268_mb_is_drawn_whatever_the_memory(self, run: Run, tmp_path: Path) -> None:
+        asked = "export", "Mary lost her keys", "--memory", "30MB", "-o", tmp_path / "it.png", "--dpi"
+        assert run(*asked, "600").code == 0
+        run(*asked, "1200").assert_failed(1, "The picture would take", "--memory allows 30 MB: give a smaller --dpi")
 
     @pytest.mark.parametrize("size", ["much", "-1GB", "1XB", ""])
     def test_a_size_that_is_none_is_refused(self, run: Run, size: str) -> None:

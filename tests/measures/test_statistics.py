@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from numpy.testing import assert_allclose
 
 from attnviz.errors import RecordError, UsageError
+from attnviz.measures.head_statistics import Statistics
 from attnviz.measures.rows import Rows, TextPlaces
-from attnviz.measures.statistics import STATISTICS, Statistic, Statistics, find_statistics
+from attnviz.measures.statistics import STATISTICS, Statistic, find_statistics
 from attnviz.records import Axes, Block, HeadTable
 from attnviz.text import By, Token
 from attnviz.vocabulary import Kind
@@ -154,7 +155,7 @@ def test_a_tensor_and_an_array_of_the_same_weights_give_the_same_numbers() -> No
 def test_layers_looked_at_together_and_one_by_one_give_the_same(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     weights = np.random.default_rng(4).dirichlet(np.full(count, 0.3), (2, 3, count)).astype(np.float32)
     together = table(weights, [])
-    monkeypatch.setattr("attnviz.measures.statistics.WEIGHTS_AT_ONCE", 8)
+    monkeypatch.setattr("attnviz.measures.head_statistics.WEIGHTS_AT_ONCE", 8)
     for name, column in table(weights, []).columns.items():
         assert_allclose(column.means, together[name], atol=1e-12, rtol=1e-6)
 
@@ -171,7 +172,7 @@ def test_of_equal_weights_the_first_says_whether_a_head_is_positional() -> None:
 def test_a_model_may_use_the_memory_of_a_block_for_the_next_and_give_heads_one_by_one(
     monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr("attnviz.measures.statistics.WEIGHTS_AT_ONCE", at_once)
+    monkeypatch.setattr("attnviz.measures.head_statistics.WEIGHTS_AT_ONCE", at_once)
     reducer, buffer = Statistics(axes(), find_statistics([])), np.empty((1, TOKENS, TOKENS), np.float32)
     for layer, weights in zip(LAYERS, DENSE, strict=True):
         for head, own in zip(HEADS, weights, strict=True):

@@ -1,5 +1,6 @@
 """What scores are made of leads to the weights, whatever tells positions, and is left out where it does not."""
 
+import math
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.testing import assert_allclose
 
 import attnviz
 from attnviz.measures.reducers import OfRows
-from attnviz.measures.terms import KeepTerms, Kept, find_log_sums
+from attnviz.measures.terms import KeepTerms, ScoredRecord, find_log_sums
 from attnviz.models.passages import Passage, read_windows
 from attnviz.records import Axes, Block, Selection
 from attnviz.reference.transformer import Config, transformer
@@ -23,8 +24,8 @@ def axes_of(shape: Config) -> Axes:
     return Axes(kind=shape.kind, layers=layers, heads=heads, query_tokens=tokens, key_tokens=tokens, model="some/model")
 
 
-def keep(shape: Config) -> Kept:
-    reducer = KeepTerms(axes_of(shape), By.TOKEN, wanted=True)
+def keep(shape: Config, room: float = math.inf) -> ScoredRecord:
+    reducer = KeepTerms(axes_of(shape), By.TOKEN, room=room)
     transformer(IDS, random_parameters(shape), shape, watch=reducer.update)
     return reducer.result()
 
@@ -75,7 +76,7 @@ def test_rows_that_are_kept_alone_have_terms_of_their_own() -> None:
     whole = axes_of(shape)
     rows = (4, 1)
     reducer = KeepTerms(
-        whole.of_tokens(tuple(whole.query_tokens[row] for row in rows), whole.key_tokens), By.TOKEN, wanted=True
+        whole.of_tokens(tuple(whole.query_tokens[row] for row in rows), whole.key_tokens), By.TOKEN, room=math.inf
     )
     transformer(IDS, random_parameters(shape), shape, watch=OfRows(reducer, rows).update)
     kept, every = reducer.result(), keep(shape)
@@ -86,7 +87,7 @@ def test_rows_that_are_kept_alone_have_terms_of_their_own() -> None:
 
 def test_terms_that_do_not_lead_to_the_weights_are_left_out() -> None:
     shape = Config(width=24, layers=LAYERS, heads=HEADS)
-    reducer = KeepTerms(axes_of(shape), By.TOKEN, wanted=True)
+    reducer = KeepTerms(axes_of(shape), By.TOKEN, room=math.inf)
 
     def cap(block: Block) -> None:
         assert block.terms is not None
@@ -107,19 +108,29 @@ def test_terms_that_do_not_lead_to_the_weights_are_left_out() -> None:
 )
 def test_models_that_score_by_products_tell_them(name: str, kinds: list[str]) -> None:
     model = attnviz.load(name)
-    make = partial(KeepTerms, by=By.TOKEN, wanted=True)
+    make = partial(KeepTerms, by=By.TOKEN, room=math.inf)
     (found,) = model.reduce([model.read(Passage(text="The red car is fast"))], Selection(), make)
     assert [kept.record.kind.value for kept in found if kept.terms] == kinds
 
 
+@every_shape
+def test_terms_that_take_more_than_there_is_room_for_are_left_out(shape: Config) -> None:
+    terms = keep(shape).terms
+    assert terms is not None
+    held = [array for layer in terms.layers.values() for array in (layer.queries, layer.keys, layer.biases)]
+    size = sum(array.nbytes for array in held if array is not None)
+    assert keep(shape, size).terms is not None
+    assert keep(shape, size - 1).terms is None
+
+
 @pytest.mark.parametrize(
-    ("by", "windows", "wanted"), [("word", None, True), ("token", "9:4", True), ("token", None, False)]
+    ("by", "windows", "room"), [("word", None, math.inf), ("token", "9:4", math.inf), ("token", None, 0)]
 )
-def test_words_and_windows_have_no_one_query_and_key(by: str, windows: str | None, wanted: bool) -> None:
+def test_words_and_windows_have_no_one_query_and_key(by: str, windows: str | None, room: float) -> None:
     model = attnviz.load("builtin")
     passage = Passage(text="The dog that barked lost the keys and the car was tired")
     if windows:
         passage = replace(passage, overlong=read_windows(windows))
-    make = partial(KeepTerms, by=By(by), wanted=wanted)
+    make = partial(KeepTerms, by=By(by), room=room)
     ((kept,),) = model.reduce([model.read(passage)], Selection(), make)
     assert kept.terms is None

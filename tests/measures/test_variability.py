@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from attnviz.measures import variability
-from attnviz.measures.statistics import Statistics, find_statistics
+from attnviz.measures.head_statistics import Statistics
+from attnviz.measures.statistics import find_statistics
 from attnviz.measures.totals import Totals
 from attnviz.records import Axes, Block
 from attnviz.text import Token

@@ -1,6 +1,7 @@
 """What the numbers of a record are: the registry of measures decides how they are kept, written, read and drawn."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,9 @@ from attnviz.formats.writing import Result, write_json
 from attnviz.records import MEASURES, Attention, HeadMatrix, Measure, find_measure, make_record
 from attnviz.views.image.style import Style, scale_of
 from attnviz.views.names import describe_axes, in_cell
+from attnviz.views.report import HeadWeights
 from attnviz.views.terminal.cells import cell_of
+from attnviz.views.terminal.matrix import matrix
 from attnviz.vocabulary import Orientation
 from tests.build import axes
 
@@ -99,6 +102,23 @@ def test_cells_hold_numbers_that_are_larger_than_weights() -> None:
     assert drawn == "  38"
     drawn, _ = cell_of(record("slope", LARGE)).draw(-37.5)
     assert drawn == "  −38"
+
+
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("measure", ["norm", "slope"])
+def test_a_table_has_cells_as_wide_as_its_numbers_and_a_blank_between(measure: str, width: int) -> None:
+    numbers = np.array([[[[20000, 17046, 4716, 9030, 7047], [0, 1, 1000, 999.6, 19]]]], np.float32)
+    shape = replace(axes(layers=1, heads=1, queries=2, keys=5), measure=measure)
+    one = make_record(shape, -numbers if measure == "slope" else numbers)
+    lines = [line.plain for line in matrix(HeadWeights(one, None, 5, Orientation.QUERIES_DOWN), width)]
+    assert max(map(len, lines)) <= width
+    names, *rows = lines
+    sign = "−" if measure == "slope" else ""
+    large = ["20000", "17046", "4716", "9030", "7047"], ["·", "1.0", "1000", "1000", "19"]
+    for row, expected in zip(rows, large, strict=True):
+        assert row.split()[2:] == [number if number == "·" else sign + number for number in expected]
+    ends = {match.end() for match in re.finditer(r"\S+", names)}
+    assert all({match.end() for match in re.finditer(r"\S+", row)} > ends for row in rows)
 
 
 def test_the_registry_is_public() -> None:

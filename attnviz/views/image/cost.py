@@ -35,7 +35,6 @@ def picture(experiments: Sequence[Experiment], style: Style = Style()) -> Figure
     across = min(max(int(width / _NARROWEST), 1), len(experiments))
     down = math.ceil(len(experiments) / across)
     dpi = _DPI if style.dpi is None and style.width is None else style.resolution
-    power = _write_power if style.font == FONT else _write_plain_power
     with rc_context({"font.family": [style.font, FONT], "font.size": _LABEL, "mathtext.default": _in_formulas(style)}):
         figure = Figure(
             (width, _HEIGHT if down == 1 else _LOWER * down), dpi=dpi, layout="constrained", facecolor="white"
@@ -44,8 +43,8 @@ def picture(experiments: Sequence[Experiment], style: Style = Style()) -> Figure
         for number, experiment in enumerate(experiments):
             row, column = divmod(number, across)
             time, memory = rows[2 * row, column], rows[2 * row + 1, column]
-            _draw(time, experiment, "time in seconds", _seconds, lambda series: series.time_exponent, power)
-            _draw(memory, experiment, "peak memory in bytes", _bytes, lambda series: series.memory_exponent, power)
+            _draw(time, experiment, "time in seconds", _seconds, lambda series: series.time_exponent, style)
+            _draw(memory, experiment, "peak memory in bytes", _bytes, lambda series: series.memory_exponent, style)
             time.set_title(f"{experiment.title}, {experiment.fixed}", loc="left", fontsize=_LABEL, color=INK)
             memory.set_xlabel(_NAMES[experiment.variable])
         for axes in rows[:, 1:].flat:
@@ -64,13 +63,9 @@ def _in_formulas(style: Style) -> str:
     return str(rcParams["mathtext.default"]) if style.font == FONT else "regular"
 
 
-def _write_power(variable: str, power: float) -> str:
-    return f" ∝ ${variable}^{{{power:.2f}}}$"
-
-
-def _write_plain_power(variable: str, power: float) -> str:
-    """Return the same without a formula, whose signs no other font need have."""
-    return f" ∝ {variable}^{power:.2f}"
+def _write_power(variable: str, power: float, style: Style) -> str:
+    """Return how a cost grows: as a formula, but in another font than ours, which need not have its signs, as text."""
+    return f" ∝ ${variable}^{{{power:.2f}}}$" if style.font == FONT else f" ∝ {variable}^{power:.2f}"
 
 
 def _break(text: str, width: float) -> str:
@@ -92,7 +87,7 @@ def _draw(
     name: str,
     values: Callable[[Series], list[tuple[int, float]]],
     exponent: Callable[[Series], float | None],
-    write_power: Callable[[str, float], str],
+    style: Style,
 ) -> None:
     """Draw a line for each method, with its exponent in the legend."""
     largest = 0.0
@@ -100,7 +95,7 @@ def _draw(
         found = values(series)
         largest = max([largest, *(value for _, value in found)])
         power = exponent(series)
-        grows = "" if power is None else write_power(experiment.variable, power)
+        grows = "" if power is None else _write_power(experiment.variable, power, style)
         sizes, heights = [size for size, _ in found], [value for _, value in found]
         axes.plot(sizes, heights, color=colour, marker=marker, ms=3.5, lw=1.3, label=series.method + grows)
     _scale(axes, [point.size for point in experiment.series[0].points], largest)

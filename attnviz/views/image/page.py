@@ -38,7 +38,7 @@ _LARGEST = 12_000  # pixels on either side of a picture
 _MOST = 10**8  # pixels of a picture
 _MOST_LARGER = 2**23  # pixels of cells in SVG and PDF, unless there are more cells
 _HELD, _IN_POINTS = 10, 30  # bytes that a cell takes, and each of its pixels in SVG and PDF
-_BAND = 2**20  # pixels of cells that are coloured at a time
+_BAND = 2**18  # pixels of cells that are coloured at a time
 _SHARE = {"left": 0.0, "top": 0.0, "center": 0.5, "right": 1.0, "bottom": 1.0}
 """The share of a text that lies before or above its point, for each alignment."""
 

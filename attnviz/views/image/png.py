@@ -12,7 +12,7 @@ _EIGHT_BIT_RGB = 8, 2, 0, 0, 0  # and how it is compressed, filtered, and not in
 _UP = 2  # the filter that leaves of each row what differs from the one above: nothing, within a cell
 _LEVEL = 1  # of zlib: after the filter, the higher ones take longer and gain little
 _INCH = 0.0254  # metres
-_BAND = 2**22  # bytes of pixels that are filtered at a time, lest all of them be there twice
+_BAND = 2**20  # bytes of pixels that are filtered at a time, lest all of them be there twice
 
 
 def png(pixels: NDArray[np.uint8], dpi: float) -> bytes:

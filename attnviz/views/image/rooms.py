@@ -55,6 +55,8 @@ def pooled(weights: Weights, pool: tuple[int, int]) -> Weights:
 
     Of numbers with a sign, that is the one furthest from zero.
     """
+    if weights.ndim > 2 and pool != (1, 1):  # head by head, since all of them together are large
+        return np.stack([pooled(each, pool) for each in weights])
     for axis, length in zip((-2, -1), pool, strict=True):
         if length > 1:
             starts = range(0, weights.shape[axis], length)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from msgspec.structs import asdict
 
+from attnviz.measures.head_statistics import Statistics
 from attnviz.measures.labels import find_labels
 from attnviz.measures.links import strongest, telling
 from attnviz.measures.reducers import reduce_record
-from attnviz.measures.statistics import Statistics, find_statistics
+from attnviz.measures.statistics import find_statistics
 from attnviz.records import Attention, HeadMatrix, HeadTable, Link
 from attnviz.text import By, Token, visible
 from attnviz.views.names import caveats, counted
@@ -103,7 +104,7 @@ def _explain_missing(record: HeadMatrix) -> str:
         return "A mean over heads has no queries and keys of its own."
     return (
         "Queries and keys are not here: saved weights and records have none, and some models attend in a way that does "
-        "not tell them, or that is more than a product."
+        "not tell them, or that is more than a product; or they would take more memory than they may."
     )
 
 

@@ -112,7 +112,8 @@ def pack_terms(record: HeadMatrix, terms: ScoreTerms) -> PackedTerms:
 def _pack_layer(terms: ScoreTerms, layer: int, weights: Weights, bits: int) -> PackedLayer:
     own = terms.layers[layer]
     queries, keys = (Quantisation.fit(numbers, bits, signed=True) for numbers in (own.queries, own.keys))
-    added = [find_log_sums(terms.scores(layer), weights), *(() if own.biases is None else (own.biases,))]
+    sums = [find_log_sums(*both) for both in zip(terms.head_scores(layer), weights, strict=True)]
+    added = [*sums, *(() if own.biases is None else (own.biases,))]
     chunks = (
         _chunk(queries.encode(own.queries)),
         _chunk(keys.encode(own.keys)),

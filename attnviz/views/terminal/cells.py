@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from msgspec import Struct
 from rich.cells import cell_len, get_character_cell_size
@@ -47,8 +48,14 @@ class Cell(Struct, frozen=True):
 
 
 def cell_of(record: HeadMatrix) -> Cell:
-    """Return the cells for the numbers of a record: weights, or numbers with a sign."""
-    return _SIGNED if record.meaning.signed else _WEIGHT
+    """Return the cells for the numbers of a record: weights, or numbers with a sign; as wide as the largest needs."""
+    if record.meaning.distributions:
+        return Cell(WEIGHT_WIDTH, shaded)
+    signed = record.meaning.signed
+    largest = float(max(record.weights.max(initial=0), -record.weights.min(initial=0)))
+    longest = signed_decimals(largest) if signed else decimals(largest)
+    width = max(1 + len(longest), _SIGNED_WIDTH if signed else WEIGHT_WIDTH)
+    return Cell(width, partial(shaded_sign if signed else shaded, width=width))
 
 
 def shade_legend(record: HeadMatrix) -> list[Text]:
@@ -65,24 +72,21 @@ def _swatch(cell: tuple[str, str]) -> Text:
     return Text(f"{number.strip()}", f"not dim {style}")
 
 
-def shaded_sign(number: float) -> tuple[str, str]:
+def shaded_sign(number: float, width: int = _SIGNED_WIDTH) -> tuple[str, str]:
     """Return a number with its sign, and the style of its shade, orange above zero and blue below."""
     if abs(number) < _TOO_SMALL:
-        return "·".rjust(_SIGNED_WIDTH), "dim"
+        return "·".rjust(width), "dim"
     shades = _SHADES if number > 0 else _SHADES_BELOW
     shade = next((colour for least, colour in shades.items() if abs(number) >= least), None)
-    return signed_decimals(number).rjust(_SIGNED_WIDTH), f"#000000 on {shade}" if shade else ""
+    return signed_decimals(number).rjust(width), f"#000000 on {shade}" if shade else ""
 
 
-def shaded(weight: float) -> tuple[str, str]:
+def shaded(weight: float, width: int = WEIGHT_WIDTH) -> tuple[str, str]:
     """Return a weight as two decimals, and the style of its shade; dots stand for those that round to nothing."""
     if weight < _TOO_SMALL:
-        return "·".rjust(WEIGHT_WIDTH), "dim"
+        return "·".rjust(width), "dim"
     shade = next((colour for least, colour in _SHADES.items() if weight >= least), None)
-    return decimals(weight).rjust(WEIGHT_WIDTH), f"#000000 on {shade}" if shade else ""
-
-
-_WEIGHT, _SIGNED = Cell(WEIGHT_WIDTH, shaded), Cell(_SIGNED_WIDTH, shaded_sign)
+    return decimals(weight).rjust(width), f"#000000 on {shade}" if shade else ""
 
 
 def has_colour(console: Console) -> bool:

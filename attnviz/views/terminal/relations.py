@@ -1,6 +1,6 @@
 """Relations between words as a table: the head that follows each best, beside the best fixed offset."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -16,19 +16,33 @@ _LONGEST = 13  # columns of the name of a relation
 _NAMES = "relation", "head", "direction", "accuracy", "baseline", "count"
 _HELD_OUT = "held out", "baseline"  # shown where there is room for them
 _WIDE = 80
+_GAP = 2  # columns of a terminal between those of the table
+_DISPENSABLE = 5, 2, 4  # places of columns, in the order in which they go where not all fit
 
 
 def relation_rows(section: RelationRows, width: int) -> Iterator[Table | Text]:
-    """Yield a line for each relation; the figures for the texts held out are left out where they do not fit."""
-    grid, shown = plain_table("dim"), section.table.relations[: section.top]
+    """Yield a line for each relation; the figures for the texts held out, and then others, go where they do not fit."""
+    grid, shown = plain_table("dim", _GAP), section.table.relations[: section.top]
     names = (*_NAMES, *_HELD_OUT) if width >= _WIDE else _NAMES
-    for index, name in enumerate(names):
-        grid.add_column(name, justify="left" if index < 3 else "right", no_wrap=True)
-    for relation in shown:
-        grid.add_row(*_cells(relation)[: len(names)])
+    rows = [_cells(relation)[: len(names)] for relation in shown]
+    kept = _fit([max(cell.cell_len for cell in column) for column in zip(map(Text, names), *rows, strict=True)], width)
+    for place in kept:
+        grid.add_column(names[place], justify="left" if place < 3 else "right", no_wrap=True)
+    for row in rows:
+        grid.add_row(*(row[place] for place in kept))
     yield grid
     if left := len(section.table.relations) - len(shown):
         yield Text(f"and {left} rarer ones", style="dim")
+
+
+def _fit(widths: Sequence[int], width: int) -> list[int]:
+    """Return the places of the columns of these widths that are shown side by side."""
+    kept = list(range(len(widths)))
+    for place in (place for place in _DISPENSABLE if place in kept):
+        if sum(widths[each] + _GAP for each in kept) - _GAP <= width:
+            break
+        kept.remove(place)
+    return kept
 
 
 def best_relation(table: RelationTable) -> Text:

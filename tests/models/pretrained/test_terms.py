@@ -1,5 +1,6 @@
 """What scores are made of, as it is handed over with the weights, held against the weights that the library returns."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.testing import assert_allclose
 
-from attnviz.measures.terms import KeepTerms, Kept
+from attnviz.measures.terms import KeepTerms, ScoredRecord
 from attnviz.records import ScoreTerms, Selection
 from attnviz.text import By
 from tests.models.pretrained.test_trace import QUERY, from_library, read
@@ -24,9 +25,9 @@ CAPPED = {"gemma2"}
 Models = Callable[[str], Any]
 
 
-def keep(model: Any, select: Selection = Selection()) -> list[Kept]:  # noqa: B008
-    (found,) = model.reduce([read(model)], select, partial(KeepTerms, by=By.TOKEN, wanted=True))
-    kept: list[Kept] = found
+def keep(model: Any, select: Selection = Selection()) -> list[ScoredRecord]:  # noqa: B008
+    (found,) = model.reduce([read(model)], select, partial(KeepTerms, by=By.TOKEN, room=math.inf))
+    kept: list[ScoredRecord] = found
     return kept
 
 

@@ -1,5 +1,6 @@
 """Pages in a real browser: Debian's Chromium, driven by Playwright. Where either is missing, tests are skipped."""
 
+import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 import attnviz
-from attnviz.measures.terms import KeepTerms, Kept
+from attnviz.measures.terms import KeepTerms, ScoredRecord
 from attnviz.models.passages import Passage
 from attnviz.records import HeadMatrix, Selection
 from attnviz.text import By
@@ -122,12 +123,12 @@ def show(visit: Callable[..., Shown], tmp_path: Path) -> Show:
 
 
 @pytest.fixture(scope="session")
-def told() -> Callable[..., list[Kept]]:
+def told() -> Callable[..., list[ScoredRecord]]:
     """Reads a text, and keeps what scores are made of beside the weights."""
 
-    def keep(name: str, text: str, **more: Any) -> list[Kept]:
+    def keep(name: str, text: str, **more: Any) -> list[ScoredRecord]:
         model = attnviz.load(name)
-        make = partial(KeepTerms, by=By.TOKEN, wanted=True)
+        make = partial(KeepTerms, by=By.TOKEN, room=math.inf)
         (found,) = model.reduce([model.read(Passage(text=text, **more))], Selection(), make)
         return found
 

@@ -11,7 +11,7 @@ from msgspec.structs import fields, replace
 
 import attnviz
 from attnviz.measures.reducers import group_record
-from attnviz.measures.terms import Kept
+from attnviz.measures.terms import ScoredRecord
 from attnviz.models.passages import Passage
 from attnviz.records import Attention, HeadMatrix
 from attnviz.text import By
@@ -343,7 +343,13 @@ class TestProducts:
         ],
     )
     def test_their_sum_is_the_product_that_the_model_itself_traces(
-        self, show: Show, told: Callable[..., list[Kept]], name: str, text: str, more: dict[str, str], place: int
+        self,
+        show: Show,
+        told: Callable[..., list[ScoredRecord]],
+        name: str,
+        text: str,
+        more: dict[str, str],
+        place: int,
     ) -> None:
         kept = told(name, text, **more)
         records, terms = [one.record for one in kept], [one.terms for one in kept if one.terms]
@@ -370,7 +376,7 @@ class TestProducts:
             assert found == pytest.approx(products, abs=0.002 * np.abs(products).max() + 0.001)
             shown.press(f"Shift+Arrow{turn}")
 
-    def test_the_largest_come_first_if_asked(self, show: Show, told: Callable[..., list[Kept]]) -> None:
+    def test_the_largest_come_first_if_asked(self, show: Show, told: Callable[..., list[ScoredRecord]]) -> None:
         (kept,) = told("builtin", "Mary lost her keys")
         shown = show(kept.record, "#layer=2&head=1&token=3&locked=true", terms=[kept.terms])
         shown.tab.click("text=largest first")
@@ -381,7 +387,7 @@ class TestProducts:
         assert len(sizes) == 16
 
     def test_a_view_has_them_of_every_key_and_a_click_locks_one(
-        self, show: Show, told: Callable[..., list[Kept]]
+        self, show: Show, told: Callable[..., list[ScoredRecord]]
     ) -> None:
         (kept,) = told("builtin", "Mary lost her keys")
         assert kept.terms is not None
@@ -396,7 +402,7 @@ class TestProducts:
         assert (shown.hash["other"], shown.hash["locked"]) == ("1", "true")
 
     def test_where_there_are_none_the_page_says_why(
-        self, show: Show, told: Callable[..., list[Kept]], animal: Attention
+        self, show: Show, told: Callable[..., list[ScoredRecord]], animal: Attention
     ) -> None:
         (kept,) = told("builtin", "The unhappiest zebras ran away")
         for record, terms, word in (
@@ -420,7 +426,7 @@ class TestProducts:
 
 
 def test_queries_and_keys_that_there_is_no_room_for_are_left_out_and_it_is_said(
-    told: Callable[..., list[Kept]],
+    told: Callable[..., list[ScoredRecord]],
 ) -> None:
     (kept,) = told("builtin", "The animal didn't cross the street because it was too tired")
     without = make_page([kept.record], "a text", PageStart())

@@ -93,6 +93,12 @@ def test_what_texts_hold_is_no_part_of_the_page_around_them() -> None:
 def test_the_script_and_the_style_are_small_and_all_of_them_are_joined() -> None:
     assets = files("attnviz.views.page").joinpath("assets")
     assert {path.name for path in assets.iterdir()} == {*SCRIPTS, *STYLES}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_text_of_a_script_goes_over_lines_since_blanks_are_taken_out_line_by_line(name: str) -> None:
+    script = files("attnviz.views.page").joinpath("assets", name).read_text(encoding="utf-8")
+    assert not [line for line in script.splitlines() if line.count("`") % 2]
     page = page_of([uniform(["the", "cat"])])
     code = [text for tag, held, text in page.found if (tag, held) in (("script", {}), ("style", {}))]
     assert len(code) == 2
