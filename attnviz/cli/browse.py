@@ -2,6 +2,7 @@
 
 import os
 import sys
+from concurrent.futures import Future
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,7 +99,7 @@ class Texts:
         self._task = task
         self._lock = Lock()
         self._seen: list[Source] = []
-        self._ahead: OpenText | None = None
+        self._ahead: Future[OpenText | None] | None = None
         self._notes: list[str] = []  # that are to be shown with the next text
         self._quiet = options.QUIET.get()  # which other threads do not know
         self._coming = iter(()) if _has_none(given) else given.sources(task.job.memory, self._notes.append)
@@ -108,10 +109,14 @@ class Texts:
 
     def read_ahead(self) -> None:
         """Begin to read the first text, beside the import of textual, which takes longer."""
+        ahead = Future["OpenText | None"]()
+        self._ahead = ahead
 
         def read() -> None:
-            with suppress(AttnvizError):  # it is raised again when the text is opened
-                self._ahead = self.open(0)
+            try:
+                ahead.set_result(self._open(0))
+            except BaseException as error:  # whatever it is, it is raised where the text is opened
+                ahead.set_exception(error)
 
         Thread(target=read, daemon=True).start()
 
@@ -121,10 +126,13 @@ class Texts:
         Raises:
             AttnvizError: it cannot be read.
         """
+        if number == 0 and (ahead := self._ahead) is not None:
+            self._ahead = None
+            return ahead.result()
+        return self._open(number)
+
+    def _open(self, number: int) -> "OpenText | None":
         with self._lock:
-            if number == 0 and self._ahead is not None:
-                ahead, self._ahead = self._ahead, None
-                return ahead
             while len(self._seen) <= number:
                 source = next(self._coming, None)
                 if source is None:

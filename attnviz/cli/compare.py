@@ -1,6 +1,6 @@
 """`attnviz compare`: what differs between two texts, two models, or two saved records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -19,14 +19,23 @@ from attnviz.errors import InputError, UsageError
 from attnviz.formats.tables import PORTIONS, encode_tables
 from attnviz.measures.comparison import check_word
 from attnviz.pipeline.arguments import names_saved
-from attnviz.pipeline.comparing import COPIES, Jobs, compare_many, compare_one, pair_files, pair_same, pair_two
+from attnviz.pipeline.comparing import COPIES, JobPair, compare_many, compare_one, pair_files, pair_same, pair_two
 from attnviz.pipeline.streams import Source
-from attnviz.views.report import Report
+from attnviz.records import HeadTable
+from attnviz.views.report import Report, Section
 from attnviz.vocabulary import ROWS, Orientation
 
 _FORMATS = (options.TABLE, *PORTIONS)
 _TOP = 5
 _MOST = 3  # texts that are read, one more than can be compared
+
+
+_Form = Annotated[
+    str, options.choice(_FORMATS, "--format", line="Print tables, or the divergence of each head as data.")
+]
+_Output = Annotated[
+    Path | None, typer.Option("-o", "--output", help=f"Save the differences into this file, as {', '.join(FORMATS)}.")
+]
 
 
 class Models(ModelChoice, frozen=True, kw_only=True):
@@ -36,8 +45,8 @@ class Models(ModelChoice, frozen=True, kw_only=True):
 
     model: options.ModelNames = (options.DEFAULT_MODEL,)  # type: ignore[assignment] # the same option, for two models
 
-    def jobs(self, given: Input, wanted: Wanted) -> Jobs:
-        """Return the jobs of the first and the second of each pair.
+    def jobs(self, given: Input, wanted: Wanted) -> JobPair:
+        """Return the jobs of the first and the second of each pair; one model is loaded once.
 
         Raises:
             UsageError: there are more models than two.
@@ -48,9 +57,9 @@ class Models(ModelChoice, frozen=True, kw_only=True):
                 "once to compare two texts."
             )
         how = {name: getattr(self, name) for name in ModelChoice.__struct_fields__}
-        models = (ModelChoice(**how | {"model": name}) for name in self.model * 2)
-        first, *_, second = [replace(make_job(given, model, wanted), copies=COPIES) for model in models]
-        return first, second
+        models = {name: ModelChoice(**how | {"model": name}) for name in self.model}
+        jobs = {name: replace(make_job(given, model, wanted), copies=COPIES) for name, model in models.items()}
+        return jobs[self.model[0]], jobs[self.model[-1]]
 
 
 @group_options
@@ -59,15 +68,10 @@ def compare(
     model: Models,
     wanted: Wanted,
     looks: Looks,
-    form: Annotated[
-        str, options.choice(_FORMATS, "--format", line="Print tables, or the divergence of each head as data.")
-    ] = options.TABLE,
+    form: _Form = options.TABLE,
     every: Annotated[bool, typer.Option("--all", help="List every head, and show the difference of each.")] = False,
     top: Annotated[int, typer.Option(min=1, help="List this many heads, and links.")] = _TOP,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help=f"Save the differences into this file, as {', '.join(FORMATS)}."),
-    ] = None,
+    output: _Output = None,
     all_rows: options.AllRows = False,
     jobs: options.Jobs = 1,
     color: options.Color = options.AUTO,
@@ -89,28 +93,39 @@ def compare(
     both, pairs = model.jobs(given, wanted), _pair(given, len(model.model), wanted.memory)
     report = Report(wanted.token, every, top, Orientation(looks.transpose), None if all_rows else ROWS)
     ahead = list(islice(pairs, 2))
-    code = 0
     if len(ahead) > 1:
         _refuse_one_only(wanted.token, output)
-        with TextCount(given) as counter:
-            tables = compare_many(both, chain(ahead, pairs), jobs, counter)
-        if not tables:
-            raise InputError("Nothing was compared: no text could be read.")
-        sections, code = report.compare_texts(tables), counter.code
+        tables, code = _compare_many(given, both, chain(ahead, pairs), jobs)
+        _write(tables, report.compare_texts(tables), form, color, width)
+        raise typer.Exit(code)
+    found = compare_one(both, ahead, Notes())
+    if wanted.token:
+        check_word(found.comparisons, wanted.token)
+    if output is not None:
+        save_one(found.result, looks, wanted.token, output)
     else:
-        found = compare_one(both, ahead, Notes())
-        if wanted.token:
-            check_word(found.comparisons, wanted.token)
-        if output is not None:
-            save_one(found.result, looks, wanted.token, output)
-            return
-        tables, sections = found.tables, report.compare(found.comparisons)
+        _write(found.tables, report.compare(found.comparisons), form, color, width)
+
+
+def _compare_many(given: Input, both: JobPair, pairs: Iterable[Source], jobs: int) -> tuple[list[HeadTable], int]:
+    """Return the tables over all pairs, and the exit code: that of the pairs that failed.
+
+    Raises:
+        InputError: all failed.
+    """
+    with TextCount(given) as counter:
+        tables = compare_many(both, pairs, jobs, counter)
+    if not tables:
+        raise InputError("Nothing was compared: every comparison failed.")
+    return tables, counter.code
+
+
+def _write(tables: Sequence[HeadTable], sections: Iterable[Section], form: str, color: str, width: int | None) -> None:
+    """Write tables as data of this format, or else the sections of a report on the screen."""
     if form == options.TABLE:
         write_sections(sections, color, width)
     else:
         write_standard_output(encode_tables(tables, form))
-    if code:
-        raise typer.Exit(code)
 
 
 def _refuse_one_only(token: str | None, output: Path | None) -> None:

@@ -123,8 +123,9 @@ def _search(
     tables: Sequence[Table]
     if questions.relations:
         name, stream = _open(questions.relations)
-        tables = found = find_relations(job, name, open_treebank(questions.relations, stream), jobs, counter)
+        found = find_relations(job, name, open_treebank(questions.relations, stream), jobs, counter)
         _tell_left_out(found)
+        tables = [table for table in found if table.relations]
     elif questions.pairs:
         lacking = _Lacking("the link asked for", counter, named=True)
         name, stream = _open(questions.pairs)
@@ -135,7 +136,8 @@ def _search(
         tables = find_link(job, wanted, given.sources(job.memory), jobs, lacking)
         lacking.tell(found=bool(tables))
     if not tables:
-        raise InputError("Nothing was found: no text that could be read has what was asked for.")
+        why = "no text could be read" if counter.code else "none of the texts has the words"
+        raise InputError(f"Nothing was found: {why}.")
     return tables
 
 
@@ -143,7 +145,8 @@ def _tell_left_out(tables: Sequence[RelationTable]) -> None:
     """Say how many words of a treebank each model leaves out."""
     for table in tables:
         if table.left_out:
-            words, are = table.left_out + table[ALL].whole.count, "is" if table.left_out == 1 else "are"
+            judged = table[ALL].whole.count if table.relations else 0
+            words, are = table.left_out + judged, "is" if table.left_out == 1 else "are"
             say(
                 f"Note: {table.left_out:,} of the {words:,} words that depend on another {are} left out for "
                 f"{table.model}, where one of the two has no token of its own, or they are not read together."
@@ -196,12 +199,17 @@ class _Lacking(Struct):
             place, why = self.missing[0]
             first = f" {place[0].upper()}{place[1:]}: " + why.advice if self.named else ""
             raise InputError(Advice(f"None of the texts that could be read has {self.what}.") + first + self._windows())
-        places = [place for place, _ in self.missing[:_MOST_PLACES]] if self.named else []
-        more = ", …" if len(self.missing) > len(places) else ""
-        which = f": {', '.join(places)}{more}" if places else ""
-        lack, are = ("lacks", "is") if len(self.missing) == 1 else ("lack", "are")
-        told = f"{len(self.missing):,} of the texts {lack} {self.what}, and {are} left out{which}."
-        say(f"Note: {told}{self._windows()}")
+        if len(self.missing) == 1:
+            told = f"1 of the texts lacks {self.what}, and is left out"
+        else:
+            told = f"{len(self.missing):,} of the texts lack {self.what}, and are left out"
+        say(f"Note: {told}{self._places()}.{self._windows()}")
+
+    def _places(self) -> str:
+        if not self.named:
+            return ""
+        places = [place for place, _ in self.missing[:_MOST_PLACES]]
+        return f": {', '.join([*places, '…'] if len(self.missing) > len(places) else places)}"
 
     def _windows(self) -> str:
         distant = sum(isinstance(error, DistantLinkError) for _, error in self.missing)

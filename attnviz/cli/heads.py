@@ -15,10 +15,11 @@ from attnviz.cli.request import HeadChoice, Input, ModelChoice, make_head_job
 from attnviz.cli.tables import write_tables
 from attnviz.cli.terminal import open_terminal
 from attnviz.errors import InputError, UsageError
-from attnviz.formats.tables import PORTIONS
+from attnviz.formats.tables import DELIMITERS, PORTIONS
 from attnviz.measures.circuits import CIRCUITS
 from attnviz.measures.probes import PROBES, SEEDS, TOKENS
 from attnviz.measures.statistics import STATISTICS
+from attnviz.pipeline.arguments import names_saved
 from attnviz.pipeline.counting import tables_in_order, total
 from attnviz.pipeline.generating import Generated, add_tables
 from attnviz.pipeline.job import MEMORY
@@ -179,6 +180,7 @@ def heads(
     task, write = HeadNumbers(job, numbers.statistics), partial(shape.write, form=form, define=bool(numbers.names))
     with TextCount(given) as counter:
         if each:
+            _refuse_saved_after_text(given.texts or (), form)
             write(tables_in_order(task, given.sources(memory), jobs, counter))
         else:
             tables = sum_up(task, given.sources(memory), jobs, counter)
@@ -186,6 +188,20 @@ def heads(
         write([add_tables(tables, generated) if tables and generated else tables])
     if counter.code:
         raise typer.Exit(counter.code)
+
+
+def _refuse_saved_after_text(texts: Sequence[str], form: str) -> None:
+    """Refuse saved records after a text, of which rows would have to name the model as those before them do not.
+
+    Raises:
+        UsageError: there are such.
+    """
+    saved = [names_saved(text) for text in texts]
+    if form in DELIMITERS and any(saved) and not saved[0]:
+        raise UsageError(
+            f"The rows of texts have no model column with --format {form}, and {texts[saved.index(True)]} may be of "
+            "another model: choose --format json, or give saved records first."
+        )
 
 
 def sum_up(

@@ -82,6 +82,14 @@ def _are_saved(values: Values) -> bool:
     return all(map(names_saved, texts)) if texts else file is not None and Path(file).suffix.lower() in ARRAYS
 
 
+def _is_one_comparison(values: Values) -> bool:
+    """Return whether no more than two texts, or one under two models, are compared, as far as the arguments tell."""
+    texts: Sequence[str] = values["texts"] or ()
+    if len(values["model"]) > 1:
+        return len(texts) == 1 and texts[0] != "-" and not names_saved(texts[0])
+    return not (len(texts) == 2 and all(map(names_saved, texts)))
+
+
 def _are_generated(values: Values) -> bool:
     """Return whether numbers are among those wanted that no text gives."""
     return bool(values["probe"] or {*(values["stat"] or ())} & {*CIRCUITS})
@@ -242,6 +250,12 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
             words="with -o",
             holds=lambda values: values["output"],
             idle=("every", "top", "form", "all_rows", "color", "width"),
+        ),
+        Setting(
+            words="for one comparison",
+            holds=_is_one_comparison,
+            idle=("jobs",),
+            instead="compare two models over many texts",
         ),
     ),
     "verify": (

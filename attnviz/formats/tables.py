@@ -60,18 +60,19 @@ def stream_rows(portions: Iterable[Sequence[Table]], delimiter: str) -> Iterator
     Raises:
         UsageError: tables that come later are of another model, or have other columns.
     """
-    known, told = set[tuple[str, ...]](), False
-    for number, tables in enumerate(portions):
+    known, told, names = set[tuple[str, ...]](), False, list[str]()
+    for tables in filter(None, portions):
         sources = {_source(table) for table in tables}
-        if not number:
+        if not known:
             known, told = sources, len(sources) > 1 or any(map(_is_saved, tables))
         elif not told and (others := sources - known):
             raise UsageError(
-                f"Rows of {min(known)[0]} have come, and do not name it, and now some of {min(others)[0]}:",
+                f"The rows so far are of {min(known)[0]} and have no model column, but these are of {min(others)[0]}:",
                 hint="choose {format:json}, or give saved records first.",
             )
-        data = delimit(_rows(tables, told=told), delimiter)
-        yield data.partition(b"\n")[2] if number else data
+        rows = list(_rows(tables, told=told))
+        yield delimit(rows, delimiter, names)
+        names = names or [name for row in rows[:1] for name in row]
 
 
 def _source(table: Table) -> tuple[str, ...]:
@@ -84,15 +85,16 @@ def _is_saved(table: Table) -> bool:
     return isinstance(table, HeadTable) and table.text_index is not None and not table.text
 
 
-def delimit(rows: Iterable[Mapping[str, Any]], delimiter: str) -> bytes:
+def delimit(rows: Iterable[Mapping[str, Any]], delimiter: str, names: Sequence[str] = ()) -> bytes:
     """Return a header, the names of the first row, and all rows as delimited fields; None is empty.
+
+    Where there is a header already, with these `names`, return the rows alone.
 
     Raises:
         UsageError: the fields of another row have other names.
     """
     file = io.StringIO()
     writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-    names: Sequence[str] = ()
     for row in rows:
         if not names:
             writer.writerow(names := list(row))
@@ -116,10 +118,12 @@ def _rows(tables: Sequence[Table], *, told: bool) -> Iterator[dict[str, Any]]:
             yield fields
 
 
+DELIMITERS: Mapping[str, str] = {"csv": ",", "tsv": "\t"}
+"""What stands between the fields of a row, in the formats that have rows."""
+
 PORTIONS: Mapping[str, Callable[[Iterable[Sequence[Table]]], Iterator[bytes]]] = {
     "json": stream_lines,
-    "csv": partial(stream_rows, delimiter=","),
-    "tsv": partial(stream_rows, delimiter="\t"),
+    **{form: partial(stream_rows, delimiter=delimiter) for form, delimiter in DELIMITERS.items()},
 }
 """The formats of tables that come some at a time, by name, which is also the suffix."""
 

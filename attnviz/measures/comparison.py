@@ -114,8 +114,13 @@ class Comparison(Struct, frozen=True, eq=False, dict=True):
         return HeadMatrix.on(axes, self._subtract(layer, head)[None, None])
 
     @cached_property
+    def is_undefined(self) -> bool:
+        """Return whether no head has a row in both that has weight on the tokens that both have."""
+        return not np.isfinite(self.divergences.values).any()
+
+    @cached_property
     def is_empty(self) -> bool:
-        """Return whether no weight differs by more than the rounding of float32."""
+        """Return whether no weight differs by more than the rounding of float32, where rows can be compared."""
         heads = product(self.axes.layers, self.axes.heads)
         return not self.pairs.others and all(abs(self._subtract(*head)).max() <= _SAME for head in heads)
 

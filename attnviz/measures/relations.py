@@ -55,12 +55,13 @@ class RelationCount(Struct):
 class FollowedRelations(Struct, frozen=True, eq=False):
     """The tallies of one text, by relation, on these axes; `odd` says that its index is odd.
 
-    `left_out` is how many dependents cannot be judged, because they or their head words have no token of their own.
+    The tally of all relations together is that of None, since a relation of the treebank may have any name. `left_out`
+    is how many dependents cannot be judged, because they or their head words have no token of their own.
     """
 
     axes: Axes
     odd: bool
-    tallies: Mapping[str, RelationCount]
+    tallies: Mapping[str | None, RelationCount]
     left_out: int
 
 
@@ -86,9 +87,9 @@ class RelationCounter:
         """Return the tallies of this one text."""
         right = np.stack([each.right for each in self._pointing.result()]).astype(np.int64)
         offsets = np.array([[governor - one == k for k in OFFSETS] for one, governor in self._asked], np.int64)
-        chosen = defaultdict[str, list[int]](list)
+        chosen = defaultdict[str | None, list[int]](list)
         for number, (dependent, _) in enumerate(self._asked):
-            for name in (self._parsed.words[dependent].relation, ALL):
+            for name in (self._parsed.words[dependent].relation, None):
                 chosen[name].append(number)
         tallies = {name: RelationCount.of(right[:, own], offsets[own]) for name, own in chosen.items()}
         return FollowedRelations(self._axes, self._odd, tallies, self._left_out)
@@ -103,14 +104,14 @@ class RelationTotal(Struct):
 
     texts: int = 0
     left_out: int = 0
-    tallies: dict[tuple[str, bool], RelationCount] = field(default_factory=dict)
+    tallies: dict[tuple[str | None, bool], RelationCount] = field(default_factory=dict)
 
-    def add(self, name: str, odd: bool, tally: RelationCount) -> None:
+    def add(self, name: str | None, odd: bool, tally: RelationCount) -> None:
         """Take in a tally."""
         former = self.tallies.get((name, odd))
         self.tallies[name, odd] = former + tally if former else tally
 
-    def relation(self, name: str, key: Key) -> Relation:
+    def relation(self, name: str | None, key: Key) -> Relation:
         """Return the best head for a relation, and how well what is best on even texts does on odd ones."""
         _, _, layers, heads = key
         folds = [self.tallies.get((name, odd)) for odd in (False, True)]
@@ -120,7 +121,7 @@ class RelationTotal(Struct):
         even, odd = folds
         held_out = odd.measure(int(even.heads.argmax()), int(even.offsets.argmax())) if even and odd else None
         return Relation(
-            name=name,
+            name=ALL if name is None else name,
             direction=_DIRECTIONS[direction],
             layer=layers[row],
             head=heads[column],
@@ -153,13 +154,12 @@ class RelationTotals(Struct):
                 mine.add(name, odd, tally)
 
     def tables(self) -> Iterator[RelationTable]:
-        """Yield the table of each total that has any relation, by the names of models and kinds."""
+        """Yield the table of each total, by the names of models and kinds; all relations come before one named so."""
         for key in sorted(self.each, key=lambda key: (key[0], _KINDS.index(key[1]), *key[2:])):
             model, kind, *_ = key
             total = self.each[key]
-            if not total.tallies:
-                continue
-            relations = [total.relation(name, key) for name in sorted({name for name, _ in total.tallies})]
+            names = sorted({name for name, _ in total.tallies}, key=lambda name: (name or ALL, name is not None))
+            relations = [total.relation(name, key) for name in names]
             relations.sort(key=lambda relation: -relation.whole.count)
             yield RelationTable(
                 model=model,

@@ -10,24 +10,32 @@ from itertools import zip_longest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from attnviz.errors import AttnvizError, InputError, RecordError, UsageError
+from attnviz.errors import AttnvizError, InputError, ModelError, RecordError, UsageError
 from attnviz.formats.writing import Result
 from attnviz.measures.comparison import Comparison, compare
 from attnviz.measures.head_pairs import Divergences, DivergenceTotals
-from attnviz.pipeline.counting import Counter, Placed, Portion, add_up, total_portions
+from attnviz.pipeline.counting import Counter, total_portions
 from attnviz.pipeline.job import Job
-from attnviz.pipeline.outcomes import KeepWeights, Note, Outcome, outcomes
+from attnviz.pipeline.outcomes import KeepWeights, Note, Outcome, ReadText, make_of, outcomes
 from attnviz.pipeline.sources import FAILURES
 from attnviz.pipeline.streams import Source
-from attnviz.records import Attention, HeadTable, require_record, require_weights
-from attnviz.views.names import counted
+from attnviz.records import Attention, Axes, HeadTable, require_record, require_weights
+from attnviz.text import Grouping
 from attnviz.vocabulary import Kind
 
-Jobs = tuple[Job, Job]
-"""The jobs of the first and the second of each pair."""
+JobPair = tuple[Job, Job]
+"""The jobs of the first and the second of each pair, one and the same if one model reads both."""
 
 COPIES = 8
 """How many times the memory of one record it takes to compare two: four times for each."""
+
+
+class ComparedWeights(KeepWeights, frozen=True):
+    """The task of keeping the weights of one side, between groups only if that was asked for: both must be alike."""
+
+    def plan(self, text: ReadText, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
+        """See `Task.plan`."""
+        return KeepWeights(replace(self.job, by=self.job.by or axes[0].by)).plan(text, axes, note)
 
 
 class Differences(Struct, frozen=True, eq=False):
@@ -55,11 +63,8 @@ def pair_two(sources: Iterable[Source]) -> Iterator[Source]:
     """
     found = list(sources)
     if len(found) != 2:
-        given = "more than 2 texts" if len(found) > 2 else counted(len(found), "text")
-        raise UsageError(
-            f"This compares 2 texts under 1 model, or texts under 2 models, not {given} under 1 model:",
-            hint="give 2 texts, 2 files of saved records, or a second model with {model:NAME}.",
-        )
+        given = {0: "No text was", 1: "1 text was"}.get(len(found), "More than 2 texts were")
+        raise UsageError(f"{given} given: give 2, or 2 files of saved records, or a second", hint="{model}.")
     first, second = found
     yield _pair(first, second, 0)
 
@@ -99,14 +104,14 @@ def _pair(first: Source, second: Source, index: int) -> Source:
     return replace(first, index=index, asked=replace(second, index=index))
 
 
-def compare_one(jobs: Jobs, pair: Sequence[Source], say: Callable[[str], None]) -> Differences:
+def compare_one(jobs: JobPair, pair: Sequence[Source], say: Callable[[str], None]) -> Differences:
     """Return what differs between a single source and its partner; `say` is told of what is to be known of either.
 
     Raises:
         InputError: there is none.
         AttnvizError: one of them cannot be read, or they cannot be compared.
     """
-    for source, found in find_differences(jobs, pair):
+    for source, found in compare_pairs(jobs, pair):
         if isinstance(found, Note):
             say(found)
         elif isinstance(found, AttnvizError):
@@ -117,30 +122,22 @@ def compare_one(jobs: Jobs, pair: Sequence[Source], say: Callable[[str], None]) 
     raise InputError("There is no text that could be compared: give one that is not empty.")
 
 
-def compare_many(jobs: Jobs, pairs: Iterable[Source], processes: int, counter: Counter) -> list[HeadTable]:
+def compare_many(jobs: JobPair, pairs: Iterable[Source], processes: int, counter: Counter) -> list[HeadTable]:
     """Return the divergence of each head over many pairs, for each two models and kind of attention.
 
     Raises:
         ProcessError: a process has ended before its work was done.
     """
-    work = partial(_total_of, jobs)
-    return list(total_portions(work, DivergenceTotals(), pairs, processes, counter).tables())
+    return list(total_portions(partial(_diverge_pairs, jobs), DivergenceTotals, pairs, processes, counter).tables())
 
 
-def _total_of(jobs: Jobs, portion: Sequence[Source]) -> Iterator[Placed[Portion[DivergenceTotals]]]:
-    """Return the error of each pair of a portion that fails, and the totals of the others; in whichever process."""
-    return add_up(DivergenceTotals(), map(_take_divergences, find_differences(jobs, portion)))
+def _diverge_pairs(jobs: JobPair, portion: Sequence[Source]) -> Iterator[Outcome[list[Divergences]]]:
+    """Yield the divergences of each pair, or its error and the notes on it; in whichever process."""
+    for outcome in compare_pairs(jobs, portion):
+        yield make_of(outcome, lambda found: [each.divergences for each in found.comparisons])
 
 
-def _take_divergences(outcome: Outcome[Differences]) -> Outcome[list[Divergences]]:
-    """Return an outcome with no more of the comparisons than is added up."""
-    source, found = outcome
-    if isinstance(found, AttnvizError | Note):
-        return source, found
-    return source, [each.divergences for each in found.comparisons]
-
-
-def find_differences(jobs: Jobs, portion: Sequence[Source]) -> Iterator[Outcome[Differences]]:
+def compare_pairs(jobs: JobPair, portion: Sequence[Source]) -> Iterator[Outcome[Differences]]:
     """Yield what differs between each source and its partner, in order, after the notes on either."""
     partners = [source.asked for source in portion]
     sides = [_run(job, side) for job, side in zip(jobs, (portion, partners), strict=True)]
@@ -156,7 +153,7 @@ def find_differences(jobs: Jobs, portion: Sequence[Source]) -> Iterator[Outcome[
 
 
 def _run(job: Job, sources: Sequence[Source]) -> Iterator[Outcome[Result]]:
-    yield from outcomes(KeepWeights(job), [sources])
+    yield from outcomes(ComparedWeights(job), [sources])
 
 
 def _compare(source: Source, first: Outcome[Result], second: Outcome[Result]) -> Iterator[Outcome[Differences]]:
@@ -169,7 +166,7 @@ def _compare(source: Source, first: Outcome[Result], second: Outcome[Result]) ->
     places = dict.fromkeys(place for place in (source.place, source.asked.place) if place)
     both = replace(source, place=" and ".join(places) or None)
     try:
-        comparisons = _compare_kinds(*results)
+        comparisons = _compare_kinds(*results, saved=bool(source.saved or source.asked.saved))
     except FAILURES as error:
         yield both, error
         return
@@ -180,10 +177,11 @@ def _compare(source: Source, first: Outcome[Result], second: Outcome[Result]) ->
     yield both, Differences(results[0], comparisons)
 
 
-def _compare_kinds(first: Result, second: Result) -> list[Comparison]:
+def _compare_kinds(first: Result, second: Result, *, saved: bool) -> list[Comparison]:
     """Return the comparison of each kind of attention that both have.
 
     Raises:
+        ModelError: they have none in common, which no other text would change unless one of them is `saved`.
         RecordError: they have none in common, other groups of layers, or what is no weights.
         TextError: they have not two tokens in common.
     """
@@ -201,7 +199,7 @@ def _compare_kinds(first: Result, second: Result) -> list[Comparison]:
         found += [compare(one, other) for one, other in zip(own, others, strict=False)]
     if not found:
         sides = [f"{_name(side)} has {_name_kinds(_list_kinds(side))} attention" for side in (first, second)]
-        raise RecordError(
+        raise (RecordError if saved else ModelError)(
             f"{sides[0]}, but {sides[1]}, and only the same kind can be compared: take two models of one kind."
         )
     return found

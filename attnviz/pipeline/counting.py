@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from attnviz.errors import AttnvizError, warn
 from attnviz.measures.labels import find_labels
-from attnviz.pipeline.outcomes import Found, HeadNumbers, Note, Outcome, Task, outcomes
+from attnviz.pipeline.outcomes import HeadNumbers, Note, Outcome, Task, make_of, outcomes
 from attnviz.pipeline.sharing import share_in_order
 from attnviz.pipeline.sources import portions
 from attnviz.pipeline.streams import Source
@@ -72,8 +72,17 @@ class CountingTask(Task[list[Any]], Protocol[Started]):
         """Return the total over no text."""
 
 
-Placed = tuple[str | None, Found | AttnvizError | Note]
-"""The place of a text, and what it has come to; see `Outcome`, of which processes send no more than that."""
+Made = TypeVar("Made")
+
+Work = Callable[[Sequence[Source]], Iterator[Outcome[Made]]]
+"""What is done with the texts of a portion, in whichever process."""
+
+
+class Remark(Struct, frozen=True):
+    """What is to be told of the text at a place: a note, or the error that it ended in."""
+
+    place: str | None
+    told: AttnvizError | Note
 
 
 class Portion(Struct, Generic[Counts], frozen=True):
@@ -83,65 +92,30 @@ class Portion(Struct, Generic[Counts], frozen=True):
     totals: Counts
 
 
-def add_up(totals: Counts, found: Iterable[Outcome[list[Any]]]) -> Iterator[Placed[Portion[Counts]]]:
-    """Yield the notes on the texts of a portion, the error of each that fails, and the totals of the others."""
-    texts = 0
-    for source, made in found:
-        if isinstance(made, AttnvizError | Note):
-            yield source.place, made
-        else:
-            texts += 1
-            for each in made:
-                totals.add(each)
-    yield None, Portion(texts, totals)
-
-
-def totals_of(task: CountingTask[Counts], portion: Sequence[Source]) -> Iterator[Placed[Portion[Counts]]]:
-    """Return the error of each text of a portion that fails, and the totals of the others; in whichever process."""
-    found = outcomes(task, [portion])
-    return add_up(task.start(), found)
-
-
 def total(task: CountingTask[Counts], sources: Iterable[Source], jobs: int, counter: Counter) -> Counts:
     """Return the totals of all texts.
 
     Raises:
         ProcessError: a process has ended before its work was done.
     """
-    return total_portions(partial(totals_of, task), task.start(), sources, jobs, counter)
+    return total_portions(partial(_run, task), task.start, sources, jobs, counter)
 
 
 def total_portions(
-    work: Callable[[Sequence[Source]], Iterator[Placed[Portion[Counts]]]],
-    totals: Counts,
-    sources: Iterable[Source],
-    jobs: int,
-    counter: Counter,
+    work: Work[Iterable[Any]], start: Callable[[], Counts], sources: Iterable[Source], jobs: int, counter: Counter
 ) -> Counts:
-    """Return the totals with those that the work makes of each portion of the texts.
+    """Return the totals of what the work makes of each portion of the texts, begun anew by `start` for each of them.
 
     Raises:
         ProcessError: a process has ended before its work was done.
     """
+    totals = start()
     # portions are the same whoever works on them: which texts are run together can show in the last digits
-    for part in _take(share_in_order(work, portions(sources, AT_A_TIME, whole=True), jobs), counter):
-        totals.merge(part.totals)
+    parts = portions(sources, AT_A_TIME, whole=True)
+    for part in _take(share_in_order(partial(_add_up, work, start), parts, jobs, _is_remark), counter):
+        totals.merge(part.totals)  # in any order, which does not show: only remarks wait for each other
         counter.count(part.texts)
     return totals
-
-
-def tables_of(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[Placed[list[HeadTable]]]:
-    """Return the tables of each text of a portion, or its error and the notes on it; in whichever process."""
-    for source, found in outcomes(task, [portion]):
-        yield source.place, _name_text(found, source)
-
-
-def _name_text(found: list[HeadTable] | AttnvizError | Note, source: Source) -> list[HeadTable] | AttnvizError | Note:
-    """Return the tables of a text with what it is."""
-    if isinstance(found, AttnvizError | Note):
-        return found
-    text = "" if source.saved else source.text()
-    return [replace(table, text_index=source.index, text=text, labels=find_labels(table)) for table in found]
 
 
 def tables_in_order(
@@ -152,18 +126,58 @@ def tables_in_order(
     Raises:
         ProcessError: a process has ended before its work was done.
     """
-    work, parts = partial(tables_of, task), portions(sources, AT_A_TIME, whole=True)
-    for tables in _take(share_in_order(work, parts, jobs), counter):
+    parts = portions(sources, AT_A_TIME, whole=True)
+    for tables in _take(share_in_order(partial(_send, partial(_run_each, task)), parts, jobs), counter):
         counter.count(1)
         yield tables
 
 
-def _take(placed: Iterable[Placed[Found]], counter: Counter) -> Iterator[Found]:
-    """Yield what texts have come to, and tell of errors and notes."""
-    for place, found in placed:
-        if isinstance(found, AttnvizError):
-            counter.fail(place, found)
-        elif isinstance(found, Note):
-            counter.say(found)
-        else:
+def _run(task: Task[Made], portion: Sequence[Source]) -> Iterator[Outcome[Made]]:
+    yield from outcomes(task, [portion])
+
+
+def _run_each(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[Outcome[list[HeadTable]]]:
+    """Yield what each text of a portion comes to, its tables with what it is."""
+    for outcome in outcomes(task, [portion]):
+        yield make_of(outcome, partial(_name_text, outcome[0]))
+
+
+def _name_text(source: Source, tables: Sequence[HeadTable]) -> list[HeadTable]:
+    text = "" if source.saved else source.text()
+    return [replace(table, text_index=source.index, text=text, labels=find_labels(table)) for table in tables]
+
+
+def _add_up(
+    work: Work[Iterable[Any]], start: Callable[[], Counts], portion: Sequence[Source]
+) -> Iterator[Remark | Portion[Counts]]:
+    """Yield the remarks on the texts of a portion, and the totals of those that did not fail; in whichever process."""
+    texts, totals = 0, start()
+    for found in _send(work, portion):
+        if isinstance(found, Remark):
             yield found
+        else:
+            texts += 1
+            for each in found:
+                totals.add(each)
+    yield Portion(texts, totals)
+
+
+def _send(work: Work[Made], portion: Sequence[Source]) -> Iterator[Remark | Made]:
+    """Yield what the texts of a portion come to as a process sends it: without the texts, which are long."""
+    for source, found in work(portion):
+        yield Remark(source.place, found) if isinstance(found, AttnvizError | Note) else found
+
+
+def _is_remark(found: object) -> bool:
+    return isinstance(found, Remark)
+
+
+def _take(sent: Iterable[Remark | Made], counter: Counter) -> Iterator[Made]:
+    """Yield what texts have come to, and tell the counter of errors and notes."""
+    for found in sent:
+        if not isinstance(found, Remark):
+            yield found
+        elif isinstance(found.told, AttnvizError):
+            counter.fail(found.place, found.told)
+        else:
+            counter.say(found.told)

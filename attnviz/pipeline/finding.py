@@ -100,16 +100,19 @@ def find_pairs(job: Job, name: str, sources: Iterable[Source], jobs: int, counte
 
 
 def find_relations(job: Job, name: str, sources: Iterable[Source], jobs: int, counter: Counter) -> list[RelationTable]:
-    """Return the best head for each relation of a treebank of this name, for each kind of attention.
+    """Return the best head for each relation of a treebank of this name, for each kind of attention that has any.
+
+    Where none has, because all words are left out, the tables that say so have no relations.
 
     Raises:
         ProcessError: a process has ended before its work was done.
     """
-    tables = total(RelationTask(job), sources, jobs, counter).tables()
-    return [replace(table, asked=f"relations of {name}") for table in tables]
+    found = total(RelationTask(job), sources, jobs, counter).tables()
+    tables = [replace(table, asked=f"relations of {name}") for table in found]
+    return [table for table in tables if table.relations] or tables
 
 
-def find_named(
+def find_asked(
     job: Job,
     counter: Counter,
     link: str | None,

@@ -14,7 +14,7 @@ from attnviz.measures.totals import Totals
 from attnviz.models.model import ALL, Model
 from attnviz.models.passages import Overlong, Passage, Windows, read_overlong
 from attnviz.pipeline.counting import Warner, total
-from attnviz.pipeline.finding import find_named
+from attnviz.pipeline.finding import find_asked
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import HeadNumbers
 from attnviz.pipeline.sources import sources_of
@@ -111,7 +111,7 @@ def find(
         >>> float(table["accuracy"][layer, head])
         1.0
     """
-    named = find_named(_make_job(model, select), Warner(fail), link, texts, pairs, relations)
+    named = find_asked(_make_job(model, select), Warner(fail), link, texts, pairs, relations)
     return DisplayedList[Any](named)
 
 

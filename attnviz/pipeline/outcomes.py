@@ -38,6 +38,14 @@ ReadText = tuple[Source, Reading]
 Outcome = tuple[Source, Found | AttnvizError | Note]
 """A text, and what it has come to; or a note on it, which comes before that."""
 
+Made = TypeVar("Made")
+
+
+def make_of(outcome: Outcome[Found], make: Callable[[Found], Made]) -> Outcome[Made]:
+    """Return the outcome of a text with what is made of what it has come to; an error and a note stay as they are."""
+    source, found = outcome
+    return source, found if isinstance(found, AttnvizError | Note) else make(found)
+
 
 class Task(Protocol[Found]):
     """A way to make something of each text of a job."""

@@ -1,6 +1,5 @@
 """Work on portions of a job, done here or shared out among processes."""
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import TypeVar
@@ -25,8 +24,15 @@ def share_out(
     return (found for item in items for found in work(item))
 
 
-def share_in_order(work: Callable[[Item], Iterator[Result]], items: Iterable[Item], jobs: int) -> Iterator[Result]:
-    """Return what the work makes of all items in their order; what comes too soon from a process waits.
+def share_in_order(
+    work: Callable[[Item], Iterator[Result]],
+    items: Iterable[Item],
+    jobs: int,
+    waits: Callable[[Result], bool] = lambda result: True,
+) -> Iterator[Result]:
+    """Yield what the work makes of all items in their order; what comes too soon from a process waits.
+
+    What need not wait is yielded as it comes.
 
     Raises:
         ProcessError: a process has ended before its work was done.
@@ -34,12 +40,15 @@ def share_in_order(work: Callable[[Item], Iterator[Result]], items: Iterable[Ite
     if jobs == 1:
         yield from share_out(work, items, jobs)
         return
-    waiting: dict[int, deque[Result | None]] = {}
+    waiting: dict[int, list[Result | None]] = {}
     due = 0
     for number, found in share_out(partial(_number, work), enumerate(items), jobs):
-        waiting.setdefault(number, deque()).append(found)
+        if found is not None and not waits(found):
+            yield found
+            continue
+        waiting.setdefault(number, []).append(found)
         while ready := waiting.get(due):
-            if (next_one := ready.popleft()) is not None:
+            if (next_one := ready.pop(0)) is not None:
                 yield next_one
             else:
                 del waiting[due]

@@ -123,7 +123,8 @@ def read_stream(stream: BufferedReader, name: str | None, division: Division) ->
     place, begins = name or "standard input", stream.peek(_BEGINNING)
     if _ROWS.match(begins):
         raise InputError(
-            f"{name or 'Standard input'} holds a number in each row, which is not read back: save it as .npz or .json."
+            f"{name or 'Standard input'} holds weights or numbers saved as CSV, which attnviz cannot read back: save "
+            "them as .npz or .json."
         )
     saved = next((form for magic, form in _ARRAYS.items() if begins.startswith(magic)), None)
     if saved == "npy":

@@ -29,7 +29,14 @@ class Summary(Struct, frozen=True, eq=False):
 
 
 class NoDifference(Struct, frozen=True, eq=False):
-    """The fact that two records do not differ, in place of their differences."""
+    """What is `told` in place of differences, where there are none."""
+
+    told: str
+
+
+_NO_WEIGHT = NoDifference("Nothing differs: between the tokens that both have, no weight changes by more than 0.00001.")
+_NO_DIVERGENCE = NoDifference("Nothing differs: the divergence of every head is 0.")
+_UNDEFINED = NoDifference("Nothing can be compared: no row of both has weight on the tokens that both have.")
 
 
 class Glance(Struct, frozen=True, eq=False):
@@ -227,13 +234,16 @@ class Report(Struct, frozen=True):
         Raises:
             TextError: there is no such word.
         """
-        if self.token and not all(each.is_empty for each in found):
-            yield from self.sections([each.difference for each in found])
-            return
-        for each in found:
+        missing = [_UNDEFINED if each.is_undefined else _NO_WEIGHT if each.is_empty else None for each in found]
+        if self.token:
+            of_word = list(self.sections([each.difference for each in found]))  # which refuses a word that is not there
+            if not all(missing):
+                yield from of_word
+                return
+        for each, none in zip(found, missing, strict=True):
             yield Summary(each.axes)
-            if each.is_empty:
-                yield NoDifference()
+            if none:
+                yield none
                 continue
             yield from self._rank(each.table)
             paired = [head for head in each.table.listed() if head in each.table.partners or not each.table.partners]
@@ -244,10 +254,11 @@ class Report(Struct, frozen=True):
         """Yield the sections of comparisons over many texts: the heads that differ most."""
         for table in tables:
             yield Summary(table)
-            if np.nan_to_num(table["divergence"]).any():
+            defined = table["divergence"][np.isfinite(table["divergence"])]
+            if defined.any():
                 yield from self._rank(table)
             else:
-                yield NoDifference()
+                yield _NO_DIVERGENCE if defined.size else _UNDEFINED
 
     def _rank(self, table: HeadTable) -> Iterator[Section]:
         """Yield the heads that differ most, or all, and what their numbers mean."""

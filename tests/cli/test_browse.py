@@ -1,16 +1,19 @@
 """The full-screen view as a command: in a terminal, without one, and with texts from elsewhere."""
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event, Timer
 
 import pytest
 
 from attnviz.cli import options
 from attnviz.cli.browse import Texts, list_formats
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
-from attnviz.errors import UsageError
+from attnviz.errors import InputError, UsageError
 from attnviz.pipeline.outcomes import KeepWeights
+from attnviz.pipeline.streams import Source
 from attnviz.views.screen.scene import Scene, State, prepare
 from tests.cli.conftest import COMMAND, Run, surroundings
 
@@ -88,6 +91,44 @@ def test_the_first_text_is_read_ahead_once_and_again_when_it_is_returned_to() ->
     first, again = texts.open(0), texts.open(0)
     assert first and again and first.text == again.text == SENTENCE
     assert first.number == again.number == 0
+
+
+def test_a_file_that_cannot_be_read_ends_it_with_what_is_wrong(browse: Callable[..., int]) -> None:
+    assert browse("nofile.txt cannot be read", "--file", "nofile.txt") == 1
+
+
+@pytest.mark.parametrize("error", [InputError("It is gone."), ZeroDivisionError("a bug")])
+def test_whatever_goes_wrong_when_the_first_text_is_read_ahead_is_raised_when_it_is_opened(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object) -> Iterator[Source]:
+        raise error
+        yield
+
+    monkeypatch.setattr(Input, "sources", read)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)  # else it is read before the screen opens
+    texts = Texts(Input(texts=[SENTENCE]), KeepWeights(make_job(Input(), ModelChoice(), Wanted())))
+    texts.read_ahead()
+    with pytest.raises(type(error)) as raised:
+        texts.open(0)
+    assert raised.value is error
+
+
+def test_a_text_that_is_being_read_ahead_is_waited_for_and_not_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    began, goes_on, reads = Event(), Event(), list[int]()
+
+    def enter(*_: object) -> str:
+        reads.append(len(reads))
+        began.set()
+        assert goes_on.wait(60)
+        return "the text"
+
+    monkeypatch.setattr(Texts, "_enter", enter)
+    texts = Texts(Input(texts=[SENTENCE]), KeepWeights(make_job(Input(), ModelChoice(), Wanted())))
+    texts.read_ahead()
+    assert began.wait(60)
+    Timer(0.1, goes_on.set).start()
+    assert (texts.open(0), reads) == ("the text", [0])
 
 
 @pytest.mark.parametrize("quiet", [True, False])

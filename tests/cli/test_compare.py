@@ -5,6 +5,9 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 
 import attnviz
+from attnviz.models import registry
+from attnviz.models.loading import Loading
+from attnviz.models.model import Model
 from tests.cli.conftest import Run
 
 TIRED, WIDE = (f"The animal didn't cross the street because it was too {word}" for word in ("tired", "wide"))
@@ -156,7 +159,9 @@ def test_rows_of_differences_are_named_for_their_measure_and_not_read_back(run: 
     header = (tmp_path / "d.csv").read_text().splitlines()[0]
     assert header.endswith("key,key_token,difference")
     assert run("show", "d.json", "--format", "csv", cwd=tmp_path).stdout == (tmp_path / "d.csv").read_bytes()
-    run("show", "--file", "d.csv", cwd=tmp_path).assert_failed(1, "d.csv holds a number in each row", ".json")
+    run("show", "--file", "d.csv", cwd=tmp_path).assert_failed(
+        1, "d.csv holds weights or numbers saved as CSV", ".json"
+    )
     mixed = run("show", TIRED, "--format", "json").stdout + (tmp_path / "d.json").read_bytes()
     ran = run("show", "--format", "csv", stdin=mixed)
     ran.assert_failed(1, "another measure than those before")
@@ -247,8 +252,9 @@ def test_python_gives_the_bytes_of_the_command(run: Run, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        ((TIRED,), 2, "compares 2 texts under 1 model, or texts under 2 models, not 1 text under 1 model"),
-        ((TIRED, WIDE, TIRED), 2, "not more than 2 texts under 1 model"),
+        ((TIRED,), 2, "1 text was given: give 2, or 2 files of saved records, or a second --model."),
+        ((), 2, "No text was given: give 2"),
+        ((TIRED, WIDE, TIRED), 2, "More than 2 texts were given: give 2, or 2 files"),
         ((TIRED, WIDE, "--model", "builtin", "--model", "minilm"), 2, "Two texts and two models were given"),
         ((TIRED, *["--model", "builtin"] * 3), 2, "only two models can be compared"),
         ((TIRED, WIDE, TIRED, "--model", "builtin", "--model", "minilm", "--token", "it"), 2, "there are several"),
@@ -259,6 +265,9 @@ def test_python_gives_the_bytes_of_the_command(run: Run, tmp_path: Path) -> None
         ((TIRED, ""), 1, "In text 2: "),
         ((TIRED, WIDE, "-o", "folder"), 2, "let it end in .png"),
         ((TIRED, WIDE, "--token", "giraffe"), 1, "no token 'giraffe'"),
+        ((TIRED, TIRED, "--token", "giraffe"), 1, "no token 'giraffe'"),
+        ((TIRED, WIDE, "--jobs", "2"), 2, "--jobs has no effect for one comparison"),
+        ((TIRED, "--model", "builtin", "--model", "minilm", "--jobs", "2"), 2, "or compare two models over many texts"),
     ],
 )
 def test_what_cannot_be_compared_is_a_sentence(run: Run, args: tuple[str, ...], code: int, said: str) -> None:
@@ -282,4 +291,56 @@ def test_texts_that_share_no_word_are_not_compared_by_their_special_tokens(run: 
 
 
 def test_no_more_texts_are_read_than_can_be_compared(run: Run) -> None:
-    run("compare", stdin=b"a b\n" * 9).assert_failed(2, "more than 2 texts")
+    run("compare", stdin=b"a b\n" * 9).assert_failed(2, "More than 2 texts")
+
+
+def test_one_model_is_loaded_once_for_both_texts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+
+    def load(name: str, loading: Loading) -> Model:
+        loaded.append(name)
+        return registry.load(name, loading)
+
+    monkeypatch.setattr("attnviz.pipeline.job.load", load)
+    for models in (["builtin"], ["builtin", "builtin"], ["builtin", "minilm"]):
+        texts = [TIRED, WIDE] if len(models) == 1 else [TIRED]
+        loaded.clear()
+        assert run("compare", *texts, *(f"--model={name}" for name in models)).code == 0
+        assert loaded == list(dict.fromkeys(models))
+
+
+def test_what_is_undefined_is_not_said_to_be_the_same(run: Run, tmp_path: Path) -> None:
+    first = attnviz.Attention.from_array([[1.0, 0, 0]] * 3, ["a", "b", "c"], kind=attnviz.Kind.ENCODER)
+    second = attnviz.Attention.from_array([[0.2, 0.3, 0.5]] * 3, ["x", "b", "c"], kind=attnviz.Kind.ENCODER)
+    for count in (1, 2):
+        for name, record in (("a", first), ("b", second)):
+            attnviz.save(tmp_path / f"{name}.json", record)
+            (tmp_path / f"{name}.jsonl").write_bytes((tmp_path / f"{name}.json").read_bytes() * count)
+        ran = run("compare", "a.jsonl", "b.jsonl", "--width", "100", cwd=tmp_path)
+        assert "Nothing can be compared: no row of both has weight on the tokens that both have." in ran.out
+        assert "Nothing differs" not in ran.out and ran.code == 0
+        (head,) = run("compare", "a.jsonl", "b.jsonl", "--format", "json", cwd=tmp_path).records[0]["heads"]
+        assert (head["divergence"], head["divergence_n"]) == (None, 0)
+
+
+def test_over_many_texts_nothing_differs_where_the_divergence_is_0(run: Run) -> None:
+    texts = run("compare", "--model", "builtin", "--model", "builtin", stdin=f"{TIRED}\n{WIDE}".encode()).out
+    assert "Nothing differs: the divergence of every head is 0." in texts
+
+
+def test_two_sides_of_which_one_needs_more_memory_are_not_grouped_in_other_ways(run: Run) -> None:
+    texts = "\n".join("the dog " * count for count in (89, 97)).encode()
+    ran = run("compare", "--memory", "13M", stdin=texts)
+    ran.assert_failed(1, "In line 2: The weights of 24 heads for 196 queries", "--memory allows 13 MB: choose fewer")
+    assert run("compare", "--memory", "13M", "--by", "bins:5", stdin=texts).code == 0
+    models = "--model", "builtin", "--model", "minilm", "--memory", "2M"
+    ran = run("compare", *models, stdin=texts)
+    ran.assert_failed(1, "Error in line 1: The weights of", "Nothing was compared: every comparison failed.")
+    assert "bins, the second" not in ran.err
+
+
+def test_models_that_have_no_kind_in_common_are_refused_once(run: Run) -> None:
+    texts = "\n".join([TIRED, WIDE, TIRED]).encode()
+    ran = run("compare", "--model", "builtin", "--model", "builtin/decoder", stdin=texts)
+    ran.assert_failed(1, "Error: builtin/encoder has encoder attention, but builtin/decoder has decoder attention")
+    assert ran.err.count("\n") == 1

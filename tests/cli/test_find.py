@@ -215,8 +215,8 @@ def test_what_is_searched_for_stands_above_the_table_and_in_the_data(run: Run) -
 
 def test_the_first_lines_say_which_head_it_is_and_how_often_it_is_right(run: Run) -> None:
     said = run("find", "--pairs", PAIRS, "--width", "200").out.splitlines()[2]
-    told = "L2 H1 looks most at the right word in 83% of 24 texts; the best fixed distance hits it in 50%"
-    assert said == f"pairs of {PAIRS}: {told}"
+    told = "L2 H1 looks most at the right word in 83% of places, on average over 24 texts"
+    assert said == f"pairs of {PAIRS}: {told}; the best fixed distance hits it in 50%"
     said = run("find", "it -> animal", "--file", LINES, "--width", "200").out.splitlines()[2]
     assert said == "it → animal: L2 H1 gives it the most weight, 0.936 on average over 2 texts"
     said = run("find", "--relations", TREEBANK, "--width", "200").out.splitlines()[2]
@@ -329,3 +329,28 @@ def test_an_encoder_decoder_says_what_each_kind_of_attention_links(
 ) -> None:
     asked = "find", link, "The red car is fast", "--model", "builtin/translator"
     run(*asked, *(("--kind", kind) if kind else ())).assert_failed(1, said)
+
+
+def test_for_one_text_the_first_line_says_whether_the_right_word_is_looked_at(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "one.tsv"
+    path.write_text(f"{TEXT}\tit\tanimal\n")
+    said = run("find", "--pairs", path, "--width", "200").out.splitlines()[2]
+    assert re.fullmatch(r".*: L\d H\d looks most at the right word; the best fixed distance misses it", said)
+    path.write_text("the dog and a dog slept\tdog\tslept\n")
+    said = run("find", "--pairs", path, "--layer", "0", "--width", "200").out.splitlines()[2]
+    assert "% of places" in said or "no head looks" in said
+
+
+def test_a_treebank_of_which_all_words_are_left_out_says_so(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "all.conllu"
+    path.write_text("1\tdid\t_\t_\t_\t_\t0\troot\t_\tSpaceAfter=No\n2\tn't\t_\t_\t_\t_\t1\tadvmod\t_\t_\n")
+    ran = run("find", "--relations", path)
+    assert (ran.code, ran.out) == (1, "")
+    assert "Note: 1 of the 1 words that depend on another is left out for builtin/encoder" in ran.err
+    assert "Error: Nothing was found: none of the texts has the words." in ran.err
+
+
+def test_where_nothing_is_found_it_says_whether_any_text_could_be_read(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "bad.tsv"
+    path.write_bytes(b"only one column\nonly one column\n")
+    run("find", "--pairs", path).assert_failed(1, "Nothing was found: no text could be read.")

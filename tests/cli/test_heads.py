@@ -361,4 +361,8 @@ def test_rows_of_saved_records_one_by_one_say_of_which_model_they_are(
     plain = run("heads", "a dog", "a cat", "--each", "--stat", "same", "--format", "csv").rows()
     assert [*plain[0]] == ["text_index", "kind", "layer", "head", "same", "same_n", "same_se"]
     mixed = run("heads", "a dog", tmp_path / "1.json", "--each", "--stat", "same", "--format", "csv")
-    mixed.assert_failed(2, "choose --format json")
+    mixed.assert_failed(2, "1.json may be of another model: choose --format json, or give saved records first.")
+    assert mixed.out == ""
+    lines = b"a dog\n" * 32 + (tmp_path / "1.json").read_bytes()  # what stands in a stream is known when it comes
+    piped = run("heads", "--each", "--stat", "same", "--format", "csv", stdin=lines)
+    piped.assert_failed(2, "are of builtin/encoder and have no model column, but these are of builtin/decoder: choose")

@@ -157,9 +157,11 @@ class TestSentences:
     @pytest.mark.parametrize("form", ["csv", "tsv"])
     def test_rows_that_were_saved_are_no_texts(self, run: Run, tmp_path: Path, command: str, form: str) -> None:
         (tmp_path / "rows").write_bytes(run("show", "the cat", "--format", form).stdout)
-        run(command, "--file", tmp_path / "rows").assert_failed(1, "rows holds a number in each row", "npz or .json")
+        run(command, "--file", tmp_path / "rows").assert_failed(
+            1, "rows holds weights or numbers saved as CSV", "npz or .json"
+        )
         piped = run(command, stdin=run("heads", "the cat", "--format", form).stdout)
-        piped.assert_failed(1, "Standard input holds a number in each row")
+        piped.assert_failed(1, "Standard input holds weights or numbers saved as CSV")
         assert piped.stdout == b""
 
     def test_what_nobody_has_foreseen_asks_for_a_report(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

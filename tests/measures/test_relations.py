@@ -151,3 +151,11 @@ def test_totals_are_the_same_in_any_order_and_however_they_are_shared() -> None:
         parts[index % 3 % 2].add(found)
     parts[1].merge(parts[0])
     assert [table.relations for table in parts[1].tables()] == [table.relations for table in whole.tables()]
+
+
+def test_a_relation_that_has_the_name_of_all_is_counted_once_beside_the_whole() -> None:
+    table = count([gold("a b c d", (ALL, 1), ("root", None), (ALL, 1), ("det", 1))])
+    assert [(relation.name, relation.whole.count) for relation in table.relations] == [(ALL, 3), (ALL, 2), ("det", 1)]
+    assert table[ALL].whole.count == 3
+    (whole, own) = count([gold("a b", (ALL, 1), ("root", None))]).relations
+    assert (whole.name, own.name, whole.whole.count, own.whole.count) == (ALL, ALL, 1, 1)

@@ -47,7 +47,7 @@ _VIEWS = {View.MATRIX: Matrix, View.LINKS: Links, View.HEADS: AllHeads}
 _LEAST = 40, 12  # columns and lines below which nothing can be read
 
 
-class Browser(App[AttnvizError]):
+class Browser(App[BaseException]):
     """The full-screen view.
 
     `open_entry` reads one of the texts that were given by its number, None if there is none left; `read` reads what was
@@ -141,12 +141,12 @@ class Browser(App[AttnvizError]):
             return
         self._say("")
         found = message.found
-        if not isinstance(found, AttnvizError):
+        if not isinstance(found, BaseException):
             message.use(found)
-        elif self.entry is None and not isinstance(found, TextError | RecordError):
-            self.exit(found)
-        else:
+        elif isinstance(found, TextError | RecordError) or (self.entry and isinstance(found, AttnvizError)):
             self._say(found.advice)
+        else:
+            self.exit(found)
 
     def _tick(self) -> None:
         """Show that work goes on, once it takes a while."""

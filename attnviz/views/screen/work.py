@@ -7,8 +7,6 @@ from typing import Any
 
 from textual.message import Message
 
-from attnviz.errors import AttnvizError
-
 _SHORT = 0.2  # seconds that nobody need be told of
 _SIGNS = "|/-"
 
@@ -42,7 +40,7 @@ class Work:
         def run() -> None:
             try:
                 found = work()
-            except AttnvizError as error:
+            except BaseException as error:  # whatever it is, the screen has to end before it is shown
                 found = error
             self._post(Done(number, found, use))
 

@@ -51,16 +51,26 @@ def best_head(table: HeadTable) -> Text:
     """Return a sentence on the head that a search lists first: how much weight it gives, or how often it is right."""
     head, name = table.listed()[0], table.ranked_by[0]
     (number,), (fixed,) = (_of(table, each, [head]) for each in (name, "baseline"))
-    texts = counted(table.texts, "text")
     if not math.isfinite(number):
         told = "no head has such a number"
     elif name == "weight":
         told = f"{head_name(*head)} gives it the most weight, {number:.3f}"
-        told += f" on average over {texts}" if table.texts > 1 else ""
+        told += f" on average over {counted(table.texts, 'text')}" if table.texts > 1 else ""
     else:
-        told = f"{head_name(*head)} looks most at the right word in {as_percent(number)} of {texts}"
-        told += f"; the best fixed distance hits it in {as_percent(fixed)}" if math.isfinite(fixed) else ""
+        told = _tell_accuracy(head_name(*head), number, fixed, table.texts)
     return Text(visible(table.asked), style="bold").append(f": {told}", "not bold")
+
+
+def _tell_accuracy(head: str, number: float, fixed: float, texts: int) -> str:
+    """Return how often a head looks most at the right word, and the best fixed distance hits it, over some texts."""
+    if texts == 1 and {number, fixed if math.isfinite(fixed) else 1} <= {0, 1}:
+        told = f"{head} looks most at the right word" if number else "no head looks most at the right word"
+        hit = "hits it" if fixed else "misses it"
+    else:
+        average = "" if texts == 1 else f", on average over {counted(texts, 'text')}"
+        told = f"{head} looks most at the right word in {as_percent(number)} of places{average}"
+        hit = f"hits it in {as_percent(fixed)}"
+    return f"{told}; the best fixed distance {hit}" if math.isfinite(fixed) else told
 
 
 def head_rows(section: HeadRows, width: int) -> Iterator[RenderableType]:

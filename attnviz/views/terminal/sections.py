@@ -34,7 +34,6 @@ from attnviz.views.terminal.relations import best_relation, relation_rows, shown
 from attnviz.vocabulary import AVERAGE, Orientation, PictureProtocol
 
 _USUAL = "float32"
-_NO_DIFFERENCE = "Nothing differs: between the tokens that both have, no weight changes by more than 0.00001."
 _LONGEST = 60  # columns of a word, or of a whole sentence
 
 
@@ -56,8 +55,8 @@ def _drawn(
     match section:
         case Summary(record=record):
             yield summary(record)
-        case NoDifference():
-            yield Text(_NO_DIFFERENCE)
+        case NoDifference(told=told):
+            yield Text(told)
         case Glance() if protocol and protocol is not PictureProtocol.BLOCKS:
             yield from inline_picture(section, protocol, console, options)
         case Glance():
