@@ -104,7 +104,7 @@ class TestMemory:
     def test_a_comparison_counts_what_it_takes(self, run: Run) -> None:
         texts = "Mary lost her keys", "Mary lost her hat"
         assert "shown between stretches" not in run("show", texts[0], "--memory", "10kB").err
-        assert "13.8 kB, and --memory allows 10 kB" in run("compare", *texts, "--memory", "10kB").err
+        assert "27.6 kB, and --memory allows 10 kB" in run("compare", *texts, "--memory", "10kB").err
 
     def test_where_there_is_too_little_the_next_text_is_tried(self, tmp_path: Path) -> None:
         (tmp_path / "lines.txt").write_text("a cat " * 9000 + "\nthe dog\n")

@@ -21,8 +21,8 @@ _BELOW_NOISE = "*"
 
 _COUNTED = "Counted from the shape, not measured:"
 _OPERATIONS = (
-    "Scores and the weighted sum grow as N², because every query meets every key; {maps} grow as N. A "
-    "multiplication and the addition after it count as two operations. {scored} Softmax, biases, norms, the "
+    "Scores and the weighted sum grow as N², because every query meets every key; {} grow as N. A "
+    "multiplication and the addition after it count as two operations. {} Softmax, biases, norms, the "
     "feed-forward network and logits (the scores of the next token) are not counted."
 )
 _PROJECTIONS = "projections (W_Q, W_K, W_V and W_O)"
@@ -50,7 +50,7 @@ _PARALLEL = (
 )
 _OTHER_LAYERS = (
     "A recurrent layer makes a vector from the token and the vector before it; a dilated convolution makes one from "
-    "{reads} tokens, which lie further apart in each further layer. Orders of growth leave out constant factors, which "
+    "{} tokens, which lie further apart in each further layer. Orders of growth leave out constant factors, which "
     "operations have."
 )
 _EXPECTED = (
@@ -145,7 +145,7 @@ def tabulate_operations(cost: Cost) -> Iterator[RenderableType]:
     yield _tabulate_counts(f"Operations, {cost.tokens:,} tokens", cost.operations, cost.dimensions, scaled)
     dots = SCORE not in cost.dimensions.maps
     maps = _PROJECTIONS if dots else "projections (W_q and W_k)"
-    yield _remark(_OPERATIONS.format(maps=maps, scored=_DIVIDED if dots else _ADDED))
+    yield _remark(_OPERATIONS.format(maps, _DIVIDED if dots else _ADDED))
 
 
 def tabulate_memory(kind: Kind, cost: Cost) -> Iterator[RenderableType]:
@@ -172,7 +172,7 @@ def compare_layers(tokens: int, types: Sequence[LayerType]) -> Iterator[Renderab
         table.add_row(each.name, each.order, scaled(each.operations), f"{each.steps:,}", f"{each.path:,}")
     yield table
     yield _remark(_PARALLEL)
-    yield _remark(_OTHER_LAYERS.format(reads=KERNEL))
+    yield _remark(_OTHER_LAYERS.format(KERNEL))
 
 
 def describe_measuring() -> Iterator[Text]:
