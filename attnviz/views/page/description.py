@@ -27,6 +27,7 @@ def describe(record: HeadMatrix, packed: Packed, name: str, *, left_out: str = "
     `left_out` says why what its scores are made of was left out, if it was.
     """
     same = record.query_tokens == record.key_tokens
+    step = packed.quantisation.step
     return {
         "name": name,
         "summary": _summarise(record, same=same),
@@ -36,11 +37,12 @@ def describe(record: HeadMatrix, packed: Packed, name: str, *, left_out: str = "
         "queries": _describe_tokens(record.query_tokens),
         "keys": None if same else _describe_tokens(record.key_tokens),
         "quantisation": asdict(packed.quantisation),
-        "error": f"{packed.quantisation.step / 2:.1g}".replace("e-0", "e-"),
-        "exactness": f"in steps of {packed.quantisation.step:.1g}; exact numbers are in data formats such as JSON",
+        "error": _write_step(step / 2),
+        "exactness": f"in steps of {_write_step(step)}; exact numbers are in data formats such as JSON",
         "triangle": packed.triangle,
         "thumbnail": packed.size,
         "terms": None if packed.terms is None else _describe_terms(packed.terms),
+        "measured": "" if record.meaning.usual else f", {visible(record.measure)}",
         "untold": left_out or _explain_missing(record),
         **(_describe_attention(record) if isinstance(record, Attention) else _describe_numbers(record)),
     }
@@ -53,6 +55,11 @@ def _summarise(record: HeadMatrix, *, same: bool) -> str:
     size = counted(keys, unit) if same else f"{queries:,} × {counted(keys, unit)}"
     shape = f"{counted(layers, 'layer')} × {counted(heads, 'head')}"
     return " · ".join((visible(record.model), f"{record.kind.value} attention", shape, size))
+
+
+def _write_step(step: float) -> str:
+    """Write how far numbers are apart in one digit, as the page writes small numbers: `8e-6`."""
+    return f"{step:.1g}".replace("e-0", "e-")
 
 
 def _describe_tokens(tokens: Sequence[Token]) -> dict[str, Any]:
@@ -97,9 +104,12 @@ def _describe_terms(terms: PackedTerms) -> dict[str, Any]:
 def _explain_missing(record: HeadMatrix) -> str:
     """Return why the products of queries and keys of a record are not shown, if they are not."""
     if not isinstance(record, Attention):
-        return "Only weights are made of queries and keys."
+        measure = visible(record.measure)
+        return f"A {measure} has no queries and keys."
     if record.by is not By.TOKEN:
         return f"Queries and keys belong to tokens, and these are {record.by.unit}s."
+    if any(token.window is not None for token in record.key_tokens):
+        return "Queries and keys are not here: this text was read in windows, so that a token has several keys."
     if record.layers == (AVERAGE,):
         return "A mean over heads has no queries and keys of its own."
     return (
@@ -110,7 +120,8 @@ def _explain_missing(record: HeadMatrix) -> str:
 
 def _describe_attention(attention: Attention) -> dict[str, Any]:
     return {
-        "unit": "weight",
+        "verbs": {"query": "looks at", "key": "is looked at by"},
+        "marks": ["most telling", "strongest links"],
         "distributions": True,
         **_mark(attention, [(link.layer, link.head) for link in strongest(attention, _MARKED)], telling(attention)),
         **_describe_heads(attention),
@@ -156,15 +167,24 @@ def _describe_statistics(attention: Attention, table: HeadTable) -> list[dict[st
     ]
 
 
+def _find_largest(record: HeadMatrix) -> Link | None:
+    """Return the number that is furthest from 0, or None where all are 0."""
+    layer, head, query, key = np.unravel_index(np.abs(record.weights).argmax(), record.shape)
+    number = float(record.weights[layer, head, query, key])
+    tokens = record.query_tokens[query], record.key_tokens[key]
+    return Link(record.layers[layer], record.heads[head], *tokens, number) if number else None
+
+
 def _describe_numbers(record: HeadMatrix) -> dict[str, Any]:
     """Return what can be said of numbers that are no weights; the largest ones mark their heads."""
     largest = np.abs(record.weights).max((-2, -1), initial=0)  # [layers, heads]
     order = np.argsort(-largest, axis=None, kind="stable")[:_MARKED]
     marked = [(record.layers[place // largest.shape[1]], record.heads[place % largest.shape[1]]) for place in order]
     return {
-        "unit": "value",
+        "verbs": {"query": "as a query", "key": "as a key"},
+        "marks": [f"largest {visible(record.measure)}", "next largest"],
         "distributions": False,
-        **_mark(record, marked, None),
+        **_mark(record, marked, _find_largest(record)),
         "statistics": [],
         "labels": [],
         "notes": record.notes,

@@ -39,10 +39,12 @@ _OF_TERMS = "terms.js", "products.js", "products.css"
 
 STYLES = "page.css", "text.css", "products.css", "print.css"
 
-_UNREAD = re.compile(r"^\s*(?://.*\n|/\*[\s\S]*?\*/\n)?", re.MULTILINE)
-"""What of the assets only people read: indentation, and comments that stand on lines of their own."""
+_UNREAD = re.compile(r"^\s*(?://.*\n|/\*[\s\S]*?\*/\n)?|(?<=;) // .*$", re.MULTILINE)
+"""What of the assets only people read: indentation, and comments on lines of their own or behind a statement."""
 
-_BLANKS = re.compile(r"\s*([{};,]|:(?=\s))\s*")  # of a style, around its marks
+_BLANKS = re.compile(
+    r";?\s*([{};,]|:(?=\s))\s*|\b(?<![.\d#])0(?=\.\d)"
+)  # of a style, around its marks, and zeros before points
 
 _SPACES = re.compile(r'("[^"]*")| ?(=>|[=,:?{}()<>*&|;]+) ?')  # of a script, around its marks
 

@@ -61,7 +61,7 @@ def make_page(
     ]
     last = max((place for place, one in enumerate(described) if one["telling"]), default=0)
     data = {
-        "text": visible(text) if opening.title is None else visible(opening.title),
+        "text": visible(_title(found, text) if opening.title is None else opening.title),
         "records": described,
         "opening": {
             "record": last,
@@ -73,6 +73,14 @@ def make_page(
         "notes": notes,
     }
     return PageFile(write_document(data, packed).encode(), notes)
+
+
+def _title(found: Sequence[HeadMatrix], text: str) -> str:
+    """Return the title of a page: its text, the target that a decoder reads of it, and an unusual measure."""
+    sources = (token.source for record in found if record.kind.crosses for token in record.query_tokens)
+    target = next((source.text for source in sources if source), "")
+    measure = "" if found[0].meaning.usual else f"{found[0].measure.capitalize()}: "
+    return f"{measure}{text}{f' … {target}' if target else ''}"
 
 
 def _name(record: HeadMatrix, found: Sequence[HeadMatrix]) -> str:

@@ -130,6 +130,53 @@ def test_several_heads_are_shown_in_colours_with_a_legend_or_averaged(show: Show
     assert "0.0" in shown.press("a") or shown.tab.locator(".legend button").count() == 3
 
 
+def heads_of(shown: Shown) -> set[str]:
+    """Return the heads in the legend, of which there is none for a single one."""
+    assert shown.line
+    return {text.removesuffix(" ×") for text in shown.tab.locator(".legend button").all_text_contents()}
+
+
+def test_heads_that_are_kept_stay_when_one_walks_over_them(show: Show, animal: Attention) -> None:
+    shown = show(animal)
+    shown.press("c")
+    assert heads_of(shown) == {"3.1", "3.2"}
+    assert shown.press("ArrowLeft") == strongest(animal, 3, 1, "it") and heads_of(shown) == set()
+    shown.press("ArrowRight")
+    assert heads_of(shown) == {"3.1", "3.2"}
+    shown.press("ArrowLeft", "A", "h", "l")
+    assert heads_of(shown) == {f"3.{head}" for head in range(6)}
+
+
+def test_escape_lets_the_token_go_and_then_the_heads_that_are_kept(show: Show, animal: Attention) -> None:
+    shown = show(animal)
+    shown.press("c", "Enter", "?", "Escape")
+    assert shown.hash["locked"] == "true"
+    shown.press("Escape")
+    assert "locked" not in shown.hash and heads_of(shown) == {"3.1", "3.2"}
+    shown.press("Escape")
+    assert heads_of(shown) == set() and "others" not in shown.hash
+
+
+def test_a_word_that_is_not_there_locks_nothing(show: Show, animal: Attention) -> None:
+    shown = show(animal)
+    shown.tab.keyboard.press("/")
+    shown.tab.keyboard.type("zebra")
+    assert shown.press("Enter") == strongest(animal, 3, 1, "it")
+    assert "locked" not in shown.hash and "zebra" in shown.tab.text_content(".said")
+    shown.tab.fill("[type=search]", "street")
+    assert shown.press("Enter") == strongest(animal, 3, 1, "street")
+    assert (shown.hash["locked"], shown.tab.text_content(".said")) == ("true", "")
+
+
+@pytest.mark.parametrize("view", ["links", "prose"])
+def test_the_token_that_the_chosen_one_is_paired_with_is_marked(show: Show, animal: Attention, view: str) -> None:
+    shown = show(animal, f"#view={view}&layer=3&head=1&token=2&locked=true")
+    assert shown.tab.locator(".paired").count() == 0
+    shown.press("Shift+ArrowRight")
+    pair = shown.line.split(": ")[1].split(" → ")[1].rpartition(" ")[0]
+    assert shown.tab.locator(".paired bdi").all_text_contents() == [pair]
+
+
 def test_the_matrix_is_a_grid_with_one_cell_that_the_keyboard_reaches(show: Show, animal: Attention) -> None:
     shown = show(animal, "#view=matrix&layer=3&head=1&token=8")
     grid = shown.tab.locator(".grid")
@@ -217,6 +264,31 @@ def test_numbers_of_either_sign_have_two_colours_and_keep_their_sign(show: Show,
     reds, blues = np.array(painted[0::4]).reshape(13, 13), np.array(painted[2::4]).reshape(13, 13)
     weights = difference.head(3, 1)
     assert (reds > blues)[weights > 0.2].all() and (blues > reds)[weights < -0.2].all()
+
+
+def test_a_difference_says_so_and_opens_at_the_largest(show: Show, animal: Attention) -> None:
+    kept = {field.name: getattr(animal, field.name) for field in fields(HeadMatrix)}
+    difference = HeadMatrix(**kept | {"weights": animal.weights[::-1] - animal.weights, "measure": "difference"})
+    layer, head, query, key = np.unravel_index(np.abs(difference.weights).argmax(), difference.shape)
+    number = difference.weights[layer, head, query, key]
+    shown = show(difference)
+    tokens = [token.text for token in animal.query_tokens]
+    sign = "+" if number > 0 else "−"
+    assert shown.line == (
+        f"layer {layer} head {head}, difference: {tokens[query]} → {tokens[key]} {sign}{abs(number):.2f}"
+    )
+    assert shown.tab.text_content("h1") == "Difference: a text"
+    assert shown.tab.locator(".rings .telling").count() == 1
+    aside = shown.tab.text_content(".details")
+    assert "A difference has no queries and keys." in aside and "look" not in aside
+
+
+def test_a_query_of_a_decoder_stands_with_what_it_predicts(show: Show, translation: list[Attention]) -> None:
+    shown = show(translation, text="The red car is fast")
+    link = attnviz.telling(translation[2])
+    said = f"{link.query.text} (→ {link.query.predicts}) → {link.key.text}"
+    assert said in shown.line
+    assert shown.tab.text_content("h1") == "The red car is fast … la voiture rouge est rapide"
 
 
 def test_what_is_copied_is_the_line_and_what_is_saved_is_svg(show: Show, animal: Attention) -> None:
@@ -483,7 +555,7 @@ class TestPair:
 def test_all_heads_of_a_layer_are_shown_together_or_one_alone(show: Show, animal: Attention) -> None:
     shown = show(animal, "#layer=2&head=3&token=8")
     shown.press("A")
-    assert sorted(shown.hash["others"].split(",")) == [f"2.{head}" for head in (0, 1, 2, 4, 5)]
+    assert sorted(shown.hash["others"].split(",")) == [f"2.{head}" for head in range(6)]
     assert shown.tab.locator(".legend .chip").count() == 6
     tiles = shown.tab.locator(".tiles").bounding_box()
     shown.tab.mouse.dblclick(tiles["x"] + tiles["width"] * 4.5 / 6, tiles["y"] + tiles["height"] * 1.5 / 4)

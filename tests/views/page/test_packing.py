@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from attnviz.measures.terms import Kept
+from attnviz.measures.terms import ScoredRecord
 from attnviz.records import Attention, HeadMatrix
 from attnviz.text import make_tokens
 from attnviz.views.page.packing import Quantisation, pack, pack_terms
@@ -83,7 +83,7 @@ def test_a_small_picture_shows_the_number_furthest_from_0_of_each_place() -> Non
 
 @pytest.mark.parametrize("few", [2**20, 1])
 def test_softmax_of_packed_terms_is_the_weights_within_what_the_steps_allow(
-    told: Callable[..., list[Kept]], monkeypatch: pytest.MonkeyPatch, few: int
+    told: Callable[..., list[ScoredRecord]], monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     monkeypatch.setattr("attnviz.views.page.packing._FEW_TERMS", few)
     (kept,) = told("builtin/decoder", "the unhappiest zebras ran away")

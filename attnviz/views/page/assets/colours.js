@@ -8,7 +8,7 @@ const RAMPS = {
 };
 const DIVERGING = {
   light: ["#12305c", "#2f66a8", "#7fb0dd", "#c4dcf0", "#f5f5f3", "#f6d7b3", "#e9a35d", "#b8620f", "#6b3300"],
-  dark: ["#cfe6fb", "#86bdec", "#4a8cc4", "#2b5580", "#1d2126", "#754618", "#b7702a", "#e4a25c", "#fbdcb4"],
+  dark: ["#6cb8ff", "#4f9be3", "#3a7bbd", "#274f7a", "#1d2126", "#6e4216", "#a8651f", "#d98632", "#ff9f40"],
 };
 const HEADS = { light: ["#0072b2", "#d55e00", "#009e73", "#aa4499", "#b58900", "#56a0d9"], dark: ["#6cb8ff", "#ff9a4d", "#3fd0a4", "#e59ad0", "#e8c34a", "#a3d5ff"] };
 const DECADES = 3; // of a logarithmic scale
@@ -74,8 +74,8 @@ class Scale {
   }
 
   /** Return the colour of one of several heads for a number: the stronger, the more of it. */
-  tint(place, value) {
-    return `color-mix(in srgb, ${this.head(place)} ${Math.round(8 + 82 * this.strength(value))}%, transparent)`;
+  tint(place, value, most = 82) {
+    return `color-mix(in srgb, ${this.head(place)} ${Math.round(8 + most * this.strength(value))}%, transparent)`;
   }
 }
 

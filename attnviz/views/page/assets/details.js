@@ -1,7 +1,7 @@
 // The details beside a view: the links of the active token in both directions, what it predicts, the head's statistics.
 
 const LISTED = 6;
-const LEAST = 0.0005; // what is less is not listed: it would read 0.00
+const LEAST = 0.0005; // what is less is not listed, but counts among the rest
 
 /* What makes more of them for a state: parts with a root, which are drawn for a scene. */
 const PANELS = [];
@@ -18,13 +18,13 @@ class Details {
     const { state } = this;
     const { side, group } = scene.active;
     const here = scene.groups(side)[group];
-    const label = state.mean ? null : scene.record.label(state.layer, state.head);
+    const label = state.averaged ? null : scene.record.label(state.layer, state.head);
     const parts = [element("h2", {}, scene.name, label && element("span", { class: "label" }, label))];
-    if (state.others.length) parts.push(this.legend(scene, scale));
+    if (state.shown.length > 1) parts.push(this.legend(scene, scale));
     if (here) {
-      parts.push(this.list(scene, scale, side, group, side === "query" ? "looks at" : "is looked at by"));
-      const twin = scene.self ? (side === "query" ? "key" : "query") : null;
-      if (twin) parts.push(this.list(scene, scale, twin, group, twin === "query" ? "looks at" : "is looked at by"));
+      parts.push(this.list(scene, scale, side, group));
+      const twin = scene.self ? facing(side) : null;
+      if (twin) parts.push(this.list(scene, scale, twin, group));
       if (side === "query" && here.predicts !== null) parts.push(element("p", { class: "predicts" }, bold(here.text), " is to predict ", bold(here.predicts)));
     }
     for (const panel of this.panels) panel.draw(scene);
@@ -36,30 +36,30 @@ class Details {
   legend(scene, scale) {
     const chips = scene.picked.map((head, place) => {
       const key = element("i", { class: "swatch" });
-      key.style.backgroundColor = this.state.mean ? "var(--faint)" : scale.head(place);
+      key.style.backgroundColor = this.state.averaged ? "var(--faint)" : scale.head(place);
       return element("button", { class: "chip", title: "Take this head out; twice: show it alone", onclick: () => this.toggle(head.layer, head.head), ondblclick: () => this.state.showAlone(head.layer, head.head) }, key, head.name, " ×");
     });
     return element("div", { class: "legend", role: "group", "aria-label": "Heads that are shown" }, ...chips);
   }
 
-  list(scene, scale, side, group, verb) {
+  list(scene, scale, side, group) {
     const head = scene.heads[0];
     const line = scene.line(head, side, group);
     const shown = scene.strongest(head, side, group, LISTED).filter(({ value }) => Math.abs(value) >= LEAST);
-    const others = scene.groups(side === "query" ? "key" : "query");
+    const others = scene.groups(facing(side));
     const pair = (place) => this.state.set({ side, token: scene.groups(side)[group].members[0], other: others[place].members[0], locked: true, hover: null });
-    const rows = shown.map(({ place, value }) => element("li", {}, element("button", { title: "Lock this pair", onclick: () => pair(place) }, element("bdi", {}, clip(others[place].text, 24))), bar(value, scene, scale), element("span", { class: "value" }, format(value))));
+    const rows = shown.map(({ place, value }) => element("li", {}, element("button", { title: "Lock this pair", onclick: () => pair(place) }, element("bdi", {}, clip(others[place].text, 24))), bar(value, scene, scale), element("span", { class: "value" }, format(value, scene.record.signed))));
     const rest = line.length - shown.length;
     if (rest > 0 && !scene.record.signed) {
       const left = line.reduce((sum, value) => sum + value, 0) - shown.reduce((sum, { value }) => sum + value, 0);
-      rows.push(element("li", { class: "rest" }, `${rest} more`, bar(left, scene, scale), element("span", { class: "value" }, format(Math.max(left, 0)))));
+      rows.push(element("li", { class: "rest" }, `${rest.toLocaleString("en")} more`, bar(left, scene, scale), element("span", { class: "value" }, format(left < scene.record.quantisation.step / 2 ? 0 : left))));
     }
-    return element("section", {}, element("h3", {}, bold(scene.groups(side)[group].text), ` ${verb}`), element("ol", {}, ...rows));
+    return element("section", {}, element("h3", {}, bold(scene.groups(side)[group].text), ` ${scene.record.verbs[side]}`), element("ol", {}, ...rows));
   }
 
   statistics(scene) {
     const { state, record } = scene;
-    if (state.mean || !record.statistics.length) return null;
+    if (state.averaged || !record.statistics.length) return null;
     const rows = record.statistics.flatMap(({ name, definition, values }) => {
       const value = values[state.layer][state.head];
       return value === null ? [] : [element("div", { title: definition }, element("dt", {}, name.replaceAll("_", " ")), element("dd", {}, format(value)))];

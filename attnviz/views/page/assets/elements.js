@@ -38,10 +38,11 @@ function clip(text, longest = LONGEST) {
   return characters.length > longest ? characters.slice(0, longest).join("") + "…" : characters.join("");
 }
 
-/** Write a number: two decimals, or if they would be zeros and the third or fourth is not, up to that. */
-function format(value) {
+/** Write a number: two decimals, or if they would be zeros one digit; `signed` with its sign. */
+function format(value, signed) {
   const size = Math.abs(value);
-  return size >= 0.005 || size < 0.0005 ? value.toFixed(2) : value.toPrecision(1);
+  const text = !size || size >= 0.005 ? size.toFixed(2) : size < 1e-4 ? size.toExponential(0) : size.toPrecision(1);
+  return (value < 0 ? "−" : signed && value ? "+" : "") + text;
 }
 
 /** Write a number into a cell: `.64`, `1`, `2.5`, and a dot for next to nothing. */
@@ -62,3 +63,5 @@ function headName({ layers, heads }, layer, head) {
 }
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+const facing = (side) => (side === "query" ? "key" : "query");

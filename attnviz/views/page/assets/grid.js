@@ -23,13 +23,13 @@ class Grid {
     Object.assign(this, { rows: rows.map(fitLabel), columns: columns.map(fitLabel), value, scale });
     this.left = Math.max(...this.rows.map((label) => label.width), 94) + 10;
     const longest = Math.max(...this.columns.map((label) => label.width), 30);
-    const room = width - this.left - 4;
+    const room = width - this.left - 8;
     this.angle = (room - longest * SLANT) / columns.length >= CELL.slanted ? -45 : -90;
     const slanted = this.angle === -45 ? longest * SLANT : 0;
     this.top = (slanted || longest) + 14;
     const cell = clamp((room - slanted) / columns.length, 1, CELL.most);
     this.cell = cell < CELL.lines ? cell : Math.floor(cell);
-    this.right = slanted + 4;
+    this.right = slanted + 8;
     this.canvas = element("canvas", { width: columns.length, height: rows.length });
     this.labels = shape("svg", { "aria-hidden": "true" });
     this.focus = element("div", { role: "gridcell", tabindex: "0" });
@@ -50,7 +50,7 @@ class Grid {
 
   place() {
     const [across, down] = this.size;
-    const [width, height] = [this.left + across + this.right, this.top + down + 4];
+    const [width, height] = [this.left + across + this.right, this.top + down + 8];
     Object.assign(this.root.style, { width: `${width}px`, height: `${height}px` });
     placeAt(this.canvas, "px", this.left, this.top, across, down);
     furnish(this.labels, { width, height, viewBox: `0 0 ${width} ${height}` });
@@ -73,7 +73,7 @@ class Grid {
     }
     this.band = shape("rect", { class: "band" });
     this.cursor = shape("rect", { class: "cursor" });
-    const corner = shape("text", { x: left - 6, y: top - 6, class: "corner" }, `${down} ↓  ${across} →`);
+    const corner = shape("text", { x: left - 6, y: top + Math.min(cell / 2 - 13, -6), class: "corner" }, `${down} ↓  ${across} →`);
     this.labels.replaceChildren(shape("path", { d: lines.join(""), }), ...this.numbers(), corner, ...this.rowTexts.filter(Boolean), ...this.columnTexts.filter(Boolean), this.band, this.cursor);
   }
 

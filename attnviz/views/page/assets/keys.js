@@ -41,7 +41,7 @@ function listenToKeys(table) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { target, key } = event;
     if (target.matches?.("input[type=search]")) {
-      if (key !== "Enter" && key !== "Escape") return;
+      if (key !== "Escape" && (key !== "Enter" || !target.validity.valid)) return;
       target.blur();
     } else if (target.matches?.("input, select") && key !== "Escape") return;
     else if (key === "Enter" && target.matches?.("button, summary")) return;

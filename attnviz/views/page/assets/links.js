@@ -7,7 +7,7 @@ function drawLinks(view, scene, side, groups) {
     const box = token.getBoundingClientRect();
     return { left: box.left - bounds.left, right: box.right - bounds.left, top: box.top - bounds.top, x: (box.left + box.right) / 2 - bounds.left, y: (box.top + box.bottom) / 2 - bounds.top };
   };
-  const there = side === "query" ? "key" : "query";
+  const there = facing(side);
   const several = scene.heads.length > 1;
   const starts = groups.filter((group) => view.elements[side][group]).map((group) => [group, at(view.elements[side][group])]);
   const each = starts.flatMap(([group, from]) => scene.heads.map((head, place) => ({ group, from, head, place })));

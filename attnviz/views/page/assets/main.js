@@ -6,12 +6,13 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 let scene = null;
 
 function toggleHead(layer, head) {
-  const same = ([other, place]) => other === layer && place === head;
-  if (same([state.layer, state.head])) {
-    const [next, ...others] = state.others;
+  const [chosen, ...others] = state.shown;
+  const left = state.others.filter((other) => !isSame(other, [layer, head]));
+  if (isSame(chosen, [layer, head])) {
+    const [next] = others;
     if (next) state.set({ layer: next[0], head: next[1], others });
-  } else if (state.others.some(same)) state.set({ others: state.others.filter((other) => !same(other)) });
-  else state.set({ others: [...state.others, [state.layer, state.head]], layer, head });
+  } else if (left.length < state.others.length) state.set({ others: left });
+  else state.set({ others: [...others, chosen], layer, head });
 }
 
 function say(text) {
@@ -20,22 +21,21 @@ function say(text) {
 
 const actions = {
   wholeLayer() {
-    const heads = state.current.heads.map((_, head) => [state.layer, head]);
-    if (state.others.length) state.showAlone(state.layer, state.head);
-    else state.set({ others: heads.filter(([, head]) => head !== state.head) });
+    if (state.shown.length > 1) state.showAlone(state.layer, state.head);
+    else state.set({ others: state.current.heads.map((_, head) => [state.layer, head]) });
   },
-  average: () => state.set({ mean: !state.mean && state.others.length > 0 }),
+  average: () => state.set({ mean: !state.mean && state.shown.length > 1 }),
   keep() {
     const [layers, heads] = state.current.shape;
     const next = state.head + 1 < heads ? [state.layer, state.head + 1] : [(state.layer + 1) % layers, 0];
     if (layers * heads > 1) toggleHead(...next);
   },
   find(text) {
-    for (const side of ["query", "key"]) {
-      const token = findToken(state.current.tokens(side), text);
-      if (token !== null) return state.set({ side, token, other: null, hover: null, locked: false });
-    }
-    say(text.trim() ? `“${clip(text)}” is not in this text.` : "");
+    const found = ["query", "key"].map((side) => ({ side, token: findToken(state.current.tokens(side), text) })).find(({ token }) => token !== null);
+    const missing = found || !text.trim() ? "" : `“${clip(text)}” is not in this text.`;
+    tools.find.setCustomValidity(missing);
+    say(missing);
+    if (found) state.set({ ...found, other: null, hover: null, locked: false });
   },
   search() {
     tools.find.focus();
@@ -46,9 +46,11 @@ const actions = {
     const { side, group, other } = scene.active;
     if (!state.locked && scene.groups(side)[group]) lock(state, scene, { side, group, other });
   },
+  /** Close the help, or let the token go, or if none is locked the heads that are shown besides. */
   release() {
-    help.close();
-    state.set({ locked: false, other: null, hover: null });
+    if (help.open) help.close();
+    else if (state.locked || state.other !== null) state.set({ locked: false, other: null, hover: null });
+    else state.showAlone(state.layer, state.head);
   },
   /** Choose the token so many places further. */
   step(by) {
@@ -60,7 +62,7 @@ const actions = {
   pair(by) {
     const { side, group } = scene.active;
     const { query, key } = scene.named;
-    const others = scene.groups(side === "query" ? "key" : "query");
+    const others = scene.groups(facing(side));
     const now = others.indexOf(side === "query" ? key : query);
     state.set({ side, token: scene.groups(side)[group].members[0], other: others[clamp(now + by, 0, others.length - 1)].members[0], hover: null });
   },

@@ -51,7 +51,7 @@ class HeadsView {
     const { side, group } = scene.active;
     const { record } = scene;
     Object.assign(this, { side, scene });
-    const other = side === "query" ? "key" : "query";
+    const other = facing(side);
     const [layers, heads] = record.shape;
     const places = Array.from({ length: layers * heads }, (_, at) => [Math.floor(at / heads), at % heads]);
     const lines = [];
@@ -61,17 +61,17 @@ class HeadsView {
       if (this.scene !== scene) return;
     }
     const token = `“${clip(scene.groups(side)[group].text)}”`;
-    const name = side === "query" ? `what ${token} looks at` : `what looks at ${token}`;
+    const name = `${token} ${record.verbs[side]}`;
     const numbers = places.map((place) => headName(record, ...place));
     this.grid = new Grid({
       rows: numbers,
-      columns: scene.groups(other).map(({ text }) => text), scale, width, name: `In all heads: ${name}`, named: { down: "heads", across: other === "key" ? "keys" : "queries" },
+      columns: scene.groups(other).map(({ text }) => text), scale, width, name: `In all heads, ${name}`, named: { down: "heads", across: other === "key" ? "keys" : "queries" },
       value: (row, column) => lines[row][column],
       enter: () => {},
       leave: () => {},
       pick: (row) => state.set({ layer: places[row][0], head: places[row][1] }),
     });
-    root.replaceChildren(element("p", { class: "caption" }, `In all heads: ${name}.`), this.grid.root);
+    root.replaceChildren(element("p", { class: "caption" }, `In all heads, ${name}:`), this.grid.root);
     this.mark(scene);
   }
 
@@ -89,7 +89,7 @@ VIEWS.heads = { title: "All heads", make: (state) => new HeadsView(state) };
 /** Lock what is meant, or let it go if it is locked already. */
 function lock(state, scene, { side, group, other = null }) {
   const here = scene.groups(side)[group];
-  const there = other === null ? null : scene.groups(side === "query" ? "key" : "query")[other].members[0];
+  const there = other === null ? null : scene.groups(facing(side))[other].members[0];
   const same = state.locked && state.side === side && here.members.includes(state.token) && state.other === there;
   state.set({ side, token: here.members[0], other: there, locked: !same, hover: null });
 }

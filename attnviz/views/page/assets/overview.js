@@ -11,10 +11,11 @@ class Overview {
     this.tiles = element("div", { class: "tiles", role: "grid", "aria-label": "All heads: layers down, heads across", onclick: (event) => this.pick(event), ondblclick: (event) => this.state.showAlone(...this.under(event)), onpointermove: (event) => this.name(event) }, this.canvas, this.rings, this.row);
     this.layers = element("div", { class: "layers", "aria-hidden": "true" });
     this.heads = element("div", { class: "heads", "aria-hidden": "true" });
+    this.meant = element("p", { class: "note" });
     this.root = element("section", { class: "overview", "aria-label": "Heads" },
       element("h2", {}, "Heads"),
       element("div", { class: "frame" }, element("span", { class: "axes", "aria-hidden": "true" }, "layer ↓ head →"), this.heads, this.layers, this.tiles),
-      element("p", { class: "note" }, element("i", { class: "dot telling" }), "most telling  ", element("i", { class: "dot" }), "strongest links"));
+      this.meant);
   }
 
   async draw(scale) {
@@ -63,11 +64,12 @@ class Overview {
     this.scale = scale ?? this.scale;
     const { state } = this;
     const record = state.current;
-    const [layers, heads] = record.shape;
+    const [most, next] = record.marks;
+    this.meant.replaceChildren(element("i", { class: "dot telling" }), `${most}  `, element("i", { class: "dot" }), next);
     const dots = record.marked.map(([layer, head]) => this.box(element("i", { class: "mark" }), layer, head));
     if (record.telling) dots.push(this.box(element("i", { class: "mark telling" }), ...record.telling));
-    const several = state.others.length > 0;
-    const chosen = [[state.layer, state.head], ...state.others].filter(([layer, head]) => layer < layers && head < heads).map(([layer, head], at) => {
+    const several = state.shown.length > 1;
+    const chosen = state.shown.map(([layer, head], at) => {
       const ring = this.box(element("i", { class: at ? "ring" : "ring current" }), layer, head);
       if (several && this.scale) ring.style.color = this.scale.head(at);
       return ring;

@@ -3,7 +3,7 @@
 /** Return why the products of what is shown cannot be shown, if so. */
 function findObstacle({ state, record, named: { query, key } }) {
   if (!record.terms) return "";
-  if (state.mean) return "A mean of heads has no queries and keys of its own.";
+  if (state.averaged) return "A mean of heads has no queries and keys of its own.";
   if (!query || !key) return "Nothing is chosen.";
   if (query.members.length > 1 || key.members.length > 1) return "A word of several tokens has as many queries and keys: show its pieces (w).";
   return null;
@@ -59,7 +59,7 @@ function listSteps({ sum, bias, score, off, logSum }, { depth, scale }) {
   const weight = Math.exp(score - logSum);
   const steps = [["q·k", format(sum)], [root ? `× 1/√${depth}` : `× ${scale.toPrecision(3)}`, format(sum * scale)]];
   if (bias !== null) steps.push(["+ position", format(bias)]);
-  steps.push([`score ± ${off.toPrecision(1)}`, format(score)]);
+  steps.push([`score ± ${format(off)}`, format(score)]);
   if (Number.isFinite(logSum)) steps.push([`weight e^(score − ${format(logSum)})`, format(weight)]);
   return element("dl", {}, ...steps.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 }
@@ -80,12 +80,12 @@ class ProductsView {
     if (obstacle !== null) return this.root.replaceChildren(element("p", { class: "caption" }, obstacle));
     const { side, group } = scene.active;
     const own = scene.groups(side)[group].members[0];
-    const others = scene.groups(side === "query" ? "key" : "query");
+    const others = scene.groups(facing(side));
     const terms = await scene.record.terms.head(state.layer, state.head);
     if (this.scene !== scene) return;
     const lines = others.map(({ members: [other] }) => {
       const [q, k] = side === "query" ? [terms.query(own), terms.key(other)] : [terms.query(other), terms.key(own)];
-      return q.map((value, at) => value * k[at] * terms.scale);
+      return q.map((value, at) => value * k[at]);
     });
     const peak = lines.reduce((most, line) => line.reduce((largest, value) => Math.max(largest, Math.abs(value)), most), 1e-9);
     const meant = (row) => ({ side, group, other: row });
@@ -99,7 +99,7 @@ class ProductsView {
       pick: (row) => lock(state, this.scene, meant(row)),
     });
     const token = bold(scene.groups(side)[group].text);
-    this.root.replaceChildren(element("p", { class: "caption" }, "What each dimension adds to the score of ", token, " with each of the ", what, "."), this.grid.root);
+    this.root.replaceChildren(element("p", { class: "caption" }, "q·k in each dimension, before it is scaled, of ", token, ` with each of the ${what}.`), this.grid.root);
     this.mark(scene);
   }
 

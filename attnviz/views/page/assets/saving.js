@@ -54,7 +54,7 @@ function copyBox(part, { x, y, width, height }) {
   const made = [];
   if (style.backgroundColor !== "rgba(0, 0, 0, 0)") made.push(shape("rect", { x, y, width, height, rx: 2, fill: style.backgroundColor }));
   if (style.borderBottomStyle === "solid") made.push(shape("rect", { x, y: y + height - 2.5, width, height: 2.5, fill: style.borderBottomColor }));
-  if (part.matches(".active")) made.push(shape("rect", { x, y, width, height, rx: 2, fill: "none", stroke: style.outlineColor }));
+  if (part.matches(".active, .paired")) made.push(shape("rect", { x, y, width, height, rx: 2, fill: "none", stroke: style.outlineColor }));
   const text = part.matches("[data-group]") ? part.firstChild : part;
   if (text.textContent) {
     const range = document.createRange();

@@ -7,14 +7,13 @@ async function makeScene(state) {
   const [from, to] = state.segments === "all" || !record.paired ? [] : state.segments;
   const queries = groupTokens(record.queries, { ...shown, segment: from });
   const keys = record.self && from === to ? queries : groupTokens(record.keys, { ...shown, segment: to });
-  const picked = [[state.layer, state.head], ...state.others];
   const heads = await Promise.all(
-    picked.map(async ([layer, head]) => ({
+    state.shown.map(async ([layer, head]) => ({
       layer, head, name: headName(record, layer, head),
       values: regroup(record, await record.head(layer, head), queries, keys),
     })),
   );
-  const scene = new Scene(state, queries, keys, state.mean ? [averageHeads(heads)] : heads);
+  const scene = new Scene(state, queries, keys, state.averaged ? [averageHeads(heads)] : heads);
   scene.picked = heads;
   return scene;
 }
@@ -38,7 +37,7 @@ class Scene {
   /** Return the name of what is shown: `layer 3 head 1`. */
   get name() {
     const { state, record } = this;
-    return state.mean ? this.heads[0].name : `layer ${indexName(record.layers[state.layer])} head ${indexName(record.heads[state.head])}`;
+    return state.averaged ? this.heads[0].name : `layer ${indexName(record.layers[state.layer])} head ${indexName(record.heads[state.head])}`;
   }
 
   /** Return whether the queries are the keys. */
@@ -92,6 +91,8 @@ class Scene {
   /** Return the state in words: `layer 3 head 1: it → animal 0.64`. */
   get sentence() {
     const { query, key, value } = this.named;
-    return query && key ? `${this.name}: ${clip(query.text)} → ${clip(key.text)} ${format(value)}` : `${this.name}: nothing`;
+    const name = this.name + this.record.measured;
+    const says = query?.predicts ? ` (→ ${clip(query.predicts)})` : "";
+    return query && key ? `${name}: ${clip(query.text)}${says} → ${clip(key.text)} ${format(value, this.record.signed)}` : `${name}: nothing`;
   }
 }

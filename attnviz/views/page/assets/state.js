@@ -7,12 +7,14 @@ const THEMES = { auto: "system", light: "light", dark: "dark" };
 /* By their names; each has a title, and is made for a state. The files of the views put them here. */
 const VIEWS = {};
 
-/* `layer`, `head` and those of `others` are places in a record; `token` and `other` are places of tokens; `side` says
-   whether `token` is a query or a key; `other` is set where one pair is meant. */
+/* `layer`, `head` and those of `others`, the heads that are kept, are places in a record; `token` and `other` are places
+   of tokens; `side` says whether `token` is a query or a key; `other` is set where one pair is meant. */
 const FIRST = {
   record: 0, layer: 0, head: 0, others: [], side: "query", token: 0, other: null, locked: false,
   view: "links", words: false, special: true, turned: false, log: false, mean: false, sorted: false, all: false, segments: "all", least: 0, theme: "auto",
 };
+
+const isSame = ([layer, head], [other, place]) => layer === other && head === place;
 
 class State {
   constructor(records, opening) {
@@ -26,6 +28,17 @@ class State {
 
   get current() {
     return this.records[this.record];
+  }
+
+  /** Return the heads that are shown: the chosen one, and those kept beside it; it may be one of these. */
+  get shown() {
+    const chosen = [this.layer, this.head];
+    return [chosen, ...this.others.filter((other) => !isSame(other, chosen))];
+  }
+
+  /** Return whether the average of several heads stands for them. */
+  get averaged() {
+    return this.mean && this.shown.length > 1;
   }
 
   /** Return the changes that lead to a record: its most telling head, and the query of its link. */
@@ -55,7 +68,7 @@ class State {
     this.layer = clamp(this.layer, 0, layers - 1);
     this.head = clamp(this.head, 0, heads - 1);
     this.token = clamp(this.token, 0, this.current.tokens(this.side).text.length - 1);
-    this.others = this.others.filter(([layer, head]) => layer < layers && head < heads && (layer !== this.layer || head !== this.head));
+    this.others = this.others.filter(([layer, head]) => layer < layers && head < heads);
     if (!this.others.length) this.mean = false;
   }
 

@@ -61,8 +61,8 @@ class TextView {
 
   mark(scene) {
     this.scene = scene;
-    const { side, group } = scene.active;
-    const there = side === "query" ? "key" : "query";
+    const { side, group, other } = scene.active;
+    const there = facing(side);
     for (const token of new Set([...this.elements.query, ...this.elements.key])) reset(token);
     this.shade(scene, side, there, group);
     if (scene.self) this.underline(scene, side, there, group);
@@ -71,6 +71,7 @@ class TextView {
     active?.classList.toggle("locked", this.state.locked);
     active?.setAttribute("aria-selected", "true");
     active?.setAttribute("tabindex", "0");
+    this.elements[there][other]?.classList.add("paired");
     if (!this.state.hover && this.shown >= 0 && this.shown !== group) active?.scrollIntoView({ block: "nearest" });
     this.shown = group;
     const all = this.state.all && !this.state.locked && !this.state.hover;
@@ -92,7 +93,8 @@ class TextView {
         token.querySelector(".bars").replaceChildren(...values.map((value, head) => colouredBar(this.scale.tint(head, value))));
       } else {
         const best = values.reduce((most, value, head) => (Math.abs(value) > Math.abs(values[most]) ? head : most), 0);
-        token.style.backgroundColor = this.scale.tint(best, values[best]);
+        token.style.backgroundColor = this.scale.tint(best, values[best], 37);
+        token.style.color = "var(--ink)";
       }
     });
   }
@@ -105,8 +107,8 @@ class TextView {
       if (strength >= 0.02 && Math.abs(line[place]) >= scene.state.least * scene.peak) token.style.borderBottomColor = `color-mix(in srgb, var(--other) ${Math.round(20 + 80 * strength)}%, transparent)`;
     });
     const name = bold(scene.groups(side)[group]?.text ?? "");
-    const [filled, lined] = side === "query" ? ["what it looks at", "what looks at it"] : ["what looks at it", "what it looks at"];
-    this.caption.replaceChildren(name, ": filled, ", filled, "; underlined, ", lined);
+    const { verbs } = scene.record;
+    this.caption.replaceChildren(name, ` ${verbs[side]}: filled; ${verbs[there]}: underlined`);
   }
 }
 
@@ -124,7 +126,7 @@ function colouredBar(colour) {
 }
 
 function reset(token) {
-  token.classList.remove("active", "locked");
+  token.classList.remove("active", "locked", "paired");
   token.removeAttribute("aria-selected");
   token.removeAttribute("tabindex");
   token.removeAttribute("style");

@@ -33,7 +33,8 @@ class Tools {
     check(this.views, state.view);
     check(this.records, state.record);
     for (const [field, made] of Object.entries(switches)) made.setAttribute("aria-pressed", state[field]);
-    switches.mean.hidden = !state.others.length;
+    switches.special.hidden = ![...state.current.queries.special, ...state.current.keys.special].includes(1);
+    switches.mean.disabled = state.shown.length < 2;
     this.least.value = state.least;
     this.leastText.textContent = format(state.least * state.current.quantisation.peak);
     this.theme.value = state.theme;
