@@ -40,6 +40,11 @@ class Kind(Enum):
     CROSS = "cross"
 
     @property
+    def rank(self) -> int:
+        """Return its place among the kinds, by which tables are sorted."""
+        return list(Kind).index(self)
+
+    @property
     def crosses(self) -> bool:
         """Return whether queries and keys are two different sequences, whose positions are unrelated."""
         return self is Kind.CROSS

@@ -14,9 +14,10 @@ from attnviz.cli.groups import group_options
 from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.progress import TextCount
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
-from attnviz.cli.tables import write_sections
+from attnviz.cli.sections import write_sections
+from attnviz.cli.tables import FORMATS as TABLE_FORMATS
 from attnviz.errors import InputError, UsageError
-from attnviz.formats.tables import PORTIONS, encode_tables
+from attnviz.formats.tables import encode_tables
 from attnviz.measures.comparison import check_word
 from attnviz.pipeline.arguments import names_saved
 from attnviz.pipeline.comparing import COPIES, JobPair, compare_many, compare_one, pair_files, pair_same, pair_two
@@ -25,13 +26,12 @@ from attnviz.records import HeadTable
 from attnviz.views.report import Report, Section
 from attnviz.vocabulary import ROWS, Orientation
 
-_FORMATS = (options.TABLE, *PORTIONS)
 _TOP = 5
 _MOST = 3  # texts that are read, one more than can be compared
 
 
 _Form = Annotated[
-    str, options.choice(_FORMATS, "--format", line="Print tables, or the divergence of each head as data.")
+    str, options.choice(TABLE_FORMATS, "--format", line="Print tables, or the divergence of each head as data.")
 ]
 _Output = Annotated[
     Path | None, typer.Option("-o", "--output", help=f"Save the differences into this file, as {', '.join(FORMATS)}.")

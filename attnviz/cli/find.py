@@ -13,18 +13,16 @@ from attnviz.cli.groups import group_options
 from attnviz.cli.output import open_standard_input, say
 from attnviz.cli.progress import TextCount
 from attnviz.cli.request import HeadChoice, Input, ModelChoice, make_head_job
-from attnviz.cli.tables import write_tables
+from attnviz.cli.tables import Form, write_tables
 from attnviz.errors import Advice, AttnvizError, InputError, UsageError
-from attnviz.formats.tables import PORTIONS, Table
-from attnviz.measures.relations import ALL
+from attnviz.formats.tables import Table
 from attnviz.measures.word_links import DistantLinkError, MissingLinkError, WordLink
 from attnviz.pipeline.finding import find_link, find_pairs, find_relations, open_pairs, open_treebank
 from attnviz.pipeline.job import MEMORY, Job
 from attnviz.pipeline.sources import STANDARD_INPUT
-from attnviz.records import RelationTable
+from attnviz.records import ALL_RELATIONS, RelationTable
 from attnviz.views.table_report import TableReport
 
-_FORMATS = (options.TABLE, *PORTIONS)
 _TOP = 10
 _MOST_PLACES = 5
 
@@ -84,7 +82,7 @@ def find(
     model: ModelChoice,
     wanted: HeadChoice,
     jobs: options.Jobs = 1,
-    form: Annotated[str, options.choice(_FORMATS, "--format", line="Print a table, or data.")] = options.TABLE,
+    form: Form = options.TABLE,
     every: Annotated[bool, typer.Option("--all", help="List every head, or every relation.")] = False,
     top: Annotated[int | None, typer.Option(min=1, help=f"List this many.  [default: {_TOP}]")] = None,
     color: options.Color = options.AUTO,
@@ -145,7 +143,7 @@ def _tell_left_out(tables: Sequence[RelationTable]) -> None:
     """Say how many words of a treebank each model leaves out."""
     for table in tables:
         if table.left_out:
-            judged = table[ALL].whole.count if table.relations else 0
+            judged = table[ALL_RELATIONS].whole.count if table.relations else 0
             words, are = table.left_out + judged, "is" if table.left_out == 1 else "are"
             say(
                 f"Note: {table.left_out:,} of the {words:,} words that depend on another {are} left out for "

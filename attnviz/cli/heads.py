@@ -12,10 +12,10 @@ from attnviz.cli import options
 from attnviz.cli.groups import group_options
 from attnviz.cli.progress import TextCount
 from attnviz.cli.request import HeadChoice, Input, ModelChoice, make_head_job
-from attnviz.cli.tables import write_tables
+from attnviz.cli.tables import Form, write_tables
 from attnviz.cli.terminal import open_terminal
 from attnviz.errors import InputError, UsageError
-from attnviz.formats.tables import DELIMITERS, PORTIONS
+from attnviz.formats.tables import DELIMITERS
 from attnviz.measures.circuits import CIRCUITS
 from attnviz.measures.probes import PROBES, SEEDS, TOKENS
 from attnviz.measures.statistics import STATISTICS
@@ -29,7 +29,6 @@ from attnviz.records import Described, HeadTable, find_named
 from attnviz.views.table_report import TableReport
 from attnviz.views.terminal.heads import number_lines
 
-_FORMATS = (options.TABLE, *PORTIONS)
 _TOP = 4
 
 OF_STAT: ChainMap[str, Described] = ChainMap(CIRCUITS, STATISTICS)  # type: ignore[arg-type]
@@ -151,7 +150,7 @@ def heads(
     each: Annotated[bool, typer.Option("--each", help="Give the numbers of each text, not those over all.")] = False,
     memory: options.Memory = MEMORY,
     jobs: options.Jobs = 1,
-    form: Annotated[str, options.choice(_FORMATS, "--format", line="Print a table, or data.")] = options.TABLE,
+    form: Form = options.TABLE,
     listing: _Listing = False,
     debug: options.Debug = False,
     quiet: options.Quiet = False,

@@ -14,7 +14,7 @@ from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.protocols import choose_protocol
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
-from attnviz.cli.tables import note_cut
+from attnviz.cli.sections import note_cut
 from attnviz.cli.terminal import open_terminal
 from attnviz.errors import RecordError, UsageError
 from attnviz.formats.writing import STREAMS, Result

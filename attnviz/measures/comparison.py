@@ -34,7 +34,7 @@ Numbers = NDArray[np.floating]
 
 
 class Comparison(Struct, frozen=True, eq=False, dict=True):
-    """What differs between two records, between the tokens that both have; each part is computed when it is wanted.
+    """A comparison of two records, between the tokens that both have; each part is computed when it is wanted.
 
     The `table` has the `divergence` of each head, best first. The `difference` [layers, heads, queries, keys] is the
     weights of the second record less those of the first, each row rescaled to the tokens that both have.
@@ -287,7 +287,8 @@ def _find_head(record: Attention, layer: int, head: int) -> Weights:
 
 
 def _list_left_out(tokens: Sequence[Token], kept: Sequence[int]) -> str:
-    return _list_some([token.text for place, token in enumerate(tokens) if place not in {*kept}])
+    there = {*kept}
+    return _list_some([token.text for place, token in enumerate(tokens) if place not in there])
 
 
 def _list_some(texts: Sequence[str]) -> str:

@@ -15,8 +15,6 @@ from attnviz.vocabulary import Kind
 
 Reals = NDArray[np.float64]
 
-_KINDS = list(Kind)
-
 _NAME = "divergence"
 
 _DEFINITION = (
@@ -43,7 +41,7 @@ class HeadPairs(Struct, frozen=True):
     @property
     def rank(self) -> tuple[object, ...]:
         """Return by what tables are sorted: as those of statistics are, by the names of models and kinds."""
-        return self.model, _KINDS.index(self.kind), self.by.value, self.layers, self.heads, self.others or ()
+        return self.model, self.kind.rank, self.by.value, self.layers, self.heads, self.others or ()
 
     def table(self, column: Column, texts: int) -> HeadTable:
         """Return the table of the divergence of each head over some texts, largest first.

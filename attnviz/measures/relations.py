@@ -10,16 +10,12 @@ from numpy.typing import NDArray
 
 from attnviz.measures.pointing import Pointing, Question
 from attnviz.measures.word_links import OFFSETS, Sees, see_all
-from attnviz.records import Axes, Block, Followed, Relation, RelationTable, Word
+from attnviz.records import ALL_RELATIONS, Axes, Block, Followed, Relation, RelationTable, Word
 from attnviz.text import ParsedText
 from attnviz.vocabulary import Direction, Kind
 
 Integers = NDArray[np.int64]
 
-ALL = "all"
-"""The name of all relations together, punctuation among them."""
-
-_KINDS = list(Kind)
 _DIRECTIONS = list(Direction)
 _CLARK = "Clark et al. 2019, What Does BERT Look At?, section 4"
 _DEFINITIONS = {
@@ -121,7 +117,7 @@ class RelationTotal(Struct):
         even, odd = folds
         held_out = odd.measure(int(even.heads.argmax()), int(even.offsets.argmax())) if even and odd else None
         return Relation(
-            name=ALL if name is None else name,
+            name=ALL_RELATIONS if name is None else name,
             direction=_DIRECTIONS[direction],
             layer=layers[row],
             head=heads[column],
@@ -155,10 +151,12 @@ class RelationTotals(Struct):
 
     def tables(self) -> Iterator[RelationTable]:
         """Yield the table of each total, by the names of models and kinds; all relations come before one named so."""
-        for key in sorted(self.each, key=lambda key: (key[0], _KINDS.index(key[1]), *key[2:])):
+        for key in sorted(self.each, key=lambda key: (key[0], key[1].rank, *key[2:])):
             model, kind, *_ = key
             total = self.each[key]
-            names = sorted({name for name, _ in total.tallies}, key=lambda name: (name or ALL, name is not None))
+            names = sorted(
+                {name for name, _ in total.tallies}, key=lambda name: (name or ALL_RELATIONS, name is not None)
+            )
             relations = [total.relation(name, key) for name in names]
             relations.sort(key=lambda relation: -relation.whole.count)
             yield RelationTable(

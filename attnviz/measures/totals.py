@@ -16,8 +16,6 @@ from attnviz.records import Column, HeadTable
 from attnviz.text import read_grouping
 from attnviz.vocabulary import Kind
 
-_KINDS = list(Kind)
-
 _ONE = 2**40
 """The value 1 in fixed point. Sums of such integers are exact, so that they can be added up in any order."""
 
@@ -138,7 +136,7 @@ class Totals(Struct):
 
     def tables(self) -> Iterator[HeadTable]:
         """Yield the table of each total, by the names of models and kinds."""
-        for key in sorted(self.each, key=lambda key: (key[0], _KINDS.index(key[1]), *key[2:])):
+        for key in sorted(self.each, key=lambda key: (key[0], key[1].rank, *key[2:])):
             model, kind, by, layers, heads = key
             total = self.each[key]
             table = HeadTable(

@@ -39,7 +39,7 @@ class ComparedWeights(KeepWeights, frozen=True):
 
 
 class Differences(Struct, frozen=True, eq=False):
-    """What differs between two results: the first, and a comparison for each kind of attention that both have."""
+    """The differences of two results: the first, and a comparison for each kind of attention that both have."""
 
     first: Result
     comparisons: Sequence[Comparison]

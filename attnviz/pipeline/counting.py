@@ -79,7 +79,7 @@ Work = Callable[[Sequence[Source]], Iterator[Outcome[Made]]]
 
 
 class Remark(Struct, frozen=True):
-    """What is to be told of the text at a place: a note, or the error that it ended in."""
+    """A remark on the text at a place: a note, or the error that it ended in."""
 
     place: str | None
     told: AttnvizError | Note

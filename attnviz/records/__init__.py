@@ -17,11 +17,12 @@ from attnviz.records.matrices import (
     require_weights,
 )
 from attnviz.records.measure import MEASURES, Measure, find_measure
-from attnviz.records.relation_table import Followed, Relation, RelationTable
+from attnviz.records.relation_table import ALL_RELATIONS, Followed, Relation, RelationTable
 from attnviz.records.score_terms import BlockTerms, LayerTerms, ScoreTerms, find_distances
 from attnviz.records.selection import LayerGroup, Selection, format_ranges
 
 __all__ = [
+    "ALL_RELATIONS",
     "MEASURES",
     "NUMBERS",
     "Attention",

@@ -7,6 +7,9 @@ from msgspec import Struct
 from attnviz.errors import UsageError
 from attnviz.vocabulary import Direction, Kind
 
+ALL_RELATIONS = "all"
+"""The name of all relations together, punctuation among them."""
+
 
 class Followed(Struct, frozen=True):
     """The score of a head on a relation in some texts: how often it occurs, and in what share the head is right.

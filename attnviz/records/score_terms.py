@@ -16,7 +16,7 @@ Reals = NDArray[np.float32]
 
 
 class BlockTerms(Struct, frozen=True, eq=False):
-    """What the scores of a block are made of: `scale` · q·k, and a bias that is added to it before mask and softmax.
+    """The terms of the scores of a block: `scale` · q·k, and a bias that is added to it before mask and softmax.
 
     `queries` are [..., heads, rows, d] and `keys` [..., groups, keys, d] of any array library, as they meet: normed,
     and turned by their positions. A group of heads may share its keys. The `bias` is [..., heads, rows, keys].
@@ -57,7 +57,7 @@ class BlockTerms(Struct, frozen=True, eq=False):
 
 
 class LayerTerms(Struct, frozen=True, eq=False):
-    """What the scores of a layer are made of: `queries` [heads, queries, d], `keys` [heads, keys, d] and a `scale`.
+    """The terms of the scores of a layer: `queries` [heads, queries, d], `keys` [heads, keys, d] and a `scale`.
 
     `biases` [heads, distances] are added where there are any, by how far a key stands after a query.
     """
@@ -69,7 +69,7 @@ class LayerTerms(Struct, frozen=True, eq=False):
 
 
 class ScoreTerms(Struct, frozen=True, eq=False):
-    """What the scores of one text and one kind of attention are made of, of each layer by its own index.
+    """The terms of the scores of one text and one kind of attention, of each layer by its own index.
 
     `axes` say of which heads, queries and keys; the biases of a layer begin at the distance `first`.
     """

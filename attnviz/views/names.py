@@ -3,7 +3,9 @@
 from attnviz.records import Axes, HeadMatrix
 from attnviz.vocabulary import AVERAGE, Orientation
 
-_NOTHING = 0.005  # what is less is written as .00
+NOTHING = 0.005
+"""What is less is written as .00, or left out."""
+
 _PREFIXES = "", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q"
 
 
@@ -16,13 +18,13 @@ def decimals(number: float) -> str:
 
 def signed_decimals(number: float) -> str:
     """Write a number that may be negative with two decimals and its sign: `+.93`, `−.07`, `+1.0`."""
-    sign = "" if abs(number) < _NOTHING else "−" if number < 0 else "+"
+    sign = "" if abs(number) < NOTHING else "−" if number < 0 else "+"
     return f"{sign}{decimals(abs(number))}"
 
 
 def in_cell(number: float, *, signed: bool) -> str:
     """Write a number into a cell: `.93`, with a sign `+.07`; `·` if it rounds to nothing, `1` if to 1."""
-    if abs(number) < _NOTHING:
+    if abs(number) < NOTHING:
         return "·"
     return (signed_decimals(number) if signed else decimals(number)).replace("1.0", "1")
 

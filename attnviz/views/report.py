@@ -5,11 +5,11 @@ A section holds numbers, and the names that belong to them; nothing here knows o
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
 
-from attnviz.measures.comparison import Comparison
 from attnviz.measures.labels import judge_heads
 from attnviz.measures.links import find_telling, strongest
 from attnviz.measures.reducers import join_pieces
@@ -17,6 +17,9 @@ from attnviz.measures.word_rows import find_words
 from attnviz.records import Attention, Axes, HeadMatrix, HeadTable, Link, RelationTable, Weights, Word
 from attnviz.text import By, Token
 from attnviz.vocabulary import ROWS, WEIGHT, Orientation
+
+if TYPE_CHECKING:  # which only `attnviz compare` has
+    from attnviz.measures.comparison import Comparison
 
 _MANY_FAINT = 0.25  # of the heads
 _TELLING = 3  # links that show names at most before it shows the head of the first
@@ -29,7 +32,7 @@ class Summary(Struct, frozen=True, eq=False):
 
 
 class NoDifference(Struct, frozen=True, eq=False):
-    """What is `told` in place of differences, where there are none."""
+    """A sentence, `told` in place of differences where there are none."""
 
     told: str
 
@@ -228,7 +231,7 @@ class Report(Struct, frozen=True):
         else:
             yield from self._weights(attention.select(*shown), link)
 
-    def compare(self, found: Sequence[Comparison]) -> Iterator[Section]:
+    def compare(self, found: "Sequence[Comparison]") -> Iterator[Section]:
         """Yield the sections of each comparison: the heads that differ most, and the differences of the first, or all.
 
         Raises:

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from attnviz.formats.treebanks import read_treebank
 from attnviz.measures.reducers import reduce_record
-from attnviz.measures.relations import ALL, RelationCounter, RelationTotals
+from attnviz.measures.relations import RelationCounter, RelationTotals
+from attnviz.records import ALL_RELATIONS as ALL
 from attnviz.records import Attention, RelationTable
 from attnviz.text import GoldWord, ParsedText, Segment
 from attnviz.vocabulary import Direction, Kind

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from attnviz.records import Weights
 from attnviz.text import Token
-from attnviz.views.names import decimals
+from attnviz.views.names import NOTHING, decimals
 from attnviz.views.screen.look import number_name, scale
 from attnviz.views.screen.pane import Pane
 from attnviz.views.screen.scene import Scene, rank
@@ -67,7 +67,7 @@ class Detail(Pane):
         strengths, head = scale(weights, log=scene.state.log), None if len(scene.heads) == 1 else 0
         for index in (-weights).argsort(kind="stable")[:_TOP]:
             words = f" {fitted(ellipsised(tokens[index].label, _LONGEST))} {decimals(float(weights[index]))} "
-            if weights[index] < 0.005 or line.cell_len + 1 + len(words) > width:
+            if weights[index] < NOTHING or line.cell_len + 1 + len(words) > width:
                 break
             line.append(" ").append(words, self.look.ground(float(strengths[index]), head))
         return line

@@ -9,7 +9,7 @@ from rich.text import Text
 from attnviz.records import Weights
 from attnviz.text import Token
 from attnviz.text.graphemes import split_graphemes
-from attnviz.views.names import decimals
+from attnviz.views.names import NOTHING, decimals
 from attnviz.views.screen.look import density, number_name, scale
 from attnviz.views.screen.pane import Pane, scroll
 from attnviz.views.screen.scene import Scene, State
@@ -19,7 +19,6 @@ _SHADE_WIDTH = 2
 _LABEL_WIDTH = 14
 _MOST_LABEL = 24
 _LEAST_HEADER, _MOST_HEADER = 3, 9
-_TOO_SMALL = 0.005  # would round to .00
 
 
 class Name(Struct, frozen=True):
@@ -30,7 +29,7 @@ class Name(Struct, frozen=True):
 
 
 class GridCells(Struct, frozen=True, eq=False):
-    """What a grid shows: its names, the weights [heads, rows, columns], and the row and column of the cursor.
+    """The content of a grid: its names, the weights [heads, rows, columns], and the row and column of the cursor.
 
     `choose` returns the state that a row and a column stand for; None for one beside its names.
     """
@@ -137,7 +136,7 @@ class Grid(Pane):
         """Draw a weight; without colour the number of its head, where there are several, stands for it."""
         style = self.look.ground(strength, head)
         if width >= WEIGHT_WIDTH:
-            number = "·" if weight < _TOO_SMALL else decimals(weight)
+            number = "·" if weight < NOTHING else decimals(weight)
             text = number.rjust(width - (width > WEIGHT_WIDTH)).ljust(width)
         elif self.look.colour:
             text = " " * width

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from attnviz.records import Weights
 from attnviz.text import Token
-from attnviz.views.names import decimals
+from attnviz.views.names import NOTHING, decimals
 from attnviz.views.screen.look import Look, bar, number_name, scale
 from attnviz.views.screen.pane import Pane, scroll
 from attnviz.views.screen.scene import Scene, State
@@ -18,7 +18,6 @@ _GAP = 3  # between the columns
 _LONGEST = 18  # columns of a token
 _LEAST_BAR, _WIDEST_BAR = 4, 24  # columns of a bar beside its number
 _NARROWEST = 3  # columns of a head without a number
-_TOO_SMALL = 0.005  # would round to .00
 
 
 class LinkSide(Struct, frozen=True, eq=False):
@@ -68,7 +67,7 @@ def _draw_bar(weight: float, strength: float, width: int) -> str:
     """Return a bar, and behind it the number if there is room for it."""
     numbered = width >= _LEAST_BAR + WEIGHT_WIDTH
     drawn = bar(strength, width - WEIGHT_WIDTH * numbered)
-    return f"{drawn} {decimals(weight)}" if numbered and weight >= _TOO_SMALL else drawn
+    return f"{drawn} {decimals(weight)}" if numbered and weight >= NOTHING else drawn
 
 
 class Links(Pane):

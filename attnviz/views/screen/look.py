@@ -10,6 +10,7 @@ from rich.cells import get_character_cell_size
 from rich.style import Style
 
 from attnviz.records import Weights
+from attnviz.views.names import NOTHING
 
 _DECADES = 3  # of a logarithmic scale
 _STEPS = 64
@@ -34,7 +35,6 @@ _DENSITY_STEPS = (0.1, 0.3, 0.55, 0.8)
 
 _NUMBERS = "123456789abcdefghijklmnopqrstuvwxyz"
 _EIGHTHS = "▏▎▍▌▋▊▉█"
-_LEAST_BAR = 0.005  # of a weight, which would round to .00
 
 _DOTS = (0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80)  # of a character of Braille: 4 rows, 2 columns
 _BRAILLE = 0x2800
@@ -115,7 +115,7 @@ def number_name(head: int) -> str:
 
 def bar(share: float, width: int) -> str:
     """Return a bar that fills this share of a width; what is more than nothing is seen."""
-    eighths = max(round(min(share, 1) * width * len(_EIGHTHS)), int(share >= _LEAST_BAR))
+    eighths = max(round(min(share, 1) * width * len(_EIGHTHS)), int(share >= NOTHING))
     whole, rest = divmod(eighths, len(_EIGHTHS))
     return "█" * whole + (_EIGHTHS[rest - 1] if rest else "")
 

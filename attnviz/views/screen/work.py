@@ -20,7 +20,7 @@ class Done(Message):
 
 
 class Work:
-    """What is being done; `post` takes the message that it is done."""
+    """The thing that is being done; `post` takes the message that it is done."""
 
     def __init__(self, post: Callable[[Done], Any]) -> None:
         self._post = post

@@ -13,7 +13,7 @@ from rich.text import Text
 from attnviz.records import HeadMatrix, Weights
 from attnviz.text import Token
 from attnviz.text.graphemes import split_graphemes
-from attnviz.views.names import decimals, signed_decimals
+from attnviz.views.names import NOTHING, decimals, signed_decimals
 
 WEIGHT_WIDTH = 4
 """The columns of a weight, with the blank before it."""
@@ -32,7 +32,6 @@ _SHADES = {
 }
 _SHADES_BELOW = {0.80: "#4c8df0", 0.60: "#5a91e0", 0.40: "#6c92c6", 0.20: "#7f92ad", 0.10: "#8b8e97"}
 _SIGNED_WIDTH = 5
-_TOO_SMALL = 0.005  # would round to .00
 
 _AS_EMOJI = "\ufe0f"
 _NOT_JOINED = {"Mc": 1, "Sk": 2}  # general categories: vowel signs that take room, colours of skin
@@ -74,7 +73,7 @@ def _swatch(cell: tuple[str, str]) -> Text:
 
 def shaded_sign(number: float, width: int = _SIGNED_WIDTH) -> tuple[str, str]:
     """Return a number with its sign, and the style of its shade, orange above zero and blue below."""
-    if abs(number) < _TOO_SMALL:
+    if abs(number) < NOTHING:
         return "·".rjust(width), "dim"
     shades = _SHADES if number > 0 else _SHADES_BELOW
     shade = next((colour for least, colour in shades.items() if abs(number) >= least), None)
@@ -83,7 +82,7 @@ def shaded_sign(number: float, width: int = _SIGNED_WIDTH) -> tuple[str, str]:
 
 def shaded(weight: float, width: int = WEIGHT_WIDTH) -> tuple[str, str]:
     """Return a weight as two decimals, and the style of its shade; dots stand for those that round to nothing."""
-    if weight < _TOO_SMALL:
+    if weight < NOTHING:
         return "·".rjust(width), "dim"
     shade = next((colour for least, colour in _SHADES.items() if weight >= least), None)
     return decimals(weight).rjust(width), f"#000000 on {shade}" if shade else ""
@@ -158,7 +157,7 @@ def strongest_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: 
     for index in (-abs(weights)).argsort(kind="stable")[:top]:
         token = tokens[index]
         entry = Text.assemble((f"  {shortened(token.label, width)}", token_style(token)), cell.draw(weights[index]))
-        if line.cell_len + entry.cell_len > room or (line and abs(weights[index]) < _TOO_SMALL):
+        if line.cell_len + entry.cell_len > room or (line and abs(weights[index]) < NOTHING):
             break
         line += entry
     return line

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.measures.relations import ALL
-from attnviz.records import Relation, RelationTable
+from attnviz.records import ALL_RELATIONS, Relation, RelationTable
 from attnviz.text import visible
 from attnviz.views.names import as_percent, counted, head_name
 from attnviz.views.report import RelationRows
@@ -47,7 +46,7 @@ def _fit(widths: Sequence[int], width: int) -> list[int]:
 
 def best_relation(table: RelationTable) -> Text:
     """Return a sentence on the head that follows all relations together best, and how often it does."""
-    whole = table[ALL]
+    whole = table[ALL_RELATIONS]
     told = f"{head_name(whole.layer, whole.head)} follows them best"
     if whole.whole.accuracy is not None and whole.whole.baseline is not None:
         told += f", in {as_percent(whole.whole.accuracy)} of {counted(whole.whole.count, 'word')}"
