@@ -77,10 +77,13 @@ def _check_terminal() -> None:
     """
     if find_spec("textual") is None:
         raise UsageError("browse needs textual, which is not installed: pip install 'attnviz[browse]'")
-    if not (sys.stdout.isatty() and sys.stderr.isatty()) or os.environ.get("TERM") == "dumb":
+    streams = {"standard output": sys.stdout, "standard error, which it draws on,": sys.stderr}
+    elsewhere = [name for name, stream in streams.items() if not stream.isatty()]
+    if elsewhere or os.environ.get("TERM") == "dumb":
+        missing = f"{' and '.join(elsewhere)} {'go' if len(elsewhere) > 1 else 'goes'} elsewhere"
+        missing = missing if elsewhere else "this one is dumb (TERM=dumb)"
         raise UsageError(
-            "browse fills a terminal, and its output goes elsewhere: run it in a terminal, or print tables with "
-            "attnviz show."
+            f"browse fills a terminal, but {missing}: run it in a terminal, or print tables with attnviz show."
         )
 
 

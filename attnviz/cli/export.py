@@ -210,7 +210,7 @@ def export(
         changed = _find_changed(given, model, wanted, looks) | {"format": formats}
         file = None if given.file is None or str(given.file) == STANDARD_INPUT else str(given.file)
         batch = Batch(job, maker, changed, file, sharing.jobs, sharing.force)
-        with Tally(given, output) as tally:
+        with Tally(given, output, anew=sharing.force) as tally:
             batch.export(given.sources(wanted.memory), output, tally)
         code = tally.code
     if code:
@@ -263,8 +263,8 @@ def export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) -> 
             if made:
                 raise UsageError(
                     f"{name} is one file, but there are several to save: {made[0].file_name}, {artifact.file_name} … "
-                    "Choose one text, one format and one picture (--layout grid, of one kind and of layers that have "
-                    "the same heads), or give -o a folder."
+                    "Choose one text, one format and one picture (--layout grid, --kind for one kind, and layers "
+                    "that have the same heads), or give -o a folder."
                 )
             made.append(artifact)
 

@@ -14,6 +14,7 @@ from attnviz.errors import AttnvizError
 from attnviz.pipeline.arguments import names_saved
 from attnviz.pipeline.sources import STANDARD_INPUT
 from attnviz.text import visible
+from attnviz.views.names import counted
 
 
 class TextCount:
@@ -51,8 +52,10 @@ class TextCount:
 class Tally(TextCount):
     """A count of the texts that have files, were skipped and failed; see `pipeline.batch.Watcher`."""
 
-    def __init__(self, given: Input, folder: Path) -> None:
+    def __init__(self, given: Input, folder: Path, *, anew: bool) -> None:
         super().__init__(given)
+        self._given = given
+        self._again = "the same command without --force" if anew else "the same command"
         self.done = self.skipped = self.failed = 0
         self._folder = folder
 
@@ -60,6 +63,14 @@ class Tally(TextCount):
         super().__exit__(*error)
         if error[:1] == (None,) and (self._bar or self.skipped):
             say(f"{self._folder}: {self.done:,} done, {self.skipped:,} skipped, {self.failed:,} failed.")
+        elif error[:1] == (KeyboardInterrupt,) and not self._given.single:
+            say(f"Interrupted: {self._write_count()}; {self._again} goes on from there.")
+
+    def _write_count(self) -> str:
+        """Write how many texts are done, and of how many where that is known: `212 of 500 texts are done`."""
+        done, total = self.done + self.skipped, self._bar.total if self._bar else _count(self._given)
+        texts = counted(done, "text") if total is None else f"{done:,} of {counted(total, 'text')}"
+        return f"{texts} {'is' if done == 1 else 'are'} done"
 
     def skip(self, count: int) -> None:
         """Count texts that an earlier run has done."""
@@ -99,9 +110,15 @@ class _Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         rate = TextColumn("{task.fields[rate]}")
+        self._all = total
         columns = BarColumn(), MofNCompleteColumn(), TextColumn("texts"), rate, TimeRemainingColumn()
         self.progress = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
         self._task = self.progress.add_task("", total=total, rate="")
+
+    @property
+    def total(self) -> int | None:
+        """Return how many texts there are, None if that is not known."""
+        return self._all
 
     def advance(self, count: int) -> None:
         """Show that so many more texts are done."""

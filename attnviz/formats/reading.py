@@ -25,7 +25,7 @@ def from_json(data: bytes, memory: int = MOST_BYTES) -> Result:
             record, and where.
     """
     check_memory(_COPIES * len(data) + _PARSED * data.count(b","), memory)
-    return result_of(_object(data))
+    return result_of(_object(data.rstrip()))  # so that an error is on the last line that has text
 
 
 def from_npz(data: bytes, memory: int = MOST_BYTES) -> Result:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
-from attnviz.records import Axes, Block, HeadMatrix, Indices, is_of_torch, make_record, to_numpy
+from attnviz.records import Axes, Block, HeadMatrix, Indices, Word, is_of_torch, make_record, to_numpy
 from attnviz.text import By, Grouping, Groups, group_tokens, join_characters
 
 Result = TypeVar("Result", covariant=True)
@@ -144,6 +144,16 @@ def join_pieces(record: HeadMatrix) -> HeadMatrix:
         return record
     joined = reduce_record(record, Group(record, queries, keys))
     return replace(joined, notes=(*joined.notes, "tokens that share a character shown as one"))
+
+
+def join_word(record: HeadMatrix, word: Word) -> Word:
+    """Return where a word of a record stands in what `join_pieces` makes of it."""
+    queries, keys = join_characters(record.query_tokens).index, join_characters(record.key_tokens).index
+    return replace(
+        word,
+        queries=tuple(sorted({queries[index] for index in word.queries})),
+        keys=tuple(sorted({keys[index] for index in word.keys})),
+    )
 
 
 def _index_block(rows: Indices, keys: Indices) -> Any:

@@ -169,5 +169,7 @@ def _join(reading: Reading, indices: Sequence[NDArray[np.intp]], owned: Sequence
         for place, (index, number) in enumerate(zip(read, numbers, strict=True))
     )
     note = f"read in {len(windows)} windows of {len(indices[0])} tokens"
+    if any(token.added for token in reading.tokens):
+        note += ", special tokens round each"
     whole = replace(_take_tokens(reading, read), tokens=tokens, windows=tuple(windows))
     return replace(whole, notes=(*reading.notes, note))

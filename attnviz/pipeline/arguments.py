@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from attnviz.errors import Advice, InputError, UsageError
+from attnviz.pipeline.streams import NOT_READ_BACK, holds_rows
 
 SAVED = {".npz": "npz", ".npy": "npy", ".json": "json", ".jsonl": "json"}
 """What a file holds that is read in place of a text and a model, by its suffix; see `READERS`."""
@@ -34,10 +35,10 @@ def names_saved(argument: str) -> bool:
 
 
 def check_arguments(texts: Sequence[str]) -> None:
-    """Refuse arguments that name a file which is not read in place of a text.
+    """Refuse arguments that name a file which is not read in place of a text, or a folder.
 
     Raises:
-        UsageError: one looks like the name of a file of texts.
+        UsageError: one is there as a file or a folder, or looks like the name of a file of texts.
         InputError: one looks like the name of a file of saved records, but there is no such file.
     """
     for text in texts:
@@ -46,11 +47,11 @@ def check_arguments(texts: Sequence[str]) -> None:
 
 
 def _like_file(text: str) -> bool:
-    """Return whether a text is the name of a file that is there, or is spelled like one."""
+    """Return whether a text is the name of a file or a folder that is there, or is spelled like that of a file."""
+    if text and _is(Path.exists, text):
+        return True
     if not (suffix := _SUFFIX.fullmatch(Path(text).suffix)):
         return False
-    if _is(Path.exists, text):
-        return True
     named = _USUAL.fullmatch(suffix[1].lower()) or like_saved(text) or _PATH.search(text)
     return bool(named) and not re.search(r"\s", text)
 
@@ -64,14 +65,37 @@ def _is(check: Callable[[Path], bool], name: str) -> bool:
 
 
 def _explain(text: str) -> UsageError | InputError:
-    """Return the error that says what to type in place of the name of a file."""
-    as_text = f"to show the name itself, pipe it in (echo {quote(text)} | attnviz …)."
-    if not like_saved(text):
-        there = "is a file" if _is(Path.exists, text) else "looks like the name of a file"
-        advice = Advice(f"{text} {there}: to read it, type", hint="{file} before it;") + f" {as_text}"
-        return UsageError(advice)
+    """Return the error that says what to type in place of the name of a file, or of what else is there."""
+    as_text = f"; to show the name itself, pipe it in (echo {quote(text)} | attnviz …)."
+    if like_saved(text):
+        return _explain_saved(text, as_text)
+    if _is(Path.is_dir, text):
+        return UsageError(_advise_on_folder(text) + as_text)
+    if _is(holds_rows, text):
+        return UsageError(f"{text} {NOT_READ_BACK}{as_text}")
+    there = "looks like the name of a file"
+    if _is(Path.exists, text):
+        there = "is a file" if _is(Path.is_file, text) else "is a pipe or a device"
+    return UsageError(Advice(f"{text} {there}: to read it, type", hint="{file} before it") + as_text)
+
+
+def _explain_saved(text: str, as_text: str) -> InputError:
+    """Return the error about a name that ends as files of saved records do, where there is no such file."""
     if _is(Path.is_dir, text):
         return InputError(f"{text} is a folder: give the name of a file of saved weights in it.")
     if _is(Path.exists, text):
         return InputError(f"{text} is neither a file nor a folder: pipe it in (attnviz show < {text}).")
-    return InputError(f"There is no file {text}: check the name; {as_text}")
+    return InputError(f"There is no file {text}: check the name{as_text}")
+
+
+def _advise_on_folder(folder: str) -> str:
+    """Return what to type in place of a folder: the files in it that hold saved weights, if there are any."""
+    try:
+        suffixes = {file.suffix for file in Path(folder).iterdir()}
+    except OSError:
+        suffixes = set()
+    if saved := next((suffix for suffix in (*ARRAYS, ".json") if suffix in suffixes), None):
+        return (
+            f"{folder} is a folder: to show the weights that are saved in it, type {quote(str(Path(folder)))}/*{saved}"
+        )
+    return Advice(f"{folder} is a folder: name a file in it, and if that holds texts, type", hint="{file} before it")

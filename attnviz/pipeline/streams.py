@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from io import BufferedReader
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -34,6 +35,7 @@ _SPREAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]\s*\n\s*[\"\[{]")
 """How JSON begins that is spread over several lines."""
 _ROWS = re.compile(rb"(?:\xef\xbb\xbf)?(?:text_index[,\t])?kind[,\t]layer[,\t]head[,\t]")
 """How the rows begin that are saved as CSV and TSV."""
+NOT_READ_BACK = "holds weights or numbers saved as CSV, which attnviz cannot read back: save them as .npz or .json"
 _ARRAYS = {b"PK\x03\x04": "npz", b"\x93NUMPY": "npy"}
 """What a file holds that begins like this, and not like any text; see `READERS`."""
 
@@ -114,6 +116,14 @@ class Source(Struct, frozen=True):
         return self.raw
 
 
+def holds_rows(path: Path) -> bool:
+    """Return whether a file holds rows that `attnviz` has saved; no pipe is opened, which may be read once only."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _ROWS.match(file.read(_BEGINNING)) is not None
+
+
 def read_stream(stream: BufferedReader, name: str | None, division: Division) -> Iterator[Source]:
     """Return what the lines, or other units, of a stream hold, or the arrays that it is.
 
@@ -122,10 +132,7 @@ def read_stream(stream: BufferedReader, name: str | None, division: Division) ->
     """
     place, begins = name or "standard input", stream.peek(_BEGINNING)
     if _ROWS.match(begins):
-        raise InputError(
-            f"{name or 'Standard input'} holds weights or numbers saved as CSV, which attnviz cannot read back: save "
-            "them as .npz or .json."
-        )
+        raise InputError(f"{name or 'Standard input'} {NOT_READ_BACK}.")
     saved = next((form for magic, form in _ARRAYS.items() if begins.startswith(magic)), None)
     if saved == "npy":
         yield Source(array_bytes(stream, division.memory), place, saved=saved)

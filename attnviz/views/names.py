@@ -1,6 +1,9 @@
 """The spelling of weights, counts, layers and heads, for tables and pictures."""
 
+from collections.abc import Sequence
+
 from attnviz.records import Axes, HeadMatrix
+from attnviz.text import Bins, By
 from attnviz.vocabulary import AVERAGE, Orientation
 
 NOTHING = 0.005
@@ -43,6 +46,26 @@ def as_percent(share: float) -> str:
 def counted(count: int, name: str) -> str:
     """Write a count: `1 layer`, `1,024 tokens`."""
     return f"{count:,} {plural(name, count)}"
+
+
+def count_tokens(record: Axes) -> str:
+    """Write how many tokens, or groups of them, a record has: `14 tokens`, `25 sentences and 2 special tokens`.
+
+    Queries stand before keys where they are others: `7 × 9 tokens`.
+    """
+    queries, keys = record.query_tokens, record.key_tokens
+    sides = [keys] if len(queries) == len(keys) else [queries, keys]
+    if record.by is By.TOKEN or isinstance(record.by, Bins):
+        return _count_sides([len(side) for side in sides], record.by.unit)
+    special = [sum(token.special for token in side) for side in sides]
+    named = [len(side) - apart for side, apart in zip(sides, special, strict=True)]
+    parts = (named, record.by.unit), (special, "special token")
+    return " and ".join(_count_sides(counts, name) for counts, name in parts if any(counts))
+
+
+def _count_sides(counts: Sequence[int], name: str) -> str:
+    """Write a count for each side: `1 token`, `7 × 9 tokens`."""
+    return f"{' × '.join(f'{count:,}' for count in counts)} {name if [*counts] == [1] else f'{name}s'}"
 
 
 def plural(name: str, count: int) -> str:

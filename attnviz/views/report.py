@@ -3,7 +3,7 @@
 A section holds numbers, and the names that belong to them; nothing here knows of colours, widths or pixels.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from attnviz.measures.labels import judge_heads
 from attnviz.measures.links import find_telling, strongest
-from attnviz.measures.reducers import join_pieces
+from attnviz.measures.reducers import join_pieces, join_word
 from attnviz.measures.word_rows import find_words
 from attnviz.records import Attention, Axes, HeadMatrix, HeadTable, Link, RelationTable, Weights, Word
 from attnviz.text import By, Token
@@ -202,8 +202,7 @@ class Report(Struct, frozen=True):
             TextError: there is no such word.
         """
         if self.token:
-            whole = found if self.token.isdecimal() else [*map(join_pieces, found)]  # a position is that of one token
-            for attention, words in find_words(whole, self.token):
+            for attention, words in self._find_token(found, self.token):
                 yield Summary(attention)
                 yield from (WordInHeads(attention, word, self.top, self.rows) for word in words)
         else:
@@ -211,6 +210,14 @@ class Report(Struct, frozen=True):
                 attention = join_pieces(record)
                 yield Summary(attention)
                 yield from self._heads(attention, record)
+
+    @staticmethod
+    def _find_token(found: Sequence[HeadMatrix], token: str) -> Iterable[tuple[HeadMatrix, list[Word]]]:
+        """Return where a word stands in each record that has it; a position may be that of one byte of a character."""
+        if not token.isdecimal():
+            return find_words([*map(join_pieces, found)], token)
+        placed = find_words(found, token)
+        return [(join_pieces(record), [join_word(record, word) for word in words]) for record, words in placed]
 
     def _heads(self, attention: HeadMatrix, record: HeadMatrix) -> Iterator[Section]:
         """Yield the overview of all heads and some weights; labels are those of the `record` with all its tokens."""

@@ -32,6 +32,40 @@ class TestNamesOfFiles:
             2, "my notes.odd is a file: to read it, type --file before it"
         )
 
+    @pytest.mark.parametrize("name", ["weights", "weights/", "../weights", "my weights"])
+    def test_a_folder_says_how_to_show_the_weights_that_are_saved_in_it(
+        self, run: Run, tmp_path: Path, name: str
+    ) -> None:
+        for folder in ("weights", "my weights"):
+            (tmp_path / "here" / folder).mkdir(parents=True)
+            (tmp_path / "here" / folder / "0001.npz").touch()
+            (tmp_path / "here" / folder / "manifest.jsonl").touch()
+        (tmp_path / "weights").symlink_to(tmp_path / "here" / "weights")
+        typed = shlex.quote(name.rstrip("/"))
+        run("show", name, cwd=tmp_path / "here").assert_failed(
+            2, f"{name} is a folder: to show the weights that are saved in it, type {typed}/*.npz"
+        )
+
+    @pytest.mark.parametrize("command", ["show", "export", "heads"])
+    def test_a_folder_of_other_files_asks_for_one_of_them(self, run: Run, tmp_path: Path, command: str) -> None:
+        (tmp_path / "texts").mkdir()
+        done = run(command, "texts", cwd=tmp_path)
+        done.assert_failed(2, "texts is a folder: name a file in it", "type --file before it", "pipe it in (echo texts")
+
+    def test_a_pipe_is_refused_unread_and_said_to_be_read_as_a_file(self, run: Run, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "ff")  # to open it would wait for a writer
+        run("show", "ff", cwd=tmp_path).assert_failed(2, "ff is a pipe or a device: to read it, type --file before it")
+
+    def test_rows_that_cannot_be_read_back_are_not_said_to_be_read_as_a_file(self, run: Run, tmp_path: Path) -> None:
+        for name in ("d.csv", "d.tsv"):
+            assert run("export", TEXT, "--layer", "0", "-o", tmp_path / name).code == 0
+            done = run("show", name, cwd=tmp_path)
+            done.assert_failed(
+                2,
+                f"{name} holds weights or numbers saved as CSV, which attnviz cannot read back: save them as .npz",
+            )
+            assert "--file" not in done.err
+
     @pytest.mark.parametrize("command", ["show", "heads"])
     def test_weights_that_are_not_there_fail_as_a_file_does_before_anything_is_done(
         self, run: Run, command: str

@@ -1,6 +1,7 @@
 """The full-screen view as a command: in a terminal, without one, and with texts from elsewhere."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,6 +79,12 @@ def test_a_name_without_a_format_is_refused_with_the_formats(tmp_path: Path) -> 
 
 def test_without_a_terminal_it_says_what_to_do(run_process: Run) -> None:
     run_process("browse", SENTENCE).assert_failed(2, "attnviz show")
+
+
+def test_the_stream_that_goes_elsewhere_is_named(in_screen: Callable[..., int], tmp_path: Path) -> None:
+    redirected = ["sh", "-c", " ".join([*map(shlex.quote, COMMAND), "browse", "hi", "2>err; cat err"])]
+    said = "but standard error, which it draws on, goes elsewhere"
+    assert in_screen(redirected, said, b"q", env=surroundings({}), cwd=tmp_path) == 0
 
 
 def test_an_option_that_cannot_be_met_ends_it_with_a_sentence_and_exit_code_2(browse: Callable[..., int]) -> None:

@@ -344,3 +344,13 @@ def test_models_that_have_no_kind_in_common_are_refused_once(run: Run) -> None:
     ran = run("compare", "--model", "builtin", "--model", "builtin/decoder", stdin=texts)
     ran.assert_failed(1, "Error: builtin/encoder has encoder attention, but builtin/decoder has decoder attention")
     assert ran.err.count("\n") == 1
+
+
+def test_differences_that_lack_room_leave_a_mark_and_those_that_round_to_nothing_are_not_named(run: Run) -> None:
+    args = "compare", "The dog barked", "A dog barked", "--token", "dog"
+    narrow, wide = (run(*args, COLUMNS=columns).out.splitlines() for columns in ("80", "200"))
+    rows = {line[:5]: line for line in narrow if line.startswith("L")}
+    assert rows["L0 H0"].split() == ["L0", "H0", "–", "–"]
+    assert "[CLS] +.03 …" in rows["L1 H5"]
+    (full,) = (line for line in wide if line.startswith("L1 H5"))
+    assert "[CLS] +.03  [SEP] +.01" in full and "…" not in full

@@ -252,7 +252,7 @@ class TestNames:
     def test_no_text_makes_a_name_that_leaves_its_folder_or_breaks_a_system(
         self, run: Run, tmp_path: Path, text: str
     ) -> None:
-        done = run("export", "--format", "npz", "-o", tmp_path / "out", "--", text)
+        done = run("export", "--format", "npz", "-o", "out", "--", text, cwd=tmp_path)
         assert (done.code, done.err) == (0, "")
         (only,) = names(tmp_path)
         assert re.fullmatch(r"out/[0-9]{6}-[^\W_][^\W_-]*(-[^\W_]+)*\.npz", only)
@@ -352,3 +352,13 @@ def test_numbers_of_all_texts_are_one_picture(run: Run, tmp_path: Path) -> None:
 )
 def test_options_that_do_not_go_with_numbers_are_refused(run: Run, args: tuple[str, ...], said: str) -> None:
     run("export", "the dog", *args).assert_failed(2, said)
+
+
+def test_several_kinds_for_one_file_name_the_option_that_chooses_one(run: Run, tmp_path: Path) -> None:
+    done = run("export", "The red car is fast", "--model", "builtin/translator", "-o", tmp_path / "x.png")
+    done.assert_failed(2, "--kind for one kind")
+
+
+def test_without_caption_and_title_what_they_would_have_said_is_printed(run: Run, tmp_path: Path) -> None:
+    done = run("export", "Mary lost her keys", "--mean", "--no-caption", "--title", "", "-o", tmp_path / "x.png")
+    assert "Tokens: [CLS] Mary lost her keys [SEP]" in done.err and "queries down, keys across" in done.err

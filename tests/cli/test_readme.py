@@ -124,7 +124,7 @@ def test_a_command_that_fills_the_terminal_opens_and_ends_at_a_key(
     command: str, folder: Path, in_screen: Callable[..., int]
 ):
     environment = os.environ | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "TERM": "xterm-256color"}
-    shown = "Another sentence" if command == SCREEN else "looks at"
+    shown = "Esc quits" if command == SCREEN else "looks at"
     assert in_screen(["bash", "-c", command], shown, b"\x03", cwd=folder, env=environment) == 0
 
 

@@ -358,3 +358,8 @@ class TestMalformed:
         done = run("show", "--all", stdin=line.encode())
         assert (done.code, done.err) == (0, "")
         assert {char for char in done.out if not char.isprintable()} == {"\n"}
+
+
+def test_what_is_wrong_in_one_line_is_said_to_be_in_line_1(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "broken.json").write_text('{"attention": [{"kind":\n')
+    run("show", tmp_path / "broken.json").assert_failed(1, "line 1 column")

@@ -133,7 +133,27 @@ class TestWords:
     @pytest.mark.parametrize(("by", "unit"), [("word", "words"), ("sentence", "sentences"), ("bins:3", "bins")])
     def test_links_are_named_after_what_they_link(self, run: Run, by: str, unit: str) -> None:
         assert f"\nStrongest links between {unit}" in run("show", self.SENTENCES, "--by", by).out
-        assert "\nStrongest links between words, the most telling first\n" in run("show", self.SENTENCES).out
+        title = "\nStrongest links between words, the most telling one first, then the strongest\n"
+        assert title in run("show", self.SENTENCES).out
+
+    @pytest.mark.parametrize(
+        ("args", "said"),
+        [
+            (("--by", "sentence"), "3 sentences and 2 special tokens"),
+            (("--by", "sentence", "--no-special"), "3 sentences"),
+            (("--by", "segment", "--pair", "It sat.", "--model", "minilm"), "2 segments and 3 special tokens"),
+            (("--by", "bins:3"), "3 bins"),
+        ],
+    )
+    def test_special_tokens_are_counted_apart_from_what_tokens_are_grouped_into(
+        self, run: Run, args: tuple[str, ...], said: str
+    ) -> None:
+        assert f" · {said} ·" in run("show", self.SENTENCES, *args, COLUMNS="200").out
+
+    def test_bytes_of_a_character_are_one_token_where_it_is_named_by_its_position_too(self, run: Run) -> None:
+        first, later = (run("show", "これは犬です", "--token", position, COLUMNS="200").out for position in "12")
+        assert " · 8 tokens · " in first and "tokens that share a character shown as one" in first
+        assert "こ (token 1)" in first and first == later  # both are bytes of this character
 
     def test_no_link_is_listed_whose_weight_is_written_as_0(self, run: Run) -> None:
         out = run("show", "Mary lost her keys", "--all", "--top", "30").out

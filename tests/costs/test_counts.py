@@ -460,4 +460,15 @@ class TestPicture:
         assert "Of two ways" in said and HOW not in said
         assert "naive ∝ N^1.96" in said
         assert {text.get_fontfamily()[0] for text in figure.findobj(Text)} == {"DejaVu Serif"}
-        assert HOW in [text.get_text().replace("\n", " ") for text in picture([MEASURED]).findobj(Text)]
+        written = [text.get_text().replace("\n", " ") for text in picture([MEASURED]).findobj(Text)]
+        assert f"{HOW}; memory below 65.5 kB cannot be told from noise and is left out" in written
+
+    def test_where_all_points_are_told_from_noise_the_caption_says_nothing_of_it(self) -> None:
+        quiet = replace(MEASURED, series=MEASURED.series[:1])
+        assert HOW in [text.get_text().replace("\n", " ") for text in picture([quiet]).findobj(Text)]
+
+    def test_a_method_without_points_is_not_in_the_legend(self) -> None:
+        noisy = replace(MEASURED.series[1], points=(Point(512, 2.0, 12_000), Point(1024, 3.0, 12_000)))
+        time, memory = picture([replace(MEASURED, series=(MEASURED.series[0], noisy))]).axes
+        names = [[text.get_text().split()[0] for text in axes.get_legend().get_texts()] for axes in (time, memory)]
+        assert names == [["naive", "tiled"], ["naive"]]

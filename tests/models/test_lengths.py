@@ -187,7 +187,7 @@ def test_a_row_is_what_its_window_gives_read_alone(model: Model) -> None:
 def test_rows_of_windows_sum_to_1_and_say_in_which_window_they_were_read(model: Model) -> None:
     attention = weights(model, text_of(41), Windows(17, 7))
     assert_allclose(attention.weights.sum(-1), 1, atol=1e-5)
-    assert attention.notes[0].startswith("read in ")
+    assert attention.notes[0].startswith("read in ") and attention.notes[0].endswith(", special tokens round each")
     assert {token.window for token in attention.query_tokens} == set(range(int(attention.notes[0].split()[2])))
 
 

@@ -61,7 +61,10 @@ def test_without_a_title_or_a_caption_nothing_is_written_but_the_numbers_and_wha
     bare = head_picture(table(), Style(title="", caption=False))
     said = {line for line in words(bare.figure) if any(char.isalpha() for char in line)}
     assert said == {"next", "ov_copying", "layer", "head"}
-    assert bare.notes == ("Without a caption, this is left out: Undefined: previous.",)
+    (note,) = bare.notes
+    assert note.startswith(
+        "Without the small print, the picture does not say: Undefined: previous. Each cell is a head."
+    )
 
 
 @pytest.mark.parametrize(("layers", "heads"), [(4, 6), (12, 12), (48, 32)])

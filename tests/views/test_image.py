@@ -13,7 +13,7 @@ from attnviz.errors import UsageError
 from attnviz.records import HeadMatrix
 from attnviz.text import Bins
 from attnviz.views.image.pictures import LAYOUTS, render, token_picture
-from attnviz.views.image.style import Style
+from attnviz.views.image.style import Style, scale_of
 from attnviz.vocabulary import IMAGE_FORMATS, Kind, Layout, Orientation
 from tests.build import axes, record, tokens
 
@@ -313,6 +313,20 @@ def test_weights_between_bins_have_a_logarithmic_scale_unless_told_otherwise(lay
     assert "weight" in written(first(layout, square(KEYS)))
 
 
+@pytest.mark.parametrize(
+    ("largest", "named"),
+    [
+        (0.4, ["≤ 0.001", "0.01", "0.1", "0.4"]),
+        (0.97, ["≤ 0.001", "0.01", "0.1", "0.97"]),
+        (0.11, ["≤ 0.001", "0.01", "0.11"]),
+    ],
+)
+def test_a_logarithmic_scale_names_its_largest_weight_and_no_power_of_ten_that_is_too_near(largest, named):
+    ticks = scale_of([np.array([[1e-6, largest]])], Style(log=True), "weight").ticks
+    assert [name for _, name in ticks] == named
+    assert ticks[-1][0] == largest
+
+
 def test_a_logarithmic_scale_shows_three_powers_of_ten():
     weights = np.array([[[[1 - 1.1e-5, 1e-5, 1e-6], [1, 0, 0], [0, 1, 0]]]], np.float32)
     picture = first("head", square(3, layers=1, heads=1, weights=weights), log=True)
@@ -579,7 +593,9 @@ def test_without_a_title_nothing_stands_above_and_the_caption_says_what_was_done
 def test_without_a_caption_what_it_would_have_said_of_the_weights_is_a_note():
     picture = first("head", encoder().mean(), caption=False)
     assert written(picture)[-1:] == ["some/model · mean"]
-    assert picture.notes == ("Without a caption, this is left out: mean over layers 0-1, heads 0-2.",)
+    (note,) = picture.notes
+    assert note.startswith("Without the small print, the picture does not say: Mean over layers 0-1, heads 0-2. ")
+    assert "down" in note and "across" in note
 
 
 def test_without_a_colour_bar_a_picture_is_as_much_narrower():

@@ -61,8 +61,8 @@ def test_another_text_keeps_the_head_unless_there_is_none(attention: Attention) 
         ("special", {}, {"special": False}),
         ("words", {}, {"words": True}),
         ("keep", {"head": 1}, {"head": 2, "others": ((0, 1),)}),
-        ("keep", {"head": 2, "others": ((0, 1),)}, {"layer": 1, "head": 0, "others": ((0, 2), (0, 1))}),
-        ("keep", {"layer": 1, "head": 2, "others": ((0, 0),)}, {"layer": 0, "head": 0, "others": ((1, 2),)}),
+        ("keep", {"head": 2, "others": ((0, 1),)}, {"layer": 1, "head": 0, "others": ((0, 1), (0, 2))}),
+        ("keep", {"layer": 1, "head": 2, "others": ((0, 0),)}, {"layer": 0, "head": 0, "others": ((0, 0), (1, 2))}),
         ("average", {"others": ((1, 1),)}, {"mean": True}),
         ("average", {"others": ((1, 1),), "mean": True}, {"mean": False}),
         ("average", {"others": ((0, 0),)}, {"mean": False}),
@@ -98,15 +98,31 @@ def test_the_average_is_that_of_the_heads_that_are_shown_and_says_so(attention: 
     scene = scene_of(attention, layer=1, head=2, others=((0, 1), (7, 0)), mean=True, query=5)
     expected = (attention.weights[1, 2] + attention.weights[0, 1]) / 2
     np.testing.assert_allclose(scene.heads, expected[None], rtol=1e-6)
-    assert scene.name == "mean of layer 1 head 2, layer 0 head 1"
+    assert scene.name == "mean of layer 0 head 1, layer 1 head 2"
     np.testing.assert_allclose(scene.record.weights, expected[None, None], rtol=1e-6)
     assert scene.record.heads == (-1,) and "layer 0, head 1" in " ".join(scene.record.notes)
 
 
 def test_several_heads_are_shown_one_by_one_and_the_chosen_one_is_saved(attention: Attention) -> None:
     scene = scene_of(attention, layer=1, head=2, others=((0, 1),))
-    np.testing.assert_array_equal(scene.heads, [attention.weights[1, 2], attention.weights[0, 1]])
+    np.testing.assert_array_equal(scene.heads, [attention.weights[0, 1], attention.weights[1, 2]])
+    np.testing.assert_array_equal(scene.weights, attention.weights[1, 2])
     assert (scene.record.layers, scene.record.heads) == ((1,), (2,))
+
+
+def test_a_kept_head_keeps_its_number_wherever_one_goes(attention: Attention) -> None:
+    shown = prepare(attention, words=False, special=True)
+    state = State(layer=0, head=1)
+    for action in ("keep", "keep", "layer_above", "head_before", "head_after", "keep"):
+        state = CHANGES[action](Scene(shown, state))
+        scene = Scene(shown, state)
+        assert scene.picked[:2] == ((0, 1), (0, 2))
+        assert scene.picked[scene.chosen] == (state.layer, state.head)
+
+
+def test_what_is_unusual_about_how_weights_are_drawn_is_said(attention: Attention) -> None:
+    assert list(scene_of(attention).drawn_as) == []
+    assert list(scene_of(attention, turned=True, log=True).drawn_as) == ["keys down, queries across", "logarithmic"]
 
 
 @pytest.mark.parametrize("dark", [True, False])

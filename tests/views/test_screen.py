@@ -162,11 +162,11 @@ def test_several_heads_have_numbers_in_the_overview_and_a_legend(
         await pilot.press("c", "c")
         await settle(app, pilot)
         legend, sentence, *_ = lines_of(app.query_one(Detail))
-        assert legend == "■ 1 layer 3 head 3  ■ 2 layer 3 head 2  ■ 3 layer 3 head 1"[: size[0] - 2]
+        assert legend == "■ 1 layer 3 head 1  ■ 2 layer 3 head 2  ■ 3 layer 3 head 3"[: size[0] - 2]
         assert sentence.startswith("layer 3 head 3: it →")
         assert all(number in "".join(lines_of(app.query_one(Overview))[1:]) for number in "123")
         await pilot.press("a")
-        assert link_of(app).startswith("mean of layer 3 head 3, layer 3 head 2, layer 3 head 1: it →")
+        assert link_of(app).startswith("mean of layer 3 head 1, layer 3 head 2, layer 3 head 3: it →")
         await pilot.press("escape")
         assert link_of(app).startswith("layer 3 head 3: it →")
         assert len(lines_of(app.query_one(Detail))) == 3
@@ -180,7 +180,7 @@ def test_a_head_that_is_pressed_with_shift_is_shown_besides() -> None:
         place = heads[0].index("2"), heads.index(next(line for line in heads if line[:2] == "1 "))
         await pilot.click(Overview, offset=place, shift=True)
         await settle(app, pilot)
-        assert lines_of(app.query_one(Detail))[0] == "■ 1 layer 1 head 2  ■ 2 layer 3 head 1"
+        assert lines_of(app.query_one(Detail))[0] == "■ 1 layer 3 head 1  ■ 2 layer 1 head 2"
         await pilot.click(Overview, offset=place, shift=True)
         await settle(app, pilot)
         assert link_of(app) == "layer 3 head 1: it → animal 0.94"
@@ -417,3 +417,49 @@ def test_every_kind_can_be_reached_and_cross_attention_comes_first() -> None:
         assert kinds == ["cross", "encoder", "decoder"]
 
     drive(make_browser(("The red car is fast",), "builtin/translator"), steps)
+
+
+def test_escape_quits_where_no_text_was_given_and_only_there() -> None:
+    async def without(app: Browser, pilot: Pilot[Any]) -> None:
+        assert "Esc quits" in str(app.query_one(Prompt).border_title)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not app.is_running
+
+    async def with_one(app: Browser, pilot: Pilot[Any]) -> None:
+        await pilot.press("e", "escape")
+        await settle(app, pilot)
+        assert app.is_running and not app.query_one(Prompt).display
+
+    drive(make_browser(()), without)
+    drive(make_browser(), with_one)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+def test_without_colour_each_cell_of_several_heads_has_the_number_of_the_strongest(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    async def steps(app: Browser, pilot: Pilot[Any]) -> None:
+        await pilot.press("c", "shift+up")
+        await settle(app, pilot)
+        assert app.scene
+        rows = {line.split()[0]: line for line in lines_of(app.query_one(Matrix)) if line.strip()}
+        tired = rows["tired"]
+        head = app.scene.heads[:, [t.text for t in app.scene.attention.query_tokens].index("tired")].max(1).argmax()
+        assert str(head + 1) in tired.replace(".1", "").replace(".2", "")
+
+    drive(make_browser((OTHER + " when she was tired",), colour=False), steps, size)
+
+
+def test_rows_that_are_scrolled_away_are_counted() -> None:
+    async def steps(app: Browser, pilot: Pilot[Any]) -> None:
+        assert app.scene
+        drawn = lines_of(app.query_one(Matrix))
+        count = len(app.scene.attention.query_tokens)
+        marks = [part for line in drawn for part in line.split() if part[0] in "↑↓" and part[1:].isdecimal()]
+        hidden = sum(int(mark[1:]) for mark in marks)
+        assert hidden > 0 and sum(line[:1] not in " ↑↓" for line in drawn) == count - hidden
+
+    drive(make_browser(), steps, (60, 20))

@@ -308,7 +308,7 @@ class TestInWords:
         assert said == "some/model · encoder · 2 layers × 3 heads · 13 tokens · reference engine · a note"
 
     def test_groups_are_counted_as_what_they_are(self) -> None:
-        assert "13 words" in summary(replace(MADE, by=By.WORD)).plain
+        assert "· 11 words and 2 special tokens ·" in summary(replace(MADE, by=By.WORD)).plain
 
     def test_what_computed_it_is_said_and_in_which_numbers_unless_they_are_the_usual(self) -> None:
         made = replace(MADE, engine=Engine.TRANSFORMERS, precision="bfloat16")

@@ -1,7 +1,7 @@
 """The picture of the cost of attention: time and peak memory over size, both axes logarithmic."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from textwrap import fill
 
 from matplotlib import rc_context, rcParams
@@ -12,6 +12,7 @@ from attnviz.costs.measurement import HOW, Experiment, Series
 from attnviz.views.image.fonts import FONT
 from attnviz.views.image.page import INK, MUTED
 from attnviz.views.image.style import Style
+from attnviz.views.names import scaled
 
 _COLUMN, _HEIGHT, _LOWER = 2.55, 5.0, 3.4  # inches; lower where columns stand below each other
 _NARROWEST = 2.2  # inches of a column, with its legend
@@ -54,8 +55,18 @@ def picture(experiments: Sequence[Experiment], style: Style = Style()) -> Figure
         if style.title:
             figure.suptitle(style.title, fontsize=_HEADING, color=INK)
         if style.caption:
-            figure.supxlabel(_break(HOW, width), fontsize=_SMALL, color=MUTED)
+            figure.supxlabel(
+                _break("; ".join([HOW, *_explain_noise(experiments)]), width), fontsize=_SMALL, color=MUTED
+            )
     return figure
+
+
+def _explain_noise(experiments: Sequence[Experiment]) -> Iterator[str]:
+    """Yield why points are missing, if any are."""
+    noisy = [series for each in experiments for series in each.series if any(map(series.is_noise, series.points))]
+    if noisy:
+        noise = scaled(max(series.noise for series in noisy), "B")
+        yield f"memory below {noise} cannot be told from noise and is left out"
 
 
 def _in_formulas(style: Style) -> str:
@@ -92,7 +103,8 @@ def _draw(
     """Draw a line for each method, with its exponent in the legend."""
     largest = 0.0
     for series, (colour, marker) in zip(experiment.series, _LINES, strict=False):
-        found = values(series)
+        if not (found := values(series)):
+            continue
         largest = max([largest, *(value for _, value in found)])
         power = exponent(series)
         grows = "" if power is None else _write_power(experiment.variable, power, style)
@@ -100,7 +112,8 @@ def _draw(
         axes.plot(sizes, heights, color=colour, marker=marker, ms=3.5, lw=1.3, label=series.method + grows)
     _scale(axes, [point.size for point in experiment.series[0].points], largest)
     axes.set_ylabel(name, color=INK)
-    axes.legend(loc="upper left", fontsize=_SMALL, frameon=False, handlelength=1.6, borderaxespad=0.2)
+    if largest:
+        axes.legend(loc="upper left", fontsize=_SMALL, frameon=False, handlelength=1.6, borderaxespad=0.2)
 
 
 def _scale(axes: Axes, sizes: Sequence[int], largest: float) -> None:

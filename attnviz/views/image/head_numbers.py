@@ -83,9 +83,12 @@ def head_picture(table: HeadTable, style: Style) -> Picture:
 
     page = draw(Page.fill(draw, cell, across * len(table.heads)) if style.width else cell)
     heading = style.title if style.title is not None else _name(table)
-    above, below = (remarks, caption) if heading else ([], " ".join([*remarks, caption]))
+    small_print = " ".join([*remarks, caption])
+    above, below = (remarks, caption) if heading else ([], small_print)
     _write(page, heading, above * style.caption, below * style.caption)
-    left_out = () if style.caption else tuple(f"Without a caption, this is left out: {remark}" for remark in remarks)
+    left_out = (
+        () if style.caption or not remarks else (f"Without the small print, the picture does not say: {small_print}",)
+    )
     return Picture(f"heads-{table.kind.value}", page.finished(), left_out)
 
 

@@ -303,8 +303,10 @@ def _picture(name: str, sheet: Sheet, style: Style, largest: Weights) -> Picture
     if sheet.measure == WEIGHT and not style.log and style.vmax is None and (faint := note_faint(largest, _SEEN)):
         auto = ", {vmax:auto} ends the colours at the largest" if largest.max() < _FAR_BELOW_1 else ""
         notes.append(Advice(f"{faint}:", f"{{log:True}} shows small weights{auto}."))
-    if not style.caption:
-        notes += [f"Without a caption, this is left out: {remark}." for remark in sheet.remarks]
+    if sheet.remarks and not style.caption:
+        notes.append(
+            f"Without the small print, the picture does not say: {' '.join([*sheet.sentences, sheet.caption])}"
+        )
     if figure.dpi < style.resolution:
         notes.append(f"At {style.resolution} dpi the picture would be too large, so it is drawn at {figure.dpi:g} dpi.")
     return Picture(name, figure, tuple(notes))

@@ -66,6 +66,16 @@ class Sheet(Struct, frozen=True, kw_only=True):
         """Return whether a number would be legible in a cell."""
         return self.cell[0] >= NUMBER_ROOM and self.cell[1] >= _NUMBER_HEIGHT
 
+    @property
+    def small_print(self) -> str:
+        """Return the caption, after the remarks where these stand in it because there is no heading."""
+        return " ".join(filter(None, [*([] if self.heading else self.sentences), self.caption]))
+
+    @property
+    def sentences(self) -> list[str]:
+        """Return the remarks as sentences."""
+        return [f"{remark[0].upper()}{remark[1:]}." for remark in self.remarks]
+
     def texts(self) -> Iterator[str]:
         """Yield all texts on the sheet that come from outside."""
         yield from (self.heading, *self.remarks, self.caption)
@@ -237,10 +247,8 @@ def _draw_words(page: Page, sheet: Sheet, style: Style) -> None:
     """
     left, width = page.left, page.room or max(page.right - page.left, _NARROWEST)
     remarks = sheet.remarks if style.caption else ()
-    sentences = [] if sheet.heading else [f"{remark[0].upper()}{remark[1:]}." for remark in remarks]
     if style.caption:
-        caption = " ".join(filter(None, [*sentences, sheet.caption]))
-        page.lines(left, page.bottom + GAP, page.wrapped(caption, _SMALL, width), _SMALL, MUTED)
+        page.lines(left, page.bottom + GAP, page.wrapped(sheet.small_print, _SMALL, width), _SMALL, MUTED)
     above = [(sheet.heading, _HEADING, INK), *((remark, _SMALL, MUTED) for remark in remarks if sheet.heading)]
     written = [(page.wrapped(words, size, width), size, tone) for words, size, tone in above if words]
     top = page.top - GAP / 2 - sum(len(lines) * size * LINE for lines, size, _ in written)

@@ -35,6 +35,7 @@ _WIDTHS = 72.0, 3600.0  # points that a picture may be wide
 AUTO = "auto"
 """The upper end of a scale that is the largest number of the picture."""
 _FUZZ, _NEAR = 1.0001, 0.93  # of the end of a scale: what is still no more than that, and too near for another tick
+_APART = 0.05  # of a logarithmic scale: what two ticks are apart at least
 _DECADES = 3  # how many powers of ten below the largest weight a logarithmic scale shows at most
 
 
@@ -208,10 +209,14 @@ def _logarithmic(smallest: float, largest: float, end: float, colours: Colormap,
     """Return the scale from a power of ten, which also stands for all smaller weights, up to its end."""
     top = int(np.ceil(np.log10(end) - 1e-6))
     floor = min(max(int(np.floor(np.log10(smallest) + 1e-6)), top - _DECADES), top - 1)
-    ticks = [(10.0**power, f"{10.0**power:g}") for power in range(floor, top + 1) if 10.0**power <= end * _FUZZ]
+    powers = [power for power in range(floor, top + 1) if 10.0**power <= end * _FUZZ]
+    apart = 10 ** (_APART * (np.log10(end) - floor))
+    ticks = [(10.0**power, f"{10.0**power:g}") for power in powers if 10.0**power * apart <= end or power == powers[0]]
     ticks[0] = (ticks[0][0], f"≤ {ticks[0][1]}")
+    if end > ticks[-1][0] * max(apart, _FUZZ):
+        ticks.append((end, f"≥ {end:.4g}" if _exceeds(largest, end) else f"{end:.2g}"))
     norm = LogNorm(10.0**floor, max(end, 10.0**floor * 2), clip=True)
-    return Scale(norm, colours, f"{measure}, log", _mark_end(ticks, largest, end))
+    return Scale(norm, colours, f"{measure}, log", ticks)
 
 
 def _mark_end(ticks: list[tuple[float, str]], largest: float, end: float) -> list[tuple[float, str]]:

@@ -14,7 +14,7 @@ from attnviz.measures.reducers import reduce_record
 from attnviz.measures.statistics import find_statistics
 from attnviz.records import Attention, HeadMatrix, HeadTable, Link
 from attnviz.text import By, Token, visible
-from attnviz.views.names import caveats, counted
+from attnviz.views.names import caveats, count_tokens, counted
 from attnviz.views.page.packing import Packed, PackedTerms
 from attnviz.vocabulary import AVERAGE
 
@@ -30,7 +30,7 @@ def describe(record: HeadMatrix, packed: Packed, name: str, *, left_out: str = "
     step = packed.quantisation.step
     return {
         "name": name,
-        "summary": _summarise(record, same=same),
+        "summary": _summarise(record),
         "layers": record.layers,
         "heads": record.heads,
         "by": record.by.value,
@@ -48,13 +48,11 @@ def describe(record: HeadMatrix, packed: Packed, name: str, *, left_out: str = "
     }
 
 
-def _summarise(record: HeadMatrix, *, same: bool) -> str:
+def _summarise(record: HeadMatrix) -> str:
     """Write what a record is of: its model, its kind, its size."""
-    layers, heads, queries, keys = record.shape
-    unit = record.by.unit
-    size = counted(keys, unit) if same else f"{queries:,} × {counted(keys, unit)}"
+    layers, heads = record.shape[:2]
     shape = f"{counted(layers, 'layer')} × {counted(heads, 'head')}"
-    return " · ".join((visible(record.model), f"{record.kind.value} attention", shape, size))
+    return " · ".join((visible(record.model), f"{record.kind.value} attention", shape, count_tokens(record)))
 
 
 def _write_step(step: float) -> str:

@@ -291,7 +291,8 @@ class Browser(App[BaseException]):
     def action_edit(self) -> None:
         """Ask for another sentence."""
         text = self.entry.text if self.entry else None
-        self.query_one(Prompt).ask("text", "Another sentence", text or "")
+        title = "Another sentence" if self.entry else "A sentence (Esc quits)"
+        self.query_one(Prompt).ask("text", title, text or "")
 
     def action_search(self) -> None:
         """Ask for a word."""
@@ -316,6 +317,11 @@ class Browser(App[BaseException]):
             self.query_one(Prompt).ask("file", f"{visible(answer)} is there already: Enter replaces it", answer)
         elif self.scene:
             self._work.start("saving", partial(self._save, self.scene, answer), self._say)
+
+    def on_prompt_given_up(self, message: Prompt.GivenUp) -> None:
+        """Quit if no text was typed where there is none to go back to."""
+        if self.entry is None and message.question == "text":
+            self.exit()
 
     def _find(self, wanted: str) -> None:
         """Choose a word, or say that there is none."""

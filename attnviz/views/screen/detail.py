@@ -30,7 +30,8 @@ class Detail(Pane):
         """Draw the link, what the query looks at, and what looks at the key."""
         row, column = scene.weights[scene.query], scene.weights[:, scene.key]
         first = Text(name_link(scene), style=self.look.marked)
-        facts = [f"{scene.link.weight:.6f}", f"rank {rank(row, scene.key)} of {len(row)} keys"]
+        facts = list(scene.drawn_as)
+        facts += [f"{scene.link.weight:.6f}", f"rank {rank(row, scene.key)} of {len(row)} keys"]
         facts += ["the most telling head"] if scene.is_telling(scene.head) else []
         facts += ["locked"] if scene.state.locked else []
         for fact in facts:
@@ -64,7 +65,7 @@ class Detail(Pane):
 
     def _strongest(self, name: str, weights: Weights, tokens: Sequence[Token], scene: Scene, width: int) -> Text:
         line = Text.assemble((ellipsised(name, width // 2), Style(dim=True)))
-        strengths, head = scale(weights, log=scene.state.log), None if len(scene.heads) == 1 else 0
+        strengths, head = scale(weights, log=scene.state.log), None if len(scene.heads) == 1 else scene.chosen
         for index in (-weights).argsort(kind="stable")[:_TOP]:
             words = f" {fitted(ellipsised(tokens[index].label, _LONGEST))} {decimals(float(weights[index]))} "
             if weights[index] < NOTHING or line.cell_len + 1 + len(words) > width:

@@ -11,7 +11,7 @@ from attnviz.text import Token
 from attnviz.text.graphemes import split_graphemes
 from attnviz.views.names import NOTHING, decimals
 from attnviz.views.screen.look import density, number_name, scale
-from attnviz.views.screen.pane import Pane, scroll
+from attnviz.views.screen.pane import Pane, name_hidden, scroll
 from attnviz.views.screen.scene import Scene, State
 from attnviz.views.terminal.cells import WEIGHT_WIDTH, ellipsised, shortened, widest
 
@@ -19,6 +19,7 @@ _SHADE_WIDTH = 2
 _LABEL_WIDTH = 14
 _MOST_LABEL = 24
 _LEAST_HEADER, _MOST_HEADER = 3, 9
+_NUMBERED = WEIGHT_WIDTH + 1  # columns of a cell above which the number of its head has room beside its weight
 
 
 class Name(Struct, frozen=True):
@@ -122,9 +123,9 @@ class Grid(Pane):
             parts = [[ellipsised(name, shown.cell - 2)] for name in names]
         else:
             parts = [split_graphemes(name)[: shown.header] for name in names]
-        lines = []
+        lines, hidden = [], _name_hidden(cells, shown)
         for row in range(-shown.header, 0):
-            line = Text(" " * shown.label)
+            line = Text(hidden.get(row, "")[: shown.label].ljust(shown.label), Style(dim=True), end="")
             for column, part in zip(shown.columns, parts, strict=True):
                 text = part[row] if -row <= len(part) else ""
                 text = " " * (shown.cell - widest(text)) + text
@@ -138,6 +139,9 @@ class Grid(Pane):
         if width >= WEIGHT_WIDTH:
             number = "·" if weight < NOTHING else decimals(weight)
             text = number.rjust(width - (width > WEIGHT_WIDTH)).ljust(width)
+            if head is not None and not self.look.colour:
+                drawn = f"{number_name(head)}{density(strength)}".rjust(WEIGHT_WIDTH - 1)
+                text = f" {number_name(head)}{text[2:]}" if width > _NUMBERED else drawn.ljust(width)
         elif self.look.colour:
             text = " " * width
         else:
@@ -151,6 +155,13 @@ class Grid(Pane):
 
     def _style(self, name: Name, chosen: bool) -> Style:
         return self.look.marked if chosen else Style(dim=name.dim)
+
+
+def _name_hidden(cells: GridCells, shown: Viewport) -> dict[int, str]:
+    """Return how many rows and columns are scrolled away, by the line of the header, -1 the last, that says so."""
+    rows = name_hidden(shown.rows, len(cells.rows))
+    columns = name_hidden(shown.columns, len(cells.columns), "←→")
+    return {-1: f"{rows} {columns}".strip()} if shown.header == 1 else {-1: rows, -2: columns}
 
 
 def name_all(tokens: Sequence[Token]) -> list[Name]:

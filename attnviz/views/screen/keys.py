@@ -95,7 +95,7 @@ def keep_head(scene: Scene) -> State:
     state, (layers, heads, _, _) = scene.state, scene.attention.shape
     on = state.layer * heads + state.head + 1
     layer, head = divmod(on % (layers * heads), heads)
-    return replace(state, layer=layer, head=head, others=tuple(each for each in scene.picked if each != (layer, head)))
+    return replace(state, layer=layer, head=head, others=scene.picked)
 
 
 def toggle_head(scene: Scene, place: Place) -> State:
@@ -103,8 +103,10 @@ def toggle_head(scene: Scene, place: Place) -> State:
     layer, head = place
     if place not in scene.picked:
         return replace(scene.state, layer=layer, head=head, others=scene.picked)
-    (layer, head), *others = [each for each in scene.picked if each != place] or [place]
-    return replace(scene.state, layer=layer, head=head, others=tuple(others))
+    left = [each for each in scene.picked if each != place] or [place]
+    chosen = scene.state.layer, scene.state.head
+    layer, head = chosen if chosen in left else left[-1]
+    return replace(scene.state, layer=layer, head=head, others=tuple(each for each in left if each != (layer, head)))
 
 
 def _release(scene: Scene) -> State:

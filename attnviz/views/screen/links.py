@@ -10,7 +10,7 @@ from attnviz.records import Weights
 from attnviz.text import Token
 from attnviz.views.names import NOTHING, decimals
 from attnviz.views.screen.look import Look, bar, number_name, scale
-from attnviz.views.screen.pane import Pane, scroll
+from attnviz.views.screen.pane import Pane, name_hidden, scroll
 from attnviz.views.screen.scene import Scene, State
 from attnviz.views.terminal.cells import WEIGHT_WIDTH, ellipsised, shortened, widest
 
@@ -45,7 +45,8 @@ class LinkSide(Struct, frozen=True, eq=False):
         heads = range(min(len(self.weights), max((width - label) // _NARROWEST, 1)))
         each = min((width - label) // len(heads), 1 + _WIDEST_BAR + WEIGHT_WIDTH)
         alone = len(self.weights) == 1
-        yield Text(ellipsised(self.title, width), Style(dim=True))
+        hidden = name_hidden(self.rows(height), len(self.tokens))
+        yield Text(ellipsised(f"{hidden}  {self.title}" if hidden else self.title, width), Style(dim=True))
         if not alone:
             line = Text(" " * label)
             for head in heads:

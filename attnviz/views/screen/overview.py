@@ -79,7 +79,8 @@ class Overview(Pane):
     def draw(self, scene: Scene, width: int, height: int) -> Sequence[Text]:
         """Draw the numbers of heads, then each layer after its number."""
         tiling, look = tile(scene, width, height), self.look
-        header = Text(" " * tiling.margin)
+        above, below = tiling.layers.start > 0, tiling.layers.stop < len(scene.attention.layers)
+        header = Text(("↑" * above + "↓" * below).ljust(tiling.margin), Style(), end="")
         for head in tiling.heads:
             chosen = head == scene.state.head
             name = index_name(scene.attention.heads[head])

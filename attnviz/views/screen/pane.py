@@ -60,6 +60,12 @@ class Pane(Widget):
                 self.post_message(TokenPointed(state, pressed=pressed))
 
 
+def name_hidden(shown: range, count: int, marks: str = "↑↓") -> str:
+    """Return how many lines, or columns, are scrolled away before and after those that are shown: `↑3 ↓12`."""
+    hidden = shown.start, count - shown.stop
+    return " ".join(f"{mark}{number}" for mark, number in zip(marks, hidden, strict=True) if number > 0)
+
+
 def scroll(first: int, room: int, count: int, chosen: int) -> int:
     """Return the first of `count` lines to draw where there is room for fewer, so that the chosen one is seen."""
     first = min(max(first, chosen - room + 1), chosen)

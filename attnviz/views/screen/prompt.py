@@ -18,6 +18,13 @@ class Prompt(Input):
             self.question = question
             self.answer = answer
 
+    class GivenUp(Message):
+        """A question was left without an answer."""
+
+        def __init__(self, question: str) -> None:
+            super().__init__()
+            self.question = question
+
     question = ""
 
     def ask(self, question: str, title: str, answer: str = "") -> None:
@@ -28,13 +35,17 @@ class Prompt(Input):
         self.focus()
 
     def action_give_up(self) -> None:
-        """Hide the line."""
+        """Hide the line, and say that nothing was typed."""
+        self._hide()
+        self.post_message(self.GivenUp(self.question))
+
+    def _hide(self) -> None:
         self.display = False
         self.screen.set_focus(None)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Hand on what was typed."""
         event.stop()
-        self.action_give_up()
+        self._hide()
         if event.value.strip():
             self.post_message(self.Answered(self.question, event.value))

@@ -3,7 +3,7 @@
 Nothing here knows of a terminal: the screen draws a scene, and a key makes a new state of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import cached_property
 
@@ -131,10 +131,15 @@ class Scene(Struct, frozen=True, eq=False, dict=True):
 
     @cached_property
     def picked(self) -> tuple[Place, ...]:
-        """Return the places of the heads that are shown, the chosen one first."""
+        """Return the places of the heads that are shown: those that are kept as they came, then the chosen one."""
         layers, heads, _, _ = self.attention.shape
         others = (place for place in self.state.others if place[0] < layers and place[1] < heads)
-        return tuple(dict.fromkeys([(self.state.layer, self.state.head), *others]))
+        return tuple(dict.fromkeys([*others, (self.state.layer, self.state.head)]))
+
+    @property
+    def chosen(self) -> int:
+        """Return the number of the chosen head among those that are shown; of an average, which is one, 0."""
+        return 0 if self.averaged else self.picked.index((self.state.layer, self.state.head))
 
     @property
     def averaged(self) -> bool:
@@ -151,14 +156,14 @@ class Scene(Struct, frozen=True, eq=False, dict=True):
     @property
     def weights(self) -> Weights:
         """Return the weights [queries, keys] of the chosen head, or of the average."""
-        first: Weights = self.heads[0]
-        return first
+        shown: Weights = self.heads[self.chosen]
+        return shown
 
     @property
     def record(self) -> Attention:
         """Return a record [1, 1, queries, keys] of the same."""
         layers, heads = self.attention.layers, self.attention.heads
-        places = self.picked if self.averaged else self.picked[:1]
+        places = self.picked if self.averaged else [self.picked[self.chosen]]
         one = [self.attention.select([layers[layer]], [heads[head]]) for layer, head in places]
         return require_record(average(one)) if self.averaged else one[0]
 
@@ -166,7 +171,7 @@ class Scene(Struct, frozen=True, eq=False, dict=True):
     def name(self) -> str:
         """Return the name of the chosen head, or of the average: `layer 3 head 1`."""
         names = [self.name_place(place) for place in self.picked]
-        return f"mean of {', '.join(names)}" if self.averaged else names[0]
+        return f"mean of {', '.join(names)}" if self.averaged else names[self.chosen]
 
     @property
     def stem(self) -> str:
@@ -200,6 +205,14 @@ class Scene(Struct, frozen=True, eq=False, dict=True):
     def orientation(self) -> Orientation:
         """Return the orientation in which weights are drawn."""
         return Orientation(self.state.turned)
+
+    @property
+    def drawn_as(self) -> Iterator[str]:
+        """Yield what is unusual about how the weights are drawn."""
+        if self.state.turned:
+            yield "keys down, queries across"
+        if self.state.log:
+            yield "logarithmic"
 
     @property
     def axes(self) -> tuple[Sequence[Token], Sequence[Token]]:

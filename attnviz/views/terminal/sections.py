@@ -9,7 +9,7 @@ from rich.text import Text
 
 from attnviz.records import Axes, HeadMatrix, HeadTable, Link, RelationTable, Word, find_measure
 from attnviz.text import By, visible
-from attnviz.views.names import caveats, counted, describe_axes, head_name
+from attnviz.views.names import caveats, count_tokens, counted, describe_axes, head_name
 from attnviz.views.report import (
     Answer,
     Definitions,
@@ -131,11 +131,10 @@ def _texts(table: HeadTable | RelationTable) -> Iterator[str]:
 
 def _run(attention: Axes) -> Iterator[str]:
     """Yield layers × heads, tokens, engine, and the notes on the weights."""
-    layers, heads, queries, keys = attention.shape
+    layers, heads = attention.shape[:2]
     if AVERAGE not in attention.heads:
         yield f"{counted(layers, 'layer')} × {counted(heads, 'head')}"
-    unit = attention.by.unit
-    yield counted(keys, unit) if queries == keys else f"{queries:,} × {keys:,} {unit}s"
+    yield count_tokens(attention)
     yield f"{attention.engine.value} engine"
     if not attention.meaning.usual:
         yield attention.measure
@@ -182,7 +181,7 @@ def links_in_words(section: StrongestLinks) -> Iterator[Text]:
     """
     meaning = find_measure(section.measure)
     title = f"{'Strongest links' if meaning.usual else f'Largest {section.measure}s'} between {section.unit}s"
-    yield Text(f"{title}, the most telling first" if section.telling else title, style="bold")
+    yield Text(f"{title}, the most telling one first, then the strongest" if section.telling else title, style="bold")
     for link in section.links:
         yield Text(f"  {link_in_words(link, signed=meaning.signed)}")
 
