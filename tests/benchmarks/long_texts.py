@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,8 +63,13 @@ _NAMES = {
 
 def write_model(folder: Path) -> Path:
     """Writes the model, with a tokenizer that makes a token of each word."""
-    if (folder / "config.json").exists():
-        return folder
+    if not (folder / "config.json").exists():
+        with ProcessPoolExecutor(1) as apart:  # on Linux a process begins with the peak memory of its parent
+            apart.submit(_write, folder).result()
+    return folder
+
+
+def _write(folder: Path) -> None:
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerFast
@@ -74,4 +80,3 @@ def write_model(folder: Path) -> Path:
     tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, "?"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="?").save_pretrained(folder)
-    return folder
