@@ -1,8 +1,10 @@
 """The reducer that computes the statistics of a text from its blocks, and does not keep its weights."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec.structs import replace
@@ -12,13 +14,16 @@ from attnviz.errors import RecordError
 from attnviz.measures.rows import Rows, TextPlaces
 from attnviz.measures.statistics import Reals, Statistic
 from attnviz.measures.variability import CORNER
-from attnviz.records import Axes, Block, Column, HeadTable, to_numpy
+from attnviz.records import Axes, Block, Column, HeadTable, to_array, to_numpy
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Sums = dict[str, Reals]
 """The sum of each number over some rows, [layers · heads] or [parts, layers · heads]."""
 
-WEIGHTS_AT_ONCE = 2**20
-"""How many weights are looked at together."""
+WEIGHTS_AT_ONCE = 2**19
+"""How many weights are looked at together, by one thread; a block of a long text has about twice as many."""
 
 
 class Statistics:
@@ -44,14 +49,15 @@ class Statistics:
         """Add the rows of a block; small ones that are alike wait until they can be looked at together."""
         size = prod(block.weights.shape)
         if self._waiting and (
-            size * (len(self._waiting) + 1) > WEIGHTS_AT_ONCE // 4 or not _alike(block, self._waiting[0])
+            size * (len(self._waiting) + 1) > WEIGHTS_AT_ONCE // 2 or not _alike(block, self._waiting[0])
         ):
             self._add_waiting()
-        if 8 * size <= WEIGHTS_AT_ONCE:
+        if 4 * size <= WEIGHTS_AT_ONCE:
             self._waiting.append(replace(block, weights=np.array(to_numpy(block.weights), np.float32), terms=None))
             return
         parts = _split(block, -(-size // WEIGHTS_AT_ONCE))
-        for part, found in zip(parts, _map_in_threads(self._compute, parts), strict=True):
+        compute = self._threads.map if len(parts) > 1 else map
+        for part, found in zip(parts, compute(self._compute, parts), strict=True):
             self._sum([block.layer], part, found)
 
     def result(self) -> HeadTable:
@@ -59,6 +65,13 @@ class Statistics:
         self._add_waiting()
         columns = {name: self._make_column(name, statistic) for name, statistic in self._wanted.items()}
         return HeadTable.of_text(self._axes, columns)
+
+    @cached_property
+    def _threads(self) -> "ThreadPoolExecutor":
+        """Return as many threads as libraries may use; short texts do without."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        return ThreadPoolExecutor(count_threads())
 
     def _add_waiting(self) -> None:
         """Add the blocks that wait, as those of one layer that has all their heads."""
@@ -91,7 +104,7 @@ class Statistics:
     def _keep_corner(self, places: Sequence[int], heads: Sequence[int], block: Block) -> None:
         """Keep what rows of some layers, [layers · heads, rows, keys], have of the weights between the first tokens."""
         _, _, queries, keys = self._corner.shape
-        rows, columns = np.asarray(block.rows), np.asarray(block.keys)
+        rows, columns = to_array(block.rows), to_array(block.keys)
         own, others = np.flatnonzero(rows < queries), np.flatnonzero(columns < keys)
         found = to_numpy(block.weights[:, own][..., others]).reshape(len(places), len(heads), len(own), len(others))
         self._corner[np.ix_(np.array(places), np.array(heads), rows[own], columns[others])] = found
@@ -109,7 +122,7 @@ class Statistics:
 def _alike(block: Block, other: Block) -> bool:
     """Return whether two blocks have the same heads, rows and keys."""
     return block.heads == other.heads and all(
-        one is another or (len(one) == len(another) and bool((np.asarray(one) == np.asarray(another)).all()))
+        one is another or np.array_equal(to_array(one), to_array(another))
         for one, another in ((block.rows, other.rows), (block.keys, other.keys))
     )
 
@@ -119,13 +132,3 @@ def _split(block: Block, count: int) -> list[Block]:
     rows = len(block.rows)
     bounds = [rows * part // min(count, rows) for part in range(min(count, rows) + 1)]
     return [block.of_rows(slice(first, end), block.rows[first:end]) for first, end in pairwise(bounds)]
-
-
-def _map_in_threads(compute: Callable[[Block], Sums], blocks: Sequence[Block]) -> list[Sums]:
-    """Return what is computed from each block, on as many cores as libraries may use."""
-    if len(blocks) == 1:
-        return [compute(blocks[0])]
-    from concurrent.futures import ThreadPoolExecutor  # which short texts do without
-
-    with ThreadPoolExecutor(count_threads()) as pool:
-        return list(pool.map(compute, blocks))

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from attnviz.records import Axes, Block, Word, to_numpy
+from attnviz.records import Axes, Block, Word, to_array, to_numpy
 from attnviz.text import By, Token, group_tokens
 
 Reals = NDArray[np.float64]
@@ -51,12 +51,12 @@ class _Rows:
     def of(self, block: Block, queries: int) -> Iterator[tuple[int, Reals]]:
         """Yield the number of each group that this block completes, and its mean row [heads, keys]."""
         place = np.full(queries, -1)
-        place[np.asarray(block.rows)] = np.arange(len(block.rows))
+        place[to_array(block.rows)] = np.arange(len(block.rows))
         here = place[self._pieces] >= 0
         owners, starts, counts = np.unique(self._owners[here], return_index=True, return_counts=True)
         pieces = to_numpy(block.weights[:, place[self._pieces[here]]]).astype(float)  # [heads, pieces, keys here]
         sums = np.zeros((len(owners), len(block.heads), self.keys))
-        sums[..., np.asarray(block.keys)] = np.add.reduceat(pieces, starts, 1).swapaxes(0, 1)
+        sums[..., to_array(block.keys)] = np.add.reduceat(pieces, starts, 1).swapaxes(0, 1)
         for owner, count, row in zip(owners.tolist(), counts.tolist(), sums, strict=True):
             key, size = (block.layer, block.heads, owner), len(self.groups[owner])
             seen, before = self._begun.pop(key, (0, np.zeros(())))

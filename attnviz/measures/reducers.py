@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
-from attnviz.records import Axes, Block, HeadMatrix, Indices, Word, is_of_torch, make_record, to_numpy
+from attnviz.records import Axes, Block, HeadMatrix, Indices, Word, is_of_torch, make_record, to_array, to_numpy
 from attnviz.text import By, Grouping, Groups, group_tokens, join_characters
 
 Result = TypeVar("Result", covariant=True)
@@ -96,10 +96,10 @@ class Group:
 
         Rows are averaged first: few are left, and a matrix product is the fastest pass over weights.
         """
-        groups, index = np.unique(self._from[np.asarray(block.rows)], return_inverse=True)
+        groups, index = np.unique(self._from[to_array(block.rows)], return_inverse=True)
         shares = np.where(index == np.arange(len(groups))[:, None], self._shares[groups, None], 0)  # [groups, rows]
         means = _multiply(shares, block.weights)  # [heads, groups of these rows, keys]
-        sums = _sum_groups(means, self._to[np.asarray(block.keys)], len(self.axes.key_tokens))
+        sums = _sum_groups(means, self._to[to_array(block.keys)], len(self.axes.key_tokens))
         return groups, to_numpy(sums)
 
     def result(self) -> HeadMatrix:

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.records import Axes, Indices
+from attnviz.records import Axes, Indices, to_array
 from attnviz.vocabulary import Kind
 
 Numbers = NDArray[np.floating]
@@ -92,7 +92,7 @@ class Rows:
 
     def __init__(self, weights: NDArray[np.float32], places: TextPlaces, rows: Indices, here: Indices) -> None:
         self.weights, self._places = weights, places  # [heads, rows, keys]
-        self._rows, self._here = np.asarray(rows), here
+        self._rows, self._here = to_array(rows), here
 
     @cached_property
     def distances(self) -> NDArray[np.float64]:
@@ -178,7 +178,7 @@ class Rows:
     def reach(self) -> Numbers:
         """Return the sum of weight times distance, both ways."""
         queries, keys = self._places.ranks
-        lengths = keys[np.asarray(self._here)].astype(np.float32) - queries[self._rows, None].astype(np.float32)
+        lengths = keys[to_array(self._here)].astype(np.float32) - queries[self._rows, None].astype(np.float32)
         reach: Numbers = np.vecdot(self.weights, np.abs(lengths, out=lengths))
         return reach
 

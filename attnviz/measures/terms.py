@@ -14,6 +14,7 @@ from attnviz.records import (
     LayerTerms,
     ScoreTerms,
     find_distances,
+    to_array,
     to_numpy,
 )
 from attnviz.text import By, Grouping
@@ -71,7 +72,7 @@ class _CollectTerms:
         if self._count_bytes(block.terms) > self._room:
             return
         heads = np.asarray([self._axes.heads.index(head) for head in block.heads])
-        rows, columns = np.asarray(block.rows), np.asarray(block.keys)
+        rows, columns = to_array(block.rows), to_array(block.keys)
         queries, keys = to_numpy(block.terms.queries), block.terms.find_keys()
         layer = self._layers.get(block.layer) or self._start(block, queries.shape[-1])
         self._layers[block.layer] = layer

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.errors import UsageError
-from attnviz.records import Block, Selection
+from attnviz.records import Block, Selection, to_array
 from attnviz.text import Token, add_predictions
 from attnviz.vocabulary import Kind
 
@@ -145,9 +145,9 @@ class Reading(Struct, frozen=True, kw_only=True):
         """Return a block of a window as one of the whole."""
         if self.own is None or self.places is None:
             return block
-        rows = np.asarray(block.rows)
+        rows = to_array(block.rows)
         here = np.flatnonzero(self.own[rows])
-        keys = self.places[np.asarray(block.keys)]
+        keys = self.places[to_array(block.keys)]
         return replace(block.of_rows(here, self.places[rows[here]]), keys=keys)
 
     def permute(self, order: Sequence[int]) -> "Reading":

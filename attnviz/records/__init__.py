@@ -2,7 +2,7 @@
 
 from attnviz.records.arrays import NUMBERS, expand_shape, guess_kind, is_of_torch, shape_weights, to_numpy
 from attnviz.records.axes import Axes, Word
-from attnviz.records.blocks import Block, Each, Indices, find_runs, watch_nothing
+from attnviz.records.blocks import Block, Each, Indices, find_runs, to_array, watch_nothing
 from attnviz.records.described import Described, find_named
 from attnviz.records.figures import Claim, Figure, Verified
 from attnviz.records.head_table import Column, HeadTable, Judgement
@@ -63,6 +63,7 @@ __all__ = [
     "require_record",
     "require_weights",
     "shape_weights",
+    "to_array",
     "to_numpy",
     "watch_nothing",
 ]

@@ -15,6 +15,11 @@ Indices = range | NDArray[np.intp]
 """Indices of tokens in a sequence: a range of neighbours, or any."""
 
 
+def to_array(indices: Indices) -> NDArray[np.intp]:
+    """Return indices as an array; NumPy itself would take each index of a range by itself."""
+    return np.arange(indices.start, indices.stop) if isinstance(indices, range) else indices
+
+
 def find_runs(indices: Iterable[int]) -> list[range]:
     """Return indices as ranges of neighbours, in their order: 7, 1, 2, 3 -> 7, 1 to 3."""
     found: list[range] = []
