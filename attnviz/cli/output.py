@@ -10,6 +10,7 @@ from typing import cast
 
 from attnviz.cli.options import QUIET, flag
 from attnviz.errors import UsageError, write_options
+from attnviz.pipeline.files import write_file
 
 _LONGEST_BEGINNING, _LONGEST_END = 1500, 500
 """How many characters of a message are shown: what was wrong, and in the end what to do."""
@@ -84,8 +85,6 @@ def write_pieces(pieces: Iterable[bytes], output: Path) -> None:
         UsageError: they are not text, and standard output is a terminal.
         OutputError: the file cannot be written.
     """
-    from attnviz.pipeline.files import write_file  # with OpenSSL, which each start would wait for
-
     if str(output) == "-":
         for piece in pieces:
             write_standard_output(piece)

@@ -1,21 +1,26 @@
 """Files that are whole or not there."""
 
-import hashlib
 import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from attnviz.errors import OutputError
 
+if TYPE_CHECKING:
+    import hashlib
+
 _PIECE = 2**20  # bytes that are read at a time
 
-new_digest = partial(hashlib.blake2b, digest_size=16)
-"""The digest that tells files, and texts, from others."""
+
+def new_digest(data: bytes = b"") -> "hashlib.blake2b":
+    """Return the digest that tells files, and texts, from others."""
+    import hashlib  # with OpenSSL, which each start would wait for
+
+    return hashlib.blake2b(data, digest_size=16)
 
 
 class Stamp(NamedTuple):
