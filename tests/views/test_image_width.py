@@ -112,6 +112,15 @@ def test_where_there_is_less_room_there_are_fewer_labels_and_no_numbers() -> Non
     assert wide.notes == ()
 
 
+@pytest.mark.parametrize(("count", "size", "shown"), [(13, 8, 13), (17, 7, 17), (19, 6, 19), (29, 8, 15)])
+def test_labels_are_smaller_only_where_all_of_them_then_have_room(count: int, size: float, shown: int) -> None:
+    attention = square(count)
+    names = {token.text for token in attention.query_tokens}
+    texts = first("head", attention, figure_width="3.3in").figure.findobj(Text)
+    sizes = [text.get_fontsize() for text in texts if text.get_text() in names]
+    assert sizes == [size] * 2 * shown
+
+
 def test_a_picture_for_print_has_300_pixels_an_inch_unless_told_otherwise() -> None:
     assert first("head", square(7)).figure.dpi == 150
     assert first("head", square(7), figure_width="3in").figure.dpi == 300

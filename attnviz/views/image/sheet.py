@@ -18,6 +18,7 @@ from attnviz.views.names import in_cell
 from attnviz.vocabulary import WEIGHT
 
 _HEADING, _SMALL, _NUMBER = 10.5, 7.5, 6.0  # sizes of text in points
+_SMALLER = 7.0, 6.0  # sizes in points of labels that otherwise would not all have room
 GAP = 12.0  # points between the parts of a sheet
 _PAD = 3.5  # points between cells and their labels
 _BAR_WIDTH, _BAR_HEIGHT = 8.0, (70.0, 180.0)  # points; the height follows the panels between these two
@@ -67,6 +68,13 @@ class Sheet(Struct, frozen=True, kw_only=True):
         return self.cell[0] >= NUMBER_ROOM and self.cell[1] >= _NUMBER_HEIGHT
 
     @property
+    def labels_fit(self) -> bool:
+        """Return whether all labels of rows and columns have room."""
+        sides = [(panel.columns, self.cell[0]) for panel in self.panels]
+        sides += [(panel.rows, self.cell[1]) for panel in self.panels]
+        return all(len(thinned(labels, side, self.text_size)) == len(labels) for labels, side in sides)
+
+    @property
     def small_print(self) -> str:
         """Return the caption, after the remarks where these stand in it because there is no heading."""
         return " ".join(filter(None, [*([] if self.heading else self.sentences), self.caption]))
@@ -86,11 +94,21 @@ class Sheet(Struct, frozen=True, kw_only=True):
 def fit(sheet: Sheet, style: Style, fonts: Fonts) -> Sheet:
     """Return the sheet with cells that make it as wide as the style says; square ones stay square.
 
+    Its labels are as large as they can be if all of them are to be shown, and of their own size where they cannot.
+
     Raises:
-        UnfitTextError: they would be smaller than a pixel.
+        UnfitTextError: the cells would be smaller than a pixel.
     """
     if style.width is None:
         return sheet
+    sizes = (size for size in _SMALLER if size < sheet.text_size)
+    smaller = (_fill(replace(sheet, text_size=size), style, fonts) for size in sizes)
+    usual = _fill(sheet, style, fonts)
+    return usual if usual.labels_fit else next((each for each in smaller if each.labels_fit), usual)
+
+
+def _fill(sheet: Sheet, style: Style, fonts: Fonts) -> Sheet:
+    """Return the sheet with cells that fill the width of a style."""
     width, height = sheet.cell
     square = width == height
 
