@@ -222,8 +222,8 @@ GLOSSARY = (
     ),
     GlossaryEntry(
         "entropy",
-        "The entropy of weights says how spread out they are. It is 0 if one key has all the weight, and log₂ n bits if "
-        "n keys share it equally. attnviz heads gives it in nats, as papers do: a bit is 0.69 nats.",
+        "The entropy of weights says how spread out they are. It is 0 if one key has all the weight, and log₂ n bits "
+        "if n keys share it equally. attnviz heads gives it in nats, as papers do: a bit is 0.69 nats.",
         'attnviz heads "Mary lost her keys" --stat entropy',
     ),
     GlossaryEntry(

@@ -106,7 +106,8 @@ class Reading(Struct, frozen=True, kw_only=True):
     are those of all of them, each once.
 
     Of a window, `own` [tokens] says which queries are taken from it, `places` [tokens] which index each of its tokens
-    has in the whole; None stands for all, and the same.
+    has in the whole; None stands for all, and the same. Where windows are no longer known, `seen` [queries, keys] says
+    which keys were read with which queries.
     """
 
     passage: Passage
@@ -120,6 +121,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     windows: "tuple[Reading, ...]" = ()
     own: NDArray[np.bool_] | None = None
     places: NDArray[np.intp] | None = None
+    seen: NDArray[np.bool_] | None = None
 
     @property
     def parts(self) -> "tuple[Reading, ...]":
@@ -133,6 +135,8 @@ class Reading(Struct, frozen=True, kw_only=True):
 
     def sees(self, queries: Sequence[int], keys: Sequence[int]) -> bool:
         """Return whether all of these keys are read together with each of these queries, as far as windows go."""
+        if self.seen is not None:
+            return bool(self.seen[np.ix_(queries, keys)].all())
         return not self.windows or all(any(one.holds(query, keys) for one in self.windows) for query in queries)
 
     def holds(self, query: int, keys: Sequence[int]) -> bool:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from attnviz.errors import TextError, UsageError
 from attnviz.formats.writing import Result as Saved
@@ -69,7 +71,23 @@ def restore(saved: Saved) -> tuple[Model, Reading]:
     )
     passage = Passage(text=saved.text, pair=saved.pair, target=saved.target, written=saved.written, ended=saved.ended)
     runner = SavedRunner(card, records)
-    return Model(card, runner, runner), Reading(passage=passage, ids=(), tokens=(), warnings=saved.warnings)
+    reading = Reading(passage=passage, ids=(), tokens=(), warnings=saved.warnings, seen=_find_seen(records))
+    return Model(card, runner, runner), reading
+
+
+def _find_seen(records: Sequence[HeadMatrix]) -> NDArray[np.bool_] | None:
+    """Return which keys were read with which queries, if a text was read in windows: [queries, keys].
+
+    Softmax gives every key some weight, so those without any in every head were in no window with the query.
+    """
+    if all(token.window is None for record in records for token in record.key_tokens):
+        return None
+    seen = np.zeros(records[0].shape[2:], bool)
+    for record in records:
+        for layer in record.weights:
+            seen |= layer.any(0)
+    queries, keys = seen.shape
+    return seen | seen.T if queries == keys else seen  # a decoder does not look ahead at what it reads
 
 
 def _list_kinds(records: Sequence[HeadMatrix]) -> list[Kind]:

@@ -300,6 +300,19 @@ def test_words_that_no_window_holds_together_are_no_link(run: Run) -> None:
     )
 
 
+@pytest.mark.parametrize("model", ["builtin", "builtin/decoder"])
+def test_saved_weights_know_which_words_no_window_held_together(run: Run, tmp_path: Path, model: str) -> None:
+    options = "--model", model, "--window", "16:8"
+    near = FAR.replace("The animal", "It barked and the animal")
+    assert run("export", FAR, near, *options, "--format", "npz", "-o", tmp_path / "out").code == 0
+    far, both = sorted((tmp_path / "out").glob("*.npz"))
+    run("find", "it -> animal", far).assert_failed(1, "In 1 of them no window holds both words")
+    (again,), (fresh,) = (
+        run("find", "barked -> It", *given, "--format", "json").records for given in ([both], [near, *options])
+    )
+    assert again == fresh and again["heads"]
+
+
 def test_a_place_that_no_window_holds_beside_the_word_does_not_count(run: Run) -> None:
     """The animal at the beginning is of no other window than "it": the weight is that of the other place alone."""
     text = "The animal " + "walked and " * 40 + "the animal slept because it was tired"
