@@ -193,7 +193,7 @@ def export(
 
     \b
     attnviz export "The animal didn't cross the street because it was too tired"
-    attnviz export "The dog barked" --layer 2 --head 5 --layout head -o dog.pdf
+    attnviz export "The dog barked" --layer 2 --head 5 -o dog.pdf
     attnviz export --file lines.txt --format png --format npz -o figures/
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     formats, alone = _parse_output(output, tuple(dict.fromkeys(forms or ())))

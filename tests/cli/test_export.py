@@ -361,4 +361,4 @@ def test_several_kinds_for_one_file_name_the_option_that_chooses_one(run: Run, t
 
 def test_without_caption_and_title_what_they_would_have_said_is_printed(run: Run, tmp_path: Path) -> None:
     done = run("export", "Mary lost her keys", "--mean", "--no-caption", "--title", "", "-o", tmp_path / "x.png")
-    assert "Tokens: [CLS] Mary lost her keys [SEP]" in done.err and "queries down, keys across" in done.err
+    assert "say: Mean over layers 0-3, heads 0-5. Queries down, keys across" in done.err

@@ -598,6 +598,14 @@ def test_without_a_caption_what_it_would_have_said_of_the_weights_is_a_note():
     assert "down" in note and "across" in note
 
 
+@pytest.mark.parametrize(
+    "attention", [square(7, layers=1, heads=1), square(7, layers=2, heads=3).mean()], ids=["1", "mean"]
+)
+def test_the_grid_of_one_head_is_the_picture_of_that_head(attention):
+    grid, head = (first(layout, attention) for layout in ("grid", "head"))
+    assert (grid.name, render(grid.figure, "png")) == (head.name, render(head.figure, "png"))
+
+
 def test_without_a_colour_bar_a_picture_is_as_much_narrower():
     with_it, without = (first("grid", encoder(), colorbar=shown) for shown in (True, False))
     assert "weight" in written(with_it) and "weight" not in written(without)

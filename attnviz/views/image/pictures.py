@@ -123,7 +123,10 @@ def _side_by_side(attention: HeadMatrix, titles: Sequence[str], room: Room, styl
 
 
 def _grid_picture(attention: HeadMatrix, style: Style) -> Iterator[Picture]:
-    """Yield one picture of all heads, layers down and heads across: a bird's-eye view."""
+    """Yield one picture of all heads, layers down and heads across: a bird's-eye view; of one head, all that it has."""
+    if attention.shape[:2] == (1, 1):
+        yield from _head_pictures(attention, style)
+        return
     side = min(max(_GRID_SIDE / len(attention.heads), _GRID_LEAST), _GRID_MOST)
     if style.width is not None:
         side = CELLS * style.width / len(attention.heads)
