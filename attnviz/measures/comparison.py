@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from attnviz.errors import RecordError, TextError
 from attnviz.measures.head_pairs import Divergences, HeadPairs, Reals
+from attnviz.measures.links import strongest
 from attnviz.measures.token_alignment import Alignment
-from attnviz.records import Attention, Axes, HeadMatrix, HeadTable, Weights, require_record
+from attnviz.records import Attention, Axes, HeadMatrix, HeadTable, Link, Weights, require_record
 from attnviz.text import By, Token, find_occurrences, visible
 from attnviz.vocabulary import DIFFERENCE
 
@@ -123,6 +124,19 @@ class Comparison(Struct, frozen=True, eq=False, dict=True):
         """Return whether no weight differs by more than the rounding of float32, where rows can be compared."""
         heads = product(self.axes.layers, self.axes.heads)
         return not self.pairs.others and all(abs(self._subtract(*head)).max() <= _SAME for head in heads)
+
+    @cached_property
+    def compared(self) -> list[tuple[int, int]]:
+        """Return the heads that are compared, those that differ most first: those that have a partner."""
+        return [head for head in self.table.listed() if head in self.table.partners or not self.table.partners]
+
+    def find_largest(self, top: int) -> list[Link]:
+        """Return the links that differ most, each in the head where it does, no two of the same words."""
+        links = (link for head in self.compared for link in strongest(self.difference_of(*head), top))
+        largest: dict[tuple[Token, Token], Link] = {}
+        for link in sorted(links, key=lambda link: -abs(link.weight)):
+            largest.setdefault((link.query, link.key), link)
+        return list(largest.values())[:top]
 
     def _subtract(self, layer: int, head: int) -> Weights:
         """Return the difference of one head: [queries, keys]."""

@@ -91,10 +91,15 @@ def _count_cut(rows: int, most: int | None) -> int:
     return 0 if most is None else max(rows - most, 0)
 
 
-class TellingLinks(Struct, frozen=True, eq=False):
-    """The links that tell most of what the heads are for, each in a head of its own, the most telling first."""
+class LinksInHeads(Struct, frozen=True, eq=False):
+    """The links that tell most of what the heads are for, each between two of a `unit` in a head of its own.
+
+    Of another `measure` they are those whose number is furthest from zero in any head.
+    """
 
     links: Sequence[Link]
+    unit: str
+    measure: str = WEIGHT
 
 
 class StrongestLinks(Struct, frozen=True, eq=False):
@@ -168,7 +173,7 @@ class Definitions(Struct, frozen=True, eq=False):
 Section = (
     Summary
     | Glance
-    | TellingLinks
+    | LinksInHeads
     | HeadWeights
     | StrongestLinks
     | WordInHeads
@@ -229,7 +234,7 @@ class Report(Struct, frozen=True):
             labels = {head: found.name for head, found in judge_heads(record).items()}
             yield Glance(attention, labels, shown if link else None)
             if links:
-                yield TellingLinks(links)
+                yield LinksInHeads(links, _name_unit(attention))
         else:
             shown = _find_largest_head(attention)
         if self.every:
@@ -256,9 +261,14 @@ class Report(Struct, frozen=True):
                 yield none
                 continue
             yield from self._rank(each.table)
-            paired = [head for head in each.table.listed() if head in each.table.partners or not each.table.partners]
-            for head in paired if self.every else paired[:1]:
-                yield from self._weights(each.difference_of(*head), None)
+            if self.every:
+                for head in each.compared:
+                    yield from self._weights(each.difference_of(*head), None)
+            else:
+                first, links = each.difference_of(*each.compared[0]), each.find_largest(self.top)
+                if links:
+                    yield LinksInHeads(links, _name_unit(first), first.measure)
+                yield HeadWeights(first, None, self.top, self.orientation, self.rows)
 
     def compare_texts(self, tables: Sequence[HeadTable]) -> Iterator[Section]:
         """Yield the sections of comparisons over many texts: the heads that differ most."""
@@ -281,8 +291,12 @@ class Report(Struct, frozen=True):
         yield HeadWeights(attention, reason, self.top, self.orientation, self.rows)
         first = [reason] if reason else []
         if links := [*first, *(link for link in strongest(attention, self.top) if link not in first)]:
-            unit = By.WORD.unit if attention.by is By.TOKEN else attention.by.unit
-            yield StrongestLinks(links[: self.top], unit, reason is not None, attention.measure)
+            yield StrongestLinks(links[: self.top], _name_unit(attention), reason is not None, attention.measure)
+
+
+def _name_unit(attention: HeadMatrix) -> str:
+    """Return what links are between: words, or what the weights are between if that is larger."""
+    return By.WORD.unit if attention.by is By.TOKEN else attention.by.unit
 
 
 def _find_largest_head(record: HeadMatrix) -> tuple[int, int]:

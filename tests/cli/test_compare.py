@@ -294,6 +294,21 @@ def test_no_more_texts_are_read_than_can_be_compared(run: Run) -> None:
     run("compare", stdin=b"a b\n" * 9).assert_failed(2, "More than 2 texts")
 
 
+def test_the_links_that_differ_most_are_those_of_all_heads_and_each_pair_of_words_stands_once(run: Run) -> None:
+    difference = attnviz.compare(*records(TIRED, WIDE)).difference
+    names = [token.text for token in difference.key_tokens]
+    _, _, after = run("compare", TIRED, WIDE).out.partition("Largest differences between words, of all heads\n")
+    lines = [line.split() for line in after.split("\n\n")[0].splitlines()]
+    numbers = []
+    for query, _, key, written, layer, head in lines:
+        each = difference.weights[..., names.index(query), names.index(key)]  # [layers, heads]
+        numbers.append(each[int(layer[1:]), int(head[1:])])
+        assert abs(numbers[-1]) == abs(each).max() and written.replace("−", "-") == f"{numbers[-1]:+.2f}"
+    largest = abs(difference.weights).max((0, 1))[1:-1, 1:-1]  # between words, that is without [CLS] and [SEP]
+    np.fill_diagonal(largest, 0)
+    np.testing.assert_array_equal(np.abs(numbers), np.sort(largest, None)[::-1][:5])
+
+
 def test_one_model_is_loaded_once_for_both_texts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = []
 

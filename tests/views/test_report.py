@@ -14,12 +14,12 @@ from attnviz.views.report import (
     Glance,
     HeadRows,
     HeadWeights,
+    LinksInHeads,
     RankedHeads,
     Report,
     Section,
     StrongestLinks,
     Summary,
-    TellingLinks,
     WordInHeads,
     note_faint,
     sides,
@@ -49,7 +49,7 @@ def kinds(sections: list[Section]) -> list[type[Section]]:
 def test_all_heads_at_a_glance_come_before_the_weights_and_links_of_the_most_telling_one() -> None:
     attention = encoder()
     sections = of(attention)
-    assert kinds(sections) == [Summary, Glance, TellingLinks, HeadWeights, StrongestLinks]
+    assert kinds(sections) == [Summary, Glance, LinksInHeads, HeadWeights, StrongestLinks]
     _, glance, told, one, links = sections
     link = telling(attention)
     assert link is not None
@@ -88,7 +88,7 @@ def test_tokens_that_share_a_character_are_shown_as_one_with_a_note() -> None:
 
 def test_every_head_has_its_weights_and_links_by_layer_then_head_and_none_was_chosen() -> None:
     sections = of(encoder(), every=True)
-    assert kinds(sections) == [Summary, Glance, TellingLinks, *[HeadWeights, StrongestLinks] * (LAYERS * HEADS)]
+    assert kinds(sections) == [Summary, Glance, LinksInHeads, *[HeadWeights, StrongestLinks] * (LAYERS * HEADS)]
     shown = [section.attention for section in sections if isinstance(section, HeadWeights)]
     assert [(one.layers, one.heads) for one in shown] == [((i,), (j,)) for i in range(LAYERS) for j in range(HEADS)]
     assert not any(section.reason for section in sections if isinstance(section, HeadWeights))

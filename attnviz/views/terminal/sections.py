@@ -1,6 +1,6 @@
 """Sections on a terminal: summaries, titles of heads and words, links, and the tables between them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import assert_never
 
 from msgspec import Struct
@@ -16,13 +16,13 @@ from attnviz.views.report import (
     Glance,
     HeadRows,
     HeadWeights,
+    LinksInHeads,
     NoDifference,
     RankedHeads,
     RelationRows,
     Section,
     StrongestLinks,
     Summary,
-    TellingLinks,
     WordInHeads,
 )
 from attnviz.views.terminal.cells import aligned, ellipsised, flowing, has_colour, isolated, shade_legend
@@ -63,8 +63,8 @@ def _drawn(
             yield from overview(section, console, options)
         case HeadWeights():
             yield from _head_weights(section, protocol, console, options)
-        case TellingLinks(links=links):
-            yield from telling_in_words(links)
+        case LinksInHeads():
+            yield from links_in_heads(section)
         case StrongestLinks():
             yield from links_in_words(section)
         case WordInHeads(attention=attention, word=word):
@@ -166,10 +166,13 @@ def word_title(word: Word, attention: HeadMatrix) -> Text:
     return Text(isolated(name), style="bold").append(f"{says} ({place})", style="not bold dim")
 
 
-def telling_in_words(links: Sequence[Link]) -> Iterator[Text]:
+def links_in_heads(section: LinksInHeads) -> Iterator[Text]:
     """Yield a title and a line for each link with its head, such as `it → animal 0.94  L3 H1`."""
-    yield Text("Most telling links", style="bold")
-    for line, link in zip(aligned([Text(f"  {link_in_words(link)}") for link in links], 2), links, strict=True):
+    meaning, links = find_measure(section.measure), section.links
+    largest = f"Largest {section.measure}s between {section.unit}s, of all heads"
+    yield Text("Most telling links" if meaning.usual else largest, style="bold")
+    written = [Text(f"  {link_in_words(link, signed=meaning.signed)}") for link in links]
+    for line, link in zip(aligned(written, 2), links, strict=True):
         yield line.append(head_name(link.layer, link.head), "dim")
 
 
