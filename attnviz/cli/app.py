@@ -106,7 +106,8 @@ class Edge(TyperGroup):
             if wants_traceback(ctx):
                 import traceback
 
-                traceback.print_exc()
+                lines = traceback.format_exc().splitlines()  # which may quote what came from outside
+                print(*map(make_sayable, lines), sep="\n", file=sys.stderr)
             raise typer.Exit(_explain(error)) from None
 
 

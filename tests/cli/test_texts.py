@@ -160,6 +160,10 @@ class TestBadTexts:
             assert "Traceback" in done.err
             assert done.err.splitlines()[-1].startswith("Error: ")
 
+    def test_a_traceback_shows_what_a_terminal_would_obey(self, run: Run) -> None:
+        done = run("show", "the cat", "--model", "\x1b[2J", "--debug")
+        assert "Traceback" in done.err and "\x1b" not in done.err and "␛[2J" in done.err
+
 
 class TestOddTexts:
     @pytest.mark.parametrize(
