@@ -79,7 +79,8 @@ def test_a_word_is_locked_when_its_page_opens_and_must_be_there(run: Run) -> Non
     asked = "export", SENTENCE, "--format", "html", "-o", "-"
     opening = data_of(run(*asked, "--token", "her", "--log", "--transpose", "--title", "A <b>").stdout)["opening"]
     assert opening == {
-        "record": 0, "log": True, "turned": True, "view": "links", "side": "query", "token": 3, "locked": True,
+        "record": 0, "log": True, "turned": True, "words": False, "view": "links",
+        "side": "query", "token": 3, "locked": True,
     }  # fmt: skip
     run(*asked, "--token", "dog").assert_failed(1, "dog")
 

@@ -38,12 +38,13 @@ def describe(record: HeadMatrix, packed: Packed, name: str, *, left_out: str = "
         "keys": None if same else _describe_tokens(record.key_tokens),
         "quantisation": asdict(packed.quantisation),
         "error": _write_step(step / 2),
-        "exactness": f"in steps of {_write_step(step)}; exact numbers are in data formats such as JSON",
+        "exactness": f"Numbers here come in steps of {_write_step(step)}; JSON and other data formats have exact ones.",
         "triangle": packed.triangle,
         "thumbnail": packed.size,
         "terms": None if packed.terms is None else _describe_terms(packed.terms),
         "measured": "" if record.meaning.usual else f", {visible(record.measure)}",
         "untold": left_out or _explain_missing(record),
+        "unmeasured": _explain_unmeasured(record),
         **(_describe_attention(record) if isinstance(record, Attention) else _describe_numbers(record)),
     }
 
@@ -61,7 +62,10 @@ def _write_step(step: float) -> str:
 
 
 def _describe_tokens(tokens: Sequence[Token]) -> dict[str, Any]:
-    """Return lists with an entry a token; `word` is the number of its word on the page, `gap` what stands before it."""
+    """Return lists with an entry a token; `word` is the number of its word on the page, `gap` what stands before it.
+
+    Of a token that shares its characters with the one before the gap is None.
+    """
     words: dict[tuple[int | None, int, int], int] = {}
     numbers = [
         None if token.word is None else words.setdefault((token.window, token.segment, token.word), len(words))
@@ -82,10 +86,15 @@ def _describe_tokens(tokens: Sequence[Token]) -> dict[str, Any]:
     return described
 
 
-def _find_gap(one: Token, other: Token) -> str:
-    """Return what parts two neighbours where they are set as prose: nothing, a blank, or a new line."""
+def _find_gap(one: Token, other: Token) -> str | None:
+    """Return what parts two neighbours where they are set as prose: nothing, a blank, a new line; None if they are one.
+
+    Those are one that stand for the same characters, of which each is a part of the bytes.
+    """
     if one.span is None or other.span is None or one.source is None or one.source != other.source:
         return " "
+    if one.span == other.span:
+        return None
     between = one.source.text[one.span[1] : other.span[0]]
     return "\n" if "\n" in between else " "[: len(between)]
 
@@ -103,17 +112,26 @@ def _explain_missing(record: HeadMatrix) -> str:
     """Return why the products of queries and keys of a record are not shown, if they are not."""
     if not isinstance(record, Attention):
         measure = visible(record.measure)
-        return f"A {measure} has no queries and keys."
+        return f"A {measure} has no queries and keys, and no numbers of heads."
     if record.by is not By.TOKEN:
         return f"Queries and keys belong to tokens, and these are {record.by.unit}s."
     if any(token.window is not None for token in record.key_tokens):
-        return "Queries and keys are not here: this text was read in windows, so that a token has several keys."
+        return "There are no queries and keys here: in windows, a token has several."
     if record.layers == (AVERAGE,):
         return "A mean over heads has no queries and keys of its own."
     return (
-        "Queries and keys are not here: saved weights and records have none, and some models attend in a way that does "
-        "not tell them, or that is more than a product; or they would take more memory than they may."
+        "There are no queries and keys here: saved weights have none, some models do not tell theirs, or they were too "
+        "many to keep."
     )
+
+
+def _explain_unmeasured(record: HeadMatrix) -> str:
+    """Return why a head of a record has no numbers, where it has none."""
+    if not isinstance(record, Attention):
+        return ""
+    if not record.is_whole:
+        return "Numbers of a head need the whole text, and this is a part of it."
+    return "None of the numbers of this head is defined."
 
 
 def _describe_attention(attention: Attention) -> dict[str, Any]:

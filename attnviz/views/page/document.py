@@ -46,7 +46,13 @@ _BLANKS = re.compile(
     r";?\s*([{};,]|:(?=\s))\s*|\b(?<![.\d#])0(?=\.\d)"
 )  # of a style, around its marks, and zeros before points
 
-_SPACES = re.compile(r'("[^"]*")| ?(=>|[=,:?{}()<>*&|;]+) ?')  # of a script, around its marks
+_MARKS = r"""[-+=,:?!{}()<>*&|;/"`\[\]]"""
+_SAYING_NOTHING = re.compile(
+    rf"(?<={_MARKS}) (?![-+])|(?<![-+]) (?={_MARKS})"  # spaces around marks
+    r"|;?\n(?=})|(?<=[{(\[,;])\n"  # ends of lines beside marks
+    r"""|("[^"]*"|`[^`]*`|/\^.*?/)|\b(const)\b"""  # texts, which are kept, and a word that can be shorter
+)
+"""What of a script says nothing to a browser."""
 
 _TITLE = 120  # characters
 _UNSAFE = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
@@ -59,6 +65,7 @@ def write_document(data: Mapping[str, Any], packed: Sequence[Packed]) -> str:
     script, style = f'(() => {{\n"use strict";\n{_tidy_script(code)}}})();\n', _BLANKS.sub(r"\1", style)
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data: blob:; "
     policy += "base-uri 'none'; form-action 'none'"
+    chunks = dict(_list_chunks(packed))
     title = data["text"] if len(data["text"]) <= _TITLE else data["text"][:_TITLE] + "…"
     return "\n".join(
         (
@@ -73,27 +80,30 @@ def write_document(data: Mapping[str, Any], packed: Sequence[Packed]) -> str:
             "<noscript>This page shows attention with JavaScript, which is switched off here.</noscript>",
             '<div id="page"></div>',
             f'<script type="application/json" id="data">{json.dumps(data).translate(_UNSAFE)}</script>',
-            *_list_chunks(packed),
+            *(chunks.pop(name) for name in _find_first(data)),
             f"<script>{script}</script>",
+            *chunks.values(),
             "</html>\n",
         )
     )
 
 
-def _list_chunks(packed: Sequence[Packed]) -> Iterator[str]:
-    """Yield an element for each chunk, which no browser runs or shows."""
+def _list_chunks(packed: Sequence[Packed]) -> Iterator[tuple[str, str]]:
+    """Yield an element for each chunk, which no browser runs or shows, after its name."""
     for place, one in enumerate(packed):
         for name, chunk in one.named_chunks():
-            yield f'<script type="text/plain" id="chunk-{place}-{name}">{chunk}</script>'
+            yield f"{place}-{name}", f'<script type="text/plain" id="chunk-{place}-{name}">{chunk}</script>'
+
+
+def _find_first(data: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the names of the chunks that a page opens with, which its script need not wait for."""
+    record = data["opening"]["record"]
+    return f"{record}-thumbnails", f"{record}-{data['records'][record]['start']['layer']}"
 
 
 def _tidy_script(script: str) -> str:
-    """Return a script without spaces that say nothing.
-
-    Lines that may hold other texts than in double quotes are left as they are.
-    """
-    lines = script.splitlines(keepends=True)
-    return "".join(line if {*line} & {*"`'/"} else _SPACES.sub(lambda one: one[1] or one[2], line) for line in lines)
+    """Return a script without spaces, ends of lines and longer words that say nothing to a browser."""
+    return _SAYING_NOTHING.sub(lambda one: one[1] or (one[2] and "let") or "", script)
 
 
 @cache

@@ -67,6 +67,7 @@ def make_page(
             "record": last,
             "log": isinstance(shown[last].by, Bins) if opening.log is None else opening.log,
             "turned": opening.transpose,
+            "words": any(None in side["gap"] for one in described for side in (one["queries"], one["keys"]) if side),
             "view": "links" if max(shown[last].shape[2:]) <= _MOST_IN_COLUMNS else "prose",
             **_find_token(found, shown, opening.token),
         },

@@ -1,9 +1,12 @@
 """What a page does in a browser, by pointer and by keyboard alone."""
 
+import html
+import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from attnviz.models.passages import Passage
 from attnviz.records import Attention, HeadMatrix
 from attnviz.text import By
 from attnviz.views.page.pages import PageStart, make_page
-from tests.views.page.conftest import Show, Shown
+from tests.views.page.conftest import PATIENCE, Show, Shown
 from tests.views.page.test_document import HOSTILE, uniform
 
 
@@ -97,6 +100,15 @@ def test_words_and_left_out_special_tokens_are_those_of_the_command(show: Show) 
     assert shown.tokens("key") == [token.text for token in bare.key_tokens]
     row = bare.head(1, 2)[2]
     assert shown.line.endswith(f"{bare.key_tokens[row.argmax()].text} {row.max():.2f}")
+
+
+def test_a_text_whose_characters_are_several_tokens_opens_by_words_each_character_once(show: Show) -> None:
+    (attention,) = attnviz.load("builtin").attend("القطة نام")
+    shown = show(attention, "#view=prose")
+    assert shown.tokens("query") == ["[CLS]", "القطة", "نام", "[SEP]"]
+    words = r"\u2068(القطة|نام)\u2069|\[(CLS|SEP)\]"  # isolated, so that numbers stay where they are
+    assert re.fullmatch(rf"layer \d head \d: ({words}) → ({words}) \d\.\d\d", shown.line)
+    assert shown.press("w") and len(shown.tokens("query")) == attention.shape[2] > 15
 
 
 def test_all_kinds_of_a_model_are_on_one_page(show: Show, translation: list[Attention]) -> None:
@@ -280,7 +292,7 @@ def test_a_difference_says_so_and_opens_at_the_largest(show: Show, animal: Atten
     assert shown.tab.text_content("h1") == "Difference: a text"
     assert shown.tab.locator(".rings .telling").count() == 1
     aside = shown.tab.text_content(".details")
-    assert "A difference has no queries and keys." in aside and "look" not in aside
+    assert "A difference has no queries and keys, and no numbers of heads." in aside and "look" not in aside
 
 
 def test_a_query_of_a_decoder_stands_with_what_it_predicts(show: Show, translation: list[Attention]) -> None:
@@ -353,10 +365,13 @@ def test_everything_is_reached_by_the_keyboard_and_has_a_name(show: Show, animal
     assert "" not in seen
 
 
-@pytest.mark.parametrize(("wanted", "seconds"), [("reduce", "0s"), ("no-preference", "0.12s")])
-def test_where_motion_is_to_be_reduced_nothing_moves(show: Show, animal: Attention, wanted: str, seconds: str) -> None:
+@pytest.mark.parametrize(("wanted", "seconds", "way"), [("reduce", "0s", "auto"), ("no-preference", "0.12s", "smooth")])
+def test_where_motion_is_to_be_reduced_nothing_moves(
+    show: Show, animal: Attention, wanted: str, seconds: str, way: str
+) -> None:
     shown = show(animal, reduced_motion=wanted)
     assert shown.tab.eval_on_selector(".token", "one => getComputedStyle(one).transitionDuration") == seconds
+    assert shown.tab.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == way
 
 
 def test_on_paper_there_are_no_tools(show: Show, animal: Attention) -> None:
@@ -392,6 +407,55 @@ def test_a_page_in_a_sandboxed_frame_works_without_a_history(
     frame.locator("#line", has_text=strongest(animal, 3, 2, "it")).wait_for()
 
 
+def test_in_a_frame_like_that_of_vs_code_the_page_works_under_its_policy(
+    visit: Callable[..., Shown], animal: Attention, tmp_path: Path
+) -> None:
+    """VS Code puts HTML into its own frame as a whole; a policy there, which may be switched on, holds for ours too."""
+    policy = (
+        "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+        "img-src https: http: data:; font-src https:; connect-src https:; child-src https: data:"
+    )
+    fragment = json.dumps((animal._repr_html_() or "") * 2).replace("<", "\\u003c")
+    inner = f'<meta charset=utf-8><meta http-equiv=Content-Security-Policy content="{policy}"><div id=out></div>'
+    inner += f"<script>out.innerHTML = {fragment}</script>"
+    sandbox = "allow-same-origin allow-pointer-lock allow-scripts allow-downloads"
+    path = tmp_path / "vscode.html"
+    frame = f'<iframe sandbox="{sandbox}" width=1200 height=800 srcdoc="{html.escape(inner)}"></iframe>'
+    path.write_text(f"<!doctype html><meta charset=utf-8>{frame}", encoding="utf-8")
+    shown = visit(path)
+    outer = shown.tab.frame_locator("iframe")
+    assert outer.locator("img").count() == 2 and outer.locator("img").first.evaluate("one => one.naturalWidth") > 0
+    page = outer.frame_locator("iframe >> nth=1")
+    outer.locator("iframe >> nth=1").scroll_into_view_if_needed()
+    page.locator(".token").first.wait_for()
+    page.locator(".tiles [role=gridcell]").press("ArrowRight")
+    page.locator("#line", has_text=strongest(animal, 3, 2, "it")).wait_for()
+    shown.complaints = [text for text in shown.complaints if "allow-same-origin" not in text]  # of the frame around
+
+
+def test_where_scripts_are_switched_off_the_picture_is_there(
+    visit: Callable[..., Shown], animal: Attention, tmp_path: Path
+) -> None:
+    path = tmp_path / "stripped.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8>{animal._repr_html_()}", encoding="utf-8")
+    shown = visit(path, java_script_enabled=False)
+    box = shown.tab.locator("img").bounding_box()
+    assert box["width"] > 300 and box["height"] > 200
+
+
+def test_a_page_that_is_still_being_read_waits_for_the_layer_that_it_needs(window: Any, animal: Attention) -> None:
+    page = make_page([animal], "a text", PageStart()).data.decode()
+    cut = page.index('id="chunk-0-2"') + 60  # in the midst of a layer that is not shown first
+    shown = Shown(window.new_page())
+    shown.tab.evaluate("html => document.write(html)", page[:cut])
+    shown.tab.wait_for_selector("html[data-ready]", state="attached", timeout=PATIENCE)
+    assert shown.line == strongest(animal, 3, 1, "it")
+    assert shown.press("ArrowUp") == strongest(animal, 3, 1, "it")
+    shown.tab.evaluate("html => { document.write(html); document.close(); }", page[cut:])
+    assert shown.line == strongest(animal, 2, 1, "it")
+    shown.tab.close()
+
+
 def test_a_long_text_is_there_and_walked_through(show: Show, tmp_path: Path) -> None:
     rng = np.random.default_rng(11)
     weights = rng.random((3, 5, 307, 307), np.float32) ** 4000 + 1e-9
@@ -401,6 +465,13 @@ def test_a_long_text_is_there_and_walked_through(show: Show, tmp_path: Path) -> 
     key = record.head(2, 4)[200].argmax()
     assert shown.press(*["ArrowDown"] * 2, *["ArrowRight"] * 4).startswith(f"layer 2 head 4: w200 → w{key} ")
     assert shown.tab.locator(".links path").count() <= 50
+
+
+def dimensions_of(shown: Shown) -> list[list[float]]:
+    """Return the query, the key and the product of each dimension that is shown."""
+    titles = shown.tab.eval_on_selector_all(".dimensions [title]", "all => all.map(one => one.title)")
+    numbers = (re.findall(r"−?\d[\d.e-]*", title.partition(": ")[2]) for title in titles)
+    return [[float(number.replace("−", "-")) for number in found] for found in numbers]
 
 
 class TestProducts:
@@ -438,14 +509,14 @@ class TestProducts:
             products = own[3].astype(float) * keys[3, key]
             names, numbers = (shown.tab.locator(f".products {part}").all_text_contents() for part in ("dt", "dd"))
             steps = dict(zip(names, numbers, strict=True))
-            assert float(steps["q·k"]) == pytest.approx(products.sum(), abs=0.011)
+            assert float(steps["Σ q·k"]) == pytest.approx(products.sum(), abs=0.011)
             (score,) = (float(value) for step, value in steps.items() if step.startswith("score"))
             assert score == pytest.approx(products.sum() * trace.scale, abs=0.011)
             (weight,) = (float(value) for step, value in steps.items() if step.startswith("weight"))
             assert weight == pytest.approx(row[key], abs=0.006)
-            titles = shown.tab.locator(".dimensions title").all_text_contents()
-            found = [float(title.rpartition("= ")[2]) for title in titles]
-            assert found == pytest.approx(products, abs=0.002 * np.abs(products).max() + 0.001)
+            for part, numbers in enumerate((own[3], keys[3, key], products)):
+                exact = pytest.approx(numbers, abs=0.006 + 0.002 * float(np.abs(numbers).max()))
+                assert [dimension[part] for dimension in dimensions_of(shown)] == exact
             shown.press(f"Shift+Arrow{turn}")
 
     def test_the_largest_come_first_if_asked(self, show: Show, told: Callable[..., list[ScoredRecord]]) -> None:
@@ -453,10 +524,42 @@ class TestProducts:
         shown = show(kept.record, "#layer=2&head=1&token=3&locked=true", terms=[kept.terms])
         shown.tab.click("text=largest first")
         assert shown.line and shown.hash["sorted"] == "true"
-        titles = shown.tab.locator(".dimensions title").all_text_contents()
-        sizes = [abs(float(title.rpartition("= ")[2])) for title in titles]
+        sizes = [abs(product) for _, _, product in dimensions_of(shown)]
         assert sizes == sorted(sizes, reverse=True)
         assert len(sizes) == 16
+
+    def test_queries_keys_and_products_are_rows_of_cells_blue_below_zero_and_orange_above(
+        self, show: Show, told: Callable[..., list[ScoredRecord]]
+    ) -> None:
+        (kept,) = told("builtin", "Mary lost her keys")
+        shown = show(kept.record, "#layer=2&head=1&token=3&locked=true", terms=[kept.terms])
+        colours = "all => all.map(one => [...one.children].map(cell => cell.style.backgroundColor.match(/\\d+/g)))"
+        painted = shown.tab.eval_on_selector_all(".dimensions [role=listitem]", colours)
+        numbers = np.array(dimensions_of(shown))  # [dimensions, 3]
+        reds, blues = (np.array([[int(cell[part]) for cell in one] for one in painted]) for part in (0, 2))
+        strong = np.abs(numbers) > 0.2 * np.abs(numbers).max(0)
+        assert strong.any(0).all()
+        assert ((reds > blues) == (numbers > 0))[strong].all()
+        peaks = shown.tab.locator(".strip b").all_text_contents()
+        assert [float(peak.removeprefix("±")) for peak in peaks] == pytest.approx(np.abs(numbers).max(0), abs=0.006)
+        assert shown.tab.locator(".products .scale").count() == 1
+
+    def test_the_numbers_of_a_dimension_are_told_to_the_pointer_and_to_screen_readers(
+        self, show: Show, told: Callable[..., list[ScoredRecord]]
+    ) -> None:
+        (kept,) = told("builtin", "Mary lost her keys")
+        shown = show(kept.record, "#layer=2&head=1&token=3&locked=true", terms=[kept.terms])
+        items = shown.tab.get_by_role("list", name="q, k and q·k in each dimension").get_by_role("listitem")
+        said = items.nth(5).get_attribute("title")
+        assert re.fullmatch(r"dimension 5: (\S+) × (\S+) = (\S+)", said)
+        assert shown.tab.get_by_role("listitem", name=said).count() == 1
+        note = shown.tab.locator(".products .note")
+        before = note.text_content()
+        assert before.startswith("Largest: ")
+        items.nth(5).hover()
+        assert note.text_content() == said
+        shown.tab.mouse.move(2, 2)
+        assert note.text_content() == before
 
     def test_a_view_has_them_of_every_key_and_a_click_locks_one(
         self, show: Show, told: Callable[..., list[ScoredRecord]]
@@ -508,6 +611,141 @@ def test_queries_and_keys_that_there_is_no_room_for_are_left_out_and_it_is_said(
     (note,) = page.notes
     assert "Queries and keys would take" in note and "Choose layers or heads" in note
     assert note in page.data.decode() and b"chunk-0-0-queries" not in page.data
+
+
+@pytest.fixture(scope="module")
+def long() -> Attention:
+    rng = np.random.default_rng(13)
+    weights = rng.random((2, 3, 499, 499), np.float32) ** 900 + 1e-9
+    return Attention.from_array(weights / weights.sum(-1, keepdims=True), [f"word{i}" for i in range(499)])
+
+
+class TestOutOfSight:
+    """A long text, of which a screen shows a part."""
+
+    @staticmethod
+    def is_seen(shown: Shown) -> bool:
+        """Return whether the chosen token is on the screen, below the lines that stay on top."""
+        assert shown.line
+        top, bottom = shown.tab.eval_on_selector(
+            ".token.active", "one => { const box = one.getBoundingClientRect(); return [box.top, box.bottom]; }"
+        )
+        box = shown.tab.locator(".lines").bounding_box()
+        return bool(box["y"] + box["height"] <= top and bottom <= 900)
+
+    @pytest.mark.parametrize("view", ["prose", "links"])
+    def test_a_token_that_is_chosen_by_a_key_or_found_is_scrolled_to(
+        self, show: Show, long: Attention, view: str
+    ) -> None:
+        shown = show(long, f"#view={view}&token=2", reduced_motion="reduce")
+        shown.tab.fill("[type=search]", "word480")
+        assert self.is_seen(shown) and shown.tab.evaluate("scrollY") > 300
+        shown.tab.fill("[type=search]", "word7")
+        assert self.is_seen(shown)
+        shown.tab.locator("[type=search]").blur()
+        shown.tab.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        shown.press("Shift+ArrowUp")
+        assert self.is_seen(shown)
+
+    def test_a_token_that_was_chosen_in_another_view_is_scrolled_to(self, show: Show, long: Attention) -> None:
+        shown = show(long, "#view=matrix&token=2", reduced_motion="reduce")
+        shown.tab.fill("[type=search]", "word480")
+        assert shown.line
+        shown.tab.get_by_role("radio", name="Text", exact=True).click()
+        assert self.is_seen(shown)
+
+    def test_a_page_that_opens_with_a_locked_token_shows_it_and_one_without_its_beginning(
+        self, show: Show, long: Attention
+    ) -> None:
+        assert self.is_seen(show(long, "#view=prose&token=480&locked=true", reduced_motion="reduce"))
+        shown = show(long, "#view=prose&token=480", reduced_motion="reduce")
+        assert shown.line and shown.tab.evaluate("scrollY") == 0
+
+    def test_a_token_that_is_seen_leaves_the_page_where_it_is(self, show: Show, long: Attention) -> None:
+        shown = show(long, "#view=prose&token=90", reduced_motion="reduce")
+        shown.tab.evaluate("scrollTo(0, 120)")
+        for keys in (["Shift+ArrowDown"], ["Shift+ArrowUp"] * 3, ["ArrowRight"], ["Enter"]):
+            shown.press(*keys)
+            assert shown.tab.evaluate("scrollY") == 120
+        shown.tab.evaluate("scrollTo(0, 0)")
+        shown.press("ArrowLeft")  # another head of the same token: one may be reading elsewhere
+        assert shown.tab.evaluate("scrollY") == 0
+
+    @pytest.mark.parametrize("width", [400, 1280])
+    def test_all_heads_have_rows_that_can_be_read_and_their_names(
+        self, show: Show, long: Attention, width: int
+    ) -> None:
+        shown = show(long, "#view=heads&token=480", width=width, reduced_motion="reduce")
+        shown.tab.wait_for_selector(".grid text.row")
+        assert shown.tab.locator(".grid canvas").bounding_box()["height"] >= 6 * 12
+        rows = shown.tab.locator(".grid text.row")
+        assert rows.all_text_contents() == [f"{layer}.{head}" for layer in range(2) for head in range(3)]
+        tops = [box["y"] for box in (row.bounding_box() for row in rows.all())]
+        assert min(np.diff(tops)) >= 12
+        shown.tab.locator(".grid").dispatch_event("click", {"clientX": 200, "clientY": tops[4] + 6})
+        assert "layer 1 head 1" in shown.line
+
+
+class TestPictures:
+    """The small pictures of heads."""
+
+    def test_they_are_drawn_as_links_by_a_key_or_the_switch_and_the_url_keeps_it(
+        self, show: Show, animal: Attention
+    ) -> None:
+        shown = show(animal)
+        switch = shown.tab.get_by_role("button", name="show as links")
+        assert switch.get_attribute("aria-pressed") == "false"
+        shown.press("o")
+        assert (shown.hash["linked"], switch.get_attribute("aria-pressed")) == ("true", "true")
+        switch.click()
+        assert shown.line and "linked" not in shown.hash
+        assert "small pictures as links" in shown.tab.locator(".help").text_content()
+
+    def test_a_line_goes_from_each_query_to_what_it_looks_at(self, show: Show) -> None:
+        weights = np.zeros((1, 2, 5, 5), np.float32)
+        weights[0, 0, :, 3] = weights[0, 1, range(5), range(5)] = 1
+        shown = show(Attention.from_array(weights, list("abcde")), "#linked=true&theme=light")
+        shown.tab.wait_for_selector(".tiles canvas.linked")
+        pixels = """c => { const all = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+            return [c.width, c.height, [...all].filter((_, at) => at % 4 === 0)]; }"""  # red, of which links have none
+        width, height, reds = shown.tab.eval_on_selector(".tiles canvas", pixels)
+        picture = np.array(reds).reshape(height, width)
+        tile = height  # the only layer
+        for head, target in ((0, lambda query: 3), (1, lambda query: query)):
+            left = head * (width - tile)
+            crossings = {
+                round(0.5 * tile * (query + target(query) + 1) / 5) for query in range(5)
+            }  # where lines are half way
+            column = picture[:, left + tile // 2]
+            drawn = {row for row in range(tile) if column[row] < 150}
+            assert all(any(abs(row - middle) <= 2 for row in drawn) for middle in crossings)
+            assert all(any(abs(row - middle) <= 2 for middle in crossings) for row in drawn)
+
+
+class TestMissingNumbers:
+    """Heads that have no numbers beside them, and why."""
+
+    def test_a_mean_and_a_part_of_a_text_say_why_they_have_none(self, show: Show, animal: Attention) -> None:
+        part = animal.rows([2, 8])
+        for record, state, why in (
+            (animal, "#layer=3&head=1&others=2.2&mean=true", "A mean of heads has no queries, keys or numbers"),
+            (part, "", "this is a part of it"),
+        ):
+            aside = show(record, state).tab.text_content(".details")
+            assert why in aside and "Numbers of this head" not in aside
+
+    def test_a_head_with_numbers_says_no_such_thing(self, show: Show, animal: Attention) -> None:
+        aside = show(animal).tab.text_content(".details")
+        assert "Numbers of this head" in aside and "None of the numbers" not in aside and "part of it" not in aside
+
+
+def test_the_caption_says_what_is_drawn_and_how(show: Show, translation: list[Attention], animal: Attention) -> None:
+    caption = ".tokens .caption"
+    assert show(animal).tab.text_content(caption) == "it looks at filled, is looked at by underlined"
+    shown = show(translation, "#record=0&layer=1&head=0&token=1")
+    assert "underlined" in shown.tab.text_content(caption)
+    shown.tab.click("text=cross")
+    assert shown.line and shown.tab.text_content(caption).endswith(" looks at filled")
 
 
 class TestPair:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 import attnviz
 from attnviz.errors import TextError
 from attnviz.records import Attention, HeadMatrix
+from attnviz.views.page import document
 from attnviz.views.page.document import SCRIPTS, STYLES
 from attnviz.views.page.pages import PageStart, make_page
 
@@ -73,6 +74,30 @@ def test_nothing_runs_but_the_script_that_is_hashed() -> None:
     }
 
 
+def test_what_a_page_opens_with_stands_above_its_script_and_all_else_below() -> None:
+    (attention,) = attnviz.load("builtin").attend("Mary lost her keys")
+    page = page_of([attention])
+    order = [held.get("id", "the script") for tag, held, _ in page.found if tag == "script"]
+    first = json.loads(page.texts("script", id="data")[0])["records"][0]["start"]["layer"]
+    at = order.index("the script")
+    assert order[:at] == ["data", "chunk-0-thumbnails", f"chunk-0-{first}"]
+    assert order[at + 1 :] == [f"chunk-0-{layer}" for layer in range(4) if layer != first]
+
+
+def test_of_a_script_only_what_says_nothing_is_taken_out() -> None:
+    """Texts stay as they are, and so does all between them but spaces, ends of lines and the word const."""
+    quoted = re.compile(r'"[^"]*"|`[^`]*`')
+    code = document._join(SCRIPTS)
+    tidied = document._tidy_script(code)
+    assert quoted.findall(tidied) == quoted.findall(code)
+
+    def squeeze(script: str) -> str:
+        return re.sub(r"\bconst\b", "let", quoted.sub('""', script)).replace(";\n}", "}").translate({32: "", 10: ""})
+
+    assert squeeze(tidied) == squeeze(code)
+    assert len(tidied) < 0.93 * len(code)
+
+
 def test_a_page_names_no_other_place() -> None:
     page = make_page([uniform(["the", "cat"])], "a text", PageStart()).data.decode()
     assert set(re.findall(r"https?://[^\s\"'`<>]+", page)) == {"http://www.w3.org/2000/svg"}
@@ -99,6 +124,7 @@ def test_the_script_and_the_style_are_small_and_all_of_them_are_joined() -> None
 def test_no_text_of_a_script_goes_over_lines_since_blanks_are_taken_out_line_by_line(name: str) -> None:
     script = files("attnviz.views.page").joinpath("assets", name).read_text(encoding="utf-8")
     assert not [line for line in script.splitlines() if line.count("`") % 2]
+    assert not re.search(r"`[^`]*\$\{[^}`]*`", script)  # nor stands a template in another
     page = page_of([uniform(["the", "cat"])])
     code = [text for tag, held, text in page.found if (tag, held) in (("script", {}), ("style", {}))]
     assert len(code) == 2

@@ -28,7 +28,8 @@ function blend(stops) {
 /** Paint a cell for each number onto a canvas, with its upper left corner at a point. */
 function paint(canvas, scale, [rows, columns], value, x = 0, y = 0) {
   const picture = new ImageData(columns, rows);
-  for (let at = 0; at < rows * columns; at++) picture.data.set([...scale.at(value(Math.floor(at / columns), at % columns)), 255], 4 * at);
+  const pixels = new Uint32Array(picture.data.buffer);
+  for (let row = 0, at = 0; row < rows; row++) for (let column = 0; column < columns; column++) pixels[at++] = scale.pixels[scale.place(value(row, column))];
   canvas.getContext("2d").putImageData(picture, x, y);
 }
 
@@ -37,6 +38,7 @@ class Scale {
   constructor({ peak, signed, log, dark }) {
     const mode = dark ? "dark" : "light";
     this.table = blend((signed ? DIVERGING : RAMPS)[mode]);
+    this.pixels = Uint32Array.from(this.table, ([red, green, blue]) => (255 << 24) | (blue << 16) | (green << 8) | red);
     this.heads = HEADS[mode];
     Object.assign(this, { peak, signed, log });
   }
@@ -48,18 +50,19 @@ class Scale {
     return share > 0 ? clamp(1 + Math.log10(share) / DECADES, 0, 1) : 0;
   }
 
-  at(value) {
+  /** Return the place of a number's colour in the table. */
+  place(value) {
     const share = this.strength(value);
-    return this.table[Math.round(255 * (this.signed ? 0.5 + (Math.sign(value) * share) / 2 : share))];
+    return Math.round(255 * (this.signed ? 0.5 + (Math.sign(value) * share) / 2 : share));
   }
 
   css(value) {
-    return `rgb(${this.at(value).join(" ")})`;
+    return `rgb(${this.table[this.place(value)].join(" ")})`;
   }
 
   /** Return the colour of a text on a number's colour. */
   ink(value) {
-    const [red, green, blue] = this.at(value);
+    const [red, green, blue] = this.table[this.place(value)];
     return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#16181d" : "#ffffff";
   }
 
@@ -79,10 +82,10 @@ class Scale {
   }
 }
 
-/** Return a scale as a bar, with the numbers at its ends. */
-function makeLegend({ table, peak, signed, log }) {
+/** Return a scale as a bar, with what stands at its ends: its numbers unless others are given. */
+function makeLegend({ pixels, peak, signed, log }, ends) {
   const canvas = element("canvas", { width: 256, height: 1 });
-  canvas.getContext("2d").putImageData(new ImageData(Uint8ClampedArray.from(table.flatMap((colour) => [...colour, 255])), 256, 1), 0, 0);
-  const [low, high] = [signed ? `−${format(peak)}` : log ? `≤ ${format(peak / 10 ** DECADES)}` : "0", format(peak)];
+  canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), 256, 1), 0, 0);
+  const [low, high] = ends ?? [signed ? `−${format(peak)}` : log ? `≤ ${format(peak / 10 ** DECADES)}` : "0", format(peak)];
   return element("span", { class: "scale", role: "img", "aria-label": `Shades from ${low} to ${high}${log ? ", logarithmic" : ""}` }, low, canvas, high);
 }

@@ -28,8 +28,8 @@ class Details {
       if (side === "query" && here.predicts !== null) parts.push(element("p", { class: "predicts" }, bold(here.text), " is to predict ", bold(here.predicts)));
     }
     for (const panel of this.panels) panel.draw(scene);
-    parts.push(...this.panels.map(({ root }) => root), scene.record.terms ? null : element("p", { class: "note" }, scene.record.untold));
-    parts.push(this.statistics(scene), element("p", { class: "note" }, scene.record.exactness));
+    parts.push(...this.panels.map(({ root }) => root), scene.record.terms ? null : note(scene.record.untold));
+    parts.push(this.statistics(scene), note(scene.record.exactness));
     this.root.replaceChildren(...parts.filter(Boolean));
   }
 
@@ -52,18 +52,18 @@ class Details {
     const rest = line.length - shown.length;
     if (rest > 0 && !scene.record.signed) {
       const left = line.reduce((sum, value) => sum + value, 0) - shown.reduce((sum, { value }) => sum + value, 0);
-      rows.push(element("li", { class: "rest" }, `${rest.toLocaleString("en")} more`, bar(left, scene, scale), element("span", { class: "value" }, format(left < scene.record.quantisation.step / 2 ? 0 : left))));
+      rows.push(element("li", { class: "rest" }, `${rest} more`, bar(left, scene, scale), element("span", { class: "value" }, format(left < scene.record.quantisation.step / 2 ? 0 : left))));
     }
     return element("section", {}, element("h3", {}, bold(scene.groups(side)[group].text), ` ${scene.record.verbs[side]}`), element("ol", {}, ...rows));
   }
 
-  statistics(scene) {
-    const { state, record } = scene;
-    if (state.averaged || !record.statistics.length) return null;
+  statistics({ state, record }) {
+    if (state.averaged) return note("A mean of heads has no queries, keys or numbers of its own.");
     const rows = record.statistics.flatMap(({ name, definition, values }) => {
       const value = values[state.layer][state.head];
       return value === null ? [] : [element("div", { title: definition }, element("dt", {}, name.replaceAll("_", " ")), element("dd", {}, format(value)))];
     });
+    if (!rows.length) return record.unmeasured && note(record.unmeasured);
     return element("details", { open: !matchMedia("(max-width: 700px)").matches }, element("summary", {}, "Numbers of this head"), element("dl", {}, ...rows));
   }
 }

@@ -19,6 +19,8 @@ function furnish(made, attributes, children = []) {
   return made;
 }
 
+const note = (...children) => element("p", { class: "note" }, ...children);
+
 /** Put an element into a box, in pixels or in percent of what it stands in. */
 function placeAt(made, unit, left, top, width, height) {
   Object.entries({ left, top, width, height }).forEach(([side, value]) => (made.style[side] = value + unit));
@@ -36,6 +38,11 @@ const LONGEST = 60; // characters of a token, wherever it is shown
 function clip(text, longest = LONGEST) {
   const characters = Array.from(text.slice(0, 2 * longest + 2));
   return characters.length > longest ? characters.slice(0, longest).join("") + "…" : characters.join("");
+}
+
+/** Return a text so that, written from right to left, it does not turn what stands beside it in a line. */
+function isolate(text) {
+  return /[\u0590-\u08ff]/.test(text) ? `\u2068${clip(text)}\u2069` : clip(text);
 }
 
 /** Write a number: two decimals, or if they would be zeros one digit; `signed` with its sign. */

@@ -17,9 +17,9 @@ function fitLabel(text) {
 }
 
 /** A grid: `rows` and `columns` are labels, `value(row, column)` gives numbers; `enter`, `leave` and `pick` are told of
-    the pointer. `named` says of which axis each side is. */
+    the pointer. `named` says of which axis each side is. Cells are squares, unless rows are to be `least` pixels high. */
 class Grid {
-  constructor({ rows, columns, value, scale, width, name, named, enter, leave, pick }) {
+  constructor({ rows, columns, value, scale, width, least = 0, name, named, enter, leave, pick }) {
     Object.assign(this, { rows: rows.map(fitLabel), columns: columns.map(fitLabel), value, scale });
     this.left = Math.max(...this.rows.map((label) => label.width), 94) + 10;
     const longest = Math.max(...this.columns.map((label) => label.width), 30);
@@ -29,6 +29,7 @@ class Grid {
     this.top = (slanted || longest) + 14;
     const cell = clamp((room - slanted) / columns.length, 1, CELL.most);
     this.cell = cell < CELL.lines ? cell : Math.floor(cell);
+    this.high = Math.max(this.cell, least);
     this.right = slanted + 8;
     this.canvas = element("canvas", { width: columns.length, height: rows.length });
     this.labels = shape("svg", { "aria-hidden": "true" });
@@ -45,7 +46,7 @@ class Grid {
   }
 
   get size() {
-    return [this.columns.length * this.cell, this.rows.length * this.cell];
+    return [this.columns.length * this.cell, this.rows.length * this.high];
   }
 
   place() {
@@ -58,32 +59,30 @@ class Grid {
 
   /** Write the labels, as many as there is room for, and numbers into cells that are large enough. */
   label({ down, across }) {
-    const { cell, left, top } = this;
-    const every = Math.ceil((LABEL + 1) / cell);
+    const { cell, high, left, top } = this;
+    const every = (size) => Math.ceil((LABEL + 1) / size);
     const [width, height] = this.size;
-    this.rowTexts = this.rows.map((label, row) => (row % every ? null : shape("text", { x: left - 6, y: top + (row + 0.5) * cell, class: "row" }, label.text)));
+    this.rowTexts = this.rows.map((label, row) => (row % every(high) ? null : shape("text", { x: left - 6, y: top + (row + 0.5) * high, class: "row" }, label.text)));
     this.columnTexts = this.columns.map((label, column) => {
       const [x, y] = [left + (column + 0.5) * cell + (this.angle === -45 ? 3 : 0), top - 5];
-      return column % every ? null : shape("text", { x, y, transform: `rotate(${this.angle} ${x} ${y})`, class: "column" }, label.text);
+      return column % every(cell) ? null : shape("text", { x, y, transform: `rotate(${this.angle} ${x} ${y})`, class: "column" }, label.text);
     });
     const lines = [];
-    if (cell >= CELL.lines) {
-      for (let row = 1; row < this.rows.length; row++) lines.push(`M${left} ${top + row * cell}h${width}`);
-      for (let column = 1; column < this.columns.length; column++) lines.push(`M${left + column * cell} ${top}v${height}`);
-    }
+    if (high >= CELL.lines) for (let row = 1; row < this.rows.length; row++) lines.push(`M${left} ${top + row * high}h${width}`);
+    if (cell >= CELL.lines) for (let column = 1; column < this.columns.length; column++) lines.push(`M${left + column * cell} ${top}v${height}`);
     this.band = shape("rect", { class: "band" });
     this.cursor = shape("rect", { class: "cursor" });
-    const corner = shape("text", { x: left - 6, y: top + Math.min(cell / 2 - 13, -6), class: "corner" }, `${down} ↓  ${across} →`);
+    const corner = shape("text", { x: left - 6, y: top + Math.min(high / 2 - 13, -6), class: "corner" }, `${down} ↓  ${across} →`);
     this.labels.replaceChildren(shape("path", { d: lines.join(""), }), ...this.numbers(), corner, ...this.rowTexts.filter(Boolean), ...this.columnTexts.filter(Boolean), this.band, this.cursor);
   }
 
   numbers() {
-    const { cell, left, top } = this;
+    const { cell, high, left, top } = this;
     if (cell < CELL.numbers || this.rows.length * this.columns.length > MOST_NUMBERS) return [];
     return this.rows.flatMap((_, row) =>
       this.columns.map((_, column) => {
         const value = this.value(row, column);
-        return shape("text", { x: left + (column + 0.5) * cell, y: top + (row + 0.5) * cell, class: "number", fill: this.scale.ink(value) }, formatShort(value));
+        return shape("text", { x: left + (column + 0.5) * cell, y: top + (row + 0.5) * high, class: "number", fill: this.scale.ink(value) }, formatShort(value));
       }),
     );
   }
@@ -97,15 +96,15 @@ class Grid {
   mark(row, column, said) {
     const { cell, left, top } = this;
     const [width] = this.size;
-    const [x, y, size] = [left + (column ?? 0) * cell, top + row * cell, Math.max(cell, 3)];
-    furnish(this.band, { x: left, y, width, height: size });
-    furnish(this.cursor, { x, y, width: size, height: size });
+    const [x, y, across, down] = [left + (column ?? 0) * cell, top + row * this.high, Math.max(cell, 3), Math.max(this.high, 3)];
+    furnish(this.band, { x: left, y, width, height: down });
+    furnish(this.cursor, { x, y, width: across, height: down });
     this.cursor.classList.toggle("none", column === null);
     this.rowTexts.forEach((text, at) => text?.classList.toggle("chosen", at === row));
     this.columnTexts.forEach((text, at) => text?.classList.toggle("chosen", at === column));
     this.focusRow.setAttribute("aria-rowindex", row + 1);
     this.focus.setAttribute("aria-colindex", (column ?? 0) + 1);
     this.focus.textContent = said;
-    placeAt(this.focus, "px", x, y, size, size);
+    placeAt(this.focus, "px", x, y, across, down);
   }
 }

@@ -13,7 +13,7 @@ function groupTokens(tokens, { words, special, segment }) {
     const word = tokens.word[token];
     const last = groups.at(-1);
     if (words && word !== null && last?.word === word) {
-      last.text += text;
+      if (tokens.gap[token] !== null) last.text += text; // else it is of the character that stands there
       last.members.push(token);
       last.predicts = tokens.predicts?.[token] ?? null;
     } else {

@@ -25,6 +25,7 @@ function listKeys(state, actions) {
     ["w", "words, or pieces of words", turn("words")],
     ["s", "special tokens", turn("special")],
     ["t", "transpose", turn("turned")],
+    ["o", "small pictures as links, or as matrices", turn("linked")],
     ["g", "logarithmic", turn("log")],
     ["y", "copy the link as text", actions.copy],
     ["x", "save the view as SVG", actions.save],
@@ -55,5 +56,5 @@ function listenToKeys(table) {
 /** Return the dialog that lists the keys. */
 function makeHelp(table) {
   const rows = table.map(([key, what]) => element("div", {}, element("dt", {}, key), element("dd", {}, what)));
-  return element("dialog", { class: "help", "aria-label": "Keys", onclick: (event) => event.currentTarget.close() }, element("h2", {}, "Keys"), element("dl", {}, ...rows), element("p", { class: "note" }, "Click a token to lock it; shift-click one of the other side to pair them. Shift-click heads to see several, double-click one to see it alone."));
+  return element("dialog", { class: "help", "aria-label": "Keys", onclick: (event) => event.currentTarget.close() }, element("h2", {}, "Keys"), element("dl", {}, ...rows), note("Click a token to lock it; shift-click one of the other side to pair them. Shift-click heads to see several, double-click one to see it alone."));
 }

@@ -19,9 +19,7 @@ function drawLinks(view, scene, side, groups) {
       return shape("path", { d, fill: "none", stroke: several ? view.scale.head(place) : view.scale.line(value), "stroke-width": (0.75 + 3.5 * strength).toFixed(2), "stroke-opacity": (0.15 + 0.75 * strength).toFixed(2), "stroke-linecap": "round" });
     }),
   );
-  view.links.setAttribute("width", bounds.width);
-  view.links.setAttribute("height", bounds.height);
-  view.links.replaceChildren(...paths.reverse());
+  furnish(view.links, { width: bounds.width, height: bounds.height }).replaceChildren(...paths.reverse());
 }
 
 /** Return the way between two columns. */

@@ -85,6 +85,7 @@ const shades = element("span", { class: "shades" });
 const said = element("span", { class: "said", role: "alert" });
 const meta = element("p", { class: "meta" });
 const view = element("section", { class: "view", "aria-label": "The head" });
+const lines = element("div", { class: "lines" }, line, step, said, shades);
 const notes = element("footer", { class: "notes" });
 
 /** Return what decides how a view is laid out; all else is marked on it. */
@@ -116,10 +117,17 @@ function drawLegend(scale) {
   shades.replaceChildren(makeLegend(views[state.view].scaled?.() ?? scale));
 }
 
-let drawn = { layout: "", overview: "" };
+let drawn = {};
 let pending = false;
 let printing = false;
 let round = 0;
+
+/** Scroll to the chosen token if it is out of sight, which behind the lines on top it is too. */
+function reveal() {
+  const chosen = view.querySelector(".token.active, [role=gridcell]");
+  const { top, bottom } = chosen?.getBoundingClientRect() ?? {};
+  chosen?.scrollIntoView({ block: top < lines.getBoundingClientRect().bottom || bottom > innerHeight ? "center" : "nearest", inline: "nearest" });
+}
 
 /** Draw what has changed, in the next frame. */
 function refresh() {
@@ -141,7 +149,7 @@ async function render() {
   }
   const { current } = state;
   const scale = makeScale();
-  const small = JSON.stringify([state.record, state.turned, state.log, isDark()]);
+  const small = JSON.stringify([state.record, state.turned, state.log, state.linked, isDark()]);
   if (small !== drawn.overview) overview.draw(scale);
   overview.mark(scale);
   tools.draw();
@@ -156,13 +164,15 @@ async function render() {
   } else shown.mark(scene);
   drawLegend(scale);
   details.draw(scene, scale);
-  drawn = { layout, overview: small };
+  const chosen = JSON.stringify([state.record, state.view, state.side, state.token, shown.ofToken && [state.layer, state.head, state.other]]);
+  if (chosen !== drawn.chosen && !state.hover && (drawn.chosen || state.locked)) reveal();
+  drawn = { layout, overview: small, chosen };
 }
 
 document.getElementById("page").append(
   element("header", {}, element("h1", {}, element("bdi", {}, clip(data.text, 160))), meta),
   tools.root,
-  element("div", { class: "lines" }, line, step, said, shades),
+  lines,
   element("main", {}, overview.root, view, details.root),
   notes, help,
 );

@@ -65,7 +65,7 @@ class HeadsView {
     const numbers = places.map((place) => headName(record, ...place));
     this.grid = new Grid({
       rows: numbers,
-      columns: scene.groups(other).map(({ text }) => text), scale, width, name: `In all heads, ${name}`, named: { down: "heads", across: other === "key" ? "keys" : "queries" },
+      columns: scene.groups(other).map(({ text }) => text), scale, width, least: LABEL + 1, name: `In all heads, ${name}`, named: { down: "heads", across: other === "key" ? "keys" : "queries" },
       value: (row, column) => lines[row][column],
       enter: () => {},
       leave: () => {},

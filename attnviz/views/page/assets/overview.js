@@ -11,37 +11,39 @@ class Overview {
     this.tiles = element("div", { class: "tiles", role: "grid", "aria-label": "All heads: layers down, heads across", onclick: (event) => this.pick(event), ondblclick: (event) => this.state.showAlone(...this.under(event)), onpointermove: (event) => this.name(event) }, this.canvas, this.rings, this.row);
     this.layers = element("div", { class: "layers", "aria-hidden": "true" });
     this.heads = element("div", { class: "heads", "aria-hidden": "true" });
-    this.meant = element("p", { class: "note" });
+    this.meant = note();
+    this.linked = element("button", { title: "(o)", "aria-keyshortcuts": "o", onclick: () => state.set({ linked: !state.linked }) }, "show as links");
     this.root = element("section", { class: "overview", "aria-label": "Heads" },
       element("h2", {}, "Heads"),
       element("div", { class: "frame" }, element("span", { class: "axes", "aria-hidden": "true" }, "layer ↓ head →"), this.heads, this.layers, this.tiles),
-      this.meant);
+      this.meant, this.linked);
   }
 
   async draw(scale) {
     const { state, canvas } = this;
     const record = state.current;
     const [layers, heads] = record.shape;
-    const { values, size } = await record.thumbnails();
+    const numbers = await record.thumbnails();
     if (record !== state.current) return;
-    const [rows, columns] = state.turned ? [size[1], size[0]] : size;
+    const { linked, turned } = state;
+    const [rows, columns] = turned ? record.thumbnail.toReversed() : record.thumbnail;
     const gap = Math.max(Math.round(Math.max(rows, columns) / 9), 1);
-    canvas.width = heads * (columns + gap) - gap;
-    canvas.height = layers * (rows + gap) - gap;
+    const [width, height] = [heads * (columns + gap) - gap, layers * (rows + gap) - gap];
+    this.tiles.parentElement.style.maxWidth = `${Math.min(64 * heads, 600) + 28}px`;
+    this.tiles.style.aspectRatio = `${width} / ${height}`;
+    const zoom = linked ? Math.ceil((2 * this.tiles.clientWidth) / width) : 1;
+    furnish(canvas, { width: width * zoom, height: height * zoom }).classList.toggle("linked", linked);
+    const draw = linked ? paintLinks : paint;
     for (let at = 0; at < layers * heads; at++) {
       const start = at * rows * columns;
-      const value = (row, column) => values[start + (state.turned ? column * rows + row : row * columns + column)];
-      paint(canvas, scale, [rows, columns], value, (at % heads) * (columns + gap), Math.floor(at / heads) * (rows + gap));
+      const value = (row, column) => numbers(start + (turned ? column * rows + row : row * columns + column));
+      draw(canvas, scale, [rows, columns], value, (at % heads) * (columns + gap) * zoom, Math.floor(at / heads) * (rows + gap) * zoom, zoom);
     }
-    this.pitch = [(columns + gap) / canvas.width, (rows + gap) / canvas.height, columns / canvas.width, rows / canvas.height];
-    const most = Math.min(64 * heads, 600); // pixels
-    this.tiles.parentElement.style.maxWidth = `${most + 28}px`;
-    this.tiles.style.aspectRatio = `${canvas.width} / ${canvas.height}`;
+    this.pitch = [(columns + gap) / width, (rows + gap) / height, columns / width, rows / height];
     this.number(this.layers, record.layers, 1, "top");
     this.number(this.heads, record.heads, 0, "left");
-    this.tiles.setAttribute("aria-rowcount", layers);
-    this.tiles.setAttribute("aria-colcount", heads);
-    this.mark();
+    furnish(this.tiles, { "aria-rowcount": layers, "aria-colcount": heads });
+    this.mark(scale);
   }
 
   /** Write the numbers of layers or heads, as many as there is room for. */
@@ -64,6 +66,7 @@ class Overview {
     this.scale = scale ?? this.scale;
     const { state } = this;
     const record = state.current;
+    this.linked.setAttribute("aria-pressed", state.linked);
     const [most, next] = record.marks;
     this.meant.replaceChildren(element("i", { class: "dot telling" }), `${most}  `, element("i", { class: "dot" }), next);
     const dots = record.marked.map(([layer, head]) => this.box(element("i", { class: "mark" }), layer, head));
@@ -102,4 +105,33 @@ class Overview {
     if (event.shiftKey || event.ctrlKey || event.metaKey) this.toggle(layer, head);
     else this.state.set({ layer, head });
   }
+}
+
+const SHADES = 8; // of the lines in a small picture
+
+/** Draw a line for each number onto a canvas, from its row on the left to its column on the right: the stronger, the
+    more of it is seen. Lines of one shade are one path, so that there are few of these. */
+function paintLinks(canvas, scale, [rows, columns], value, x, y, zoom) {
+  const [width, height] = [columns * zoom, rows * zoom];
+  const paths = new Map();
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const number = value(row, column);
+      const shade = Math.round(Math.sign(number) * scale.strength(number) * SHADES);
+      if (!shade) continue;
+      if (!paths.has(shade)) paths.set(shade, new Path2D());
+      paths.get(shade).moveTo(x, y + (row + 0.5) * zoom);
+      paths.get(shade).lineTo(x + width, y + ((column + 0.5) / columns) * height);
+    }
+  }
+  const context = canvas.getContext("2d");
+  context.fillStyle = scale.css(0);
+  context.fillRect(x, y, width, height);
+  context.lineWidth = Math.min(0.35 * zoom, 2);
+  for (const shade of [...paths.keys()].sort((one, other) => Math.abs(one) - Math.abs(other))) {
+    context.globalAlpha = Math.abs(shade) / SHADES;
+    context.strokeStyle = scale.head(scale.signed && shade > 0 ? 1 : 0);
+    context.stroke(paths.get(shade));
+  }
+  context.globalAlpha = 1;
 }

@@ -9,7 +9,9 @@ function findObstacle({ state, record, named: { query, key } }) {
   return null;
 }
 
-/** The products of the pair that is named: their bars, their sum, the score and the weight that come of it. */
+const ACROSS = 32; // dimensions that stand side by side
+
+/** The query and the key of the pair that is named, and their products: cells, their sum, the score and the weight. */
 class PairProducts {
   constructor(state) {
     this.state = state;
@@ -21,8 +23,7 @@ class PairProducts {
     const turn = (this.turn = {});
     const obstacle = findObstacle(scene);
     if (obstacle !== null || !(state.locked || state.view === "products")) {
-      const said = obstacle ?? "Lock a token to see the dimensions of q·k.";
-      this.root.replaceChildren(element("p", { class: "note" }, said));
+      this.root.replaceChildren(...(obstacle === "" || state.averaged ? [] : [note(obstacle ?? "Lock a token to see the dimensions of q·k.")]));
       return;
     }
     const { query, key } = scene.named;
@@ -31,36 +32,48 @@ class PairProducts {
     const found = multiply(terms, query.members[0], key.members[0], key.position - query.position);
     const order = Array.from(found.products.keys());
     const largest = order.toSorted((one, two) => Math.abs(found.products[two]) - Math.abs(found.products[one]));
+    const said = note();
+    const tell = (dimension) => (said.textContent = dimension ?? `Largest: ${largest.slice(0, 3).map((at) => format(found.products[at]) + " in " + at).join(", ")}`);
+    tell();
     this.root.replaceChildren(
       element("h3", {}, bold(query.text), " · ", bold(key.text), ` in ${terms.depth} dimensions`),
-      drawBars(found, state.sorted ? largest : order),
-      element("p", { class: "note" }, `Most: ${largest.slice(0, 3).map((at) => `${at}: ${format(found.products[at])}`).join(", ")} `, element("button", { "aria-pressed": state.sorted, onclick: () => state.set({ sorted: !state.sorted }) }, "largest first")),
+      drawCells(found, state.sorted ? largest : order, state.log, tell),
+      said,
+      element("button", { "aria-pressed": state.sorted, onclick: () => state.set({ sorted: !state.sorted }) }, "largest first"),
       listSteps(found, terms),
     );
   }
 }
 
-/** Return the products as bars, above 0 and below. */
-function drawBars({ q, k, products }, order) {
-  const peak = Math.max(...products.map(Math.abs), 1e-9);
-  const bars = order.map((at, place) => {
-    const height = (48 * Math.abs(products[at])) / peak;
-    const bar = shape("rect", { x: place + 0.1, y: products[at] > 0 ? 50 - height : 50, width: 0.8, height, fill: products[at] > 0 ? "var(--other)" : "var(--link)" });
-    bar.append(shape("title", {}, `dimension ${at}: ${q[at].toFixed(3)} × ${k[at].toFixed(3)} = ${products[at].toFixed(3)}`));
-    return bar;
-  });
-  const axis = shape("path", { d: `M0 50h${order.length}`, "vector-effect": "non-scaling-stroke" });
-  return shape("svg", { class: "dimensions", viewBox: `0 0 ${order.length} 100`, preserveAspectRatio: "none", role: "img", "aria-label": "The product of each dimension" }, axis, ...bars);
+/** Return queries, keys and products as rows of cells, a column a dimension, with one legend: each row has its own
+    largest number. `tell` is told of the dimension under the pointer. */
+function drawCells({ q, k, products }, order, log, tell) {
+  const makeScale = (peak) => new Scale({ peak, signed: true, log, dark: isDark() });
+  const rows = [["q", q], ["k", k], ["q·k", products]].map(([name, values]) => ({ name, values, scale: makeScale(Math.max(...values.map(Math.abs), 1e-9)) }));
+  const names = () => element("div", { "aria-hidden": "true" }, ...rows.map(({ name, scale }) => element("span", {}, name, element("b", {}, `±${format(scale.peak)}`))));
+  const column = (at) => {
+    const cells = rows.map(({ values, scale }) => {
+      const cell = element("i");
+      cell.style.backgroundColor = scale.css(values[at]);
+      return cell;
+    });
+    return element("div", { role: "listitem", title: `dimension ${at}: ${format(q[at])} × ${format(k[at])} = ${format(products[at])}` }, ...cells);
+  };
+  const strips = [];
+  for (let at = 0; at < order.length; at += ACROSS) strips.push(element("div", { class: "strip", role: "presentation" }, names(), ...order.slice(at, at + ACROSS).map(column)));
+  const root = element("div", { class: "dimensions", role: "list", "aria-label": "q, k and q·k in each dimension", onpointerover: (event) => tell(event.target.closest("[title]")?.title), onpointerleave: () => tell() }, ...strips);
+  root.style.setProperty("--across", Math.min(order.length, ACROSS));
+  return element("div", {}, root, element("p", { class: "shades" }, "±: largest of the row ", makeLegend(rows[0].scale, ["−", "+"])));
 }
 
 /** Return the steps from the sum of the products to the weight. */
 function listSteps({ sum, bias, score, off, logSum }, { depth, scale }) {
   const root = Math.abs(scale * Math.sqrt(depth) - 1) < 1e-4;
   const weight = Math.exp(score - logSum);
-  const steps = [["q·k", format(sum)], [root ? `× 1/√${depth}` : `× ${scale.toPrecision(3)}`, format(sum * scale)]];
+  const steps = [["Σ q·k", format(sum)], [root ? `× 1/√${depth}` : `× ${scale.toPrecision(3)}`, format(sum * scale)]];
   if (bias !== null) steps.push(["+ position", format(bias)]);
   steps.push([`score ± ${format(off)}`, format(score)]);
-  if (Number.isFinite(logSum)) steps.push([`weight e^(score − ${format(logSum)})`, format(weight)]);
+  if (Number.isFinite(logSum)) steps.push([`weight by softmax: e^(score − ${format(logSum)})`, format(weight)]);
   return element("dl", {}, ...steps.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 }
 
@@ -92,14 +105,14 @@ class ProductsView {
     const what = side === "query" ? "keys" : "queries";
     this.grid = new Grid({
       rows: others.map(({ text }) => text), columns: Array.from({ length: terms.depth }, (_, at) => String(at)),
-      scale: new Scale({ peak, signed: true, log: scale.log, dark: isDark() }), width, name: `${scene.name}: products of each dimension, ${what} down`, named: { down: what, across: "dims" },
+      scale: new Scale({ peak, signed: true, log: scale.log, dark: isDark() }), width, least: LABEL + 1, name: `${scene.name}: products of each dimension, ${what} down`, named: { down: what, across: "dims" },
       value: (row, column) => lines[row][column],
       enter: (row) => state.set({ hover: meant(row) }),
       leave: () => state.hover && state.set({ hover: null }),
       pick: (row) => lock(state, this.scene, meant(row)),
     });
     const token = bold(scene.groups(side)[group].text);
-    this.root.replaceChildren(element("p", { class: "caption" }, "q·k in each dimension, before it is scaled, of ", token, ` with each of the ${what}.`), this.grid.root);
+    this.root.replaceChildren(element("p", { class: "caption" }, token, ` · each of the ${what}, dimension by dimension, before scaling`), this.grid.root);
     this.mark(scene);
   }
 

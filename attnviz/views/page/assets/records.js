@@ -1,8 +1,14 @@
 // Records: the tokens of a kind of attention, and the numbers of its heads, unpacked when they are asked for.
 
-/** Return the codes in a chunk of the page: base64, deflated, little-endian; of 32 bits they are numbers. */
+const read = new Promise((done) => document.addEventListener("DOMContentLoaded", done));
+
+/** Return the codes in a chunk of the page: base64, deflated, little-endian; of 32 bits they are numbers. Chunks that
+    are not shown first stand below the script: one is there as soon as something follows it. */
 async function unpack(id, bits) {
-  const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (char) => char.charCodeAt(0));
+  if (!document.getElementById(id)?.nextSibling) await read;
+  const text = atob(document.getElementById(id).textContent);
+  const packed = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) packed[at] = text.charCodeAt(at);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const bytes = await new Response(stream).arrayBuffer();
   return new { 8: Uint8Array, 16: Uint16Array, 32: Float32Array }[bits](bytes);
@@ -47,12 +53,12 @@ class HeadRecord {
     return values;
   }
 
-  /** Return the small pictures of all heads, as numbers, and how many rows and columns each has. */
+  /** Return the numbers in the small pictures of all heads, by their places. */
   async thumbnails() {
     const codes = await unpack(`chunk-${this.place}-thumbnails`, 8);
     const zero = this.signed ? 127 : 0;
     const step = this.quantisation.peak / (zero || 255);
-    return { values: Float32Array.from(codes, (code) => (code - zero) * step), size: this.thumbnail };
+    return (at) => (codes[at] - zero) * step;
   }
 
   /** Return the label of a head, if it has one. */

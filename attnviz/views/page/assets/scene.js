@@ -92,7 +92,7 @@ class Scene {
   get sentence() {
     const { query, key, value } = this.named;
     const name = this.name + this.record.measured;
-    const says = query?.predicts ? ` (→ ${clip(query.predicts)})` : "";
-    return query && key ? `${name}: ${clip(query.text)}${says} → ${clip(key.text)} ${format(value, this.record.signed)}` : `${name}: nothing`;
+    const says = query?.predicts ? ` (→ ${isolate(query.predicts)})` : "";
+    return query && key ? `${name}: ${isolate(query.text)}${says} → ${isolate(key.text)} ${format(value, this.record.signed)}` : `${name}: nothing`;
   }
 }

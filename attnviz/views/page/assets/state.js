@@ -11,7 +11,7 @@ const VIEWS = {};
    of tokens; `side` says whether `token` is a query or a key; `other` is set where one pair is meant. */
 const FIRST = {
   record: 0, layer: 0, head: 0, others: [], side: "query", token: 0, other: null, locked: false,
-  view: "links", words: false, special: true, turned: false, log: false, mean: false, sorted: false, all: false, segments: "all", least: 0, theme: "auto",
+  view: "links", words: false, special: true, turned: false, log: false, mean: false, sorted: false, all: false, linked: false, segments: "all", least: 0, theme: "auto",
 };
 
 const isSame = ([layer, head], [other, place]) => layer === other && head === place;

@@ -20,7 +20,6 @@ class TextView {
 
   draw(scene, scale) {
     this.scale = scale;
-    this.shown = -1;
     this.elements = { query: [], key: [] };
     const single = this.kind === "prose" && scene.self;
     const sides = single ? ["query"] : ["query", "key"];
@@ -66,14 +65,11 @@ class TextView {
     for (const token of new Set([...this.elements.query, ...this.elements.key])) reset(token);
     this.shade(scene, side, there, group);
     if (scene.self) this.underline(scene, side, there, group);
+    this.explain(scene, side, there, group);
     const active = this.elements[side][group];
-    active?.classList.add("active");
+    if (active) furnish(active, { "aria-selected": "true", tabindex: 0 }).classList.add("active");
     active?.classList.toggle("locked", this.state.locked);
-    active?.setAttribute("aria-selected", "true");
-    active?.setAttribute("tabindex", "0");
     this.elements[there][other]?.classList.add("paired");
-    if (!this.state.hover && this.shown >= 0 && this.shown !== group) active?.scrollIntoView({ block: "nearest" });
-    this.shown = group;
     const all = this.state.all && !this.state.locked && !this.state.hover;
     drawLinks(this, scene, side, all ? Array.from(scene.groups(side).keys()) : [group]);
   }
@@ -106,9 +102,13 @@ class TextView {
       const strength = this.scale.strength(line[place]);
       if (strength >= 0.02 && Math.abs(line[place]) >= scene.state.least * scene.peak) token.style.borderBottomColor = `color-mix(in srgb, var(--other) ${Math.round(20 + 80 * strength)}%, transparent)`;
     });
-    const name = bold(scene.groups(side)[group]?.text ?? "");
-    const { verbs } = scene.record;
-    this.caption.replaceChildren(name, ` ${verbs[side]}: filled; ${verbs[there]}: underlined`);
+  }
+
+  /** Write how both directions are shown, each way in a word that shows it. */
+  explain(scene, side, there, group) {
+    const say = (direction, name) => [` ${scene.record.verbs[direction]} `, element("span", { class: name }, name)];
+    const filled = scene.heads.length > 1 && this.kind === "links" ? "coloured" : "filled";
+    this.caption.replaceChildren(bold(scene.groups(side)[group]?.text ?? ""), ...say(side, filled), ...(scene.self ? [",", ...say(there, "underlined")] : []));
   }
 }
 
