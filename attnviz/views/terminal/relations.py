@@ -45,12 +45,16 @@ def _fit(widths: Sequence[int], width: int) -> list[int]:
 
 
 def best_relation(table: RelationTable) -> Text:
-    """Return a sentence on the head that follows all relations together best, and how often it does."""
-    whole = table[ALL_RELATIONS]
-    told = f"{head_name(whole.layer, whole.head)} follows them best"
-    if whole.whole.accuracy is not None and whole.whole.baseline is not None:
-        told += f", in {as_percent(whole.whole.accuracy)} of {counted(whole.whole.count, 'word')}"
-        told += f"; the best fixed distance in {as_percent(whole.whole.baseline)}"
+    """Return a sentence on the head that follows all relations together best, how often it does, and on other texts."""
+    best = table[ALL_RELATIONS]
+    whole, held_out = best.whole, best.held_out
+    told = f"{head_name(best.layer, best.head)} follows them best"
+    if whole.accuracy is not None and whole.baseline is not None:
+        told += f", in {as_percent(whole.accuracy)} of {counted(whole.count, 'word')}"
+        told += f"; the best fixed distance in {as_percent(whole.baseline)}"
+        if held_out.accuracy is not None and held_out.baseline is not None:
+            held = f"{as_percent(held_out.accuracy)} and {as_percent(held_out.baseline)}"
+            told += f". Held out, where both were chosen on other texts: {held}"
     return Text(visible(table.asked), style="bold").append(f": {told}", "not bold")
 
 
