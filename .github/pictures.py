@@ -34,7 +34,7 @@ def main() -> None:
     terminal("terminal.svg", attnviz("show", SENTENCE, *in_colour), f'attnviz show "{SENTENCE}"')
     walk = attnviz("explain", SENTENCE, "--token", "it", *in_colour).split("\n")
     first, last = (next(i for i, line in enumerate(walk) if title in line) for title in ("The scores", "The scale"))
-    terminal("explain.svg", "\n".join(walk[first:last]), "attnviz explain … --token it, the fifth of 12 steps")
+    terminal("explain.svg", "\n".join(walk[first:last]), "attnviz explain … --token it, the fifth of 13 steps")
     attnviz("export", SENTENCE, "-o", str(HERE / "grid.png"), "--dpi", "110")
     attnviz("export", SENTENCE, "-o", str(HERE / "word.png"), "--token", "it", "--dpi", "110")
 

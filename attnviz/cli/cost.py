@@ -54,7 +54,8 @@ _KeyHeads = Annotated[
     typer.Option(
         parser=_parse_positive,
         metavar=_NUMBER,
-        help="Count for this many heads of keys and values.  [default: as many as --heads]",
+        help="Count for this many heads of keys and values: 1 is MQA, fewer than --heads GQA.  [default: as many as "
+        "--heads]",
     ),
 ]
 _HeadWidth = Annotated[

@@ -25,12 +25,14 @@ from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import of_one
 from attnviz.pipeline.streams import Source
 from attnviz.records import Axes, Word, require_record
-from attnviz.text import find_occurrences, not_found
+from attnviz.text import choose_spelled, find_occurrences, not_found
 from attnviz.views.terminal.lesson import LessonSteps
 from attnviz.vocabulary import Kind
 
 _FORMATS = "text", "json"
 _TextOrData = Annotated[str, options.choice(_FORMATS, "--format", line="Print text to read, or data.")]
+
+_GET = f"add {options.flag('format', 'json')} | jq -c '.arrays.{{}}.values[]'"
 
 _Words = Annotated[bool, typer.Option("--words", help="List the words of the glossary.")]
 _Writer = Callable[[Lesson, dict[str, Any]], None]
@@ -101,7 +103,7 @@ def _to_terminal(color: str, width: int | None) -> _Writer:
     screen = open_terminal(color, width)
 
     def write(lesson: Lesson, head: dict[str, Any]) -> None:
-        screen.print(LessonSteps(lesson, head))
+        screen.print(LessonSteps(lesson, head, _GET))
 
     return write
 
@@ -170,10 +172,9 @@ def _find_query(axes: Axes, wanted: str) -> tuple[int, Sequence[str]]:
             else ""
         )
         raise TextError(f"{error}{read}")
-    query, others = found[0].indices[0], [axes.query_tokens[i].position for each in found for i in each.indices][1:]
-    if not others:
+    query = choose_spelled(found, wanted).indices[0]
+    tokens = [axes.query_tokens[i] for each in found for i in each.indices if i != query]
+    if not tokens:
         return query, ()
-    listed = ", ".join(map(str, others))
-    return query, (
-        f"{wanted} matches more than one token, and this is the first. For another, give its position: {listed}.",
-    )
+    listed = ", ".join(f"{token.position} {token.label}" for token in tokens)
+    return query, (f"{wanted} stands at more than one place. For another, give its position: {listed}.",)

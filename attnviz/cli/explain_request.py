@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Collection
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, ClassVar
@@ -20,6 +21,7 @@ from attnviz.reference.scores import SCORES
 from attnviz.text import visible
 from attnviz.vocabulary import Kind
 
+_STEEP = 2  # heads, of which the first has a slope in ALiBi that is seen in weights; that of one head alone is not
 _SHUFFLED = 1  # the seed of the other order
 _MOST = 1000  # vectors, or numbers in one
 _LARGEST = 1e6
@@ -48,7 +50,8 @@ class OneHead(Struct, frozen=True, kw_only=True):
         typer.Option(
             metavar="<WORD|N>",
             help="Take this word, or the token at this position, as the query.  "
-            "[default: the query of the most telling link; with --toy, the last token]",
+            "[default: the query of the most telling link; with --toy, the last vector "
+            "from which --mask hides something, or the last of all]",
         ),
     ] = None
     kind: Annotated[
@@ -138,18 +141,26 @@ class Comparisons(Struct, frozen=True, kw_only=True):
             BadParameter: a score function is not known.
             UnfitTextError: fewer than two tokens can change places.
         """
-        names = () if self.scores is None else [name.strip() for name in self.scores.split(",")]
         return WhatIf(
             matrices=self.matrices,
             hard=self.hard,
             untrained=self.untrained,
-            scores=tuple(dict.fromkeys(map(options.one_of(SCORES), names))),
+            scores=() if self.scores is None else _parse_names(self.scores, SCORES),
             no_scale=self.no_scale,
             no_mask=self.no_mask,
             no_positions=self.no_positions,
             order=_shuffle(special) if self.permute else None,
             tile=self.online,
         )
+
+
+def _parse_names(text: str, known: Collection[str]) -> tuple[str, ...]:
+    """Parse names with commas between, each once.
+
+    Raises:
+        BadParameter: one of them is not known.
+    """
+    return tuple(dict.fromkeys(map(options.one_of(known), (name.strip() for name in text.split(",")))))
 
 
 def _shuffle(special: list[bool]) -> tuple[int, ...]:
@@ -179,7 +190,12 @@ class ToyChoice(Struct, frozen=True, kw_only=True):
             help="Explain it on the vectors in this CSV file: one on each line, with or without a name before it.",
         ),
     ] = None
-    heads: Annotated[int, typer.Option(min=1, help="Split the width of the vectors among this many heads.")] = 1
+    heads: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Split the width of the vectors among this many heads.  [default: 1; with alibi 2, if they fit]"
+        ),
+    ] = None
     mask: Annotated[
         str,
         options.choice(
@@ -188,7 +204,16 @@ class ToyChoice(Struct, frozen=True, kw_only=True):
             "(prefix).",
         ),
     ] = "none"
-    positions: Annotated[str, options.choice(POSITIONS, line="Give the vectors an order, in this way.")] = "none"
+    positions: Annotated[
+        str,
+        typer.Option(
+            parser=lambda text: ",".join(_parse_names(text, POSITIONS)),
+            metavar=options.choices(POSITIONS),
+            autocompletion=offer_several(POSITIONS),
+            help="Give the vectors an order, in this way. Of several, such as rotary,alibi, walk through the first and "
+            "compare all.",
+        ),
+    ] = "none"
     seed: Annotated[int, typer.Option(min=0, help="Draw W_Q, W_K, W_V and W_O at random from this seed.")] = 1
 
     @property
@@ -204,21 +229,22 @@ class ToyChoice(Struct, frozen=True, kw_only=True):
             InputError: the file cannot be read as vectors.
         """
         names, vectors = _read_vectors(self.vectors) if self.vectors else (NAMES, VECTORS)
+        positions, *others = self.positions.split(",")
+        steep = _STEEP if "alibi" in (positions, *others) and vectors.shape[1] % _STEEP == 0 else 1
         return Toy(
             vectors=vectors,
             names=names,
-            query=_find_vector(names, token),
+            query=-1 if token is None else _find_vector(names, token),
             head=head,
-            heads=self.heads,
+            heads=self.heads or steep,
             mask=self.mask,
-            positions=self.positions,
+            positions=positions,
+            others=tuple(others),
             seed=self.seed,
         )
 
 
-def _find_vector(names: tuple[str, ...], token: str | None) -> int:
-    if token is None:
-        return len(names) - 1
+def _find_vector(names: tuple[str, ...], token: str) -> int:
     if token in names:
         return names.index(token)
     if token.isdecimal() and int(token) < len(names):

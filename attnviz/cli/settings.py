@@ -287,7 +287,7 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         Setting(words="with --only-what-if", holds=lambda values: values["only_what_if"], idle=("steps",)),
         Setting(
             words="without a comparison",
-            holds=lambda values: not any(values[name] for name in _COMPARISONS),
+            holds=lambda values: not any(values[name] for name in _COMPARISONS) and "," not in values["positions"],
             idle=("only_what_if",),
             instead="add one, such as --no-scale",
         ),

@@ -39,7 +39,8 @@ class Quantity(Struct, frozen=True, eq=False):
     """An array with a name (unique in a lesson), words for a reader, and its axes.
 
     `rows` names the entries of the first axis where they are neither keys nor heads. A quantity that is not `shown` is
-    in the data only.
+    in the data only. One with `decimals` is written with at least so many, never as weights. Of a `whole` one, readers
+    need all numbers, and are told how to get them where there is no room.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Quantity(Struct, frozen=True, eq=False):
     axes: tuple[Axis, ...] = ()
     rows: tuple[str, ...] = ()
     shown: bool = True
+    decimals: int = 0
+    whole: bool = False
 
 
 class Step(Struct, frozen=True, eq=False):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from attnviz.errors import UsageError
-from attnviz.lessons.lesson import Quantity, Step, side_by_side
+from attnviz.lessons.lesson import Axis, Quantity, Step, side_by_side
 from attnviz.reference.arrays import Array
 from attnviz.reference.head_steps import (
     DOTS,
@@ -21,10 +21,11 @@ from attnviz.reference.parameters import Parameters
 from attnviz.reference.scores import SCORES, general
 from attnviz.reference.trace import Trace
 
-_GENERAL, _ADDITIVE = "general", "additive"
+_GENERAL, _ADDITIVE, _PRODUCTS = "general", "additive", (*DOTS, "cosine")
+_BY_PART = Axis.PARTS, Axis.KEYS
 _WITH_BIASES = (
-    " Here W also holds the biases, and each vector has a 1 behind its numbers, by which they are multiplied; without "
-    "them the scores are others."
+    " The biases are in W too: each vector gets a 1 as its last number, and each map gets its bias as its last column. "
+    "Without the biases, the scores would be different."
 )
 
 
@@ -42,7 +43,11 @@ def compare_scores(
     _check_learned(trace, [name for name in wanted if name not in random])
     scores = {name: _scores(trace, head, name, random) for name in wanted}
     weights = {name: weigh_scores(trace, head, s) for name, s in scores.items()}
-    quantities = list(side_by_side("weights_by_score", "weights under each function", weights))
+    together = np.array([*scores.values()])
+    quantities = [
+        Quantity("scores_by_function", "scores under each function", together, _BY_PART, (*scores,)),
+        *side_by_side("weights_by_score", "weights under each function", weights),
+    ]
     why = "Softmax turns any scores into weights, so a head can be shown under other score functions than its own."
     if drawn is None:
         why += f" It was trained with {trace.score} scores."
@@ -59,10 +64,12 @@ def compare_scores(
         why += (
             " Additive scores put each pair of query and key through a small network, whose W_q, W_k and u are "
             "learned. Multiplicative ones (dot, general) are one product of matrices for all pairs: they are faster "
-            "and need less memory. For each pair additive scores hold as many numbers as that network is wide, d, and "
-            "products only the score: so they need about d times the memory for a text of any length, and what "
-            "products save grows as N²."
+            "and need less memory. For each pair, additive scores hold d numbers, where d is the width of that "
+            "network, and multiplicative ones hold one number, the score. So additive scores need about d times the "
+            "memory, however long the text is. With N queries and N keys, that is about d·N² numbers in place of N²."
         )
+    if mapped := [name for name in wanted if name in _PRODUCTS and trace.score not in DOTS]:
+        why += f" {_explain_mapped(trace, mapped)}"
     if untrained := [name for name in wanted if name in random]:
         why += f" The parameters of {' and '.join(untrained)} are random numbers: they are not trained."
     return Step(
@@ -91,7 +98,22 @@ def _check_learned(trace: Trace, wanted: Sequence[str]) -> None:
 
 
 def _write_formula(trace: Trace, name: str) -> str:
-    return "x_i W x_j" if name == _GENERAL and trace.score in DOTS else SCORES[name].formula
+    formula = SCORES[name].formula
+    if trace.score in DOTS:
+        return "x_i W x_j" if name == _GENERAL else formula
+    return formula.replace("q·k", "(W_q q)·(W_k k)").replace("‖q‖ ‖k‖", "‖W_q q‖ ‖W_k k‖")
+
+
+def _explain_mapped(trace: Trace, names: Sequence[str]) -> str:
+    """Return which vectors these functions multiply in a head of additive scores."""
+    query, keys, _ = select_head(trace, 0)
+    asked, _ = project(trace, query, keys)
+    of_query, of_key, of_both = (vectors.shape[-1] for vectors in (query, keys, asked))
+    differ = f"A product needs two vectors of one width, but q has {of_query} numbers and k {of_key}. "
+    return (
+        f"{differ * (of_query != of_key)}So the products ({', '.join(names)}) are those of W_q q and W_k k, which both "
+        f"have {of_both} numbers."
+    )
 
 
 def _explain_general(trace: Trace) -> str:

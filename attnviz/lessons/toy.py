@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct, field
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from attnviz.errors import UsageError
 from attnviz.lessons.comparisons import WhatIf, compare
 from attnviz.lessons.lesson import Axis, Lesson, Quantity, Step
 from attnviz.lessons.reruns import Variant
 from attnviz.lessons.walk import query_steps
-from attnviz.lessons.wording import LOOKS_BACK, NO_ORDER
+from attnviz.lessons.wording import LOOKS_BACK, NO_ORDER, Told, explain_slope
 from attnviz.reference import masks
-from attnviz.reference.head_steps import Reals
+from attnviz.reference.head_steps import Numbers, Reals
 from attnviz.reference.layer_trace import trace_heads
 from attnviz.reference.masks import Mask
 from attnviz.reference.multi_head import Heads, multi_head_attention
@@ -61,8 +61,9 @@ _NEVER_LEARNED = "additive", "location"
 class Toy(Struct, frozen=True, eq=False, kw_only=True):
     """Vectors [tokens, width] with names, the index of the query among them, and the number of heads.
 
-    `positions` is one of `POSITIONS`, `mask` one of `MASKS`; W_Q, W_K, W_V and W_O are drawn at random from `seed`. A
-    query of -1 is the last vector.
+    `positions` is one of `POSITIONS`, and `others` are those to compare it with; `mask` is one of `MASKS`; W_Q, W_K,
+    W_V and W_O are drawn at random from `seed`. A query of -1 is the last vector from which the mask hides something,
+    or the last of all.
 
     Raises:
         UsageError: the width cannot be split among the heads, or not be turned by rotary positions.
@@ -75,6 +76,7 @@ class Toy(Struct, frozen=True, eq=False, kw_only=True):
     heads: int = 1
     mask: str = "none"
     positions: str = "none"
+    others: tuple[str, ...] = ()
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -85,12 +87,19 @@ class Toy(Struct, frozen=True, eq=False, kw_only=True):
             )
         if self.head >= self.heads:
             raise UsageError(f"There is no head {self.head}: the toy has heads 0 to {self.heads - 1}.")
-        if self.positions == "rotary" and self.width // self.heads % 2:
+        if "rotary" in (self.positions, *self.others) and self.width // self.heads % 2:
             raise UsageError(
                 "Rotary positions rotate pairs of numbers, so each head needs an even width, and here it is "
                 f"{self.width // self.heads}: take fewer heads, or vectors of another width."
             )
-        force_setattr(self, "query", range(len(self.vectors))[self.query])
+        if self.query < 0:
+            force_setattr(self, "query", self._find_last_query())
+
+    def _find_last_query(self) -> int:
+        """Return the last vector from which the mask hides something, or the last of all if there is none."""
+        at, mask = np.arange(len(self.vectors)), MASKS[self.mask]
+        hides = np.flatnonzero(~mask(at[:, None], at).all(axis=1)) if mask else at
+        return int(hides[-1] if hides.size else at[-1])
 
     @property
     def width(self) -> int:
@@ -175,14 +184,14 @@ def explain_toy(toy: Toy, what_if: WhatIf) -> Lesson:
     walk = (
         *_attend_without_parameters(toy),
         *_add_positions(toy),
-        *query_steps(trace, toy.head, names, _WHY_HIDDEN.get(toy.mask)),
+        *query_steps(trace, toy.head, names, Told(hidden=_WHY_HIDDEN.get(toy.mask), bias=_explain_bias(toy))),
     )
     return Lesson(
         subject="toy",
         query=names[toy.query],
         position=toy.query,
         keys=names,
-        steps=(*walk, *compare(trace, toy.head, what_if, rerun, names, drawn)),
+        steps=(*walk, *_compare_kinds(toy), *compare(trace, toy.head, what_if, rerun, names, drawn)),
         walked=len(walk),
         notes=(f"W_Q, W_K, W_V and W_O are random numbers (seed {toy.seed}): they are not trained.",),
     )
@@ -243,6 +252,47 @@ def _add_positions(toy: Toy) -> Iterator[Step]:
             Quantity("placed", "the vectors with those of their positions", toy.vectors + added, axes),
         ),
     )
+
+
+def _explain_bias(toy: Toy) -> str:
+    """Return what the bias of the toy's head is made of, if it is that of ALiBi."""
+    if toy.positions != "alibi":
+        return ""
+    return explain_slope(-alibi(toy.heads)(np.array([[0]]), np.array([[1]]))[toy.head].item(), len(toy.names))
+
+
+def _compare_kinds(toy: Toy) -> Iterator[Step]:
+    """Yield the step with the score of one pair under each kind of positions, there and one place further."""
+    if not toy.others:
+        return
+    kinds, i = (toy.positions, *toy.others), toy.query
+    j = i - 1 if i else min(1, len(toy.names) - 1)
+    here, further = (np.array([_score(replace(toy, positions=kind), j, before) for kind in kinds]) for before in (0, 1))
+    yield Step(
+        "The same pair, one place further",
+        "s_ij beside s_i+1,j+1 of the same two vectors",
+        f"The query is {toy.names[i]} and the key {toy.names[j]}. Then one more vector is put before them all, so that "
+        "both stand one place further, as far from each other as before. Under rotary positions and ALiBi only the "
+        "distance counts, so the score stays the same. Positions that are added to the vectors change it: they are "
+        "multiplied with the other vector too, and not only with the other position. Of the sinusoidal ones, only the "
+        "product of two waves, P_i · P_j, depends on the distance alone.",
+        (
+            Quantity("pair_scores", "score", here, (Axis.PARTS,), kinds),
+            Quantity("pair_scores_further", "one place further", further, (Axis.PARTS,), kinds),
+            Quantity("pair_changes", "change", np.round(further - here, 12), (Axis.PARTS,), kinds),
+        ),
+    )
+
+
+def _score(toy: Toy, key: int, before: int) -> float:
+    """Return the score of the query and a key, with so many more vectors before them all."""
+    moved = replace(
+        toy,
+        vectors=np.pad(toy.vectors, ((before, 0), (0, 0))),
+        names=("",) * before + toy.names,
+        query=toy.query + before,
+    )
+    return float(Numbers.of(_trace(moved), toy.head).biased[key + before])
 
 
 def _make_heads(toy: Toy, variant: Variant) -> Heads:

@@ -1,13 +1,14 @@
 """The walk through one head for one query: from the token to what is added to the residual stream."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from attnviz.lessons.lesson import DIMENSIONS, MATRIX, TOP_BY_DIMENSION, Axis, Quantity, Step, count
+from attnviz.lessons.lesson import BY_KEY, DIMENSIONS, MATRIX, TOP_BY_DIMENSION, Axis, Quantity, Step, count
 from attnviz.lessons.weighing import weigh_steps
-from attnviz.lessons.wording import NO_ORDER, Wording, word_head, write_sum
+from attnviz.lessons.wording import NO_ORDER, Told, Wording, word_head, write_sum
 from attnviz.reference.head_steps import DOTS, Numbers, Reals, find_key_head, slice_map
 from attnviz.reference.multi_head import split_output
 from attnviz.reference.parameters import Parameters
@@ -22,19 +23,16 @@ def head_steps(trace: Trace, layer: int, head: int, names: Sequence[str]) -> Ite
     yield from query_steps(trace, head, names)
 
 
-def query_steps(trace: Trace, head: int, names: Sequence[str], why_hidden: str | None = None) -> Iterator[Step]:
-    """Yield the steps of one head from its query on; those after the values as far as the model shows them.
-
-    `why_hidden` says why the mask hides keys; if it is None, that is guessed from which keys are hidden.
-    """
+def query_steps(trace: Trace, head: int, names: Sequence[str], told: Told | None = None) -> Iterator[Step]:
+    """Yield the steps of one head from its query on; those after the values as far as the model shows them."""
     numbers, words, names = Numbers.of(trace, head), word_head(trace, head), _tell_apart(names)
     yield _query(trace, head, numbers, words)
     yield _keys(trace, head, numbers, words)
-    yield from weigh_steps(trace, head, numbers, words, names, why_hidden)
+    yield from weigh_steps(trace, head, numbers, words, names, told or Told())
     every_value = Quantity("values", "the values", numbers.values, (Axis.KEYS, Axis.DIMENSIONS))
     maps = _list_map(trace, "value", "V", head)
     yield Step("The value of every token", words.values, words.values_why, (*maps, every_value))
-    yield _mix(trace, numbers, names)
+    yield _mix(trace, numbers, head, names)
     if trace.mixed is not None and trace.parameters is not None:
         yield _join_heads(trace, trace.parameters, trace.mixed, head)
     if trace.residual is not None and trace.passed is not None:
@@ -115,8 +113,8 @@ def _query(trace: Trace, head: int, numbers: Numbers, words: Wording) -> Step:
     if trace.turned_query is not None:
         quantities.append(Quantity("turned_query", "the query, rotated for its position", numbers.query, DIMENSIONS))
     if len(trace.query) > 1:
-        each = Quantity("queries", "the queries of all heads", trace.query, (Axis.HEADS, Axis.DIMENSIONS))
-        quantities.insert(0, each)
+        axes = Axis.HEADS, Axis.DIMENSIONS
+        quantities.insert(0, Quantity("queries", "the queries of all heads", trace.query, axes, shown=False))
     made_from = [] if trace.input is None else [Quantity("query_input", words.x, trace.input, DIMENSIONS, shown=False)]
     maps = _list_map(trace, "query", "Q", head)
     return Step("The query of this token", words.query, words.query_why, (*made_from, *maps, *quantities))
@@ -138,32 +136,79 @@ def _keys(trace: Trace, head: int, numbers: Numbers, words: Wording) -> Step:
 _SUBLAYERS = {"attention": "self-attention", "cross_attention": "cross-attention", "feed_forward": "feed-forward"}
 
 
-def _mix(trace: Trace, numbers: Numbers, names: Sequence[str]) -> Step:
+def _mix(trace: Trace, numbers: Numbers, head: int, names: Sequence[str]) -> Step:
     top = numbers.most_looked_at()
     at_once = ""
     if trace.score in DOTS and trace.weights is None:
         at_once = " All queries at once, a row each, are one product of matrices: Z = softmax(Q Kᵀ / √d_k) V."
+    lengths = _measure_added(trace, numbers, head)
     return Step(
         "The weighted sum",
         "z = Σ_j w_j v_j",
         "Each value is multiplied by its weight, and all are added. So z is a mixture of the values, in the "
-        f"proportions of the weights.{at_once}",
+        f"proportions of the weights.{at_once} {_weigh_lengths(numbers.weights, lengths[-1], names)}",
         (
+            *lengths,
             Quantity(
                 "weighted_values",
                 "what the tokens of largest weight add, w_j · v_j",
                 numbers.weights[top, None] * numbers.values[top],
                 TOP_BY_DIMENSION,
                 tuple(names[key] for key in top),
+                shown=False,
             ),
             Quantity("mixed", "the sum over all tokens", numbers.mixed, DIMENSIONS),
         ),
     )
 
 
+def _measure_added(trace: Trace, numbers: Numbers, head: int) -> tuple[Quantity, ...]:
+    """Return the weight of each token, and the length of its value and of what it adds: through W_O if that is known.
+
+    Source: Kobayashi et al. 2020, Attention is Not Only a Weight: Analyzing Transformers with Vector Norms.
+    """
+    values, of_value = numbers.values, "v_j"
+    if trace.parameters is not None:
+        values, of_value = values @ _slice_output(trace.parameters, values.shape[-1], head).T, "W_O v_j"
+    lengths = np.linalg.norm(values, axis=-1)
+    return (
+        Quantity("weights_of_values", "weight w_j", numbers.weights, BY_KEY),
+        Quantity("value_lengths", f"length of {of_value}", lengths, BY_KEY),
+        Quantity("weighted_lengths", f"length of w_j {of_value}", numbers.weights * lengths, BY_KEY),
+    )
+
+
+def _slice_output(parameters: Parameters, depth: int, head: int) -> Reals:
+    """Return the slice of W_O for a head of this depth: [width, depth]."""
+    return np.asarray(parameters["output.weight"])[:, head * depth : (head + 1) * depth]
+
+
+def _weigh_lengths(weights: Reals, added: Quantity, names: Sequence[str]) -> str:
+    """Return whether the order of the tokens by weight is that by the length of what they add, and if not, where."""
+    shares, lengths = np.round(weights, 2).tolist(), np.asarray(added.array)
+    longest = np.max(lengths, where=np.isfinite(lengths), initial=0)
+    decimals = max(2, 1 - math.floor(math.log10(longest))) if longest else 2  # as they are shown
+    lengths = np.round(lengths, decimals).tolist()
+    keys = range(len(shares))
+    by_weight = sorted(keys, key=lambda key: (-shares[key], -lengths[key]))
+    by_length = sorted(keys, key=lambda key: (-lengths[key], -shares[key]))
+    told = (
+        "A large weight on a short value adds little, so weights alone do not say what counts (Kobayashi et al. 2020). "
+        "Here "
+    )
+    for one, other in zip(by_weight, by_length, strict=True):
+        if one != other:
+            return (
+                f"{told}the two orders differ: {names[one]} has more weight than {names[other]} ({shares[one]:.2f} and "
+                f"{shares[other]:.2f}), but adds less ({lengths[one]:.{decimals}f} and {lengths[other]:.{decimals}f})."
+            )
+    return f"{told}both give the same order of tokens."
+
+
 def _join_heads(trace: Trace, parameters: Parameters, mixed: Reals, head: int) -> Step:
     each = split_output(mixed[:, None, :], parameters)[:, 0]  # [heads, width]
-    own = parameters["output.weight"][:, head * mixed.shape[-1] : (head + 1) * mixed.shape[-1]]  # [width, d]
+    own, several = _slice_output(parameters, mixed.shape[-1], head), len(mixed) > 1
+    lengths = np.linalg.norm(each, axis=-1)
     bias = parameters.get("output.bias")
     biased = [] if bias is None else [Quantity("output_bias", "b_O, the same for every token", bias, DIMENSIONS)]
     return Step(
@@ -171,12 +216,14 @@ def _join_heads(trace: Trace, parameters: Parameters, mixed: Reals, head: int) -
         "o = W_O [z_0; z_1; …]" + " + b_O" * bool(biased),
         f"{_explain_heads(mixed)} Their results z are put side by side (concatenated), and W_O maps them back to the "
         "width of x, the vector of the token. It comes to the same if each head multiplies its z by its own slice of "
-        "W_O, and the products are added. For one head, W_V is also called value-down, and its slice of W_O value-up.",
+        "W_O, and the products are added. The W_V of a head maps "
+        "vectors down to the width of the head, so it is also called value-down; its slice of W_O maps back up: "
+        "value-up.",
         (
-            Quantity("heads", "z of each head", mixed, (Axis.HEADS, Axis.DIMENSIONS)),
+            Quantity("heads", "z of each head", mixed, (Axis.HEADS, Axis.DIMENSIONS), shown=several),
             Quantity("concatenated", "z of all heads, side by side", mixed.reshape(-1), DIMENSIONS, shown=False),
             Quantity("output_weight", f"W_O, the slice of head {head}", own, MATRIX),
-            Quantity("head_lengths", "length of what each head adds", np.linalg.norm(each, axis=-1), (Axis.HEADS,)),
+            Quantity("head_lengths", "length of what each head adds", lengths, (Axis.HEADS,), shown=several),
             Quantity("head_output", f"what head {head} adds", each[head], DIMENSIONS),
             *biased,
             Quantity(

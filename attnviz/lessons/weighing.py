@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from attnviz.lessons.lesson import BY_KEY, DIMENSIONS, MATRIX, TOP_BY_DIMENSION, Quantity, Step
-from attnviz.lessons.wording import NO_ORDER, Wording, explain_no_scale, guess_why_hidden
+from attnviz.lessons.lesson import BY_KEY, DIMENSIONS, MATRIX, TOP_BY_DIMENSION, Axis, Quantity, Step
+from attnviz.lessons.wording import NO_ORDER, Told, Wording, explain_no_scale, guess_why_hidden
+from attnviz.reference.arrays import softmax
 from attnviz.reference.head_steps import DOTS, Numbers, Reals, entropy, project
 from attnviz.reference.masks import zero_after_softmax
 from attnviz.reference.scores import compute_weights
@@ -14,7 +15,7 @@ from attnviz.reference.trace import Trace
 
 
 def weigh_steps(
-    trace: Trace, head: int, numbers: Numbers, words: Wording, names: Sequence[str], why_hidden: str | None
+    trace: Trace, head: int, numbers: Numbers, words: Wording, names: Sequence[str], told: Told
 ) -> Iterator[Step]:
     """Yield the steps from scores to weights, or the weights alone if the model computes them in another way."""
     if trace.weights is not None:
@@ -24,8 +25,8 @@ def weigh_steps(
     if trace.score in DOTS:
         yield _scale(trace, numbers)
     if trace.bias is not None:
-        yield _bias(trace, trace.bias[head], numbers)
-    yield _mask(trace, numbers, why_hidden)
+        yield _bias(trace, trace.bias[head], numbers, told.bias)
+    yield _mask(trace, numbers, told.hidden)
     yield _softmax(numbers)
 
 
@@ -40,12 +41,14 @@ def _own_weights(numbers: Numbers) -> Step:
 
 
 def _scores(trace: Trace, numbers: Numbers, words: Wording, names: Sequence[str]) -> Step:
-    top = numbers.largest_scores()
+    top, compared = numbers.largest_scores(), tuple[Quantity, ...]()
     if trace.score in DOTS:
+        compared = tuple(_multiply(numbers, words, names, key) for key in top[:1])
         parts = numbers.query * numbers.keys[top]  # [top, d]
     else:  # of each unit of the network in which additive scores are made
         asked, offered = project(trace, numbers.query, numbers.keys[top])
         parts = np.tanh(asked + offered) * trace.score_parameters["v"]  # [top, inner]
+    rows = tuple(names[key] for key in top)
     return Step(
         "The scores: the query is compared with every key",
         words.scores,
@@ -53,9 +56,29 @@ def _scores(trace: Trace, numbers: Numbers, words: Wording, names: Sequence[str]
         (
             *_list_learned(trace),
             Quantity("scores", "score", numbers.scores, BY_KEY),
-            Quantity("contributions", words.parts, parts, TOP_BY_DIMENSION, tuple(names[key] for key in top)),
+            *compared,
+            Quantity(
+                "contributions", words.parts, parts, TOP_BY_DIMENSION, rows, shown=not compared, whole=not compared
+            ),
         ),
     )
+
+
+def _multiply(numbers: Numbers, words: Wording, names: Sequence[str], key: int) -> Quantity:
+    """Return the query, a key, and the products of their numbers, whose sum is the score: [3, d]."""
+    query, of_key = numbers.query, numbers.keys[key]
+    return Quantity(
+        "largest_score",
+        f"the score of {names[key]}, number by number: the products add up to {_write(numbers.scores[key])}",
+        np.array([query, of_key, query * of_key]),
+        (Axis.PARTS, Axis.DIMENSIONS),
+        (words.q, f"{words.k} of {names[key]}", "products"),
+        whole=True,
+    )
+
+
+def _write(number: float) -> str:
+    return f"{number:z,.2f}".replace("-", "−")
 
 
 def _list_learned(trace: Trace) -> Iterator[Quantity]:
@@ -70,7 +93,8 @@ def _list_learned(trace: Trace) -> Iterator[Quantity]:
 
 
 _WHY_THE_ROOT = (
-    " If the numbers of q and k vary by about 1, each on its own, then a sum of d_k products varies by about √d_k."
+    " If the numbers of q and k are independent, with mean 0 and standard deviation 1, then such a sum has standard "
+    "deviation √d_k."
 )
 
 
@@ -94,14 +118,16 @@ def _scale(trace: Trace, numbers: Numbers) -> Step:
         why,
         (
             Quantity("scaled_scores", "scaled score", numbers.scaled, BY_KEY),
-            Quantity("scale_divisor", "the number that scores are divided by", np.float64(1 / trace.scale)),
+            Quantity(
+                "scale_divisor", "the number that scores are divided by", np.float64(1 / trace.scale), shown=False
+            ),
             Quantity("spread_before", f"standard deviation (spread) of {of_which} before", before),
             Quantity("spread_after", f"standard deviation (spread) of {of_which} after", after),
         ),
     )
 
 
-def _bias(trace: Trace, bias: Reals, numbers: Numbers) -> Step:
+def _bias(trace: Trace, bias: Reals, numbers: Numbers, why: str) -> Step:
     biased = Quantity("biased_scores", "score + bias", numbers.biased, BY_KEY)
     if trace.parameters is None:
         return Step(
@@ -116,7 +142,7 @@ def _bias(trace: Trace, bias: Reals, numbers: Numbers) -> Step:
         "Positions change the scores",
         "s_j ← s_j + b(j − i)",
         f"{NO_ORDER} This model adds a number to each score, a bias, that "
-        "depends on the distance from the query to the key; each head has its own biases.",
+        f"depends on the distance from the query to the key; each head has its own biases.{why}",
         (Quantity("position_bias", "bias", bias, BY_KEY), biased),
     )
 
@@ -144,27 +170,41 @@ def _mask(trace: Trace, numbers: Numbers, why_hidden: str | None) -> Step:
 
 
 def _softmax(numbers: Numbers) -> Step:
-    formula = "w_j = exp(s_j) / Σ_k exp(s_k)"
+    sums, largest = "Σ_k exp(s_k − m)", "max_k s_k"
     meaning = "These shares are the attention weights: how much the query takes from each token."
-    taken: tuple[Quantity, ...] = ()
+    everything, summed, taken = numbers.masked, "sum of the exponentials", tuple[Quantity, ...]()
     if numbers.sink is not None:
-        formula = "w_j = exp(s_j) / (exp(sink) + Σ_k exp(s_k))"
+        sums, largest = f"(exp(sink − m) + {sums})", "max(sink, max_k s_k)"
         meaning = (
             "One more score in that sum belongs to no token: the sink of this head. Its share goes nowhere, so a head "
             "that finds nothing to look at can leave its weight there. The attention weights sum to less than 1."
         )
-        share = 1 - numbers.weights.sum()
+        everything, summed = np.append(everything, numbers.sink), f"{summed}, with that of the sink"
         taken = (
             Quantity("sink_score", "score of the sink", numbers.sink),
-            Quantity("sink_share", "weight of the sink", share),
+            Quantity("sink_share", "weight of the sink", 1 - numbers.weights.sum()),
         )
+    keys = len(numbers.keys)
+    exponentials = np.exp(everything - everything.max())
     return Step(
         "Softmax: scores become weights",
-        formula,
+        f"w_j = exp(s_j − m) / {sums},  m = {largest}",
         "The exponential makes every score positive, and large scores much larger. Dividing by the sum turns them into "
-        f"shares of a whole. {meaning}",
-        (Quantity("masked_scores", "score", numbers.masked, BY_KEY), *taken, *_weights(numbers)),
+        f"shares of a whole. {meaning} To subtract m, the largest score, from all changes no weight, and neither does "
+        "adding 1 to all: only differences count. Doubled scores lie further apart, so the largest takes more.",
+        (
+            Quantity("masked_scores", "score", numbers.masked, BY_KEY),
+            Quantity("exponentials", "exp(s_j − m)", exponentials[:keys], BY_KEY, decimals=_EXACT),
+            Quantity("sum_of_exponentials", summed, exponentials.sum(), decimals=_EXACT),
+            *taken,
+            *_weights(numbers),
+            Quantity("weights_plus_one", "weight, s_j+1", softmax(everything + 1)[:keys], BY_KEY),
+            Quantity("weights_doubled", "weight, 2s_j", softmax(2 * everything)[:keys], BY_KEY),
+        ),
     )
+
+
+_EXACT = 4  # decimals, so that a weight can be computed again from what is written
 
 
 def _weights(numbers: Numbers) -> tuple[Quantity, ...]:

@@ -24,16 +24,15 @@ NO_ORDER = (
 _VALUE = "The value is what a token passes on when it is looked at: if the key is the title, the value is the video."
 _SCORE = (
     "The score says how well a key fits the query. Both are multiplied number by number, and the products are added. "
-    "Where the two numbers have the same sign, the score rises; where the signs differ, it falls. Only the differences "
-    "between scores matter: if all scores rise by the same amount, the weights that softmax makes of them below stay "
-    "the same."
+    "Where the two numbers have the same sign, the score rises; where the signs differ, it falls."
 )
 
 
 class Wording(Struct, frozen=True, kw_only=True):
     """A formula and a reason for each part of a head; `parts` says what one dimension adds to a score.
 
-    `x` is the symbol of the vector that a query is made from: x̂ after a norm.
+    `x` is the symbol of the vector that a query is made from: x̂ after a norm. `q` and `k` are those of what meets: q'
+    and k' after a rotation.
     """
 
     query: str
@@ -43,9 +42,18 @@ class Wording(Struct, frozen=True, kw_only=True):
     values: str
     values_why: str
     x: str = "x"
+    q: str = "q"
+    k: str = "k"
     scores: str = "s_j = q · k_j = Σ_i q_i k_ji"
     scores_why: str = _SCORE
     parts: str = "what each dimension adds to the largest scores, q_i · k_ji"
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """What is known of a head from elsewhere: why its mask hides keys (None: it is guessed), and more on its bias."""
+
+    hidden: str | None = None
+    bias: str = ""
 
 
 def word_head(trace: Trace, head: int) -> Wording:
@@ -110,6 +118,8 @@ def _word_maps(trace: Trace, parameters: Parameters, head: int) -> Wording:
         values=f"v_j = {_write_map(parameters, 'value', 'W_V', there)}",
         values_why=_VALUE,
         x=x,
+        q=q,
+        k=k,
         scores=f"s_j = {q} · {k}_j = Σ_i {q}_i {k}_ji",
         parts=f"what each dimension adds to the largest scores, {q}_i · {k}_ji",
     )
@@ -169,6 +179,19 @@ def guess_why_hidden(allowed: Reals, position: int) -> str:
     if np.array_equal(hidden, range(len(hidden))) and len(hidden) <= position:
         return "This layer only looks back as far as its window."
     return "This layer only looks at a window around the query, or at a part of the text."
+
+
+_FLAT = 0.1  # the largest bias that hardly changes a weight
+
+
+def explain_slope(slope: float, tokens: int) -> str:
+    """Return where the slope of a head in ALiBi comes from, and what it does among so many tokens."""
+    why = (
+        f" In ALiBi, it is the distance times a slope, with a minus: here the slope is {slope:.4g}. Head h of n, from "
+        "1 on, has the slope 2^(−8h/n) if n is a power of 2 (Press et al. 2022)."
+    )
+    flat = " So flat a slope hardly changes a weight; if there are more heads, the first have steeper ones."
+    return why + flat * (slope * (tokens - 1) < _FLAT)
 
 
 def write_sum(formula: str, total: Reals, passed: Reals) -> str:

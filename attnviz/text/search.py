@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import Protocol, TypeVar
 from unicodedata import category, normalize
 
 from msgspec import Struct
@@ -28,6 +29,19 @@ def find_occurrences(tokens: Sequence[Token], wanted: str) -> list[Occurrence]:
     """
     found = [Occurrence(t.text, (i,)) for i, t in enumerate(tokens) if str(t.position) == wanted]
     return found or _find_named(tokens, wanted)
+
+
+class _Named(Protocol):
+    @property
+    def text(self) -> str: ...
+
+
+Found = TypeVar("Found", bound=_Named)
+
+
+def choose_spelled(found: Sequence[Found], wanted: str) -> Found:
+    """Return the first of the places found that is spelled as wanted, case included; the first of all if none is."""
+    return next((each for each in found if each.text == wanted), found[0])
 
 
 def find_rows(tokens: Sequence[Token], wanted: Sequence[str]) -> tuple[int, ...]:

@@ -83,6 +83,23 @@ class TestAShapeAlone:
         assert parts["query"]["layer"] == 4 * parts["key"]["layer"] == 4096 * 4096
         assert "Groups of 4 heads share" in run("cost", *LLAMA).out
 
+    @pytest.mark.parametrize(
+        ("key_heads", "smaller", "names"), [("32", 1, ""), ("8", 4, "grouped-query attention, GQA"), ("1", 32, "MQA")]
+    )
+    def test_sharing_and_the_cache_that_it_saves_have_the_names_of_the_field(
+        self, run: Run, key_heads: str, smaller: int, names: str
+    ) -> None:
+        shape = "--d-model", "4096", "--heads", "32", "--layers", "32"
+        out = " ".join(run("cost", *shape, "--key-heads", key_heads).out.split())
+        assert "The key/value cache (KV cache) keeps keys and values of all layers" in out
+        assert names in out and ("GQA" in out, "MQA" in out) == ("GQA" in names, "MQA" in names)
+        assert (f"(KV cache) is {smaller} times smaller" in out) == (smaller > 1)
+        whole, shared = (
+            fields(run, *shape, *more)["attention"][0]["cache_bytes"]["float16"]["token"]
+            for more in ((), ("--key-heads", key_heads))
+        )
+        assert whole == smaller * shared
+
     def test_it_needs_no_model_even_if_the_environment_names_one(self, run: Run) -> None:
         assert fields(run, *GPT3, ATTNVIZ_MODEL="org/none")["model"] is None
 
@@ -299,7 +316,7 @@ def test_scores_alone_are_measured_as_far_as_is_said(run: Run) -> None:
     assert by_tokens["series"][0]["points"][-1]["size"] * 8 == last
     assert by_width["fixed"] == f"N = {last // 16}"
     told = " ".join(run(*QUICK).out.split())
-    assert "Scores alone end at an eighth as many tokens, and are compared by d at a sixteenth" in told
+    assert "with up to 1/8 as many as attention, and where d grows with 1/16 as many." in told
 
 
 def test_no_growth_has_a_constant_factor_and_operations_are_said_to(run: Run) -> None:

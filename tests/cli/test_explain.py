@@ -125,7 +125,7 @@ def test_the_toy_needs_no_text(run: Run) -> None:
     assert record["model"] == "toy"
     assert len(record["key_tokens"]) == 5
     vectors = values(record, "vectors")
-    assert record["query"] == {"token": "red", "position": 4, "predicts": None}  # the last: a causal mask shows it all
+    assert record["query"] == {"token": "red", "position": 4, "predicts": None}  # the last
     assert_allclose(values(record, "similarities"), vectors @ vectors[4])
     assert values(record, "weights").sum() == pytest.approx(1)
 
@@ -310,3 +310,72 @@ def test_matrices_have_a_row_for_each_query(run: Run) -> None:
 def test_a_toy_of_one_head_says_how_to_see_several(run: Run, args: tuple[str, ...], told: bool) -> None:
     out = " ".join(run("explain", "--toy", *args).out.split())
     assert ("Several could look for several things at once: --heads 2." in out) == told
+
+
+TWICE = "The cat saw the bird and the dog"
+
+
+@pytest.mark.parametrize(
+    ("token", "position", "others"),
+    [("the", 4, "1 The, 7 the"), ("The", 1, "4 the, 7 the"), ("THE", 1, "4 the, 7 the")],
+)
+def test_a_word_is_found_as_it_is_spelled_and_its_other_places_are_named(
+    run: Run, token: str, position: int, others: str
+) -> None:
+    record = explained(run, TWICE, "--token", token)
+    assert (record["query"]["position"], record["query"]["token"]) == (position, TWICE.split()[position - 1])
+    note = f"{token} stands at more than one place. For another, give its position: {others}."
+    assert note in record["notes"]
+    assert note in " ".join(run("explain", TWICE, "--token", token, "--steps", "7").out.split())
+    for once in ("7", "cat"):
+        assert not [each for each in explained(run, TWICE, "--token", once)["notes"] if "more than one" in each]
+
+
+def test_the_command_that_gives_all_numbers_gives_those_of_the_largest_score(run: Run) -> None:
+    narrow, wide = (run("explain", SENTENCE, "--token", "it", "--steps", "5", "--width", w).out for w in ("80", "200"))
+    command = "add --format json | jq -c '.arrays.largest_score.values[]'"
+    assert f"all 16 numbers: {command}" in narrow and command not in wide
+    record = explained(run, SENTENCE, "--token", "it", "--steps", "5")
+    query, key, products = values(record, command.split(".")[2])
+    assert_allclose(query * key, products, rtol=1e-5)
+    assert products.sum() == pytest.approx(values(record, "scores").max(), rel=1e-4)
+    for name, vector in (("q'", query), ("products", products)):
+        (line,) = (line for line in wide.splitlines() if line.strip().startswith(name))
+        assert line.split()[-16:] == [f"{number:z.2f}".replace("-", "−") for number in vector]
+
+
+def test_several_kinds_of_positions_are_compared_and_the_first_is_walked(run: Run) -> None:
+    kinds = "rotary", "learned", "alibi"
+    record = explained(run, "--toy", "--positions", ",".join(kinds), "--only-what-if")
+    assert record["arrays"]["pair_scores"]["rows"] == list(kinds)
+    assert (values(record, "pair_changes") != 0).tolist() == [False, True, False]
+    walked = explained(run, "--toy", "--positions", ",".join(kinds))
+    assert "turned_query" in walked["arrays"] and "position_bias" not in walked["arrays"]
+    run("explain", "--toy", "--positions", "rotary,odd").assert_failed(2, "'odd' is not known: choose one of none")
+    run("explain", "--toy", "--positions", "rotary", "--only-what-if").assert_failed(2, "without a comparison")
+
+
+@pytest.mark.parametrize(
+    ("args", "heads"),
+    [
+        (("--positions", "rotary"), 1),
+        (("--positions", "alibi"), 2),
+        (("--positions", "none,alibi"), 2),
+        (("--positions", "alibi", "--heads", "1"), 1),
+        (("--positions", "alibi", "--heads", "4"), 4),
+    ],
+)
+def test_the_toy_has_two_heads_where_alibi_would_not_be_seen_in_one(
+    run: Run, tmp_path: Path, args: tuple[str, ...], heads: int
+) -> None:
+    assert values(explained(run, "--toy", *args), "heads").shape == (heads, 4 // heads)
+    (tmp_path / "v.csv").write_text("1,2,3\n3,4,5\n")
+    if "--heads" not in args and "rotary" not in args:  # three numbers are not split in two
+        assert values(explained(run, "--vectors", str(tmp_path / "v.csv"), *args), "heads").shape == (1, 3)
+
+
+def test_under_a_mask_the_toy_begins_where_something_is_hidden(run: Run) -> None:
+    for mask, query in (("causal", 3), ("prefix", 3), ("window", 4), ("none", 4)):
+        record = explained(run, "--toy", "--mask", mask)
+        assert record["query"]["position"] == query
+        assert ("The mask" in [step["title"] for step in record["steps"]]) == (mask != "none")

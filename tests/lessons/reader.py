@@ -98,6 +98,19 @@ class Reader:
     def weights(self) -> np.ndarray:
         return softmax(self.masked(self.scaled()))
 
+    def exponentials(self) -> np.ndarray:
+        masked = self.masked(self.scaled())
+        return np.array([math.exp(score - max(masked)) for score in masked])
+
+    def largest_score(self) -> list[np.ndarray]:
+        key = self.k[top(self.scores(), self.seen)[0]]
+        return [self.q, key, self.q * key]
+
+    def value_lengths(self) -> list[float]:
+        """What goes on of each value: through W_O, where the lesson has one."""
+        added = self.a["values"] @ self.a.get("output_weight", np.eye(self.a["values"].shape[-1])).T
+        return [math.sqrt(sum(number**2 for number in row)) for row in added]
+
     def near(self) -> np.ndarray:
         keys = np.arange(len(self.k))
         return (np.abs(keys - min(self.i, len(keys) - 1)) < 2) & self.seen
@@ -110,7 +123,7 @@ class Reader:
     def other_scores(self) -> np.ndarray:
         norms = np.linalg.norm(self.q) * np.linalg.norm(self.k, axis=-1)
         dot = self.k @ self.q
-        return np.array([softmax(self.masked(s)) for s in (dot, dot / math.sqrt(len(self.q)), dot / norms, dot)])
+        return np.array([dot, dot / math.sqrt(len(self.q)), dot / norms, dot])
 
     def without_mask(self) -> np.ndarray:
         bare = softmax(self.scaled() + self.bias())
@@ -159,13 +172,21 @@ RULES: dict[str, Callable[[Reader], Any]] = {
     "spread_before": lambda r: r.scores()[r.seen].std(),
     "spread_after": lambda r: r.scores()[r.seen].std() / math.sqrt(len(r.q)),
     "biased_scores": lambda r: r.scaled() + r.bias(),
+    "largest_score": lambda r: r.largest_score(),
     "sum_if_zeroed_after": lambda r: softmax(r.scaled() + r.bias())[r.seen].sum(),
     "masked_scores": lambda r: r.masked(r.scaled()),
+    "exponentials": lambda r: r.exponentials(),
+    "sum_of_exponentials": lambda r: sum(r.exponentials()),
+    "weights_plus_one": lambda r: softmax(r.masked(r.scaled()) + 1),
+    "weights_doubled": lambda r: np.exp(2 * r.masked(r.scaled())) / np.exp(2 * r.masked(r.scaled())).sum(),
     "weights": lambda r: r.weights(),
     "sum_of_weights": lambda r: 1,
     "entropy": lambda r: bits(r.weights()),
     "values": lambda r: r.map("value", r.a["key_inputs"]),
     "weighted_values": lambda r: (r.weights()[:, None] * r.a["values"])[top(r.weights(), r.seen)],
+    "weights_of_values": lambda r: r.weights(),
+    "value_lengths": lambda r: r.value_lengths(),
+    "weighted_lengths": lambda r: [w * length for w, length in zip(r.weights(), r.value_lengths(), strict=True)],
     "mixed": lambda r: sum(w * v for w, v in zip(r.weights(), r.a["values"], strict=True)),
     "concatenated": lambda r: np.concatenate(list(r.a["heads"])),
     "head_output": lambda r: r.a["output_weight"] @ r.a["mixed"],
@@ -181,7 +202,8 @@ RULES: dict[str, Callable[[Reader], Any]] = {
     "log_sum_exp": lambda r: r.log_sum_exp(),
     "recomputed_weights": lambda r: r.weights(),
     "recomputed_apart": lambda r: 0,
-    "weights_by_score": lambda r: r.other_scores(),
+    "scores_by_function": lambda r: r.other_scores(),
+    "weights_by_score": lambda r: [softmax(r.masked(s)) for s in r.other_scores()],
     "general_minus_dot": lambda r: 0,
     "weights_by_reach": lambda r: r.reach(),
     "taken_by_reach": lambda r: r.reach() @ r.a["values"],

@@ -175,7 +175,7 @@ def test_every_array_of_a_model_follows_from_those_before_it(
         reader,
         apart={*LOOKED, "key_inputs", "queries", "heads", "matrix_queries", "head_lengths"}
         | ({"layer_output"} if after else set())
-        | ({"keys", "values", "query", "weights_by_score"} if reader.additive else set()),
+        | ({"keys", "values", "query", "scores_by_function", "weights_by_score"} if reader.additive else set()),
         allowed=lambda r: [not looks_back or key <= query for key in range(len(r.k))],
         matrix_weights=lambda r: every,
         added_lengths=lengths,

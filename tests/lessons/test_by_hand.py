@@ -250,8 +250,12 @@ class TestWeighing:
         step = steps["Softmax: scores become weights"]
         found = arrays(step)
         shares = np.exp([*SCORES / 2, 0.25])
-        assert "exp(sink)" in step.formula and "The attention weights sum to less than 1" in step.why
+        assert "exp(sink − m)" in step.formula and "The attention weights sum to less than 1" in step.why
         assert_allclose(found["sink_score"], 0.25)
+        assert_allclose(found["exponentials"], np.exp(SCORES / 2 - 2))
+        assert_allclose(found["sum_of_exponentials"], shares.sum() / math.exp(2))
+        assert_allclose(found["weights_plus_one"], shares[:3] / shares.sum())
+        assert_allclose(found["weights_doubled"], shares[:3] ** 2 / (shares**2).sum())
         assert_allclose(found["sink_share"], shares[3] / shares.sum())
         assert_allclose(found["sum_of_weights"], 1 - shares[3] / shares.sum())
         plain = walk(by_hand())["Softmax: scores become weights"]
@@ -309,3 +313,57 @@ class TestWeighing:
         units = np.tanh(QUERY + KEYS + 1) * [1.0, 2.0]
         assert_allclose(arrays(step)["scores"], units.sum(-1))
         assert "The scale" not in walk(trace)
+
+
+class TestLengths:
+    """Three tokens of weights .5, .3 and .2, whose values have the lengths 1, 10 and 2 after W_O."""
+
+    WEIGHTS = np.array([[0.5, 0.3, 0.2]])
+    OUTPUT = np.array([[3.0, 0.0], [4.0, 0.0], [0.0, 1.0]])  # [width, d], two columns of length 5 and 1
+    VALUES = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, -2.0]])
+
+    def mixed(self, values: np.ndarray, **fields: Any) -> Step:
+        return walk(by_hand(values=values[None], weights=self.WEIGHTS, **fields))["The weighted sum"]
+
+    def test_what_a_token_adds_is_as_long_as_its_weight_times_its_value_after_the_slice_of_its_head(self) -> None:
+        other = np.full((3, 2), 7.0)
+        parameters = maps(2, 1, **{"output.weight": np.c_[other, self.OUTPUT]})
+        query, weights = np.stack([QUERY, QUERY]), np.repeat(self.WEIGHTS, 2, 0)
+        trace = by_hand(query=query, values=self.VALUES[None], weights=weights, parameters=parameters)
+        found = arrays(walk(trace, head=1)["The weighted sum"])
+        assert_allclose(found["weights_of_values"], [0.5, 0.3, 0.2])
+        assert_allclose(found["value_lengths"], [1, 10, 2])
+        assert_allclose(found["weighted_lengths"], [0.5, 3, 0.4])
+
+    def test_without_the_matrix_that_joins_heads_it_is_the_length_of_the_value_itself(self) -> None:
+        step = self.mixed(self.VALUES)
+        assert_allclose(arrays(step)["weighted_lengths"], [0.5, 0.6, 0.4])
+        assert [each.words for each in step.quantities][1:3] == ["length of v_j", "length of w_j v_j"]
+
+    @pytest.mark.parametrize(
+        ("lengths", "said"),
+        [
+            ([1, 1, 1], "Here both give the same order of tokens."),
+            ([1, 2, 1], "a has more weight than b (0.50 and 0.30), but adds less (0.50 and 0.60)."),
+            ([1, 0.5, 1], "b has more weight than c (0.30 and 0.20), but adds less (0.15 and 0.20)."),
+            ([0, 0, 0.01], "a has more weight than c (0.50 and 0.20), but adds less (0.0000 and 0.0020)."),
+            ([0, 0, 0], "Here both give the same order of tokens."),
+            ([2, 2, 3.001], "Here both give the same order of tokens."),  # 0.60 and 0.60, as they are shown
+        ],
+    )
+    def test_it_is_said_where_the_order_by_length_differs_from_that_by_weight(
+        self, lengths: list[float], said: str
+    ) -> None:
+        assert self.mixed(np.array(lengths)[:, None]).why.endswith(said)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_the_largest_score_that_is_seen_each_product_is_shown(turned: bool) -> None:
+    more = {"turned_query": QUERY[None] * 3, "turned_keys": KEYS[None] * 2, "parameters": maps()} if turned else {}
+    step = walk(by_hand(allowed=np.array([True, True, False]), **more))[PLAIN[2]]
+    (found,) = (each for each in step.quantities if each.name == "largest_score")
+    times, mark = (6, "'") if turned else (1, "")
+    assert found.rows == (f"q{mark}", f"k{mark} of b", "products") and found.whole
+    assert_allclose(np.asarray(found.array)[2], np.array([0, 2]) * times)
+    assert found.words.endswith(f"the products add up to {2 * times}.00")
+    assert_allclose(np.prod(np.asarray(found.array)[:2], axis=0), np.asarray(found.array)[2])

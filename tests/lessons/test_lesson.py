@@ -54,6 +54,7 @@ def test_rows_are_called_what_they_are() -> None:
     assert rows == {
         **dict.fromkeys(("matrix_queries", "matrix_scores", "matrix_weights", "matrix_mixed"), matrix),
         **dict.fromkeys(("running_maximum", "running_sum", "running_output"), ("after 2", "after 4", "after 5")),
+        "scores_by_function": ("dot", "cosine"),
         **{f"weights_by_score{end}": ("dot", "cosine") for end in ("", "_sums", "_entropies")},
         **{f"weights_by_reach{end}": ("soft", "hard", "local") for end in ("", "_sums", "_entropies")},
         "taken_by_reach": ("soft", "hard", "local"),
@@ -69,6 +70,7 @@ def test_rows_are_called_what_they_are() -> None:
         ),
         "largest_change": ("as it is", "no positions", "no positions, no mask"),
         "contributions": rows["contributions"],
+        "largest_score": ("q'", f"k' of {rows['contributions'][0]}", "products"),
         "weighted_values": rows["weighted_values"],
         "added_lengths": ("self-attention",),
     }
@@ -107,7 +109,11 @@ class TestTake:
 def test_what_a_reader_needs_only_to_compute_again_is_in_the_data_and_not_shown() -> None:
     lesson = explain_toy(Toy(heads=2), EVERY)
     hidden = {quantity.name for quantity in lesson.quantities() if not quantity.shown}
-    assert hidden == {"query_input", "key_inputs", "concatenated", "order"}
+    recomputed = {"query_input", "key_inputs", "concatenated", "order"}
+    beside = {"queries", "contributions", "weighted_values", "scale_divisor"}  # of others, or said already
+    assert hidden == recomputed | beside
+    of_one = {quantity.name for quantity in explain_toy(Toy(), WhatIf()).quantities() if not quantity.shown}
+    assert {"heads", "head_lengths"} <= of_one  # the same as the weighted sum, and as what the head adds
 
 
 def test_only_of_the_vectors_that_are_there_from_the_start_the_meaning_of_the_numbers_is_told() -> None:

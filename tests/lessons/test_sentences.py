@@ -14,6 +14,7 @@ from attnviz.lessons.explaining import HeadQuery, explain_head
 from attnviz.lessons.toy import MASKS, NAMES, Toy, explain_toy
 from attnviz.lessons.wording import explain_rotation
 from attnviz.models.passages import Passage
+from attnviz.reference.scores import SCORES, Sizes
 from attnviz.reference.trace import Trace
 from attnviz.vocabulary import Kind
 
@@ -70,17 +71,21 @@ def test_only_where_keys_are_hidden_weight_is_said_to_go_to_them_without_the_mas
 
 
 def test_a_mask_that_hides_nothing_from_the_last_token_is_not_said_to_be_absent() -> None:
-    lesson = explain_toy(Toy(mask="causal"), WhatIf())
+    lesson = explain_toy(Toy(mask="causal", query=4), WhatIf())
     assert (
         "This layer has a mask, but it hides no key from this query." in step(lesson, "The mask hides nothing here").why
     )
     assert "No mask" in [each.title for each in explain_toy(Toy(), WhatIf()).steps]
 
 
-def test_the_toy_explains_its_last_vector_unless_told_otherwise() -> None:
-    assert explain_toy(Toy(mask="causal"), WhatIf()).query == NAMES[-1]
-    assert numbers(explain_toy(Toy(mask="causal"), WhatIf()), "weights").min() > 0
+@pytest.mark.parametrize(("mask", "query"), [("none", 4), ("causal", 3), ("window", 4), ("prefix", 3)])
+def test_the_toy_explains_the_last_vector_from_which_something_is_hidden(mask: str, query: int) -> None:
+    lesson = explain_toy(Toy(mask=mask), WhatIf())
+    assert (lesson.position, lesson.query) == (query, NAMES[query])
+    assert (numbers(lesson, "weights").min() == 0) == (mask != "none")
     assert Toy(vectors=np.eye(3, 2), names=("a", "b", "c")).query == 2
+    assert Toy(vectors=np.eye(2), names=("a", "b"), mask="window").query == 1  # which hides nothing of two
+    assert Toy(mask=mask, query=1).query == 1
 
 
 @pytest.mark.parametrize(("heads", "depth"), [(1, "4 numbers"), (2, "2 numbers"), (4, "1 number")])
@@ -228,7 +233,11 @@ def test_additive_scores_are_weighed_against_products_only_where_they_are_shown(
     for scores in (("dot",), ("dot", "additive")):
         told = explain_toy(Toy(), WhatIf(scores=scores)).steps[-1].why
         assert ("faster and need less memory" in told) == ("additive" in scores)
-        assert ("about d times the memory for a text of any length" in told) == ("additive" in scores)
+        assert ("about d times the memory, however long the text is" in told) == ("additive" in scores)
+    for tokens in (1, 7, 5000):
+        sizes = Sizes(queries=tokens, keys=tokens, query_width=11, key_width=11)
+        wide, narrow = (SCORES[name].memory(sizes) for name in ("additive", "dot"))
+        assert narrow == tokens**2 and (wide - narrow) / (11 * tokens**2) == pytest.approx(1, abs=2 / tokens + 1e-9)
 
 
 def test_what_general_scores_are_made_from_is_said_so_that_they_can_be_computed() -> None:
@@ -236,7 +245,7 @@ def test_what_general_scores_are_made_from_is_said_so_that_they_can_be_computed(
     a = {each.name: np.asarray(each.array) for each in lesson.quantities()}
     told = lesson.steps[-1]
     assert "general: x_i W x_j" in told.formula
-    assert "Here W also holds the biases, and each vector has a 1 behind its numbers" in told.why
+    assert "each vector gets a 1 as its last number, and each map gets its bias as its last column" in told.why
     q_map, k_map = (np.c_[a[f"{part}_weight"], a[f"{part}_bias"]] for part in ("query", "key"))
     with_one = np.c_[a["key_inputs"], np.ones(5)]
     assert_allclose(with_one[4] @ q_map.T @ k_map @ with_one.T, a["scores"])
@@ -295,7 +304,8 @@ def test_a_sum_of_products_varies_by_the_root_of_their_number_as_is_said(depth: 
     scores = (chance.normal(size=(4000, depth)) * chance.normal(size=(4000, depth))).sum(-1)
     assert scores.std() == pytest.approx(math.sqrt(depth), rel=0.05)
     told = why(explained("builtin", "Mary lost her keys", Kind.ENCODER, WhatIf()), "The scale")
-    assert "a sum of d_k products varies by about √d_k. So scores are divided by √d_k, here √16." in told
+    assert "independent, with mean 0 and standard deviation 1, then such a sum has standard deviation √d_k." in told
+    assert "So scores are divided by √d_k, here √16." in told
 
 
 def test_a_row_from_which_weights_were_taken_has_no_entropy() -> None:
@@ -329,7 +339,7 @@ def test_the_languages_of_a_translator_are_named_where_it_reads_a_target() -> No
 
 
 def test_a_mask_of_the_toy_is_explained_even_where_it_hides_nothing() -> None:
-    told = why(explain_toy(Toy(mask="causal"), WhatIf()), "The mask hides nothing here")
+    told = why(explain_toy(Toy(mask="causal", query=4), WhatIf()), "The mask hides nothing here")
     assert CAUSAL in told
 
 
@@ -370,3 +380,72 @@ def test_the_maps_of_a_toy_have_the_size_that_keeps_vectors_as_long_as_they_are_
         biases = np.array([toy[f"{part}.bias"] for toy in toys])
         assert weights.std() == pytest.approx(1 / 4, rel=0.05)  # 1 / √width
         assert biases.std() == pytest.approx(0.1, rel=0.2)
+
+
+@pytest.mark.parametrize(("heads", "head"), [(1, 0), (2, 0), (2, 1), (4, 1)])
+def test_the_slope_of_alibi_is_said_and_where_it_changes_nothing_why(heads: int, head: int) -> None:
+    lesson = explain_toy(Toy(positions="alibi", heads=heads, head=head), WhatIf(no_positions=True))
+    told = why(lesson, "Positions change the scores")
+    slope = 2 ** (-8 * (head + 1) / heads)
+    assert f"here the slope is {slope:.4g}. Head h of n, from 1 on, has the slope 2^(−8h/n)" in told
+    with_bias, without = numbers(lesson, "weights_without_positions")
+    hardly = "So flat a slope hardly changes a weight" in told
+    assert hardly == (abs(with_bias - without).max() < 0.005) == (slope < 0.02)
+
+
+KINDS = "learned", "sinusoidal", "rotary", "alibi", "none"
+
+
+@pytest.mark.parametrize(("query", "key"), [(0, 1), (1, 0), (4, 3)])
+@pytest.mark.parametrize("mask", ["none", "causal"])
+def test_the_same_pair_one_place_further_has_the_same_score_where_only_distances_count(
+    query: int, key: int, mask: str
+) -> None:
+    toy = Toy(positions=KINDS[0], others=KINDS[1:], heads=2, query=query, mask=mask)
+    lesson = explain_toy(toy, WhatIf())
+    told = lesson.steps[-1]
+    assert told.title == "The same pair, one place further" and lesson.walked == len(lesson.steps) - 1
+    assert f"The query is {NAMES[query]} and the key {NAMES[key]}." in told.why
+    here, further, changes = (numbers(lesson, f"pair_{name}") for name in ("scores", "scores_further", "changes"))
+    assert all(each.rows == KINDS for each in told.quantities)
+    for kind, score in zip(KINDS, here, strict=True):
+        alone = explain_toy(Toy(positions=kind, heads=2, query=query, mask=mask), WhatIf())
+        name = "biased_scores" if kind == "alibi" else "scaled_scores"
+        assert score == pytest.approx(numbers(alone, name)[key])
+    assert_allclose(changes, further - here, atol=1e-11)
+    assert dict(zip(KINDS, changes != 0, strict=True)) == {
+        "learned": True, "sinusoidal": True, "rotary": False, "alibi": False, "none": False,
+    }  # fmt: skip
+
+
+def test_learned_and_sinusoidal_positions_one_place_further_are_those_of_the_next_place() -> None:
+    toy = Toy(positions="learned", others=("sinusoidal",), query=2)
+    p, lesson = toy.parameters(), explain_toy(toy, WhatIf())
+    table = np.random.default_rng(toy.seed).normal(0, 1, (6, 4))
+    waves = [[math.sin(t), math.cos(t), math.sin(t / 100), math.cos(t / 100)] for t in range(6)]
+    for positions, score in zip((table, np.array(waves)), numbers(lesson, "pair_scores_further"), strict=True):
+        q = p["query.weight"] @ (toy.vectors[2] + positions[3]) + p["query.bias"]
+        k = p["key.weight"] @ (toy.vectors[1] + positions[2]) + p["key.bias"]
+        assert score == pytest.approx(q @ k / 2)
+    products = np.array(waves) @ np.array(waves).T
+    assert_allclose(np.diag(products, 1), products[0, 1])  # of two waves, the distance alone counts
+
+
+def test_other_scores_are_shown_and_products_are_said_to_be_those_of_mapped_vectors_where_they_are() -> None:
+    names = "dot", "scaled-dot", "cosine", "general", "additive"
+    lesson = explained("builtin/bahdanau", "The red car is fast", Kind.CROSS, WhatIf(scores=names))
+    a, told = {each.name: np.asarray(each.array, float) for each in lesson.quantities()}, lesson.steps[-1]
+    q = a["score_query_weight"] @ a["query"] + a.get("score_query_bias", 0)
+    k = a["keys"] @ a["score_key_weight"].T + a.get("score_key_bias", 0)
+    dot = k @ q
+    lengths = np.linalg.norm(q) * np.linalg.norm(k, axis=-1)
+    expected = [dot, dot / math.sqrt(len(q)), dot / lengths, dot, np.tanh(q + k) @ a["score_v"]]
+    assert_allclose(a["scores_by_function"], expected, rtol=1e-4)
+    sizes = a["query"].size, a["keys"].shape[1], q.size
+    assert sizes == (128, 256, 128)
+    assert "q has 128 numbers and k 256" in told.why and "W_q q and W_k k, which both have 128 numbers." in told.why
+    assert told.formula.startswith(
+        "dot: (W_q q)·(W_k k);  scaled-dot: (W_q q)·(W_k k) / √d_k;  cosine: (W_q q)·(W_k k)"
+    )
+    of_products = explain_toy(Toy(), WhatIf(scores=("dot", "cosine"))).steps[-1]
+    assert "W_q" not in of_products.formula + of_products.why

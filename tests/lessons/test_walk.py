@@ -304,7 +304,8 @@ def test_a_sink_is_a_term_of_softmax_that_belongs_to_no_token() -> None:
     assert_allclose(explained["weights"].array, np.exp(scores) / total, atol=1e-6)
     assert_allclose(explained["sink_share"].array, math.exp(0.7) / total, atol=1e-6)
     assert_allclose(explained["sum_of_weights"].array + explained["sink_share"].array, 1, atol=1e-6)
-    assert "w_j = exp(s_j) / (exp(sink) + Σ_k exp(s_k))" in [step.formula for step in steps]
+    formula = "w_j = exp(s_j − m) / (exp(sink − m) + Σ_k exp(s_k − m)),  m = max(sink, max_k s_k)"
+    assert formula in [step.formula for step in steps]
     assert not any("sums to 1" in step.why for step in steps)
 
 

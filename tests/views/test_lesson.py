@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from numpy.testing import assert_array_equal
 from rich.cells import cell_len
 from rich.console import Console
@@ -131,11 +132,11 @@ class TestPage:
         assert printed(self.LESSON, 60, self.ABOUT) == (
             "some/model · encoder · layer 3 · head 1\n"
             "the animal it\n"
-            "The query is token 2, it. It is the token that looks at\n"
-            "others. Tokens, heads and layers are counted from 0.\n"
-            "Vectors are drawn with one character for each number: +╋\n"
-            "above zero, -━ below zero, · near zero. A tall or heavy sign\n"
-            "is a large number, up to the one after ±.\n"
+            "The query is token 2, it. This token looks at the others.\n"
+            "Tokens, heads and layers are counted from 0.\n"
+            "A vector is a row of signs, one for each number: +╋ above\n"
+            "zero, -━ below zero, · near zero. Taller or heavier signs\n"
+            "are larger numbers; ± gives the largest.\n"
             "A note.\n"
             "\n"
             " 1. Its query\n"
@@ -292,11 +293,31 @@ class TestVectors:
         assert " ".join(caption).split() == ["a", "vector", "±1.00,", "first", f"{len(drawn)}", "of", "769"]
         assert numbers[:-1] == ["−1.00", "1.00", "1.00", "−1.00", "1.00"][: len(numbers) - 1]
 
-    @pytest.mark.parametrize(("dimensions", "count"), [(2, 2), (5, 5), (7, 5), (29, 3), (97, 3)])
-    def test_a_bar_is_followed_by_three_to_five_numbers_as_there_is_room(self, dimensions: int, count: int) -> None:
+    @pytest.mark.parametrize(("dimensions", "count"), [(2, 2), (5, 5), (7, 7), (8, 5), (29, 3), (97, 3)])
+    def test_a_bar_is_followed_by_all_numbers_or_else_by_three_to_five_as_there_is_room(
+        self, dimensions: int, count: int
+    ) -> None:
         _, bar = block(lesson(vector(np.linspace(1, 2, dimensions))))
         assert len(re.findall(r"\d\.\d\d", bar)) == count
         assert bar.endswith(" …") == (dimensions > count)
+
+    @pytest.mark.parametrize("width", WIDTHS)
+    def test_where_numbers_that_a_reader_needs_do_not_fit_it_is_said_how_to_get_them(self, width: int) -> None:
+        numbers = np.linspace(1, 2, 16)
+        for name, whole in (("needed", True), ("other", False)):
+            shown = lesson(replace(vector(numbers, name), whole=whole))
+            out = terminal.printed(LessonSteps(shown, {}, "ask {} of me"), width)
+            written = len(re.findall(r"\d\.\d\d", out)) - out.count("±2.00")
+            assert (written == 16) == (width == 200)
+            assert ("all 16 numbers: ask needed of me" in " ".join(out.split())) == (whole and width < 200)
+            assert "all 16 numbers" not in printed(shown, width)  # nobody said how
+
+    def test_the_signs_are_explained_only_where_there_are_some(self) -> None:
+        legend = "A vector is a row of signs"
+        weights = Quantity("weights", "weight", np.array([0.25, 0.75, 0]), (KEYS,))
+        assert legend in printed(lesson(weights, vector([1, 2])))
+        for nothing in (weights, replace(vector([1, 2]), shown=False)):
+            assert legend not in printed(lesson(nothing))
 
     def test_rows_are_named_by_token_by_head_or_by_the_quantity(self) -> None:
         for axis, rows, labels in (
@@ -340,6 +361,16 @@ class TestColumns:
         cells = [segment for line in coloured(shown) for segment in line if segment.style and segment.style.bgcolor]
         assert [cell.text for cell in cells] == [" .90"]
         assert block(shown)[1].split() == ["0", "[CLS]", "0.90", ".90"]
+
+    def test_numbers_that_are_to_be_exact_have_as_many_decimals_as_that_and_are_not_written_as_weights(self) -> None:
+        shares = np.array([1, 0.00042, 0.0])
+        shown = lesson(
+            Quantity("e", "exp", shares, (KEYS,), decimals=4),
+            Quantity("w", "weight", shares, (KEYS,)),
+            Quantity("sum", "their sum", shares.sum(), decimals=4),
+        )
+        assert [line.split()[2:] for line in block(shown)[1:4]] == [["1.0000", "1.0"], ["0.0004", "·"], ["0.0000", "·"]]
+        assert block(shown)[-1] == "1.0004  their sum"
 
     def test_weights_that_some_were_taken_from_are_written_like_those_beside_them(self) -> None:
         weights = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0]])

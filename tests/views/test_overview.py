@@ -219,3 +219,15 @@ def lightness_of(*rgb: int) -> float:
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in rgb)]
     luminance = float(np.dot((0.2126, 0.7152, 0.0722), linear))
     return 116 * luminance ** (1 / 3) - 16 if luminance > 0.008856 else 903.3 * luminance
+
+
+@pytest.mark.parametrize(
+    ("coloured", "names", "pooled"),
+    [(True, 5, False), (True, 14, False), (True, 17, True), (False, 5, False), (False, 7, False), (False, 11, True)],
+)
+def test_what_a_cell_stands_for_is_said_where_it_stands_for_several(coloured: bool, names: int, pooled: bool) -> None:
+    options = {"force_terminal": True, "color_system": "truecolor"} if coloured else {}
+    out = without_styles(printed(record(layers=2, heads=1, names=names), 80, marked=(0, 0), **options))
+    lines = out.partition("\nL1")[0].count("›")
+    assert (names > lines * (2 if coloured else 1)) == pooled
+    assert ("queries down, keys across  a cell: the largest of several weights" in out) == pooled

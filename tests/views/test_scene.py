@@ -150,6 +150,12 @@ def test_a_word_is_found_place_by_place(attention: Attention) -> None:
         find_token(scene_of(attention), "zebra")
 
 
+def test_a_word_is_found_first_as_it_is_spelled() -> None:
+    capital = Attention.from_array(np.full((3, 3), 1 / 3), ["The", "dog", "the"])
+    assert [find_token(scene_of(capital, query=1), word).query for word in ("the", "The", "THE")] == [2, 0, 0]
+    assert find_token(scene_of(capital, query=2), "the").query == 0  # the next place
+
+
 def test_pooling_keeps_the_largest_of_each_part() -> None:
     weights = np.arange(35, dtype=np.float32).reshape(5, 7)
     assert pool(weights, 2, 3).tolist() == [[8, 10, 13], [29, 31, 34]]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from attnviz.measures.reducers import group_record
 from attnviz.measures.word_rows import find_words
 from attnviz.records import Attention, HeadMatrix, ScoreTerms, format_ranges
-from attnviz.text import Bins, By, visible
+from attnviz.text import Bins, By, choose_spelled, visible
 from attnviz.views.names import scaled
 from attnviz.views.page.description import describe
 from attnviz.views.page.document import write_document
@@ -95,7 +95,7 @@ def _find_token(found: Sequence[HeadMatrix], shown: Sequence[HeadMatrix], token:
     if not token:
         return {}
     record, words = find_words(found, token)[0]
-    word = next((word for word in words if word.queries), words[0])
+    word = choose_spelled([word for word in words if word.queries] or words, token)
     place = next(i for i, one in enumerate(found) if one is record)
     position = record.pieces(word)[0].position
     tokens = shown[place].query_tokens if word.queries else shown[place].key_tokens

@@ -16,7 +16,7 @@ from attnviz.measures.links import strongest, telling
 from attnviz.measures.reducers import group_record
 from attnviz.measures.word_rows import find_words
 from attnviz.records import Attention, Link, Weights, average, require_record
-from attnviz.text import By, Token
+from attnviz.text import By, Token, choose_spelled
 from attnviz.views.names import index_name
 from attnviz.vocabulary import Orientation
 
@@ -275,16 +275,20 @@ def _aim(shown: Shown, state: State, link: Link | None) -> State:
 def find_token(scene: Scene, wanted: str) -> State:
     """Return the state in which a word is chosen: its first token as the query, and locked.
 
-    If that is chosen already, the next place of the word is. What stands only among the keys becomes the key.
+    A place where it is spelled as wanted, case included, comes before others. If one is chosen already, the next place
+    of the word is. What stands only among the keys becomes the key.
 
     Raises:
         TextError: there is no such word.
     """
     ((_, words),) = find_words([scene.attention], wanted)
-    queries = [word.queries[0] for word in words if word.queries]
-    if not queries:
-        return replace(scene.choose(key=words[0].keys[0]), locked=True)
-    later = (query for query in queries if query > scene.query) if scene.query in queries else iter(queries)
+    asking = [word for word in words if word.queries]
+    if not asking:
+        return replace(scene.choose(key=choose_spelled(words, wanted).keys[0]), locked=True)
+    queries = [word.queries[0] for word in asking]
+    if scene.query not in queries:
+        return replace(scene.choose(query=choose_spelled(asking, wanted).queries[0]), locked=True)
+    later = (query for query in queries if query > scene.query)
     return replace(scene.choose(query=next(later, queries[0])), locked=True)
 
 

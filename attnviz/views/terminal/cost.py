@@ -38,8 +38,8 @@ _SPLIT = (
     "fewer numbers for a key, and N×N weights of its own."
 )
 _CACHE = {
-    Kind.DECODER: "The cache keeps keys and values of all layers while the model writes, so that none is computed "
-    "twice.",
+    Kind.DECODER: "The key/value cache (KV cache) keeps keys and values of all layers while the model writes, so that "
+    "none is computed twice.",
     Kind.CROSS: "Here N target tokens look at N source tokens, whose keys and values are computed once and kept.",
 }
 _PARALLEL = (
@@ -63,8 +63,8 @@ _EXPECTED = (
     "ratio of the two to d."
 )
 _SHORTER = (
-    "Scores alone end at an eighth as many tokens, and are compared by d at a sixteenth, because additive ones hold "
-    "N×N×d numbers."
+    "Scores alone are measured with fewer tokens, because additive ones hold N×N×d numbers: with up to 1/8 as many as "
+    "attention, and where d grows with 1/16 as many."
 )
 _FITTED = (
     "Exponents are fitted to all sizes. At small sizes fixed costs, such as that of one tile, and the processor's "
@@ -117,14 +117,22 @@ def tabulate_parameters(cost: Cost) -> Iterator[RenderableType]:
     if dimensions.heads > 1 and dimensions.heads * dimensions.value_width == dimensions.width:
         yield _remark(_SPLIT)
     if dimensions.key_heads < dimensions.heads:
-        each = dimensions.heads // dimensions.key_heads
         yield _remark(
-            f"Groups of {each:,} heads share the maps of their keys and values, which are counted once for each group."
+            f"{_name_sharing(dimensions)} The maps of keys and values are counted once for each group of heads."
         )
     if dimensions.distinct_layers < dimensions.layers:
         yield _remark(
             f"Layers share their maps: {dimensions.distinct_layers:,} of {dimensions.layers:,} have their own."
         )
+
+
+def _name_sharing(dimensions: Dimensions) -> str:
+    """Return how heads share keys and values, by the field's name for it, and what that does to the cache."""
+    each = dimensions.heads // dimensions.key_heads
+    who = f"Groups of {each:,} heads share one key and one value of each token (grouped-query attention, GQA)"
+    if dimensions.key_heads == 1:
+        who = f"All {each:,} heads share one key and one value of each token (multi-query attention, MQA)"
+    return f"{who}, so a key/value cache (KV cache) is {each:,} times smaller."
 
 
 def remark_on_files(costs: Sequence[Cost], matrices: int, biases: int) -> Text:

@@ -39,16 +39,18 @@ _UNITS = {Axis.HEADS: "head", Axis.TILES: "tile"}
 class LessonSteps(Struct, frozen=True, eq=False):
     """The steps of a lesson for rich to print, each with its formula, its reason and its quantities.
 
-    `about` holds the text, and the names and numbers of the head. The axes of a quantity decide how it is drawn.
+    `about` holds the text, and the names and numbers of the head. The axes of a quantity decide how it is drawn. `get`
+    says how to get all numbers of a quantity by its name, which stands in it as `{}`.
     """
 
     lesson: Lesson
     about: Mapping[str, Any] = field(default_factory=dict)
+    get: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Lay everything out for the width of the console."""
         keys = self.lesson.keys, _most_telling(self.lesson)
-        quantities = _Quantities(*keys, options.max_width - _INDENT, signs(console, options))
+        quantities = _Quantities(*keys, options.max_width - _INDENT, signs(console, options), self.get)
         page = _Page(self.lesson, quantities, min(options.max_width, _PROSE_WIDTH))
         for line in (*page.opening(self.about), *page.steps()):
             line.no_wrap, line.overflow = True, "ellipsis"  # for where not even one number fits
@@ -71,12 +73,13 @@ class _Page(Struct, frozen=True, eq=False):
             yield Text(shortened(visible(about[_TEXT]), self.width), "italic")
         follows = f", in the target, where {self.lesson.predicts} comes next" if self.lesson.predicts else ""
         yield from self._prose(
-            f"The query is token {self.lesson.position}, {self.lesson.query}{follows}. It is the token that looks at "
+            f"The query is token {self.lesson.position}, {self.lesson.query}{follows}. This token looks at the "
             "others. Tokens, heads and layers are counted from 0."
         )
         if (shown := len(self.quantities.keys_shown)) < (count := len(self.lesson.keys)):
             yield from self._prose(f"{shown} of its {count:,} keys are shown, which are the tokens that it looks at.")
-        yield from wrapped(self.quantities.signs.legend(), self.width)
+        if any(quantity.shown and Axis.DIMENSIONS in quantity.axes for quantity in self.lesson.quantities()):
+            yield from wrapped(self.quantities.signs.legend(), self.width)
         for note in self.lesson.notes:
             yield from self._prose(note)
 
@@ -140,6 +143,7 @@ class _Quantities(Struct, frozen=True, eq=False):
     keys_shown: list[int]
     width: int
     signs: Signs
+    get: str = ""
 
     def blocks(self, quantities: Iterable[Quantity]) -> Iterator[Lines]:
         """Yield the quantities of a step: facts together, columns with the same rows side by side, others alone."""
@@ -155,7 +159,7 @@ class _Quantities(Struct, frozen=True, eq=False):
         first = block[0]
         match first.axes:
             case ():
-                yield facts([(visible(q.words), np.asarray(q.array)) for q in block], self.width)
+                yield facts([(visible(q.words), np.asarray(q.array), q.decimals) for q in block], self.width)
             case (Axis.DIMENSIONS,) | (_, Axis.DIMENSIONS):
                 yield self._vectors(first)
             case (Axis.OUTPUTS, Axis.INPUTS):
@@ -173,14 +177,16 @@ class _Quantities(Struct, frozen=True, eq=False):
         """Yield a bar for each vector."""
         rows = self._entries(quantity, 0) if len(quantity.axes) > 1 else _Entries([0], [""], [Text()], 0)
         values = np.atleast_2d(np.asarray(quantity.array, float))[rows.shown]
-        scale, lines = bars(values, rows.labels, self.width - len(_MARGIN), self.signs)
-        return self._under(quantity.words, rows.ended(lines), scale)
+        drawn = bars(values, rows.labels, self.width - len(_MARGIN), self.signs)
+        yield from self._under(quantity.words, rows.ended(drawn.lines), drawn.scale)
+        if quantity.whole and self.get and not drawn.whole:
+            count = f"all {values.shape[-1]} numbers: {self.get.format(quantity.name)}"
+            yield from _indented(wrapped(Text(count, "dim"), self.width - len(_MARGIN)))
 
     def _columns(self, block: Sequence[Quantity]) -> Lines:
         """Yield a column for each of these quantities, which have the same rows; one alone gets a caption."""
         rows, alone = self._entries(block[0], 0), len(block) == 1
-        arrays = [("" if alone else visible(q.words), np.asarray(q.array)) for q in block]
-        columns = [NumberColumn.of(name, array[rows.shown], shade=are_weights(array)) for name, array in arrays]
+        columns = [_column("" if alone else q.words, q, rows.shown) for q in block]
         lines = rows.ended(table(rows.labels, columns, self.width - len(_MARGIN)))
         return self._under(block[0].words, lines) if alone else _indented(lines)
 
@@ -230,6 +236,12 @@ class _Quantities(Struct, frozen=True, eq=False):
         if axis is Axis.KEYS:
             return visible(self.keys[index])
         return f"{_UNITS[axis]} {index}" if axis in _UNITS else str(index)
+
+
+def _column(name: str, quantity: Quantity, shown: list[int]) -> NumberColumn:
+    array, decimals = np.asarray(quantity.array), quantity.decimals
+    shade = are_weights(array) and not decimals
+    return NumberColumn.of(visible(name), array[shown], shade=shade, decimals=decimals)
 
 
 def _indented(lines: Lines) -> Lines:

@@ -36,14 +36,14 @@ _SMALL = 8  # rows and columns of a matrix that is shown whole
 _CORNER = 3, 5  # rows and columns of a larger one
 
 
-def writer(values: Numbers) -> Callable[[Any], str]:
-    """Return a function that writes numbers of one group: with two decimals, or as many as the largest needs."""
+def writer(values: Numbers, least: int = 0) -> Callable[[Any], str]:
+    """Return a function that writes numbers of one group: with two decimals, or as many as asked or needed."""
     if values.dtype == np.bool_:
         return lambda value: "yes" if value else "no"
     if np.issubdtype(values.dtype, np.integer):
         return lambda value: f"{value:,}".replace("-", "−")
     size = largest(values)
-    decimals = max(2, 1 - math.floor(math.log10(size))) if size else 2
+    decimals = max(2, least, 1 - math.floor(math.log10(size)) if size else 0)
     form = ".1e" if decimals > _MOST_DECIMALS or size >= _LARGE else f"z,.{decimals}f"
     return lambda value: f"{value:{form}}".replace("inf", "∞").replace("-", "−")
 
@@ -67,9 +67,9 @@ def wrapped(text: Text, width: int) -> Lines:
         yield line
 
 
-def facts(known: Iterable[tuple[str, Numbers]], width: int) -> Lines:
-    """Yield each number with its words beside it."""
-    written = [(writer(value)(value.item()), words) for words, value in known]
+def facts(known: Iterable[tuple[str, Numbers, int]], width: int) -> Lines:
+    """Yield each number, with at least so many decimals, and its words beside it."""
+    written = [(writer(value, decimals)(value.item()), words) for words, value, decimals in known]
     margin = max(len(number) for number, _ in written)
     for number, words in written:
         for row, line in enumerate(wrapped(Text(words), width - margin - _GAP)):
@@ -83,13 +83,13 @@ class NumberColumn(Struct, frozen=True, eq=False):
     cells: Sequence[tuple[str, str]]
 
     @classmethod
-    def of(cls, name: str, values: Numbers, *, shade: bool) -> Self:
+    def of(cls, name: str, values: Numbers, *, shade: bool, decimals: int = 0) -> Self:
         """Return a column of numbers, shaded if they are weights; hidden keys are dim."""
         if shade:
             return cls(name, [shaded(weight) for weight in values.tolist()])
         if values.dtype == np.bool_:
             return cls(name, [("yes", "") if seen else ("hidden", "dim") for seen in values.tolist()])
-        write = writer(values)
+        write = writer(values, decimals)
         written = [_NONE if math.isnan(value) else write(value) for value in values.tolist()]
         styles = ["dim" if value == -math.inf else "" for value in values.tolist()]
         return cls(name, list(zip(written, styles, strict=True)))
@@ -160,9 +160,9 @@ class Signs(Struct, frozen=True):
     def legend(self) -> Text:
         """Return a sentence that says how to read a bar."""
         above, below = self.bar((0.5, 1), 1).append(" above zero"), self.bar((-0.5, -1), 1).append(" below zero")
-        size = "A tall or heavy sign is a large number, up to the one after ±."
+        size = "Taller or heavier signs are larger numbers; ± gives the largest."
         kinds = Text(", ").join((above, below, Text(f"· near zero. {size}")))
-        return Text("Vectors are drawn with one character for each number: ") + kinds
+        return Text("A vector is a row of signs, one for each number: ") + kinds
 
 
 def _level(levels: str, share: float) -> str:
@@ -184,19 +184,35 @@ def signs(console: Console, options: ConsoleOptions) -> Signs:
     return _COLOURED if has_colour(console) else _PLAIN
 
 
-def bars(values: Numbers, labels: Sequence[Text], width: int, signs: Signs) -> tuple[str, Lines]:
-    """Return the scale of vectors `values` [rows, dimensions], in words, and the lines with their bars.
+class Bars(Struct, frozen=True, eq=False):
+    """Vectors as lines with bars: their scale in words, and whether all of their numbers stand beside them."""
 
-    A bar is between its label and its first numbers. In a narrow width fewer numbers are shown, then a part of the bar.
+    scale: str
+    lines: Lines
+    whole: bool
+
+
+def bars(values: Numbers, labels: Sequence[Text], width: int, signs: Signs) -> Bars:
+    """Return vectors `values` [rows, dimensions] as lines with bars.
+
+    A bar is between its label and its numbers: all where there is room, else the first ones. In a narrow width fewer
+    numbers are shown, then a part of the bar.
     """
     dimensions, full, write = values.shape[-1], largest(values), writer(values)
-    written = [[write(value) for value in row[:_MOST_NUMBERS].tolist()] for row in values]
-    number_width = _GAP + max((len(number) for row in written for number in row), default=0)
+    written = [[write(value) for value in row.tolist()] for row in values]
+    every, first = (
+        _GAP + max((len(number) for row in written for number in row[:most]), default=0)
+        for most in (dimensions, _MOST_NUMBERS)
+    )
     longest = max(label.cell_len for label in labels)
     gap = _GAP if longest else 0
     room = width - longest - gap
-    drawn = min(dimensions, _MOST_DIMENSIONS, max(room - _LEAST_NUMBERS * number_width - len(_MORE), room // 2, 1))
-    count = min(_MOST_NUMBERS, max((room - drawn - len(_MORE)) // number_width, 0))
+    whole = dimensions <= min(_MOST_DIMENSIONS, room // (1 + every))
+    number_width = every if whole else first
+    drawn = count = dimensions
+    if not whole:
+        drawn = min(drawn, _MOST_DIMENSIONS, max(room - _LEAST_NUMBERS * number_width - len(_MORE), room // 2, 1))
+        count = min(_MOST_NUMBERS, max((room - drawn - len(_MORE)) // number_width, 0))
 
     def lines() -> Lines:
         for line, row, numbers in zip(aligned(labels, gap), values, written, strict=True):
@@ -205,7 +221,7 @@ def bars(values: Numbers, labels: Sequence[Text], width: int, signs: Signs) -> t
             yield line.append(_MORE if 0 < count < dimensions else "", "dim")
 
     part = f", first {drawn} of {dimensions}" if drawn < dimensions else ""
-    return f"±{write(full)}{part}", lines()
+    return Bars(f"±{write(full)}{part}", lines(), whole)
 
 
 def matrix(values: Numbers, width: int) -> tuple[str, Lines]:
@@ -229,13 +245,13 @@ def matrix(values: Numbers, width: int) -> tuple[str, Lines]:
 if __name__ == "__main__":
     screen = Console(highlight=False)
     vectors, labels = np.sin(np.arange(40).reshape(2, 20)), [Text("a sine"), Text("its continuation")]
-    scale, drawn = bars(vectors, labels, screen.width, signs(screen, screen.options))
-    screen.print(signs(screen, screen.options).legend(), scale, *drawn, sep="\n")
+    drawn = bars(vectors, labels, screen.width, signs(screen, screen.options))
+    screen.print(signs(screen, screen.options).legend(), drawn.scale, *drawn.lines, sep="\n")
     columns = [
         NumberColumn.of("score", vectors[0, :3], shade=False),
         NumberColumn.of("weight", vectors[0, :3] / 2, shade=True),
     ]
     screen.print("", *table([Text(name) for name in "abc"], columns, screen.width), sep="\n")
-    screen.print("", *facts([("the largest of these numbers", vectors.max())], screen.width), sep="\n")
+    screen.print("", *facts([("the largest of these numbers", vectors.max(), 0)], screen.width), sep="\n")
     shape, rows = matrix(vectors[:, :3].T @ vectors, screen.width)
     screen.print("", shape, *rows, sep="\n")

@@ -53,7 +53,9 @@ def overview(glance: Glance, console: Console, options: ConsoleOptions) -> Itera
         for row in range(len(glance.attention.layers)):
             yield from _layer(glance, row, page, layout, brush, around)
         yield Text()
-    yield from _legend(glance, brush, around, options.max_width)
+    queries, keys = glance.attention.shape[2:]
+    pooled = queries > layout.height * brush.tall or keys > layout.width
+    yield from _legend(glance, brush, around, options.max_width, pooled=pooled)
 
 
 def _header(glance: Glance, page: Sequence[int], layout: _Layout) -> Text:
@@ -98,9 +100,10 @@ def _layer_name(layer: int) -> str:
     return f"L{index_name(layer)}"
 
 
-def _legend(glance: Glance, brush: Brush, around: tuple[str, str], width: int) -> Iterator[Text]:
+def _legend(glance: Glance, brush: Brush, around: tuple[str, str], width: int, *, pooled: bool) -> Iterator[Text]:
     yield from flowing([Text("weight from"), *brush.legend()], width)
     telling = [Text(f"{around[0]} {around[1]} the most telling head")] if glance.marked else []
     labels = [Text("labels as in attnviz heads")] if glance.labels else []
     if telling or labels:
-        yield from flowing([Text("queries down, keys across"), *telling, *labels], width)
+        cells = [Text("a cell: the largest of several weights")] if pooled else []
+        yield from flowing([Text("queries down, keys across"), *cells, *telling, *labels], width)

@@ -169,6 +169,13 @@ def test_a_page_opens_with_the_token_that_is_named(animal: Attention) -> None:
         page_of([animal], opening=PageStart(token="dog"))
 
 
+@pytest.mark.parametrize(("token", "position"), [("the", 4), ("The", 1), ("THE", 1)])
+def test_a_page_opens_with_the_token_that_is_spelled_as_it_is_named(token: str, position: int) -> None:
+    (attention,) = attnviz.load("builtin").attend("The cat saw the dog")
+    (data,) = map(json.loads, page_of([attention], opening=PageStart(token=token)).texts("script", id="data"))
+    assert data["opening"]["token"] == position
+
+
 def test_each_number_of_a_head_stands_at_its_layer_and_head(animal: Attention) -> None:
     turned = animal.select([3, 1], [5, 0, 2])
     (data,) = map(json.loads, page_of([turned]).texts("script", id="data"))
