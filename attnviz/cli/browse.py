@@ -35,8 +35,6 @@ def browse(
     transpose: options.Transpose = False,
     color: options.Color = options.AUTO,
     mouse: Annotated[bool, typer.Option("--mouse/--no-mouse", help="Listen to the mouse, or leave it alone.")] = True,
-    debug: options.Debug = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Look at attention in the whole terminal, by keyboard and mouse.
 
@@ -70,11 +68,7 @@ def browse(
 
 
 def _check_terminal() -> None:
-    """Refuse to start without textual or a terminal.
-
-    Raises:
-        UsageError: one of them is missing.
-    """
+    """Raise UsageError if textual or a terminal is missing."""
     if find_spec("textual") is None:
         raise UsageError("browse needs textual, which is not installed: pip install 'attnviz[browse]'")
     streams = {"standard output": sys.stdout, "standard error, which it draws on,": sys.stderr}

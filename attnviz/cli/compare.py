@@ -76,8 +76,6 @@ def compare(
     jobs: options.Jobs = 1,
     color: options.Color = options.AUTO,
     width: options.Width = None,
-    debug: options.Debug = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Show what differs between two texts, two models, or two saved records.
 
@@ -108,11 +106,7 @@ def compare(
 
 
 def _compare_many(given: Input, both: JobPair, pairs: Iterable[Source], jobs: int) -> tuple[list[HeadTable], int]:
-    """Return the tables over all pairs, and the exit code: that of the pairs that failed.
-
-    Raises:
-        InputError: all failed.
-    """
+    """Return the tables over all pairs, and the exit code of those that failed; raise InputError if all did."""
     with TextCount(given) as counter:
         tables = compare_many(both, pairs, jobs, counter)
     if not tables:
@@ -129,11 +123,7 @@ def _write(tables: Sequence[HeadTable], sections: Iterable[Section], form: str, 
 
 
 def _refuse_one_only(token: str | None, output: Path | None) -> None:
-    """Refuse what only the comparison of two records has.
-
-    Raises:
-        UsageError: it was asked for.
-    """
+    """Raise UsageError if something was asked for that only the comparison of two records has."""
     for option, wanted in (("-o saves", output is not None), ("--token shows", bool(token))):
         if wanted:
             raise UsageError(
@@ -142,11 +132,7 @@ def _refuse_one_only(token: str | None, output: Path | None) -> None:
 
 
 def _pair(given: Input, models: int, memory: int) -> Iterator[Source]:
-    """Return the pairs of sources that the arguments mean.
-
-    Raises:
-        UsageError: they may mean more than one thing.
-    """
+    """Return the pairs of sources that the arguments mean; raise UsageError if they may mean more than one thing."""
     texts = given.texts or []
     if models > 1:
         if len(texts) == 2:

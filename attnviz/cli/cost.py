@@ -38,34 +38,11 @@ def _parse_positive(text: str) -> int:
     return int(text)
 
 
-_NUMBER = "<N>"
+def _number(line: str) -> Any:
+    """Return an option that takes a number from 1 on."""
+    return typer.Option(parser=_parse_positive, metavar="<N>", help=line)
 
-_Width = Annotated[
-    int | None, typer.Option(parser=_parse_positive, metavar=_NUMBER, help="Count for vectors of this width.")
-]
-_Heads = Annotated[
-    int | None, typer.Option(parser=_parse_positive, metavar=_NUMBER, help="Count for this many heads in a layer.")
-]
-_Layers = Annotated[
-    int | None, typer.Option(parser=_parse_positive, metavar=_NUMBER, help="Count for this many layers.")
-]
-_KeyHeads = Annotated[
-    int | None,
-    typer.Option(
-        parser=_parse_positive,
-        metavar=_NUMBER,
-        help="Count for this many heads of keys and values: 1 is MQA, fewer than --heads GQA.  [default: as many as "
-        "--heads]",
-    ),
-]
-_HeadWidth = Annotated[
-    int | None,
-    typer.Option(
-        parser=_parse_positive,
-        metavar=_NUMBER,
-        help="Count for heads of this width.  [default: --d-model / --heads]",
-    ),
-]
+
 _Measure = Annotated[
     bool,
     typer.Option(
@@ -83,11 +60,7 @@ _Picture = Annotated[
 
 _Tokens = Annotated[
     int | None,
-    typer.Option(
-        parser=_parse_positive,
-        metavar=_NUMBER,
-        help=f"Count for this many tokens.  [default: {_USUAL_TOKENS}, or as many as the model reads if fewer]",
-    ),
+    _number(f"Count for this many tokens.  [default: {_USUAL_TOKENS}, or as many as the model reads if fewer]"),
 ]
 _Format = Annotated[str, options.choice(options.TABLE_OR_JSON, "--format", line="Print tables, or data.")]
 
@@ -111,11 +84,17 @@ class Shape(Struct, frozen=True, kw_only=True):
 
     HEADING: ClassVar = "A shape alone"
 
-    d_model: _Width = None
-    heads: _Heads = None
-    layers: _Layers = None
-    key_heads: _KeyHeads = None
-    head_width: _HeadWidth = None
+    d_model: Annotated[int | None, _number("Count for vectors of this width.")] = None
+    heads: Annotated[int | None, _number("Count for this many heads in a layer.")] = None
+    layers: Annotated[int | None, _number("Count for this many layers.")] = None
+    key_heads: Annotated[
+        int | None,
+        _number(
+            "Count for this many heads of keys and values: 1 is MQA, fewer than --heads GQA.  [default: as many as "
+            "--heads]"
+        ),
+    ] = None
+    head_width: Annotated[int | None, _number("Count for heads of this width.  [default: --d-model / --heads]")] = None
 
     @property
     def given(self) -> bool:
@@ -226,8 +205,6 @@ def cost(
     form: _Format = options.TABLE,
     color: options.Color = options.AUTO,
     width: options.Width = None,
-    debug: options.Debug = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Count what attention costs, and measure it.
 

@@ -9,11 +9,7 @@ from attnviz.errors import UsageError
 
 
 def refuse_idle(ctx: typer.Context) -> None:
-    """Refuse options that were given on the command line, but have no effect.
-
-    Raises:
-        UsageError: there are such.
-    """
+    """Raise UsageError if options were given on the command line that have no effect."""
     given = list_given(ctx)
     for setting in SETTINGS.get(str(ctx.info_name), ()):
         if setting.holds(ctx.params) and (idle := setting.find_idle(given)):

@@ -51,8 +51,6 @@ def explain(
     form: _TextOrData = "text",
     color: options.Color = options.AUTO,
     width: options.Width = None,
-    debug: options.Debug = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Explain one head for one token, step by step, or a word of the glossary.
 

@@ -12,17 +12,19 @@ from msgspec.structs import asdict
 from attnviz.cli import figures, options
 from attnviz.cli.completion import list_colour_maps, offer
 from attnviz.cli.groups import group_options
-from attnviz.cli.heads import OF_STAT, NumberChoice
+from attnviz.cli.heads import OF_STAT, NumberChoice, sum_up
 from attnviz.cli.outcomes import for_each
-from attnviz.cli.output import Notes, write_pieces
-from attnviz.cli.progress import Tally
-from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
+from attnviz.cli.output import Notes, say, write_pieces, write_standard_output
+from attnviz.cli.progress import Tally, TextCount
+from attnviz.cli.request import Input, ModelChoice, Wanted, make_head_job, make_job
 from attnviz.errors import InputError, UsageError
 from attnviz.formats.writing import FILES, Result
-from attnviz.pipeline.artifacts import Artifact, Maker
+from attnviz.pipeline.artifacts import Artifact, Maker, draw_numbers
 from attnviz.pipeline.batch import Batch
+from attnviz.pipeline.files import write_file
+from attnviz.pipeline.generating import add_tables
 from attnviz.pipeline.job import MEMORY
-from attnviz.pipeline.outcomes import KeepWeights, Outcome, outcomes
+from attnviz.pipeline.outcomes import HeadNumbers, KeepWeights, Outcome, outcomes
 from attnviz.pipeline.sources import STANDARD_INPUT, chunks
 from attnviz.pipeline.streams import Source
 from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS, PAGE_FORMATS, Layout, Orientation
@@ -183,8 +185,6 @@ def export(
     sharing: Sharing,
     output: _Output = Path("attention"),
     forms: _Formats = None,
-    debug: options.Debug = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Save attention as pictures, pages or data.
 
@@ -221,18 +221,38 @@ def _export_numbers(
     given: Input, model: ModelChoice, wanted: Wanted, looks: Looks, formats: tuple[str, ...], output: Path, *,
     alone: bool, jobs: int,
 ) -> int:  # fmt: skip
-    """Draw numbers for each head, and return the exit code.
+    """Draw the numbers of all texts, into a folder or `alone` into one file, and return the exit code.
 
     Raises:
-        UsageError: data is to be saved too.
+        UsageError: data is to be saved too, there are several pictures for one file, or numbers that read no text were
+            asked for with one.
+        InputError: no text could be read.
     """
-    style = looks.style()
-    from attnviz.cli.head_pictures import export_numbers  # matplotlib
-
+    style, numbers = looks.style(), NumberChoice(stat=looks.stat)
     if not set(formats) <= set(IMAGE_FORMATS):
         raise UsageError("--layout heads draws pictures only: give data another attnviz export, or use attnviz heads.")
-    numbers = NumberChoice(stat=looks.stat)
-    return export_numbers(given, model, wanted, numbers, style, formats, output, alone=alone, jobs=jobs)
+    job = make_head_job(given, model, wanted, wanted.memory)
+    tables = numbers.generated.tables(job.loaded, job.select) if numbers.generated else []
+    code = 0
+    if numbers.takes_text(given):
+        with TextCount(given) as counter:
+            task = HeadNumbers(job, numbers.statistics)
+            of_texts = sum_up(task, given.sources(wanted.memory), jobs, counter, "drawn")
+        tables, code = add_tables(of_texts, tables), counter.code
+    made = list(draw_numbers(tables, style, formats, lambda note: say(f"Note: {note}")))
+    if alone:
+        if len(made) > 1:
+            raise UsageError(
+                f"{output} is one file, but there are several to save: {made[0].file_name}, {made[1].file_name} … "
+                "Choose one format, and one kind of attention with --kind, or give -o a folder."
+            )
+        write_pieces(made[0].pieces, output)
+    else:
+        output.mkdir(parents=True, exist_ok=True)
+        for artifact in made:
+            write_file(output / artifact.file_name, artifact.pieces)
+            write_standard_output(f"{output / artifact.file_name}\n".encode("utf-8", "surrogateescape"))
+    return code
 
 
 _WITHOUT_EFFECT = "texts", "file", "offline"  # on the files of a text

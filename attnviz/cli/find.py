@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 import typer
-from msgspec import Struct, field
+from msgspec import Struct
 
 from attnviz.cli import options
 from attnviz.cli.groups import group_options
@@ -57,11 +57,7 @@ class Questions(Struct, frozen=True, kw_only=True):
     ] = None
 
     def check(self, link: str | None, given: Input) -> None:
-        """Refuse a link, or texts, beside a file that has its own.
-
-        Raises:
-            UsageError: both were given, or neither.
-        """
+        """Raise UsageError if both a link, or texts, and a file that has its own were given, or neither."""
         if self.pairs and self.relations:
             raise UsageError("--pairs and --relations both say what to find: give one of them.")
         named = "--pairs" if self.pairs else "--relations"
@@ -88,8 +84,6 @@ def find(
     color: options.Color = options.AUTO,
     width: options.Width = None,
     memory: options.Memory = MEMORY,
-    debug: options.Debug = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Find the heads that link one word to another.
 
@@ -103,7 +97,7 @@ def find(
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     questions.check(link, given)
     job = make_head_job(given, model, wanted, memory)
-    with TextCount(given) as counter:
+    with _LinkCount(given, named=questions.pairs is not None) as counter:
         tables = _search(job, link, given, questions, jobs, counter)
     write_tables([tables], form, TableReport(every=every, top=top or _TOP, sort=None, define=True), color, width)
     if counter.code:
@@ -111,13 +105,9 @@ def find(
 
 
 def _search(
-    job: Job, link: str | None, given: Input, questions: Questions, jobs: int, counter: TextCount
+    job: Job, link: str | None, given: Input, questions: Questions, jobs: int, counter: "_LinkCount"
 ) -> Sequence[Table]:
-    """Return the tables of all texts that have what is asked of them.
-
-    Raises:
-        InputError: none has.
-    """
+    """Return the tables of all texts that have what is asked of them; raise InputError if none has."""
     tables: Sequence[Table]
     if questions.relations:
         name, stream = _open(questions.relations)
@@ -125,14 +115,13 @@ def _search(
         _tell_left_out(found)
         tables = [table for table in found if table.relations]
     elif questions.pairs:
-        lacking = _Lacking("the link asked for", counter, named=True)
         name, stream = _open(questions.pairs)
-        tables = find_pairs(job, name, open_pairs(questions.pairs, stream), jobs, lacking)
-        lacking.tell(found=bool(tables))
+        tables = find_pairs(job, name, open_pairs(questions.pairs, stream), jobs, counter)
+        counter.tell("the link asked for", found=bool(tables))
     elif link:
-        lacking = _Lacking(f"the link {(wanted := WordLink.parse(link))}", counter)
-        tables = find_link(job, wanted, given.sources(job.memory), jobs, lacking)
-        lacking.tell(found=bool(tables))
+        wanted = WordLink.parse(link)
+        tables = find_link(job, wanted, given.sources(job.memory), jobs, counter)
+        counter.tell(f"the link {wanted}", found=bool(tables))
     if not tables:
         why = "no text could be read" if counter.code else "none of the texts has the words"
         raise InputError(f"Nothing was found: {why}.")
@@ -158,57 +147,48 @@ def _open(path: Path) -> tuple[str, BufferedReader | None]:
     return str(path), None
 
 
-class _Lacking(Struct):
-    """A counter of texts that keeps those apart that lack what is asked of them, and reports other failures.
+class _LinkCount(TextCount):
+    """A count of texts that keeps those apart that lack what is asked of them.
 
     They are `named` where each is asked something else, which the text may not have by mistake.
     """
 
-    what: str
-    counter: TextCount
-    named: bool = False
-    missing: list[tuple[str, MissingLinkError]] = field(default_factory=list)
-
-    def say(self, note: str) -> None:
-        """See `Counter.say`."""
-        self.counter.say(note)
-
-    def count(self, texts: int) -> None:
-        """See `Counter.count`."""
-        self.counter.count(texts)
+    def __init__(self, given: Input, *, named: bool) -> None:
+        super().__init__(given)
+        self._named, self._missing = named, list[tuple[str, MissingLinkError]]()
 
     def fail(self, place: str | None, error: AttnvizError) -> None:
         """Keep a text of several that lacks the link; report any other error."""
         if place is not None and isinstance(error, MissingLinkError):
-            self.missing.append((place, error))
-            self.counter.count(1)
+            self._missing.append((place, error))
+            self.count(1)
         else:
-            self.counter.fail(place, error)
+            super().fail(place, error)
 
-    def tell(self, *, found: bool) -> None:
-        """Say how many texts lack the link, and whether that is for the windows that they are read in.
+    def tell(self, what: str, *, found: bool) -> None:
+        """Say how many texts lack what was asked for, and whether that is for the windows that they are read in.
 
         Raises:
             InputError: no text has it.
         """
-        if not self.missing:
+        if not self._missing:
             return
         if not found:
-            place, why = self.missing[0]
-            first = f" {place[0].upper()}{place[1:]}: " + why.advice if self.named else ""
-            raise InputError(Advice(f"None of the texts that could be read has {self.what}.") + first + self._windows())
-        if len(self.missing) == 1:
-            told = f"1 of the texts lacks {self.what}, and is left out"
+            place, why = self._missing[0]
+            first = f" {place[0].upper()}{place[1:]}: " + why.advice if self._named else ""
+            raise InputError(Advice(f"None of the texts that could be read has {what}.") + first + self._windows())
+        if len(self._missing) == 1:
+            told = f"1 of the texts lacks {what}, and is left out"
         else:
-            told = f"{len(self.missing):,} of the texts lack {self.what}, and are left out"
+            told = f"{len(self._missing):,} of the texts lack {what}, and are left out"
         say(f"Note: {told}{self._places()}.{self._windows()}")
 
     def _places(self) -> str:
-        if not self.named:
+        if not self._named:
             return ""
-        places = [place for place, _ in self.missing[:_MOST_PLACES]]
-        return f": {', '.join([*places, '…'] if len(self.missing) > len(places) else places)}"
+        places = [place for place, _ in self._missing[:_MOST_PLACES]]
+        return f": {', '.join([*places, '…'] if len(self._missing) > len(places) else places)}"
 
     def _windows(self) -> str:
-        distant = sum(isinstance(error, DistantLinkError) for _, error in self.missing)
+        distant = sum(isinstance(error, DistantLinkError) for _, error in self._missing)
         return f" In {distant:,} of them no window holds both words." if distant else ""

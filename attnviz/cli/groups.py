@@ -13,21 +13,30 @@ from typing import Annotated, Any, get_args, get_type_hints
 from typer.core import TyperCommand
 from typer.models import OptionInfo
 
+from attnviz.cli.options import Debug, Quiet
+
 _HEADING = "rich_help_panel"  # where typer keeps the heading of an option, though only rich's help would show it
 
 
+_EVERYWHERE = {"debug": Debug, "quiet": Quiet}
+"""The options of every command, which have done their work once they are parsed."""
+
+
 def group_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for each field of the records among its parameters."""
+    """Give a command one option for each field of the records among its parameters, and those of every command."""
     parameters = signature(command).parameters
     annotations = {name: parameter.annotation for name, parameter in parameters.items()}
     groups = {name: cls for name, cls in annotations.items() if hasattr(cls, "HEADING")}
 
     @wraps(command)
     def called(**values: Any) -> None:
+        for name in _EVERYWHERE:
+            del values[name]
         made = {name: cls(**{f: values.pop(f) for f in signature(cls).parameters}) for name, cls in groups.items()}
         command(**made, **values)
 
     expanded = [new for name, old in parameters.items() for new in _options(groups.get(name), old)]
+    expanded += [_make_parameter(name, annotation, False) for name, annotation in _EVERYWHERE.items()]
     called.__signature__ = signature(command).replace(parameters=expanded)  # type: ignore[attr-defined]
     return called
 
@@ -38,14 +47,13 @@ def _options(group: type[Any] | None, parameter: Parameter) -> list[Parameter]:
         return [parameter.replace(kind=Parameter.KEYWORD_ONLY)]
     hints = get_type_hints(group, include_extras=True)
     return [
-        Parameter(
-            name,
-            Parameter.KEYWORD_ONLY,
-            annotation=_add_heading(hints[name], group.HEADING),
-            default=field.default,
-        )
+        _make_parameter(name, _add_heading(hints[name], group.HEADING), field.default)
         for name, field in signature(group).parameters.items()
     ]
+
+
+def _make_parameter(name: str, annotation: Any, default: Any) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
 def _add_heading(annotation: Any, heading: str) -> Any:

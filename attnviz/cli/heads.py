@@ -118,11 +118,7 @@ class TableShape(Struct, frozen=True, kw_only=True):
     width: options.Width = None
 
     def check(self, numbers: NumberChoice) -> None:
-        """Refuse to sort by a number that is not computed.
-
-        Raises:
-            UsageError: it is not.
-        """
+        """Raise UsageError if the numbers are to be sorted by one that is not computed."""
         default = STATISTICS if not numbers.names or (numbers.probe and not numbers.stat) else {}
         if self.sort and self.sort not in (*numbers.names, *default):
             option = "probe" if self.sort in PROBES else "stat"
@@ -152,8 +148,6 @@ def heads(
     jobs: options.Jobs = 1,
     form: Form = options.TABLE,
     listing: _Listing = False,
-    debug: options.Debug = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Compute numbers for each head, over one text or many, or without any.
 
@@ -190,11 +184,7 @@ def heads(
 
 
 def _refuse_saved_after_text(texts: Sequence[str], form: str) -> None:
-    """Refuse saved records after a text, of which rows would have to name the model as those before them do not.
-
-    Raises:
-        UsageError: there are such.
-    """
+    """Raise UsageError if saved records follow a text, since their rows would have to name the model."""
     saved = [names_saved(text) for text in texts]
     if form in DELIMITERS and any(saved) and not saved[0]:
         raise UsageError(

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from attnviz.cli import options
+from attnviz.cli.groups import group_options
 from attnviz.cli.output import write_standard_output
 from attnviz.cli.terminal import open_terminal
 from attnviz.errors import ModelError, write_options
@@ -18,14 +19,13 @@ from attnviz.views.terminal.cells import plain_table
 from attnviz.views.terminal.numbers import wrapped
 
 
+@group_options
 def models(
     form: Annotated[
         str, options.choice(options.TABLE_OR_JSON, "--format", line="Print a table, or data.")
     ] = options.TABLE,
     color: options.Color = options.AUTO,
     width: options.Width = None,
-    debug: options.Debug = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """List the models that can be loaded without the network.
 

@@ -46,6 +46,18 @@ class Setting(Struct, frozen=True, kw_only=True):
         return [name for name in given if name in self.idle]
 
 
+def _with(
+    flag: str, option: str, idle: Collection[str] = (), *, used: Collection[str] = (), instead: str = ""
+) -> Setting:
+    """Return the setting in which the option that is typed as this flag is given."""
+    return Setting(words=f"with {flag}", holds=lambda values: values[option], idle=idle, used=used, instead=instead)
+
+
+def _without(flag: str, option: str, idle: Collection[str], *, instead: str = "") -> Setting:
+    """Return the setting in which the option that is typed as this flag is not given."""
+    return Setting(words=f"without {flag}", holds=lambda values: not values[option], idle=idle, instead=instead)
+
+
 def _is_data(values: Values) -> bool:
     return values["form"] not in ("table", "text")
 
@@ -109,19 +121,8 @@ _MODEL = "model", "engine", "device", "dtype", "revision", "offline", "trust_rem
 _LANGUAGES = "source_language", "target_language"
 _DATA_INSTEAD = "choose --format table"
 _STEPS = "steps", "only_what_if"
-_OF_WEIGHTS = (
-    "token",
-    "rows",
-    "by",
-    "mean",
-    "no_special",
-    "force",
-    "log",
-    "annotate",
-    "transpose",
-    "vmax",
-    "no_colorbar",
-)
+_OF_MATRICES = "log", "annotate", "transpose", "vmax", "no_colorbar"
+_OF_WEIGHTS = "token", "rows", "by", "mean", "no_special", "force", *_OF_MATRICES
 _COMPARISONS = "matrices", "scores", "hard", "no_scale", "no_mask", "no_positions", "permute", "untrained", "online"
 _TOY = "heads", "mask", "positions", "seed"
 
@@ -132,7 +133,7 @@ _OF_TEXTS = (
         idle=("whole_file", "paragraphs"),
         instead="name a file with --file",
     ),
-    Setting(words="with --whole-file", holds=lambda values: values["whole_file"], idle=("paragraphs",)),
+    _with("--whole-file", "whole_file", ("paragraphs",)),
     Setting(words="with --target", holds=lambda values: values["target"] is not None, idle=("max_new_tokens",)),
     Setting(words="for saved weights", holds=_are_saved, idle=(*_MODEL, *_LANGUAGES, "whole_file", "paragraphs")),
 )
@@ -140,10 +141,10 @@ _OF_TEXTS = (
 SETTINGS: Mapping[str, Sequence[Setting]] = {
     "show": (
         *_OF_TEXTS,
-        Setting(
-            words="with --open",
-            holds=lambda values: values["in_browser"],
-            idle=("form", "every", "top", "all_rows", "picture", "protocol"),
+        _with(
+            "--open",
+            "in_browser",
+            ("form", "every", "top", "all_rows", "picture", "protocol"),
             instead="leave --open out",
         ),
         Setting(
@@ -157,13 +158,8 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
             holds=lambda values: values["token"] and not values["in_browser"],
             idle=("every", "picture", "protocol", "transpose"),
         ),
-        Setting(words="with --picture", holds=lambda values: values["picture"], idle=("all_rows",)),
-        Setting(
-            words="without --picture",
-            holds=lambda values: not values["picture"],
-            idle=("protocol",),
-            instead="give --picture too",
-        ),
+        _with("--picture", "picture", ("all_rows",)),
+        _without("--picture", "picture", ("protocol",), instead="give --picture too"),
     ),
     "export": (
         *_OF_TEXTS,
@@ -202,16 +198,11 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         ),
     ),
     "heads": (
-        Setting(words="with --list", holds=lambda values: values["listing"], used=("listing", "texts")),
+        _with("--list", "listing", used=("listing", "texts")),
         *_OF_TEXTS,
         Setting(words="with --format {form}", holds=_is_data, idle=("every", "sort", "top"), instead=_DATA_INSTEAD),
-        Setting(words="with --all", holds=lambda values: values["every"], idle=("top",)),
-        Setting(
-            words="without --probe",
-            holds=lambda values: not values["probe"],
-            idle=("tokens", "seed"),
-            instead="add --probe induction",
-        ),
+        _with("--all", "every", ("top",)),
+        _without("--probe", "probe", ("tokens", "seed"), instead="add --probe induction"),
         Setting(words="where no text is read", holds=_are_only_generated, idle=(*_READING, "jobs", "memory", "each")),
         Setting(words="with numbers that read no text", holds=_are_generated, idle=("each",)),
         Setting(words="for saved weights", holds=_are_saved, idle=("probe",)),
@@ -219,7 +210,7 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
     "find": (
         *_OF_TEXTS,
         Setting(words="with --format {form}", holds=_is_data, idle=("every", "top"), instead=_DATA_INSTEAD),
-        Setting(words="with --all", holds=lambda values: values["every"], idle=("top",)),
+        _with("--all", "every", ("top",)),
         Setting(
             words="with --pairs or --relations",
             holds=lambda values: values["pairs"] or values["relations"],
@@ -240,17 +231,8 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
             idle=LOOKS,
             instead="give -o a file that ends in .png",
         ),
-        Setting(
-            words="without -o",
-            holds=lambda values: not values["output"],
-            idle=("layout", *LOOKS, "stat"),
-            instead="save a picture with -o",
-        ),
-        Setting(
-            words="with -o",
-            holds=lambda values: values["output"],
-            idle=("every", "top", "form", "all_rows", "color", "width"),
-        ),
+        _without("-o", "output", ("layout", *LOOKS, "stat"), instead="save a picture with -o"),
+        _with("-o", "output", ("every", "top", "form", "all_rows", "color", "width")),
         Setting(
             words="for one comparison",
             holds=_is_one_comparison,
@@ -259,20 +241,16 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         ),
     ),
     "verify": (
-        Setting(words="with --list", holds=lambda values: values["listing"], used=("listing", "model")),
-        Setting(
-            words="without --model",
-            holds=lambda values: not values["model"],
-            idle=("engine", "device", "dtype", "revision", "trust_remote_code", *_LANGUAGES),
+        _with("--list", "listing", used=("listing", "model")),
+        _without(
+            "--model",
+            "model",
+            ("engine", "device", "dtype", "revision", "trust_remote_code", *_LANGUAGES),
             instead="name a model",
         ),
     ),
     "explain": (
-        Setting(
-            words="with --words, which lists the whole glossary",
-            holds=lambda values: values["words"],
-            used=("words", "form"),
-        ),
+        _with("--words, which lists the whole glossary", "words", used=("words", "form")),
         Setting(
             words="with --toy, which explains vectors and not a text",
             holds=lambda values: values["toy"] or values["vectors"],
@@ -284,7 +262,7 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
             idle=_TOY,
             instead="give --toy too",
         ),
-        Setting(words="with --only-what-if", holds=lambda values: values["only_what_if"], idle=("steps",)),
+        _with("--only-what-if", "only_what_if", ("steps",)),
         Setting(
             words="without a comparison",
             holds=lambda values: not any(values[name] for name in _COMPARISONS) and "," not in values["positions"],
@@ -300,16 +278,11 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         ),
     ),
     "cost": (
-        Setting(
-            words="without --measure",
-            holds=lambda values: not values["measure"],
-            idle=("longest", "output"),
-            instead="give --measure too",
-        ),
-        Setting(
-            words="without -o",
-            holds=lambda values: not values["output"],
-            idle=("figure_width", "dpi", "font", "title", "no_caption"),
+        _without("--measure", "measure", ("longest", "output"), instead="give --measure too"),
+        _without(
+            "-o",
+            "output",
+            ("figure_width", "dpi", "font", "title", "no_caption"),
             instead="save a picture with -o",
         ),
         Setting(

@@ -84,8 +84,6 @@ def show(
     transpose: options.Transpose = False,
     color: options.Color = options.AUTO,
     width: options.Width = None,
-    debug: options.Debug = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Show what the heads of a model look at.
 

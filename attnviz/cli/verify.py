@@ -47,8 +47,6 @@ def verify(
     form: Annotated[str, options.choice(_FORMATS, "--format", line="Print tables, or data.")] = options.TABLE,
     color: options.Color = options.AUTO,
     width: options.Width = None,
-    debug: options.Debug = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Check models against published figures: a line a figure, with what is measured here and who published it.
 

@@ -100,11 +100,7 @@ def _read_dimensions(shape: StackShape) -> Dimensions:
 
 
 def _check_counted(shape: StackShape) -> None:
-    """Refuse a shape whose numbers are not all said, or that is of another form than is counted here.
-
-    Raises:
-        ModelError: it is one.
-    """
+    """Raise ModelError if not all numbers of a shape are said, or it is of another form than is counted here."""
     model_type = visible(shape.model_type)
     if shape.latent:
         raise ModelError(
@@ -128,11 +124,7 @@ def _check_counted(shape: StackShape) -> None:
 
 
 def _count_parameters(files: Sequence[Path]) -> Held:
-    """Return what the headers of weight files say; biases stand beside a matrix, as those of norms do not.
-
-    Raises:
-        ModelError: a file is damaged.
-    """
+    """Return what the headers of weight files say; biases stand beside a matrix, as those of norms do not."""
     found = find_tensors(files).items()
     there = {name: tensor for name, tensor in found if _OF_ATTENTION.search(name) and not _NO_MAP.search(name)}
     maps = {name.removesuffix("weight"): tensor.size for name, tensor in there.items() if len(tensor.shape) == 2}

@@ -1,8 +1,8 @@
 """The costs of attention, measured here: time and memory at growing sizes, and the exponents of their growth."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 from msgspec import Struct
 
 from attnviz.costs.methods import ATTENDING, SCORING
@@ -55,16 +55,6 @@ class Experiment(Struct, frozen=True, kw_only=True):
     series: tuple[Series, ...]
 
 
-class _Plan(Struct, frozen=True):
-    """An experiment to be made at these (tokens, width), one of which, the `variable`, grows."""
-
-    title: str
-    variable: str
-    fixed: str
-    methods: Iterable[str]
-    sizes: Sequence[Size]
-
-
 def measure(longest: int, say: Callable[[str], None] = lambda doing: None) -> Iterator[Experiment]:
     """Make three experiments on one head and one thread, in float32, with texts of up to `longest` tokens, 128 or more.
 
@@ -74,30 +64,27 @@ def measure(longest: int, say: Callable[[str], None] = lambda doing: None) -> It
     Raises:
         AttnvizError: there is too little memory, or a library does not run here.
     """
-    for plan in _make_plans(longest):
-        series = tuple(_measure_series(plan, method, say) for method in plan.methods)
-        yield Experiment(title=plan.title, variable=plan.variable, fixed=plan.fixed, series=series)
-
-
-def _make_plans(longest: int) -> tuple[_Plan, ...]:
     by_tokens, scored = ([(tokens, _WIDTH) for tokens in _double_up_to(most)] for most in (longest, longest // _SCORED))
     wide = longest // _SCORED_WIDE
     by_width = [(wide, width) for width in _double_up_to(_WIDEST)]
-    return (
-        _Plan("Attention", "N", f"d = {_WIDTH}", ATTENDING, by_tokens),
-        _Plan("Scores alone", "N", f"d = {_WIDTH}", SCORING, scored),
-        _Plan("Scores alone", "d", f"N = {wide}", SCORING, by_width),
-    )
+    for title, variable, fixed, methods, sizes in (
+        ("Attention", "N", f"d = {_WIDTH}", ATTENDING, by_tokens),
+        ("Scores alone", "N", f"d = {_WIDTH}", SCORING, scored),
+        ("Scores alone", "d", f"N = {wide}", SCORING, by_width),
+    ):
+        series = tuple(_measure_series(method, variable, sizes, say) for method in methods)
+        yield Experiment(title=title, variable=variable, fixed=fixed, series=series)
 
 
 def _double_up_to(largest: int) -> list[int]:
     return [largest >> times for times in range(_DOUBLINGS, -1, -1)]
 
 
-def _measure_series(plan: _Plan, method: str, say: Callable[[str], None]) -> Series:
-    sizes = [size["Nd".index(plan.variable)] for size in plan.sizes]
-    say(f"{method}, {plan.variable} up to {sizes[-1]:,}")
-    (_, idle), *found = measure_sizes(method, plan.sizes)
+def _measure_series(method: str, variable: str, both: Sequence[Size], say: Callable[[str], None]) -> Series:
+    """Return the measurements of a method at these (tokens, width), one of which, the `variable`, grows."""
+    sizes = [size["Nd".index(variable)] for size in both]
+    say(f"{method}, {variable} up to {sizes[-1]:,}")
+    (_, idle), *found = measure_sizes(method, both)
     points = tuple(Point(size, *each) for size, each in zip(sizes, found, strict=True))
     noise = max((idle or 0) * _FAR_ABOVE, _LEAST_NOISE)
     heard = [(point.size, float(point.memory)) for point in points if point.memory and point.memory > noise]
@@ -117,8 +104,5 @@ def fit_exponent(sizes: Sequence[float], values: Sequence[float]) -> float | Non
     """
     if len(sizes) < _FEWEST or min(values) <= 0:
         return None
-    x, y = [math.log(size) for size in sizes], [math.log(value) for value in values]
-    middle, height = sum(x) / len(x), sum(y) / len(y)
-    above = sum((a - middle) * (b - height) for a, b in zip(x, y, strict=True))
-    slope = above / sum((a - middle) ** 2 for a in x)
-    return round(slope, _DIGITS) + 0.0  # what does not grow has no sign
+    slope, _ = np.polyfit(np.log(sizes), np.log(values), 1)
+    return round(float(slope), _DIGITS) + 0.0  # what does not grow has no sign

@@ -187,11 +187,7 @@ class _Opened(Struct, frozen=True):
 
 
 def check_memory(size: int, memory: int) -> None:
-    """Refuse a saved record that would take more memory than it may.
-
-    Raises:
-        RecordError: it would.
-    """
+    """Raise RecordError if a saved record would take more memory than it may."""
     if size > memory:
         raise RecordError(
             f"This record would take {size:,} bytes of memory, of {memory:,} that it may:",

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct, ValidationError, convert
 
 from attnviz.errors import AttnvizError, RecordError
 from attnviz.text import Grouping, Span, read_grouping
@@ -94,40 +94,41 @@ def text(value: Any) -> str:
     return value
 
 
-def flag(value: Any) -> bool:
-    """Return yes or no."""
-    if not isinstance(value, bool):
-        raise ValueError("true or false")
-    return value
+def _as_type(wanted: Any, words: str) -> Parse[Any]:
+    """Return the parser of values of a type, as msgspec checks it; `words` say what a value ought to be."""
+
+    def parse(value: Any) -> Any:
+        try:
+            return convert(value, wanted)
+        except ValidationError:
+            raise ValueError(words) from None
+
+    return parse
 
 
-def place(value: Any) -> int:
-    """Return the number of something that is counted from 0."""
-    if not _is_number(value) or value < 0:
-        raise ValueError("a whole number from 0 on")
-    return int(value)
+flag: Parse[bool] = _as_type(bool, "true or false")
 
+place: Parse[int] = _as_type(Annotated[int, Meta(ge=0, lt=_MOST)], "a whole number from 0 on")
+"""The parser of the number of something that is counted from 0."""
 
-def axis_index(value: Any) -> int:
-    """Return the number of a layer or head, or -1 for an average."""
-    if not _is_number(value) or value < -1:
-        raise ValueError("a whole number from 0 on, or -1 for an average")
-    return int(value)
+axis_index: Parse[int] = _as_type(
+    Annotated[int, Meta(ge=-1, lt=_MOST)], "a whole number from 0 on, or -1 for an average"
+)
+"""The parser of the number of a layer or head, or -1 for an average."""
+
+fields: Parse[Mapping[str, Any]] = _as_type(dict[str, Any], "an object")
+
+_entries: Parse[list[Any]] = _as_type(list[Any], "a list")
+_IN_ORDER = "[start, end], two offsets in order"
+_offsets: Parse[Span] = _as_type(tuple[int, int], _IN_ORDER)
 
 
 def span(value: Any) -> Span:
     """Return where a stretch of text begins and ends."""
-    match value:
-        case [start, end] if _is_number(start) and _is_number(end) and 0 <= start <= end:
-            return start, end
-    raise ValueError("[start, end], two offsets in order")
-
-
-def fields(value: Any) -> Mapping[str, Any]:
-    """Return an object that has fields."""
-    if not isinstance(value, dict):
-        raise ValueError("an object")
-    return value
+    start, end = _offsets(value)
+    if not 0 <= start <= end < _MOST:
+        raise ValueError(_IN_ORDER)
+    return start, end
 
 
 def among(names: Sequence[str]) -> Parse[str]:
@@ -143,8 +144,7 @@ def among(names: Sequence[str]) -> Parse[str]:
 
 def member(of: type[Member]) -> Parse[Member]:
     """Return the parser of the member of an enumeration that has a value."""
-    name = among([each.value for each in of])
-    return lambda value: of(name(value))
+    return _as_type(of, f"one of {', '.join(each.value for each in of)}")
 
 
 def grouped_by(value: Any) -> Grouping:
@@ -158,13 +158,3 @@ def grouped_by(value: Any) -> Grouping:
 def or_none(parse: Parse[Value]) -> Parse[Value | None]:
     """Return the same parser, but for null, which has a meaning of its own."""
     return lambda value: None if value is None else parse(value)
-
-
-def _entries(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise ValueError("a list")
-    return value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value < _MOST

@@ -36,13 +36,8 @@ def list_fields(found: Verified) -> Iterator[dict[str, Any]]:
         }
 
 
-def to_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """Return a line of JSON for each row."""
-    return b"".join(map(json_line, rows))
-
-
 FIGURES: Mapping[str, Callable[[Iterable[Mapping[str, Any]]], bytes]] = {
-    "json": to_lines,
+    "json": lambda rows: b"".join(map(json_line, rows)),
     "csv": partial(delimit, delimiter=","),
     "tsv": partial(delimit, delimiter="\t"),
 }

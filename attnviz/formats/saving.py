@@ -75,11 +75,7 @@ def _check_format(there: Collection[str], form: str, what: str, others: Sequence
 
 
 def _results(texts: Sequence[Records], text: str | None) -> list[Result]:
-    """Return the results of some texts, numbered from 0.
-
-    Raises:
-        UsageError: they are no records, or a text is told of several.
-    """
+    """Return the results of some texts, numbered from 0; raise UsageError if a `text` is told of several."""
     if text is not None and len(texts) != 1:
         raise UsageError(f"One text was given, but these are records of {len(texts)} texts: leave the text out.")
     results = [_check_result(one) if isinstance(one, Result) else make_result(one) for one in texts]

@@ -161,10 +161,9 @@ def _parse_number(line: int, column: int, said: str, parse: Callable[[str], Numb
 
 
 def _check_numbers(rows: Sequence[_Row], end: int) -> None:
-    """Refuse words that are not numbered 1, 2, 3, …, and tokens that do not stand before the words that share them.
+    """Raise _LineError if words are not numbered 1, 2, 3, …, or a token does not stand before the words that share it.
 
-    Raises:
-        _LineError: there are such; the sentence ends on the line `end`.
+    The sentence ends on the line `end`.
     """
     due, shared = 1, 0  # the number of the next word, and of the last that shares a token
     for row in rows:

@@ -86,8 +86,8 @@ def _run_again(model: Model, reading: Reading, place: HeadQuery, variant: Varian
 def _reorder(reading: Reading, kind: Kind, order: list[int]) -> Reading:
     """Return the reading with the keys of this kind of attention in another order."""
     if kind is Kind.DECODER and reading.target:
-        return replace(reading, target=reading.target.permute(order))
-    return reading.permute(order)
+        return replace(reading, target=reading.target.take(order))
+    return reading.take(order)
 
 
 def _run(model: Model, reading: Reading, place: HeadQuery) -> Reals:

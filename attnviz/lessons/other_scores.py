@@ -81,11 +81,7 @@ def compare_scores(
 
 
 def _check_learned(trace: Trace, wanted: Sequence[str]) -> None:
-    """Refuse score functions whose parameters the head has not learned.
-
-    Raises:
-        UsageError: there are such, all of which are named.
-    """
+    """Raise UsageError if the head has not learned the parameters of a score function; it names all such functions."""
     known = trace.score, _GENERAL  # general is made from W_Q and W_K
     missing = [name for name in wanted if name not in known and SCORES[name].shapes(1, 1, 1)]
     if missing:

@@ -1,7 +1,7 @@
 """Circuits: numbers for each head from the weights of a model alone, without any text."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from msgspec import Struct
@@ -23,6 +23,15 @@ class ValueCircuit(Struct, frozen=True, eq=False):
 
     value: Reals
     output: Reals
+
+    @classmethod
+    def of_maps(cls, value: Reals, output: Reals, heads: int) -> Self:
+        """Return the circuits of so many heads from a layer's maps, [groups · d, width] and [width, heads · d]."""
+        depth = output.shape[1] // heads
+        groups = len(value) // depth
+        own = value.reshape(groups, depth, -1).swapaxes(1, 2)  # [groups, width, d]
+        written = output.reshape(len(output), heads, depth).transpose(1, 2, 0)  # [heads, d, width]
+        return cls(own[np.arange(heads) * groups // heads], written)
 
 
 class CircuitNumber(Described, frozen=True):

@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError, TextError
-from attnviz.measures.head_pairs import Divergences, HeadPairs, Reals
+from attnviz.measures.head_pairs import HeadPairs, Reals
 from attnviz.measures.links import strongest
 from attnviz.measures.token_alignment import Alignment
-from attnviz.records import Attention, Axes, HeadMatrix, HeadTable, Link, Weights, require_record
+from attnviz.measures.totals import Summand
+from attnviz.records import Attention, Axes, Column, HeadMatrix, HeadTable, Link, Weights, require_record
 from attnviz.text import By, Token, find_occurrences, visible
 from attnviz.vocabulary import DIFFERENCE
 
@@ -63,14 +64,19 @@ class Comparison(Struct, frozen=True, eq=False, dict=True):
         )
 
     @cached_property
-    def divergences(self) -> Divergences:
+    def divergences(self) -> Column:
         """Return the divergence of each pair of heads."""
-        return Divergences(self.pairs, self._diverge_all() if self.pairs.others else self._diverge_by_number())
+        return self.pairs.column(self._diverge_all() if self.pairs.others else self._diverge_by_number())
+
+    @property
+    def summand(self) -> Summand:
+        """Return what the divergences add to those of many texts."""
+        return self.pairs.add_up(self.divergences)
 
     @cached_property
     def table(self) -> HeadTable:
         """Return the divergence of each head, largest first."""
-        return self.divergences.table()
+        return self.pairs.pair(self.divergences, 1)
 
     @cached_property
     def axes(self) -> Axes:
@@ -117,7 +123,7 @@ class Comparison(Struct, frozen=True, eq=False, dict=True):
     @cached_property
     def is_undefined(self) -> bool:
         """Return whether no head has a row in both that has weight on the tokens that both have."""
-        return not np.isfinite(self.divergences.values).any()
+        return not np.isfinite(self.divergences.means).any()
 
     @cached_property
     def is_empty(self) -> bool:
@@ -141,28 +147,19 @@ class Comparison(Struct, frozen=True, eq=False, dict=True):
     def _subtract(self, layer: int, head: int) -> Weights:
         """Return the difference of one head: [queries, keys]."""
         partner = self.table.partners.get((layer, head)) if self.pairs.others else (layer, head)
-        found = np.zeros(self.axes.shape[2:], np.float32)
         if partner is None:
-            return found
+            return np.zeros(self.axes.shape[2:], np.float32)
         ours, theirs = _find_head(self.first, layer, head), _find_head(self.second, *partner)
-        start = 0
-        for part in self.queries.parts(max(_AT_ONCE // len(self.keys.first), 1)):
-            p, q = _rescale(ours, part.first, self.keys.first), _rescale(theirs, part.second, self.keys.second)
-            found[start : start + len(q)] = np.nan_to_num(q - p)
-            start += len(q)
-        return found
+        rows = [np.nan_to_num(q - p).astype(np.float32) for p, q in self._rescale_rows(ours, theirs, 1)]
+        return np.concatenate(rows)
 
     def _diverge_by_number(self) -> Reals:
         """Return the divergence of each head from that of the same number, [layers, heads], layer by layer."""
         order = [self.second.heads.index(head) for head in self.first.heads]
         found = np.empty(self.first.shape[:2])
-        step = max(_AT_ONCE // (len(order) * len(self.keys.first)), 1)
         for place, layer in enumerate(self.first.layers):
-            p, q = self.first.weights[place], self.second.weights[self.second.layers.index(layer)]
-            rows = [
-                diverge(_rescale(p, part.first, self.keys.first), _rescale(q, part.second, self.keys.second)[order])
-                for part in self.queries.parts(step)
-            ]
+            ours, theirs = self.first.weights[place], self.second.weights[self.second.layers.index(layer)]
+            rows = [diverge(p, q[order]) for p, q in self._rescale_rows(ours, theirs, len(order))]
             found[place] = _average(np.concatenate(rows, -1))
         return found
 
@@ -170,13 +167,17 @@ class Comparison(Struct, frozen=True, eq=False, dict=True):
         """Return the divergence of each head from each of the other record, [heads, others], some rows at a time."""
         ours, theirs = (one.weights.reshape(-1, *one.shape[2:]) for one in (self.first, self.second))
         sums, counts = np.zeros((len(ours), len(theirs))), np.zeros((len(ours), len(theirs)))
-        for part in self.queries.parts(max(_AT_ONCE // (len(theirs) * len(self.keys.first)), 1)):
-            p, q = _rescale(ours, part.first, self.keys.first), _rescale(theirs, part.second, self.keys.second)
+        for p, q in self._rescale_rows(ours, theirs, len(theirs)):
             defined, other = (np.isfinite(each[..., 0]).astype(float) for each in (p, q))  # [heads, queries]
             divergences = diverge_pairs(*(np.nan_to_num(each, nan=1 / each.shape[-1]) for each in (p, q)))
             sums += np.einsum("hor,hr,or->ho", divergences, defined, other)
             counts += defined @ other.T
         return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+    def _rescale_rows(self, ours: Weights, theirs: Weights, heads: int) -> Iterator[tuple[Reals, Reals]]:
+        """Yield the rows of both on the tokens that both have, [..., queries, keys], some rows of so many heads."""
+        for part in self.queries.parts(max(_AT_ONCE // (heads * len(self.keys.first)), 1)):
+            yield _rescale(ours, part.first, self.keys.first), _rescale(theirs, part.second, self.keys.second)
 
 
 def compare(first: Attention, second: Attention) -> Comparison:
@@ -223,11 +224,7 @@ def _name_groups(axes: Axes) -> str:
 
 
 def check_word(found: Sequence[Comparison], word: str) -> None:
-    """Refuse a word, or the position of a token, that not both of the records have.
-
-    Raises:
-        TextError: only one has it.
-    """
+    """Raise TextError if only one of the records has a word, or the token at a position."""
     if any(_has(one.axes, word) for one in found):
         return
     sides: dict[str, Callable[[Comparison], Axes]] = {"first": lambda one: one.first, "second": lambda one: one.second}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from msgspec import Struct, field
@@ -13,7 +13,7 @@ from attnviz.measures.labels import find_labels
 from attnviz.measures.statistics import STATISTICS, Reals
 from attnviz.measures.variability import Sample
 from attnviz.records import Column, HeadTable
-from attnviz.text import read_grouping
+from attnviz.text import Grouping
 from attnviz.vocabulary import Kind
 
 _ONE = 2**40
@@ -38,8 +38,10 @@ class Moments(Struct, frozen=True, eq=False):
         fixed = _INTEGER(np.rint(np.where(there, column.means, 0) * _ONE))
         return cls(there.astype(object), fixed, fixed * fixed, column.definition)
 
-    def __add__(self, other: "Moments") -> "Moments":
-        """Return those of the values of both."""
+    def __add__(self, other: "Moments | Compared") -> "Moments | Compared":
+        """Return those of the values of both; a text that is not defined for a comparison is no part of it."""
+        if isinstance(other, Compared):
+            return other
         return Moments(
             self.counts + other.counts, self.sums + other.sums, self.squares + other.squares, self.definition
         )
@@ -73,9 +75,9 @@ class Compared(Struct, frozen=True, eq=False):
     compute: Callable[[Reals], Reals]
     definition: str
 
-    def __add__(self, other: "Compared") -> "Compared":
-        """Return that of both."""
-        return replace(self, sample=self.sample + other.sample)
+    def __add__(self, other: "Moments | Compared") -> "Compared":
+        """Return that of both; a text that is not defined for a comparison is no part of it."""
+        return replace(self, sample=self.sample + other.sample) if isinstance(other, Compared) else self
 
     def column(self) -> Column:
         """Return the number of the sample, which has no standard error."""
@@ -84,29 +86,8 @@ class Compared(Struct, frozen=True, eq=False):
         return Column(values, counts, np.full(values.shape, np.nan), self.definition)
 
 
-class Total(Struct):
-    """The total over texts that have the same heads: the number of texts, and what each statistic comes to."""
-
-    texts: int = 0
-    moments: dict[str, Moments | Compared] = field(default_factory=dict)
-
-    def merge(self, other: "Total") -> None:
-        """Take in all texts of another."""
-        self.texts += other.texts
-        for name, theirs in other.moments.items():
-            self.moments[name] = _join(self.moments[name], theirs) if name in self.moments else theirs
-
-
-def _join(one: Moments | Compared, other: Moments | Compared) -> Moments | Compared:
-    """Return the total of both; a text that is not defined for a comparison is no part of it."""
-    if isinstance(one, Compared) and isinstance(other, Compared):
-        return one + other
-    if isinstance(one, Moments) and isinstance(other, Moments):
-        return one + other
-    return one if isinstance(one, Compared) else other
-
-
-def _total_of(name: str, column: Column) -> Moments | Compared:
+def _measure_column(name: str, column: Column) -> Moments | Compared:
+    """Return the part of a total that the column of one text is."""
     if column.corner is None:
         return Moments.of(column)
     compute = STATISTICS[name].over_texts
@@ -114,38 +95,77 @@ def _total_of(name: str, column: Column) -> Moments | Compared:
     return Compared(Sample.of(column.corner), compute, column.definition)
 
 
-Key = tuple[str, Kind, str, tuple[int, ...], tuple[int, ...]]
-"""The key of texts that are added up: their model, kind, grouping of tokens, layers and heads."""
+class Total(Struct):
+    """The total over texts that have the same heads: the number of texts, and the sum of each of their named parts.
+
+    `left_out` is how many words of a treebank are in none of the parts.
+    """
+
+    texts: int = 0
+    parts: dict[Any, Any] = field(default_factory=dict)
+    left_out: int = 0
+
+    def merge(self, other: "Total") -> None:
+        """Take in all texts of another."""
+        self.texts += other.texts
+        self.left_out += other.left_out
+        for name, part in other.parts.items():
+            self.parts[name] = self.parts[name] + part if name in self.parts else part
+
+
+class SharedHeads(Struct, frozen=True):
+    """The heads that texts have in common whose numbers are added up, and what these are between."""
+
+    model: str
+    kind: Kind
+    by: Grouping
+    layers: tuple[int, ...]
+    heads: tuple[int, ...]
+
+    @property
+    def rank(self) -> tuple[object, ...]:
+        """Return by what tables are sorted: by the names of models and kinds."""
+        return self.model, self.kind.rank, self.by.value, self.layers, self.heads
+
+    def table(self, total: Total) -> Any:
+        """Return the table of the numbers of these heads over all texts of a total."""
+        table = HeadTable(
+            model=self.model,
+            kind=self.kind,
+            by=self.by,
+            layers=self.layers,
+            heads=self.heads,
+            texts=total.texts,
+            columns={name: part.column() for name, part in total.parts.items()},
+        )
+        return replace(table, labels=find_labels(table))
+
+
+Summand = tuple[SharedHeads, Total]
+"""What a text adds to the totals, and of which heads."""
 
 
 class Totals(Struct):
     """The totals of all texts. Those of other models, kinds, groups of tokens, layers or heads are kept apart."""
 
-    each: dict[Key, Total] = field(default_factory=dict)
+    each: dict[SharedHeads, Total] = field(default_factory=dict)
 
-    def add(self, table: HeadTable) -> None:
-        """Take in the table of one text."""
-        key = table.model, table.kind, table.by.value, table.layers, table.heads
-        moments = {name: _total_of(name, column) for name, column in table.columns.items()}
-        self.merge(Totals({key: Total(1, moments)}))
+    def add(self, found: HeadTable | Summand) -> None:
+        """Take in one text: its table, or what it adds."""
+        heads, total = _measure_table(found) if isinstance(found, HeadTable) else found
+        self.each.setdefault(heads, Total()).merge(total)
 
     def merge(self, other: "Totals") -> None:
         """Take in all texts of another."""
-        for key, total in other.each.items():
-            self.each.setdefault(key, Total()).merge(total)
+        for summand in other.each.items():
+            self.add(summand)
 
-    def tables(self) -> Iterator[HeadTable]:
+    def tables(self) -> Iterator[Any]:
         """Yield the table of each total, by the names of models and kinds."""
-        for key in sorted(self.each, key=lambda key: (key[0], key[1].rank, *key[2:])):
-            model, kind, by, layers, heads = key
-            total = self.each[key]
-            table = HeadTable(
-                model=model,
-                kind=kind,
-                by=read_grouping(by),
-                layers=layers,
-                heads=heads,
-                texts=total.texts,
-                columns={name: moments.column() for name, moments in total.moments.items()},
-            )
-            yield replace(table, labels=find_labels(table))
+        for heads in sorted(self.each, key=lambda heads: heads.rank):
+            yield heads.table(self.each[heads])
+
+
+def _measure_table(table: HeadTable) -> Summand:
+    heads = SharedHeads(table.model, table.kind, table.by, table.layers, table.heads)
+    return heads, Total(1, {name: _measure_column(name, column) for name, column in table.columns.items()})

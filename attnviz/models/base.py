@@ -111,11 +111,7 @@ class Card(Struct, frozen=True, kw_only=True):
         return self.kinds == {Kind.DECODER}
 
     def check(self, select: Selection) -> None:
-        """Refuse what is withheld, where it is asked for by name.
-
-        Raises:
-            UsageError: such a kind is asked for, or such a layer of a kind that is.
-        """
+        """Raise UsageError if a kind, or a layer, that is withheld is asked for by name."""
         for one in self.withheld:
             named = one.kind in (select.kinds or ())
             asked = any(layer in one.layers for layer in select.layers or ()) and (named or select.kinds is None)

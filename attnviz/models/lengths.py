@@ -1,7 +1,7 @@
 """Texts that are longer than a model reads: they are refused, cut, or read in overlapping windows."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise, takewhile
 
 import numpy as np
@@ -40,11 +40,7 @@ def count_room(passage: Passage, card: Card) -> int:
 
 
 def check_length(tokens: int, passage: Passage, card: Card, what: str = "The text", more: int = 0) -> None:
-    """Refuse a text of no tokens, or one that is too long for a model and is not to be cut.
-
-    Raises:
-        TextError: there are no tokens, or more than the model has positions.
-    """
+    """Raise TextError if a text has no tokens, or more than the model has positions and is not to be cut."""
     positions = card.positions
     if not tokens:
         raise TextError(f"{what} has no tokens for {card.name}: give at least one word that is not blank.")
@@ -78,7 +74,7 @@ def cut(reading: Reading, room: int, what: str = "The text") -> Reading:
             indices.append(index)
     note = f"{what.removeprefix('The ')} cut to {len(indices):,} of {len(reading.tokens):,} tokens"
     tokens = tuple(replace(reading.tokens[index], position=place) for place, index in enumerate(indices))
-    return replace(_take_tokens(reading, indices), tokens=tokens, notes=(*reading.notes, note))
+    return replace(reading.take(indices), tokens=tokens, notes=(*reading.notes, note))
 
 
 def _share_room(lengths: Mapping[int, int], room: int) -> dict[int, int]:
@@ -88,17 +84,6 @@ def _share_room(lengths: Mapping[int, int], room: int) -> dict[int, int]:
         shares[text] = min(lengths[text], room // left)
         room -= shares[text]
     return shares
-
-
-def _take_tokens(reading: Reading, indices: Iterable[int]) -> Reading:
-    """Return some tokens of a reading, at the positions where they were."""
-    indices = list(indices)
-    return replace(
-        reading,
-        ids=tuple(reading.ids[index] for index in indices),
-        tokens=tuple(reading.tokens[index] for index in indices),
-        types=tuple(reading.types[index] for index in indices) if reading.types else (),
-    )
 
 
 def _read_in_windows(reading: Reading, card: Card, windows: Windows, more: int) -> Reading:
@@ -163,7 +148,7 @@ def _join(reading: Reading, indices: Sequence[NDArray[np.intp]], owned: Sequence
     for number, (some, own) in enumerate(zip(indices, owned, strict=True)):
         there = places[some]
         there[own] = np.flatnonzero(numbers == number)  # special tokens are there many times, each in its own window
-        windows.append(replace(_take_tokens(reading, some), own=own, places=there))
+        windows.append(replace(reading.take(some), own=own, places=there))
     tokens = tuple(
         replace(reading.tokens[index], position=place, window=int(number))
         for place, (index, number) in enumerate(zip(read, numbers, strict=True))
@@ -171,5 +156,5 @@ def _join(reading: Reading, indices: Sequence[NDArray[np.intp]], owned: Sequence
     note = f"read in {len(windows)} windows of {len(indices[0])} tokens"
     if any(token.added for token in reading.tokens):
         note += ", special tokens round each"
-    whole = replace(_take_tokens(reading, read), tokens=tokens, windows=tuple(windows))
+    whole = replace(reading.take(read), tokens=tokens, windows=tuple(windows))
     return replace(whole, notes=(*reading.notes, note))

@@ -1,7 +1,7 @@
 """Passages that a model is given to read, and readings of them: tokens, for a long text in windows."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 
 import numpy as np
@@ -154,13 +154,14 @@ class Reading(Struct, frozen=True, kw_only=True):
         keys = self.places[to_array(block.keys)]
         return replace(block.of_rows(here, self.places[rows[here]]), keys=keys)
 
-    def permute(self, order: Sequence[int]) -> "Reading":
-        """Return the same tokens in another order: first the one at `order[0]`."""
+    def take(self, indices: Iterable[int]) -> "Reading":
+        """Return some of the tokens, or all of them in another order; each at the position where it was."""
+        indices = list(indices)
         return replace(
             self,
-            ids=tuple(self.ids[i] for i in order),
-            tokens=tuple(self.tokens[i] for i in order),
-            types=tuple(self.types[i] for i in order) if self.types else (),
+            ids=tuple(self.ids[index] for index in indices),
+            tokens=tuple(self.tokens[index] for index in indices),
+            types=tuple(self.types[index] for index in indices) if self.types else (),
         )
 
     def continue_with(self, ids: Sequence[int], text: str, tokens: Sequence[Token]) -> "Reading":

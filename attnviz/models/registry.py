@@ -98,11 +98,7 @@ def locate(name: str, loading: Loading = DEFAULT) -> Path:
 
 
 def _check_near(name: str) -> None:
-    """Refuse a name that is none on the hub, but almost one of ours.
-
-    Raises:
-        ModelError: it is; the message says which.
-    """
+    """Raise ModelError if a name is none on the hub, but almost one of ours; the message says which."""
     from difflib import get_close_matches
 
     ours = [*ALIASES, MINILM, *builtin.find_folders()]

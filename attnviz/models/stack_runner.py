@@ -99,10 +99,7 @@ class StackRunner(Runner):
 def read_circuit(attention: Parameters, shape: Config) -> ValueCircuit:
     """Return what each head of a layer moves, from the maps of its attention, [out, in] each."""
     value, output = (np.asarray(attention[f"{name}.weight"], float) for name in ("value", "output"))
-    groups = shape.key_heads or shape.heads
-    own = value.reshape(groups, -1, value.shape[-1]).swapaxes(1, 2)  # [groups, width, d]
-    written = output.reshape(output.shape[0], shape.heads, -1).transpose(1, 2, 0)  # [heads, d, width]
-    return ValueCircuit(own[np.arange(shape.heads) * groups // shape.heads], written)
+    return ValueCircuit.of_maps(value, output, shape.heads)
 
 
 def strip_shape(shape: Config, *, positions: bool, mask: bool) -> Config:

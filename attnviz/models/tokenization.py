@@ -1,11 +1,11 @@
 """Tokenization of texts into ids and tokens, with a tokenizer of the tokenizers library."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import INTERRUPTS, ModelError
 from attnviz.models.base import Card
@@ -19,24 +19,6 @@ if TYPE_CHECKING:
 
 
 _LONGEST = 2**28  # bytes of a tokenizer.json
-
-
-class TextTokenizer(Protocol):
-    """A tokenizer that cuts texts into tokens."""
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """Return its vocabulary."""
-
-    def read(self, passage: Passage, card: Card) -> Reading:
-        """Return the ids and tokens of a text, or of the two of a pair, special tokens included, not cut yet.
-
-        Token types are left out by tokenizers that give none.
-
-        Raises:
-            TextError: a text is empty, not valid Unicode, or too long and not to be cut.
-            ModelError: the tokenizer fails.
-        """
 
 
 def read_tokenizer(path: Path) -> "Tokenizer":
@@ -84,7 +66,12 @@ class TextReader:
         return tokenizer
 
     def read(self, passage: Passage, card: Card) -> Reading:
-        """See `TextTokenizer.read`."""
+        """Return the ids and tokens of a text, or of the two of a pair, special tokens included, not cut yet.
+
+        Raises:
+            TextError: a text is empty, not valid Unicode, or too long and not to be cut.
+            ModelError: the tokenizer fails.
+        """
         read = make_segments(passage.text, passage.pair)
         encoding = self._encoding([segment.text for segment in read], card, added=passage.added_tokens)
         check_length(len(encoding), passage, card)
@@ -101,10 +88,10 @@ class TextReader:
 
     def written(self, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
         """Return the text that a model has written, less a blank before it, and its tokens; see `tokenize_written`."""
-        special = self.tokenizer.get_added_tokens_decoder()
-        return tokenize_written(Spelling(self._decoded, self.name_of, special, self.vocabulary.unknown), ids, first)
+        vocabulary = replace(self.vocabulary, special=self.tokenizer.get_added_tokens_decoder())
+        return tokenize_written(vocabulary, self._decode, ids, first)
 
-    def _decoded(self, ids: Sequence[int]) -> str:
+    def _decode(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids))).lstrip()
 
     def name_of(self, id_: int) -> str:
@@ -121,35 +108,29 @@ class TextReader:
             raise ModelError(f"The tokenizer of {card.name} cannot read this text: {error}.") from error
 
 
-class Spelling(Struct, frozen=True):
-    """The spelling of ids as text: `decode` spells several, `name_of` names one, `special` ids have no text at all."""
-
-    decode: Callable[[Sequence[int]], str]
-    name_of: Callable[[int], str]
-    special: Collection[int]
-    unknown: int | None = None
-
-    def text(self, ids: Sequence[int]) -> str:
-        """Return the text that ids spell."""
-        return self.decode([id_ for id_ in ids if id_ not in self.special])
-
-
-def tokenize_written(spelling: Spelling, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
+def tokenize_written(
+    vocabulary: Vocabulary, decode: Callable[[Sequence[int]], str], ids: Sequence[int], first: int
+) -> tuple[str, list[Token]]:
     """Return the text that a model has written, and its tokens, the first of which stands at the position `first`.
 
-    A token stands for what decoding it adds to the text; tokens that only together make a character share it, but one
-    without which the text is the same, such as a blank that begins it, has no share.
+    The text is what the ids are decoded to, special ones left out. A token stands for what decoding it adds to the
+    text; tokens that only together make a character share it, but one without which the text is the same, such as a
+    blank that begins it, has no share.
     """
-    text, vocabulary = spelling.text(ids), Vocabulary(spelling.name_of, spelling.special, spelling.unknown)
+
+    def spell(some: Sequence[int]) -> str:
+        return decode([id_ for id_ in some if id_ not in vocabulary.special])
+
+    text = spell(ids)
     segment = Segment(text, 1)
-    ends = [_count_common(spelling.text(ids[: count + 1]), text) for count in range(len(ids))]
+    ends = [_count_common(spell(ids[: count + 1]), text) for count in range(len(ids))]
     tokens: list[Token] = []
     for index, id_ in enumerate(ids):
-        if id_ in spelling.special:
+        if id_ in vocabulary.special:
             tokens.append(vocabulary.added(id_, first + index))
             continue
         start = max(ends[:index], default=0)
-        needed = spelling.text([*ids[:index], *ids[index + 1 :]]) != text
+        needed = spell([*ids[:index], *ids[index + 1 :]]) != text
         end = next((end for end in ends[index:] if end > start), start) if needed else max(ends[index], start)
         tokens.append(vocabulary.token(id_, segment, (start, end), first + index))
     return text, tokens

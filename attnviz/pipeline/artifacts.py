@@ -94,12 +94,9 @@ class Maker(Struct, frozen=True):
             release(picture.figure)
 
     def _check_memory(self, held: int, drawn: int) -> None:
-        """Refuse a large picture that takes more memory than there may be beside the weights that are held.
+        """Raise TextError if a large picture takes more memory than there may be beside the weights that are held.
 
         It is built by then, but not drawn, which is what takes memory.
-
-        Raises:
-            TextError: it is such.
         """
         if drawn > max(self.memory - held, _LEAST_MEMORY):
             raise TextError(

@@ -76,11 +76,7 @@ def _score(model: Model, text: str, *, bos: bool = True) -> tuple[tuple[int, ...
 
 
 def _find_id(model: Model, word: str) -> int:
-    """Return the id of a word.
-
-    Raises:
-        ModelError: it is no single token of the model.
-    """
+    """Return the id of a word; raise ModelError if it is no single token of the model."""
     ids = model.read(Passage(text=word, added_tokens=False)).ids
     if len(ids) != 1:
         raise ModelError(f"{word!r} is {len(ids)} tokens of {model.card.name}, and the published figures take one.")

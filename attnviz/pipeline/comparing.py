@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from attnviz.errors import AttnvizError, InputError, ModelError, RecordError, UsageError
 from attnviz.formats.writing import Result
 from attnviz.measures.comparison import Comparison, compare
-from attnviz.measures.head_pairs import Divergences, DivergenceTotals
+from attnviz.measures.totals import Summand
 from attnviz.pipeline.counting import Counter, total_portions
 from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import KeepWeights, Note, Outcome, ReadText, make_of, outcomes
@@ -123,18 +123,14 @@ def compare_one(jobs: JobPair, pair: Sequence[Source], say: Callable[[str], None
 
 
 def compare_many(jobs: JobPair, pairs: Iterable[Source], processes: int, counter: Counter) -> list[HeadTable]:
-    """Return the divergence of each head over many pairs, for each two models and kind of attention.
-
-    Raises:
-        ProcessError: a process has ended before its work was done.
-    """
-    return list(total_portions(partial(_diverge_pairs, jobs), DivergenceTotals, pairs, processes, counter).tables())
+    """Return the divergence of each head over many pairs, for each two models and kind of attention."""
+    return list(total_portions(partial(_diverge_pairs, jobs), pairs, processes, counter).tables())
 
 
-def _diverge_pairs(jobs: JobPair, portion: Sequence[Source]) -> Iterator[Outcome[list[Divergences]]]:
+def _diverge_pairs(jobs: JobPair, portion: Sequence[Source]) -> Iterator[Outcome[list[Summand]]]:
     """Yield the divergences of each pair, or its error and the notes on it; in whichever process."""
     for outcome in compare_pairs(jobs, portion):
-        yield make_of(outcome, lambda found: [each.divergences for each in found.comparisons])
+        yield make_of(outcome, lambda found: [each.summand for each in found.comparisons])
 
 
 def compare_pairs(jobs: JobPair, portion: Sequence[Source]) -> Iterator[Outcome[Differences]]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from attnviz.errors import AttnvizError, warn
 from attnviz.measures.labels import find_labels
+from attnviz.measures.totals import Summand, Totals
 from attnviz.pipeline.outcomes import HeadNumbers, Note, Outcome, Task, make_of, outcomes
 from attnviz.pipeline.sharing import share_in_order
 from attnviz.pipeline.sources import portions
@@ -51,28 +52,8 @@ class Warner(Struct, frozen=True):
         """Do nothing."""
 
 
-class Countable(Protocol):
-    """A total over texts, to which texts and other totals can be added."""
-
-    def add(self, found: Any) -> None:
-        """Take in one of the things that a text came to."""
-
-    def merge(self, other: Self) -> None:
-        """Take in all texts of another."""
-
-
-Counts = TypeVar("Counts", bound=Countable)
-Started = TypeVar("Started", bound=Countable, covariant=True)
-
-
-class CountingTask(Task[list[Any]], Protocol[Started]):
-    """A way to make things of each text of a job that are added up."""
-
-    def start(self) -> Started:
-        """Return the total over no text."""
-
-
 Made = TypeVar("Made")
+Added = TypeVar("Added", HeadTable, Summand)
 
 Work = Callable[[Sequence[Source]], Iterator[Outcome[Made]]]
 """What is done with the texts of a portion, in whichever process."""
@@ -85,34 +66,25 @@ class Remark(Struct, frozen=True):
     told: AttnvizError | Note
 
 
-class Portion(Struct, Generic[Counts], frozen=True):
+class Portion(Struct, frozen=True):
     """The totals of some texts that were counted together: of so many of them."""
 
     texts: int
-    totals: Counts
+    totals: Totals
 
 
-def total(task: CountingTask[Counts], sources: Iterable[Source], jobs: int, counter: Counter) -> Counts:
-    """Return the totals of all texts.
-
-    Raises:
-        ProcessError: a process has ended before its work was done.
-    """
-    return total_portions(partial(_run, task), task.start, sources, jobs, counter)
+def total(task: Task[list[Added]], sources: Iterable[Source], jobs: int, counter: Counter) -> Totals:
+    """Return the totals of all texts."""
+    return total_portions(partial(_run, task), sources, jobs, counter)
 
 
-def total_portions(
-    work: Work[Iterable[Any]], start: Callable[[], Counts], sources: Iterable[Source], jobs: int, counter: Counter
-) -> Counts:
-    """Return the totals of what the work makes of each portion of the texts, begun anew by `start` for each of them.
-
-    Raises:
-        ProcessError: a process has ended before its work was done.
-    """
-    totals = start()
+def total_portions(work: Work[list[Added]], sources: Iterable[Source], jobs: int, counter: Counter) -> Totals:
+    """Return the totals of what the work makes of each portion of the texts."""
+    totals = Totals()
     # portions are the same whoever works on them: which texts are run together can show in the last digits
     parts = portions(sources, AT_A_TIME, whole=True)
-    for part in _take(share_in_order(partial(_add_up, work, start), parts, jobs, _is_remark), counter):
+    added = share_in_order(partial(_add_up, work), parts, jobs, lambda found: isinstance(found, Remark))
+    for part in _take(added, counter):
         totals.merge(part.totals)  # in any order, which does not show: only remarks wait for each other
         counter.count(part.texts)
     return totals
@@ -121,11 +93,7 @@ def total_portions(
 def tables_in_order(
     task: HeadNumbers, sources: Iterable[Source], jobs: int, counter: Counter
 ) -> Iterator[list[HeadTable]]:
-    """Yield the tables of each text, in the order of the texts; those of a portion wait for the portions before it.
-
-    Raises:
-        ProcessError: a process has ended before its work was done.
-    """
+    """Yield the tables of each text, in the order of the texts; those of a portion wait for the portions before it."""
     parts = portions(sources, AT_A_TIME, whole=True)
     for tables in _take(share_in_order(partial(_send, partial(_run_each, task)), parts, jobs), counter):
         counter.count(1)
@@ -147,11 +115,9 @@ def _name_text(source: Source, tables: Sequence[HeadTable]) -> list[HeadTable]:
     return [replace(table, text_index=source.index, text=text, labels=find_labels(table)) for table in tables]
 
 
-def _add_up(
-    work: Work[Iterable[Any]], start: Callable[[], Counts], portion: Sequence[Source]
-) -> Iterator[Remark | Portion[Counts]]:
+def _add_up(work: Work[list[Added]], portion: Sequence[Source]) -> Iterator[Remark | Portion]:
     """Yield the remarks on the texts of a portion, and the totals of those that did not fail; in whichever process."""
-    texts, totals = 0, start()
+    texts, totals = 0, Totals()
     for found in _send(work, portion):
         if isinstance(found, Remark):
             yield found
@@ -166,10 +132,6 @@ def _send(work: Work[Made], portion: Sequence[Source]) -> Iterator[Remark | Made
     """Yield what the texts of a portion come to as a process sends it: without the texts, which are long."""
     for source, found in work(portion):
         yield Remark(source.place, found) if isinstance(found, AttnvizError | Note) else found
-
-
-def _is_remark(found: object) -> bool:
-    return isinstance(found, Remark)
 
 
 def _take(sent: Iterable[Remark | Made], counter: Counter) -> Iterator[Made]:

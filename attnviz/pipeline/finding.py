@@ -7,41 +7,34 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from attnviz.errors import RecordError, UsageError
 from attnviz.formats.treebanks import Entry, read_pairs, read_treebank
-from attnviz.measures.relations import FollowedRelations, RelationCounter, RelationTotals
-from attnviz.measures.totals import Totals
+from attnviz.measures.relations import RelationCounter
+from attnviz.measures.totals import Summand
 from attnviz.measures.word_links import LinkNumbers, WordLink, rank_heads
 from attnviz.models.model import Model
 from attnviz.pipeline.counting import Counter, total
 from attnviz.pipeline.job import Job
-from attnviz.pipeline.outcomes import ReadText
+from attnviz.pipeline.outcomes import NumbersTask, ReadText
 from attnviz.pipeline.sources import open_lines, sources_of
 from attnviz.pipeline.streams import Source
-from attnviz.records import Axes, HeadTable, RelationTable, require_weights
-from attnviz.text import By, Grouping, ParsedText
+from attnviz.records import Axes, HeadTable, RelationTable
+from attnviz.text import Grouping, ParsedText
 
 
-class LinkTask(Struct, frozen=True):
+class LinkTask(NumbersTask, frozen=True):
     """The task of computing the numbers of a `link`, or of the one that each source asks for: a `HeadTable` a kind."""
 
-    job: Job
     link: WordLink | None = None
-
-    def start(self) -> Totals:
-        """See `CountingTask.start`."""
-        return Totals()
 
     def plan(self, text: ReadText, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
         """See `Task.plan`; refuse a text that has no such link, and what is no weights."""
-        for one in axes:
-            require_weights(one)
+        planned = super().plan(text, axes, note)
         source, reading = text
         self._link(source).check(axes, reading.sees, translated=reading.target is not None)
-        return By.TOKEN, 0
+        return planned
 
     def compute(self, model: Model, texts: Sequence[ReadText], by: Grouping) -> list[list[HeadTable]]:
         """See `Task.compute`; kinds of attention that have no such link are left out."""
@@ -55,20 +48,10 @@ class LinkTask(Struct, frozen=True):
         return link
 
 
-class RelationTask(Struct, frozen=True):
-    """The task of counting how heads follow the relations that each source asks about: a `FollowedRelations` a kind."""
+class RelationTask(NumbersTask, frozen=True):
+    """The task of counting how heads follow the relations that each source asks about: a `Summand` a kind."""
 
-    job: Job
-
-    def start(self) -> RelationTotals:
-        """See `CountingTask.start`."""
-        return RelationTotals()
-
-    def plan(self, text: ReadText, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
-        """See `Task.plan`; no weights are kept."""
-        return By.TOKEN, 0
-
-    def compute(self, model: Model, texts: Sequence[ReadText], by: Grouping) -> list[list[FollowedRelations]]:
+    def compute(self, model: Model, texts: Sequence[ReadText], by: Grouping) -> list[list[Summand]]:
         """See `Task.compute`."""
         makes = [
             partial(RelationCounter, parsed=source.asked, sees=reading.sees, odd=source.index % 2 > 0)
@@ -78,11 +61,7 @@ class RelationTask(Struct, frozen=True):
 
 
 def find_link(job: Job, link: WordLink, sources: Iterable[Source], jobs: int, counter: Counter) -> list[HeadTable]:
-    """Return the heads of each model and kind, ranked by the weight that they give a link over some texts.
-
-    Raises:
-        ProcessError: a process has ended before its work was done.
-    """
+    """Return the heads of each model and kind, ranked by the weight that they give a link over some texts."""
     tables = total(LinkTask(job, link), sources, jobs, counter).tables()
     return [replace(rank_heads(table, "weight", "accuracy"), asked=str(link)) for table in tables]
 
@@ -91,9 +70,6 @@ def find_pairs(job: Job, name: str, sources: Iterable[Source], jobs: int, counte
     """Return the heads of each kind, ranked by how often they link the words that each source asks for.
 
     The tables are of pairs of this `name`, such as that of their file.
-
-    Raises:
-        ProcessError: a process has ended before its work was done.
     """
     tables = total(LinkTask(job), sources, jobs, counter).tables()
     return [replace(rank_heads(table, "accuracy", "weight"), asked=f"pairs of {name}") for table in tables]
@@ -103,9 +79,6 @@ def find_relations(job: Job, name: str, sources: Iterable[Source], jobs: int, co
     """Return the best head for each relation of a treebank of this name, for each kind of attention that has any.
 
     Where none has, because all words are left out, the tables that say so have no relations.
-
-    Raises:
-        ProcessError: a process has ended before its work was done.
     """
     found = total(RelationTask(job), sources, jobs, counter).tables()
     tables = [replace(table, asked=f"relations of {name}") for table in found]

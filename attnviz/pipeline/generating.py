@@ -102,11 +102,7 @@ def _arrange(tables: Sequence[HeadTable]) -> list[HeadTable]:
 
 
 def _of_one_sequence(model: Model, select: Selection) -> Selection:
-    """Return the same choice without cross-attention, unless that is all there is.
-
-    Raises:
-        UsageError: only cross-attention is left.
-    """
+    """Return the same choice without cross-attention; raise UsageError if nothing else is left."""
     there = select.kinds_of(tuple(model.card.stacks), model.card.name)
     kinds = tuple(kind for kind in there if not kind.crosses)
     if not kinds or any(kind.crosses for kind in select.kinds or ()):

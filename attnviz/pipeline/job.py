@@ -100,11 +100,7 @@ class Job(Struct, frozen=True, kw_only=True, dict=True):
 
 
 def _drop_special(record: HeadMatrix) -> Attention:
-    """Return weights without special tokens.
-
-    Raises:
-        RecordError: they are no weights, whose rows could be rescaled.
-    """
+    """Return weights without special tokens; raise RecordError if they are no weights, whose rows could be rescaled."""
     if not isinstance(record, Attention):
         raise RecordError(f"Rows of the measure {record.measure!r} do not sum to 1:", hint="leave {no_special} out.")
     return record.without_special()

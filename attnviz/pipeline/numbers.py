@@ -116,11 +116,7 @@ def find(
 
 
 def _make_job(model: Model, select: Selection | None, overlong: Overlong | Windows | None = None) -> Job:
-    """Return the job of a model that is there already.
-
-    Raises:
-        UsageError: it is no model, or the choice is none.
-    """
+    """Return the job of a model that is there already; raise UsageError if it is no model, or the choice is none."""
     require(model, Model, "give the model that attnviz.load returns.")
     require(select or ALL, Selection, "choose as in attnviz.Selection(layers=(3,), heads=(0, 1)).")
     passage = Passage(text="", overlong=overlong or Overlong.REFUSED)

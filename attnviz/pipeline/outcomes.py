@@ -12,7 +12,6 @@ from attnviz.formats.writing import Result
 from attnviz.measures.head_statistics import Statistics
 from attnviz.measures.statistics import find_statistics
 from attnviz.measures.terms import KeepTerms, ScoredRecord
-from attnviz.measures.totals import Totals
 from attnviz.models.model import Model
 from attnviz.models.passages import Reading
 from attnviz.pipeline.budget import find_room, plan
@@ -101,21 +100,22 @@ class KeepWeights(Struct, frozen=True):
         )
 
 
-class HeadNumbers(Struct, frozen=True):
-    """The task of computing statistics, by their names, of each text: a `HeadTable` for each kind of attention."""
+class NumbersTask(Struct, frozen=True):
+    """The common part of tasks that compute numbers of the weights of each text, and keep none of these."""
 
     job: Job
-    names: Sequence[str]
-
-    def start(self) -> Totals:
-        """See `CountingTask.start`."""
-        return Totals()
 
     def plan(self, text: ReadText, axes: Sequence[Axes], note: Callable[[str], None]) -> tuple[Grouping, int]:
         """See `Task.plan`; no weights are kept."""
         for one in axes:
             require_weights(one)
         return By.TOKEN, 0
+
+
+class HeadNumbers(NumbersTask, frozen=True):
+    """The task of computing statistics, by their names, of each text: a `HeadTable` for each kind of attention."""
+
+    names: Sequence[str]
 
     def compute(self, model: Model, texts: Sequence[ReadText], by: Grouping) -> list[list[HeadTable]]:
         """See `Task.compute`."""

@@ -52,7 +52,9 @@ def save(
     if results:
         pieces = _take_only(_draw(results, form), file) if form in _DRAWN else [encode_results(results, form, _DRAWN)]
     elif heads and form in IMAGE_FORMATS:
-        pieces = _take_only(_draw_tables(heads, form), file)
+        from attnviz.views.image.style import Style  # matplotlib
+
+        pieces = _take_only(draw_numbers(heads, Style(), [form], warn), file)
     else:
         pieces = [encode_table_file(tables, form, IMAGE_FORMATS if heads else ())]
     write_file(file, pieces)
@@ -75,18 +77,8 @@ def _draw(results: Sequence[Result], form: str) -> Iterator[Artifact]:
         yield from maker.artifacts(result, lambda note: warn(note.removeprefix("Note: ")))
 
 
-def _draw_tables(tables: Sequence[HeadTable], form: str) -> Iterator[Artifact]:
-    from attnviz.views.image.style import Style
-
-    return draw_numbers(tables, Style(), [form], warn)
-
-
 def _take_only(made: Iterator[Artifact], file: Path) -> Iterable[bytes]:
-    """Return the pieces of the one file that was made.
-
-    Raises:
-        UsageError: there are several.
-    """
+    """Return the pieces of the one file that was made; raise UsageError if there are several."""
     first = next(made)
     if next(made, None):
         raise UsageError(

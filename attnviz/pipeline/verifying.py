@@ -73,11 +73,7 @@ _OLD_NAMES = {"openai-community/gpt2": "gpt2"}
 
 
 def _find_here(name: str) -> str:
-    """Return the name under which a model is here.
-
-    Raises:
-        ModelError: it is not.
-    """
+    """Return the name under which a model is here; raise ModelError if it is not."""
     try:
         locate(name, _HERE)
     except ModelError:

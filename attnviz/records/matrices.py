@@ -254,11 +254,7 @@ class Attention(HeadMatrix, frozen=True, kw_only=True, eq=False):
 
 
 def require_weights(axes: Axes) -> None:
-    """Refuse numbers that are no attention weights, where only these make sense.
-
-    Raises:
-        RecordError: they are of another measure.
-    """
+    """Raise RecordError if numbers are of another measure than attention weights, where only these make sense."""
     if not axes.meaning.distributions:
         raise RecordError(
             f"The numbers are of the measure {visible(axes.measure)!r}: only attention weights can be used here."

@@ -52,11 +52,7 @@ class Selection(Struct, frozen=True):
                 )
 
     def check(self, by: Grouping) -> None:
-        """Refuse what cannot be had together.
-
-        Raises:
-            UsageError: single rows are wanted, and groups of tokens.
-        """
+        """Raise UsageError if both single rows and groups of tokens are wanted."""
         if self.rows is not None and by is not By.TOKEN:
             raise UsageError("Single rows are shown with all their keys: group tokens, or choose rows, but not both.")
 
@@ -98,11 +94,7 @@ class Selection(Struct, frozen=True):
         return tuple(range(len(queries))) if self.rows is None else find_rows(queries, self.rows)
 
     def check_rows(self, there: Sequence[Sequence[Token]]) -> None:
-        """Refuse rows that are wanted of none of these sequences of queries.
-
-        Raises:
-            TextError: one stands for no token in any of them.
-        """
+        """Raise TextError if a row that is wanted stands for no token in any of these sequences of queries."""
         if (missing := find_unnamed(there, self.rows or ())) is not None:
             raise not_found(list(dict.fromkeys(token for queries in there for token in queries)), missing)
 

@@ -288,7 +288,7 @@ def test_a_model_runs_again_with_its_tokens_in_another_order_and_each_weight_is_
     lesson = explain_head(model, reading, place, WhatIf(order=tuple(order)))
     arrays = {quantity.name: np.asarray(quantity.array) for quantity in lesson.quantities()}
     target = reading.target if kind is Kind.DECODER else None
-    moved = replace(reading, target=target.permute(order)) if target else reading.permute(order)
+    moved = replace(reading, target=target.take(order)) if target else reading.take(order)
     (attention,) = model.weights(moved, place.select)
     rows = attention.weights[0, 0]
     row = rows[query if kind is Kind.CROSS else order.index(query)]

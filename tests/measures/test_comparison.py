@@ -15,8 +15,8 @@ from attnviz.errors import RecordError, TextError, UsageError
 from attnviz.measures import comparison
 from attnviz.measures.assignment import assign
 from attnviz.measures.comparison import compare, diverge, diverge_pairs
-from attnviz.measures.head_pairs import DivergenceTotals
 from attnviz.measures.token_alignment import Alignment
+from attnviz.measures.totals import Totals
 from attnviz.records import Attention
 from attnviz.text import By, Segment, make_tokens
 from attnviz.vocabulary import DIFFERENCE
@@ -168,16 +168,16 @@ def test_nothing_differs_in_the_same_record_and_something_in_another() -> None:
 
 
 def test_totals_are_means_with_standard_errors_in_any_order_and_pair_heads_over_all_texts() -> None:
-    found = [compare(record(seed), record(seed + 9, heads=2)).divergences for seed in range(5)]
-    totals, back = DivergenceTotals(), DivergenceTotals()
+    found = [compare(record(seed), record(seed + 9, heads=2)) for seed in range(5)]
+    totals, back = Totals(), Totals()
     for one in found:
-        totals.add(one)
+        totals.add(one.summand)
     for one in reversed(found):
-        part = DivergenceTotals()
-        part.add(one)
+        part = Totals()
+        part.add(one.summand)
         back.merge(part)
     (table,), (again,) = totals.tables(), back.tables()
-    values = np.array([one.values for one in found])  # [texts, heads, others]
+    values = np.array([one.divergences.means for one in found])  # [texts, heads, others]
     rows, columns = linear_sum_assignment(values.mean(0))
     column = table.columns["divergence"]
     assert table.texts == 5

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from attnviz.formats.treebanks import read_treebank
 from attnviz.measures.reducers import reduce_record
-from attnviz.measures.relations import RelationCounter, RelationTotals
+from attnviz.measures.relations import RelationCounter
+from attnviz.measures.totals import Totals
 from attnviz.records import ALL_RELATIONS as ALL
 from attnviz.records import Attention, RelationTable
 from attnviz.text import GoldWord, ParsedText, Segment
@@ -47,7 +48,7 @@ def record(parsed: ParsedText) -> Attention:
 
 
 def count(texts: list[ParsedText]) -> RelationTable:
-    totals = RelationTotals()
+    totals = Totals()
     for index, parsed in enumerate(texts):
         attention = record(parsed)
         totals.add(reduce_record(attention, RelationCounter(attention, parsed, odd=index % 2 > 0)))
@@ -111,8 +112,8 @@ def test_a_word_of_which_no_token_is_a_query_or_none_is_a_key_is_asked_about_now
     for queries, keys, left in ((tokens[1:], tokens, 2), (tokens, tokens[:-1], 3), (tokens[1:], tokens[:-1], 2)):
         here = replace(attention, kind=Kind.CROSS).of_tokens(queries, keys)
         counter = RelationCounter(here, parsed, odd=False)
-        tallies = counter.result().tallies
-        assert tallies["x"].count == left
+        _, total = counter.result()
+        assert total.parts["x", False].count == left
 
 
 def test_tables_go_by_model_kind_layers_and_heads_and_texts_without_relations_count_nowhere() -> None:
@@ -125,7 +126,7 @@ def test_tables_go_by_model_kind_layers_and_heads_and_texts_without_relations_co
         {"model": "a", "layers": (7,)},
         {"model": "a"},
     ]
-    totals = RelationTotals()
+    totals = Totals()
     for names in named:
         here = replace(attention, **names)
         totals.add(reduce_record(here, RelationCounter(here, parsed, odd=False)))
@@ -144,7 +145,7 @@ def test_tables_go_by_model_kind_layers_and_heads_and_texts_without_relations_co
 
 
 def test_totals_are_the_same_in_any_order_and_however_they_are_shared() -> None:
-    whole, parts = RelationTotals(), [RelationTotals(), RelationTotals()]
+    whole, parts = Totals(), [Totals(), Totals()]
     for index, parsed in enumerate(PARSED):
         attention = record(parsed)
         found = reduce_record(attention, RelationCounter(attention, parsed, odd=index % 2 > 0))

@@ -10,7 +10,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from attnviz.errors import ModelError, TextError
 from attnviz.models.base import Card
 from attnviz.models.passages import Passage
-from attnviz.models.tokenization import Spelling, TextReader, tokenize_written
+from attnviz.models.token_names import Vocabulary
+from attnviz.models.tokenization import TextReader, tokenize_written
 from attnviz.text import By, group_tokens
 
 CARD = Card(name="some model", purpose="", stacks={}, parameters=0, positions=31, config={})
@@ -225,6 +226,6 @@ def test_a_blank_that_begins_what_was_written_shares_nothing_with_what_follows()
     def decode(ids: Sequence[int]) -> str:
         return "".join(pieces[id_] for id_ in ids).lstrip()
 
-    text, tokens = tokenize_written(Spelling(decode, str, ()), [1, 2, 3, 4], 1)
+    text, tokens = tokenize_written(Vocabulary(str, ()), decode, [1, 2, 3, 4], 1)
     assert text == "oli vi"
     assert [token.span for token in tokens] == [(0, 0), (0, 1), (1, 3), (4, 6)]

@@ -5,29 +5,22 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from msgspec import Struct, field
-
 from attnviz.errors import AttnvizError, TextError
+from attnviz.measures.totals import SharedHeads, Summand, Total
 from attnviz.pipeline.counting import AT_A_TIME, total_portions
 from attnviz.pipeline.outcomes import Note, Outcome
 from attnviz.pipeline.streams import Source
+from attnviz.vocabulary import By, Kind
 
 _PATIENCE = 60  # seconds until what never comes is given up
 
 
-class Places(Struct):
-    """A total: the places of the texts."""
-
-    found: list[str] = field(default_factory=list)
-
-    def add(self, place: str) -> None:
-        self.found.append(place)
-
-    def merge(self, other: "Places") -> None:
-        self.found += other.found
+def summand(place: str | None) -> Summand:
+    """What a text adds that has heads of its own, by the name of its place."""
+    return SharedHeads(str(place), Kind.ENCODER, By.TOKEN, (0,), (0,)), Total(1)
 
 
-def work(signal: Path, portion: Sequence[Source]) -> Iterator[Outcome[list[str]]]:
+def work(signal: Path, portion: Sequence[Source]) -> Iterator[Outcome[list[Summand]]]:
     """Work that on the first portion waits until there is a signal; every portion has a note, a failure and totals."""
     if portion[0].index == 0:
         given_up = time.monotonic() + _PATIENCE
@@ -36,7 +29,7 @@ def work(signal: Path, portion: Sequence[Source]) -> Iterator[Outcome[list[str]]
     yield portion[0], Note(f"{portion[0].place}")
     yield portion[1], TextError(f"{portion[1].place}")
     for source in portion[2:]:
-        yield source, [str(source.place)]
+        yield source, [summand(source.place)]
 
 
 class Listener:
@@ -59,9 +52,10 @@ class Listener:
 def test_totals_are_merged_as_they_come_and_remarks_are_told_in_order(tmp_path: Path) -> None:
     listener = Listener(tmp_path / "signal")
     sources = [Source(b"", place=str(index), index=index) for index in range(2 * AT_A_TIME + 3)]
-    found = total_portions(partial(work, tmp_path / "signal"), Places, sources, 2, listener)
+    found = total_portions(partial(work, tmp_path / "signal"), sources, 2, listener)
+    places = [heads.model for heads in found.each]  # as they came
     second = str(AT_A_TIME + 2)
-    assert found.found[0] == second  # before any of the first portion, which waits for that
-    assert sorted(found.found, key=int) == [str(i) for i in range(len(sources)) if i % AT_A_TIME > 1]
+    assert places[0] == second  # before any of the first portion, which waits for that
+    assert sorted(places, key=int) == [str(i) for i in range(len(sources)) if i % AT_A_TIME > 1]
     remarks = [told for told in listener.told if not told.endswith("counted")]
     assert remarks == [str(i) for i in range(len(sources)) if i % AT_A_TIME < 2]

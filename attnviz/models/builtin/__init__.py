@@ -11,5 +11,5 @@ __all__ = ["CARD", "FOLDER", "MODELS", "TOKENIZER", "WEIGHTS", "find_folders", "
 
 def load(folder: Path) -> Model:
     """Return the built-in model in one of these folders."""
-    model: Model = import_module(f"{__name__}.{folder.name}").load(folder)
+    model: Model = import_module(f"{__name__}.{MODELS[folder.name]}").load(folder)
     return model

@@ -16,21 +16,17 @@ from attnviz.reference.parameters import Parameters
 
 
 class Package(Struct, frozen=True):
-    """The files of a built-in model: its card, its tokenizer and its weights.
-
-    `begins` says that it has a token that begins texts.
-    """
+    """The files of a built-in model: its card, its tokenizer and its weights."""
 
     card: Card
     text: TextReader
     parameters: Parameters
-    begins: bool = False
 
     @classmethod
-    def of(cls, folder: Path, *, begins: bool = False) -> "Package":
+    def of(cls, folder: Path) -> "Package":
         """Return the files in a folder."""
         text = TextReader(folder / TOKENIZER, literal=True)
-        return cls(read_card(folder), text, Parameters(read_weights(folder)), begins)
+        return cls(read_card(folder), text, Parameters(read_weights(folder)))
 
     @property
     def stack(self) -> StackRunner:
@@ -47,7 +43,7 @@ class Package(Struct, frozen=True):
         name = self.card.name
         if passage.chat:
             raise UsageError(f"{name} has no chat template:", hint="leave {chat} out, or choose a chat model.")
-        if passage.bos and not self.begins:
+        if passage.bos and not self.card.only_decodes:
             raise no_begin_token(name)
 
 

@@ -13,8 +13,8 @@ from attnviz.reference.arrays import Array
 FOLDER = Path(__file__).parent.parent / "data"
 WEIGHTS, TOKENIZER, CARD = "model.safetensors", "tokenizer.json", "card.json"
 
-MODELS = "encoder", "decoder", "translator", "bahdanau"
-"""The folders, the simplest model first; what loads each is in the module of the same name."""
+MODELS = {"encoder": "stack", "decoder": "stack", "translator": "translator", "bahdanau": "bahdanau"}
+"""The module that loads the model in each folder, the simplest model first."""
 
 
 def find_folders() -> dict[str, Path]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,10 +18,13 @@ from attnviz.models.model import Model
 from attnviz.models.passages import Passage, Reading
 from attnviz.models.stack_runner import StackRunner
 from attnviz.models.token_names import Vocabulary
-from attnviz.models.tokenization import TextTokenizer
+from attnviz.models.tokenization import TextReader
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import Positions
+
+if TYPE_CHECKING:
+    from attnviz.models.pretrained.tokenizers import TransformersReader
 
 _UNEMBEDDING = "lm_head.weight"
 
@@ -57,11 +61,11 @@ class CheckpointReader(Struct, frozen=True, dict=True):
         return replace(known, size=min(known.size, self._rows("embedding")))
 
     @cached_property
-    def _tokenizer(self) -> TextTokenizer:
+    def _tokenizer(self) -> "TextReader | TransformersReader":
         return choose_reader(self.card.name, self.folder, self.card.config)
 
     @cached_property
-    def _full_tokenizer(self) -> TextTokenizer:
+    def _full_tokenizer(self) -> "TransformersReader":
         """Return the tokenizer of transformers, which knows chat templates and the token that begins a text."""
         return use_transformers(self.card.name, self.folder)
 

@@ -14,7 +14,7 @@ from attnviz.errors import INTERRUPTS, ModelError
 from attnviz.models.checkpoint.tokenizer_class import AS_STORED, TOKENIZER, find_class
 from attnviz.models.checkpoint.tokenizer_pipeline import KNOWN, Settings, find_differences, read_content
 from attnviz.models.configuration import read_json
-from attnviz.models.tokenization import TextReader, TextTokenizer, read_tokenizer
+from attnviz.models.tokenization import TextReader, read_tokenizer
 
 if TYPE_CHECKING:
     from attnviz.models.pretrained.tokenizers import TransformersReader
@@ -36,7 +36,7 @@ _WITHOUT_EFFECT = {
 _UNDERSTOOD = _WITHOUT_EFFECT.union([_ADDED, *_NAMED], *(known.defaults for known in KNOWN.values()))
 
 
-def choose_reader(name: str, folder: Path, model: Mapping[str, Any]) -> TextTokenizer:
+def choose_reader(name: str, folder: Path, model: Mapping[str, Any]) -> "TextReader | TransformersReader":
     """Return what cuts texts as AutoTokenizer does: a TextReader where that is known to, else transformers' tokenizer.
 
     Args:

@@ -76,11 +76,7 @@ class Stored(Mapping[str, Array]):
         return self.tensors[self._spell(name)]
 
     def _spell(self, name: str) -> str:
-        """Return the name of this array in the files.
-
-        Raises:
-            KeyError: the files have no such array.
-        """
+        """Return the name of this array in the files; raise KeyError if they have no such array."""
         module, kind = self._module(name)
         theirs = self._prefix + module.name.format(*_find_layer(name))
         spelled = (f"{theirs}.{kind}", f"{theirs}.{_OLD_SPELLINGS[kind]}")

@@ -63,11 +63,7 @@ def read_scaling(
 
 
 def _check(scaling: Scaling, width: int, base: float) -> None:
-    """Refuse a scaling that gives other than one finite frequency for each it is given, in short and in long texts.
-
-    Raises:
-        ValueError: it does.
-    """
+    """Raise ValueError if a scaling gives other than one finite frequency for each, in short and in long texts."""
     plain = frequencies(width, base, like=np.zeros(1))
     with np.errstate(all="ignore"):
         scaled = [scaling(plain, tokens) for tokens in (1, _LONG)]

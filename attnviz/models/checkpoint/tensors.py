@@ -16,6 +16,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.errors import ModelError
+from attnviz.records import find_runs
 from attnviz.text import visible
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
@@ -59,7 +60,7 @@ class Tensor(Struct, frozen=True):
         if rows.size and not 0 <= rows.min() <= rows.max() < count:
             raise IndexError(f"row {rows.max()} of {count}")
         each, inverse = np.unique(rows, return_inverse=True)
-        read = [self._read(first * width, (last - first) * width) for first, last in _find_runs(each.tolist())]
+        read = [self._read(run.start * width, len(run) * width) for run in find_runs(each.tolist())]
         rows_read = np.concatenate(read or [np.zeros(0, np.float32)]).reshape(-1, *self.shape[1:])
         wanted: NDArray[np.float32] = rows_read[inverse.reshape(rows.shape)]
         return wanted
@@ -75,15 +76,6 @@ class Tensor(Struct, frozen=True):
         except OSError as error:
             raise ModelError(f"{self.path} cannot be read: {error.strerror}.") from error
         return _widen(raw) if self.dtype == "BF16" else raw.astype(np.float32, copy=False)
-
-
-def _find_runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield runs of neighbouring rows, each as its first row and one beyond its last."""
-    first = 0
-    for at in range(1, len(rows) + 1):
-        if at == len(rows) or rows[at] != rows[at - 1] + 1:
-            yield rows[first], rows[at - 1] + 1
-            first = at
 
 
 def _widen(raw: NDArray[np.uint16]) -> NDArray[np.float32]:

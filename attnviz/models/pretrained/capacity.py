@@ -1,6 +1,7 @@
 """The capacity of a model: how many tokens it can read, and how many different ones, by the rows of its tables."""
 
 import re
+from contextlib import ExitStack
 
 from torch import Tensor
 from torch.nn import Embedding, Module
@@ -54,12 +55,10 @@ def _find_passed(network: PreTrainedModel, modules: set[Module], inputs: Inputs)
         if any(each.ndim > 1 and counts & set(each.shape[:-1]) for each in made):
             passed.add(module)
 
-    handles = [module.register_forward_hook(hook) for module in modules]
-    try:
+    with ExitStack() as held:
+        for module in modules:
+            held.enter_context(module.register_forward_hook(hook))
         network(**inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
     return passed
 
 

@@ -46,7 +46,7 @@ LITTLE = 0.5
 """Up to this share of a layer's weights is computed apart from its output, which fused attention is faster at."""
 
 
-class Capture(Struct, frozen=True):
+class Capture(Struct, frozen=True, tag=True):
     """A model whose attention is ours while it runs.
 
     `calls` are those of its attention function, in order, and `options` the names of what this is given beside queries,
@@ -68,7 +68,11 @@ class Capture(Struct, frozen=True):
         return tuple(place for _, place in self.calls if place)
 
     def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
-        """See `Way.run`."""
+        """Run the model as far as it is needed, and hand over the wanted weights.
+
+        Raises:
+            TextError: the model attends to this text in another way than it did to a few tokens.
+        """
         visit = Visit(self.calls, wanted)
 
         def attend(call: Attending) -> tuple[Tensor | None, None]:

@@ -59,9 +59,7 @@ def read_circuit(network: PreTrainedModel, card: Card, kind: Kind, layer: int) -
     groups = len(value) // depth
     if len(value) % depth or heads % max(groups, 1) or output.shape[1] % heads:
         raise _refuse(card)
-    own = value.reshape(groups, depth, -1).swapaxes(1, 2)  # [groups, width, d]
-    written = output.reshape(len(output), heads, depth).transpose(1, 2, 0)  # [heads, d, width]
-    return ValueCircuit(own[np.arange(heads) * groups // heads], written)
+    return ValueCircuit.of_maps(value, output, heads)
 
 
 def join_network_words(network: PreTrainedModel, writer: PreTrainedModel | None, card: Card) -> Reals:

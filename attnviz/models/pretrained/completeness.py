@@ -14,11 +14,7 @@ from attnviz.text import visible
 
 
 def check_numbers(name: str, stored: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
-    """Refuse weights that are kept as whole numbers, where nothing says what they stand for.
-
-    Raises:
-        ModelError: there are such.
-    """
+    """Raise ModelError if weights are kept as whole numbers, and nothing says what they stand for."""
     whole = [key for key, tensor in stored.items() if key.endswith(".weight") and tensor.dtype[0] in "IU"]
     if whole and not config.get("quantization_config"):
         raise ModelError(

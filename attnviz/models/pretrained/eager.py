@@ -1,7 +1,7 @@
 """Weights from models with attention of their own making: as they return them, a layer at a time if possible."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from msgspec import Struct
@@ -28,8 +28,8 @@ OUTPUTS = {"encoder_attentions": Kind.ENCODER, "decoder_attentions": Kind.DECODE
 """The names of the weights in the outputs of encoder-decoders."""
 
 
-def return_weights(network: PreTrainedModel, inputs: Inputs, only: Kind | None = None) -> dict[Kind, dict[int, Any]]:
-    """Return what a model itself gives as its attention weights: by kind, and by their number among those of the kind.
+def return_weights(network: PreTrainedModel, inputs: Inputs, only: Kind | None = None) -> dict[AttentionLayer, Any]:
+    """Return what a model itself gives as its attention weights; layers have their number among those of the kind.
 
     Of a model with one stack of layers, `only` is the kind, if that is known: a text of one token does not show it.
     """
@@ -39,7 +39,7 @@ def return_weights(network: PreTrainedModel, inputs: Inputs, only: Kind | None =
     else:
         layers = _find_layers(getattr(output, "attentions", None), network)
         named = {only or (Kind.DECODER if _is_causal(layers.values()) else Kind.ENCODER): layers}
-    return {kind: layers for kind, layers in named.items() if layers}
+    return {AttentionLayer(kind, number): each for kind, layers in named.items() for number, each in layers.items()}
 
 
 def _find_layers(weights: Sequence[Any] | None, network: PreTrainedModel) -> dict[int, Any]:
@@ -58,15 +58,15 @@ def _is_causal(layers: Iterable[Any]) -> bool:
     return all(not layer.triu(1).any() for layer in square or there)
 
 
-class Hooked(Struct, frozen=True):
+class Hooked(Struct, frozen=True, tag=True):
     """A model whose attention modules return their weights, which are taken from them and freed at once.
 
-    `index` is where they stand in what each module returns.
+    `index` is where they stand in what each of the modules returns.
     """
 
     network: PreTrainedModel
     calls: Sequence[Call]
-    index: dict[Module, int]
+    index: Sequence[tuple[Module, int]]
 
     @property
     def places(self) -> tuple[AttentionLayer, ...]:
@@ -74,38 +74,33 @@ class Hooked(Struct, frozen=True):
         return tuple(place for _, place in self.calls if place)
 
     def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
-        """See `Way.run`."""
-        visit = Visit(self.calls, wanted)
+        """See `Capture.run`."""
+        visit, indices = Visit(self.calls, wanted), dict(self.index)
 
         def hook(module: Module, args: Any, output: Sequence[Any]) -> Sequence[Any]:
-            place, index = visit.place(module), self.index[module]
+            place, index = visit.place(module), indices[module]
             if place is not None:
                 _hand_over(place, output[index], inputs, wanted[place], each)
                 visit.leave(place)
             return type(output)([*output[:index], output[index].new_empty(0), *output[index + 1 :]])  # type: ignore[call-arg]
 
-        handles = [module.register_forward_hook(hook, prepend=True) for module in self.index]
-        try:
+        with suppress(Finished), ExitStack() as held:
+            for module in indices:
+                held.enter_context(module.register_forward_hook(hook, prepend=True))
             self.network(**inputs, output_attentions=True)
-        except Finished:
-            pass
-        finally:
-            for handle in handles:
-                handle.remove()
 
 
-class Returned(Struct, frozen=True):
+class Returned(Struct, frozen=True, tag=True):
     """A model whose weights can be had in no other way than all of them at its end."""
 
     network: PreTrainedModel
     places: tuple[AttentionLayer, ...]
 
     def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
-        """See `Way.run`."""
-        for kind, layers in return_weights(self.network, inputs, self.places[0].kind).items():
-            for number, weights in layers.items():
-                if (place := AttentionLayer(kind, number)) in wanted:
-                    _hand_over(place, weights, inputs, wanted[place], each)
+        """See `Capture.run`."""
+        for place, weights in return_weights(self.network, inputs, self.places[0].kind).items():
+            if place in wanted:
+                _hand_over(place, weights, inputs, wanted[place], each)
 
 
 def _hand_over(place: AttentionLayer, weights: Any, inputs: Inputs, part: Part, each: Each) -> None:
@@ -134,9 +129,7 @@ def watch_modules(network: PreTrainedModel) -> Iterator[list[tuple[Module, int, 
         if isinstance(output, (tuple, list)):
             seen.extend((module, i, x) for i, x in enumerate(output) if isinstance(x, Tensor) and x.ndim == 4)
 
-    handles = [module.register_forward_hook(hook) for module in network.modules()]
-    try:
+    with ExitStack() as held:
+        for module in network.modules():
+            held.enter_context(module.register_forward_hook(hook))
         yield seen
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -107,13 +107,9 @@ def make_vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     unknown = find_unknown(tokenizer.backend_tokenizer) if tokenizer.is_fast else tokenizer.unk_token_id
     if unknown in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id):  # a name for want of one
         unknown = None
-    return Vocabulary(partial(name_id, tokenizer), find_special_ids(tokenizer) - {unknown}, unknown, len(tokenizer))
-
-
-def find_special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """Return the ids of special tokens, those of languages too."""
     added = (id_ for id_, token in tokenizer.added_tokens_decoder.items() if token.special)
-    return {*tokenizer.all_special_ids, *added, *find_languages(tokenizer).values()}
+    special = {*tokenizer.all_special_ids, *added, *find_languages(tokenizer).values()} - {unknown}
+    return Vocabulary(partial(name_id, tokenizer), special, unknown, len(tokenizer))
 
 
 def _read_piece(tokenizer: PreTrainedTokenizerBase, id_: int, spells_bytes: bool) -> str | bytes | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -13,7 +12,6 @@ from attnviz.models import tokenization
 from attnviz.models.pretrained.capture import use_implementation
 from attnviz.models.pretrained.encoding import make_vocabulary
 from attnviz.models.pretrained.places import Inputs
-from attnviz.models.tokenization import Spelling
 from attnviz.text import Token
 
 _HOW_TO_WRITE = (
@@ -83,7 +81,8 @@ def _greedy(whole: PreTrainedModel) -> Iterator[None]:
 
 def tokenize_written(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], first: int) -> tuple[str, list[Token]]:
     """Return the text that a model has written, and its tokens, the first of which stands at the position `first`."""
-    decode = partial(tokenizer.decode, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    known = make_vocabulary(tokenizer)
-    spelling = Spelling(lambda ids: str(decode(list(ids))), known.name_of, known.special, known.unknown)
-    return tokenization.tokenize_written(spelling, ids, first)
+
+    def decode(some: Sequence[int]) -> str:
+        return str(tokenizer.decode(list(some), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    return tokenization.tokenize_written(make_vocabulary(tokenizer), decode, ids, first)

@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
@@ -25,17 +24,13 @@ the absolute error of their scores.
 """
 
 
-class Observation(Struct, frozen=True, eq=False, kw_only=True, dict=True):
-    """An observed query of a layer, with its keys and values, and the input and output of the model's own softmax.
+class Observation(Trace, frozen=True, eq=False, kw_only=True, dict=True):
+    """A trace of an observed query, which has the model's own weights, and the input of the model's own softmax.
 
     `scores` are the input; `zero_scores` are the scores if the query were 0: what the model adds, and where it hides a
     key. Both may hold scores of sinks after those of the keys, and are None for a function without a softmax.
     """
 
-    position: int
-    query: Reals  # [heads, d]
-    keys: Reals  # [key heads, keys, d]
-    values: Reals  # [key heads, keys, d]
     weights: Reals  # [heads, keys]
     mixed: Reals  # [heads, d]
     scores: Reals | None = None  # [heads, keys + sinks]
@@ -51,17 +46,9 @@ class Observation(Struct, frozen=True, eq=False, kw_only=True, dict=True):
             )
 
     def plain(self) -> Trace | None:
-        """Return the same with the model's own weights and no steps to them, if it mixes the values by these."""
-        trace = Trace(
-            position=self.position,
-            query=self.query,
-            keys=self.keys,
-            values=self.values,
-            weights=self.weights,
-            mixed=self.mixed,
-        )
+        """Return the same, with no steps to the model's own weights, if it mixes the values by these."""
         with np.errstate(all="ignore"):
-            return trace if self.is_by(trace) else None
+            return self if self.is_by(self) else None
 
     def is_by(self, trace: Trace) -> bool:
         """Return whether a trace ends in the model's own weights and what it mixes by them, but for rounding."""

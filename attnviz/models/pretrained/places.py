@@ -3,7 +3,6 @@
 import inspect
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
 
 from msgspec import Struct
 from torch import Tensor
@@ -11,8 +10,6 @@ from torch.nn import Module
 from transformers import PreTrainedModel
 
 from attnviz.errors import HOW_TO_CUT, TextError
-from attnviz.models.base import Part
-from attnviz.records import Each
 from attnviz.vocabulary import Kind
 
 Inputs = Mapping[str, Tensor]
@@ -56,11 +53,7 @@ def unlike_shorter() -> TextError:
 
 
 def check_lengths(place: AttentionLayer, inputs: Inputs, found: Sequence[int]) -> None:
-    """Refuse other numbers of queries and keys than the text has.
-
-    Raises:
-        TextError: the model attends to it in another way, such as through a summary.
-    """
+    """Raise TextError if there are other numbers of queries and keys than the text has, as through a summary of it."""
     if tuple(found) != count_lengths(place.kind, inputs):
         raise unlike_shorter()
 
@@ -68,21 +61,6 @@ def check_lengths(place: AttentionLayer, inputs: Inputs, found: Sequence[int]) -
 def split_range(indices: range, at_once: int) -> list[range]:
     """Return neighbouring indices, so many at a time."""
     return [indices[first : first + at_once] for first in range(0, len(indices), at_once)]
-
-
-class Way(Protocol):
-    """A way to get at the attention weights of a model."""
-
-    @property
-    def places(self) -> tuple[AttentionLayer, ...]:
-        """Return the layers that attend."""
-
-    def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
-        """Run the model as far as it is needed, and hand over the wanted weights.
-
-        Raises:
-            TextError: the model attends to this text in another way than it did to a few tokens.
-        """
 
 
 class Finished(Exception):  # noqa: N818  it is no error

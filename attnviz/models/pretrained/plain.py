@@ -19,7 +19,7 @@ TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 1e-2, torc
 
 
 def find_faults(
-    returns: Mapping[Kind, Mapping[int, Any]], inputs: Inputs, sink: bool, name: str
+    returns: Mapping[AttentionLayer, Any], inputs: Inputs, sink: bool, name: str
 ) -> dict[AttentionLayer, str]:
     """Return the weights that a model returns but that are not plain, each with what is wrong.
 
@@ -27,13 +27,11 @@ def find_faults(
         ModelError: some are no numbers.
     """
     faults: dict[AttentionLayer, str] = {}
-    for kind, layers in returns.items():
-        queries, keys = count_lengths(kind, inputs)
-        for number, weights in layers.items():
-            if isinstance(weights, Tensor) and not weights.isfinite().all():
-                raise no_numbers(f"weights of layer {number}", name, weights.dtype)
-            if fault := _find_fault(weights, queries, keys, sink):
-                faults[AttentionLayer(kind, number)] = fault
+    for place, weights in returns.items():
+        if isinstance(weights, Tensor) and not weights.isfinite().all():
+            raise no_numbers(f"weights of layer {place.layer}", name, weights.dtype)
+        if fault := _find_fault(weights, *count_lengths(place.kind, inputs), sink):
+            faults[place] = fault
     return faults
 
 
@@ -48,23 +46,22 @@ def find_faults_of_longer(
 
 
 def find_changing(
-    returns: Mapping[Kind, Mapping[int, Any]], changed: set[Module], network: PreTrainedModel, name: str
+    returns: Mapping[AttentionLayer, Any], changed: set[Module], network: PreTrainedModel, name: str
 ) -> dict[AttentionLayer, str]:
     """Return what is wrong with the encoder of a model that has become another by reading a short text.
 
     Raises:
         ModelError: more than its encoder has.
     """
-    if Kind.CROSS not in returns or not changed <= set(network.get_encoder().modules()):
+    translates = any(place.kind is Kind.CROSS for place in returns)
+    if not translates or not changed <= set(network.get_encoder().modules()):
         raise ModelError(f"{name} attends in another way to long texts than to short ones: choose another model.")
-    return {
-        AttentionLayer(Kind.ENCODER, number): "is of another form for longer texts" for number in returns[Kind.ENCODER]
-    }
+    return {place: "is of another form for longer texts" for place in returns if place.kind is Kind.ENCODER}
 
 
 def keep_plain(
-    returns: Mapping[Kind, Mapping[int, Any]], faults: Mapping[AttentionLayer, str], name: str
-) -> dict[Kind, dict[int, Tensor]]:
+    returns: Mapping[AttentionLayer, Any], faults: Mapping[AttentionLayer, str], name: str
+) -> dict[AttentionLayer, Tensor]:
     """Return those weights with which nothing is wrong.
 
     Raises:
@@ -72,20 +69,14 @@ def keep_plain(
     """
     if not returns:
         raise ModelError(f"{name} computes no attention weights, so there is nothing to show: choose another model.")
-    own = {
-        kind: {number: weights for number, weights in layers.items() if AttentionLayer(kind, number) not in faults}
-        for kind, layers in returns.items()
-    }
-    if not any(own.values()):
-        raise _cannot_be_shown(name, *next(iter(faults.items())))
-    return {kind: layers for kind, layers in own.items() if layers}
-
-
-def _cannot_be_shown(name: str, place: AttentionLayer, fault: str) -> ModelError:
-    return ModelError(
-        f"{name} computes no attention weights that could be shown: what it returns for {place.kind.value} layer "
-        f"{place.layer} {fault}. Choose another model."
-    )
+    own = {place: weights for place, weights in returns.items() if place not in faults}
+    if not own:
+        place, fault = next(iter(faults.items()))
+        raise ModelError(
+            f"{name} computes no attention weights that could be shown: what it returns for {place.kind.value} layer "
+            f"{place.layer} {fault}. Choose another model."
+        )
+    return own
 
 
 def withhold(faults: Mapping[AttentionLayer, str]) -> tuple[Withheld, ...]:

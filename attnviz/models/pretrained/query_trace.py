@@ -11,18 +11,10 @@ from torch import Tensor
 from attnviz.errors import UsageError
 from attnviz.models.base import Part
 from attnviz.models.pretrained.attending import Attending
-from attnviz.models.pretrained.capture import Capture
 from attnviz.models.pretrained.eager import Hooked, Returned
 from attnviz.models.pretrained.observation import Observation
-from attnviz.models.pretrained.places import (
-    AttentionLayer,
-    Inputs,
-    Way,
-    check_lengths,
-    count_lengths,
-    unlike_shorter,
-)
-from attnviz.models.pretrained.survey import make_trial_inputs
+from attnviz.models.pretrained.places import AttentionLayer, Inputs, check_lengths, count_lengths, unlike_shorter
+from attnviz.models.pretrained.survey import Way, make_trial_inputs
 from attnviz.models.pretrained.watching import Around, Product, Softmax, Watching
 from attnviz.records import Block, Each, watch_nothing
 from attnviz.reference.trace import Trace
@@ -43,7 +35,6 @@ def trace_query(
     """
     if isinstance(way, (Hooked, Returned)):
         return _trace_own_code(name, way, inputs, place, heads, query, check)
-    assert isinstance(way, Capture)
     call = way.call(inputs, place)
     if call is None:
         raise unlike_shorter()

@@ -17,22 +17,14 @@ from typing import Any
 
 import torch
 import transformers
-from msgspec.structs import fields
+from msgspec import convert, to_builtins
 from torch.nn import Module
 from transformers import PreTrainedModel
 
-from attnviz.models.base import Stack, Withheld
-from attnviz.models.pretrained.capture import Capture
-from attnviz.models.pretrained.eager import Hooked, Returned
-from attnviz.models.pretrained.places import AttentionLayer
 from attnviz.models.pretrained.survey import Survey, survey_model
-from attnviz.vocabulary import Kind
 
 LARGEST = 2**22
 """No file of more bytes is read: what is known of a model takes a few thousand."""
-
-_RECORDS = {record.__name__: record for record in (Survey, Stack, Withheld, AttentionLayer, Capture, Hooked, Returned)}
-_COLLECTIONS = {collection.__name__: collection for collection in (tuple, list, frozenset)}
 
 
 def survey_once(network: PreTrainedModel, name: str, folder: Path) -> Survey:
@@ -87,7 +79,7 @@ def _recall(path: Path, network: PreTrainedModel) -> Survey | None:
         if _is_ours(path.lstat()):
             kept = json.loads(path.read_bytes())
             found = _decode(kept["survey"], dict(network.named_modules()))
-            if kept["digest"] == _compute_digest([path.name, kept["survey"]]) and isinstance(found, Survey):
+            if kept["digest"] == _compute_digest([path.name, kept["survey"]]):
                 return found
     return None
 
@@ -115,35 +107,11 @@ def _compute_digest(value: Any) -> str:
     return hashlib.blake2b(json.dumps(value).encode(), digest_size=20).hexdigest()
 
 
-def _encode(value: Any, names: Mapping[Module, str]) -> Any:
-    """Return a value as JSON: a number, text or nothing as it is, all else by its type; modules by their names."""
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case Kind():
-            return {"Kind": value.value}
-        case Module():
-            return {"Module": names[value]}
-        case dict():
-            return {"dict": [[_encode(each, names) for each in item] for item in value.items()]}
-        case tuple() | list():
-            return {type(value).__name__: [_encode(each, names) for each in value]}
-        case frozenset():
-            return {"frozenset": sorted(value)}
-    return {type(value).__name__: {each.name: _encode(getattr(value, each.name), names) for each in fields(value)}}
+def _encode(found: Survey, names: Mapping[Module, str]) -> Any:
+    """Return a survey as JSON can hold it, modules by their names."""
+    return to_builtins(found, enc_hook=names.__getitem__, str_keys=True)
 
 
-def _decode(value: Any, modules: Mapping[str, Module]) -> Any:
-    """Return what `_encode` has made JSON of."""
-    if not isinstance(value, dict):
-        return value
-    ((name, held),) = value.items()
-    if name == "Kind":
-        return Kind(held)
-    if name == "Module":
-        return modules[held]
-    if name == "dict":
-        return {_decode(key, modules): _decode(each, modules) for key, each in held}
-    if name in _COLLECTIONS:
-        return _COLLECTIONS[name](_decode(each, modules) for each in held)
-    return _RECORDS[name](**{field: _decode(each, modules) for field, each in held.items()})
+def _decode(kept: Any, modules: Mapping[str, Module]) -> Survey:
+    """Return the survey that `_encode` has made JSON of."""
+    return convert(kept, Survey, dec_hook=lambda kind, name: modules[name], str_keys=True)

@@ -24,7 +24,6 @@ from attnviz.models.pretrained.eager import Hooked, Returned, return_weights, wa
 from attnviz.models.pretrained.places import (
     AttentionLayer,
     Inputs,
-    Way,
     count_lengths,
     decodes,
     find_places,
@@ -56,6 +55,9 @@ EXACT, ROUGH = 1e-4, 1e-2
 
 Weights = Mapping[AttentionLayer, Tensor]
 """Weights [texts, heads, queries, keys] of layers that attend."""
+
+Way = Capture | Hooked | Returned
+"""A way to get at the attention weights of a model."""
 
 Found = tuple[Way, bool]
 """A way to get at the weights, and whether texts may be read together on it."""
@@ -96,7 +98,8 @@ def _try_model(network: PreTrainedModel, name: str) -> Survey:
         changed = set(network.modules()) - parts
         wrong = find_faults(returns, inputs, sink, name)
         if wrong:  # then other layers may be plain only as long as texts are short
-            only = next(iter(returns)) if len(returns) == 1 else None
+            kinds = {place.kind for place in returns}
+            only = next(iter(kinds)) if len(kinds) == 1 else None
             wrong |= find_faults_of_longer(network, make_trial_inputs(network, LONGER), only, sink, name)
         if changed:
             wrong |= find_changing(returns, changed, network, name)
@@ -131,18 +134,17 @@ def _count_common_ids(network: PreTrainedModel) -> int:
     return min((size for size in sizes if size is not None), default=128)
 
 
-def _make_stacks(own: Mapping[Kind, Mapping[int, Tensor]], places: Collection[AttentionLayer]) -> dict[Kind, Stack]:
+def _make_stacks(own: Weights, places: Collection[AttentionLayer]) -> dict[Kind, Stack]:
     """Return which layers attend, and with how many heads each; both are in the order in which they are called."""
     stacks = {}
-    for kind, layers in own.items():
+    for kind in dict.fromkeys(place.kind for place in own):
         numbers = (place.layer for place in places if place.kind is kind)
-        stacks[kind] = Stack.of({n: each.shape[1] for n, each in zip(numbers, layers.values(), strict=True)})
+        heads = (weights.shape[1] for place, weights in own.items() if place.kind is kind)
+        stacks[kind] = Stack.of(dict(zip(numbers, heads, strict=True)))
     return stacks
 
 
-def _try_capture(
-    network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mapping[int, Tensor]], sink: bool
-) -> Found | None:
+def _try_capture(network: PreTrainedModel, inputs: Inputs, own: Weights, sink: bool) -> Found | None:
     """Return the model with our attention function in it, if it then gives its own weights."""
     for together in (True, False):
         try:
@@ -214,26 +216,25 @@ def _raise_scores(call: Attending) -> Attending:
     return replace(call, query=call.query * (HIGH * call.query.shape[-1] ** 0.5 / highest))
 
 
-def _match(calls: list[Tensor], own: Mapping[Kind, Mapping[int, Tensor]]) -> list[AttentionLayer | None] | None:
+def _match(calls: list[Tensor], own: Weights) -> list[AttentionLayer | None] | None:
     """Return which layer each call is, by the model's own weights in the same order; None if some are missing."""
-    left = {kind: list(layers.items()) for kind, layers in own.items()}
-    found = []
+    left, found = [*own], list[AttentionLayer | None]()
     for weights in calls:
-        kind = next((kind for kind, layers in left.items() if layers and _is_same(layers[0][1], weights)), None)
-        found.append(None if kind is None else AttentionLayer(kind, left[kind].pop(0)[0]))
-    return None if any(left.values()) else found
+        due = {place.kind: place for place in reversed(left)}  # of each kind the first, the kinds backwards
+        place = next((place for place in reversed(due.values()) if _is_same(own[place], weights)), None)
+        left = [other for other in left if other is not place]
+        found.append(place)
+    return None if left else found
 
 
 def _try_hooks(
     network: PreTrainedModel,
     inputs: Inputs,
-    own: Mapping[Kind, Mapping[int, Tensor]],
+    own: Weights,
     seen: list[tuple[Module, int, Tensor]],
 ) -> Found | None:
     """Return the model with hooks on the modules that first returned each of its weights, if it can do without them."""
-    places = {
-        id(weights): AttentionLayer(kind, number) for kind, layers in own.items() for number, weights in layers.items()
-    }
+    places = {id(weights): place for place, weights in own.items()}
     sources: dict[int, tuple[Module, int, Tensor]] = {}
     for module, index, tensor in seen:
         if id(tensor) in places:
@@ -242,16 +243,14 @@ def _try_hooks(
         return None
     calls = find_places([(module, places[key]) for key, (module, _, _) in sources.items()], network)
     expected = {place: sources[key][2] for key, (_, place) in zip(sources, calls, strict=True) if place}
-    return _try_way(Hooked(network, calls, {module: index for module, index, _ in sources.values()}), inputs, expected)
+    indices = list({module: index for module, index, _ in sources.values()}.items())
+    return _try_way(Hooked(network, calls, indices), inputs, expected)
 
 
-def _try_returned(network: PreTrainedModel, inputs: Inputs, own: Mapping[Kind, Mapping[int, Tensor]]) -> Found:
+def _try_returned(network: PreTrainedModel, inputs: Inputs, own: Weights) -> Found:
     """Return the model as it is, all its weights being returned at its end."""
-    expected = {
-        AttentionLayer(kind, number): weights for kind, layers in own.items() for number, weights in layers.items()
-    }
-    way = Returned(network, tuple(expected))
-    return _try_way(way, inputs, expected) or (way, False)
+    way = Returned(network, tuple(own))
+    return _try_way(way, inputs, own) or (way, False)
 
 
 def _try_way(way: Way, inputs: Inputs, expected: Weights) -> Found | None:

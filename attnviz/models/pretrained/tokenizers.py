@@ -27,7 +27,7 @@ class TransformersReader:
         return make_vocabulary(self._tokenizer)
 
     def read(self, passage: Passage, card: Card) -> Reading:
-        """See `TextTokenizer.read`; a chat is read as the text that the model's template makes of it."""
+        """See `TextReader.read`; a chat is read as the text that the model's template makes of it."""
         with quiet(), translate_errors("The text", f"read by {card.name}"):
             passage = apply_template(passage, self._tokenizer, card.name)
             ids, tokens, types = encode(self._tokenizer, passage.text, passage.pair, added=passage.added_tokens)

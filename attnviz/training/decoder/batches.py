@@ -9,7 +9,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from attnviz.models.builtin.decoder import START
+from attnviz.models.builtin.stack import START
 from attnviz.training.corpus import Split
 from attnviz.training.decoder.repetition import Teller, lemmas, succession
 from attnviz.training.tokenizer import SPOKEN

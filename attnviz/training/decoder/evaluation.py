@@ -10,8 +10,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from attnviz.models.builtin.decoder import START, load, score_next
 from attnviz.models.builtin.package import Package
+from attnviz.models.builtin.stack import START, load, score_next
 from attnviz.models.stack_runner import StackRunner
 from attnviz.reference.arrays import Array
 from attnviz.reference.transformer import transformer

@@ -8,7 +8,7 @@ from rich.progress import Progress
 from tokenizers import Tokenizer
 from torch.nn.functional import cross_entropy
 
-from attnviz.models.builtin.decoder import score_next
+from attnviz.models.builtin.stack import score_next
 from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import Config, Positions, transformer
 from attnviz.training import initial

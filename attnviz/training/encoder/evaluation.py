@@ -9,8 +9,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from attnviz.models.builtin.encoder import load
 from attnviz.models.builtin.package import Package
+from attnviz.models.builtin.stack import load
 from attnviz.models.model import Model
 from attnviz.models.passages import Passage
 from attnviz.models.stack_runner import StackRunner

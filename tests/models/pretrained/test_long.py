@@ -151,7 +151,7 @@ def test_bins_of_a_long_text_are_sums_and_means_of_the_networks_weights(long: Lo
 
 def test_together_with_another_text(long: Long) -> None:
     model, reading, own = long
-    other = reading.permute([*range(5, LENGTH), *range(5)])
+    other = reading.take([*range(5, LENGTH), *range(5)])
     _, (found,) = model.weights_of([other, reading])
     assert_allclose(found.weights, own, atol=1e-5)
 
@@ -164,7 +164,7 @@ def test_a_few_tokens_are_tried_in_narrower_windows(long: Long, monkeypatch: pyt
 
     def watched(*given: Any) -> Any:
         own = returned(*given)
-        shown.extend(int((layer > 0).sum(-1).max()) for layers in own.values() for layer in layers.values())
+        shown.extend(int((layer > 0).sum(-1).max()) for layer in own.values())
         return own
 
     monkeypatch.setattr(survey, "return_weights", watched)

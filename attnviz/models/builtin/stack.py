@@ -1,12 +1,12 @@
-"""The built-in decoder: it reads a text and goes on with it."""
+"""The built-in models of one stack of layers: an encoder reads single texts, a decoder goes on with them."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
-from msgspec.structs import replace
 
+from attnviz.errors import UsageError
 from attnviz.models.builtin.package import Package, write_greedily
 from attnviz.models.lengths import fit_length
 from attnviz.models.model import Model
@@ -19,7 +19,7 @@ from attnviz.reference.parameters import Parameters
 from attnviz.reference.transformer import transformer
 
 START = 0
-"""The id that stands before every text, so that its first word is foretold from something."""
+"""The id that stands before every text of the decoder, so that its first word is foretold from something."""
 
 
 def score_next(vectors: Array, parameters: Parameters) -> Array:
@@ -31,8 +31,8 @@ def score_next(vectors: Array, parameters: Parameters) -> Array:
     return linear(linear(vectors, parameters.within("next")), parameters.within("embedding"))
 
 
-class DecoderReader(Struct, frozen=True):
-    """A reader of texts for the built-in decoder, which can continue them."""
+class StackReader(Struct, frozen=True):
+    """A reader of texts for the built-in encoder, or for the decoder, which can continue them."""
 
     package: Package
     stack: StackRunner
@@ -41,8 +41,10 @@ class DecoderReader(Struct, frozen=True):
         """See `Reader.read`."""
         card, text = self.package.card, self.package.text
         self.package.accept(passage)
-        reading = replace(text.read(passage, card), types=())
-        if passage.added_tokens or passage.bos:
+        if passage.pair is not None:
+            raise UsageError(f"{card.name} takes no second text: it was trained on single ones.")
+        reading = text.read(passage, card)
+        if card.only_decodes and (passage.added_tokens or passage.bos):
             reading = reading.begin_with(text.vocabulary.added(START, 0))
         reading = fit_length(reading, card, more=passage.generate)
         return self._continue(reading) if passage.generate else reading
@@ -62,7 +64,7 @@ class DecoderReader(Struct, frozen=True):
 
 
 def load(folder: Path) -> Model:
-    """Return the decoder in a folder."""
-    package = Package.of(folder, begins=True)
+    """Return the encoder, or the decoder, in a folder."""
+    package = Package.of(folder)
     stack = package.stack
-    return Model(package.card, DecoderReader(package, stack), stack)
+    return Model(package.card, StackReader(package, stack), stack)
