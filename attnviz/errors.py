@@ -100,6 +100,10 @@ class UsageError(AttnvizError):
     exit_code = 2
 
 
+class MissingTextError(UsageError):
+    """No text was given, and nothing is piped in."""
+
+
 class InputError(AttnvizError):
     """A file that cannot be read."""
 

@@ -6,8 +6,10 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from shlex import quote
 from types import FrameType
 from typing import Annotated, Any, NamedTuple, TextIO
 
@@ -23,6 +25,7 @@ from attnviz.cli.output import complain, give_up_output, make_sayable
 from attnviz.errors import AttnvizError, OutputError
 from attnviz.pipeline.numerics import start_numpy
 
+_LONGEST = 60  # characters of a text in a message
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 COMMANDS: Mapping[str, str] = {
@@ -78,6 +81,15 @@ class Edge(TyperGroup):
         alone.command(cmd_name, cls=GroupedCommand)(getattr(module, cmd_name))
         return typer.main.get_command(alone)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is named first; where there is none, say what may have been meant."""
+        name = args[0]
+        if name not in COMMANDS:
+            near = get_close_matches(name, COMMANDS, n=1)
+            meant = f"Did you mean attnviz {near[0]}?" if near else f"For a text, type: attnviz show {_quote(name)}"
+            ctx.fail(f"No such command {name!r}. {meant}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands."""
         with formatter.section("Commands"):
@@ -109,6 +121,12 @@ class Edge(TyperGroup):
                 lines = traceback.format_exc().splitlines()  # which may quote what came from outside
                 print(*map(make_sayable, lines), sep="\n", file=sys.stderr)
             raise typer.Exit(_explain(error)) from None
+
+
+def _quote(text: str) -> str:
+    """Return a text as it is typed as an argument, or its beginning."""
+    text = f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
+    return quote(text) if {*text} & {*'"$`\\!'} else f'"{text}"'
 
 
 @contextmanager

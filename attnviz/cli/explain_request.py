@@ -30,13 +30,11 @@ _LONGEST = 25 * _MOST**2  # characters
 
 _Layer = Annotated[
     int | None,
-    typer.Option(
-        min=0, metavar="<N>", help="Explain a head of this layer.  [default: the layer of the most telling link]"
-    ),
+    typer.Option(metavar="<N>", help="Explain a head of this layer.  [default: the layer of the most telling link]"),
 ]
 _Head = Annotated[
     int | None,
-    typer.Option(min=0, metavar="<N>", help="Explain this head.  [default: the head of the most telling link]"),
+    typer.Option(metavar="<N>", help="Explain this head.  [default: the head of the most telling link]"),
 ]
 
 

@@ -11,32 +11,48 @@ from attnviz.cli.glossary import GLOSSARY, GlossaryEntry, find_near, look_up
 from attnviz.cli.output import say, write_standard_output
 from attnviz.cli.settings import ANYWHERE
 from attnviz.cli.terminal import open_terminal
-from attnviz.text import visible
+from attnviz.pipeline.arguments import check_arguments, names_saved
+from attnviz.pipeline.sources import STANDARD_INPUT
 from attnviz.views.terminal.numbers import wrapped
 
 _MOST = 90  # columns of prose
-_MOST_WORDS = 8  # that may be meant as words of the glossary
+_FEW = 3  # words, which may be meant as those of the glossary
 _INDENT = "    "
 
 
 def look_up_words(ctx: typer.Context, texts: Sequence[str], every: bool) -> Sequence[GlossaryEntry]:
     """Return the words to look up: all, or the one that was given alone; none if a text is to be walked.
 
-    Where all that was given may be meant as words of the glossary, a note says how to look them up.
+    Several arguments may be one word: `residual stream`. A note tells whoever gave a few words and nothing else that
+    they are read as a text, and which words of the glossary may have been meant.
+
+    Raises:
+        UsageError: one names a file that is not read in place of a text, or that is not there.
+        InputError: there is no such file of saved records.
     """
     if every:
         return GLOSSARY
-    if not texts or {*list_given(ctx)} - {"texts", "form", *ANYWHERE}:
+    if {*list_given(ctx)} - {"texts", "form", *ANYWHERE} or STANDARD_INPUT in texts:
         return ()
-    if len(texts) == 1 and (entry := look_up(texts[0])):
+    said = " ".join(texts)
+    if entry := look_up(said):
         return (entry,)
     words = [word for text in texts for word in ([text] if look_up(text) else text.split())]
-    near = [look_up(word) or find_near(word) for word in words] if len(words) <= _MOST_WORDS else []
-    if near and all(near):
-        read = f"{visible(texts[0])} is read as a text" if len(texts) == 1 else "these words are read as texts"
-        commands = dict.fromkeys(f'attnviz explain "{entry.word}"' for entry in near if entry)
-        say(f"Note: {read}. For the glossary: {', '.join(commands)}")
+    if 0 < len(words) <= _FEW and not any(map(names_saved, texts)):
+        check_arguments(texts)  # before they are said to be read
+        read = "it is read as a text" if len(texts) == 1 else "these are read as texts"
+        say(f'Note: "{said}" is not in the glossary, so {read}{_advise(said, words)}')
     return ()
+
+
+def _advise(said: str, words: Sequence[str]) -> str:
+    """Return the end of a sentence, which says how to look up the words of the glossary that may have been meant."""
+    whole = find_near(said)
+    near = [whole] if whole else [look_up(word) or find_near(word) for word in words]
+    if not all(near):
+        return "; attnviz explain --words lists the glossary."
+    commands = dict.fromkeys(f'attnviz explain "{entry.word}"' for entry in near if entry)
+    return f". For the glossary: {', '.join(commands)}"
 
 
 def print_words(entries: Sequence[GlossaryEntry], *, as_data: bool, color: str, width: int | None) -> None:

@@ -210,8 +210,9 @@ def export(
         changed = _find_changed(given, model, wanted, looks) | {"format": formats}
         file = None if given.file is None or str(given.file) == STANDARD_INPUT else str(given.file)
         batch = Batch(job, maker, changed, file, sharing.jobs, sharing.force)
+        sources = given.sources(wanted.memory)  # none is no reason to show progress
         with Tally(given, output, anew=sharing.force) as tally:
-            batch.export(given.sources(wanted.memory), output, tally)
+            batch.export(sources, output, tally)
         code = tally.code
     if code:
         raise typer.Exit(code)
@@ -235,9 +236,9 @@ def _export_numbers(
     tables = numbers.generated.tables(job.loaded, job.select) if numbers.generated else []
     code = 0
     if numbers.takes_text(given):
+        sources = given.sources(wanted.memory)  # none is no reason to show progress
         with TextCount(given) as counter:
-            task = HeadNumbers(job, numbers.statistics)
-            of_texts = sum_up(task, given.sources(wanted.memory), jobs, counter, "drawn")
+            of_texts = sum_up(HeadNumbers(job, numbers.statistics), sources, jobs, counter, "drawn")
         tables, code = add_tables(of_texts, tables), counter.code
     made = list(draw_numbers(tables, style, formats, lambda note: say(f"Note: {note}")))
     if alone:

@@ -1,6 +1,6 @@
 """`attnviz find`: the heads that link one word to another, over one text or many."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -20,6 +20,7 @@ from attnviz.measures.word_links import DistantLinkError, MissingLinkError, Word
 from attnviz.pipeline.finding import find_link, find_pairs, find_relations, open_pairs, open_treebank
 from attnviz.pipeline.job import MEMORY, Job
 from attnviz.pipeline.sources import STANDARD_INPUT
+from attnviz.pipeline.streams import Source
 from attnviz.records import ALL_RELATIONS, RelationTable
 from attnviz.views.table_report import TableReport
 
@@ -97,15 +98,16 @@ def find(
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     questions.check(link, given)
     job = make_head_job(given, model, wanted, memory)
+    sources = given.sources(memory) if link else iter(())
     with _LinkCount(given, named=questions.pairs is not None) as counter:
-        tables = _search(job, link, given, questions, jobs, counter)
+        tables = _search(job, link, sources, questions, jobs, counter)
     write_tables([tables], form, TableReport(every=every, top=top or _TOP, sort=None, define=True), color, width)
     if counter.code:
         raise typer.Exit(counter.code)
 
 
 def _search(
-    job: Job, link: str | None, given: Input, questions: Questions, jobs: int, counter: "_LinkCount"
+    job: Job, link: str | None, sources: Iterable[Source], questions: Questions, jobs: int, counter: "_LinkCount"
 ) -> Sequence[Table]:
     """Return the tables of all texts that have what is asked of them; raise InputError if none has."""
     tables: Sequence[Table]
@@ -120,7 +122,7 @@ def _search(
         counter.tell("the link asked for", found=bool(tables))
     elif link:
         wanted = WordLink.parse(link)
-        tables = find_link(job, wanted, given.sources(job.memory), jobs, counter)
+        tables = find_link(job, wanted, sources, jobs, counter)
         counter.tell(f"the link {wanted}", found=bool(tables))
     if not tables:
         why = "no text could be read" if counter.code else "none of the texts has the words"

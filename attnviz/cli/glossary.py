@@ -32,6 +32,7 @@ GLOSSARY = (
         "is compared with their keys, the scores become weights, and their values are added up in these proportions: "
         "softmax(Q Kᵀ / √d_k) V, with a row of Q, K and V for each token.",
         "attnviz explain --toy",
+        ("scaled dot-product attention", "dot-product attention", "attention mechanism"),
     ),
     GlossaryEntry(
         "token",
@@ -44,7 +45,7 @@ GLOSSARY = (
         "An embedding is the list of numbers, a vector, that a token starts with. It is learned: tokens that are used "
         "in similar ways tend to have similar embeddings.",
         f"{_HER} --steps 1",
-        ("vector",),
+        ("vector", "word embedding", "token embedding"),
     ),
     GlossaryEntry(
         "query",
@@ -52,14 +53,14 @@ GLOSSARY = (
         "is made from the vector of the token by a learned matrix, q = W_Q x, and compared with the keys of all "
         "tokens.",
         f"{_HER} --steps 3",
-        ("q",),
+        ("q", "W_Q", "query vector"),
     ),
     GlossaryEntry(
         "key",
         "The key of a token says what it can be found by, like the title of a video. It is made by another learned "
         "matrix, k = W_K x. The better it fits a query, the larger the score of the two.",
         f"{_HER} --steps 4",
-        ("k",),
+        ("k", "W_K", "key vector"),
     ),
     GlossaryEntry(
         "value",
@@ -67,20 +68,28 @@ GLOSSARY = (
         "video. It is made by a third matrix, v = W_V x. So one vector x has three roles: it asks as a query, is found "
         "as a key, and gives as a value.",
         f"{_HER} --steps 9",
-        ("v",),
+        ("v", "W_V", "value vector"),
     ),
     GlossaryEntry(
         "score",
         "A score says how well a key fits a query: it is their dot product, q · k. It can be any number, and softmax "
         "turns the scores of a query into weights.",
         f"{_HER} --steps 5",
-        ("dot product",),
+        ("dot product", "attention score", "similarity"),
+    ),
+    GlossaryEntry(
+        "logits",
+        "Logits are numbers before softmax makes shares of them. In attention these are the scores; at the end of a "
+        "model they are one number for each token that it knows, of which softmax makes the probability that this "
+        "token comes next.",
+        f"{_HER} --steps 8",
+        ("logit",),
     ),
     GlossaryEntry(
         "scale",
-        "Scores are divided by √d_k, where d_k is how many numbers a key has. A score is a sum of d_k products, and if "
-        "the numbers of q and k vary by about 1, each on its own, that sum varies by about √d_k. Undivided, softmax "
-        "would give nearly all weight to one key, and training would learn slowly.",
+        "Scores are divided by √d_k, where d_k is how many numbers a key has. A score is a sum of d_k products: if "
+        "the numbers of q and k are independent, with mean 0 and standard deviation 1, its standard deviation is √d_k. "
+        "Undivided, softmax would give nearly all weight to one key, and training would learn slowly.",
         f"{_HER} --no-scale --only-what-if",
         ("√d_k", "d_k", "scaling"),
     ),
@@ -91,11 +100,26 @@ GLOSSARY = (
         f"{_HER} --steps 8",
     ),
     GlossaryEntry(
+        "temperature",
+        "A temperature is a number that scores are divided by before softmax. Above 1 it makes weights more alike, "
+        "below 1 it gives the largest still more. The scale √d_k works as one in each head. A model that writes may "
+        "have another at its end: the higher it is, the more often it takes a less likely token.",
+        f"{_HER} --no-scale --only-what-if",
+    ),
+    GlossaryEntry(
         "weight",
         "An attention weight says how much of a value a query takes. The weights of a query sum to 1. In tables and "
         "pictures, a row has the weights of a query and a column those of a key.",
         'attnviz show "Mary lost her keys" --layer 1 --head 1',
-        ("attention weight",),
+        ("attention weight", "attention matrix", "attention map", "attention pattern"),
+    ),
+    GlossaryEntry(
+        "attention sink",
+        "An attention sink is a token, mostly the first one or a separator, on which queries leave their weight when "
+        "nothing else fits: weights must sum to 1, so what is not needed has to go somewhere. attnviz heads calls a "
+        "head a sink if the first key gets more than 0.3 of the weight, on average over all queries.",
+        'attnviz heads "Mary lost her keys" --stat first --stat sink',
+        ("sink",),
     ),
     GlossaryEntry(
         "mask",
@@ -103,31 +127,42 @@ GLOSSARY = (
         "and the others still sum to 1. A causal mask hides what comes after a token, because a model that predicts "
         "the next token could otherwise copy the answer.",
         f"{_DOG} --no-mask --only-what-if",
-        ("causal", "causal mask"),
+        ("causal", "causal mask", "attention mask"),
+    ),
+    GlossaryEntry(
+        "window",
+        "A sliding window is a mask that hides all keys but the nearest ones, so that a long text costs less. Another "
+        "thing by that name is the stretch of a text that a model reads at a time: attnviz show --window 512:256 reads "
+        "a text that is too long in such stretches, which overlap.",
+        "attnviz explain --toy --mask window --steps 8",
+        ("sliding window", "sliding-window attention", "context window"),
     ),
     GlossaryEntry(
         "self-attention",
         "In self-attention, queries, keys and values are made from the same tokens: a text looks at itself.",
         f"{_HER} --steps 3,4",
+        ("intra-attention",),
     ),
     GlossaryEntry(
         "cross-attention",
         "In cross-attention, the queries are made from one text and the keys and values from another: a decoder that "
         "writes a translation looks at the source, which an encoder has read.",
         f"{_CAR} --steps 3,4",
+        ("encoder-decoder attention",),
     ),
     GlossaryEntry(
         "masked attention",
         "Masked attention is attention in which a mask hides some keys. Mostly it is the self-attention of a decoder, "
         "where a causal mask lets each token see only itself and those before it.",
         f"{_DOG} --steps 7",
-        ("causal attention",),
+        ("causal attention", "causal self-attention", "masked self-attention"),
     ),
     GlossaryEntry(
         "head",
         "A head is one attention with its own W_Q, W_K and W_V. It gives each token one set of weights, so it can "
         "look for one thing at a time: a verb for its object, a pronoun for its noun.",
         'attnviz show "Mary lost her keys" --token her',
+        ("attention head",),
     ),
     GlossaryEntry(
         "multi-head attention",
@@ -136,7 +171,15 @@ GLOSSARY = (
         "more heads, parameters stay the same and operations nearly so, but each has fewer numbers for a key, and N×N "
         "weights of its own.",
         f"{_HER} --steps 11",
-        ("multi-head", "multihead", "number of heads", "concatenation", "W_O"),
+        ("multi-head", "multihead", "MHA", "number of heads", "concatenation", "output projection", "W_O"),
+    ),
+    GlossaryEntry(
+        "grouped-query attention",
+        "In grouped-query attention (GQA), several heads share the same keys and values, and each has queries of its "
+        "own. In multi-query attention (MQA) all heads of a layer share one set. Fewer keys and values are computed "
+        "and kept, so the KV cache takes less memory; each head still has weights of its own.",
+        "attnviz cost --d-model 4096 --heads 32 --key-heads 8 --layers 32",
+        ("GQA", "multi-query attention", "MQA", "grouped-query", "multi-query"),
     ),
     GlossaryEntry(
         "position",
@@ -145,7 +188,7 @@ GLOSSARY = (
         "both are added to the embeddings. Rotary positions (RoPE) rotate queries and keys, and relative ones (ALiBi, "
         "T5) add a bias to the scores.",
         f"{_ORDER} --no-positions --permute --only-what-if",
-        ("positional encoding", "learned positions", "sinusoidal", "alibi", "order"),
+        ("positional encoding", "positional embedding", "learned positions", "learned", "sinusoidal", "alibi", "order"),
     ),
     GlossaryEntry(
         "rotary positions",
@@ -153,14 +196,14 @@ GLOSSARY = (
         "position. Mostly the numbers i and i + d_k/2 are a pair, and the angle is position · 10000^(−2i/d_k). So a "
         "score depends on the distance between query and key; values are not rotated.",
         "attnviz explain --toy --positions rotary --steps 4,5",
-        ("rotary", "rope"),
+        ("rotary", "rope", "rotary embedding"),
     ),
     GlossaryEntry(
         "additive attention",
         "Additive scores put query and key through a small network, u · tanh(W_q q + W_k k), whose W_q, W_k and u are "
         "learned; multiplicative scores are products, q · k. Products are cheaper for any text: they are one product "
-        "of matrices, while additive scores hold d numbers for each pair, about d times the memory. What is saved "
-        "grows as N²; only below about 8 tokens it is small. Wide products need the scale to work as well.",
+        "of matrices, while additive scores hold d numbers for each pair of tokens, about d times the memory. For "
+        "products of wide vectors, scores must be divided by √d_k.",
         "attnviz explain --toy --scores dot,additive --only-what-if",
         ("additive", "multiplicative", "multiplicative attention", "bahdanau", "luong"),
     ),
@@ -211,14 +254,23 @@ GLOSSARY = (
         "The residual stream is the vector of a token on its way through all layers. Each layer reads it, and adds "
         "its result to it.",
         f"{_HER} --steps 2,12",
-        ("residual", "residual connection"),
+        ("residual", "residual connection", "skip connection"),
     ),
     GlossaryEntry(
         "feed-forward network",
         "The feed-forward network (MLP) of a layer works on each token by itself, after attention: one matrix makes "
         "the vector wider, a function changes each number, and a second matrix makes it narrow again.",
         f"{_HER} --steps 13",
-        ("feed-forward", "mlp"),
+        ("feed-forward", "mlp", "ffn"),
+    ),
+    GlossaryEntry(
+        "most telling",
+        "The most telling link is the one that says most about what the heads are for; attnviz show prints its head in "
+        "numbers. A link counts for how far its weight exceeds habit: the mean weight at its distance, or of its key "
+        "if that is more. A pronoun that looks back counts twice, a small word such as 'the' a tenth, a special token "
+        "not at all. The two words come first for which this adds up to most in three heads.",
+        'attnviz show "Mary lost her keys"',
+        ("telling", "most telling head", "most telling link"),
     ),
     GlossaryEntry(
         "entropy",
@@ -240,18 +292,30 @@ GLOSSARY = (
         ("time", "memory", "quadratic", "n²"),
     ),
     GlossaryEntry(
+        "KV cache",
+        "The KV cache keeps the keys and values of all tokens so far while a decoder writes, so that none is computed "
+        "twice: a new token needs only its own query, key and value. It grows with the text, by one key and one value "
+        "for each token, layer and head of keys.",
+        "attnviz cost --model builtin/decoder",
+        ("KV", "key-value cache", "key/value cache", "cache"),
+    ),
+    GlossaryEntry(
         "FlashAttention",
         "FlashAttention computes the same weights in tiles and never holds all N×N of them, so memory grows as N "
         "instead of N². A tile is a group of queries or keys. The time still grows as N², because every query still "
         "meets every key; it is faster only because less is moved to and from memory.",
         f"{_HER} --online 2 --only-what-if",
-        ("flash", "online softmax", "tile"),
+        ("flash", "flash attention", "online softmax", "tile"),
     ),
 )
 
 
 def _normalize(word: str) -> str:
     return word.casefold().replace("-", " ").strip()
+
+
+def _make_singular(name: str) -> str:
+    return f"{name[:-3]}y" if name.endswith("ies") else name.removesuffix("s")
 
 
 def _list_names() -> Iterator[tuple[str, GlossaryEntry]]:
@@ -265,12 +329,10 @@ _BY_NAME = dict(_list_names())
 def look_up(word: str) -> GlossaryEntry | None:
     """Return the entry of a word, in any case and number, with or without its hyphen; None if there is none."""
     name = _normalize(word)
-    return _BY_NAME.get(name) or _BY_NAME.get(name.removesuffix("s"))
+    return _BY_NAME.get(name) or _BY_NAME.get(_make_singular(name))
 
 
 def find_near(word: str) -> GlossaryEntry | None:
     """Return the entry of the name that is spelled most like a word; None if none is near."""
-    name = _normalize(word)
-    singular = f"{name.removesuffix('ies')}y" if name.endswith("ies") else name
-    near = get_close_matches(singular, _BY_NAME, n=1, cutoff=0.8)
+    near = get_close_matches(_make_singular(_normalize(word)), _BY_NAME, n=1, cutoff=0.8)
     return _BY_NAME[near[0]] if near else None

@@ -11,9 +11,11 @@ from inspect import Parameter, signature
 from typing import Annotated, Any, get_args, get_type_hints
 
 from typer.core import TyperCommand
+from typer.exceptions import TyperException
 from typer.models import OptionInfo
 
 from attnviz.cli.options import Debug, Quiet
+from attnviz.errors import MissingTextError, UsageError
 
 _HEADING = "rich_help_panel"  # where typer keeps the heading of an option, though only rich's help would show it
 
@@ -68,16 +70,34 @@ def _add_heading(annotation: Any, heading: str) -> Any:
 class GroupedCommand(TyperCommand):
     """A command that refuses options without effect, and whose help lists its options under headings."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Parse the arguments; where there is no option to save what is printed, say how to save it."""
+        try:
+            return super().parse_args(ctx, args)
+        except TyperException as error:
+            asked = getattr(error, "option_name", "")
+            if asked in ("-o", "--output") and any(parameter.name == "form" for parameter in self.params):
+                ctx.fail(f"No such option: {asked}. To save what attnviz {self.name} prints, type > FILE after it.")
+            raise
+
     def invoke(self, ctx: Any) -> Any:
-        """Run the command, unless an option was given that has no effect.
+        """Run the command, unless an option was given that has no effect; where a text is missing, show how to give it.
 
         Raises:
-            UsageError: one was.
+            UsageError: an option has no effect, or there is no text.
         """
         from attnviz.cli.effects import refuse_idle  # which `attnviz --help` does without
 
         refuse_idle(ctx)
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except MissingTextError as error:
+            raise UsageError(f"{error} Give one, as in: {self._find_example()}, or pipe lines in.") from None
+
+    def _find_example(self) -> str:
+        """Return the first example of the help that has a text."""
+        lines = map(str.strip, str(self.help).splitlines())
+        return next(line for line in lines if line.startswith(f'attnviz {self.name} "'))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options under their headings, in the order of the headings."""

@@ -171,12 +171,13 @@ def heads(
         shape.write([generated], form, define=True)
         return
     task, write = HeadNumbers(job, numbers.statistics), partial(shape.write, form=form, define=bool(numbers.names))
+    sources = given.sources(memory)  # none is no reason to show progress
     with TextCount(given) as counter:
         if each:
             _refuse_saved_after_text(given.texts or (), form)
-            write(tables_in_order(task, given.sources(memory), jobs, counter))
+            write(tables_in_order(task, sources, jobs, counter))
         else:
-            tables = sum_up(task, given.sources(memory), jobs, counter)
+            tables = sum_up(task, sources, jobs, counter)
     if not each:
         write([add_tables(tables, generated) if tables and generated else tables])
     if counter.code:

@@ -93,6 +93,16 @@ def parse_indices(text: str) -> Indices:
     return Indices(found)
 
 
+def _parse_numbers(text: str) -> Indices:
+    """Parse indices of layers or heads."""
+    try:
+        return parse_indices(text)
+    except typer.BadParameter as error:
+        raise typer.BadParameter(
+            f"{error} They count from 0, so the last of 12 is 11; attnviz models lists how many there are."
+        ) from None
+
+
 def parse_grouping(name: str) -> str:
     """Parse the name of a way to group tokens."""
     from attnviz.text import read_grouping
@@ -238,11 +248,11 @@ Kinds = Annotated[list[str] | None, choice(KINDS, "--kind", line="Use only this 
 _INDICES = "<N|N-M,…>"
 Layers = Annotated[
     list[Indices] | None,
-    typer.Option("--layer", parser=parse_indices, metavar=_INDICES, help="Use only these layers, counted from 0."),
+    typer.Option("--layer", parser=_parse_numbers, metavar=_INDICES, help="Use only these layers, counted from 0."),
 ]
 Heads = Annotated[
     list[Indices] | None,
-    typer.Option("--head", parser=parse_indices, metavar=_INDICES, help="Use only these heads, counted from 0."),
+    typer.Option("--head", parser=_parse_numbers, metavar=_INDICES, help="Use only these heads, counted from 0."),
 ]
 TokenName = Annotated[
     str | None,
@@ -274,8 +284,8 @@ Memory = Annotated[
     typer.Option(
         parser=parse_size,
         metavar="<SIZE>",
-        show_default="1GB",
-        help="Let the weights of one text take this much memory, such as 500MB.",
+        show_default=False,
+        help="Let the weights of one text take this much memory, such as 500MB.  [default: 1GB]",
     ),
 ]
 NoSpecial = Annotated[bool, typer.Option("--no-special", help="Drop special tokens, and rescale rows to sum to 1.")]

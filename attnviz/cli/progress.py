@@ -134,6 +134,6 @@ class _Bar:
 def _count(given: Input) -> int | None:
     """Return the number of texts, or None if it cannot be known beforehand."""
     if given.file is not None:
-        return sum(1 for _ in given.sources()) if given.file.is_file() else None
+        return sum(1 for _ in given.sources(note=lambda _: None)) if given.file.is_file() else None
     texts = given.texts or ()
     return None if not texts or STANDARD_INPUT in texts or any(map(names_saved, texts)) else len(texts)

@@ -85,7 +85,7 @@ class Toy(Struct, frozen=True, eq=False, kw_only=True):
                 f"Vectors of {self.width} numbers cannot be split among {self.heads} heads: the number of heads must "
                 "divide the width."
             )
-        if self.head >= self.heads:
+        if not 0 <= self.head < self.heads:
             raise UsageError(f"There is no head {self.head}: the toy has heads 0 to {self.heads - 1}.")
         if "rotary" in (self.positions, *self.others) and self.width // self.heads % 2:
             raise UsageError(

@@ -21,7 +21,7 @@ _CLARK = "Clark et al. 2019, What Does BERT Look At?, section 4"
 _DEFINITIONS = {
     "accuracy": "how often the dependent looks most at its head word, of all words but itself (to head), or that word "
     f"at the dependent (from head), in the best attention head ({_CLARK})",
-    "baseline": f"how often the head word is the one a fixed number of words further: the best of -3 to 2 ({_CLARK})",
+    "baseline": f"how often one fixed distance hits the head word: the best from 3 words before to 2 after ({_CLARK})",
     "count": "number of dependents",
     "held_out": "the same on every second text, for the head that is best on the other texts (ours)",
 }

@@ -22,7 +22,7 @@ _CLARK = "Clark et al. 2019, What Does BERT Look At?, section 4"
 _DEFINITIONS = {
     "weight": "weight from the first word (mean of its pieces) to the second (sum of its pieces), mean over places",
     "accuracy": "how often the first word looks most at the second, of all words but itself and special tokens",
-    "baseline": "how often the second word is the one a fixed number of words further: the best of -3 to 2",
+    "baseline": "how often one fixed distance hits the second word: the best distance from 3 words before to 2 after",
     "weight_back": "mean weight from the second word to the first",
     "accuracy_back": "how often no other word looks more at the first than the second does",
 }

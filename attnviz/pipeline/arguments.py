@@ -73,9 +73,11 @@ def _explain(text: str) -> UsageError | InputError:
         return UsageError(_advise_on_folder(text) + as_text)
     if _is(holds_rows, text):
         return UsageError(f"{text} {NOT_READ_BACK}{as_text}")
-    there = "looks like the name of a file"
-    if _is(Path.exists, text):
-        there = "is a file" if _is(Path.is_file, text) else "is a pipe or a device"
+    if not _is(Path.exists, text):
+        return UsageError(
+            Advice(f"There is no file {text}: check the name, and type", hint="{file} before it") + as_text
+        )
+    there = "is a file" if _is(Path.is_file, text) else "is a pipe or a device"
     return UsageError(Advice(f"{text} {there}: to read it, type", hint="{file} before it") + as_text)
 
 

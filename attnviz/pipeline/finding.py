@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from io import BufferedReader
+from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
-from attnviz.errors import RecordError, UsageError
+from attnviz.errors import InputError, RecordError, UsageError
 from attnviz.formats.treebanks import Entry, read_pairs, read_treebank
 from attnviz.measures.relations import RelationCounter
 from attnviz.measures.totals import Summand
@@ -58,6 +59,10 @@ class RelationTask(NumbersTask, frozen=True):
             for source, reading in texts
         ]
         return model.reduce_each([reading for _, reading in texts], self.job.select, makes)
+
+
+_FIRST, _ALIKE = 20, 5
+"""How many entries of a file are read first, and how many of these make another kind of file if all fail alike."""
 
 
 def find_link(job: Job, link: WordLink, sources: Iterable[Source], jobs: int, counter: Counter) -> list[HeadTable]:
@@ -115,7 +120,13 @@ def open_pairs(path: Path, stream: BufferedReader | None = None) -> Iterator[Sou
     Raises:
         InputError: the file cannot be read.
     """
-    return _open(path, read_pairs, lambda found: ask(found[0], WordLink(*found[1:])), stream)
+    return _open(
+        path,
+        read_pairs,
+        lambda found: ask(found[0], WordLink(*found[1:])),
+        stream,
+        "sample_inputs/coreference_pairs.tsv",
+    )
 
 
 def ask_pairs(pairs: Iterable[tuple[str, str, str]]) -> Iterator[Source]:
@@ -137,7 +148,7 @@ def open_treebank(path: Path, stream: BufferedReader | None = None) -> Iterator[
     Raises:
         InputError: the file cannot be read.
     """
-    return _open(path, read_treebank, lambda found: ask(found.text, found), stream)
+    return _open(path, read_treebank, lambda found: ask(found.text, found), stream, "sample_inputs/treebank.conllu")
 
 
 def ask(text: str, asked: WordLink | ParsedText) -> Source:
@@ -150,11 +161,25 @@ def _open(
     read: Callable[[Iterable[str]], Iterator[Entry]],
     make: Callable[[Any], Source],
     stream: BufferedReader | None,
+    example: str,
 ) -> Iterator[Source]:
-    """Yield what is made of the entries of a file, in their places; of a malformed one, what is wrong with it."""
+    """Yield what is made of the entries of a file, in their places; of a malformed one, what is wrong with it.
+
+    Raises:
+        InputError: the first are all malformed alike, so that it is another kind of file: the `example` is of this one.
+    """
     of = "" if stream else f" of {path}"
     with open_lines(path, stream) as lines:
-        for index, entry in enumerate(read(lines)):
+        entries = read(lines)
+        first = list(islice(entries, _FIRST))
+        wrong = [str(entry.found) for entry in first if isinstance(entry.found, RecordError)]
+        if len(wrong) == len(first) >= _ALIKE and len({*wrong}) == 1:
+            name = "Standard input" if stream else path
+            raise InputError(
+                f"{name} looks like another kind of file: the first {len(wrong)} entries fail alike. Line "
+                f"{first[0].line}: {wrong[0]} See {example}."
+            )
+        for index, entry in enumerate(chain(first, entries)):
             malformed = isinstance(entry.found, RecordError)
             source = Source(b"", wrong=entry.found) if malformed else make(entry.found)
             yield replace(source, place=f"line {entry.line}{of}", index=index)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from attnviz.errors import InputError, RecordError, TextError, UsageError, require
+from attnviz.errors import InputError, MissingTextError, RecordError, TextError, UsageError, require
 from attnviz.formats.archive import MOST_BYTES, array_bytes
 from attnviz.pipeline.arguments import SAVED, check_arguments, like_saved, names_saved
 from attnviz.pipeline.streams import LINES, Division, Source, lines_of, read_record, read_stream
@@ -58,7 +58,8 @@ def sources(
     anything into. `note` is told of what may not have been meant; the `division` says what one text of a stream is.
 
     Raises:
-        UsageError: no text was given, or both texts and a file, or a text that looks like the name of a file.
+        MissingTextError: no text was given.
+        UsageError: both texts and a file were given, or a text that names a file.
         InputError: the file cannot be read, or there is no such file of saved records.
     """
     if file and texts:
@@ -66,10 +67,21 @@ def sources(
     if file and str(file) != STANDARD_INPUT:
         found = _of_file(file, division)
     elif file or not texts or list(texts) == [STANDARD_INPUT]:
+        if standard_input is None:
+            raise MissingTextError("There is no text.")
         found = _of_standard_input(standard_input, division)
     else:
         found = _of_arguments(texts, note, division.memory)
-    return (replace(source, index=index, division=division) for index, source in enumerate(found))
+    return _number(found, division, note)
+
+
+def _number(found: Iterable[Source], division: Division, note: Callable[[str], None]) -> Iterator[Source]:
+    """Yield what was found with its numbers, and tell of it if that is nothing."""
+    index = -1
+    for index, source in enumerate(found):
+        yield replace(source, index=index, division=division)
+    if index < 0:
+        note("Note: no text was read.")
 
 
 def sources_of(texts: str | Iterable[str], division: Division = LINES) -> Iterator[Source]:
@@ -138,9 +150,7 @@ def _of_file(file: Path, division: Division) -> Iterator[Source]:
         yield from read_stream(stream, str(file), division)
 
 
-def _of_standard_input(stream: BufferedReader | None, division: Division) -> Iterator[Source]:
-    if stream is None:
-        raise UsageError('There is no text. Give one, as in: attnviz show "The big fluffy dog", or pipe lines in.')
+def _of_standard_input(stream: BufferedReader, division: Division) -> Iterator[Source]:
     with _readable("Standard input"):
         yield from read_stream(stream, None, division)
 

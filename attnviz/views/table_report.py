@@ -44,12 +44,11 @@ class TableReport(Struct, frozen=True):
             yield Definitions(table)
 
     def _rank(self, table: HeadTable) -> Iterator[RankedHeads]:
-        """Yield the highest heads of each number, and what heads do by it: that comes first where it was asked for."""
+        """Yield what heads do by each number, and then the highest heads of each."""
+        if judged := dict(_judge(table)):
+            yield RankedHeads("What these heads do, judged by a number", judged, "no head")
         ranks = {name: table.highest(name, self.top) for name in table.columns}
-        highest = RankedHeads("Heads with the highest numbers", ranks)
-        judged = dict(_judge(table))
-        labels = [RankedHeads("What these heads do, judged by a number", judged, "no head")] if judged else []
-        yield from [*labels, highest] if self.define else [highest, *labels]
+        yield RankedHeads("Heads with the highest numbers", ranks)
 
     def _order(self, table: HeadTable) -> list[tuple[int, int]]:
         """Return the heads in the order asked for; those without the number come last."""

@@ -23,7 +23,7 @@ class TestNamesOfFiles:
     @pytest.mark.parametrize("name", ["data.csv", "texts/batch.txt", "~/x.txt", "a/b.odd", "Notes.MD"])
     def test_a_text_that_is_spelled_like_one_says_what_to_type(self, run: Run, command: str, name: str) -> None:
         done = run(command, name)
-        done.assert_failed(2, f"{name} looks like the name of a file", "type --file before it", "pipe it in (echo ")
+        done.assert_failed(2, f"There is no file {name}: check the name", "type --file before it", "pipe it in (echo ")
         assert done.stdout == b""
 
     def test_one_that_is_there_is_said_to_be_a_file_whatever_its_name(self, run: Run, tmp_path: Path) -> None:
@@ -98,6 +98,81 @@ class TestSeveralWords:
     @pytest.mark.parametrize("texts", [("Mary",), (TEXT, "keys"), (TEXT, TEXT)])
     def test_others_are_not(self, run: Run, texts: tuple[str, ...]) -> None:
         assert run("show", *texts).err == ""
+
+
+class TestCommands:
+    @pytest.mark.parametrize(
+        ("typed", "said"),
+        [
+            ("shwo", "No such command 'shwo'. Did you mean attnviz show?"),
+            ("model", "Did you mean attnviz models?"),
+            (TEXT, f'For a text, type: attnviz show "{TEXT}"'),
+            ('a "dog"', "type: attnviz show 'a \"dog\"'"),
+            ("cat " * 99, f'type: attnviz show "{"cat " * 15}…"'),
+        ],
+    )
+    def test_one_that_there_is_not_says_what_may_be_meant(self, run: Run, typed: str, said: str) -> None:
+        done = run(typed)
+        done.assert_failed(2, said)
+        assert done.stdout == b""
+
+    @pytest.mark.parametrize("command", ["show", "heads", "find", "explain", "models", "verify"])
+    @pytest.mark.parametrize("option", ["-o", "--output"])
+    def test_one_that_only_prints_says_how_to_save_that(self, run: Run, command: str, option: str) -> None:
+        run(command, option, "h.csv").assert_failed(
+            2, f"No such option: {option}. To save what attnviz {command} prints, type > FILE after it.\n"
+        )
+
+    @pytest.mark.parametrize("option", [("--layer", "-1"), ("--layer", "last"), ("--head", "last")])
+    def test_layers_and_heads_are_said_to_count_from_0(self, run: Run, option: tuple[str, str]) -> None:
+        run("show", TEXT, *option).assert_failed(2, f"'{option[1]}'", "count from 0", "attnviz models lists")
+        assert "layers 4, heads 6" in run("models").out
+
+    def test_a_head_to_explain_that_there_is_not_says_which_there_are(self, run: Run) -> None:
+        run("explain", TEXT, "--layer", "-1").assert_failed(2, "no layer -1: builtin/encoder has layers 0 to 3")
+        run("explain", "--toy", "--head", "-1").assert_failed(2, "There is no head -1: the toy has heads 0 to 0")
+
+    @pytest.mark.parametrize("command", ["show", "heads", "export"])
+    @pytest.mark.parametrize("text", [(), (TEXT,)])
+    def test_saved_weights_are_no_model_but_go_in_place_of_the_text(
+        self, run: Run, tmp_path: Path, command: str, text: tuple[str, ...]
+    ) -> None:
+        assert run("export", TEXT, "--layer", "0", "-o", tmp_path / "mary.npz").code == 0
+        done = run(command, *text, "--model", "mary.npz", cwd=tmp_path)
+        done.assert_failed(2, "mary.npz holds saved weights, which go in place of the text: leave --model out.")
+
+
+class TestNoText:
+    @pytest.mark.parametrize(
+        ("typed", "example"),
+        [
+            (("show",), 'attnviz show "The animal'),
+            (("heads",), 'attnviz heads "The animal'),
+            (("find", "it -> animal"), 'attnviz find "it -> dog" "The dog barked because it was hungry"'),
+            (("compare",), 'attnviz compare "The street was too tired" "The street was too wide"'),
+            (("export",), 'attnviz export "The animal'),
+            (("export", "--layout", "heads"), 'attnviz export "The animal'),
+            (("explain",), 'attnviz explain "Mary lost her keys" --token her'),
+        ],
+    )
+    def test_on_a_terminal_the_command_that_was_typed_is_shown_with_one(
+        self, on_terminal: Run, typed: tuple[str, ...], example: str
+    ) -> None:
+        done = on_terminal(200, *typed)
+        assert done.code == 2
+        assert done.out.startswith(f"Error: There is no text. Give one, as in: {example}")  # no progress before it
+
+    @pytest.mark.parametrize("args", [("show",), ("heads",), ("explain",), ("show", "--file", os.devnull)])
+    def test_an_empty_stream_is_no_error_but_said(self, run: Run, args: tuple[str, ...]) -> None:
+        done = run(*args, stdin=b" \n")
+        assert (done.code, done.stdout, done.err) == (0, b"", "Note: no text was read.\n")
+        assert run(*args, "--quiet").err == ""
+
+    def test_nothing_is_said_where_a_text_was_read_or_failed(self, run: Run, tmp_path: Path) -> None:
+        assert run("show", stdin=b"the cat\n").err == ""
+        assert "no text was read" not in run("show", stdin=b"\xff\n").err
+        done = run("export", "-o", tmp_path / "out", stdin=b"")
+        assert (done.code, done.err) == (0, "Note: no text was read.\n")
 
 
 class TestQuiet:

@@ -21,6 +21,13 @@ SHOWS = {
     "score": "The scores: the query is compared with every key",
     "scale": "Without the scale",
     "softmax": "Softmax: scores become weights",
+    "logits": "score  exp(s_j − m)  weight",
+    "temperature": "weights with and without the scale",
+    "attention sink": "sink",
+    "window": "In a window, a query only sees tokens that are near",
+    "grouped-query attention": "Groups of 4 heads share one key and one value",
+    "most telling": "Layer 1 head 1, the most telling: her → Mary",
+    "KV cache": "key/value cache, a token",
     "mask": "Without the mask",
     "self-attention": "The key of every token",
     "cross-attention": "The key of every token",
@@ -76,12 +83,25 @@ def test_the_command_of_a_word_shows_it(entry: GlossaryEntry, run: Run) -> None:
     ("word", "found"),
     [
         ("Query", "query"),
-        ("queries", None),
+        ("queries", "query"),
         ("keys", "key"),
         ("residual-stream", "residual stream"),
         ("cross attention", "cross-attention"),
         ("MLP", "feed-forward network"),
         ("n²", "cost"),
+        ("flash attention", "FlashAttention"),
+        ("multi query attention", "grouped-query attention"),
+        ("MQA", "grouped-query attention"),
+        ("GQA", "grouped-query attention"),
+        ("MHA", "multi-head attention"),
+        ("output projection", "multi-head attention"),
+        ("W_O", "multi-head attention"),
+        ("kv-cache", "KV cache"),
+        ("logits", "logits"),
+        ("scaled dot-product attention", "attention"),
+        ("learned", "position"),
+        ("sinks", "attention sink"),
+        ("telling", "most telling"),
         ("zebra", None),
     ],
 )
@@ -125,10 +145,13 @@ def test_from_a_pipe_a_word_of_the_glossary_is_a_text(run: Run) -> None:
 
 
 def test_a_word_that_is_nearly_in_the_glossary_is_a_text_with_a_note(run: Run) -> None:
-    ran = run("explain", "sofmax")
-    assert ran.code == 0 and "The query is token" in ran.out
-    assert 'sofmax is read as a text. For the glossary: attnviz explain "softmax"' in ran.err
-    assert run("explain", "street").err == ""
+    for typed, meant in (("sofmax", "softmax"), ("residual streem", "residual stream")):
+        ran = run("explain", typed)
+        assert ran.code == 0 and "The query is token" in ran.out
+        assert ran.err == (
+            f'Note: "{typed}" is not in the glossary, so it is read as a text. For the glossary: attnviz explain '
+            f'"{meant}"\n'
+        )
 
 
 @pytest.mark.parametrize("typed", [("query key",), ("query", "key"), ("Queries keys",)])
@@ -138,8 +161,31 @@ def test_several_words_of_the_glossary_are_texts_with_a_note(run: Run, typed: tu
     assert 'For the glossary: attnviz explain "query", attnviz explain "key"\n' in ran.err
 
 
-def test_a_text_in_which_a_word_of_the_glossary_stands_has_no_note(run: Run) -> None:
-    assert run("explain", "the key opens").err == ""
+@pytest.mark.parametrize("typed", ["street", "the key opens"])
+def test_a_text_of_few_words_that_is_not_in_the_glossary_has_a_note(run: Run, typed: str) -> None:
+    ran = run("explain", typed, "--format", "json")
+    assert ran.records[0]["text"] == typed
+    assert ran.err == (
+        f'Note: "{typed}" is not in the glossary, so it is read as a text; attnviz explain --words lists the '
+        "glossary.\n"
+    )
+
+
+def test_it_has_none_where_it_is_long_or_piped_or_an_option_says_what_to_explain(run: Run) -> None:
+    for args in (("the key opens the door",), ("the key opens", "--token", "1"), ("-",)):
+        assert run("explain", *args, stdin=b"street").err == ""
+
+
+def test_what_is_no_text_is_not_said_to_be_read_as_one(run: Run) -> None:
+    for name in ("nowhere.txt", ""):
+        (said,) = run("explain", name).err.splitlines()
+        assert said.startswith("Error: ")
+
+
+@pytest.mark.parametrize("typed", ["residual stream", "cross attention", "multi head attention"])
+def test_the_words_of_an_entry_need_no_quotes(run: Run, typed: str) -> None:
+    assert run("explain", *typed.split()) == run("explain", typed)
+    assert run("explain", typed).err == ""
 
 
 def test_all_words_of_the_glossary_are_listed(run: Run) -> None:

@@ -218,7 +218,7 @@ def test_the_first_lines_say_which_head_it_is_and_how_often_it_is_right(run: Run
     told = "L2 H1 looks most at the right word in 83% of places, on average over 24 texts"
     assert said == f"pairs of {PAIRS}: {told}; the best fixed distance hits it in 50%"
     said = run("find", "it -> animal", "--file", LINES, "--width", "200").out.splitlines()[2]
-    assert said == "it → animal: L2 H1 gives it the most weight, 0.936 on average over 2 texts"
+    assert said == "it → animal: L2 H1 gives this link the most weight, 0.936 on average over 2 texts"
     said = run("find", "--relations", TREEBANK, "--width", "200").out.splitlines()[2]
     assert said.endswith(
         "L2 H5 follows them best, in 54% of 72 words; the best fixed distance in 42%. "
@@ -370,3 +370,32 @@ def test_where_nothing_is_found_it_says_whether_any_text_could_be_read(run: Run,
     path = tmp_path / "bad.tsv"
     path.write_bytes(b"only one column\nonly one column\n")
     run("find", "--pairs", path).assert_failed(1, "Nothing was found: no text could be read.")
+
+
+ALIKE = b"only one column\n"
+
+
+@pytest.mark.parametrize("lines", [5, 24])
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_file_of_another_kind_is_said_to_be_one_once(run: Run, tmp_path: Path, lines: int, piped: bool) -> None:
+    path = tmp_path / "texts.txt"
+    path.write_bytes(ALIKE * lines)
+    ran = run("find", "--pairs", "-" if piped else path, stdin=ALIKE * lines if piped else b"")
+    ran.assert_failed(1, "looks like another kind of file", "1 column: give a text and two words")
+    assert len(ran.err.splitlines()) == 1 and ran.err.endswith("See sample_inputs/coreference_pairs.tsv.\n")
+
+
+def test_a_treebank_of_another_kind_is_said_to_be_one_once(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "texts.conllu"
+    path.write_bytes(b"only one column\n\n" * 6)
+    ran = run("find", "--relations", path)
+    ran.assert_failed(1, f"{path} looks like another kind of file", "CoNLL-U has 10", "treebank.conllu.")
+    assert len(ran.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("other", [f"{TEXT}\tit\tanimal\n", "two\tcolumns\n"])
+def test_lines_that_fail_before_others_are_reported_one_by_one(run: Run, tmp_path: Path, other: str) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_bytes(ALIKE * 5 + other.encode())
+    said = run("find", "--pairs", path).err.splitlines()
+    assert [line.partition(":")[0] for line in said[:5]] == [f"Error in line {n} of {path}" for n in range(1, 6)]

@@ -256,11 +256,11 @@ def test_a_part_of_a_text_is_refused_and_the_others_are_counted(run: Run, tmp_pa
     assert ran.err.count("a part of a text") == 2
 
 
-def test_of_an_empty_file_there_is_nothing_to_say_as_for_show(run: Run, tmp_path: Path) -> None:
+def test_of_an_empty_file_it_says_as_show_does_that_there_was_no_text(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("")
     for command in ("show", "heads"):
         ran = run(command, "--file", tmp_path / "empty.txt")
-        assert (ran.code, ran.out, ran.err) == (0, "", "")
+        assert (ran.code, ran.out, ran.err) == (0, "", "Note: no text was read.\n")
 
 
 def test_what_tokens_are_grouped_by_stands_above_the_numbers(run: Run, tmp_path: Path) -> None:
@@ -334,12 +334,13 @@ def test_no_text_is_lost_where_there_is_a_note_on_one(run: Run, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("numbers", "said"),
     [
+        ((), "broad (normalized_entropy > 0.8)  L0 H2 0.921  L0 H0 0.921"),
         (("--stat", "previous"), "previous (previous > 0.5)  L3 H5 0.914  L2 H2 0.695"),
         (("--model", "builtin/decoder", "--probe", "induction"), "induction (induction > 0.5)  L1 H3 0.980"),
         (("--probe", "induction"), "induction (induction > 0.5)  no head"),
     ],
 )
-def test_what_heads_do_by_the_numbers_asked_for_stands_first(run: Run, numbers: tuple[str, ...], said: str) -> None:
+def test_what_heads_do_stands_first_whatever_was_asked_for(run: Run, numbers: tuple[str, ...], said: str) -> None:
     text = () if "--probe" in numbers else ("The animal didn't cross the street because it was too tired",)
     lines = run("heads", *text, *numbers).out.splitlines()
     assert lines[2] == "What these heads do, judged by a number"

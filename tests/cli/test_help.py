@@ -55,6 +55,9 @@ class TestHelpOfACommand:
         assert "\\" not in helps[command]
         assert "\b" not in helps[command]
 
+    def test_a_default_stands_in_one_pair_of_brackets(self, helps: dict[str, str], command: str) -> None:
+        assert not re.search(r"default:\s+\(", helps[command])
+
     def test_every_option_is_explained(self, helps: dict[str, str], command: str) -> None:
         options = re.findall(r"^  (?:-\w, )?(--[\w-]+)(.*(?:\n {10,}.*)*)", helps[command], re.M)
         assert options

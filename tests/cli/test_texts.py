@@ -46,7 +46,7 @@ class TestWhereTextsComeFrom:
     @pytest.mark.parametrize("stdin", [b"", b"\n\n", b"\xef\xbb\xbf"], ids=["nothing", "blank lines", "a mark alone"])
     def test_no_lines_are_no_results(self, run: Run, stdin: bytes) -> None:
         done = run("show", *AS_DATA, stdin=stdin)
-        assert (done.stdout, done.code, done.err) == (b"", 0, "")
+        assert (done.stdout, done.code, done.err) == (b"", 0, "Note: no text was read.\n")
 
     def test_texts_and_a_file_exclude_each_other(self, run: Run, tmp_path: Path) -> None:
         run("show", "the cat", "--file", tmp_path / "x").assert_failed(2, "--file", "one or the other")

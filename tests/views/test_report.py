@@ -176,7 +176,7 @@ def table_sections(
 
 
 def test_of_a_head_table_the_highest_of_each_number_are_shown_and_all_that_have_a_label() -> None:
-    summary, highest, labels = table_sections()
+    summary, labels, highest = table_sections()
     assert isinstance(summary, Summary) and summary.record is TABLE
     assert isinstance(highest, RankedHeads) and isinstance(labels, RankedHeads)
     assert highest.ranks == {"next": [(4, 0, 0.9), (2, 5, 0.6)], "same": [(2, 0, 0.9), (4, 5, 0.6)]}
@@ -195,10 +195,11 @@ def test_all_heads_stand_in_their_order_or_in_that_of_a_number_those_without_one
     assert isinstance(rows, HeadRows) and rows.heads == [(2, 0), (4, 5), (2, 1)]
 
 
-def test_what_heads_do_by_numbers_that_were_asked_for_comes_first() -> None:
-    _, labels, highest, _ = table_sections(define=True)
-    assert [*table_sections()[1].ranks] == [*highest.ranks] == ["next", "same"]
+@pytest.mark.parametrize("define", [False, True])
+def test_what_heads_do_comes_first_whatever_was_asked_for(define: bool) -> None:
+    _, labels, highest, *_ = table_sections(define=define)
     assert [*labels.ranks] == ["same (same > 0.5)", "next (next > 0.5)"]
+    assert [*highest.ranks] == ["next", "same"]
 
 
 def test_what_numbers_mean_is_said_last_where_that_is_wanted() -> None:

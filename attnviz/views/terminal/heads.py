@@ -54,7 +54,7 @@ def best_head(table: HeadTable) -> Text:
     if not math.isfinite(number):
         told = "no head has such a number"
     elif name == "weight":
-        told = f"{head_name(*head)} gives it the most weight, {number:.3f}"
+        told = f"{head_name(*head)} gives this link the most weight, {number:.3f}"
         told += f" on average over {counted(table.texts, 'text')}" if table.texts > 1 else ""
     else:
         told = _tell_accuracy(head_name(*head), number, fixed, table.texts)
