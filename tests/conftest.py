@@ -1,4 +1,4 @@
-"""What all tests share: surroundings that are the same on every machine, arrays of both libraries, and snapshots."""
+"""What all tests share: surroundings that are the same on every machine, built-in models, arrays, and snapshots."""
 
 import difflib
 import gc
@@ -7,7 +7,8 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,23 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     os.environ.setdefault("MPLCONFIGDIR", str(usual / "matplotlib"))
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built_in_models() -> Iterator[None]:
+    """Reads the files of each built-in model once: half of what most commands take is to read them."""
+    from attnviz.models.builtin import FOLDER
+    from attnviz.models.builtin.package import Package
+
+    with pytest.MonkeyPatch.context() as patched:
+        read = Package.of
+        read_once = cache(read)
+
+        def of(folder: Path, *, begins: bool = False) -> Package:
+            return (read_once if folder.is_relative_to(FOLDER) else read)(folder, begins=begins)
+
+        patched.setattr(Package, "of", of)
+        yield
 
 
 @pytest.fixture(scope="session", params=["numpy", "torch"])

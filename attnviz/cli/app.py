@@ -4,9 +4,10 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from shlex import quote
@@ -75,11 +76,7 @@ class Edge(TyperGroup):
         start_numpy()
         module = import_module(f"attnviz.cli.{cmd_name}")
         gc.freeze()  # what is loaded by now stays to the end
-        alone = typer.Typer(
-            rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, context_settings=_SETTINGS
-        )
-        alone.command(cmd_name, cls=GroupedCommand)(getattr(module, cmd_name))
-        return typer.main.get_command(alone)
+        return _make_command(cmd_name, getattr(module, cmd_name))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is named first; where there is none, say what may have been meant."""
@@ -127,6 +124,16 @@ def _quote(text: str) -> str:
     """Return a text as it is typed as an argument, or its beginning."""
     text = f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
     return quote(text) if {*text} & {*'"$`\\!'} else f'"{text}"'
+
+
+@cache
+def _make_command(name: str, function: Callable[..., object]) -> Any:
+    """Return the command that a function is; to find out its options takes milliseconds."""
+    alone = typer.Typer(
+        rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, context_settings=_SETTINGS
+    )
+    alone.command(name, cls=GroupedCommand)(function)
+    return typer.main.get_command(alone)
 
 
 @contextmanager

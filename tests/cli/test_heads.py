@@ -1,5 +1,4 @@
 import json
-import re
 import sys
 from itertools import product
 from pathlib import Path
@@ -277,9 +276,9 @@ def test_the_list_says_of_each_number_what_it_is_and_all_of_those_named(run: Run
     sink = STATISTICS["sink"]
     assert all(fact in named for fact in (sink.definition, sink.formula, sink.source, sink.extent, sink.high))
     assert "entropy" not in named
-    titles = re.findall(r"^.*\(--\w+\)$", ran.out, re.M)
-    parts = re.split("|".join(map(re.escape, titles)), ran.out)[1:]
-    listed = [re.findall(r"^(\w+) ", part, re.M) for part in parts]
+    tables = [part.splitlines() for part in ran.out.strip().split("\n\n")]
+    assert [title.split()[-1] for title, *_ in tables] == ["(--stat)", "(--stat)", "(--probe)"]
+    listed = [[row.split()[0] for row in rows if not row.startswith(" ")] for _, *rows in tables]
     assert listed == [[*STATISTICS], [*CIRCUITS], [*PROBES]]
     run("heads", "--list", "sharpness").assert_failed(2, "no number 'sharpness'", "entropy", "ov_copying", "induction")
 
@@ -302,7 +301,9 @@ def test_what_would_have_no_effect_is_refused(run: Run, args: tuple[str, ...], s
 def test_in_a_narrow_width_no_head_is_parted_from_its_number(run: Run, width: int) -> None:
     lines = run("heads", TEXTS[0], "--width", str(width)).out.splitlines()
     ranked = lines[lines.index("entropy") + 1 : lines.index("normalized_entropy")]
-    assert len(re.findall(r"L\d H\d \d\.\d{3}(?:  |$)", "\n".join(ranked), re.M)) == 4
+    layers, heads, numbers = zip(*(cell.split() for line in ranked for cell in line.strip().split("  ")), strict=True)
+    assert [place[0] for place in (*layers, *heads)] == ["L"] * 4 + ["H"] * 4
+    assert [len(number) for number in numbers] == [len("0.000")] * 4
     assert all(len(line) <= width for line in lines)
 
 

@@ -37,7 +37,7 @@ NASTY = [
     *("👩‍👩‍👧", "🙂!", "👍🏽 ok", "\u200b", "the\u200bcat", "a\u00adb", "\ufeffthe cat", "\u202ecat"),
     *("0", "1234567890", "3.14 10,000", "a1b2", "the\x00cat", "\x07the\x1b[31m", "\x7f\x85", "\ufffd"),
     *("▁", "▁the", "the▁cat", "##s", "Ġthe", "<0x41>", "@@", "$A", "don't I'LL we've", "_the_", "--- ... ;;"),
-    *("a" * 120, "the" * 50, "x " * 30, "ab" * 60 + " the"),
+    *("a" * 101, "the" * 7, "x " * 7, "ab" * 51 + " the"),  # a word piece has at most 100 characters
 ]
 """Texts on which tokenizers that are nearly alike differ."""
 

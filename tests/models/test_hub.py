@@ -7,11 +7,14 @@ import sys
 import termios
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import reload
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import unquote
 
 import pytest
@@ -505,10 +508,10 @@ except ModelError as error:
 
 
 class Machine:
-    """A machine with a cache of its own, on which each question is a process."""
+    """A machine with a cache of its own; what is asked there begins with a client of the hub that knows nothing."""
 
-    def __init__(self, home: Path, hub: Hub) -> None:
-        self.cache = home / "hub"
+    def __init__(self, home: Path, hub: Hub, printed: pytest.CaptureFixture[str]) -> None:
+        self.cache, self.printed = home / "hub", printed
         self.environment = os.environ | {
             "HF_HOME": str(home),
             "HF_ENDPOINT": hub.url,
@@ -520,29 +523,41 @@ class Machine:
     def start(
         self, name: str = NAME, before: str = "", /, stderr: int = subprocess.PIPE, **loading: object
     ) -> "subprocess.Popen[str]":
+        """Ask in a process of its own."""
         command = [sys.executable, "-W", "error", "-c", before + ASK, name, json.dumps(loading)]
         return subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
-    def folder(self, name: str = NAME, **loading: object) -> Path:
-        """Where the model is; nothing but that is said."""
-        process = self.start(name, **loading)
-        out, said = process.communicate(timeout=600)
-        assert (process.returncode, said) == (0, "")
-        return Path(out.removesuffix("\n"))
+    def folder(self, name: str = NAME, **loading: Any) -> Path:
+        """Return where the model is; nothing is printed of that."""
+        with self._entered():
+            folder = locate(name, Loading(**loading))
+        assert self.printed.readouterr() == ("", "")
+        return folder
 
-    def error(self, name: str = NAME, before: str = "", /, **loading: object) -> str:
-        """The message of the error that it ends in, after whatever the hub's client had to say of its tries."""
-        process = self.start(name, before, **loading)
-        out, said = process.communicate(timeout=600)
-        assert (process.returncode, out) == (1, "")
-        last = said.splitlines()[-1]
-        assert "Traceback" not in said
-        return last.removeprefix("ModelError: ")
+    def error(self, name: str = NAME, **loading: Any) -> str:
+        """Return the message of the error that it ends in, after whatever the hub's client had to say of its tries."""
+        with self._entered(), pytest.raises(ModelError) as caught:
+            locate(name, Loading(**loading))
+        assert self.printed.readouterr().out == ""
+        return str(caught.value)
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        """Be on this machine: the hub's client reads the environment anew, connects anew, never waits."""
+        from huggingface_hub import close_session, constants
+
+        try:
+            with patch.dict(os.environ, self.environment, clear=True), patch.dict(vars(constants)), patch("time.sleep"):
+                close_session()
+                reload(constants)
+                yield
+        finally:
+            close_session()
 
 
 @pytest.fixture
-def machine(tmp_path: Path, hub: Hub) -> Machine:
-    return Machine(tmp_path / "home", hub)
+def machine(tmp_path: Path, hub: Hub, capsys: pytest.CaptureFixture[str]) -> Machine:
+    return Machine(tmp_path / "home", hub, capsys)
 
 
 def test_what_it_takes_to_run_a_model_is_fetched_and_no_more(hub, machine):
@@ -616,7 +631,9 @@ def test_all_files_are_of_one_commit_though_the_branch_moves_on(hub, machine):
 
 def test_requests_carry_the_users_token_and_nothing_about_the_machine(hub, machine):
     machine.environment |= {"HF_TOKEN": "hf_secret", "AI_AGENT": "one"}
-    machine.folder()
+    process = machine.start()
+    _, said = process.communicate(timeout=600)
+    assert (process.returncode, said) == (0, "")
     assert {headers.get("authorization") for headers in hub.headers} == {"Bearer hf_secret"}
     assert not any("torch" in headers["user-agent"] or "agent/" in headers["user-agent"] for headers in hub.headers)
     assert all(NAME in path for _, path in hub.requests)
@@ -744,8 +761,13 @@ FULL = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 def test_a_disk_that_takes_no_more_is_said_to_be_full_and_leaves_nothing_behind(hub, machine):
     large = b"0123456" * 1009
     hub.repositories[NAME].commits[NEW] = MODEL | {"model.safetensors": large}
-    said = machine.error(NAME, FULL)
-    assert f"{NAME} cannot be written to the hub's cache ({machine.cache}): [Errno 27] File too large" in said
+    process = machine.start(NAME, FULL)
+    out, said = process.communicate(timeout=600)
+    assert (process.returncode, out) == (1, "")
+    assert "Traceback" not in said
+    assert (
+        f"ModelError: {NAME} cannot be written to the hub's cache ({machine.cache}): [Errno 27] File too large" in said
+    )
     assert "set HF_HOME" in said
     assert all(path.stat().st_size < 1000 for path in machine.cache.rglob("*") if path.is_file())
     assert contents(machine.folder())["model.safetensors"] == large

@@ -55,10 +55,10 @@ def test_every_head_is_there_at_every_width_and_stands_under_its_number(width: i
     numbers: list[float] = []
     seen: list[str] = []
     for line in out.splitlines():
-        if re.match(r" +H\d", line):
+        if line.lstrip().startswith("H"):
             numbers = [(match.start() + match.end()) / 2 for match in re.finditer(r"H\d", line)]
-            seen += re.findall(r"H\d", line)
-        elif re.match(r"L\d ", line):
+            seen += line.split()
+        elif line.startswith("L"):
             drawn = [*re.finditer(rf"[{DENSITIES}▀]+", line)]
             assert all(abs((m.start() + m.end()) / 2 - n) <= 1 for m, n in zip(drawn, numbers, strict=True))
     assert seen == [f"H{head}" for head in range(7)]
