@@ -97,8 +97,8 @@ def built_in_models() -> Iterator[None]:
         read = Package.of
         read_once = cache(read)
 
-        def of(folder: Path, *, begins: bool = False) -> Package:
-            return (read_once if folder.is_relative_to(FOLDER) else read)(folder, begins=begins)
+        def of(folder: Path) -> Package:
+            return (read_once if folder.is_relative_to(FOLDER) else read)(folder)
 
         patched.setattr(Package, "of", of)
         yield

@@ -1,6 +1,6 @@
 """The weights of a head under other score functions, on its own queries and keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -28,6 +28,14 @@ _WITH_BIASES = (
     "Without the biases, the scores would be different."
 )
 
+_COST_OF_ADDITIVE = (
+    "Additive scores put each pair of query and key through a small network, whose W_q, W_k and u are learned. "
+    "Multiplicative ones (dot, general) are one product of matrices for all pairs: they are faster and need less "
+    "memory. For each pair, additive scores hold d numbers, where d is the width of that network, and multiplicative "
+    "ones hold one number, the score. So additive scores need about d times the memory, however long the text is. With "
+    "N queries and N keys, that is about d·N² numbers in place of N²."
+)
+
 
 def compare_scores(
     trace: Trace, head: int, wanted: Sequence[str], drawn: Mapping[str, Parameters] | None = None
@@ -48,36 +56,34 @@ def compare_scores(
         Quantity("scores_by_function", "scores under each function", together, _BY_PART, (*scores,)),
         *side_by_side("weights_by_score", "weights under each function", weights),
     ]
-    why = "Softmax turns any scores into weights, so a head can be shown under other score functions than its own."
-    if drawn is None:
-        why += f" It was trained with {trace.score} scores."
-    if "cosine" in wanted and trace.bias is None:
-        why += (
-            " Cosine scores lie between −1 and 1, so no visible key gets more than e² ≈ 7.4 times the weight of "
-            "another."
-        )
     if _GENERAL in wanted:
         apart = np.abs(scores[_GENERAL] - _scores(trace, head, "dot", {})).max()
         quantities.append(Quantity("general_minus_dot", "largest difference of scores, general and dot", apart))
-        why += f" {_explain_general(trace)}"
-    if _ADDITIVE in wanted:
-        why += (
-            " Additive scores put each pair of query and key through a small network, whose W_q, W_k and u are "
-            "learned. Multiplicative ones (dot, general) are one product of matrices for all pairs: they are faster "
-            "and need less memory. For each pair, additive scores hold d numbers, where d is the width of that "
-            "network, and multiplicative ones hold one number, the score. So additive scores need about d times the "
-            "memory, however long the text is. With N queries and N keys, that is about d·N² numbers in place of N²."
-        )
-    if mapped := [name for name in wanted if name in _PRODUCTS and trace.score not in DOTS]:
-        why += f" {_explain_mapped(trace, mapped)}"
-    if untrained := [name for name in wanted if name in random]:
-        why += f" The parameters of {' and '.join(untrained)} are random numbers: they are not trained."
     return Step(
         "The same head under other score functions",
         ";  ".join(f"{name}: {_write_formula(trace, name)}" for name in wanted),
-        why,
+        " ".join(_explain(trace, wanted, drawn)),
         tuple(quantities),
     )
+
+
+def _explain(trace: Trace, wanted: Sequence[str], drawn: Mapping[str, Parameters] | None) -> Iterator[str]:
+    """Yield the sentences on these functions."""
+    yield "Softmax turns any scores into weights, so a head can be shown under other score functions than its own."
+    if drawn is None:
+        yield f"It was trained with {trace.score} scores."
+    if "cosine" in wanted and trace.bias is None:
+        yield (
+            "Cosine scores lie between −1 and 1, so no visible key gets more than e² ≈ 7.4 times the weight of another."
+        )
+    if _GENERAL in wanted:
+        yield _explain_general(trace)
+    if _ADDITIVE in wanted:
+        yield _COST_OF_ADDITIVE
+    if mapped := [name for name in wanted if name in _PRODUCTS and trace.score not in DOTS]:
+        yield _explain_mapped(trace, mapped)
+    if untrained := [name for name in wanted if name in (drawn or {})]:
+        yield f"The parameters of {' and '.join(untrained)} are random numbers: they are not trained."
 
 
 def _check_learned(trace: Trace, wanted: Sequence[str]) -> None:

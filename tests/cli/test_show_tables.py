@@ -303,12 +303,12 @@ class TestTerminal:
     def test_a_dumb_terminal_heeds_the_width_option(self, on_terminal: Run) -> None:
         assert 40 < widest(on_terminal(80, "show", TEXT, "--width", "50", TERM="dumb").out) <= 50
 
-    def test_the_legend_takes_two_lines_on_a_usual_terminal(self, on_terminal: Run) -> None:
+    def test_the_legend_takes_three_lines_on_a_usual_terminal(self, on_terminal: Run) -> None:
         for color in ("never", "always"):
             out = on_terminal(80, "show", TEXT, "--color", color).out
             _, found, legend = without_styles(out).partition("\nweight from")
             assert found
-            assert len(legend.partition("\n\n")[0].splitlines()) == 2
+            assert len(legend.partition("\n\n")[0].splitlines()) == 3
 
     def test_thumbnails_are_shades_where_there_are_enough_colours_else_density(self, on_terminal: Run) -> None:
         few = {"TERM": "xterm", "COLORTERM": None}

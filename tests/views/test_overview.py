@@ -230,4 +230,4 @@ def test_what_a_cell_stands_for_is_said_where_it_stands_for_several(coloured: bo
     out = without_styles(printed(record(layers=2, heads=1, names=names), 80, marked=(0, 0), **options))
     lines = out.partition("\nL1")[0].count("›")
     assert (names > lines * (2 if coloured else 1)) == pooled
-    assert ("queries down, keys across  a cell: the largest of several weights" in out) == pooled
+    assert ("\nqueries down, keys across, the largest weight of each cell" in out) == pooled

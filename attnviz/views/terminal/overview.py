@@ -105,5 +105,5 @@ def _legend(glance: Glance, brush: Brush, around: tuple[str, str], width: int, *
     telling = [Text(f"{around[0]} {around[1]} the most telling head")] if glance.marked else []
     labels = [Text("labels as in attnviz heads")] if glance.labels else []
     if telling or labels:
-        cells = [Text("a cell: the largest of several weights")] if pooled else []
-        yield from flowing([Text("queries down, keys across"), *cells, *telling, *labels], width)
+        across = "queries down, keys across" + ", the largest weight of each cell" * pooled
+        yield from flowing([Text(across), *telling, *labels], width)
