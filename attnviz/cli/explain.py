@@ -106,6 +106,7 @@ def _to_terminal(color: str, width: int | None) -> _Writer:
     return write
 
 
+_LISTED = 8  # places that a note names
 _ONE_HEAD = "There is one head. Several could look for several things at once: --heads 2."
 
 
@@ -170,9 +171,12 @@ def _find_query(axes: Axes, wanted: str) -> tuple[int, Sequence[str]]:
             else ""
         )
         raise TextError(f"{error}{read}")
-    query = choose_spelled(found, wanted).indices[0]
-    tokens = [axes.query_tokens[i] for each in found for i in each.indices if i != query]
-    if not tokens:
+    chosen = choose_spelled(found, wanted)
+    query, *pieces = chosen.indices
+    others = [each.indices[0] for each in found if each is not chosen]
+    if not others and not pieces:
         return query, ()
-    listed = ", ".join(f"{token.position} {token.label}" for token in tokens)
-    return query, (f"{wanted} stands at more than one place. For another, give its position: {listed}.",)
+    told = f"stands at {len(found)} places" if others else f"is {len(chosen.indices)} tokens, and this is the first"
+    named = [f"{token.position} {token.label}" for token in (axes.query_tokens[i] for i in others or pieces)]
+    listed = ", ".join(named[:_LISTED] + ["…"] * (len(named) > _LISTED))
+    return query, (f"{wanted} {told}. For another, give its position: {listed}.",)

@@ -21,7 +21,7 @@ from attnviz.reference.scores import SCORES
 from attnviz.text import visible
 from attnviz.vocabulary import Kind
 
-_STEEP = 2  # heads, of which the first has a slope in ALiBi that is seen in weights; that of one head alone is not
+_STEEP = 2  # heads: with one alone, the slope of ALiBi is too flat to be seen in weights
 _SHUFFLED = 1  # the seed of the other order
 _MOST = 1000  # vectors, or numbers in one
 _LARGEST = 1e6
@@ -228,7 +228,8 @@ class ToyChoice(Struct, frozen=True, kw_only=True):
         """
         names, vectors = _read_vectors(self.vectors) if self.vectors else (NAMES, VECTORS)
         positions, *others = self.positions.split(",")
-        steep = _STEEP if "alibi" in (positions, *others) and vectors.shape[1] % _STEEP == 0 else 1
+        pairs = 2 if "rotary" in (positions, *others) else 1  # of numbers, which rotary positions turn together
+        steep = _STEEP if "alibi" in (positions, *others) and vectors.shape[1] % (_STEEP * pairs) == 0 else 1
         return Toy(
             vectors=vectors,
             names=names,

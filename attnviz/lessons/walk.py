@@ -194,15 +194,16 @@ def _weigh_lengths(weights: Reals, added: Quantity, names: Sequence[str]) -> str
     by_length = sorted(keys, key=lambda key: (-lengths[key], -shares[key]))
     told = (
         "A large weight on a short value adds little, so weights alone do not say what counts (Kobayashi et al. 2020). "
-        "Here "
+        "By weight and by length, "
     )
     for one, other in zip(by_weight, by_length, strict=True):
         if one != other:
+            own, larger = (f"{lengths[key]:.{decimals}f}" for key in (one, other))
             return (
-                f"{told}the two orders differ: {names[one]} has more weight than {names[other]} ({shares[one]:.2f} and "
-                f"{shares[other]:.2f}), but adds less ({lengths[one]:.{decimals}f} and {lengths[other]:.{decimals}f})."
+                f"{told}the tokens come in different orders: {names[one]} has more weight than {names[other]} "
+                f"({shares[one]:.2f} and {shares[other]:.2f}), but adds less ({own} and {larger})."
             )
-    return f"{told}both give the same order of tokens."
+    return f"{told}the tokens come in the same order, as far as the digits shown tell."
 
 
 def _join_heads(trace: Trace, parameters: Parameters, mixed: Reals, head: int) -> Step:

@@ -190,16 +190,17 @@ def _softmax(numbers: Numbers) -> Step:
         "Softmax: scores become weights",
         f"w_j = exp(s_j − m) / {sums},  m = {largest}",
         "The exponential makes every score positive, and large scores much larger. Dividing by the sum turns them into "
-        f"shares of a whole. {meaning} To subtract m, the largest score, from all changes no weight, and neither does "
-        "adding 1 to all: only differences count. Doubled scores lie further apart, so the largest takes more.",
+        f"shares of a whole. {meaning} Subtracting m, the largest score, from every score changes no weight. "
+        "Neither does adding 1 to every score: only differences count. Doubled scores lie further apart, so the "
+        "largest takes more.",
         (
             Quantity("masked_scores", "score", numbers.masked, BY_KEY),
             Quantity("exponentials", "exp(s_j − m)", exponentials[:keys], BY_KEY, decimals=_EXACT),
             Quantity("sum_of_exponentials", summed, exponentials.sum(), decimals=_EXACT),
             *taken,
             *_weights(numbers),
-            Quantity("weights_plus_one", "weight, s_j+1", softmax(everything + 1)[:keys], BY_KEY),
-            Quantity("weights_doubled", "weight, 2s_j", softmax(2 * everything)[:keys], BY_KEY),
+            Quantity("weights_plus_one", "weight of s_j + 1", softmax(everything + 1)[:keys], BY_KEY),
+            Quantity("weights_doubled", "weight of 2 s_j", softmax(2 * everything)[:keys], BY_KEY),
         ),
     )
 

@@ -187,8 +187,8 @@ _FLAT = 0.1  # the largest bias that hardly changes a weight
 def explain_slope(slope: float, tokens: int) -> str:
     """Return where the slope of a head in ALiBi comes from, and what it does among so many tokens."""
     why = (
-        f" In ALiBi, it is the distance times a slope, with a minus: here the slope is {slope:.4g}. Head h of n, from "
-        "1 on, has the slope 2^(−8h/n) if n is a power of 2 (Press et al. 2022)."
+        f" In ALiBi, it is the distance times a slope, with a minus: here the slope is {slope:.4g}. Head h of n, "
+        "counted from 0, has the slope 2^(−8(h+1)/n) if n is a power of 2 (Press et al. 2022)."
     )
     flat = " So flat a slope hardly changes a weight; if there are more heads, the first have steeper ones."
     return why + flat * (slope * (tokens - 1) < _FLAT)

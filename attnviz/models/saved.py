@@ -78,7 +78,8 @@ def restore(saved: Saved) -> tuple[Model, Reading]:
 def _find_seen(records: Sequence[HeadMatrix]) -> NDArray[np.bool_] | None:
     """Return which keys were read with which queries, if a text was read in windows: [queries, keys].
 
-    Softmax gives every key some weight, so those without any in every head were in no window with the query.
+    Softmax gives every key that is read some weight, however little, so keys without any in all saved heads count as
+    those that were in no window with the query.
     """
     if all(token.window is None for record in records for token in record.key_tokens):
         return None

@@ -324,11 +324,15 @@ def test_a_word_is_found_as_it_is_spelled_and_its_other_places_are_named(
 ) -> None:
     record = explained(run, TWICE, "--token", token)
     assert (record["query"]["position"], record["query"]["token"]) == (position, TWICE.split()[position - 1])
-    note = f"{token} stands at more than one place. For another, give its position: {others}."
+    note = f"{token} stands at 3 places. For another, give its position: {others}."
     assert note in record["notes"]
     assert note in " ".join(run("explain", TWICE, "--token", token, "--steps", "7").out.split())
     for once in ("7", "cat"):
-        assert not [each for each in explained(run, TWICE, "--token", once)["notes"] if "more than one" in each]
+        assert not [each for each in explained(run, TWICE, "--token", once)["notes"] if "stands at" in each]
+    pieces = explained(run, "An unbelievability", "--token", "unbelievability")["notes"]
+    assert any(note.startswith("unbelievability is 7 tokens, and this is the first. For another, ") for note in pieces)
+    many = explained(run, " ".join(["dog", "cat"] * 13), "--token", "dog")["notes"]
+    assert any(note.endswith(": 3 dog, 5 dog, 7 dog, 9 dog, 11 dog, 13 dog, 15 dog, 17 dog, ….") for note in many)
 
 
 def test_the_command_that_gives_all_numbers_gives_those_of_the_largest_score(run: Run) -> None:

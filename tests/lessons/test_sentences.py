@@ -387,7 +387,7 @@ def test_the_slope_of_alibi_is_said_and_where_it_changes_nothing_why(heads: int,
     lesson = explain_toy(Toy(positions="alibi", heads=heads, head=head), WhatIf(no_positions=True))
     told = why(lesson, "Positions change the scores")
     slope = 2 ** (-8 * (head + 1) / heads)
-    assert f"here the slope is {slope:.4g}. Head h of n, from 1 on, has the slope 2^(−8h/n)" in told
+    assert f"here the slope is {slope:.4g}. Head h of n, counted from 0, has the slope 2^(−8(h+1)/n)" in told
     with_bias, without = numbers(lesson, "weights_without_positions")
     hardly = "So flat a slope hardly changes a weight" in told
     assert hardly == (abs(with_bias - without).max() < 0.005) == (slope < 0.02)

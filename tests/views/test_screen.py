@@ -1,6 +1,7 @@
 """The full-screen view, driven by keys and a mouse at fixed sizes, without a terminal."""
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -449,6 +450,7 @@ def test_without_colour_each_cell_of_several_heads_has_the_number_of_the_stronge
         tired = rows["tired"]
         head = app.scene.heads[:, [t.text for t in app.scene.attention.query_tokens].index("tired")].max(1).argmax()
         assert str(head + 1) in tired.replace(".1", "").replace(".2", "")
+        assert not re.search(r"\d\.\d\d", "".join(rows.values()))  # no number of a head reads as one of a weight
 
     drive(make_browser((OTHER + " when she was tired",), colour=False), steps, size)
 

@@ -19,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.errors import Advice, TextError, UsageError, require
 from attnviz.measures.word_rows import find_words
@@ -307,9 +308,7 @@ def _picture(name: str, sheet: Sheet, style: Style, largest: Weights) -> Picture
         auto = ", {vmax:auto} ends the colours at the largest" if largest.max() < _FAR_BELOW_1 else ""
         notes.append(Advice(f"{faint}:", f"{{log:True}} shows small weights{auto}."))
     if sheet.remarks and not style.caption:
-        notes.append(
-            f"Without the small print, the picture does not say: {' '.join([*sheet.sentences, sheet.caption])}"
-        )
+        notes.append(f"Without the small print, the picture does not say: {replace(sheet, heading='').small_print}")
     if figure.dpi < style.resolution:
         notes.append(f"At {style.resolution} dpi the picture would be too large, so it is drawn at {figure.dpi:g} dpi.")
     return Picture(name, figure, tuple(notes))

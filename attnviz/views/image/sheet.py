@@ -94,7 +94,7 @@ class Sheet(Struct, frozen=True, kw_only=True):
 def fit(sheet: Sheet, style: Style, fonts: Fonts) -> Sheet:
     """Return the sheet with cells that make it as wide as the style says; square ones stay square.
 
-    Its labels are as large as they can be if all of them are to be shown, and of their own size where they cannot.
+    Its labels are as large as they can be if all of them are to be shown, and as large as usual where not all can.
 
     Raises:
         UnfitTextError: the cells would be smaller than a pixel.

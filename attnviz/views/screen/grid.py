@@ -19,7 +19,7 @@ _SHADE_WIDTH = 2
 _LABEL_WIDTH = 14
 _MOST_LABEL = 24
 _LEAST_HEADER, _MOST_HEADER = 3, 9
-_NUMBERED = WEIGHT_WIDTH + 1  # columns of a cell above which the number of its head has room beside its weight
+_NUMBERED = WEIGHT_WIDTH + 2  # columns of a cell above which the number of its head has room beside its weight
 
 
 class Name(Struct, frozen=True):

@@ -53,8 +53,8 @@ def best_relation(table: RelationTable) -> Text:
         told += f", in {as_percent(whole.accuracy)} of {counted(whole.count, 'word')}"
         told += f"; the best fixed distance in {as_percent(whole.baseline)}"
         if held_out.accuracy is not None and held_out.baseline is not None:
-            held = f"{as_percent(held_out.accuracy)} and {as_percent(held_out.baseline)}"
-            told += f". Held out, where both were chosen on other texts: {held}"
+            told += f". On texts that neither was chosen on: {as_percent(held_out.accuracy)}"
+            told += f", the fixed distance {as_percent(held_out.baseline)}"
     return Text(visible(table.asked), style="bold").append(f": {told}", "not bold")
 
 
