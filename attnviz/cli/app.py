@@ -26,7 +26,7 @@ from attnviz.cli.output import complain, give_up_output, make_sayable
 from attnviz.errors import AttnvizError, OutputError
 from attnviz.pipeline.numerics import start_numpy
 
-_LONGEST = 60  # characters of a text in a message
+_LONGEST = 60  # characters of a text in a command to copy
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 COMMANDS: Mapping[str, str] = {
@@ -112,6 +112,8 @@ class Edge(TyperGroup):
         except (TyperException, typer.Exit, typer.Abort, KeyboardInterrupt, SystemExit):  # typer knows what to do
             raise
         except BaseException as error:  # what Rust panics with is no Exception
+            if _follows_interrupt(error):  # as where an archive cannot be closed any more
+                raise KeyboardInterrupt from None
             if wants_traceback(ctx):
                 import traceback
 
@@ -120,9 +122,17 @@ class Edge(TyperGroup):
             raise typer.Exit(_explain(error)) from None
 
 
+def _follows_interrupt(error: BaseException | None) -> bool:
+    """Return whether an error was raised while an interrupt was under way."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
 def _quote(text: str) -> str:
-    """Return a text as it is typed as an argument, or its beginning."""
-    text = f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
+    """Return a text as it is typed as an argument; of one that is too long nothing, which would be another text."""
+    if len(text) > _LONGEST:
+        return '"…"'
     return quote(text) if {*text} & {*'"$`\\!'} else f'"{text}"'
 
 

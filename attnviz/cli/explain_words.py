@@ -23,11 +23,11 @@ _INDENT = "    "
 def look_up_words(ctx: typer.Context, texts: Sequence[str], every: bool) -> Sequence[GlossaryEntry]:
     """Return the words to look up: all, or the one that was given alone; none if a text is to be walked.
 
-    Several arguments may be one word: `residual stream`. A note tells whoever gave a few words and nothing else that
-    they are read as a text, and which words of the glossary may have been meant.
+    Several arguments may be one word: `residual stream`. A note tells whoever gave what may be meant as one, and
+    nothing else, that it is read as a text.
 
     Raises:
-        UsageError: one names a file that is not read in place of a text, or that is not there.
+        UsageError: it names a file that is not read in place of a text, or that is not there.
         InputError: there is no such file of saved records.
     """
     if every:
@@ -37,22 +37,25 @@ def look_up_words(ctx: typer.Context, texts: Sequence[str], every: bool) -> Sequ
     said = " ".join(texts)
     if entry := look_up(said):
         return (entry,)
-    words = [word for text in texts for word in ([text] if look_up(text) else text.split())]
-    if 0 < len(words) <= _FEW and not any(map(names_saved, texts)):
-        check_arguments(texts)  # before they are said to be read
-        read = "it is read as a text" if len(texts) == 1 else "these are read as texts"
-        say(f'Note: "{said}" is not in the glossary, so {read}{_advise(said, words)}')
+    if len(texts) == 1 and 0 < len(said.split()) <= _FEW and not names_saved(said):  # several have a note of their own
+        check_arguments(texts)  # before it is said to be read
+        if advice := _advise(said):
+            say(f'Note: "{said}" is not in the glossary, so it is read as a text{advice}')
     return ()
 
 
-def _advise(said: str, words: Sequence[str]) -> str:
-    """Return the end of a sentence, which says how to look up the words of the glossary that may have been meant."""
-    whole = find_near(said)
+def _advise(said: str) -> str:
+    """Return the end of a sentence, which says how to look up what may have been meant; "" if that is a text.
+
+    Words of the glossary are near, or else all are written as it has them: `output projection`, `KV cache`, not `Mary`.
+    """
+    words, whole = said.split(), find_near(said)
     near = [whole] if whole else [look_up(word) or find_near(word) for word in words]
-    if not all(near):
-        return "; attnviz explain --words lists the glossary."
-    commands = dict.fromkeys(f'attnviz explain "{entry.word}"' for entry in near if entry)
-    return f". For the glossary: {', '.join(commands)}"
+    if all(near):
+        commands = dict.fromkeys(f'attnviz explain "{entry.word}"' for entry in near if entry)
+        return f". For the glossary: {', '.join(commands)}"
+    listed = all(word.islower() or word.isupper() for word in words)
+    return "; attnviz explain --words lists the glossary." if listed else ""
 
 
 def print_words(entries: Sequence[GlossaryEntry], *, as_data: bool, color: str, width: int | None) -> None:

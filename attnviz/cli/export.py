@@ -210,7 +210,7 @@ def export(
         changed = _find_changed(given, model, wanted, looks) | {"format": formats}
         file = None if given.file is None or str(given.file) == STANDARD_INPUT else str(given.file)
         batch = Batch(job, maker, changed, file, sharing.jobs, sharing.force)
-        sources = given.sources(wanted.memory)  # none is no reason to show progress
+        sources = given.sources(wanted.memory)  # raises before a progress bar is drawn if there is no text
         with Tally(given, output, anew=sharing.force) as tally:
             batch.export(sources, output, tally)
         code = tally.code
@@ -236,7 +236,7 @@ def _export_numbers(
     tables = numbers.generated.tables(job.loaded, job.select) if numbers.generated else []
     code = 0
     if numbers.takes_text(given):
-        sources = given.sources(wanted.memory)  # none is no reason to show progress
+        sources = given.sources(wanted.memory)  # raises before a progress bar is drawn if there is no text
         with TextCount(given) as counter:
             of_texts = sum_up(HeadNumbers(job, numbers.statistics), sources, jobs, counter, "drawn")
         tables, code = add_tables(of_texts, tables), counter.code

@@ -109,7 +109,7 @@ def find(
 def _search(
     job: Job, link: str | None, sources: Iterable[Source], questions: Questions, jobs: int, counter: "_LinkCount"
 ) -> Sequence[Table]:
-    """Return the tables of all texts that have what is asked of them; raise InputError if none has."""
+    """Return the tables of all texts that have what is asked of them; raise InputError if there is none."""
     tables: Sequence[Table]
     if questions.relations:
         name, stream = _open(questions.relations)
@@ -125,8 +125,7 @@ def _search(
         tables = find_link(job, wanted, sources, jobs, counter)
         counter.tell(f"the link {wanted}", found=bool(tables))
     if not tables:
-        why = "no text could be read" if counter.code else "none of the texts has the words"
-        raise InputError(f"Nothing was found: {why}.")
+        raise InputError(f"Nothing was found: {counter.explain_nothing()}.")
     return tables
 
 
@@ -158,6 +157,12 @@ class _LinkCount(TextCount):
     def __init__(self, given: Input, *, named: bool) -> None:
         super().__init__(given)
         self._named, self._missing = named, list[tuple[str, MissingLinkError]]()
+        self._texts = 0
+
+    def count(self, texts: int) -> None:
+        """See `TextCount.count`."""
+        super().count(texts)
+        self._texts += texts
 
     def fail(self, place: str | None, error: AttnvizError) -> None:
         """Keep a text of several that lacks the link; report any other error."""
@@ -184,6 +189,12 @@ class _LinkCount(TextCount):
         else:
             told = f"{len(self._missing):,} of the texts lack {what}, and are left out"
         say(f"Note: {told}{self._places()}.{self._windows()}")
+
+    def explain_nothing(self) -> str:
+        """Return why nothing was found."""
+        if not self._texts:
+            return "there was no text"
+        return "no text could be read" if self.code else "none of the texts has the words"
 
     def _places(self) -> str:
         if not self._named:

@@ -67,6 +67,9 @@ def _add_heading(annotation: Any, heading: str) -> Any:
     return Annotated[kind, info]
 
 
+_PICTURES = " For a picture, or for data, type: attnviz export … -o x.png."
+
+
 class GroupedCommand(TyperCommand):
     """A command that refuses options without effect, and whose help lists its options under headings."""
 
@@ -77,7 +80,10 @@ class GroupedCommand(TyperCommand):
         except TyperException as error:
             asked = getattr(error, "option_name", "")
             if asked in ("-o", "--output") and any(parameter.name == "form" for parameter in self.params):
-                ctx.fail(f"No such option: {asked}. To save what attnviz {self.name} prints, type > FILE after it.")
+                pictures = _PICTURES if self.name == "show" else ""
+                ctx.fail(
+                    f"No such option: {asked}.{pictures} To save what attnviz {self.name} prints, type > FILE after it."
+                )
             raise
 
     def invoke(self, ctx: Any) -> Any:

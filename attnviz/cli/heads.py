@@ -171,7 +171,7 @@ def heads(
         shape.write([generated], form, define=True)
         return
     task, write = HeadNumbers(job, numbers.statistics), partial(shape.write, form=form, define=bool(numbers.names))
-    sources = given.sources(memory)  # none is no reason to show progress
+    sources = given.sources(memory)  # raises before a progress bar is drawn if there is no text
     with TextCount(given) as counter:
         if each:
             _refuse_saved_after_text(given.texts or (), form)

@@ -1,9 +1,11 @@
 """The options that mean the same in every command."""
 
+import os
 import re
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -78,13 +80,13 @@ class Indices(tuple[int, ...]):
     """Indices of layers or heads, in the order in which they were given."""
 
 
-def parse_indices(text: str) -> Indices:
-    """Parse indices, written as `3`, `0,2` or `0-3,5`."""
+def parse_indices(text: str, hint: str = "") -> Indices:
+    """Parse indices, written as `3`, `0,2` or `0-3,5`; a `hint` is for whoever wrote none."""
     found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not (first.isdecimal() and (last.isdecimal() if dash else True)):
-            raise typer.BadParameter(f"{text!r} is not a number, a list or a range: write 3, or 0,2, or 0-3,5.")
+            raise typer.BadParameter(f"{text!r} is not a number, a list or a range: write 3, or 0,2, or 0-3,5.{hint}")
         if dash and int(last) < int(first):
             raise typer.BadParameter(f"The range {part.strip()} is backwards: write {last}-{first}.")
         if len(last or first) > len(str(_MOST)):
@@ -95,12 +97,7 @@ def parse_indices(text: str) -> Indices:
 
 def _parse_numbers(text: str) -> Indices:
     """Parse indices of layers or heads."""
-    try:
-        return parse_indices(text)
-    except typer.BadParameter as error:
-        raise typer.BadParameter(
-            f"{error} They count from 0, so the last of 12 is 11; attnviz models lists how many there are."
-        ) from None
+    return parse_indices(text, " Layers and heads are counted from 0.")
 
 
 def parse_grouping(name: str) -> str:
@@ -156,11 +153,27 @@ def _hush(wanted: bool) -> bool:
     return wanted
 
 
+def _refuse_saved(name: str) -> str:
+    """Return the name of a model; raise BadParameter if it is spelled like that of a file of saved weights."""
+    from attnviz.pipeline.arguments import like_saved
+
+    if like_saved(name) and not os.path.isdir(os.path.expanduser(name)):  # noqa: PTH111, PTH112 - for any name at all
+        raise typer.BadParameter(
+            f"{name!r} is no model: give a name that attnviz models lists, one on the hub, or a folder. Saved weights "
+            f"go in place of the text: attnviz show {quote(name)}"
+        )
+    return name
+
+
 def _keep_whole(ctx: typer.Context, param: typer.CallbackParam, names: list[str]) -> list[str]:
-    """Return names of models; typer splits that of the environment at blanks, which is a single one."""
+    """Return names of models; typer splits that of the environment at blanks, which is a single one.
+
+    Raises:
+        BadParameter: one is spelled like that of a file of saved weights.
+    """
     source = ctx.get_parameter_source(param.name or "")
     told = param.resolve_envvar_value(ctx) if source is not None and source.name == "ENVIRONMENT" else None
-    return names if told is None else [told]
+    return [_refuse_saved(name) for name in (names if told is None else [told])]
 
 
 Texts = Annotated[
@@ -211,6 +224,7 @@ ModelName = Annotated[
     typer.Option(
         "--model",
         envvar="ATTNVIZ_MODEL",
+        callback=_refuse_saved,
         autocompletion=offer(list_model_names),
         help="Use this model: a built-in one, a folder, or a name on the Hugging Face hub.",
     ),

@@ -54,8 +54,8 @@ class Tally(TextCount):
 
     def __init__(self, given: Input, folder: Path, *, anew: bool) -> None:
         super().__init__(given)
-        self._given = given
-        self._again = "the same command without --force" if anew else "the same command"
+        self._single = given.single
+        self._rest = "the other files are as they were" if anew else "the same command goes on from there"
         self.done = self.skipped = self.failed = 0
         self._folder = folder
 
@@ -63,12 +63,12 @@ class Tally(TextCount):
         super().__exit__(*error)
         if error[:1] == (None,) and (self._bar or self.skipped):
             say(f"{self._folder}: {self.done:,} done, {self.skipped:,} skipped, {self.failed:,} failed.")
-        elif error[:1] == (KeyboardInterrupt,) and not self._given.single:
-            say(f"Interrupted: {self._write_count()}; {self._again} goes on from there.")
+        elif error[:1] == (KeyboardInterrupt,) and not self._single:
+            say(f"Interrupted: {self._write_count()}; {self._rest}.")
 
     def _write_count(self) -> str:
-        """Write how many texts are done, and of how many where that is known: `212 of 500 texts are done`."""
-        done, total = self.done + self.skipped, self._bar.total if self._bar else _count(self._given)
+        """Write how many texts are done, and of how many where a bar shows that: `212 of 500 texts are done`."""
+        done, total = self.done + self.skipped, self._bar.total if self._bar else None
         texts = counted(done, "text") if total is None else f"{done:,} of {counted(total, 'text')}"
         return f"{texts} {'is' if done == 1 else 'are'} done"
 

@@ -1,7 +1,6 @@
 """The options of every command that looks at attention: texts, a model, and a choice of its weights."""
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from msgspec import Struct
@@ -9,10 +8,9 @@ from msgspec.structs import replace
 
 from attnviz.cli import options
 from attnviz.cli.output import open_standard_input, say
-from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
 from attnviz.models.passages import Passage, read_overlong
-from attnviz.pipeline.arguments import ARRAYS, names_saved
+from attnviz.pipeline.arguments import names_saved
 from attnviz.pipeline.job import MEMORY, Job
 from attnviz.pipeline.sources import STANDARD_INPUT, sources
 from attnviz.pipeline.streams import Division, Source
@@ -144,13 +142,7 @@ def make_job(given: Input, model: ModelChoice, wanted: Wanted) -> Job:
 
 
 def make_head_job(given: Input, model: ModelChoice, wanted: HeadChoice, memory: int) -> Job:
-    """Return the job: which heads of which model are looked at, and how texts are read.
-
-    Raises:
-        UsageError: the model is a file of saved weights.
-    """
-    if Path(model.model).suffix.lower() in ARRAYS and names_saved(model.model):
-        raise UsageError(f"{model.model} holds saved weights, which go in place of the text: leave --model out.")
+    """Return the job: which heads of which model are looked at, and how texts are read."""
     return Job(
         model=model.model,
         loading=model.loading,

@@ -72,32 +72,33 @@ def _explain(text: str) -> UsageError | InputError:
     if _is(Path.is_dir, text):
         return UsageError(_advise_on_folder(text) + as_text)
     if _is(holds_rows, text):
-        return UsageError(f"{text} {NOT_READ_BACK}{as_text}")
+        return UsageError(f"{text!r} {NOT_READ_BACK}{as_text}")
     if not _is(Path.exists, text):
         return UsageError(
-            Advice(f"There is no file {text}: check the name, and type", hint="{file} before it") + as_text
+            Advice(f"There is no file {text!r}: check the name, and type", hint="{file} before it") + as_text
         )
     there = "is a file" if _is(Path.is_file, text) else "is a pipe or a device"
-    return UsageError(Advice(f"{text} {there}: to read it, type", hint="{file} before it") + as_text)
+    return UsageError(Advice(f"{text!r} {there}: to read it, type", hint="{file} before it") + as_text)
 
 
 def _explain_saved(text: str, as_text: str) -> InputError:
     """Return the error about a name that ends as files of saved records do, where there is no such file."""
     if _is(Path.is_dir, text):
-        return InputError(f"{text} is a folder: give the name of a file of saved weights in it.")
+        return InputError(f"{text!r} is a folder: give the name of a file of saved weights in it.")
     if _is(Path.exists, text):
-        return InputError(f"{text} is neither a file nor a folder: pipe it in (attnviz show < {text}).")
-    return InputError(f"There is no file {text}: check the name{as_text}")
+        return InputError(f"{text!r} is neither a file nor a folder: pipe it in (attnviz show < {quote(text)}).")
+    return InputError(f"There is no file {text!r}: check the name{as_text}")
 
 
 def _advise_on_folder(folder: str) -> str:
     """Return what to type in place of a folder: the files in it that hold saved weights, if there are any."""
+    from attnviz.pipeline.manifest import MANIFEST  # which texts do without
+
     try:
-        suffixes = {file.suffix for file in Path(folder).iterdir()}
+        suffixes = {file.suffix for file in Path(folder).iterdir() if file.name != MANIFEST}
     except OSError:
         suffixes = set()
-    if saved := next((suffix for suffix in (*ARRAYS, ".json") if suffix in suffixes), None):
-        return (
-            f"{folder} is a folder: to show the weights that are saved in it, type {quote(str(Path(folder)))}/*{saved}"
-        )
-    return Advice(f"{folder} is a folder: name a file in it, and if that holds texts, type", hint="{file} before it")
+    if saved := next((suffix for suffix in SAVED if suffix in suffixes), None):
+        names = f"{quote(str(Path(folder)))}/*{saved}"
+        return f"{folder!r} is a folder: to show the weights that are saved in it, type {names}"
+    return Advice(f"{folder!r} is a folder: name a file in it, and if that holds texts, type", hint="{file} before it")

@@ -61,10 +61,6 @@ class RelationTask(NumbersTask, frozen=True):
         return model.reduce_each([reading for _, reading in texts], self.job.select, makes)
 
 
-_FIRST, _ALIKE = 20, 5
-"""How many entries of a file are read first, and how many of these make another kind of file if all fail alike."""
-
-
 def find_link(job: Job, link: WordLink, sources: Iterable[Source], jobs: int, counter: Counter) -> list[HeadTable]:
     """Return the heads of each model and kind, ranked by the weight that they give a link over some texts."""
     tables = total(LinkTask(job, link), sources, jobs, counter).tables()
@@ -120,13 +116,8 @@ def open_pairs(path: Path, stream: BufferedReader | None = None) -> Iterator[Sou
     Raises:
         InputError: the file cannot be read.
     """
-    return _open(
-        path,
-        read_pairs,
-        lambda found: ask(found[0], WordLink(*found[1:])),
-        stream,
-        "sample_inputs/coreference_pairs.tsv",
-    )
+    form = "A line of pairs is a text, a word and a word, with tabs between."
+    return _open(path, read_pairs, lambda found: ask(found[0], WordLink(*found[1:])), stream, form)
 
 
 def ask_pairs(pairs: Iterable[tuple[str, str, str]]) -> Iterator[Source]:
@@ -148,7 +139,8 @@ def open_treebank(path: Path, stream: BufferedReader | None = None) -> Iterator[
     Raises:
         InputError: the file cannot be read.
     """
-    return _open(path, read_treebank, lambda found: ask(found.text, found), stream, "sample_inputs/treebank.conllu")
+    form = "A line of CoNLL-U is ten columns, with tabs between."
+    return _open(path, read_treebank, lambda found: ask(found.text, found), stream, form)
 
 
 def ask(text: str, asked: WordLink | ParsedText) -> Source:
@@ -161,25 +153,41 @@ def _open(
     read: Callable[[Iterable[str]], Iterator[Entry]],
     make: Callable[[Any], Source],
     stream: BufferedReader | None,
-    example: str,
+    form: str,
 ) -> Iterator[Source]:
     """Yield what is made of the entries of a file, in their places; of a malformed one, what is wrong with it.
 
     Raises:
-        InputError: the first are all malformed alike, so that it is another kind of file: the `example` is of this one.
+        InputError: the first are all malformed alike, so that it is no file of this `form`.
     """
     of = "" if stream else f" of {path}"
     with open_lines(path, stream) as lines:
-        entries = read(lines)
-        first = list(islice(entries, _FIRST))
-        wrong = [str(entry.found) for entry in first if isinstance(entry.found, RecordError)]
-        if len(wrong) == len(first) >= _ALIKE and len({*wrong}) == 1:
-            name = "Standard input" if stream else path
-            raise InputError(
-                f"{name} looks like another kind of file: the first {len(wrong)} entries fail alike. Line "
-                f"{first[0].line}: {wrong[0]} See {example}."
-            )
-        for index, entry in enumerate(chain(first, entries)):
+        entries = _check_kind(read(lines), "Standard input" if stream else str(path), form)
+        for index, entry in enumerate(entries):
             malformed = isinstance(entry.found, RecordError)
             source = Source(b"", wrong=entry.found) if malformed else make(entry.found)
             yield replace(source, place=f"line {entry.line}{of}", index=index)
+
+
+_FIRST, _ALIKE = 20, 5
+"""How many entries of a file are held back while all fail alike, and how many of them make another kind of file."""
+
+
+def _check_kind(entries: Iterator[Entry], name: str, form: str) -> Iterator[Entry]:
+    """Yield the entries of a file, the first of them as soon as one is well-formed, or malformed in another way.
+
+    Raises:
+        InputError: see `_open`.
+    """
+    held = list[Entry]()
+    for entry in islice(entries, _FIRST):
+        held.append(entry)
+        if not (isinstance(entry.found, RecordError) and str(entry.found) == str(held[0].found)):
+            break
+    else:
+        if len(held) >= _ALIKE:
+            raise InputError(
+                f"{name} looks like another kind of file: the first {len(held)} entries fail alike. Line "
+                f"{held[0].line}: {held[0].found} {form}"
+            )
+    yield from chain(held, entries)

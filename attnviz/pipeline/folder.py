@@ -11,9 +11,8 @@ from msgspec.structs import replace
 from attnviz.errors import InputError, OutputError
 from attnviz.pipeline.artifacts import is_artifact
 from attnviz.pipeline.files import FilePart, Stamp, is_as_stamped, is_part, put_file, refused
-from attnviz.pipeline.manifest import Manifest, ManifestEntry, entries
+from attnviz.pipeline.manifest import MANIFEST, Manifest, ManifestEntry, entries
 
-MANIFEST = "manifest.jsonl"
 _LOCK = ".attnviz.lock"
 
 

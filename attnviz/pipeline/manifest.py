@@ -15,6 +15,9 @@ from msgspec.structs import asdict, replace
 from attnviz.errors import InputError
 from attnviz.pipeline.files import Stamp
 
+MANIFEST = "manifest.jsonl"
+"""The name of its file."""
+
 BEGINNING = 1000
 """How many characters of a text are kept."""
 

@@ -23,13 +23,15 @@ class TestNamesOfFiles:
     @pytest.mark.parametrize("name", ["data.csv", "texts/batch.txt", "~/x.txt", "a/b.odd", "Notes.MD"])
     def test_a_text_that_is_spelled_like_one_says_what_to_type(self, run: Run, command: str, name: str) -> None:
         done = run(command, name)
-        done.assert_failed(2, f"There is no file {name}: check the name", "type --file before it", "pipe it in (echo ")
+        done.assert_failed(
+            2, f"There is no file {name!r}: check the name", "type --file before it", "pipe it in (echo "
+        )
         assert done.stdout == b""
 
     def test_one_that_is_there_is_said_to_be_a_file_whatever_its_name(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "my notes.odd").write_text("the cat")
         run("show", "my notes.odd", cwd=tmp_path).assert_failed(
-            2, "my notes.odd is a file: to read it, type --file before it"
+            2, "'my notes.odd' is a file: to read it, type --file before it"
         )
 
     @pytest.mark.parametrize("name", ["weights", "weights/", "../weights", "my weights"])
@@ -43,18 +45,30 @@ class TestNamesOfFiles:
         (tmp_path / "weights").symlink_to(tmp_path / "here" / "weights")
         typed = shlex.quote(name.rstrip("/"))
         run("show", name, cwd=tmp_path / "here").assert_failed(
-            2, f"{name} is a folder: to show the weights that are saved in it, type {typed}/*.npz"
+            2, f"{name!r} is a folder: to show the weights that are saved in it, type {typed}/*.npz"
         )
+
+    def test_a_folder_of_saved_lines_is_one_of_saved_weights_and_a_manifest_alone_is_not(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        (tmp_path / "manifest.jsonl").touch()
+        run("show", tmp_path).assert_failed(2, "is a folder: name a file in it")
+        (tmp_path / "lines.jsonl").touch()
+        run("show", tmp_path).assert_failed(2, f"to show the weights that are saved in it, type {tmp_path}/*.jsonl")
 
     @pytest.mark.parametrize("command", ["show", "export", "heads"])
     def test_a_folder_of_other_files_asks_for_one_of_them(self, run: Run, tmp_path: Path, command: str) -> None:
         (tmp_path / "texts").mkdir()
         done = run(command, "texts", cwd=tmp_path)
-        done.assert_failed(2, "texts is a folder: name a file in it", "type --file before it", "pipe it in (echo texts")
+        done.assert_failed(
+            2, "'texts' is a folder: name a file in it", "type --file before it", "pipe it in (echo texts"
+        )
 
     def test_a_pipe_is_refused_unread_and_said_to_be_read_as_a_file(self, run: Run, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "ff")  # to open it would wait for a writer
-        run("show", "ff", cwd=tmp_path).assert_failed(2, "ff is a pipe or a device: to read it, type --file before it")
+        run("show", "ff", cwd=tmp_path).assert_failed(
+            2, "'ff' is a pipe or a device: to read it, type --file before it"
+        )
 
     def test_rows_that_cannot_be_read_back_are_not_said_to_be_read_as_a_file(self, run: Run, tmp_path: Path) -> None:
         for name in ("d.csv", "d.tsv"):
@@ -62,7 +76,7 @@ class TestNamesOfFiles:
             done = run("show", name, cwd=tmp_path)
             done.assert_failed(
                 2,
-                f"{name} holds weights or numbers saved as CSV, which attnviz cannot read back: save them as .npz",
+                f"{name!r} holds weights or numbers saved as CSV, which attnviz cannot read back: save them as .npz",
             )
             assert "--file" not in done.err
 
@@ -72,7 +86,7 @@ class TestNamesOfFiles:
     ) -> None:
         missing = run("show", "--file", "nowhere.txt")
         done = run(command, TEXT, "nowhere.npz")
-        done.assert_failed(missing.code, "There is no file nowhere.npz")
+        done.assert_failed(missing.code, "There is no file 'nowhere.npz'")
         assert done.stdout == b""
 
     def test_the_same_text_on_standard_input_is_a_text(self, run: Run) -> None:
@@ -108,7 +122,7 @@ class TestCommands:
             ("model", "Did you mean attnviz models?"),
             (TEXT, f'For a text, type: attnviz show "{TEXT}"'),
             ('a "dog"', "type: attnviz show 'a \"dog\"'"),
-            ("cat " * 99, f'type: attnviz show "{"cat " * 15}…"'),
+            ("cat " * 99, 'For a text, type: attnviz show "…"\n'),
         ],
     )
     def test_one_that_there_is_not_says_what_may_be_meant(self, run: Run, typed: str, said: str) -> None:
@@ -116,30 +130,58 @@ class TestCommands:
         done.assert_failed(2, said)
         assert done.stdout == b""
 
-    @pytest.mark.parametrize("command", ["show", "heads", "find", "explain", "models", "verify"])
+    @pytest.mark.parametrize("command", ["heads", "find", "explain", "models", "verify"])
     @pytest.mark.parametrize("option", ["-o", "--output"])
     def test_one_that_only_prints_says_how_to_save_that(self, run: Run, command: str, option: str) -> None:
         run(command, option, "h.csv").assert_failed(
             2, f"No such option: {option}. To save what attnviz {command} prints, type > FILE after it.\n"
         )
 
+    def test_show_says_that_export_saves_pictures_and_data(self, run: Run) -> None:
+        run("show", TEXT, "-o", "x.png").assert_failed(
+            2,
+            "No such option: -o. For a picture, or for data, type: attnviz export … -o x.png. To save what "
+            "attnviz show prints, type > FILE after it.\n",
+        )
+
     @pytest.mark.parametrize("option", [("--layer", "-1"), ("--layer", "last"), ("--head", "last")])
     def test_layers_and_heads_are_said_to_count_from_0(self, run: Run, option: tuple[str, str]) -> None:
-        run("show", TEXT, *option).assert_failed(2, f"'{option[1]}'", "count from 0", "attnviz models lists")
-        assert "layers 4, heads 6" in run("models").out
+        run("show", TEXT, *option).assert_failed(
+            2, f"'{option[1]}'", "or 0-3,5. Layers and heads are counted from 0.\n"
+        )
+
+    @pytest.mark.parametrize(("given", "said"), [("3-1", "write 1-3.\n"), ("12345", "write numbers from 0 to 9999.\n")])
+    def test_numbers_that_are_wrong_in_another_way_are_not_told_where_to_count_from(
+        self, run: Run, given: str, said: str
+    ) -> None:
+        done = run("show", TEXT, "--layer", given)
+        done.assert_failed(2, said)
+        assert "counted" not in done.err
 
     def test_a_head_to_explain_that_there_is_not_says_which_there_are(self, run: Run) -> None:
         run("explain", TEXT, "--layer", "-1").assert_failed(2, "no layer -1: builtin/encoder has layers 0 to 3")
-        run("explain", "--toy", "--head", "-1").assert_failed(2, "There is no head -1: the toy has heads 0 to 0")
+        run("explain", "--toy", "--head", "-1").assert_failed(2, "There is no head -1: the toy has 1 head")
 
-    @pytest.mark.parametrize("command", ["show", "heads", "export"])
-    @pytest.mark.parametrize("text", [(), (TEXT,)])
+    @pytest.mark.parametrize("command", ["show", "heads", "export", "compare", "explain", "cost", "browse"])
+    @pytest.mark.parametrize("name", ["mary.npz", "mary.npy", "mary.json", "Mary.JSONL"])
+    @pytest.mark.parametrize("there", [True, False])
     def test_saved_weights_are_no_model_but_go_in_place_of_the_text(
-        self, run: Run, tmp_path: Path, command: str, text: tuple[str, ...]
+        self, run: Run, tmp_path: Path, command: str, name: str, there: bool
     ) -> None:
-        assert run("export", TEXT, "--layer", "0", "-o", tmp_path / "mary.npz").code == 0
-        done = run(command, *text, "--model", "mary.npz", cwd=tmp_path)
-        done.assert_failed(2, "mary.npz holds saved weights, which go in place of the text: leave --model out.")
+        if there:
+            (tmp_path / name).touch()
+        done = run(command, "--model", name, cwd=tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
+        done.assert_failed(
+            2, f"'{name}' is no model: ", f"Saved weights go in place of the text: attnviz show {name}\n"
+        )
+
+    @pytest.mark.parametrize("name", ["m" * 307 + ".npz", "a\0.npz", "~nobody-here/m.npz"])
+    def test_so_are_names_that_no_file_can_have(self, run: Run, name: str) -> None:
+        run("show", TEXT, "--model", name).assert_failed(2, "Saved weights go in place of the text: attnviz show ")
+
+    def test_a_folder_of_such_a_name_is_one(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "my.json").mkdir()
+        run("show", TEXT, "--model", "my.json", cwd=tmp_path).assert_failed(1, "The folder 'my.json' here holds no")
 
 
 class TestNoText:

@@ -154,14 +154,14 @@ def test_a_word_that_is_nearly_in_the_glossary_is_a_text_with_a_note(run: Run) -
         )
 
 
-@pytest.mark.parametrize("typed", [("query key",), ("query", "key"), ("Queries keys",)])
-def test_several_words_of_the_glossary_are_texts_with_a_note(run: Run, typed: tuple[str, ...]) -> None:
-    ran = run("explain", *typed)
+@pytest.mark.parametrize("typed", ["query key", "Queries keys"])
+def test_several_words_of_the_glossary_are_a_text_with_a_note(run: Run, typed: str) -> None:
+    ran = run("explain", typed)
     assert ran.code == 0 and "The query is token" in ran.out
     assert 'For the glossary: attnviz explain "query", attnviz explain "key"\n' in ran.err
 
 
-@pytest.mark.parametrize("typed", ["street", "the key opens"])
+@pytest.mark.parametrize("typed", ["street", "the key opens", "BLEU points"])
 def test_a_text_of_few_words_that_is_not_in_the_glossary_has_a_note(run: Run, typed: str) -> None:
     ran = run("explain", typed, "--format", "json")
     assert ran.records[0]["text"] == typed
@@ -169,6 +169,18 @@ def test_a_text_of_few_words_that_is_not_in_the_glossary_has_a_note(run: Run, ty
         f'Note: "{typed}" is not in the glossary, so it is read as a text; attnviz explain --words lists the '
         "glossary.\n"
     )
+
+
+@pytest.mark.parametrize("typed", [("the", "cat"), ("query", "key")])
+def test_several_arguments_have_only_the_note_that_they_are_several_texts(run: Run, typed: tuple[str, ...]) -> None:
+    said = "Note: 2 texts are read, one for each argument. If they are one text, quote it"
+    assert run("explain", *typed).err == f'{said}: "{" ".join(typed)}".\n'
+
+
+@pytest.mark.parametrize("typed", ["Mary", "Mary sleeps", "It rains"])
+def test_a_text_that_is_written_as_no_word_of_the_glossary_has_no_note(run: Run, typed: str) -> None:
+    ran = run("explain", typed, "--format", "json")
+    assert (ran.records[0]["text"], ran.err) == (typed, "")
 
 
 def test_it_has_none_where_it_is_long_or_piped_or_an_option_says_what_to_explain(run: Run) -> None:

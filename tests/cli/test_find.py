@@ -1,12 +1,16 @@
 import json
 import re
-from itertools import product
+from collections.abc import Iterator
+from io import BufferedReader
+from itertools import islice, product
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 import attnviz
+from attnviz.pipeline.finding import open_pairs
 from tests.cli.conftest import Run
 from tests.pages import ROOT
 
@@ -366,6 +370,13 @@ def test_a_treebank_of_which_all_words_are_left_out_says_so(run: Run, tmp_path: 
     assert "Error: Nothing was found: none of the texts has the words." in ran.err
 
 
+def test_where_there_is_no_text_it_does_not_say_that_none_has_the_words(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    for asked in (("it -> animal", "--file"), ("--pairs",), ("--relations",)):
+        ran = run("find", *asked, "empty", cwd=tmp_path)
+        ran.assert_failed(1, "Error: Nothing was found: there was no text.\n")
+
+
 def test_where_nothing_is_found_it_says_whether_any_text_could_be_read(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "bad.tsv"
     path.write_bytes(b"only one column\nonly one column\n")
@@ -382,14 +393,26 @@ def test_a_file_of_another_kind_is_said_to_be_one_once(run: Run, tmp_path: Path,
     path.write_bytes(ALIKE * lines)
     ran = run("find", "--pairs", "-" if piped else path, stdin=ALIKE * lines if piped else b"")
     ran.assert_failed(1, "looks like another kind of file", "1 column: give a text and two words")
-    assert len(ran.err.splitlines()) == 1 and ran.err.endswith("See sample_inputs/coreference_pairs.tsv.\n")
+    assert len(ran.err.splitlines()) == 1 and ran.err.endswith("is a text, a word and a word, with tabs between.\n")
+
+
+@pytest.mark.parametrize("before", [(), (b"one column\n",) * 3])
+def test_pairs_are_asked_as_soon_as_a_line_is_well_formed(before: tuple[bytes, ...]) -> None:
+    def write() -> Iterator[bytes]:
+        yield from (*before, f"{TEXT}\tit\tanimal\n".encode())
+        pytest.fail("what comes later is read ahead")
+
+    found = open_pairs(Path("-"), cast(BufferedReader, write()))
+    assert [source.place for source in islice(found, len(before) + 1)][-1] == f"line {len(before) + 1}"
 
 
 def test_a_treebank_of_another_kind_is_said_to_be_one_once(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "texts.conllu"
     path.write_bytes(b"only one column\n\n" * 6)
     ran = run("find", "--relations", path)
-    ran.assert_failed(1, f"{path} looks like another kind of file", "CoNLL-U has 10", "treebank.conllu.")
+    ran.assert_failed(
+        1, f"{path} looks like another kind of file", "CoNLL-U has 10", "CoNLL-U is ten columns, with tabs between.\n"
+    )
     assert len(ran.err.splitlines()) == 1
 
 

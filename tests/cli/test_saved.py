@@ -82,7 +82,7 @@ class TestWhereTheyComeFrom:
 
     def test_a_name_of_no_file_is_no_text(self, run: Run, folder: Path) -> None:
         done = run("show", "the cat", "nothing.npz", "--format", "json", cwd=folder)
-        done.assert_failed(1, "There is no file nothing.npz", "echo nothing.npz | attnviz")
+        done.assert_failed(1, "There is no file 'nothing.npz'", "echo nothing.npz | attnviz")
         assert done.stdout == b""
 
     def test_a_line_is_answered_before_the_next_is_written(
@@ -299,8 +299,10 @@ class TestBareArrays:
     def test_a_folder_and_a_pipe_are_said_to_be_such(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "folder.npy").mkdir()
         os.mkfifo(tmp_path / "pipe.npy")
-        run("show", tmp_path / "folder.npy").assert_failed(1, "folder.npy is a folder")
-        run("show", tmp_path / "pipe.npy").assert_failed(1, "pipe.npy is neither a file nor a folder", "attnviz show <")
+        run("show", tmp_path / "folder.npy").assert_failed(1, "folder.npy' is a folder")
+        run("show", tmp_path / "pipe.npy").assert_failed(
+            1, "pipe.npy' is neither a file nor a folder", "attnviz show <"
+        )
 
     @pytest.mark.parametrize("command", ["show", "heads"])
     def test_one_that_is_wrong_is_named_and_the_others_are_done(self, run: Run, arrays: Path, command: str) -> None:

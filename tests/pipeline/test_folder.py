@@ -19,8 +19,8 @@ from msgspec.structs import replace
 from attnviz.errors import InputError, OutputError
 from attnviz.pipeline.artifacts import file_name, slug, unlike
 from attnviz.pipeline.files import Stamp, is_part, put_file, write_file
-from attnviz.pipeline.folder import MANIFEST, Folder
-from attnviz.pipeline.manifest import Manifest, ManifestEntry, entries
+from attnviz.pipeline.folder import Folder
+from attnviz.pipeline.manifest import MANIFEST, Manifest, ManifestEntry, entries
 
 
 def stamp(data: bytes) -> Stamp:
