@@ -7,7 +7,6 @@ leave. BertViz's file asks a network for its scripts; ours holds all of it, with
 """
 
 import argparse
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,7 @@ from attnviz.text import Bins, group_tokens, make_tokens
 from attnviz.views.page.pages import PageStart, make_page
 from tests.benchmarks.processes import Command
 from tests.pages import ROOT
+from tests.views.page.conftest import CHROMIUM
 
 _TIMES = 5
 _SAMPLES = "story.txt", "long_text.txt"
@@ -102,7 +102,7 @@ def _measure() -> Iterator[Measured]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for what, record in _records():
             started = time.perf_counter()
             page = make_page([record], what, PageStart()).data

@@ -1,4 +1,7 @@
-"""Pages in a real browser: Debian's Chromium, driven by Playwright. Where either is missing, tests are skipped."""
+"""Pages in a real browser: Debian's Chromium, best without windows, driven by Playwright.
+
+Where either is missing, tests are skipped.
+"""
 
 import math
 import shutil
@@ -17,7 +20,7 @@ from attnviz.records import HeadMatrix, Selection
 from attnviz.text import By
 from attnviz.views.page.pages import PageStart, make_page
 
-CHROMIUM = shutil.which("chromium")
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 PATIENCE = 60_000  # milliseconds after which a page will never be ready
 
 
@@ -64,7 +67,7 @@ def chromium() -> Iterator[Any]:
     """The browser."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
+        pytest.skip("Chromium is not installed: apt-get install chromium-headless-shell")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
