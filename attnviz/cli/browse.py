@@ -74,8 +74,9 @@ def _check_terminal() -> None:
     streams = {"standard output": sys.stdout, "standard error, which it draws on,": sys.stderr}
     elsewhere = [name for name, stream in streams.items() if not stream.isatty()]
     if elsewhere or os.environ.get("TERM") == "dumb":
-        missing = f"{' and '.join(elsewhere)} {'go' if len(elsewhere) > 1 else 'goes'} elsewhere"
-        missing = missing if elsewhere else "this one is dumb (TERM=dumb)"
+        missing = "this one is dumb (TERM=dumb)"
+        if elsewhere:
+            missing = f"{' and '.join(elsewhere)} {'go' if len(elsewhere) > 1 else 'goes'} elsewhere"
         raise UsageError(
             f"browse fills a terminal, but {missing}: run it in a terminal, or print tables with attnviz show."
         )

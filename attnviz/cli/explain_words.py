@@ -13,7 +13,7 @@ from attnviz.cli.settings import ANYWHERE
 from attnviz.cli.terminal import open_terminal
 from attnviz.pipeline.arguments import check_arguments, names_saved
 from attnviz.pipeline.sources import STANDARD_INPUT
-from attnviz.views.terminal.numbers import wrapped
+from attnviz.views.terminal.cells import wrapped
 
 _MOST = 90  # columns of prose
 _FEW = 3  # words, which may be meant as those of the glossary

@@ -15,8 +15,7 @@ from attnviz.errors import ModelError, write_options
 from attnviz.models.base import Stack
 from attnviz.models.catalogue import Listing, list_models
 from attnviz.text import visible
-from attnviz.views.terminal.cells import plain_table
-from attnviz.views.terminal.numbers import wrapped
+from attnviz.views.terminal.cells import plain_table, wrapped
 
 
 @group_options

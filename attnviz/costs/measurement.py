@@ -1,6 +1,6 @@
 """The costs of attention, measured here: time and memory at growing sizes, and the exponents of their growth."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -53,6 +53,12 @@ class Experiment(Struct, frozen=True, kw_only=True):
     variable: str
     fixed: str
     series: tuple[Series, ...]
+
+
+def find_noise(experiments: Iterable[Experiment]) -> int | None:
+    """Return below how many bytes memory cannot be told from noise, if that of any point is; None if none is."""
+    series = (each for experiment in experiments for each in experiment.series)
+    return max((each.noise for each in series if any(map(each.is_noise, each.points))), default=None)
 
 
 def measure(longest: int, say: Callable[[str], None] = lambda doing: None) -> Iterator[Experiment]:

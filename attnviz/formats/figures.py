@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from attnviz.formats.tables import delimit
+from attnviz.formats.tables import DELIMITERS, delimit
 from attnviz.formats.writing import json_line
 from attnviz.records import Verified
 
@@ -38,7 +38,6 @@ def list_fields(found: Verified) -> Iterator[dict[str, Any]]:
 
 FIGURES: Mapping[str, Callable[[Iterable[Mapping[str, Any]]], bytes]] = {
     "json": lambda rows: b"".join(map(json_line, rows)),
-    "csv": partial(delimit, delimiter=","),
-    "tsv": partial(delimit, delimiter="\t"),
+    **{form: partial(delimit, delimiter=delimiter) for form, delimiter in DELIMITERS.items()},
 }
 """The formats of figures, by name: functions of the fields of each."""

@@ -106,6 +106,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
+def count_decimals(largest: float) -> int:
+    """Return with how many decimals numbers are written of which this is the largest: two, or more if it is small."""
+    return max(2, 1 - math.floor(math.log10(largest))) if largest else 2
+
+
 def side_by_side(
     name: str, words: str, weights: Mapping[str, Array], partial: Collection[str] = ()
 ) -> Iterator[Quantity]:

@@ -1,12 +1,21 @@
 """The walk through one head for one query: from the token to what is added to the residual stream."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from attnviz.lessons.lesson import BY_KEY, DIMENSIONS, MATRIX, TOP_BY_DIMENSION, Axis, Quantity, Step, count
+from attnviz.lessons.lesson import (
+    BY_KEY,
+    DIMENSIONS,
+    MATRIX,
+    TOP_BY_DIMENSION,
+    Axis,
+    Quantity,
+    Step,
+    count,
+    count_decimals,
+)
 from attnviz.lessons.weighing import weigh_steps
 from attnviz.lessons.wording import NO_ORDER, Told, Wording, word_head, write_sum
 from attnviz.reference.head_steps import DOTS, Numbers, Reals, find_key_head, slice_map
@@ -187,7 +196,7 @@ def _weigh_lengths(weights: Reals, added: Quantity, names: Sequence[str]) -> str
     """Return whether the order of the tokens by weight is that by the length of what they add, and if not, where."""
     shares, lengths = np.round(weights, 2).tolist(), np.asarray(added.array)
     longest = np.max(lengths, where=np.isfinite(lengths), initial=0)
-    decimals = max(2, 1 - math.floor(math.log10(longest))) if longest else 2  # as they are shown
+    decimals = count_decimals(float(longest))
     lengths = np.round(lengths, decimals).tolist()
     keys = range(len(shares))
     by_weight = sorted(keys, key=lambda key: (-shares[key], -lengths[key]))
@@ -217,9 +226,8 @@ def _join_heads(trace: Trace, parameters: Parameters, mixed: Reals, head: int) -
         "o = W_O [z_0; z_1; …]" + " + b_O" * bool(biased),
         f"{_explain_heads(mixed)} Their results z are put side by side (concatenated), and W_O maps them back to the "
         "width of x, the vector of the token. It comes to the same if each head multiplies its z by its own slice of "
-        "W_O, and the products are added. The W_V of a head maps "
-        "vectors down to the width of the head, so it is also called value-down; its slice of W_O maps back up: "
-        "value-up.",
+        "W_O, and the products are added. The W_V of a head maps vectors down to the width of the head, so it is "
+        "also called value-down; its slice of W_O maps back up: value-up.",
         (
             Quantity("heads", "z of each head", mixed, (Axis.HEADS, Axis.DIMENSIONS), shown=several),
             Quantity("concatenated", "z of all heads, side by side", mixed.reshape(-1), DIMENSIONS, shown=False),

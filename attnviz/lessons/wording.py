@@ -50,7 +50,7 @@ class Wording(Struct, frozen=True, kw_only=True):
 
 
 class Told(Struct, frozen=True, kw_only=True):
-    """What is known of a head from elsewhere: why its mask hides keys (None: it is guessed), and more on its bias."""
+    """Reasons known from elsewhere: why the mask of a head hides keys (None: it is guessed), and more on its bias."""
 
     hidden: str | None = None
     bias: str = ""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from attnviz.errors import RecordError, TextError
 from attnviz.measures.head_pairs import HeadPairs, Reals
-from attnviz.measures.links import strongest
+from attnviz.measures.links import list_links
 from attnviz.measures.token_alignment import Alignment
 from attnviz.measures.totals import Summand
 from attnviz.records import Attention, Axes, Column, HeadMatrix, HeadTable, Link, Weights, require_record
@@ -138,9 +138,10 @@ class Comparison(Struct, frozen=True, eq=False, dict=True):
 
     def find_largest(self, top: int) -> list[Link]:
         """Return the links that differ most, each in the head where it does, no two of the same words."""
-        links = (link for head in self.compared for link in strongest(self.difference_of(*head), top))
+        layers, numbers = self.axes.layers, self.axes.heads
+        heads = (((layers.index(one), numbers.index(head)), self._subtract(one, head)) for one, head in self.compared)
         largest: dict[tuple[Token, Token], Link] = {}
-        for link in sorted(links, key=lambda link: -abs(link.weight)):
+        for link in list_links(self.axes, heads, top):
             largest.setdefault((link.query, link.key), link)
         return list(largest.values())[:top]
 

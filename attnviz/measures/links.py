@@ -1,7 +1,7 @@
 """Links between words: the strongest ones, and those that tell most."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from attnviz.measures.function_words import is_function_word, is_pronoun
 from attnviz.measures.reducers import make_grouper
 from attnviz.records import Attention, Axes, Block, HeadMatrix, Link, Weights, Word, require_record
 from attnviz.text import By, Token, group_tokens
+
+Head = tuple[tuple[int, ...], Weights]
+"""The place of a head among layers and heads, and its weights [queries, keys]."""
 
 _HEADS = 3
 """How many heads speak for a link: those in which it says most."""
@@ -40,11 +43,17 @@ def strongest(attention: HeadMatrix, top: int = 5) -> list[Link]:
         >>> link.layer, link.head, link.query.text, link.key.text
         (3, 5, 'chased', 'dog')
     """
-    words = _find_words(attention)
+    require(attention, HeadMatrix, "attend returns a list, of which model.attend(text)[0] is one record.")
+    return list_links(attention, _list_heads(attention), top)[:top]
+
+
+def list_links(axes: Axes, heads: Iterable[Head], top: int) -> list[Link]:
+    """Return the `top` links of each of these heads, as `strongest` has them, from all heads the strongest first."""
+    words = _find_words(axes)
     content = _find_content(words)
-    heads = _group_heads(attention, words)
-    found = [link for head, weights in heads for link in _find_largest(words, head, weights, content, top)]
-    return sorted(found, key=lambda link: -abs(link.weight))[:top]
+    grouped = _group_heads(axes, words, heads)
+    found = [link for place, weights in grouped for link in _find_largest(words, place, weights, content, top)]
+    return sorted(found, key=lambda link: -abs(link.weight))
 
 
 @checked()
@@ -85,7 +94,7 @@ def find_telling(attention: Attention, top: int, word: Word | None = None) -> li
     best = np.zeros(counted.shape, np.int32)  # the number of the head that says most, [queries, keys]
     most = np.zeros((_HEADS, *counted.shape))  # what each of the heads says that say most, largest first
     shown = np.zeros(counted.shape, np.float32)  # the weight in the first of them
-    for index, (_, weights) in enumerate(_group_heads(attention, words)):
+    for index, (_, weights) in enumerate(_group_heads(attention, words, _list_heads(attention))):
         value = exceed.of(weights)
         first = value > most[0]
         best[first], shown[first] = index, weights[first]
@@ -146,20 +155,23 @@ def _rate_words(words: Axes, distance: NDArray[np.int64] | None) -> NDArray[np.f
     return np.asarray(queries[:, None] * keys * answers * pronouns)
 
 
-def _find_words(attention: HeadMatrix) -> Axes:
+def _find_words(axes: Axes) -> Axes:
     """Return the axes of a record between words."""
-    require(attention, HeadMatrix, "attend returns a list, of which model.attend(text)[0] is one record.")
-    return make_grouper(attention, By.WORD).axes
+    return make_grouper(axes, By.WORD).axes
 
 
-def _group_heads(attention: HeadMatrix, words: Axes) -> Iterator[tuple[tuple[int, ...], Weights]]:
+def _list_heads(attention: HeadMatrix) -> Iterator[Head]:
+    """Yield the place of each head and its weights."""
+    return ((place, attention.weights[place]) for place in np.ndindex(*attention.shape[:2]))
+
+
+def _group_heads(axes: Axes, words: Axes, heads: Iterable[Head]) -> Iterator[Head]:
     """Yield the place of each head and its weights between words, one by one, since all together are large."""
-    grouper = None if words.shape == attention.shape else make_grouper(attention, By.WORD)
-    for place in np.ndindex(*words.shape[:2]):
-        weights = attention.weights[place]
+    grouper = None if words.shape == axes.shape else make_grouper(axes, By.WORD)
+    for place, weights in heads:
         if grouper is not None:
-            layer, head = attention.layers[place[0]], attention.heads[place[1]]
-            _, (weights,) = grouper.group(Block.starting(attention.kind, layer, (head,), 0, weights[None]))
+            layer, head = axes.layers[place[0]], axes.heads[place[1]]
+            _, (weights,) = grouper.group(Block.starting(axes.kind, layer, (head,), 0, weights[None]))
         yield place, weights
 
 

@@ -8,7 +8,7 @@ from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnviz.costs.measurement import HOW, Experiment, Series
+from attnviz.costs.measurement import HOW, Experiment, Series, find_noise
 from attnviz.views.image.fonts import FONT
 from attnviz.views.image.page import INK, MUTED
 from attnviz.views.image.style import Style
@@ -63,10 +63,8 @@ def picture(experiments: Sequence[Experiment], style: Style = Style()) -> Figure
 
 def _explain_noise(experiments: Sequence[Experiment]) -> Iterator[str]:
     """Yield why points are missing, if any are."""
-    noisy = [series for each in experiments for series in each.series if any(map(series.is_noise, series.points))]
-    if noisy:
-        noise = scaled(max(series.noise for series in noisy), "B")
-        yield f"memory below {noise} cannot be told from noise and is left out"
+    if noise := find_noise(experiments):
+        yield f"memory below {scaled(noise, 'B')} cannot be told from noise and is left out"
 
 
 def _in_formulas(style: Style) -> str:

@@ -18,7 +18,7 @@ from attnviz.views.image.fonts import fonts_for
 from attnviz.views.image.page import INK, MUTED, Page
 from attnviz.views.image.pictures import Picture
 from attnviz.views.image.style import Style, colour_map
-from attnviz.views.image.words import Label, thinned
+from attnviz.views.image.words import Label, note_left_out, thinned
 from attnviz.views.names import counted, index_name
 from attnviz.vocabulary import Kind
 
@@ -86,9 +86,7 @@ def head_picture(table: HeadTable, style: Style) -> Picture:
     small_print = " ".join([*remarks, caption])
     above, below = (remarks, caption) if heading else ([], small_print)
     _write(page, heading, above * style.caption, below * style.caption)
-    left_out = (
-        () if style.caption or not remarks else (f"Without the small print, the picture does not say: {small_print}",)
-    )
+    left_out = (note_left_out(small_print),) if remarks and not style.caption else ()
     return Picture(f"heads-{table.kind.value}", page.finished(), left_out)
 
 

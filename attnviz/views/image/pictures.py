@@ -41,6 +41,7 @@ from attnviz.views.image.words import (
     heading,
     indexed,
     labelled_tokens,
+    note_left_out,
     places,
     remarks,
     stem,
@@ -308,7 +309,7 @@ def _picture(name: str, sheet: Sheet, style: Style, largest: Weights) -> Picture
         auto = ", {vmax:auto} ends the colours at the largest" if largest.max() < _FAR_BELOW_1 else ""
         notes.append(Advice(f"{faint}:", f"{{log:True}} shows small weights{auto}."))
     if sheet.remarks and not style.caption:
-        notes.append(f"Without the small print, the picture does not say: {replace(sheet, heading='').small_print}")
+        notes.append(note_left_out(replace(sheet, heading="").small_print))
     if figure.dpi < style.resolution:
         notes.append(f"At {style.resolution} dpi the picture would be too large, so it is drawn at {figure.dpi:g} dpi.")
     return Picture(name, figure, tuple(notes))

@@ -79,6 +79,11 @@ def ellipsised(text: str, fonts: Fonts = Fonts(), longest: int = _LONGEST) -> st
     return joined(parts)
 
 
+def note_left_out(small_print: str) -> str:
+    """Return the note on a picture that has no caption: what that would have said."""
+    return f"Without the small print, the picture does not say: {small_print}"
+
+
 def thinned(labels: Iterable[Label], cell: float, size: float) -> list[Label]:
     """Return as many labels as fit on lines of their own, from the first on, with cells `cell` points apart."""
     kept: list[Label] = []

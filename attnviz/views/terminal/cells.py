@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 
 from msgspec import Struct
 from rich.cells import cell_len, get_character_cell_size
@@ -170,6 +170,19 @@ def aligned(labels: Sequence[Text], gap: int = 0) -> Iterator[Text]:
         beginning = label.copy()
         beginning.pad_right(margin + gap - label.cell_len)
         yield beginning
+
+
+def wrapped(text: Text, width: int) -> Iterator[Text]:
+    """Yield the text in lines of at most `width` columns, broken between words if possible."""
+    for line in text.wrap(_any_console(), max(width, 1)):
+        line.rstrip()
+        yield line
+
+
+@cache
+def _any_console() -> Console:
+    """Return the console that rich asks for to break lines, but for words that are spread over them."""
+    return Console()
 
 
 def flowing(parts: Sequence[Text], width: int, style: str = "dim") -> Iterator[Text]:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from attnviz.costs.counts import BYTES, KERNEL, SCORE, Cost, Counts, Dimensions, LayerType
 from attnviz.costs.dimensions import Size
-from attnviz.costs.measurement import HOW, Experiment, Point, Series
+from attnviz.costs.measurement import HOW, Experiment, Point, Series, find_noise
 from attnviz.text import visible
 from attnviz.views.names import counted, scaled
 from attnviz.views.terminal.cells import plain_table
@@ -200,10 +200,10 @@ def tabulate_experiment(experiment: Experiment) -> Iterator[RenderableType]:
     yield ""
     yield Text(f"{name}: peak memory", style="bold")
     yield _tabulate_measures(experiment, _write_memory, lambda series: series.memory_exponent)
-    noisy = [series for series in experiment.series if any(map(series.is_noise, series.points))]
-    if noisy:
-        noise = scaled(max(series.noise for series in noisy), "B")
-        yield _remark(f"{_BELOW_NOISE} below {noise}, memory cannot be told from noise and is left out of the fit.")
+    if noise := find_noise([experiment]):
+        yield _remark(
+            f"{_BELOW_NOISE} below {scaled(noise, 'B')}, memory cannot be told from noise and is left out of the fit."
+        )
 
 
 def _tabulate_measures(

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from attnviz.lessons import Axis, Lesson, Quantity, Step
 from attnviz.text import visible
-from attnviz.views.terminal.cells import shortened
+from attnviz.views.terminal.cells import shortened, wrapped
 from attnviz.views.terminal.numbers import (
     Lines,
     NumberColumn,
@@ -22,7 +22,6 @@ from attnviz.views.terminal.numbers import (
     matrix,
     signs,
     table,
-    wrapped,
 )
 
 _PROSE_WIDTH = 90

@@ -14,7 +14,8 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from attnviz.views.terminal.cells import aligned, has_colour, shaded
+from attnviz.lessons.lesson import count_decimals
+from attnviz.views.terminal.cells import aligned, has_colour, shaded, wrapped
 
 Numbers = NDArray[Any]
 Lines = Iterator[Text]
@@ -24,7 +25,6 @@ _NAME_WIDTH = 12  # longer names of columns take several lines
 _MOST_DECIMALS = 5  # smaller numbers are written with an exponent, and so are those from here on:
 _LARGE = 1e6
 _SUM_TOLERANCE = 1e-3
-_ANY_CONSOLE = Console()  # rich asks for one to break lines, but for words that are spread over them
 
 _NONE = "–"  # for what is no number
 _EIGHTHS = "▁▂▃▄▅▆▇█"
@@ -43,7 +43,7 @@ def writer(values: Numbers, least: int = 0) -> Callable[[Any], str]:
     if np.issubdtype(values.dtype, np.integer):
         return lambda value: f"{value:,}".replace("-", "−")
     size = largest(values)
-    decimals = max(2, least, 1 - math.floor(math.log10(size)) if size else 0)
+    decimals = max(least, count_decimals(size))
     form = ".1e" if decimals > _MOST_DECIMALS or size >= _LARGE else f"z,.{decimals}f"
     return lambda value: f"{value:{form}}".replace("inf", "∞").replace("-", "−")
 
@@ -58,13 +58,6 @@ def are_weights(values: Numbers) -> bool:
     if not np.issubdtype(values.dtype, np.floating) or not np.all((values >= 0) & (values <= 1 + _SUM_TOLERANCE)):
         return False
     return bool(np.any(np.isclose(values.sum(axis=-1), 1, atol=_SUM_TOLERANCE)))
-
-
-def wrapped(text: Text, width: int) -> Lines:
-    """Yield the text in lines of at most `width` columns, broken between words if possible."""
-    for line in text.wrap(_ANY_CONSOLE, max(width, 1)):
-        line.rstrip()
-        yield line
 
 
 def facts(known: Iterable[tuple[str, Numbers, int]], width: int) -> Lines:
