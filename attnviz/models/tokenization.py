@@ -32,7 +32,7 @@ def read_tokenizer(path: Path) -> "Tokenizer":
     try:
         if path.stat().st_size > _LONGEST:
             raise ModelError(f"{path} has more than {_LONGEST:,} bytes, more than any tokenizer.")
-        return Tokenizer.from_file(str(path))
+        return Tokenizer.from_buffer(path.read_bytes())  # given a path, the library opens none that is not UTF-8
     except (ModelError, *INTERRUPTS):
         raise
     except BaseException as error:  # the library raises nothing more special, and may panic
@@ -100,8 +100,9 @@ class TextReader:
 
     def _encoding(self, texts: list[str], card: Card, *, added: bool) -> "Encoding":
         first, second = texts[0], texts[1] if len(texts) > 1 else None
+        tokenizer = self.tokenizer
         try:
-            return self.tokenizer.encode(first, second, add_special_tokens=added)
+            return tokenizer.encode(first, second, add_special_tokens=added)
         except INTERRUPTS:
             raise
         except BaseException as error:  # as of one that knows no token for what it does not know

@@ -53,7 +53,7 @@ for line in sys.stdin:
         print(json.dumps(value))
 """
 PROGRAMS = {
-    "attnviz": f'PYTHONPATH={ROOT} exec {sys.executable} -m attnviz "$@"',
+    "attnviz": f'PYTHONPATH={shlex.quote(str(ROOT))} exec {sys.executable} -m attnviz "$@"',
     "jq": f"exec {sys.executable} -c '{JQ}' \"$@\"",
     "less": "exec cat",
     "display": "exec cat > shown.png",

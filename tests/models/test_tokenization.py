@@ -1,5 +1,6 @@
 """What tokens show: the text that they cover, however a tokenizer writes its pieces."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,14 @@ def test_a_file_that_is_no_tokenizer_is_refused(content, tmp_path):
     (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read"):
         TextReader(tmp_path / "tokenizer.json").read(Passage(text="cat"), CARD)
+
+
+def test_a_tokenizer_is_read_from_a_folder_of_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")  # as Latin-1 writes it, which is not UTF-8
+    folder.mkdir()
+    path = folder / "tokenizer.json"
+    path.write_text(byte_level().to_str(), encoding="utf-8")
+    assert [token.text for token in TextReader(path).read(Passage(text="at"), CARD).tokens] == ["a", "t"]
 
 
 def test_a_blank_that_begins_what_was_written_shares_nothing_with_what_follows() -> None:

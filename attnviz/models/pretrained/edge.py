@@ -74,6 +74,8 @@ def explain(error: BaseException) -> str:
         return f"it needs the package {package} (pip install {package})." if package else _first_line(said)
     if "trust_remote_code" in said:
         return Advice("it needs Python code that comes with it.", TRUST)
+    if "is not valid UTF-8" in said and said.startswith("Path "):
+        return "the name of its folder, or of one above it, is not valid UTF-8. Rename that folder."
     if type(error).__name__ == "SafetensorError":
         return f"its safetensors file is damaged or cut short ({_first_line(said)}). Download it again."
     if isinstance(error, FileNotFoundError):

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,13 @@ class TestDamagedFiles:
         (folder / "model.safetensors").write_bytes(b"<html>not found</html>")
         with pytest.raises(ModelError, match="is damaged, or not a safetensors file"):
             load("bert", folder, Loading())
+
+    def test_a_folder_whose_name_only_other_systems_can_read_is_not_called_damaged(
+        self, folder: Path, tmp_path: Path
+    ) -> None:
+        odd = folder.rename(tmp_path / os.fsdecode(b"caf\xe9"))
+        with pytest.raises(ModelError, match=r"is not valid UTF-8\. Rename that folder"):
+            load("bert", odd, Loading())
 
     def test_a_config_that_is_no_json(self, folder: Path) -> None:
         (folder / "config.json").write_text('{"model_type": "ber')
