@@ -65,7 +65,7 @@ def explain(
     attnviz explain --toy
     attnviz explain "Mary lost her keys" --token her
     attnviz explain "Mary lost her keys" --layer 3 --head 0 --scores dot,cosine
-    attnviz explain "The dog saw a cat" --model builtin/decoder --no-mask
+    attnviz explain "The dog saw it" --model builtin/decoder --token dog --no-mask
     attnviz explain "Mary lost her keys" --format json | jq .arrays.weights
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     if found := look_up_words(ctx, given.texts or (), words):

@@ -41,17 +41,42 @@ GLOSSARY = (
         'attnviz show "Rose table lion green" --layer 0 --head 0',
     ),
     GlossaryEntry(
+        "special token",
+        "A special token is no word: it marks where a text begins ([CLS], [START]) or ends ([SEP], [END]), or a word "
+        "that is hidden ([MASK]). A model is trained with them, and heads often leave on them what weight nothing else "
+        "gets. --no-special leaves them out.",
+        'attnviz show "Mary lost her keys" --no-special',
+        ("[CLS]", "[SEP]", "[START]", "[END]", "[MASK]", "CLS", "SEP", "special tokens"),
+    ),
+    GlossaryEntry(
         "embedding",
         "An embedding is the list of numbers, a vector, that a token starts with. It is learned: tokens that are used "
-        "in similar ways tend to have similar embeddings.",
+        "in similar ways tend to have similar embeddings. The length of a vector is the root of the sum of its squared "
+        "numbers.",
         f"{_HER} --steps 1",
         ("vector", "word embedding", "token embedding"),
     ),
     GlossaryEntry(
+        "matrix",
+        "A matrix is a table of numbers that turns a vector into another, W x: each of its rows is multiplied by x, "
+        "number by number, and the products are added. A Kᵀ stands for K with rows and columns exchanged. A bias is a "
+        "vector that is added to the result, W x + b.",
+        f"{_HER} --steps 3",
+        ("matrices", "map", "linear map", "projection", "bias", "b", "b_Q", "W"),
+    ),
+    GlossaryEntry(
+        "training",
+        "Training sets the numbers of a model, its parameters, such as embeddings and W_Q. They begin at random. Then "
+        "each is changed a little, again and again, in the direction (the gradient) in which the model does better on "
+        "examples.",
+        f"{_HER} --untrained --only-what-if",
+        ("learning", "parameters", "gradient", "trained", "untrained"),
+    ),
+    GlossaryEntry(
         "query",
         "The query of a token says what this token is looking for, like the words that you type into a search box. It "
-        "is made from the vector of the token by a learned matrix, q = W_Q x, and compared with the keys of all "
-        "tokens.",
+        "is made from the vector of the token by a learned matrix, q = W_Q x (some models add a learned bias b_Q), and "
+        "compared with the keys of all tokens.",
         f"{_HER} --steps 3",
         ("q", "W_Q", "query vector"),
     ),
@@ -108,8 +133,9 @@ GLOSSARY = (
     ),
     GlossaryEntry(
         "weight",
-        "An attention weight says how much of a value a query takes. The weights of a query sum to 1. In tables and "
-        "pictures, a row has the weights of a query and a column those of a key.",
+        "An attention weight says how much of a value a query takes. The weights of a query sum to 1. Tables and "
+        "pictures of a head have a row for each query and a column for each key. Where one query is explained, its "
+        "weights stand below each other, one for each key.",
         'attnviz show "Mary lost her keys" --layer 1 --head 1',
         ("attention weight", "attention matrix", "attention map", "attention pattern"),
     ),
@@ -120,6 +146,15 @@ GLOSSARY = (
         "head a sink if the first key gets more than 0.3 of the weight, on average over all queries.",
         'attnviz heads "Mary lost her keys" --stat first --stat sink',
         ("sink",),
+    ),
+    GlossaryEntry(
+        "importance",
+        "A large weight does not make a token important for what a model says. What a token adds is its weight times "
+        "its value, which may be short; what others add may cancel it; and later layers may not use it. So weights "
+        "tell what a head reads, and only a change tells what counts: another word in the text, or no such head "
+        "(Jain and Wallace 2019; Kobayashi et al. 2020).",
+        f"{_HER} --steps 10",
+        ("explanation", "attribution", "relevance", "does attention explain"),
     ),
     GlossaryEntry(
         "mask",
@@ -183,10 +218,10 @@ GLOSSARY = (
     ),
     GlossaryEntry(
         "position",
-        "Attention itself does not know the order of tokens: it adds up values, and a sum is the same in any order. So "
-        "models add positions. Learned positions are a table with a vector for each place, and sinusoidal ones waves; "
-        "both are added to the embeddings. Rotary positions (RoPE) rotate queries and keys, and relative ones (ALiBi, "
-        "T5) add a bias to the scores.",
+        "Attention does not know the order of tokens: it adds up values, and a sum is the same in any order. So models "
+        "add to each embedding a vector for its place, from a learned table or from sine and cosine waves of several "
+        "lengths; or they rotate queries and keys (RoPE), or add to scores a bias for the distance (fixed in ALiBi, "
+        "learned in T5). Cross-attention reads vectors that already hold their places.",
         f"{_ORDER} --no-positions --permute --only-what-if",
         ("positional encoding", "positional embedding", "learned positions", "learned", "sinusoidal", "alibi", "order"),
     ),
@@ -201,9 +236,9 @@ GLOSSARY = (
     GlossaryEntry(
         "additive attention",
         "Additive scores put query and key through a small network, u · tanh(W_q q + W_k k), whose W_q, W_k and u are "
-        "learned; multiplicative scores are products, q · k. Products are cheaper for any text: they are one product "
-        "of matrices, while additive scores hold d numbers for each pair of tokens, about d times the memory. For "
-        "products of wide vectors, scores must be divided by √d_k.",
+        "learned (tanh brings any number between −1 and 1); multiplicative scores are products, q · k. Products are "
+        "cheaper for any text: one product of matrices, where additive scores hold d numbers for each pair of tokens, "
+        "about d times the memory. Products of wide vectors must be divided by √d_k.",
         "attnviz explain --toy --scores dot,additive --only-what-if",
         ("additive", "multiplicative", "multiplicative attention", "bahdanau", "luong"),
     ),
@@ -286,9 +321,10 @@ GLOSSARY = (
     ),
     GlossaryEntry(
         "cost",
-        "Every query meets every key. So with N tokens, the time of attention grows as N², and its memory too where "
-        "all N×N weights are held: a text twice as long takes four times as much.",
-        "attnviz cost",
+        "Every query meets every key. So with N tokens, the time for scores and sums of values grows as N², and so "
+        "does memory where all N×N weights are held: twice the tokens take four times as much. What is done for each "
+        "token alone, such as W_Q x, grows as N.",
+        "attnviz cost --tokens 256",
         ("time", "memory", "quadratic", "n²"),
     ),
     GlossaryEntry(
@@ -302,8 +338,8 @@ GLOSSARY = (
     GlossaryEntry(
         "FlashAttention",
         "FlashAttention computes the same weights in tiles and never holds all N×N of them, so memory grows as N "
-        "instead of N². A tile is a group of queries or keys. The time still grows as N², because every query still "
-        "meets every key; it is faster only because less is moved to and from memory.",
+        "instead of N². A tile is the weights of some queries for some keys. The time still grows as N², because every "
+        "query still meets every key; it is faster only because less is moved to and from memory.",
         f"{_HER} --online 2 --only-what-if",
         ("flash", "flash attention", "online softmax", "tile"),
     ),

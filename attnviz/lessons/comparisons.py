@@ -98,8 +98,8 @@ def _without_mask(trace: Trace, numbers: Numbers) -> Step:
         weights[_ZEROED] = zero_after_softmax(bare, trace.allowed)
         why = (
             "Without the mask, this query also gives weight to keys that it must not see. Setting these weights to 0 "
-            "after softmax does not repair that: the share that they took is lost, and the row sums to less. So it is "
-            "no distribution, and has no entropy."
+            "after softmax does not repair that: the share that they took is lost, and the weights sum to less than 1. "
+            "So they are no distribution, and have no entropy."
         )
     return Step(
         "Without the mask",
@@ -124,7 +124,7 @@ def _compare_reach(trace: Trace, numbers: Numbers) -> Step:
     taken = np.array([row @ numbers.values for row in weights.values()])
     return Step(
         "Soft, hard and local attention",
-        "z = Σ_j w_j v_j;  hard: z = v_m, m the j of the largest s_j (argmax);  local: only j near the query",
+        "z = Σ_j w_j v_j;  hard: z = v_h, h = argmax_j s_j;  local: only j near the query",
         "Soft attention is a dictionary that mixes: it takes all values, each in proportion to how well its key fits. "
         "Hard attention takes one value alone, that of the key which fits best, as a dictionary does: its weights are "
         "one-hot. But then a small change of a score changes nothing or everything, so training has nothing to follow. "

@@ -121,9 +121,9 @@ def side_by_side(
     rows = tuple(weights)
     together = np.array(list(weights.values()))
     yield Quantity(name, words, together, (Axis.PARTS, Axis.KEYS), rows)
-    yield Quantity(f"{name}_sums", "sum of each row", together.sum(-1), (Axis.PARTS,), rows)
+    yield Quantity(f"{name}_sums", "sum of the weights", together.sum(-1), (Axis.PARTS,), rows)
     entropies = np.array([math.nan if row in partial else entropy(each) for row, each in weights.items()])
-    yield Quantity(f"{name}_entropies", "entropy of each row in bits", entropies, (Axis.PARTS,), rows)
+    yield Quantity(f"{name}_entropies", "entropy of the weights in bits", entropies, (Axis.PARTS,), rows)
 
 
 def encode_lesson(lesson: Lesson, head: Mapping[str, Any]) -> bytes:

@@ -24,7 +24,7 @@ from attnviz.reference.trace import Trace
 _GENERAL, _ADDITIVE, _PRODUCTS = "general", "additive", (*DOTS, "cosine")
 _BY_PART = Axis.PARTS, Axis.KEYS
 _WITH_BIASES = (
-    " The biases are in W too: each vector gets a 1 as its last number, and each map gets its bias as its last column. "
+    " The biases are in W too: each vector gets a 1 as its last number, and each map one more column, its bias. "
     "Without the biases, the scores would be different."
 )
 
@@ -126,7 +126,7 @@ def _explain_general(trace: Trace) -> str:
         )
     assert trace.parameters is not None
     biased = any(trace.parameters.get(f"{part}.bias") is not None for part in ("query", "key"))
-    turned = " Positions turn W_Q and W_K here, so W is another one for each distance." * (trace.turn is not None)
+    turned = " Positions turn queries and keys here, so each distance has a W of its own." * (trace.turn is not None)
     return (
         "With W = W_Qᵀ W_K, applied to the vectors x that query and key are made from, general gives the same scores "
         f"as dot.{_WITH_BIASES * biased}{turned}"

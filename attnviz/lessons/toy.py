@@ -151,8 +151,8 @@ POSITIONS: dict[str, _Placing] = {
     ),
     "sinusoidal": _Placing(
         added=_make_waves,
-        why="So each position has its own wave, made of sines and cosines of several lengths, which is added to the "
-        "vector at that position.",
+        why="So a vector of sines and cosines is added to the vector at each position. Each pair of its numbers "
+        "follows a wave of its own length from position to position.",
     ),
     "rotary": _Placing(turn=_make_rotation),
     "alibi": _Placing(bias=lambda toy: alibi(toy.heads)),
@@ -273,9 +273,9 @@ def _compare_kinds(toy: Toy) -> Iterator[Step]:
         "s_ij beside s_i+1,j+1 of the same two vectors",
         f"The query is {toy.names[i]} and the key {toy.names[j]}. Then one more vector is put before them all, so that "
         "both stand one place further, as far from each other as before. Under rotary positions and ALiBi only the "
-        "distance counts, so the score stays the same. Positions that are added to the vectors change it: they are "
-        "multiplied with the other vector too, and not only with the other position. Of the sinusoidal ones, only the "
-        "product of two waves, P_i · P_j, depends on the distance alone.",
+        "distance counts, so the score stays the same. Positions P that are added to the vectors change it: "
+        "(x_i + P_i) · (x_j + P_j), to leave out W_Q and W_K, has x_i · P_j and P_i · x_j in it, and these change when "
+        "both move. Of sinusoidal positions, only P_i · P_j depends on the distance alone.",
         (
             Quantity("pair_scores", "score", here, (Axis.PARTS,), kinds),
             Quantity("pair_scores_further", "one place further", further, (Axis.PARTS,), kinds),

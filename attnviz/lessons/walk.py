@@ -59,7 +59,7 @@ def _tell_apart(names: Sequence[str]) -> list[str]:
 _PARTS = {
     "token": ("E[token]", "the row of the embedding table for this token"),
     "type": ("T[text]", "the row of the table for the first or the second text"),
-    "position": ("P[position]", "the row, or wave, for its position"),
+    "position": ("P[position]", "the vector of its position"),
 }
 _PASSED = "passed"
 
@@ -99,6 +99,8 @@ def _read_stream(trace: Trace, layer: int, words: Wording) -> Iterator[Step]:
         "Each token has one vector that runs through all layers, and every layer adds to it. It is called the residual "
         "stream. " + ("Nothing has been added to it yet." if first else "It holds all that was added so far.")
     )
+    if trace.part == "cross_attention":
+        why += " The self-attention of this layer has added to it too, just before."
     quantities = [Quantity("residual", "the residual stream of this token", trace.residual, DIMENSIONS)]
     if words.x != "x":
         why += " Before the layer reads it, a norm brings it to a standard size."
@@ -150,12 +152,13 @@ def _mix(trace: Trace, numbers: Numbers, head: int, names: Sequence[str]) -> Ste
     at_once = ""
     if trace.score in DOTS and trace.weights is None:
         at_once = " All queries at once, a row each, are one product of matrices: Z = softmax(Q Kᵀ / √d_k) V."
+    through = " What a value adds to the token goes through W_O, as below." * (trace.parameters is not None)
     lengths = _measure_added(trace, numbers, head)
     return Step(
         "The weighted sum",
         "z = Σ_j w_j v_j",
         "Each value is multiplied by its weight, and all are added. So z is a mixture of the values, in the "
-        f"proportions of the weights.{at_once} {_weigh_lengths(numbers.weights, lengths[-1], names)}",
+        f"proportions of the weights.{at_once}{through} {_weigh_lengths(numbers.weights, lengths[-1], names)}",
         (
             *lengths,
             Quantity(

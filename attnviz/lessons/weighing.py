@@ -96,6 +96,7 @@ _WHY_THE_ROOT = (
     " If the numbers of q and k are independent, with mean 0 and standard deviation 1, then such a sum has standard "
     "deviation √d_k."
 )
+_NOT_QUITE = " The numbers of this head are not quite like that, so the spread below is another one."
 
 
 def _scale(trace: Trace, numbers: Numbers) -> Step:
@@ -108,7 +109,7 @@ def _scale(trace: Trace, numbers: Numbers) -> Step:
         "A score is a sum of d_k products, one for each number of a key. The larger d_k is, the further apart scores "
         "tend to lie, and softmax, which turns scores into weights below, then gives nearly all weight to one key."
         f"{_WHY_THE_ROOT if '√' in divisor else ''} So scores are divided by "
-        f"{f'√d_k, here {divisor}' if '√' in divisor else divisor}."
+        f"{f'√d_k, here {divisor}.{_NOT_QUITE}' if '√' in divisor else f'{divisor}.'}"
     )
     if trace.scale == 1:
         formula, why = "s_j stays as it is", explain_no_scale(trace, depth)
@@ -160,11 +161,13 @@ def _mask(trace: Trace, numbers: Numbers, why_hidden: str | None) -> Step:
         "s_j ← −∞ where the query may not look",
         f"{why_hidden or guess_why_hidden(trace.allowed, trace.position)} This is called masked attention. The scores "
         "of hidden keys become −∞ before softmax. Because e^−∞ = 0, these keys get weight 0 and the others share the "
-        "whole. Setting weights to 0 after softmax would be wrong: the row would lose the share that the hidden keys "
-        "had taken.",
+        "whole. Setting weights to 0 after softmax would be wrong: the share that the hidden keys had taken would be "
+        "lost, and the others would sum to less than 1.",
         (
             Quantity("allowed", "visible", np.asarray(trace.allowed), BY_KEY),
-            Quantity("sum_if_zeroed_after", "sum of the row if weights were set to 0 after softmax", zeroed.sum()),
+            Quantity(
+                "sum_if_zeroed_after", "sum of the weights if hidden ones were set to 0 after softmax", zeroed.sum()
+            ),
         ),
     )
 

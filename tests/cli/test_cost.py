@@ -288,8 +288,11 @@ def test_additive_scores_need_d_times_the_memory_at_any_length_and_what_products
     ):
         assert 3.5 < saved(1024) / saved(512) < 4.1
     told = " ".join(run(*QUICK, "--width", "90").out.split())
-    assert "additive scores need about d times the memory of dot products at any length, and more time" in told
-    assert "What products save is proportional to N², and the ratio of the two to d." in told
+    assert (
+        "additive scores, which hold d numbers for each pair: about d times the memory of dot products at any length"
+        in told
+    )
+    assert "What products save grows as N²." in told
     assert "the longer the text" not in told and "On random vectors, not on this model." in told
     assert "read the last rows" in told
     assert "Expected: time grows as N², because every query is compared with every key." in told

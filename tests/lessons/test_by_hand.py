@@ -213,7 +213,11 @@ class TestWeighing:
     @pytest.mark.parametrize(
         ("scale", "formula", "said"),
         [
-            (2**-0.5, "s_j ← s_j / √2", "divided by √d_k, here √2."),
+            (
+                2**-0.5,
+                "s_j ← s_j / √2",
+                "divided by √d_k, here √2. The numbers of this head are not quite like that,",
+            ),
             (0.5, "s_j ← s_j / 2", "divided by 2."),
             (0.125, "s_j ← s_j / 8", "divided by 8."),
             (1, "s_j stays as it is", "If this model has a scale, the query or the keys include it already."),
@@ -221,7 +225,7 @@ class TestWeighing:
     )
     def test_scores_are_divided_by_what_is_said(self, scale: float, formula: str, said: str) -> None:
         step = walk(by_hand(scale=scale))["The scale"]
-        assert step.formula == formula and step.why.endswith(said)
+        assert step.formula == formula and said in step.why
         found = arrays(step)
         assert_allclose(found["scale_divisor"], 1 / scale)
         assert_allclose(found["spread_after"], found["spread_before"] * scale)

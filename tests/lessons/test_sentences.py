@@ -245,14 +245,14 @@ def test_what_general_scores_are_made_from_is_said_so_that_they_can_be_computed(
     a = {each.name: np.asarray(each.array) for each in lesson.quantities()}
     told = lesson.steps[-1]
     assert "general: x_i W x_j" in told.formula
-    assert "each vector gets a 1 as its last number, and each map gets its bias as its last column" in told.why
+    assert "each vector gets a 1 as its last number, and each map one more column, its bias" in told.why
     q_map, k_map = (np.c_[a[f"{part}_weight"], a[f"{part}_bias"]] for part in ("query", "key"))
     with_one = np.c_[a["key_inputs"], np.ones(5)]
     assert_allclose(with_one[4] @ q_map.T @ k_map @ with_one.T, a["scores"])
     bare = a["query_input"] @ a["query_weight"].T @ a["key_weight"] @ a["key_inputs"].T
     assert np.ptp(bare - a["scores"]) > 0.1  # without the biases, the weights are others too
     turned = explain_toy(Toy(positions="rotary"), WhatIf(scores=("general",))).steps[-1].why
-    assert "so W is another one for each distance" in turned and "another one" not in told.why
+    assert "each distance has a W of its own" in turned and "distance" not in told.why
 
 
 @pytest.mark.parametrize(("heads", "pairs"), [(1, [(0, 2), (1, 3)]), (2, [(0, 1)])])
@@ -312,7 +312,7 @@ def test_a_row_from_which_weights_were_taken_has_no_entropy() -> None:
     lesson = explain_toy(Toy(mask="causal", query=1), WhatIf(no_mask=True))
     entropies = numbers(lesson, "weights_without_mask_entropies")
     assert np.isnan(entropies).tolist() == [False, False, True]
-    assert "has no entropy" in lesson.steps[-1].why
+    assert "have no entropy" in lesson.steps[-1].why
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,10 @@ def test_the_mask_of_a_decoder_is_called_causal_and_its_attention_masked() -> No
     assert "the mask is causal" in told and "This is called masked attention." in told
     assert np.flatnonzero(numbers(lesson, "allowed")).tolist() == [0, 1, 2]
     lost = explain_toy(Toy(mask="causal", query=1), WhatIf())
-    assert "the row would lose the share" in why(lost, "The mask") and numbers(lost, "sum_if_zeroed_after") < 0.99
+    assert (
+        "the share that the hidden keys had taken would be lost" in why(lost, "The mask")
+        and numbers(lost, "sum_if_zeroed_after") < 0.99
+    )
 
 
 def test_the_maps_of_a_toy_have_the_size_that_keeps_vectors_as_long_as_they_are_and_biases_are_small() -> None:

@@ -28,10 +28,10 @@ _OPERATIONS = (
 _PROJECTIONS = "projections (W_Q, W_K, W_V and W_O)"
 _DIVIDED = "Scores include N² divisions by √d_k for each head."
 _ADDED = "For each pair, scores are a sum, a tanh and a product with a learned vector, of d numbers each."
-_HALF = "A decoder only looks back, so it needs about half of the scores, sums and weights."
+_HALF = "A decoder only looks back, so about half of the scores, sums and weights would do; all N² are counted."
 _WEIGHTS = (
     "Weights take this memory only if all are held at once. Online softmax (FlashAttention) holds no more than a tile "
-    "of them; its time stays N². A tile is the weights of some queries and some keys."
+    "of them; its time stays N². A tile is the weights of some queries for some keys."
 )
 _SPLIT = (
     "Heads share the width: with more of them, parameters stay the same and operations nearly so, but each head has "
@@ -55,12 +55,12 @@ _OTHER_LAYERS = (
 )
 _EXPECTED = (
     "Expected: time grows as N², because every query is compared with every key. Memory grows as N² where all N×N "
-    "numbers are held (naive attention, and scores alone), and as N where they are not (online softmax and PyTorch's "
-    "fused kernel, which is FlashAttention: it saves memory, and its time stays N²). FlashAttention is also faster, "
-    "because it moves less to and from memory; our online softmax only saves memory. With the width d of a head, time "
-    "grows as d; memory only for additive scores, which hold d numbers for each pair. So additive scores need about d "
-    "times the memory of dot products at any length, and more time. What products save is proportional to N², and the "
-    "ratio of the two to d."
+    "numbers are held (naive attention, and scores alone), and as N where they are not (online softmax, and PyTorch's "
+    "fused kernel, which is FlashAttention). To hold less is also to move less to and from memory, so both may be "
+    "faster, but their time stays N². With the width d of a head, time grows as d where d is large, and less where "
+    "other work for each pair, such as softmax, takes longer. Memory grows with d only for additive scores, which hold "
+    "d numbers for each pair: about d times the memory of dot products at any length. They also take more time. "
+    "What products save grows as N²."
 )
 _SHORTER = (
     "Scores alone are measured with fewer tokens, because additive ones hold N×N×d numbers: with up to 1/8 as many as "
