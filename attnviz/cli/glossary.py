@@ -59,7 +59,7 @@ GLOSSARY = (
     GlossaryEntry(
         "matrix",
         "A matrix is a table of numbers that turns a vector into another, W x: each of its rows is multiplied by x, "
-        "number by number, and the products are added. A Kᵀ stands for K with rows and columns exchanged. A bias is a "
+        "number by number, and the products are added. Kᵀ is K with rows and columns exchanged. A bias is a "
         "vector that is added to the result, W x + b.",
         f"{_HER} --steps 3",
         ("matrices", "map", "linear map", "projection", "bias", "b", "b_Q", "W"),

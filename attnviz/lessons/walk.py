@@ -152,7 +152,7 @@ def _mix(trace: Trace, numbers: Numbers, head: int, names: Sequence[str]) -> Ste
     at_once = ""
     if trace.score in DOTS and trace.weights is None:
         at_once = " All queries at once, a row each, are one product of matrices: Z = softmax(Q Kᵀ / √d_k) V."
-    through = " What a value adds to the token goes through W_O, as below." * (trace.parameters is not None)
+    through = " What a value adds to the token goes through W_O, in the next step." * (trace.parameters is not None)
     lengths = _measure_added(trace, numbers, head)
     return Step(
         "The weighted sum",
