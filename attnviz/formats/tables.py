@@ -26,12 +26,14 @@ def to_line(table: Table) -> bytes:
     A row is a head, or a relation. A number of a head stands under its name, how many texts have it under the name with
     `_n`, and its standard error over texts under the name with `_se`. Null stands for what is undefined, and for the
     label of a head that no label fits, or the partner of one that has none. The table of one text of several says which
-    that is, that of a search what was `asked` for, and that of a treebank how many of its words are `left_out`.
+    that is, that of a search what was `asked` for, that of a comparison what was done to compare (`notes`), and that of
+    a treebank how many of its words are `left_out`.
     """
     whole = {**_text(table), "model": table.model, "kind": table.kind.value, **_grouping(table), "texts": table.texts}
     if table.asked:
         whole["asked"] = table.asked
     if isinstance(table, HeadTable):
+        whole |= {"notes": table.notes} if table.notes else {}
         rows = {"heads": [fields | _label(table, fields) for fields in _heads(table, paired=bool(table.partners))]}
     else:
         whole["left_out"] = table.left_out

@@ -76,7 +76,7 @@ class Comparison(Struct, frozen=True, eq=False, dict=True):
     @cached_property
     def table(self) -> HeadTable:
         """Return the divergence of each head, largest first."""
-        return self.pairs.pair(self.divergences, 1)
+        return replace(self.pairs.pair(self.divergences, 1), notes=self.notes)
 
     @cached_property
     def axes(self) -> Axes:
@@ -85,19 +85,20 @@ class Comparison(Struct, frozen=True, eq=False, dict=True):
             tuple(self.first.query_tokens[place] for place in self.queries.first),
             tuple(self.first.key_tokens[place] for place in self.keys.first),
         )
+        notes = (*axes.notes, "the second minus the first", *self.notes)
+        return replace(axes, model=self.pairs.model, notes=notes, measure=DIFFERENCE, sink=False)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """Return what was left out of either record, and what was done to compare the rest."""
         sides = {
             "first": _list_left_out(self.first.key_tokens, self.keys.first),
             "second": _list_left_out(self.second.key_tokens, self.keys.second),
         }
         left = [f"left out of the {which}: {tokens}" for which, tokens in sides.items() if tokens]
-        scaled = left or self.first.sink or self.second.sink
-        notes = (
-            "the second minus the first",
-            *left,
-            *([f"rows rescaled to the {_name_groups(axes)} that both have"] if scaled else []),
-            *self._note_pairs(),
-        )
-        return replace(axes, model=self.pairs.model, notes=(*axes.notes, *notes), measure=DIFFERENCE, sink=False)
+        if left or self.first.sink or self.second.sink:
+            left.append(f"rows rescaled to the {_name_groups(self.first)} that both have")
+        return *left, *self._note_pairs()
 
     def _note_pairs(self) -> Iterator[str]:
         if self.pairs.others:

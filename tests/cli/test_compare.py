@@ -29,6 +29,8 @@ def test_two_texts_have_the_divergence_of_each_head_best_first(run: Run) -> None
     found = [head["divergence"] for head in record["heads"]]
     assert found == sorted(found, reverse=True) and len(found) == 24
     assert (record["model"], record["texts"]) == ("builtin/encoder", 1)
+    left_out = ["left out of the first: tired", "left out of the second: wide"]
+    assert record["notes"] == [*left_out, "rows rescaled to the tokens that both have"]
     assert "mean over rows" in record["definitions"]["divergence"]
 
 
@@ -50,6 +52,7 @@ def test_tables_fit_the_terminal(run: Run, width: int) -> None:
 
 
 def test_the_same_text_twice_does_not_differ(run: Run) -> None:
+    assert "notes" not in run("compare", TIRED, TIRED, "--format", "json").records[0]
     rows = run("compare", TIRED, TIRED, "--format", "csv").rows()
     assert {float(row["divergence"]) for row in rows} == {0.0}
     for args in ((), ("--all",), ("--token", "it")):
