@@ -1,14 +1,13 @@
 """Holds what attnviz gives for a model to what the model itself returns, eagerly: every kind, layer and head."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from msgspec.structs import replace
 from numpy.typing import NDArray
 
 import attnviz
