@@ -29,6 +29,9 @@ IMAGE_FORMATS = "png", "svg", "pdf"
 
 PAGE_FORMATS = ("html",)
 
+SAVED = {".npz": "npz", ".npy": "npy", ".json": "json", ".jsonl": "json"}
+"""The formats of files that are read in place of a text and a model, by the suffixes of their names."""
+
 _Either = TypeVar("_Either")
 
 

@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from shlex import quote
 from types import FrameType
 from typing import Annotated, Any, NamedTuple, TextIO
 
@@ -26,7 +25,7 @@ from attnviz.cli.output import complain, give_up_output, make_sayable
 from attnviz.errors import AttnvizError, OutputError
 from attnviz.pipeline.numerics import start_numpy
 
-_LONGEST = 60  # characters of a text in a command to copy
+_LONGEST = 60  # characters of a text in a command to copy; part of it would be another text
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 COMMANDS: Mapping[str, str] = {
@@ -82,8 +81,11 @@ class Edge(TyperGroup):
         """Return the command that is named first; where there is none, say what may have been meant."""
         name = args[0]
         if name not in COMMANDS:
+            from attnviz.text import quote_argument  # not for `attnviz --help`
+
             near = get_close_matches(name, COMMANDS, n=1)
-            meant = f"Did you mean attnviz {near[0]}?" if near else f"For a text, type: attnviz show {_quote(name)}"
+            text = quote_argument(name if len(name) <= _LONGEST else "")
+            meant = f"Did you mean attnviz {near[0]}?" if near else f"For a text, type: attnviz show {text}"
             ctx.fail(f"No such command {name!r}. {meant}")
         return super().resolve_command(ctx, args)
 
@@ -112,8 +114,8 @@ class Edge(TyperGroup):
         except (TyperException, typer.Exit, typer.Abort, KeyboardInterrupt, SystemExit):  # typer knows what to do
             raise
         except BaseException as error:  # what Rust panics with is no Exception
-            if _follows_interrupt(error):  # as where an archive cannot be closed any more
-                raise KeyboardInterrupt from None
+            if interrupt := _find_interrupt(error):  # as where an archive cannot be closed any more
+                raise interrupt from None
             if wants_traceback(ctx):
                 import traceback
 
@@ -122,18 +124,11 @@ class Edge(TyperGroup):
             raise typer.Exit(_explain(error)) from None
 
 
-def _follows_interrupt(error: BaseException | None) -> bool:
-    """Return whether an error was raised while an interrupt was under way."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+def _find_interrupt(error: BaseException | None) -> BaseException | None:
+    """Return the interrupt that was under way when an error was raised; None if there was none."""
+    while error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
         error = error.__context__
-    return error is not None
-
-
-def _quote(text: str) -> str:
-    """Return a text as it is typed as an argument; of one that is too long nothing, which would be another text."""
-    if len(text) > _LONGEST:
-        return '"…"'
-    return quote(text) if {*text} & {*'"$`\\!'} else f'"{text}"'
+    return error
 
 
 @cache

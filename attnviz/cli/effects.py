@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import typer
 
+from attnviz.cli.options import is_typed
 from attnviz.cli.settings import SETTINGS, SHAPE, Setting
 from attnviz.errors import UsageError
 
@@ -18,17 +19,11 @@ def refuse_idle(ctx: typer.Context) -> None:
 
 def list_given(ctx: typer.Context) -> list[str]:
     """Return the names of the parameters that were given on the command line."""
-    return [name for name in ctx.params if _on_command_line(ctx, name)]
-
-
-def _on_command_line(ctx: typer.Context, option: str) -> bool:
-    """Return whether an option was given on the command line, and not in the environment."""
-    source = ctx.get_parameter_source(option)
-    return source is not None and source.name == "COMMANDLINE"
+    return [name for name in ctx.params if is_typed(ctx, name)]
 
 
 def _say(ctx: typer.Context, setting: Setting, idle: Sequence[str]) -> str:
-    shape = _join([*_flags(ctx, [name for name in SHAPE if _on_command_line(ctx, name)])])
+    shape = _join([*_flags(ctx, [name for name in SHAPE if is_typed(ctx, name)])])
     about = {"form": ctx.params.get("form"), "shape": shape}
     instead = f", or {setting.instead.format(**about)}" if setting.instead else ""
     named, have = _join([*_flags(ctx, idle)]), "have" if len(idle) > 1 else "has"

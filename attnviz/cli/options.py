@@ -1,12 +1,10 @@
 """The options that mean the same in every command."""
 
-import os
 import re
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from pathlib import Path
-from shlex import quote
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -153,27 +151,33 @@ def _hush(wanted: bool) -> bool:
     return wanted
 
 
-def _refuse_saved(name: str) -> str:
-    """Return the name of a model; raise BadParameter if it is spelled like that of a file of saved weights."""
-    from attnviz.pipeline.arguments import like_saved
+def is_typed(ctx: typer.Context, option: str) -> bool:
+    """Return whether an option was given on the command line, and not in the environment."""
+    source = ctx.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
-    if like_saved(name) and not os.path.isdir(os.path.expanduser(name)):  # noqa: PTH111, PTH112 - for any name at all
-        raise typer.BadParameter(
-            f"{name!r} is no model: give a name that attnviz models lists, one on the hub, or a folder. Saved weights "
-            f"go in place of the text: attnviz show {quote(name)}"
-        )
-    return name
+
+_Names = TypeVar("_Names", str, list[str])
+
+
+def check_typed(ctx: typer.Context, param: typer.CallbackParam, names: _Names) -> _Names:
+    """Return the name of a model, or several; that of the environment is checked if the model is loaded.
+
+    Raises:
+        ModelError: saved weights are named on the command line.
+    """
+    if is_typed(ctx, str(param.name)):
+        from attnviz.models.registry import refuse_saved  # not for `attnviz --help`
+
+        for name in [names] if isinstance(names, str) else names:
+            refuse_saved(name)
+    return names
 
 
 def _keep_whole(ctx: typer.Context, param: typer.CallbackParam, names: list[str]) -> list[str]:
-    """Return names of models; typer splits that of the environment at blanks, which is a single one.
-
-    Raises:
-        BadParameter: one is spelled like that of a file of saved weights.
-    """
-    source = ctx.get_parameter_source(param.name or "")
-    told = param.resolve_envvar_value(ctx) if source is not None and source.name == "ENVIRONMENT" else None
-    return [_refuse_saved(name) for name in (names if told is None else [told])]
+    """Return names of models; typer splits that of the environment at blanks, which is a single one."""
+    told = None if is_typed(ctx, str(param.name)) else param.resolve_envvar_value(ctx)
+    return check_typed(ctx, param, names if told is None else [told])
 
 
 Texts = Annotated[
@@ -224,7 +228,7 @@ ModelName = Annotated[
     typer.Option(
         "--model",
         envvar="ATTNVIZ_MODEL",
-        callback=_refuse_saved,
+        callback=check_typed,
         autocompletion=offer(list_model_names),
         help="Use this model: a built-in one, a folder, or a name on the Hugging Face hub.",
     ),

@@ -27,6 +27,7 @@ _Names = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
+        callback=options.check_typed,
         autocompletion=offer(lambda: (check.model for check in CHECKS.values())),
         help="Check only this model, and fetch it from the hub if it is not here. Give it again for another.  "
         "[default: all that are here]",

@@ -1,5 +1,6 @@
 """Models by name: built-in ones, installed ones, local folders, and those of the Hugging Face hub."""
 
+from contextlib import suppress
 from importlib.util import find_spec
 from os import PathLike, fspath
 from pathlib import Path
@@ -10,7 +11,7 @@ from attnviz.models import builtin
 from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.model import Model
 from attnviz.text import visible
-from attnviz.vocabulary import Engine
+from attnviz.vocabulary import SAVED, Engine
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -92,9 +93,21 @@ def locate(name: str, loading: Loading = DEFAULT) -> Path:
         return folder
     if name == MINILM:
         return locate_minilm()
+    refuse_saved(name)
     from attnviz.models import hub
 
     return hub.locate(name, loading, _check_near)
+
+
+def refuse_saved(name: str) -> None:
+    """Raise ModelError if a name ends as those of saved weights do, and is no folder here."""
+    with suppress(OSError, RuntimeError):  # no name of a folder, which is said when it is opened
+        path = Path(name)
+        if path.suffix.lower() in SAVED and not path.expanduser().is_dir():
+            raise ModelError(
+                f"{visible(name)!r} is no model. Saved weights are shown without one, as in attnviz show FILE:",
+                hint="leave {model} out, or unset ATTNVIZ_MODEL.",
+            )
 
 
 def _check_near(name: str) -> None:

@@ -3,16 +3,14 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from shlex import quote
 
 from attnviz.errors import Advice, InputError, UsageError
 from attnviz.pipeline.streams import NOT_READ_BACK, holds_rows
-
-SAVED = {".npz": "npz", ".npy": "npy", ".json": "json", ".jsonl": "json"}
-"""What a file holds that is read in place of a text and a model, by its suffix; see `READERS`."""
+from attnviz.text import quote_argument
+from attnviz.vocabulary import SAVED
 
 ARRAYS = ".npz", ".npy"
-"""Those of them that hold nothing else: JSON may have texts beside records."""
+"""The suffixes of saved records that hold nothing else: JSON may have texts beside records."""
 
 _USUAL = re.compile(
     "bin|bz2|csv|docx?|gif|gz|h5|html?|jpe?g|log|md|odt|parquet|pdf|pickle|pkl|png|pt|rst|safetensors|srt|svg|tex|text|"
@@ -66,7 +64,7 @@ def _is(check: Callable[[Path], bool], name: str) -> bool:
 
 def _explain(text: str) -> UsageError | InputError:
     """Return the error that says what to type in place of the name of a file, or of what else is there."""
-    as_text = f"; to show the name itself, pipe it in (echo {quote(text)} | attnviz …)."
+    as_text = f"; to show the name itself, pipe it in (echo {quote_argument(text)} | attnviz …)."
     if like_saved(text):
         return _explain_saved(text, as_text)
     if _is(Path.is_dir, text):
@@ -86,19 +84,24 @@ def _explain_saved(text: str, as_text: str) -> InputError:
     if _is(Path.is_dir, text):
         return InputError(f"{text!r} is a folder: give the name of a file of saved weights in it.")
     if _is(Path.exists, text):
-        return InputError(f"{text!r} is neither a file nor a folder: pipe it in (attnviz show < {quote(text)}).")
+        return InputError(f"{text!r} is neither a file nor a folder: pipe it in (attnviz … < {quote_argument(text)}).")
     return InputError(f"There is no file {text!r}: check the name{as_text}")
 
 
 def _advise_on_folder(folder: str) -> str:
-    """Return what to type in place of a folder: the files in it that hold saved weights, if there are any."""
+    """Return what to type in place of a folder: the files in it that hold saved weights, if there are such.
+
+    JSON may be anything, unless a manifest lists it.
+    """
     from attnviz.pipeline.manifest import MANIFEST  # which texts do without
 
     try:
-        suffixes = {file.suffix for file in Path(folder).iterdir() if file.name != MANIFEST}
+        names = {file.name for file in Path(folder).iterdir()}
     except OSError:
-        suffixes = set()
-    if saved := next((suffix for suffix in SAVED if suffix in suffixes), None):
-        names = f"{quote(str(Path(folder)))}/*{saved}"
-        return f"{folder!r} is a folder: to show the weights that are saved in it, type {names}"
+        names = set()
+    known = SAVED if MANIFEST in names else ARRAYS
+    suffixes = sorted({Path(name).suffix for name in names - {MANIFEST}})
+    if saved := [there for suffix in known for there in suffixes if there.lower() == suffix]:
+        pattern = f"{quote_argument(str(Path(folder)))}/*{saved[0]}"
+        return f"{folder!r} is a folder: to show the weights that are saved in it, type {pattern}"
     return Advice(f"{folder!r} is a folder: name a file in it, and if that holds texts, type", hint="{file} before it")

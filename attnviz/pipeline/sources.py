@@ -11,8 +11,10 @@ from msgspec.structs import replace
 
 from attnviz.errors import InputError, MissingTextError, RecordError, TextError, UsageError, require
 from attnviz.formats.archive import MOST_BYTES, array_bytes
-from attnviz.pipeline.arguments import SAVED, check_arguments, like_saved, names_saved
+from attnviz.pipeline.arguments import check_arguments, like_saved, names_saved
 from attnviz.pipeline.streams import LINES, Division, Source, lines_of, read_record, read_stream
+from attnviz.text import quote_argument
+from attnviz.vocabulary import SAVED
 
 STANDARD_INPUT = "-"
 
@@ -105,7 +107,7 @@ def _of_arguments(texts: Sequence[str], note: Callable[[str], None], memory: int
     if len(texts) > 1 and not any(names_saved(text) or re.search(r"\s", text) for text in texts):
         note(
             f"Note: {len(texts)} texts are read, one for each argument. If they are one text, quote it: "
-            f'"{" ".join(texts)}".'
+            f"{quote_argument(' '.join(texts))}."
         )
     return _read_arguments(texts, memory)
 

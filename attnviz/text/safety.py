@@ -1,6 +1,7 @@
 """Text from outside: whether a model can read it, and how to show it safely."""
 
 import json
+from shlex import quote
 
 from attnviz.errors import TextError
 
@@ -35,6 +36,17 @@ def visible(text: str) -> str:
         return text
     kept = JOINERS if text.strip(JOINERS) else ""  # between other characters they join; alone they would not be seen
     return "".join(char if char.isprintable() or char in kept else draw_character(char) for char in text)
+
+
+def quote_argument(text: str) -> str:
+    """Return a text as it is typed as an argument: in quotes if need be, and `"…"` for one that cannot be typed so.
+
+    It is blank, would be an option, or has characters that are not seen.
+    """
+    if not text.strip() or text.startswith("-") or visible(text) != text:
+        return '"…"'
+    quoted = quote(text)
+    return quoted if quoted == text or {*text} & {*'"$`\\!'} else f'"{text}"'
 
 
 def escape_unseen(line: bytes) -> bytes:

@@ -1,10 +1,12 @@
 """Arguments in place of texts, names of models and of outputs that were not meant, and what a shell completes."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,14 @@ import pytest
 from attnviz.cli.app import app
 from attnviz.measures.circuits import CIRCUITS
 from attnviz.measures.statistics import STATISTICS
+from attnviz.text import visible
 from tests.cli.conftest import COMMAND, Run, surroundings
 
 TEXT = "Mary lost her keys"
+NO_MODEL = (
+    "Error: '{}' is no model. Saved weights are shown without one, as in attnviz show FILE: leave --model out, or "
+    "unset ATTNVIZ_MODEL.\n"
+)
 BUILT_IN = "encoder", "decoder", "translator", "bahdanau"
 
 
@@ -34,27 +41,46 @@ class TestNamesOfFiles:
             2, "'my notes.odd' is a file: to read it, type --file before it"
         )
 
-    @pytest.mark.parametrize("name", ["weights", "weights/", "../weights", "my weights"])
+    @pytest.mark.parametrize(
+        ("name", "typed"),
+        [
+            ("weights", "weights"),
+            ("weights/", "weights"),
+            ("../weights", "../weights"),
+            ("my weights", '"my weights"'),
+        ],
+    )
     def test_a_folder_says_how_to_show_the_weights_that_are_saved_in_it(
-        self, run: Run, tmp_path: Path, name: str
+        self, run: Run, tmp_path: Path, name: str, typed: str
     ) -> None:
         for folder in ("weights", "my weights"):
             (tmp_path / "here" / folder).mkdir(parents=True)
             (tmp_path / "here" / folder / "0001.npz").touch()
             (tmp_path / "here" / folder / "manifest.jsonl").touch()
         (tmp_path / "weights").symlink_to(tmp_path / "here" / "weights")
-        typed = shlex.quote(name.rstrip("/"))
         run("show", name, cwd=tmp_path / "here").assert_failed(
             2, f"{name!r} is a folder: to show the weights that are saved in it, type {typed}/*.npz"
         )
 
-    def test_a_folder_of_saved_lines_is_one_of_saved_weights_and_a_manifest_alone_is_not(
-        self, run: Run, tmp_path: Path
+    @pytest.mark.parametrize(
+        ("names", "pattern"),
+        [
+            (("manifest.jsonl",), None),
+            (("train.jsonl",), None),
+            (("package.json", "a.txt"), None),
+            (("manifest.jsonl", "lines.jsonl"), "*.jsonl"),
+            (("manifest.jsonl", "A.JSON"), "*.JSON"),
+            (("train.jsonl", "B.NPZ"), "*.NPZ"),
+        ],
+    )
+    def test_json_in_a_folder_is_said_to_be_saved_weights_only_where_a_manifest_lists_it(
+        self, run: Run, tmp_path: Path, names: tuple[str, ...], pattern: str | None
     ) -> None:
-        (tmp_path / "manifest.jsonl").touch()
-        run("show", tmp_path).assert_failed(2, "is a folder: name a file in it")
-        (tmp_path / "lines.jsonl").touch()
-        run("show", tmp_path).assert_failed(2, f"to show the weights that are saved in it, type {tmp_path}/*.jsonl")
+        (tmp_path / "corp").mkdir()
+        for name in names:
+            (tmp_path / "corp" / name).touch()
+        said = f"to show the weights that are saved in it, type corp/{pattern}" if pattern else "name a file in it"
+        run("show", "corp", cwd=tmp_path).assert_failed(2, f"'corp' is a folder: {said}")
 
     @pytest.mark.parametrize("command", ["show", "export", "heads"])
     def test_a_folder_of_other_files_asks_for_one_of_them(self, run: Run, tmp_path: Path, command: str) -> None:
@@ -99,8 +125,17 @@ class TestNamesOfFiles:
     def test_other_texts_are_texts(self, run: Run, text: str) -> None:
         assert run("show", text, "--format", "json").records[0]["text"] == text
 
-    def test_the_hint_can_be_typed(self, run: Run) -> None:
-        assert shlex.quote("it's.txt") in run("show", "it's.txt").err
+    @pytest.mark.parametrize("name", ["it's.txt", "a$b.txt", "my notes/a.txt"])
+    def test_the_hint_can_be_typed(self, run: Run, tmp_path: Path, name: str) -> None:
+        (tmp_path / "my notes").mkdir()
+        (tmp_path / name).touch()
+        (command,) = re.findall(r"pipe it in \((.*) \| attnviz …\)", run("show", name, cwd=tmp_path).err)
+        assert shlex.split(command) == ["echo", name]
+
+    def test_what_cannot_be_typed_is_no_hint(self, run: Run, tmp_path: Path) -> None:
+        for name in ("a\nb", "a\x1bb", "-x"):
+            (tmp_path / name).touch()
+            run("show", "--", name, cwd=tmp_path).assert_failed(2, 'pipe it in (echo "…" | attnviz …)')
 
 
 class TestSeveralWords:
@@ -108,6 +143,10 @@ class TestSeveralWords:
         done = run("show", *TEXT.split(), "--format", "json")
         assert [record["text"] for record in done.records] == TEXT.split()
         assert done.err == f'Note: 4 texts are read, one for each argument. If they are one text, quote it: "{TEXT}".\n'
+
+    @pytest.mark.parametrize(("texts", "one"), [(("a", 'b"c'), "'a b\"c'"), (("a", "b\x1b"), '"…"')])
+    def test_they_are_quoted_as_a_shell_takes_them(self, run: Run, texts: tuple[str, ...], one: str) -> None:
+        assert run("show", *texts).err.endswith(f"quote it: {one}.\n")
 
     @pytest.mark.parametrize("texts", [("Mary",), (TEXT, "keys"), (TEXT, TEXT)])
     def test_others_are_not(self, run: Run, texts: tuple[str, ...]) -> None:
@@ -122,11 +161,11 @@ class TestCommands:
             ("model", "Did you mean attnviz models?"),
             (TEXT, f'For a text, type: attnviz show "{TEXT}"'),
             ('a "dog"', "type: attnviz show 'a \"dog\"'"),
-            ("cat " * 99, 'For a text, type: attnviz show "…"\n'),
+            *product(["cat " * 99, "a\nb", "a\x1bb", "-x", "", " "], ['For a text, type: attnviz show "…"\n']),
         ],
     )
     def test_one_that_there_is_not_says_what_may_be_meant(self, run: Run, typed: str, said: str) -> None:
-        done = run(typed)
+        done = run("--", typed)
         done.assert_failed(2, said)
         assert done.stdout == b""
 
@@ -162,24 +201,37 @@ class TestCommands:
         run("explain", TEXT, "--layer", "-1").assert_failed(2, "no layer -1: builtin/encoder has layers 0 to 3")
         run("explain", "--toy", "--head", "-1").assert_failed(2, "There is no head -1: the toy has 1 head")
 
-    @pytest.mark.parametrize("command", ["show", "heads", "export", "compare", "explain", "cost", "browse"])
-    @pytest.mark.parametrize("name", ["mary.npz", "mary.npy", "mary.json", "Mary.JSONL"])
-    @pytest.mark.parametrize("there", [True, False])
-    def test_saved_weights_are_no_model_but_go_in_place_of_the_text(
-        self, run: Run, tmp_path: Path, command: str, name: str, there: bool
+    @pytest.mark.parametrize(
+        ("command", "name"),
+        [
+            *product(["show", "heads", "find", "export", "compare", "explain", "cost", "browse", "verify"], ["m.npz"]),
+            *product(["show"], ["m.npy", "m.json", "M.JSONL", "a\0.npz", "~/m.npz"]),
+        ],
+    )
+    def test_saved_weights_are_no_model(self, run: Run, command: str, name: str) -> None:
+        done = run(command, "--model", name, HF_ENDPOINT="http://127.0.0.1:9")
+        done.assert_failed(1, NO_MODEL.format(visible(name)))
+
+    @pytest.mark.parametrize("command", [("show", TEXT, TEXT), ("compare", TEXT, "a cat"), ("cost",)])
+    def test_the_environment_names_no_saved_weights_either(self, run: Run, command: tuple[str, ...]) -> None:
+        done = run(*command, ATTNVIZ_MODEL="m.npz", HF_ENDPOINT="http://127.0.0.1:9")
+        assert (done.code, done.err) == (1, NO_MODEL.format("m.npz"))
+
+    @pytest.mark.parametrize(
+        "command", [("show", "m.npz"), ("explain", "query"), ("explain", "--words"), ("heads", "--list")]
+    )
+    def test_whatever_the_environment_names_is_nothing_to_commands_that_need_no_model(
+        self, run: Run, tmp_path: Path, command: tuple[str, ...]
     ) -> None:
-        if there:
-            (tmp_path / name).touch()
-        done = run(command, "--model", name, cwd=tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
-        done.assert_failed(
-            2, f"'{name}' is no model: ", f"Saved weights go in place of the text: attnviz show {name}\n"
-        )
+        assert run("export", TEXT, "--layer", "0", "-o", tmp_path / "m.npz").code == 0
+        done = run(*command, ATTNVIZ_MODEL="m.npz", cwd=tmp_path)
+        assert (done.code, done.err) == (0, "") and done.out
 
-    @pytest.mark.parametrize("name", ["m" * 307 + ".npz", "a\0.npz", "~nobody-here/m.npz"])
-    def test_so_are_names_that_no_file_can_have(self, run: Run, name: str) -> None:
-        run("show", TEXT, "--model", name).assert_failed(2, "Saved weights go in place of the text: attnviz show ")
+    @pytest.mark.parametrize("name", ["m" * 307 + ".npz", "~nobody-here/m.npz"])
+    def test_names_that_no_file_can_have_are_no_models_either(self, run: Run, name: str) -> None:
+        run("show", TEXT, "--model", name).assert_failed(1, repr(name))
 
-    def test_a_folder_of_such_a_name_is_one(self, run: Run, tmp_path: Path) -> None:
+    def test_a_folder_may_be_named_like_saved_weights(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "my.json").mkdir()
         run("show", TEXT, "--model", "my.json", cwd=tmp_path).assert_failed(1, "The folder 'my.json' here holds no")
 

@@ -52,9 +52,10 @@ for line in sys.stdin:
     for value in values:
         print(json.dumps(value))
 """
+PYTHON = shlex.quote(sys.executable)
 PROGRAMS = {
-    "attnviz": f'PYTHONPATH={shlex.quote(str(ROOT))} exec {sys.executable} -m attnviz "$@"',
-    "jq": f"exec {sys.executable} -c '{JQ}' \"$@\"",
+    "attnviz": f'PYTHONPATH={shlex.quote(str(ROOT))} exec {PYTHON} -m attnviz "$@"',
+    "jq": f"exec {PYTHON} -c '{JQ}' \"$@\"",
     "less": "exec cat",
     "display": "exec cat > shown.png",
 }

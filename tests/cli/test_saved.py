@@ -301,7 +301,7 @@ class TestBareArrays:
         os.mkfifo(tmp_path / "pipe.npy")
         run("show", tmp_path / "folder.npy").assert_failed(1, "folder.npy' is a folder")
         run("show", tmp_path / "pipe.npy").assert_failed(
-            1, "pipe.npy' is neither a file nor a folder", "attnviz show <"
+            1, "pipe.npy' is neither a file nor a folder", "pipe it in (attnviz … < "
         )
 
     @pytest.mark.parametrize("command", ["show", "heads"])
