@@ -13,7 +13,7 @@ from attnviz.cli.export import FORMATS, Looks, save_one
 from attnviz.cli.groups import group_options
 from attnviz.cli.output import Notes, write_standard_output
 from attnviz.cli.progress import TextCount
-from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
+from attnviz.cli.request import Input, ModelChoice, Wanted, make_job, say_unless_nothing
 from attnviz.cli.sections import write_sections
 from attnviz.cli.tables import FORMATS as TABLE_FORMATS
 from attnviz.errors import InputError, UsageError
@@ -140,7 +140,7 @@ def _pair(given: Input, models: int, memory: int) -> Iterator[Source]:
                 "Two texts and two models were given, which may mean either: to compare the texts, give one --model; "
                 "to compare the models over both texts, put these into a file (--file), or pipe them in."
             )
-        return pair_same(given.sources(memory))
+        return pair_same(given.sources(memory, say_unless_nothing))
     if len(texts) == 2 and all(map(names_saved, texts)):
         return pair_files(texts, *(replace(given, texts=[text]).sources(memory) for text in texts))
     return pair_two(islice(given.sources(memory, note=_expect_several), _MOST))

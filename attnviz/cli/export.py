@@ -1,7 +1,7 @@
 """`attnviz export`: attention saved as pictures, as a page for a browser, or as data."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -16,7 +16,7 @@ from attnviz.cli.heads import OF_STAT, NumberChoice, sum_up
 from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, say, write_pieces, write_standard_output
 from attnviz.cli.progress import Tally, TextCount
-from attnviz.cli.request import Input, ModelChoice, Wanted, make_head_job, make_job
+from attnviz.cli.request import Input, ModelChoice, Wanted, make_head_job, make_job, say_unless_nothing
 from attnviz.errors import InputError, UsageError
 from attnviz.formats.writing import FILES, Result
 from attnviz.pipeline.artifacts import Artifact, Maker, draw_numbers
@@ -204,7 +204,8 @@ def export(
     maker = looks.maker(formats, wanted.token, wanted.memory)
     job = make_job(given, model, wanted)
     if alone:
-        found = outcomes(KeepWeights(job, maker.wants_terms), chunks(given.sources(wanted.memory)))
+        sources = given.sources(wanted.memory, say_unless_nothing)
+        found = outcomes(KeepWeights(job, maker.wants_terms), chunks(sources))
         code = export_one(found, maker, output)
     else:
         changed = _find_changed(given, model, wanted, looks) | {"format": formats}
@@ -236,7 +237,8 @@ def _export_numbers(
     tables = numbers.generated.tables(job.loaded, job.select) if numbers.generated else []
     code = 0
     if numbers.takes_text(given):
-        sources = given.sources(wanted.memory)  # raises before a progress bar is drawn if there is no text
+        note = say_unless_nothing if alone else say
+        sources = given.sources(wanted.memory, note)  # raises before a progress bar is drawn if there is no text
         with TextCount(given) as counter:
             of_texts = sum_up(HeadNumbers(job, numbers.statistics), sources, jobs, counter, "drawn")
         tables, code = add_tables(of_texts, tables), counter.code
@@ -247,7 +249,7 @@ def _export_numbers(
                 f"{output} is one file, but there are several to save: {made[0].file_name}, {made[1].file_name} … "
                 "Choose one format, and one kind of attention with --kind, or give -o a folder."
             )
-        write_pieces(made[0].pieces, output)
+        _write_one(made, output)
     else:
         output.mkdir(parents=True, exist_ok=True)
         for artifact in made:
@@ -276,8 +278,7 @@ def export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) -> 
         UsageError: there is more than one to write.
         InputError: there is nothing to write.
     """
-    name = "Standard output" if output == _STANDARD_OUTPUT else str(output)
-    made, note = list[Artifact](), Notes()
+    name, made, note = _name(output), list[Artifact](), Notes()
 
     def save(result: Result) -> None:
         for artifact in maker.artifacts(result, note):
@@ -290,10 +291,19 @@ def export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) -> 
             made.append(artifact)
 
     code = for_each(found, save)
-    if not made:
-        raise InputError(f"{name} was not written: no text could be read.")
-    write_pieces(made[0].pieces, output)
+    _write_one(made, output)
     return code
+
+
+def _write_one(made: Sequence[Artifact], output: Path) -> None:
+    """Write the one file that was made; raise InputError if there is none."""
+    if not made:
+        raise InputError(f"{_name(output)} was not written: no text could be read.")
+    write_pieces(made[0].pieces, output)
+
+
+def _name(output: Path) -> str:
+    return "Standard output" if output == _STANDARD_OUTPUT else str(output)
 
 
 def save_one(result: Result, looks: Looks, token: str | None, output: Path) -> None:

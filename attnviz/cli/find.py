@@ -12,7 +12,7 @@ from attnviz.cli import options
 from attnviz.cli.groups import group_options
 from attnviz.cli.output import open_standard_input, say
 from attnviz.cli.progress import TextCount
-from attnviz.cli.request import HeadChoice, Input, ModelChoice, make_head_job
+from attnviz.cli.request import HeadChoice, Input, ModelChoice, make_head_job, say_unless_nothing
 from attnviz.cli.tables import Form, write_tables
 from attnviz.errors import Advice, AttnvizError, InputError, UsageError
 from attnviz.formats.tables import Table
@@ -98,7 +98,7 @@ def find(
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     questions.check(link, given)
     job = make_head_job(given, model, wanted, memory)
-    sources = given.sources(memory) if link else iter(())
+    sources = given.sources(memory, say_unless_nothing) if link else iter(())
     with _LinkCount(given, named=questions.pairs is not None) as counter:
         tables = _search(job, link, sources, questions, jobs, counter)
     write_tables([tables], form, TableReport(every=every, top=top or _TOP, sort=None, define=True), color, width)
@@ -109,7 +109,7 @@ def find(
 def _search(
     job: Job, link: str | None, sources: Iterable[Source], questions: Questions, jobs: int, counter: "_LinkCount"
 ) -> Sequence[Table]:
-    """Return the tables of all texts that have what is asked of them; raise InputError if there is none."""
+    """Return the tables of all texts that have what is asked of them; raise InputError if no text has it."""
     tables: Sequence[Table]
     if questions.relations:
         name, stream = _open(questions.relations)

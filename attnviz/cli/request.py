@@ -12,7 +12,7 @@ from attnviz.models.loading import Loading
 from attnviz.models.passages import Passage, read_overlong
 from attnviz.pipeline.arguments import names_saved
 from attnviz.pipeline.job import MEMORY, Job
-from attnviz.pipeline.sources import STANDARD_INPUT, sources
+from attnviz.pipeline.sources import NO_TEXT, STANDARD_INPUT, sources
 from attnviz.pipeline.streams import Division, Source
 from attnviz.records import Selection
 from attnviz.text import Grouping, read_grouping
@@ -72,6 +72,12 @@ class Input(Struct, frozen=True, kw_only=True):
             added_tokens=not self.no_added_tokens,
             bos=self.bos,
         )
+
+
+def say_unless_nothing(note: str) -> None:
+    """Say a note on texts, but not that none was read: for commands that fail without any, and say so."""
+    if note != NO_TEXT:
+        say(note)
 
 
 class ModelChoice(Struct, frozen=True, kw_only=True):

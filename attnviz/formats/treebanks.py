@@ -19,6 +19,10 @@ _NO_UTF8 = re.compile("[\udc80-\udcff]")
 Number = TypeVar("Number")
 
 
+class FormError(RecordError):
+    """A line that is none of such a file: of bytes that are no text, or without its columns."""
+
+
 class Entry(Struct, frozen=True):
     """An entry of a file, and the line on which it begins: what it holds, or what is wrong with that line."""
 
@@ -48,14 +52,17 @@ def read_pairs(lines: Iterable[str]) -> Iterator[Entry]:
 
 def _choose_columns(columns: Sequence[str], header: Sequence[str]) -> tuple[str, ...] | RecordError:
     """Return the text and the two words of a line, or what is wrong with it."""
+    form_error = FormError if header is PAIR_COLUMNS else RecordError  # a header says what the file is
     if wrong := _find_bad_byte("\t".join(columns)):
-        return RecordError(wrong)
+        return form_error(wrong)
     chosen = tuple(column for name in PAIR_COLUMNS for column in columns[header.index(name) :][:1])
     if len(columns) == len(header) and all(chosen):
         return chosen
-    there = "an empty column" if len(columns) == len(header) else _count_columns(len(columns))
     others = f", and the header has {len(header)}" if len(header) != len(PAIR_COLUMNS) else ""
-    return RecordError(f"The line has {there}{others}: give a text and two words, with tabs between.")
+    what_to_do = f"{others}: give a text and two words, with tabs between."
+    if len(columns) == len(header):
+        return RecordError(f"The line has an empty column{what_to_do}")
+    return form_error(f"The line has {_count_columns(len(columns))}{what_to_do}")
 
 
 def read_treebank(lines: Iterable[str]) -> Iterator[Entry]:
@@ -73,13 +80,13 @@ def read_treebank(lines: Iterable[str]) -> Iterator[Entry]:
             try:
                 yield Entry(own[0][0], _parse_sentence(own))
             except _LineError as error:
-                yield Entry(error.line, RecordError(str(error)))
+                yield Entry(error.line, error.kind(str(error)))
 
 
 class _LineError(Exception):
-    def __init__(self, line: int, why: str) -> None:
+    def __init__(self, line: int, why: str, kind: type[RecordError] = RecordError) -> None:
         super().__init__(why)
-        self.line = line
+        self.line, self.kind = line, kind
 
 
 class _Row(Struct, frozen=True):
@@ -103,7 +110,7 @@ def _parse_sentence(lines: list[tuple[int, str]]) -> ParsedText:
     """
     for number, line in lines:
         if wrong := _find_bad_byte(line):
-            raise _LineError(number, wrong)
+            raise _LineError(number, wrong, FormError)
     parsed = (_parse_row(number, line) for number, line in lines if not line.startswith("#"))
     rows = [row for row in parsed if row is not None]
     _check_numbers(rows, lines[-1][0])
@@ -134,9 +141,8 @@ def _parse_row(line: int, said: str) -> _Row | None:
 
     columns = said.split("\t")
     if len(columns) != _COLUMNS:
-        raise _LineError(
-            line, f"This line has {_count_columns(len(columns))}: CoNLL-U has {_COLUMNS}, with tabs between."
-        )
+        said = f"This line has {_count_columns(len(columns))}: CoNLL-U has {_COLUMNS}, with tabs between."
+        raise _LineError(line, said, FormError)
     own, form, *_, head, relation, _, misc = columns
     number = _parse_number(line, 1, own, parse_id_value)
     first, mark, last = number if isinstance(number, tuple) else (number, "", number)

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from attnviz.errors import InputError, RecordError, UsageError
-from attnviz.formats.treebanks import Entry, read_pairs, read_treebank
+from attnviz.formats.treebanks import Entry, FormError, read_pairs, read_treebank
 from attnviz.measures.relations import RelationCounter
 from attnviz.measures.totals import Summand
 from attnviz.measures.word_links import LinkNumbers, WordLink, rank_heads
@@ -116,8 +116,7 @@ def open_pairs(path: Path, stream: BufferedReader | None = None) -> Iterator[Sou
     Raises:
         InputError: the file cannot be read.
     """
-    form = "A line of pairs is a text, a word and a word, with tabs between."
-    return _open(path, read_pairs, lambda found: ask(found[0], WordLink(*found[1:])), stream, form)
+    return _open(path, read_pairs, lambda found: ask(found[0], WordLink(*found[1:])), stream)
 
 
 def ask_pairs(pairs: Iterable[tuple[str, str, str]]) -> Iterator[Source]:
@@ -139,8 +138,7 @@ def open_treebank(path: Path, stream: BufferedReader | None = None) -> Iterator[
     Raises:
         InputError: the file cannot be read.
     """
-    form = "A line of CoNLL-U is ten columns, with tabs between."
-    return _open(path, read_treebank, lambda found: ask(found.text, found), stream, form)
+    return _open(path, read_treebank, lambda found: ask(found.text, found), stream)
 
 
 def ask(text: str, asked: WordLink | ParsedText) -> Source:
@@ -153,28 +151,26 @@ def _open(
     read: Callable[[Iterable[str]], Iterator[Entry]],
     make: Callable[[Any], Source],
     stream: BufferedReader | None,
-    form: str,
 ) -> Iterator[Source]:
     """Yield what is made of the entries of a file, in their places; of a malformed one, what is wrong with it.
 
     Raises:
-        InputError: the first are all malformed alike, so that it is no file of this `form`.
+        InputError: the first of them are none of such a file.
     """
     of = "" if stream else f" of {path}"
     with open_lines(path, stream) as lines:
-        entries = _check_kind(read(lines), "Standard input" if stream else str(path), form)
+        entries = _check_kind(read(lines), "Standard input" if stream else str(path))
         for index, entry in enumerate(entries):
             malformed = isinstance(entry.found, RecordError)
             source = Source(b"", wrong=entry.found) if malformed else make(entry.found)
             yield replace(source, place=f"line {entry.line}{of}", index=index)
 
 
-_FIRST, _ALIKE = 20, 5
-"""How many entries of a file are held back while all fail alike, and how many of them make another kind of file."""
+_FIRST = 20  # entries of a file that are held back while none of them is one
 
 
-def _check_kind(entries: Iterator[Entry], name: str, form: str) -> Iterator[Entry]:
-    """Yield the entries of a file, the first of them as soon as one is well-formed, or malformed in another way.
+def _check_kind(entries: Iterator[Entry], name: str) -> Iterator[Entry]:
+    """Yield the entries of a file, the first of them as soon as one has the form of an entry.
 
     Raises:
         InputError: see `_open`.
@@ -182,12 +178,9 @@ def _check_kind(entries: Iterator[Entry], name: str, form: str) -> Iterator[Entr
     held = list[Entry]()
     for entry in islice(entries, _FIRST):
         held.append(entry)
-        if not (isinstance(entry.found, RecordError) and str(entry.found) == str(held[0].found)):
+        if not isinstance(entry.found, FormError):
             break
     else:
-        if len(held) >= _ALIKE:
-            raise InputError(
-                f"{name} looks like another kind of file: the first {len(held)} entries fail alike. Line "
-                f"{held[0].line}: {held[0].found} {form}"
-            )
+        if held:
+            raise InputError(f"{name} looks like another kind of file. Line {held[0].line}: {held[0].found}")
     yield from chain(held, entries)

@@ -18,6 +18,8 @@ from attnviz.vocabulary import SAVED
 
 STANDARD_INPUT = "-"
 
+NO_TEXT = "Note: no text was read."
+
 FAILURES = TextError, RecordError
 """What may be wrong with one text, or record, that is no reason not to do the others."""
 
@@ -83,7 +85,7 @@ def _number(found: Iterable[Source], division: Division, note: Callable[[str], N
     for index, source in enumerate(found):
         yield replace(source, index=index, division=division)
     if index < 0:
-        note("Note: no text was read.")
+        note(NO_TEXT)
 
 
 def sources_of(texts: str | Iterable[str], division: Division = LINES) -> Iterator[Source]:

@@ -262,6 +262,23 @@ class TestNoText:
         assert (done.code, done.stdout, done.err) == (0, b"", "Note: no text was read.\n")
         assert run(*args, "--quiet").err == ""
 
+    @pytest.mark.parametrize(
+        ("args", "said"),
+        [
+            (("export", "-o", "x.npz"), "x.npz was not written: no text could be read."),
+            (("export", "--layout", "heads", "-o", "x.png"), "x.png was not written: no text could be read."),
+            (
+                ("compare", *("--model", "builtin") * 2),
+                "There is no text that could be compared: give one that is not empty.",
+            ),
+        ],
+    )
+    def test_where_one_is_needed_the_error_alone_says_that_there_was_none(
+        self, run: Run, tmp_path: Path, args: tuple[str, ...], said: str
+    ) -> None:
+        done = run(*args, stdin=b" \n", cwd=tmp_path)
+        assert (done.code, done.err) == (1, f"Error: {said}\n")
+
     def test_nothing_is_said_where_a_text_was_read_or_failed(self, run: Run, tmp_path: Path) -> None:
         assert run("show", stdin=b"the cat\n").err == ""
         assert "no text was read" not in run("show", stdin=b"\xff\n").err

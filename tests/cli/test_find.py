@@ -239,7 +239,7 @@ def test_a_dash_is_standard_input(run: Run, option: str, path: Path) -> None:
     assert piped.code == 0
     assert piped.stdout == run("find", option, path, "--format", "csv").stdout
     wrong = run("find", option, "-", stdin=b"only\n")
-    assert wrong.code == 1 and wrong.err.startswith("Error in line 1: Th")
+    assert wrong.code == 1 and wrong.err.startswith("Error: Standard input looks like another kind of file. Line 1: Th")
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
@@ -355,12 +355,14 @@ def test_an_encoder_decoder_says_what_each_kind_of_attention_links(
 
 
 def test_for_one_text_the_first_line_says_whether_the_right_word_is_looked_at(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "one.tsv"
-    path.write_text(f"{TEXT}\tit\tanimal\n")
-    said = run("find", "--pairs", path, "--width", "200").out.splitlines()[2]
+    def find(*pair: str, layer: str) -> str:
+        (tmp_path / "one.tsv").write_text("\t".join(pair))
+        asked = "find", "--pairs", "one.tsv", "--layer", layer, "--width", "200"
+        return run(*asked, cwd=tmp_path).out.splitlines()[2]
+
+    said = find(TEXT, "it", "animal", layer="0-3")
     assert re.fullmatch(r".*: L\d H\d looks most at the right word; the best fixed distance misses it", said)
-    path.write_text("the dog and a dog slept\tdog\tslept\n")
-    said = run("find", "--pairs", path, "--layer", "0", "--width", "200").out.splitlines()[2]
+    said = find("the dog and a dog slept", "dog", "slept", layer="0")
     assert "% of places" in said or "no head looks" in said
 
 
@@ -377,26 +379,35 @@ def test_where_there_is_no_text_it_does_not_say_that_none_has_the_words(run: Run
     (tmp_path / "empty").touch()
     for asked in (("it -> animal", "--file"), ("--pairs",), ("--relations",)):
         ran = run("find", *asked, "empty", cwd=tmp_path)
-        ran.assert_failed(1, "Error: Nothing was found: there was no text.\n")
+        assert (ran.code, ran.err) == (1, "Error: Nothing was found: there was no text.\n")
 
 
 def test_where_nothing_is_found_it_says_whether_any_text_could_be_read(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "bad.tsv"
-    path.write_bytes(b"only one column\nonly one column\n")
+    path.write_bytes(b"an empty column\tit\t\nonly one column\n")
     run("find", "--pairs", path).assert_failed(1, "Nothing was found: no text could be read.")
 
 
-ALIKE = b"only one column\n"
+NOT_UTF8 = "The line is not valid UTF-8: it has the byte 0x{}. Save it as UTF-8 and try again."
 
 
-@pytest.mark.parametrize("lines", [5, 24])
 @pytest.mark.parametrize("piped", [False, True])
-def test_a_file_of_another_kind_is_said_to_be_one_once(run: Run, tmp_path: Path, lines: int, piped: bool) -> None:
-    path = tmp_path / "texts.txt"
-    path.write_bytes(ALIKE * lines)
-    ran = run("find", "--pairs", "-" if piped else path, stdin=ALIKE * lines if piped else b"")
-    ran.assert_failed(1, "looks like another kind of file", "1 column: give a text and two words")
-    assert len(ran.err.splitlines()) == 1 and ran.err.endswith("is a text, a word and a word, with tabs between.\n")
+@pytest.mark.parametrize(
+    ("option", "path", "said"),
+    [
+        ("--pairs", TREEBANK, "The line has 1 column: give a text and two words, with tabs between."),
+        ("--pairs", LINES, "The line has 1 column: give a text and two words, with tabs between."),
+        ("--relations", PAIRS, "This line has 3 columns: CoNLL-U has 10, with tabs between."),
+        ("--relations", LINES, "This line has 1 column: CoNLL-U has 10, with tabs between."),
+        *product(["--pairs", "--relations"], [ROOT / ".github" / "grid.png"], [NOT_UTF8.format("89")]),
+    ],
+)
+def test_a_file_of_another_kind_is_said_to_be_one_once(
+    run: Run, option: str, path: Path, said: str, piped: bool
+) -> None:
+    ran = run("find", option, "-" if piped else path, stdin=path.read_bytes() if piped else b"")
+    name = "Standard input" if piped else path
+    assert (ran.code, ran.err) == (1, f"Error: {name} looks like another kind of file. Line 1: {said}\n")
 
 
 @pytest.mark.parametrize("before", [(), (b"one column\n",) * 3])
@@ -409,19 +420,16 @@ def test_pairs_are_asked_as_soon_as_a_line_is_well_formed(before: tuple[bytes, .
     assert [source.place for source in islice(found, len(before) + 1)][-1] == f"line {len(before) + 1}"
 
 
-def test_a_treebank_of_another_kind_is_said_to_be_one_once(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "texts.conllu"
-    path.write_bytes(b"only one column\n\n" * 6)
-    ran = run("find", "--relations", path)
-    ran.assert_failed(
-        1, f"{path} looks like another kind of file", "CoNLL-U has 10", "CoNLL-U is ten columns, with tabs between.\n"
-    )
-    assert len(ran.err.splitlines()) == 1
-
-
-@pytest.mark.parametrize("other", [f"{TEXT}\tit\tanimal\n", "two\tcolumns\n"])
-def test_lines_that_fail_before_others_are_reported_one_by_one(run: Run, tmp_path: Path, other: str) -> None:
-    path = tmp_path / "pairs.tsv"
-    path.write_bytes(ALIKE * 5 + other.encode())
-    said = run("find", "--pairs", path).err.splitlines()
-    assert [line.partition(":")[0] for line in said[:5]] == [f"Error in line {n} of {path}" for n in range(1, 6)]
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["one column"] * 5 + [f"{TEXT}\tit\tanimal"],
+        ["one column"] * 5 + ["an empty one\t\tit"],
+        ["text\tfrom\tto"] + ["one column"] * 5,
+    ],
+)
+def test_lines_of_a_file_of_this_kind_are_reported_one_by_one(run: Run, tmp_path: Path, lines: list[str]) -> None:
+    (tmp_path / "pairs.tsv").write_text("\n".join(lines))
+    said = run("find", "--pairs", "pairs.tsv", cwd=tmp_path).err.splitlines()
+    wrong = [number for number, line in enumerate(lines, 1) if line == "one column"]
+    assert [line.partition(":")[0] for line in said[:5]] == [f"Error in line {n} of pairs.tsv" for n in wrong]
