@@ -160,7 +160,7 @@ def _choose_head(model: Model, reading: Reading, one: OneHead) -> tuple[HeadQuer
 
 
 def _find_query(axes: Axes, wanted: str) -> tuple[int, Sequence[str]]:
-    """Return the index of a query by its word or position, and a note if several match."""
+    """Return the index of a query by its word or position, and a note if several tokens match."""
     found = find_occurrences(axes.query_tokens, wanted)
     if not found:
         error = not_found(axes.query_tokens, wanted)
@@ -176,7 +176,8 @@ def _find_query(axes: Axes, wanted: str) -> tuple[int, Sequence[str]]:
     others = [each.indices[0] for each in found if each is not chosen]
     if not others and not pieces:
         return query, ()
-    told = f"stands at {len(found)} places" if others else f"is {len(chosen.indices)} tokens, and this is the first"
-    named = [f"{token.position} {token.label}" for token in (axes.query_tokens[i] for i in others or pieces)]
+    told = [f"stands at {len(found)} places"] if others else []
+    told += [f"is {len(chosen.indices)} tokens, and this is the first"] if pieces else []
+    named = [f"{token.position} {token.label}" for token in (axes.query_tokens[i] for i in (*others, *pieces))]
     listed = ", ".join(named[:_LISTED] + ["…"] * (len(named) > _LISTED))
-    return query, (f"{wanted} {told}. For another, give its position: {listed}.",)
+    return query, (f"{wanted} {' and '.join(told)}. For another, give its position: {listed}.",)

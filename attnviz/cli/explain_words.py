@@ -24,7 +24,7 @@ def look_up_words(ctx: typer.Context, texts: Sequence[str], every: bool) -> Sequ
     """Return the words to look up: all, or the one that was given alone; none if a text is to be walked.
 
     Several arguments may be one word: `residual stream`. A note tells whoever gave what may be meant as one, and
-    nothing else, that it is read as a text.
+    nothing else, that it is read as text.
 
     Raises:
         UsageError: it names a file that is not read in place of a text, or that is not there.
@@ -37,25 +37,27 @@ def look_up_words(ctx: typer.Context, texts: Sequence[str], every: bool) -> Sequ
     said = " ".join(texts)
     if entry := look_up(said):
         return (entry,)
-    if len(texts) == 1 and 0 < len(said.split()) <= _FEW and not names_saved(said):  # several have a note of their own
-        check_arguments(texts)  # before it is said to be read
-        if advice := _advise(said):
-            say(f'Note: "{said}" is not in the glossary, so it is read as a text{advice}')
+    if 0 < len(said.split()) <= _FEW and not any(map(names_saved, texts)):
+        check_arguments(texts)  # before they are said to be read
+        if advice := _advise(said, whole=len(texts) > 1):
+            read = "each argument is read" if len(texts) > 1 else "it is read"
+            say(f'Note: "{said}" is not in the glossary, so {read} as a text{advice}')
     return ()
 
 
-def _advise(said: str) -> str:
+def _advise(said: str, *, whole: bool) -> str:
     """Return the end of a sentence, which says how to look up what may have been meant; "" if that is a text.
 
-    Words of the glossary are near, or else all are written as it has them: `output projection`, `KV cache`, not `Mary`.
+    Something of the glossary is near: to all of it, or unless it is taken as a `whole` to each word. Or there is one
+    word alone, which is hardly a text to walk through.
     """
-    words, whole = said.split(), find_near(said)
-    near = [whole] if whole else [look_up(word) or find_near(word) for word in words]
+    words, near = said.split(), [find_near(said)]
+    if not (whole or all(near)):
+        near = [look_up(word) or find_near(word) for word in words]
     if all(near):
         commands = dict.fromkeys(f'attnviz explain "{entry.word}"' for entry in near if entry)
         return f". For the glossary: {', '.join(commands)}"
-    listed = all(word.islower() or word.isupper() for word in words)
-    return "; attnviz explain --words lists the glossary." if listed else ""
+    return "; attnviz explain --words lists the glossary." if len(words) == 1 else ""
 
 
 def print_words(entries: Sequence[GlossaryEntry], *, as_data: bool, color: str, width: int | None) -> None:

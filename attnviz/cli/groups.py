@@ -67,7 +67,11 @@ def _add_heading(annotation: Any, heading: str) -> Any:
     return Annotated[kind, info]
 
 
-_PICTURES = " For a picture, or for data, type: attnviz export … -o x.png."
+_SAVED_BY_EXPORT = {
+    "show": " For a picture, type: attnviz export … -o x.png, or x.npz for data.",
+    "heads": " For a picture, type: attnviz export … --layout heads -o x.png.",
+}
+"""How to save a picture of what is shown by commands that have no option for that, by their names."""
 
 
 class GroupedCommand(TyperCommand):
@@ -80,9 +84,9 @@ class GroupedCommand(TyperCommand):
         except TyperException as error:
             asked = getattr(error, "option_name", "")
             if asked in ("-o", "--output") and any(parameter.name == "form" for parameter in self.params):
-                pictures = _PICTURES if self.name == "show" else ""
+                other = _SAVED_BY_EXPORT.get(str(self.name), "")
                 ctx.fail(
-                    f"No such option: {asked}.{pictures} To save what attnviz {self.name} prints, type > FILE after it."
+                    f"No such option: {asked}.{other} To save what attnviz {self.name} prints, type > FILE after it."
                 )
             raise
 

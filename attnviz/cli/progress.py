@@ -55,7 +55,7 @@ class Tally(TextCount):
     def __init__(self, given: Input, folder: Path, *, anew: bool) -> None:
         super().__init__(given)
         self._single = given.single
-        self._rest = "the other files are as they were" if anew else "the same command goes on from there"
+        self._outcome, self._rest = _tell_apart(folder, anew=anew)
         self.done = self.skipped = self.failed = 0
         self._folder = folder
 
@@ -70,7 +70,7 @@ class Tally(TextCount):
         """Write how many texts are done, and of how many where a bar shows that: `212 of 500 texts are done`."""
         done, total = self.done + self.skipped, self._bar.total if self._bar else None
         texts = counted(done, "text") if total is None else f"{done:,} of {counted(total, 'text')}"
-        return f"{texts} {'is' if done == 1 else 'are'} done"
+        return f"{texts} {'is' if done == 1 else 'are'} {self._outcome}"
 
     def skip(self, count: int) -> None:
         """Count texts that an earlier run has done."""
@@ -94,6 +94,15 @@ class Tally(TextCount):
         """See `TextCount.fail`."""
         super().fail(place, error)
         self.failed += 1
+
+
+def _tell_apart(folder: Path, *, anew: bool) -> tuple[str, str]:
+    """Return what texts are that this run has come to, and what is said of the others, if it is interrupted."""
+    from attnviz.pipeline.manifest import MANIFEST  # which numbers do without
+
+    if anew and (folder / MANIFEST).exists():
+        return "saved again", "the other texts are not"
+    return "done", f"the same command{' without --force' * anew} goes on from there"
 
 
 def _make_bar(given: Input) -> "_Bar | None":

@@ -13,6 +13,8 @@ from attnviz.formats.writing import ARRAYS, RECORD, Result, prefixes
 from attnviz.records import expand_shape
 from attnviz.vocabulary import Kind
 
+_BLANK = b" ", b"\t", b"\r", b"\n"
+
 _COPIES, _PARSED = 2, 60
 """How many bytes JSON takes while it is read for each of its own bytes, and for each number in it."""
 
@@ -25,8 +27,10 @@ def from_json(data: bytes, memory: int = MOST_BYTES) -> Result:
             record, and where.
     """
     check_memory(_COPIES * len(data) + _PARSED * data.count(b","), memory)
-    line = memoryview(data)[:-1] if data.endswith(b"\n") else data  # an error is on a line that has text
-    return result_of(_object(line))
+    end = len(data)
+    while data[end - 1 : end] in _BLANK:  # so that an error is on the last line that has text
+        end -= 1
+    return result_of(_object(memoryview(data)[:end]))
 
 
 def from_npz(data: bytes, memory: int = MOST_BYTES) -> Result:

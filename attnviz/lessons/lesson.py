@@ -107,7 +107,10 @@ def count(number: int, noun: str) -> str:
 
 
 def count_decimals(largest: float) -> int:
-    """Return with how many decimals numbers are written of which this is the largest: two, or more if it is small."""
+    """Return how many decimals show numbers, the largest of which is this: two, or more if it is small.
+
+    The terminal writes numbers that need more than five, or are a million and more, with an exponent instead.
+    """
     return max(2, 1 - math.floor(math.log10(largest))) if largest else 2
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import force_setattr, replace
 
 from attnviz.errors import UsageError
 from attnviz.lessons.comparisons import WhatIf, compare
-from attnviz.lessons.lesson import Axis, Lesson, Quantity, Step, count
+from attnviz.lessons.lesson import Axis, Lesson, Quantity, Step
 from attnviz.lessons.reruns import Variant
 from attnviz.lessons.walk import query_steps
 from attnviz.lessons.wording import LOOKS_BACK, NO_ORDER, Told, explain_slope
@@ -86,7 +86,8 @@ class Toy(Struct, frozen=True, eq=False, kw_only=True):
                 "divide the width."
             )
         if not 0 <= self.head < self.heads:
-            raise UsageError(f"There is no head {self.head}: the toy has {count(self.heads, 'head')}, counted from 0.")
+            there = f"heads 0 to {self.heads - 1}" if self.heads > 1 else "only head 0"
+            raise UsageError(f"There is no head {self.head}: the toy has {there}.")
         if "rotary" in (self.positions, *self.others) and self.width // self.heads % 2:
             raise UsageError(
                 "Rotary positions rotate pairs of numbers, so each head needs an even width, and here it is "

@@ -206,16 +206,18 @@ def _weigh_lengths(weights: Reals, added: Quantity, names: Sequence[str]) -> str
     by_length = sorted(keys, key=lambda key: (-lengths[key], -shares[key]))
     told = (
         "A large weight on a short value adds little, so weights alone do not say what counts (Kobayashi et al. 2020). "
-        "By weight and by length, "
     )
     for one, other in zip(by_weight, by_length, strict=True):
         if one != other:
             own, larger = (f"{lengths[key]:.{decimals}f}" for key in (one, other))
             return (
-                f"{told}the tokens come in different orders: {names[one]} has more weight than {names[other]} "
-                f"({shares[one]:.2f} and {shares[other]:.2f}), but adds less ({own} and {larger})."
+                f"{told}Here the tokens come in different orders by weight and by length: {names[one]} has more weight "
+                f"than {names[other]} ({shares[one]:.2f} and {shares[other]:.2f}), but adds less ({own} and {larger})."
             )
-    return f"{told}the tokens come in the same order, as far as the digits shown tell."
+    return (
+        f"{told}Here, with weights rounded to 2 decimals and lengths to {decimals}, the tokens come in the same order "
+        "by both."
+    )
 
 
 def _join_heads(trace: Trace, parameters: Parameters, mixed: Reals, head: int) -> Step:

@@ -169,18 +169,18 @@ class TestCommands:
         done.assert_failed(2, said)
         assert done.stdout == b""
 
-    @pytest.mark.parametrize("command", ["heads", "find", "explain", "models", "verify"])
+    @pytest.mark.parametrize(
+        ("command", "other"),
+        [
+            ("show", " For a picture, type: attnviz export … -o x.png, or x.npz for data."),
+            ("heads", " For a picture, type: attnviz export … --layout heads -o x.png."),
+            *product(["find", "explain", "models", "verify"], [""]),
+        ],
+    )
     @pytest.mark.parametrize("option", ["-o", "--output"])
-    def test_one_that_only_prints_says_how_to_save_that(self, run: Run, command: str, option: str) -> None:
+    def test_one_that_only_prints_says_how_to_save_that(self, run: Run, command: str, other: str, option: str) -> None:
         run(command, option, "h.csv").assert_failed(
-            2, f"No such option: {option}. To save what attnviz {command} prints, type > FILE after it.\n"
-        )
-
-    def test_show_says_that_export_saves_pictures_and_data(self, run: Run) -> None:
-        run("show", TEXT, "-o", "x.png").assert_failed(
-            2,
-            "No such option: -o. For a picture, or for data, type: attnviz export … -o x.png. To save what "
-            "attnviz show prints, type > FILE after it.\n",
+            2, f"No such option: {option}.{other} To save what attnviz {command} prints, type > FILE after it.\n"
         )
 
     @pytest.mark.parametrize("option", [("--layer", "-1"), ("--layer", "last"), ("--head", "last")])
@@ -199,7 +199,10 @@ class TestCommands:
 
     def test_a_head_to_explain_that_there_is_not_says_which_there_are(self, run: Run) -> None:
         run("explain", TEXT, "--layer", "-1").assert_failed(2, "no layer -1: builtin/encoder has layers 0 to 3")
-        run("explain", "--toy", "--head", "-1").assert_failed(2, "There is no head -1: the toy has 1 head")
+        run("explain", "--toy", "--head", "-1").assert_failed(2, "There is no head -1: the toy has only head 0.\n")
+        run("explain", "--toy", "--heads", "2", "--head", "3").assert_failed(
+            2, "no head 3: the toy has heads 0 to 1.\n"
+        )
 
     @pytest.mark.parametrize(
         ("command", "name"),

@@ -217,18 +217,19 @@ class TestSameResults:
 
 
 class TestKilled:
+    @pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
     def test_an_interrupt_after_which_an_archive_cannot_be_closed_is_one(
-        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int
     ) -> None:
         def interrupt(*_: object) -> None:
             try:
-                raise KeyboardInterrupt
+                raise raised
             finally:
                 raise ValueError("Can't close the ZIP file while there is an open writing handle on it.")
 
         monkeypatch.setattr("attnviz.formats.writing._write_array", interrupt)
         done = run("export", "the cat", "-o", tmp_path / "cat.npz")
-        assert (done.code, list(tmp_path.iterdir())) == (130, []), done.err
+        assert (done.code, list(tmp_path.iterdir())) == (code, []), done.err
 
     def test_run_again_it_ends_as_if_it_had_never_been_killed(
         self, start: Callable[..., Any], run: Run, tmp_path: Path, sentences: list[str]
@@ -280,18 +281,26 @@ class TestKilled:
         assert entries(tmp_path / "out")
 
     @pytest.mark.parametrize(
-        ("anew", "rest"),
-        [(False, "the same command goes on from there"), (True, "the other files are as they were")],
+        ("anew", "before", "told"),
+        [
+            (False, False, "done; the same command goes on from there"),
+            (False, True, "done; the same command goes on from there"),
+            (True, False, "done; the same command without --force goes on from there"),
+            (True, True, "saved again; the other texts are not"),
+        ],
     )
     def test_what_is_said_of_it_reads_no_file_again_and_promises_nothing_that_force_does_not_keep(
-        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, anew: bool, rest: str
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, anew: bool, before: bool, told: str
     ) -> None:
-        lines = tmp_path / "lines.txt"
+        lines, out = tmp_path / "lines.txt", tmp_path / "out"
         lines.write_text("the cat\n" * 7)
-        with pytest.raises(KeyboardInterrupt), Tally(Input(file=lines), tmp_path / "out", anew=anew) as tally:
+        if before:
+            out.mkdir()
+            (out / "manifest.jsonl").touch()
+        with pytest.raises(KeyboardInterrupt), Tally(Input(file=lines), out, anew=anew) as tally:
             tally.finish([])
             raise KeyboardInterrupt
-        assert capsys.readouterr().err == f"Interrupted: 1 text is done; {rest}.\n"
+        assert capsys.readouterr().err == f"Interrupted: 1 text is {told}.\n"
 
     def test_processes_do_not_hear_of_ctrl_c_themselves(
         self, start: Callable[..., Any], tmp_path: Path, lines: Path

@@ -140,6 +140,17 @@ def from_json(*records: Any, **beside: Any) -> Result:
     return READERS["json"](json.dumps({"attention": list(records), **beside}).encode())
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", " \t", "\n\n\n"])
+@pytest.mark.parametrize(
+    ("begun", "line", "column"), [('{"attention": [', 1, 16), ('{"text":\n "a",', 2, 6), ("", 1, 1)]
+)
+def test_where_json_is_cut_off_is_said_of_the_last_line_that_has_text(
+    begun: str, line: int, column: int, end: str
+) -> None:
+    with pytest.raises(RecordError, match=f"line {line} column {column} "):
+        READERS["json"]((begun + end).encode())
+
+
 def from_npz(**arrays: Any) -> Result:
     file = io.BytesIO()
     np.savez(file, **{name: np.asarray(array) for name, array in arrays.items()})

@@ -347,12 +347,16 @@ class TestLengths:
     @pytest.mark.parametrize(
         ("lengths", "said"),
         [
-            ([1, 1, 1], "the tokens come in the same order, as far as the digits shown tell."),
+            (
+                [1, 1, 1],
+                "Here, with weights rounded to 2 decimals and lengths to 2, the tokens come in the same order by both.",
+            ),
             ([1, 2, 1], "a has more weight than b (0.50 and 0.30), but adds less (0.50 and 0.60)."),
             ([1, 0.5, 1], "b has more weight than c (0.30 and 0.20), but adds less (0.15 and 0.20)."),
             ([0, 0, 0.01], "a has more weight than c (0.50 and 0.20), but adds less (0.0000 and 0.0020)."),
-            ([0, 0, 0], "the tokens come in the same order, as far as the digits shown tell."),
-            ([2, 2, 3.001], "the tokens come in the same order, as far as the digits shown tell."),  # 0.60 and 0.60
+            ([0, 0, 0], "lengths to 2, the tokens come in the same order by both."),
+            ([2, 2, 3.001], "lengths to 2, the tokens come in the same order by both."),  # 0.60 and 0.60
+            ([0.02, 0.02, 0.03], "lengths to 3, the tokens come in the same order by both."),
         ],
     )
     def test_it_is_said_where_the_order_by_length_differs_from_that_by_weight(
