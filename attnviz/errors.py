@@ -84,6 +84,13 @@ INTERRUPTS = KeyboardInterrupt, SystemExit, GeneratorExit
 """What ends a run and is no error; whatever else is no Exception is what a library in Rust panics with."""
 
 
+def find_interrupt(error: BaseException | None) -> BaseException | None:
+    """Return the interrupt that an error is, or that was under way when it was raised; None if there was none."""
+    while error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
+        error = error.__context__
+    return error
+
+
 class AttnvizError(Exception):
     """Something that a user can cause and mend; its advice says both."""
 

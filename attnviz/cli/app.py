@@ -22,7 +22,7 @@ from attnviz.cli import completion
 from attnviz.cli.groups import GroupedCommand
 from attnviz.cli.options import QUIET, Debug, Quiet, wants_traceback
 from attnviz.cli.output import complain, give_up_output, make_sayable
-from attnviz.errors import AttnvizError, OutputError
+from attnviz.errors import AttnvizError, OutputError, find_interrupt
 from attnviz.pipeline.numerics import start_numpy
 
 _LONGEST = 60  # characters of a text in a command to copy; part of it would be another text
@@ -114,7 +114,7 @@ class Edge(TyperGroup):
         except (TyperException, typer.Exit, typer.Abort, KeyboardInterrupt, SystemExit):  # typer knows what to do
             raise
         except BaseException as error:  # what Rust panics with is no Exception
-            if interrupt := _find_interrupt(error):  # as where an archive cannot be closed any more
+            if interrupt := find_interrupt(error):  # as where an archive cannot be closed any more
                 raise interrupt from None
             if wants_traceback(ctx):
                 import traceback
@@ -122,13 +122,6 @@ class Edge(TyperGroup):
                 lines = traceback.format_exc().splitlines()  # which may quote what came from outside
                 print(*map(make_sayable, lines), sep="\n", file=sys.stderr)
             raise typer.Exit(_explain(error)) from None
-
-
-def _find_interrupt(error: BaseException | None) -> BaseException | None:
-    """Return the interrupt that was under way when an error was raised; None if there was none."""
-    while error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
-        error = error.__context__
-    return error
 
 
 @cache

@@ -10,7 +10,7 @@ from attnviz.cli.options import QUIET
 from attnviz.cli.outcomes import report
 from attnviz.cli.output import Notes, give_up_output, say, write_standard_output
 from attnviz.cli.request import Input
-from attnviz.errors import AttnvizError
+from attnviz.errors import AttnvizError, find_interrupt
 from attnviz.pipeline.arguments import names_saved
 from attnviz.pipeline.sources import STANDARD_INPUT
 from attnviz.text import visible
@@ -31,7 +31,7 @@ class TextCount:
             self._shown.enter_context(self._bar.progress)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *place: object) -> None:
         self._shown.close()
 
     def fail(self, place: str | None, error: AttnvizError) -> None:
@@ -59,11 +59,11 @@ class Tally(TextCount):
         self.done = self.skipped = self.failed = 0
         self._folder = folder
 
-    def __exit__(self, *error: object) -> None:
-        super().__exit__(*error)
-        if error[:1] == (None,) and (self._bar or self.skipped):
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *place: object) -> None:
+        super().__exit__(kind, error, *place)
+        if error is None and (self._bar or self.skipped):
             say(f"{self._folder}: {self.done:,} done, {self.skipped:,} skipped, {self.failed:,} failed.")
-        elif error[:1] == (KeyboardInterrupt,) and not self._single:
+        elif find_interrupt(error) and not self._single:
             say(f"Interrupted: {self._write_count()}; {self._rest}.")
 
     def _write_count(self) -> str:

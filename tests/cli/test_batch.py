@@ -302,6 +302,15 @@ class TestKilled:
             raise KeyboardInterrupt
         assert capsys.readouterr().err == f"Interrupted: 1 text is {told}.\n"
 
+    @pytest.mark.parametrize("raised", [SystemExit(143), ValueError("which an interrupt led to")])
+    def test_it_is_said_of_any_interrupt(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, raised: BaseException
+    ) -> None:
+        raised.__context__ = KeyboardInterrupt()
+        with pytest.raises(type(raised)), Tally(Input(), tmp_path, anew=False):
+            raise raised
+        assert capsys.readouterr().err.startswith("Interrupted: 0 texts are done")
+
     def test_processes_do_not_hear_of_ctrl_c_themselves(
         self, start: Callable[..., Any], tmp_path: Path, lines: Path
     ) -> None:
