@@ -139,8 +139,7 @@ class Comparison(Struct, frozen=True, eq=False, dict=True):
 
     def find_largest(self, top: int) -> list[Link]:
         """Return the links that differ most, each in the head where it does, no two of the same words."""
-        layers, numbers = self.axes.layers, self.axes.heads
-        heads = (((layers.index(one), numbers.index(head)), self._subtract(one, head)) for one, head in self.compared)
+        heads = ((head, self._subtract(*head)) for head in self.compared)
         largest: dict[tuple[Token, Token], Link] = {}
         for link in list_links(self.axes, heads, top):
             largest.setdefault((link.query, link.key), link)

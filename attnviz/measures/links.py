@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from itertools import chain, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from attnviz.measures.reducers import make_grouper
 from attnviz.records import Attention, Axes, Block, HeadMatrix, Link, Weights, Word, require_record
 from attnviz.text import By, Token, group_tokens
 
-Head = tuple[tuple[int, ...], Weights]
-"""The place of a head among layers and heads, and its weights [queries, keys]."""
+_HeadWeights = tuple[tuple[int, int], Weights]
+"""A head, by its layer and its number in it, and its weights [queries, keys]."""
 
 _HEADS = 3
 """How many heads speak for a link: those in which it says most."""
@@ -47,12 +48,12 @@ def strongest(attention: HeadMatrix, top: int = 5) -> list[Link]:
     return list_links(attention, _list_heads(attention), top)[:top]
 
 
-def list_links(axes: Axes, heads: Iterable[Head], top: int) -> list[Link]:
+def list_links(axes: Axes, heads: Iterable[_HeadWeights], top: int) -> list[Link]:
     """Return the `top` links of each of these heads, as `strongest` has them, from all heads the strongest first."""
     words = _find_words(axes)
     content = _find_content(words)
     grouped = _group_heads(axes, words, heads)
-    found = [link for place, weights in grouped for link in _find_largest(words, place, weights, content, top)]
+    found = [link for head, weights in grouped for link in _find_largest(words, head, weights, content, top)]
     return sorted(found, key=lambda link: -abs(link.weight))
 
 
@@ -91,7 +92,7 @@ def find_telling(attention: Attention, top: int, word: Word | None = None) -> li
         number = group_tokens(attention.query_tokens, By.WORD).index
         counted[list(set(number) - {number[query] for query in word.queries})] = False
     exceed = _Excess(words, counted)
-    best = np.zeros(counted.shape, np.int32)  # the number of the head that says most, [queries, keys]
+    best = np.zeros(counted.shape, np.int32)  # which head says most, by its place among all, [queries, keys]
     most = np.zeros((_HEADS, *counted.shape))  # what each of the heads says that say most, largest first
     shown = np.zeros(counted.shape, np.float32)  # the weight in the first of them
     for index, (_, weights) in enumerate(_group_heads(attention, words, _list_heads(attention))):
@@ -101,13 +102,12 @@ def find_telling(attention: Attention, top: int, word: Word | None = None) -> li
         _insert(value, most)
         del value, first  # before the next ones are made
     together = most.sum(0)  # [queries, keys]
-    found = []
+    heads, found = [*product(words.layers, words.heads)], []
     for query, key in zip(*_find_first(together, top), strict=True):
-        row, column = divmod(int(best[query, key]), len(words.heads))
         weight = float(shown[query, key])
         if together[query, key] > 0 and weight >= _SEEN:
             tokens = words.query_tokens[query], words.key_tokens[key]
-            found.append(Link(words.layers[row], words.heads[column], *tokens, weight))
+            found.append(Link(*heads[int(best[query, key])], *tokens, weight))
     return found
 
 
@@ -160,19 +160,18 @@ def _find_words(axes: Axes) -> Axes:
     return make_grouper(axes, By.WORD).axes
 
 
-def _list_heads(attention: HeadMatrix) -> Iterator[Head]:
-    """Yield the place of each head and its weights."""
-    return ((place, attention.weights[place]) for place in np.ndindex(*attention.shape[:2]))
+def _list_heads(attention: HeadMatrix) -> Iterator[_HeadWeights]:
+    """Yield each head and its weights."""
+    return zip(product(attention.layers, attention.heads), chain(*attention.weights), strict=True)
 
 
-def _group_heads(axes: Axes, words: Axes, heads: Iterable[Head]) -> Iterator[Head]:
-    """Yield the place of each head and its weights between words, one by one, since all together are large."""
+def _group_heads(axes: Axes, words: Axes, heads: Iterable[_HeadWeights]) -> Iterator[_HeadWeights]:
+    """Yield each head and its weights between words, one by one, since all together are large."""
     grouper = None if words.shape == axes.shape else make_grouper(axes, By.WORD)
-    for place, weights in heads:
+    for (layer, head), weights in heads:
         if grouper is not None:
-            layer, head = axes.layers[place[0]], axes.heads[place[1]]
             _, (weights,) = grouper.group(Block.starting(axes.kind, layer, (head,), 0, weights[None]))
-        yield place, weights
+        yield (layer, head), weights
 
 
 def _find_content(words: Axes) -> NDArray[np.bool_]:
@@ -199,15 +198,14 @@ def _average_diagonals(weights: Weights, index: NDArray[np.int64]) -> NDArray[np
 
 
 def _find_largest(
-    words: Axes, head: tuple[int, ...], weights: Weights, content: NDArray[np.bool_], top: int
+    words: Axes, head: tuple[int, int], weights: Weights, content: NDArray[np.bool_], top: int
 ) -> Iterator[Link]:
-    """Yield the links of the head at this place that are `content` and whose weight is furthest from 0."""
-    row, column = head
+    """Yield the links of a head that are `content` and whose weight is furthest from 0."""
     for query, key in zip(*_find_first(np.where(content, abs(weights), 0), top), strict=True):
         weight = float(weights[query, key])
         if content[query, key] and abs(weight) >= _SEEN:
             tokens = words.query_tokens[query], words.key_tokens[key]
-            yield Link(words.layers[row], words.heads[column], *tokens, weight)
+            yield Link(*head, *tokens, weight)
 
 
 def _find_first(numbers: NDArray[np.floating], top: int) -> tuple[NDArray[np.intp], ...]:
