@@ -30,12 +30,14 @@ OTHER = "Mary lost her keys"
 SIZES = (80, 24), (60, 20), (200, 50)
 
 
-def make_browser(texts: tuple[str, ...] = (SENTENCE, OTHER), model: str = "builtin", **options: Any) -> Browser:
+def make_browser(
+    texts: tuple[str, ...] = (SENTENCE, OTHER), model: str = "builtin", *, added_tokens: bool = True, **options: Any
+) -> Browser:
     loaded = attnviz.load(model)
     saved: list[str] = []
 
     def read(text: str, number: int | None = None) -> OpenText:
-        return OpenText(text, loaded.attend(text), (), number)
+        return OpenText(text, loaded.attend(text, added_tokens=added_tokens), (), number)
 
     def save(scene: Scene, name: str) -> str:
         if not name.endswith(".png"):
@@ -436,9 +438,16 @@ def test_escape_quits_where_no_text_was_given_and_only_there() -> None:
     drive(make_browser(), with_one)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+@pytest.mark.parametrize(
+    ("text", "added_tokens", "size", "weighed"),
+    [
+        (OTHER + " when she was tired", True, (80, 24), False),
+        (OTHER + " when she was tired", True, (200, 50), True),  # cells of 7 columns
+        (OTHER, False, (200, 50), False),  # of 6
+    ],
+)
 def test_without_colour_each_cell_of_several_heads_has_the_number_of_the_strongest(
-    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    text: str, added_tokens: bool, size: tuple[int, int], weighed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
@@ -447,12 +456,13 @@ def test_without_colour_each_cell_of_several_heads_has_the_number_of_the_stronge
         await settle(app, pilot)
         assert app.scene
         rows = {line.split()[0]: line for line in lines_of(app.query_one(Matrix)) if line.strip()}
-        tired = rows["tired"]
-        head = app.scene.heads[:, [t.text for t in app.scene.attention.query_tokens].index("tired")].max(1).argmax()
-        assert str(head + 1) in tired.replace(".1", "").replace(".2", "")
+        last = text.split()[-1]
+        head = app.scene.heads[:, [t.text for t in app.scene.attention.query_tokens].index(last)].max(1).argmax()
+        assert str(head + 1) in rows[last].replace(".1", "").replace(".2", "")
         assert not re.search(r"\d\.\d\d", "".join(rows.values()))  # no number of a head reads as one of a weight
+        assert bool(re.search(r" \.\d\d", "".join(rows.values()))) == weighed
 
-    drive(make_browser((OTHER + " when she was tired",), colour=False), steps, size)
+    drive(make_browser((text,), added_tokens=added_tokens, colour=False), steps, size)
 
 
 def test_rows_that_are_scrolled_away_are_counted() -> None:
