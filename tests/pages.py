@@ -1,10 +1,13 @@
 """The pages that people read: the README, the contributing page, and those under .github/docs."""
 
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+"""The browser that pages are tested in, best without windows; None if there is none."""
 README, CONTRIBUTING, OPTIONS = "README.md", ".github/CONTRIBUTING.md", ".github/docs/options.md"
 
 PAGES: Mapping[str, str] = {

@@ -56,7 +56,7 @@ class Experiment(Struct, frozen=True, kw_only=True):
 
 
 def find_noise(experiments: Iterable[Experiment]) -> int | None:
-    """Return below how many bytes memory cannot be told from noise, if that of any point is; None if none is."""
+    """Return the largest noise, in bytes, of the series that have a point below it; None if none has."""
     series = (each for experiment in experiments for each in experiment.series)
     return max((each.noise for each in series if any(map(each.is_noise, each.points))), default=None)
 

@@ -27,8 +27,7 @@ from attnviz.records import Attention
 from attnviz.text import Bins, group_tokens, make_tokens
 from attnviz.views.page.pages import PageStart, make_page
 from tests.benchmarks.processes import Command
-from tests.pages import ROOT
-from tests.views.page.conftest import CHROMIUM
+from tests.pages import CHROMIUM, ROOT
 
 _TIMES = 5
 _SAMPLES = "story.txt", "long_text.txt"

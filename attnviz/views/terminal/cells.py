@@ -181,7 +181,7 @@ def wrapped(text: Text, width: int) -> Iterator[Text]:
 
 @cache
 def _any_console() -> Console:
-    """Return the console that rich asks for to break lines, but for words that are spread over them."""
+    """Return the console that rich wants for breaking lines, though it needs one only to justify them."""
     return Console()
 
 

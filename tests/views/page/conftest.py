@@ -4,7 +4,6 @@ Where either is missing, tests are skipped.
 """
 
 import math
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,8 +18,8 @@ from attnviz.models.passages import Passage
 from attnviz.records import HeadMatrix, Selection
 from attnviz.text import By
 from attnviz.views.page.pages import PageStart, make_page
+from tests.pages import CHROMIUM
 
-CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 PATIENCE = 60_000  # milliseconds after which a page will never be ready
 
 
