@@ -39,22 +39,21 @@ def look_up_words(ctx: typer.Context, texts: Sequence[str], every: bool) -> Sequ
         return (entry,)
     if 0 < len(said.split()) <= _FEW and not any(map(names_saved, texts)):
         check_arguments(texts)  # before they are said to be read
-        if advice := _advise(said, whole=len(texts) > 1):
-            read = "each argument is read" if len(texts) > 1 else "it is read"
-            say(f'Note: "{said}" is not in the glossary, so {read} as a text{advice}')
+        several = len(texts) > 1
+        if advice := _advise(said, () if several else said.split()):
+            read = "each argument is" if several else "it is"
+            say(f'Note: "{said}" is not in the glossary, so {read} read as a text{advice}')
     return ()
 
 
-def _advise(said: str, *, whole: bool) -> str:
+def _advise(said: str, words: Sequence[str]) -> str:
     """Return the end of a sentence, which says how to look up what may have been meant; "" if that is a text.
 
-    Something of the glossary is near: to all of it, or unless it is taken as a `whole` to each word. Or there is one
-    word alone, which is hardly a text to walk through.
+    All of it, or each of its `words`, is near a word of the glossary; or it is a single word, which is hardly a text.
     """
-    words, near = said.split(), [find_near(said)]
-    if not (whole or all(near)):
-        near = [look_up(word) or find_near(word) for word in words]
-    if all(near):
+    whole = find_near(said)
+    near = [whole] if whole else [look_up(word) or find_near(word) for word in words]
+    if near and all(near):
         commands = dict.fromkeys(f'attnviz explain "{entry.word}"' for entry in near if entry)
         return f". For the glossary: {', '.join(commands)}"
     return "; attnviz explain --words lists the glossary." if len(words) == 1 else ""

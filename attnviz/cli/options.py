@@ -79,7 +79,7 @@ class Indices(tuple[int, ...]):
 
 
 def parse_indices(text: str, hint: str = "") -> Indices:
-    """Parse indices, written as `3`, `0,2` or `0-3,5`; a `hint` is for whoever wrote none."""
+    """Parse indices, written as `3`, `0,2` or `0-3,5`; the error about anything else ends with the `hint`."""
     found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")

@@ -55,7 +55,7 @@ class Tally(TextCount):
     def __init__(self, given: Input, folder: Path, *, anew: bool) -> None:
         super().__init__(given)
         self._single = given.single
-        self._outcome, self._rest = _tell_apart(folder, anew=anew)
+        self._outcome, self._rest = _word_interrupt(folder, anew=anew)
         self.done = self.skipped = self.failed = 0
         self._folder = folder
 
@@ -96,8 +96,8 @@ class Tally(TextCount):
         self.failed += 1
 
 
-def _tell_apart(folder: Path, *, anew: bool) -> tuple[str, str]:
-    """Return what texts are that this run has come to, and what is said of the others, if it is interrupted."""
+def _word_interrupt(folder: Path, *, anew: bool) -> tuple[str, str]:
+    """Return what to say of the texts after an interrupt: of those that it came after, and of the others."""
     from attnviz.pipeline.manifest import MANIFEST  # which numbers do without
 
     if anew and (folder / MANIFEST).exists():

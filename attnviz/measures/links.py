@@ -49,7 +49,7 @@ def strongest(attention: HeadMatrix, top: int = 5) -> list[Link]:
 
 
 def list_links(axes: Axes, heads: Iterable[_HeadWeights], top: int) -> list[Link]:
-    """Return the `top` links of each of these heads, as `strongest` has them, from all heads the strongest first."""
+    """Return the `top` strongest links of each of these heads, all in the order of their weights."""
     words = _find_words(axes)
     content = _find_content(words)
     grouped = _group_heads(axes, words, heads)

@@ -80,7 +80,7 @@ def sources(
 
 
 def _number(found: Iterable[Source], division: Division, note: Callable[[str], None]) -> Iterator[Source]:
-    """Yield what was found with its numbers, and tell of it if that is nothing."""
+    """Yield the texts and records that were found, numbered from 0; tell `note` if there are none."""
     index = -1
     for index, source in enumerate(found):
         yield replace(source, index=index, division=division)

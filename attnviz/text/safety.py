@@ -39,9 +39,9 @@ def visible(text: str) -> str:
 
 
 def quote_argument(text: str) -> str:
-    """Return a text as it is typed as an argument: in quotes if need be, and `"…"` for one that cannot be typed so.
+    """Return a text as it is typed as an argument, in quotes if need be; `"…"` if it cannot be.
 
-    It is blank, would be an option, or has characters that are not seen.
+    A blank one is no text, one that begins with - is an option, and what is not seen cannot be copied.
     """
     if not text.strip() or text.startswith("-") or visible(text) != text:
         return '"…"'
