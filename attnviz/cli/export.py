@@ -27,6 +27,7 @@ from attnviz.pipeline.job import MEMORY
 from attnviz.pipeline.outcomes import HeadNumbers, KeepWeights, Outcome, outcomes
 from attnviz.pipeline.sources import STANDARD_INPUT, chunks
 from attnviz.pipeline.streams import Source
+from attnviz.text import quote_argument
 from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS, PAGE_FORMATS, Layout, Orientation
 
 if TYPE_CHECKING:  # matplotlib, which data does without
@@ -331,7 +332,7 @@ def _parse_output(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ..
         if _LIKE_SUFFIX.fullmatch(suffix) and not output.is_dir():
             raise UsageError(
                 f"{output} does not end in a format: choose {', '.join(FORMATS)}. For a folder of that name, make it "
-                f"first: mkdir {output}."
+                f"first: mkdir {quote_argument(str(output))}."
             )
         return formats or _DEFAULT_FORMATS, False
     if formats not in ((), (suffix,)):

@@ -362,11 +362,11 @@ class TestNearNames:
 
 
 class TestOutputs:
-    @pytest.mark.parametrize("name", ["fig.eps", "a.jpg", "b.jsonl", "c.TIFF"])
+    @pytest.mark.parametrize("name", ["my fig.eps", "a.jpg", "b.jsonl", "c.TIFF"])
     def test_a_suffix_of_no_format_lists_the_formats(self, run: Run, tmp_path: Path, name: str) -> None:
-        run("export", TEXT, "-o", name, cwd=tmp_path).assert_failed(
-            2, f"{name} does not end in a format: choose png, svg, pdf"
-        )
+        done = run("export", TEXT, "-o", name, cwd=tmp_path)
+        done.assert_failed(2, f"{name} does not end in a format: choose png, svg, pdf")
+        assert shlex.split(done.err.strip().rpartition(": ")[2].removesuffix(".")) == ["mkdir", name]
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("name", ["results.2", "there.d", "plain"])
