@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -92,6 +93,10 @@ def test_no_picture_is_drawn_for_a_page(tmp_path: Path) -> None:
     assert names((tmp_path / "a.html").read_bytes()) == ["encoder"]
 
 
+def path_of(address: str) -> Path:
+    return Path(unquote(urlsplit(address).path))
+
+
 class TestOpen:
     @pytest.fixture
     def opened(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -104,14 +109,14 @@ class TestOpen:
         ran = run("show", SENTENCE, "--open", "--token", "her", DISPLAY=":0")
         assert (ran.code, ran.out, ran.err) == (0, "", "")
         (address,) = opened
-        page = Path(address.removeprefix("file://"))
+        page = path_of(address)
         assert data_of(page.read_bytes())["opening"]["token"] == 3
         page.unlink()
 
     def test_where_there_is_no_screen_it_says_where_the_page_is(self, run: Run, opened: list[str]) -> None:
         ran = run("show", SENTENCE, "--open", DISPLAY=None, WAYLAND_DISPLAY=None, BROWSER=None)
         ran.assert_failed(1, "There is no browser here", "--open")
-        (path,) = re.findall(r"The page is (\S+\.html)", ran.err)
+        (path,) = re.findall(r"The page is (.+?\.html)", ran.err)
         assert data_of(Path(path).read_bytes())["text"] == SENTENCE
         assert opened == []
         Path(path).unlink()
@@ -120,7 +125,7 @@ class TestOpen:
         monkeypatch.setattr("webbrowser.open", lambda address: False)
         ran = run("show", SENTENCE, "--open", DISPLAY=":0")
         ran.assert_failed(1, "There is no browser here")
-        Path(re.findall(r"The page is (\S+\.html)", ran.err)[0]).unlink()
+        Path(re.findall(r"The page is (.+?\.html)", ran.err)[0]).unlink()
 
     def test_it_takes_one_text_and_no_format(self, run: Run, opened: list[str]) -> None:
         run("show", SENTENCE, "--open", "--format", "json").assert_failed(2, "--format has no effect with --open")
@@ -128,4 +133,4 @@ class TestOpen:
             2, "one text", "export --format html"
         )
         for address in opened:
-            Path(address.removeprefix("file://")).unlink()
+            path_of(address).unlink()
