@@ -6,9 +6,10 @@ from msgspec.structs import replace
 
 from attnviz.errors import TextError
 from attnviz.records import Attention
+from attnviz.views.pooling import shrink
 from attnviz.views.screen.keys import CHANGES, COMMANDS, name_key, toggle_head
 from attnviz.views.screen.look import Look, bar, density, scale, spell
-from attnviz.views.screen.scene import Scene, State, View, find_token, open_record, open_text, pool, prepare, rank
+from attnviz.views.screen.scene import Scene, State, View, find_token, open_record, open_text, prepare, rank
 
 LAYERS, HEADS, WORDS = 2, 3, ["the", "big", "dog", "saw", "the", "cat"]
 
@@ -158,8 +159,8 @@ def test_a_word_is_found_first_as_it_is_spelled() -> None:
 
 def test_pooling_keeps_the_largest_of_each_part() -> None:
     weights = np.arange(35, dtype=np.float32).reshape(5, 7)
-    assert pool(weights, 2, 3).tolist() == [[8, 10, 13], [29, 31, 34]]
-    assert pool(weights, 9, 9) is weights
+    assert shrink(weights, 2, 3).tolist() == [[8, 10, 13], [29, 31, 34]]
+    assert shrink(weights, 9, 9) is weights
 
 
 def test_ranks_count_what_is_larger() -> None:

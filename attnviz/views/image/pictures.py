@@ -28,7 +28,7 @@ from attnviz.text import Bins
 from attnviz.views.image.fonts import FONT, fit_into_pdf, fonts_for
 from attnviz.views.image.page import Cells
 from attnviz.views.image.png import png
-from attnviz.views.image.rooms import CELLS, Room, pooled
+from attnviz.views.image.rooms import CELLS, Room
 from attnviz.views.image.sheet import GAP, Panel, Sheet, draw, fit
 from attnviz.views.image.style import Style
 from attnviz.views.image.words import (
@@ -49,6 +49,7 @@ from attnviz.views.image.words import (
     token_labels,
 )
 from attnviz.views.names import head_name, index_name
+from attnviz.views.pooling import pooled
 from attnviz.views.report import note_faint, sides
 from attnviz.vocabulary import WEIGHT, Layout
 

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 from msgspec import Struct
 
 from attnviz.records import Weights
@@ -48,18 +47,3 @@ class Room(Struct, frozen=True):
         """Return the number of weights that share a cell, so that no cell is smaller than a pixel."""
         limit = self.limit if style.width is None else min(self.limit, CELLS * style.width)
         return math.ceil(count / (limit * style.resolution / 72))
-
-
-def pooled(weights: Weights, pool: tuple[int, int]) -> Weights:
-    """Return the largest of each `pool` rows and columns, so that a strong link still shows: [..., rows, columns].
-
-    Of numbers with a sign, that is the one furthest from zero.
-    """
-    if weights.ndim > 2 and pool != (1, 1):  # head by head, since all of them together are large
-        return np.stack([pooled(each, pool) for each in weights])
-    for axis, length in zip((-2, -1), pool, strict=True):
-        if length > 1:
-            starts = range(0, weights.shape[axis], length)
-            most, least = (each.reduceat(weights, starts, axis) for each in (np.maximum, np.minimum))
-            weights = np.where(most >= -least, most, least)
-    return weights

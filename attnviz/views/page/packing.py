@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from attnviz.measures.terms import find_log_sums
 from attnviz.records import Attention, HeadMatrix, ScoreTerms, Weights
+from attnviz.views.pooling import shrink
 
 _FEW = 2**18
 """How many numbers are stored in 16 bits each; where there are more, in 8."""
@@ -127,7 +128,7 @@ def pack(record: HeadMatrix) -> Packed:
     quantisation = Quantisation.of(record, 16 if record.weights.size <= _FEW else 8)
     queries, keys = record.shape[2:]
     triangle = queries == keys > 1 and not any(np.triu(layer, 1).any() for layer in record.weights)
-    small = _pool(record.weights)
+    small = shrink(record.weights, _THUMBNAIL, _THUMBNAIL)
     return Packed(
         quantisation,
         triangle,
@@ -143,17 +144,6 @@ def _encode_layers(weights: Weights, quantisation: Quantisation, *, triangle: bo
     for layer in weights:
         codes: Any = np.stack([quantisation.encode(head)[kept] for head in layer])
         yield codes
-
-
-def _pool(weights: Weights) -> Weights:
-    """Return small pictures of all heads, in which the number furthest from 0 stands for its neighbours."""
-    for axis in (-2, -1):
-        length = weights.shape[axis]
-        if length > _THUMBNAIL:
-            starts = np.arange(_THUMBNAIL) * length // _THUMBNAIL
-            high, low = (function.reduceat(weights, starts, axis) for function in (np.maximum, np.minimum))
-            weights = np.where(high >= -low, high, low)
-    return weights
 
 
 def _chunk(codes: _Codes | Weights) -> str:

@@ -13,9 +13,10 @@ from textual.message import Message
 
 from attnviz.records import Weights
 from attnviz.views.names import index_name
+from attnviz.views.pooling import shrink
 from attnviz.views.screen.look import Look, braille, number_name, scale
 from attnviz.views.screen.pane import Pane, scroll
-from attnviz.views.screen.scene import Head, Place, Scene, State, pool
+from attnviz.views.screen.scene import Head, Place, Scene, State
 
 _SIZES = (9, 4), (7, 3), (5, 2), (4, 2), (3, 1), (2, 1)
 """The columns, the gap beside it included, and the lines that a head may take, from large to small."""
@@ -158,6 +159,6 @@ def _dot(thumbnail: Weights, width: int, height: int) -> list[Text]:
 
 def _stretch(thumbnail: Weights, rows: int, columns: int) -> Weights:
     """Return a picture of exactly this size: the largest weight where it shrinks, repeated where it grows."""
-    small = pool(thumbnail, rows, columns)
+    small = shrink(thumbnail, rows, columns)
     have = small.shape
     return small[np.ix_(np.arange(rows) * have[0] // rows, np.arange(columns) * have[1] // columns)]

@@ -18,6 +18,7 @@ from attnviz.measures.word_rows import find_words
 from attnviz.records import Attention, Link, Weights, average, require_record
 from attnviz.text import By, Token, choose_spelled
 from attnviz.views.names import index_name
+from attnviz.views.pooling import shrink
 from attnviz.vocabulary import Orientation
 
 _MARKED = 5  # how many of the strongest links have their heads marked
@@ -100,17 +101,8 @@ def prepare(attention: Attention, *, words: bool, special: bool) -> Shown:
         attention,
         telling(attention),
         frozenset((link.layer, link.head) for link in links),
-        pool(attention.weights, _THUMBNAIL, _THUMBNAIL),
+        shrink(attention.weights, _THUMBNAIL, _THUMBNAIL),
     )
-
-
-def pool(weights: Weights, rows: int, columns: int) -> Weights:
-    """Return [..., queries, keys] with at most so many rows and columns, each the largest weight of several."""
-    for axis, most in ((-2, rows), (-1, columns)):
-        count = weights.shape[axis]
-        if count > most:
-            weights = np.maximum.reduceat(weights, np.arange(most) * count // most, axis=axis)
-    return weights
 
 
 class Scene(Struct, frozen=True, eq=False, dict=True):

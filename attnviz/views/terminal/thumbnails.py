@@ -10,6 +10,7 @@ from rich.text import Text
 
 from attnviz.records import Weights
 from attnviz.views.names import decimals
+from attnviz.views.pooling import shrink
 
 # From dark to light: each is lighter than the one before, and all of a thumbnail is painted, so that it reads the same
 # on a dark and on a light ground. Each from a weight on.
@@ -85,13 +86,8 @@ def pool(weights: Weights, rows: int, columns: int) -> Weights:
 
     Where there are fewer, each is repeated as often as there is room for all.
     """
-    for axis, most in ((1, columns), (0, rows)):
-        count = weights.shape[axis]
-        if count > most:
-            weights = np.maximum.reduceat(weights, np.arange(most) * count // most, axis)
-        else:
-            weights = weights.repeat(most // count, axis)
-    return weights
+    small = shrink(weights, rows, columns)
+    return small.repeat(rows // len(small), 0).repeat(columns // small.shape[1], 1)
 
 
 def brush_of(console: Console, options: ConsoleOptions) -> Brush:
