@@ -12,24 +12,24 @@ NOTHING = 0.005
 _PREFIXES = "", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q"
 
 
-def decimals(number: float) -> str:
-    """Write a number from 0 on in three characters, as far as it goes: `.93`, `1.0`, and what is no weight as `12`."""
+def decimals(number: float, *, signed: bool = False) -> str:
+    """Write a number in three characters, as far as it goes, and its sign: `.93`, `1.0`, what is no weight as `12`.
+
+    A number from 0 on has a sign only if the others beside it are `signed`: `+.93`, `−.07`, and `.00`.
+    """
+    if signed:
+        sign = "" if abs(number) < NOTHING else "−" if number < 0 else "+"
+        return sign + decimals(abs(number))
     if number < 0.995:
         return f"{number:.2f}"[1:]
     return f"{number:.1f}" if number < 9.95 else f"{number:.0f}"
-
-
-def signed_decimals(number: float) -> str:
-    """Write a number that may be negative with two decimals and its sign: `+.93`, `−.07`, `+1.0`."""
-    sign = "" if abs(number) < NOTHING else "−" if number < 0 else "+"
-    return f"{sign}{decimals(abs(number))}"
 
 
 def in_cell(number: float, *, signed: bool) -> str:
     """Write a number into a cell: `.93`, with a sign `+.07`; `·` if it rounds to nothing, `1` if to 1."""
     if abs(number) < NOTHING:
         return "·"
-    return (signed_decimals(number) if signed else decimals(number)).replace("1.0", "1")
+    return decimals(number, signed=signed).replace("1.0", "1")
 
 
 def scaled(number: float, unit: str = "") -> str:

@@ -1,8 +1,8 @@
 """Weights and tokens on a terminal, dark or light, with or without colours."""
 
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from collections.abc import Iterator, Sequence
+from functools import cache
 
 from msgspec import Struct
 from rich.cells import cell_len, get_character_cell_size
@@ -13,7 +13,7 @@ from rich.text import Text
 from attnviz.records import HeadMatrix, Weights
 from attnviz.text import Token
 from attnviz.text.graphemes import split_graphemes
-from attnviz.views.names import NOTHING, decimals, signed_decimals
+from attnviz.views.names import NOTHING, decimals
 
 WEIGHT_WIDTH = 4
 """The columns of a weight, with the blank before it."""
@@ -40,52 +40,40 @@ _ISOLATED = "\u2068", "\u2069"  # first strong isolate, pop directional isolate 
 
 
 class Cell(Struct, frozen=True):
-    """The cells of a table of numbers: how many columns each takes, the blank before it included, and what it shows."""
+    """The cells of a table of numbers: how many columns each takes, with the blank before it, and whether they have signs."""
 
-    width: int
-    draw: Callable[[float], tuple[str, str]]
+    width: int = WEIGHT_WIDTH
+    signed: bool = False
+
+    def draw(self, number: float) -> tuple[str, str]:
+        """Return a number, and the style of its shade: orange above zero, blue below; a dot if it rounds to nothing."""
+        if abs(number) < NOTHING:
+            return "·".rjust(self.width), "dim"
+        shades = _SHADES if number > 0 else _SHADES_BELOW
+        shade = next((colour for least, colour in shades.items() if abs(number) >= least), None)
+        return decimals(number, signed=self.signed).rjust(self.width), f"#000000 on {shade}" if shade else ""
+
+    def swatch(self, number: float) -> Text:
+        """Return a number in its shade, for a legend."""
+        written, style = self.draw(number)
+        return Text(written.strip(), f"not dim {style}")
 
 
 def cell_of(record: HeadMatrix) -> Cell:
     """Return the cells for the numbers of a record: weights, or numbers with a sign; as wide as the largest needs."""
     if record.meaning.distributions:
-        return Cell(WEIGHT_WIDTH, shaded)
+        return Cell()
     signed = record.meaning.signed
     largest = float(max(record.weights.max(initial=0), -record.weights.min(initial=0)))
-    longest = signed_decimals(largest) if signed else decimals(largest)
-    width = max(1 + len(longest), _SIGNED_WIDTH if signed else WEIGHT_WIDTH)
-    return Cell(width, partial(shaded_sign if signed else shaded, width=width))
+    longest = 1 + len(decimals(largest, signed=signed))
+    return Cell(max(longest, _SIGNED_WIDTH if signed else WEIGHT_WIDTH), signed)
 
 
 def shade_legend(record: HeadMatrix) -> list[Text]:
     """Return what the cells of a record are, and each shade with the number from which it stands."""
-    named = Text(f"{record.measure} from")
-    if not record.meaning.signed:
-        return [named, *(_swatch(shaded(least)) for least in sorted(_SHADES))]
-    below = (_swatch(shaded_sign(-least)) for least in _SHADES_BELOW)
-    return [named, *below, Text("0"), *(_swatch(shaded_sign(least)) for least in sorted(_SHADES))]
-
-
-def _swatch(cell: tuple[str, str]) -> Text:
-    number, style = cell
-    return Text(f"{number.strip()}", f"not dim {style}")
-
-
-def shaded_sign(number: float, width: int = _SIGNED_WIDTH) -> tuple[str, str]:
-    """Return a number with its sign, and the style of its shade, orange above zero and blue below."""
-    if abs(number) < NOTHING:
-        return "·".rjust(width), "dim"
-    shades = _SHADES if number > 0 else _SHADES_BELOW
-    shade = next((colour for least, colour in shades.items() if abs(number) >= least), None)
-    return signed_decimals(number).rjust(width), f"#000000 on {shade}" if shade else ""
-
-
-def shaded(weight: float, width: int = WEIGHT_WIDTH) -> tuple[str, str]:
-    """Return a weight as two decimals, and the style of its shade; dots stand for those that round to nothing."""
-    if weight < NOTHING:
-        return "·".rjust(width), "dim"
-    shade = next((colour for least, colour in _SHADES.items() if weight >= least), None)
-    return decimals(weight).rjust(width), f"#000000 on {shade}" if shade else ""
+    cell = Cell(signed=record.meaning.signed)
+    below = [*(cell.swatch(-least) for least in _SHADES_BELOW), Text("0")] if cell.signed else []
+    return [Text(f"{record.measure} from"), *below, *map(cell.swatch, sorted(_SHADES))]
 
 
 def has_colour(console: Console) -> bool:
@@ -150,15 +138,22 @@ def token_style(token: Token) -> str:
     return "dim" if token.special else ""
 
 
-def strongest_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: int, cell: Cell) -> Text:
-    """Return the tokens of largest weight, or number whatever its sign: at most `top`, and as many as fit in `room`."""
+def strongest_tokens(
+    weights: Weights, tokens: Sequence[Token], top: int, room: int, cell: Cell, *, marked: bool = False
+) -> Text:
+    """Return the tokens of largest weight, or number whatever its sign: at most `top`, and as many as fit in `room`.
+
+    If it is to be `marked`, "…" stands for those that lack room.
+    """
     line = Text()
     width = max(min(max(TOKEN_WIDTH, room // 8), room - 2 - cell.width), 1)  # the first of them always fits
     for index in (-abs(weights)).argsort(kind="stable")[:top]:
+        if line and abs(weights[index]) < NOTHING:
+            break
         token = tokens[index]
         entry = Text.assemble((f"  {shortened(token.label, width)}", token_style(token)), cell.draw(weights[index]))
-        if line.cell_len + entry.cell_len > room or (line and abs(weights[index]) < NOTHING):
-            break
+        if line.cell_len + entry.cell_len > room:
+            return strongest_tokens(weights, tokens, top, room - 2, cell).append(" …", "dim") if marked else line
         line += entry
     return line
 
@@ -203,4 +198,4 @@ def plain_table(header_style: str, gap: int = 2) -> Table:
 
 if __name__ == "__main__":
     for weight in (0.0, 0.05, *sorted(_SHADES), 1.0):
-        Console().print(Text(*shaded(weight)))
+        Console().print(Text(*Cell().draw(weight)))

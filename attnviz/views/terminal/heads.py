@@ -8,11 +8,11 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from attnviz.records import Described, HeadMatrix, HeadTable, Weights
+from attnviz.records import Described, HeadTable, Weights
 from attnviz.text import Token, visible
 from attnviz.views.names import NOTHING, as_percent, counted, head_name
 from attnviz.views.report import HeadNumber, HeadRows, RankedHeads, WordInHeads, WordSide, sides
-from attnviz.views.terminal.cells import aligned, cell_of, flowing, plain_table, strongest_tokens
+from attnviz.views.terminal.cells import Cell, aligned, cell_of, flowing, plain_table, strongest_tokens
 
 _HEAD_WIDTH = 9
 _NAME_WIDTH = 18
@@ -146,10 +146,10 @@ def _strongest(section: WordInHeads, halves: list[WordSide], room: int) -> Table
     table = plain_table("dim", _GAP)
     for name in ("head", *(f"  {_ROLES[side.axis]}" for side in halves)):
         table.add_column(name, no_wrap=True)
-    attention = section.attention
+    attention, cell = section.attention, cell_of(section.attention)
     heads = product(enumerate(attention.layers), enumerate(attention.heads))
     for (row, layer), (column, head) in islice(heads, section.rows):
-        drawn = (_list_tokens(side.weights[row, column], side.tokens, section.top, room, attention) for side in halves)
+        drawn = (_list_tokens(side.weights[row, column], side.tokens, section.top, room, cell) for side in halves)
         table.add_row(Text(head_name(layer, head), style="dim"), *drawn)
     return table
 
@@ -158,18 +158,14 @@ def _written(number: float) -> str:
     return f"{number:.3f}" if math.isfinite(number) else "–"
 
 
-def _list_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: int, record: HeadMatrix) -> Text:
+def _list_tokens(weights: Weights, tokens: Sequence[Token], top: int, room: int, cell: Cell) -> Text:
     """Return the strongest tokens, "–" if all numbers round to nothing, and "…" after differences that lack room.
 
     Weights sum to 1, so that one sees without a mark that some are missing.
     """
-    cell, seen = cell_of(record), min(int((abs(weights) >= NOTHING).sum()), top)
-    if not seen:
+    if abs(weights).max() < NOTHING:
         return Text("  –", style="dim")
-    listed = strongest_tokens(weights, tokens, seen, room, cell)
-    if not record.meaning.signed or seen == 1 or listed != strongest_tokens(weights, tokens, seen - 1, room, cell):
-        return listed
-    return strongest_tokens(weights, tokens, seen, room - 2, cell).append(" …", style="dim")
+    return strongest_tokens(weights, tokens, top, room, cell, marked=cell.signed)
 
 
 if __name__ == "__main__":

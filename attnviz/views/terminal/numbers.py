@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
 from attnviz.lessons.lesson import count_decimals
-from attnviz.views.terminal.cells import aligned, has_colour, shaded, wrapped
+from attnviz.views.terminal.cells import Cell, aligned, has_colour, wrapped
 
 Numbers = NDArray[Any]
 Lines = Iterator[Text]
@@ -79,7 +79,7 @@ class NumberColumn(Struct, frozen=True, eq=False):
     def of(cls, name: str, values: Numbers, *, shade: bool, decimals: int = 0) -> Self:
         """Return a column of numbers, shaded if they are weights; hidden keys are dim."""
         if shade:
-            return cls(name, [shaded(weight) for weight in values.tolist()])
+            return cls(name, [*map(Cell().draw, values.tolist())])
         if values.dtype == np.bool_:
             return cls(name, [("yes", "") if seen else ("hidden", "dim") for seen in values.tolist()])
         write = writer(values, decimals)
