@@ -203,6 +203,10 @@ class TestCutting:
         assert len(parts) > 1 and "".join(parts) == name
         assert all(split_graphemes(part) == [one for one in split_graphemes(name) if one in part] for part in parts)
 
+    def test_a_sign_that_takes_no_column_is_drawn_above_its_weights_among_names_that_are_broken(self) -> None:
+        lines = printed(matrix(["\u094d", *["letters"] * 13]), 70, terminal=False)
+        assert {len(numbers([*line, " "])) for line in lines if line.lstrip()[:1].isdecimal()} == {14}
+
     @pytest.mark.parametrize("text", [FARMER, FAMILY, "क्षि"])
     def test_letters_are_a_text_cut_finer(self, text: str) -> None:
         assert "".join(split_letters(text)) == text

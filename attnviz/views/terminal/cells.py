@@ -40,7 +40,7 @@ _ISOLATED = "\u2068", "\u2069"  # first strong isolate, pop directional isolate 
 
 
 class Cell(Struct, frozen=True):
-    """The cells of a table of numbers: how many columns each takes, with the blank before it, and whether they have signs."""
+    """The cells of a table: how many columns each takes, with the blank before it, and whether numbers have signs."""
 
     width: int = WEIGHT_WIDTH
     signed: bool = False

@@ -155,7 +155,7 @@ def _break(token: Token, width: int) -> list[str]:
 def _break_evenly(text: str, width: int) -> list[str]:
     """Return the beginning of a text, in as few lines of equal width as it takes."""
     shown = ellipsised(text, _HEADER_HEIGHT * width)
-    most, lines = math.ceil(widest(shown) / math.ceil(widest(shown) / width)), [""]
+    most, lines = math.ceil(widest(shown) / max(math.ceil(widest(shown) / width), 1)), [""]  # some signs take no column
     for part in (part for grapheme in split_graphemes(shown) for part in _narrow(grapheme, width)):
         if lines[-1] and widest(lines[-1] + part) > most:
             lines.append("")
