@@ -166,16 +166,7 @@ class CostPicture(Struct, frozen=True, kw_only=True):
             raise UsageError(
                 f"{self.output} does not end in a format of pictures: let it end in {', '.join(IMAGE_FORMATS)}."
             )
-        from attnviz.views.image.fonts import FONT
-        from attnviz.views.image.style import Style
-
-        return Style(
-            dpi=self.dpi,
-            title=self.title,
-            figure_width=self.figure_width,
-            font=FONT if self.font is None else self.font,
-            caption=not self.no_caption,
-        )
+        return figures.make_style(self)
 
     @property
     def _format(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from attnviz.cli import figures, options
 from attnviz.cli.completion import list_colour_maps, offer
@@ -15,16 +15,15 @@ from attnviz.cli.groups import group_options
 from attnviz.cli.heads import OF_STAT, NumberChoice, sum_up
 from attnviz.cli.outcomes import for_each
 from attnviz.cli.output import Notes, say, write_pieces, write_standard_output
-from attnviz.cli.progress import Tally, TextCount
+from attnviz.cli.progress import Tally
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_head_job, make_job, say_unless_nothing
 from attnviz.errors import InputError, UsageError
 from attnviz.formats.writing import FILES, Result
 from attnviz.pipeline.artifacts import Artifact, Maker, draw_numbers
 from attnviz.pipeline.batch import Batch
 from attnviz.pipeline.files import write_file
-from attnviz.pipeline.generating import add_tables
 from attnviz.pipeline.job import MEMORY
-from attnviz.pipeline.outcomes import HeadNumbers, KeepWeights, Outcome, outcomes
+from attnviz.pipeline.outcomes import KeepWeights, Outcome, outcomes
 from attnviz.pipeline.sources import STANDARD_INPUT, chunks
 from attnviz.pipeline.streams import Source
 from attnviz.text import quote_argument
@@ -133,22 +132,8 @@ class Looks(Struct, frozen=True, kw_only=True):
 
     def style(self) -> "Style":
         """Check the options and return the style; this imports matplotlib."""
-        from attnviz.views.image.fonts import FONT
-        from attnviz.views.image.style import DEFAULT_COLOURS, Style
-
-        return Style(
-            cmap=self.cmap or DEFAULT_COLOURS,
-            dpi=self.dpi,
-            log=self.log,
-            title=self.title,
-            annotate=self.annotate,
-            orientation=Orientation(self.transpose),
-            figure_width=self.figure_width,
-            font=FONT if self.font is None else self.font,
-            caption=not self.no_caption,
-            colorbar=not self.no_colorbar,
-            vmax=self.vmax,
-        )
+        named = replace(self, cmap=self.cmap or None)  # an empty name is none
+        return figures.make_style(named, orientation=Orientation(self.transpose), colorbar=not self.no_colorbar)
 
     def opening(self, token: str | None) -> "PageStart":
         """Return the state in which a page opens, with a token locked if one is named."""
@@ -234,15 +219,8 @@ def _export_numbers(
     style, numbers = looks.style(), NumberChoice(stat=looks.stat)
     if not set(formats) <= set(IMAGE_FORMATS):
         raise UsageError("--layout heads draws pictures only: give data another attnviz export, or use attnviz heads.")
-    job = make_head_job(given, model, wanted, wanted.memory)
-    tables = numbers.generated.tables(job.loaded, job.select) if numbers.generated else []
-    code = 0
-    if numbers.takes_text(given):
-        note = say_unless_nothing if alone else say
-        sources = given.sources(wanted.memory, note)  # raises before a progress bar is drawn if there is no text
-        with TextCount(given) as counter:
-            of_texts = sum_up(HeadNumbers(job, numbers.statistics), sources, jobs, counter, "drawn")
-        tables, code = add_tables(of_texts, tables), counter.code
+    job, note = make_head_job(given, model, wanted, wanted.memory), say_unless_nothing if alone else say
+    tables, code = sum_up(given, job, numbers, jobs, "drawn", note)
     made = list(draw_numbers(tables, style, formats, lambda note: say(f"Note: {note}")))
     if alone:
         if len(made) > 1:
@@ -250,7 +228,7 @@ def _export_numbers(
                 f"{output} is one file, but there are several to save: {made[0].file_name}, {made[1].file_name} … "
                 "Choose one format, and one kind of attention with --kind, or give -o a folder."
             )
-        _write_one(made, output)
+        _write_only(made, output)
     else:
         output.mkdir(parents=True, exist_ok=True)
         for artifact in made:
@@ -279,24 +257,24 @@ def export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) -> 
         UsageError: there is more than one to write.
         InputError: there is nothing to write.
     """
-    name, made, note = _name(output), list[Artifact](), Notes()
+    made, note = list[Artifact](), Notes()
 
     def save(result: Result) -> None:
         for artifact in maker.artifacts(result, note):
             if made:
                 raise UsageError(
-                    f"{name} is one file, but there are several to save: {made[0].file_name}, {artifact.file_name} … "
-                    "Choose one text, one format and one picture (--layout grid, --kind for one kind, and layers "
-                    "that have the same heads), or give -o a folder."
+                    f"{_name(output)} is one file, but there are several to save: {made[0].file_name}, "
+                    f"{artifact.file_name} … Choose one text, one format and one picture (--layout grid, --kind for "
+                    "one kind, and layers that have the same heads), or give -o a folder."
                 )
             made.append(artifact)
 
     code = for_each(found, save)
-    _write_one(made, output)
+    _write_only(made, output)
     return code
 
 
-def _write_one(made: Sequence[Artifact], output: Path) -> None:
+def _write_only(made: Sequence[Artifact], output: Path) -> None:
     """Write the one file that was made; raise InputError if there is none."""
     if not made:
         raise InputError(f"{_name(output)} was not written: no text could be read.")

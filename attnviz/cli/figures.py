@@ -1,10 +1,15 @@
 """The options on the look of a figure, whatever it shows."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from attnviz.cli.completion import list_font_families, offer
+
+if TYPE_CHECKING:  # matplotlib, which is imported to draw
+    from attnviz.views.image.style import Style
 
 FigureWidth = Annotated[
     str | None,
@@ -30,3 +35,18 @@ def resolution(usual: int) -> Any:
     return typer.Option(
         min=20, max=1200, help=f"Draw this many pixels per inch.  [default: {usual}, or 300 with --figure-width]"
     )
+
+
+def make_style(looks: Struct, **others: Any) -> "Style":
+    """Return the style of a picture from a record of options and from `others`; options that were not given are None.
+
+    This imports matplotlib.
+
+    Raises:
+        UsageError: the style is not possible.
+    """
+    from attnviz.views.image.style import Style
+
+    given = {name: value for name, value in asdict(looks).items() if value is not None}
+    own = {name: value for name, value in given.items() if name in Style.__struct_fields__}
+    return Style(**own, caption=not given["no_caption"], **others)

@@ -1,7 +1,7 @@
 """`attnviz heads`: numbers for each head, over one text or many, of generated texts, or of the weights alone."""
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, ClassVar
 
@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from attnviz.cli import options
 from attnviz.cli.groups import group_options
+from attnviz.cli.output import say
 from attnviz.cli.progress import TextCount
 from attnviz.cli.request import HeadChoice, Input, ModelChoice, make_head_job
 from attnviz.cli.tables import Form, write_tables
@@ -22,9 +23,8 @@ from attnviz.measures.statistics import STATISTICS
 from attnviz.pipeline.arguments import names_saved
 from attnviz.pipeline.counting import tables_in_order, total
 from attnviz.pipeline.generating import Generated, add_tables
-from attnviz.pipeline.job import MEMORY
+from attnviz.pipeline.job import MEMORY, Job
 from attnviz.pipeline.outcomes import HeadNumbers
-from attnviz.pipeline.streams import Source
 from attnviz.records import Described, HeadTable, find_named
 from attnviz.views.table_report import TableReport
 from attnviz.views.terminal.heads import number_lines
@@ -164,24 +164,19 @@ def heads(
         _list(find_named(_OF_ALL, given.texts or (), "number"), shape, full=bool(given.texts))
         return
     shape.check(numbers)
-    reads = numbers.takes_text(given)
     job = make_head_job(given, model, wanted, memory)
-    generated = numbers.generated.tables(job.loaded, job.select) if numbers.generated else []
-    if not reads:
-        shape.write([generated], form, define=True)
-        return
-    task, write = HeadNumbers(job, numbers.statistics), partial(shape.write, form=form, define=bool(numbers.names))
-    sources = given.sources(memory)  # raises before a progress bar is drawn if there is no text
-    with TextCount(given) as counter:
-        if each:
+    write = partial(shape.write, form=form, define=bool(numbers.names))
+    if each:
+        sources = given.sources(memory)  # raises before a progress bar is drawn if there is no text
+        with TextCount(given) as counter:
             _refuse_saved_after_text(given.texts or (), form)
-            write(tables_in_order(task, sources, jobs, counter))
-        else:
-            tables = sum_up(task, sources, jobs, counter)
-    if not each:
-        write([add_tables(tables, generated) if tables and generated else tables])
-    if counter.code:
-        raise typer.Exit(counter.code)
+            write(tables_in_order(HeadNumbers(job, numbers.statistics), sources, jobs, counter))
+        code = counter.code
+    else:
+        tables, code = sum_up(given, job, numbers, jobs)
+        write([tables])
+    if code:
+        raise typer.Exit(code)
 
 
 def _refuse_saved_after_text(texts: Sequence[str], form: str) -> None:
@@ -195,17 +190,31 @@ def _refuse_saved_after_text(texts: Sequence[str], form: str) -> None:
 
 
 def sum_up(
-    task: HeadNumbers, sources: Iterable[Source], jobs: int, counter: TextCount, done: str = "computed"
-) -> list[HeadTable]:
-    """Return the tables over all texts.
+    given: Input,
+    job: Job,
+    numbers: NumberChoice,
+    jobs: int,
+    done: str = "computed",
+    note: Callable[[str], None] = say,
+) -> tuple[list[HeadTable], int]:
+    """Return the tables over all texts, with the numbers that need none, and the exit code of the texts that failed.
+
+    `note` is told what is to be known of the texts.
 
     Raises:
+        UsageError: a text was given, and no number of it was asked for.
         InputError: all texts failed, so that nothing was `done`.
     """
-    tables = list(total(task, sources, jobs, counter).tables())
+    reads = numbers.takes_text(given)
+    generated = numbers.generated.tables(job.loaded, job.select) if numbers.generated else []
+    if not reads:
+        return generated, 0
+    sources = given.sources(job.memory, note)  # raises before a progress bar is drawn if there is no text
+    with TextCount(given) as counter:
+        tables = list(total(HeadNumbers(job, numbers.statistics), sources, jobs, counter).tables())
     if counter.code and not tables:
         raise InputError(f"Nothing was {done}: no text could be read.")
-    return tables
+    return add_tables(tables, generated) if generated else tables, counter.code
 
 
 def _list(numbers: Mapping[str, Described], shape: TableShape, *, full: bool) -> None:

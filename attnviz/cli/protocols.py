@@ -6,6 +6,7 @@ import select
 import sys
 import time
 
+from attnviz.cli.options import AUTO
 from attnviz.cli.output import say
 from attnviz.vocabulary import PictureProtocol
 
@@ -18,12 +19,12 @@ _KITTY = b"\x1b_Gi=31;OK"
 _LIKE_ITERM2 = re.compile(rb"\x1bP>\|(iTerm2|WezTerm|mintty)")
 
 
-def choose_protocol(named: str | None) -> PictureProtocol | None:
-    """Return the protocol that is `named`, or the one that the terminal knows; None where there is no terminal."""
+def choose_protocol(named: str) -> PictureProtocol | None:
+    """Return the protocol that is `named`, or for `auto` the one that the terminal knows; None without a terminal."""
     if not sys.stdout.isatty():
         say("Note: --picture draws on a terminal only: save a picture with attnviz export.")
         return None
-    return PictureProtocol(named) if named else _find_protocol()
+    return _find_protocol() if named == AUTO else PictureProtocol(named)
 
 
 def _find_protocol() -> PictureProtocol:

@@ -28,8 +28,7 @@ from attnviz.views.terminal.sections import TerminalSection, is_drawn
 from attnviz.views.terminal.thumbnails import brush_of
 from attnviz.vocabulary import ROWS, Orientation, PictureProtocol
 
-_TABLE = "table"
-_FORMATS = (_TABLE, *STREAMS)
+_FORMATS = (options.TABLE, *STREAMS)
 _PROTOCOLS = options.AUTO, *(each.value for each in PictureProtocol)
 _LONGEST_HEADING = 500  # columns that the text may take above its tables
 
@@ -61,12 +60,6 @@ class Tables(Struct, frozen=True, kw_only=True):
         every = self.every or bool(wanted.layer and wanted.head)
         return Report(wanted.token, every, self.top, Orientation(transpose), None if self.all_rows else ROWS)
 
-    def choose_protocol(self) -> PictureProtocol | None:
-        """Return the protocol by which the terminal is sent pictures, None where it is sent none."""
-        if not self.picture:
-            return None
-        return choose_protocol(None if self.protocol == options.AUTO else self.protocol)
-
 
 @group_options
 def show(
@@ -74,10 +67,7 @@ def show(
     model: ModelChoice,
     wanted: Wanted,
     tables: Tables,
-    form: Annotated[
-        str,
-        options.choice(_FORMATS, "--format", line="Print tables, or data."),
-    ] = _TABLE,
+    form: Annotated[str, options.choice(_FORMATS, "--format", line="Print tables, or data.")] = options.TABLE,
     in_browser: Annotated[
         bool, typer.Option("--open", help="Open a page in the browser: one file that needs no network.")
     ] = False,
@@ -97,9 +87,10 @@ def show(
     """  # noqa: D301 - a lone \b keeps the lines below it as they are
     if in_browser:
         write = _to_browser(wanted.token, transpose=transpose)
-    elif form == _TABLE:
+    elif form == options.TABLE:
         report = tables.report(wanted, transpose=transpose)
-        write = _to_terminal(report, color, width, tables.choose_protocol(), headed=not given.single)
+        protocol = choose_protocol(tables.protocol) if tables.picture else None
+        write = _to_terminal(report, color, width, protocol, headed=not given.single)
     else:
         write = _to_pipe(form, wanted.token)
     task = KeepWeights(make_job(given, model, wanted), terms=in_browser)

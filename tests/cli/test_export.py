@@ -362,3 +362,9 @@ def test_several_kinds_for_one_file_name_the_option_that_chooses_one(run: Run, t
 def test_without_caption_and_title_what_they_would_have_said_is_printed(run: Run, tmp_path: Path) -> None:
     done = run("export", "Mary lost her keys", "--mean", "--no-caption", "--title", "", "-o", tmp_path / "x.png")
     assert "say: Mean over layers 0-3, heads 0-5. Queries down, keys across" in done.err
+
+
+def test_a_picture_of_the_numbers_of_no_text_is_not_written_and_says_so(run: Run, tmp_path: Path) -> None:
+    picture = tmp_path / "none.png"
+    run("export", "--layout", "heads", "-o", picture, stdin=b"\n").assert_failed(1, f"{picture} was not written")
+    assert not picture.exists()
