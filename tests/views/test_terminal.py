@@ -8,10 +8,10 @@ from rich.cells import cell_len
 
 from attnviz.records import Attention, Link, Word
 from attnviz.text import By, Token
-from attnviz.views.names import decimals
+from attnviz.views.names import decimals, describe_axes
 from attnviz.views.report import HeadWeights, StrongestLinks, WordInHeads
 from attnviz.views.terminal.cells import shortened
-from attnviz.views.terminal.sections import TerminalSection, axes_title, head_title, links_in_words, summary, word_title
+from attnviz.views.terminal.sections import TerminalSection, head_title, links_in_words, summary, word_title
 from attnviz.vocabulary import AVERAGE, Engine, Kind, Orientation
 from tests.build import distributions, record, tokens
 from tests.terminal import is_weight, printed, rows_of, weights_in, widest
@@ -337,7 +337,7 @@ class TestInWords:
 
     def test_the_axes_are_named_with_what_sums_to_1(self) -> None:
         made = record(layers=1, heads=1, names=SENTENCE)
-        said = [axes_title(a, way).plain for a in (made, replace(made, sink=True)) for way in Orientation]
+        said = [describe_axes(a, way) for a in (made, replace(made, sink=True)) for way in Orientation]
         assert said == [
             "queries down, keys across; rows sum to 1",
             "keys down, queries across; columns sum to 1",

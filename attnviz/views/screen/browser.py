@@ -63,7 +63,7 @@ class Browser(App[BaseException]):
         *(
             Binding(
                 ",".join(command.keys),
-                f"change('{command.action}')" if command.action in CHANGES else command.action,
+                f"change('{command.action}')" if command.change else command.action,
                 show=False,
                 priority="tab" in command.keys,  # which would go from widget to widget
             )

@@ -16,21 +16,16 @@ _READING = (
 )
 
 
-def list_keys() -> Table:
-    """Return a table of all keys."""
-    table = Table.grid(padding=(0, 2))
-    for command in COMMANDS:
-        table.add_row(Text(" ".join(map(name_key, command.keys)), style="bold"), command.words)
-    return table
-
-
 class HelpScreen(ModalScreen[None]):
     """The help, over everything else; any key closes it, but those that scroll it."""
 
     def compose(self) -> ComposeResult:
-        """Make the list of keys in a box."""
+        """Make the list of all keys in a box."""
+        keys = Table.grid(padding=(0, 2))
+        for command in COMMANDS:
+            keys.add_row(Text(" ".join(map(name_key, command.keys)), style="bold"), command.words)
         with VerticalScroll() as box:
-            yield Static(list_keys())
+            yield Static(keys)
             yield Static(_READING)
         box.border_title = "Keys"
         box.border_subtitle = "Esc closes"

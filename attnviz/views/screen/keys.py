@@ -3,56 +3,12 @@
 The keys that the page has as well mean the same there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from attnviz.views.screen.scene import Place, Scene, State, View, open_record
-
-
-class Command(Struct, frozen=True):
-    """A binding of keys to an action, by its name, and its words; `short` ones stand at the bottom of the screen.
-
-    `keys` are named as textual does.
-    """
-
-    keys: tuple[str, ...]
-    action: str
-    words: str
-    short: str = ""
-
-
-COMMANDS = (
-    Command(("question_mark",), "help", "this help", "help"),
-    Command(("left", "h"), "head_before", "the head before"),
-    Command(("right", "l"), "head_after", "the next head", "head"),
-    Command(("up", "k"), "layer_above", "the layer above"),
-    Command(("down", "j"), "layer_below", "the layer below", "layer"),
-    Command(("shift+up", "K"), "query_before", "the token before"),
-    Command(("shift+down", "J"), "query_after", "the next token", "token"),
-    Command(("shift+left", "H"), "key_before", "pair it with the one before"),
-    Command(("shift+right", "L"), "key_after", "pair it with the next one"),
-    Command(("slash",), "search", "find a word, and choose its first token", "find"),
-    Command(("enter",), "lock", "lock the token"),
-    Command(("escape",), "release", "let it go"),
-    Command(("m",), "most_telling", "the most telling head"),
-    Command(("c",), "keep", "keep this head, and take the next"),
-    Command(("a",), "average", "average of the heads that are shown"),
-    Command(("v",), "next_view", "the next view", "view"),
-    Command(("tab",), "next_record", "the next kind of attention"),
-    Command(("w",), "words", "words, or pieces of words"),
-    Command(("s",), "special", "special tokens"),
-    Command(("t",), "transpose", "transpose"),
-    Command(("g",), "logarithmic", "logarithmic"),
-    Command(("e",), "edit", "type another sentence", "new text"),
-    Command(("n",), "next_text", "the next text"),
-    Command(("p",), "text_before", "the text before"),
-    Command(("x",), "save", "save the head that is shown", "save"),
-    Command(("y",), "copy", "copy the link as text"),
-    Command(("d",), "dark", "dark, or light"),
-    Command(("q", "ctrl+q"), "quit", "quit", "quit"),
-)
 
 _NAMES = {
     "left": "←",
@@ -122,6 +78,16 @@ def _next_view(scene: Scene) -> State:
     return replace(scene.state, view=views[(views.index(scene.state.view) + 1) % len(views)])
 
 
+def _average(scene: Scene) -> State:
+    """Return the state in which the heads that are shown are averaged, or one by one; a single head stays as it is."""
+    return replace(scene.state, mean=len(scene.picked) > 1 and not scene.state.mean)
+
+
+def _toggle(field: str) -> Callable[[Scene], State]:
+    """Return what changes a field of the state between True and False."""
+    return lambda scene: replace(scene.state, **{field: not getattr(scene.state, field)})
+
+
 def _step_query(by: int) -> Callable[[Scene], State]:
     return lambda scene: scene.choose(query=_clamp(scene.query + by, len(scene.attention.query_tokens)))
 
@@ -130,24 +96,49 @@ def _step_key(by: int) -> Callable[[Scene], State]:
     return lambda scene: scene.choose(key=_clamp(scene.key + by, len(scene.attention.key_tokens)))
 
 
-CHANGES: Mapping[str, Callable[[Scene], State]] = {
-    "head_before": _move_head(0, -1),
-    "head_after": _move_head(0, 1),
-    "layer_above": _move_head(-1, 0),
-    "layer_below": _move_head(1, 0),
-    "query_before": _step_query(-1),
-    "query_after": _step_query(1),
-    "key_before": _step_key(-1),
-    "key_after": _step_key(1),
-    "lock": lambda scene: replace(scene.state, locked=True),
-    "release": _release,
-    "most_telling": lambda scene: open_record(scene.shown, scene.state),
-    "keep": keep_head,
-    "average": lambda scene: replace(scene.state, mean=len(scene.picked) > 1 and not scene.state.mean),
-    "next_view": _next_view,
-    "words": lambda scene: replace(scene.state, words=not scene.state.words),
-    "special": lambda scene: replace(scene.state, special=not scene.state.special),
-    "transpose": lambda scene: replace(scene.state, turned=not scene.state.turned),
-    "logarithmic": lambda scene: replace(scene.state, log=not scene.state.log),
-}
+class Command(Struct, frozen=True):
+    """A binding of keys to an action, by its name, and its words; `short` ones stand at the bottom of the screen.
+
+    `keys` are named as textual does. The action does nothing but `change` the state, or the screen has a method for it.
+    """
+
+    keys: tuple[str, ...]
+    action: str
+    words: str
+    short: str = ""
+    change: Callable[[Scene], State] | None = None
+
+
+COMMANDS = (
+    Command(("question_mark",), "help", "this help", "help"),
+    Command(("left", "h"), "head_before", "the head before", change=_move_head(0, -1)),
+    Command(("right", "l"), "head_after", "the next head", "head", _move_head(0, 1)),
+    Command(("up", "k"), "layer_above", "the layer above", change=_move_head(-1, 0)),
+    Command(("down", "j"), "layer_below", "the layer below", "layer", _move_head(1, 0)),
+    Command(("shift+up", "K"), "query_before", "the token before", change=_step_query(-1)),
+    Command(("shift+down", "J"), "query_after", "the next token", "token", _step_query(1)),
+    Command(("shift+left", "H"), "key_before", "pair it with the one before", change=_step_key(-1)),
+    Command(("shift+right", "L"), "key_after", "pair it with the next one", change=_step_key(1)),
+    Command(("slash",), "search", "find a word, and choose its first token", "find"),
+    Command(("enter",), "lock", "lock the token", change=lambda scene: replace(scene.state, locked=True)),
+    Command(("escape",), "release", "let it go", change=_release),
+    Command(("m",), "most_telling", "the most telling head", "", lambda scene: open_record(scene.shown, scene.state)),
+    Command(("c",), "keep", "keep this head, and take the next", change=keep_head),
+    Command(("a",), "average", "average of the heads that are shown", change=_average),
+    Command(("v",), "next_view", "the next view", "view", _next_view),
+    Command(("tab",), "next_record", "the next kind of attention"),
+    Command(("w",), "words", "words, or pieces of words", change=_toggle("words")),
+    Command(("s",), "special", "special tokens", change=_toggle("special")),
+    Command(("t",), "transpose", "transpose", change=_toggle("turned")),
+    Command(("g",), "logarithmic", "logarithmic", change=_toggle("log")),
+    Command(("e",), "edit", "type another sentence", "new text"),
+    Command(("n",), "next_text", "the next text"),
+    Command(("p",), "text_before", "the text before"),
+    Command(("x",), "save", "save the head that is shown", "save"),
+    Command(("y",), "copy", "copy the link as text"),
+    Command(("d",), "dark", "dark, or light"),
+    Command(("q", "ctrl+q"), "quit", "quit", "quit"),
+)
+
+CHANGES = {command.action: command.change for command in COMMANDS if command.change}
 """The actions that change nothing but the state."""

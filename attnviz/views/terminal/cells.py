@@ -1,7 +1,7 @@
 """Weights and tokens on a terminal, dark or light, with or without colours."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from msgspec import Struct
@@ -194,6 +194,17 @@ def flowing(parts: Sequence[Text], width: int, style: str = "dim") -> Iterator[T
 def plain_table(header_style: str, gap: int = 2) -> Table:
     """Return a table without columns, lines or edges, for the few rows that need not be fast."""
     return Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style=header_style)
+
+
+def fact_table(facts: Iterable[tuple[Text, str]], least: int) -> Table:
+    """Return a table with a fact a row beside its name, which takes at least so many columns."""
+    table = plain_table("")
+    table.show_header = False
+    table.add_column(no_wrap=True, min_width=least)
+    table.add_column()
+    for name, fact in facts:
+        table.add_row(name, Text(fact))
+    return table
 
 
 if __name__ == "__main__":

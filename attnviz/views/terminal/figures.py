@@ -9,7 +9,7 @@ from rich.text import Text
 from attnviz.records import Claim, Figure, Verified
 from attnviz.text import visible
 from attnviz.views.names import counted
-from attnviz.views.terminal.cells import plain_table
+from attnviz.views.terminal.cells import fact_table, plain_table
 from attnviz.vocabulary import Verdict
 
 _STYLES = {Verdict.PASSED: "green", Verdict.FAILED: "bold red", Verdict.SKIPPED: "dim"}
@@ -50,10 +50,6 @@ def verdict_line(found: Sequence[Verified]) -> Text:
 
 def claim_lines(claim: Claim) -> Table:
     """Return what a check is, for a list of checks: its model, its figures, how they are computed, who says so."""
-    grid = plain_table("dim")
-    grid.show_header = False
-    grid.add_column(no_wrap=True, min_width=len("tolerance"))
-    grid.add_column()
     facts = {
         "model": claim.model,
         "figures": f"{len(claim.published):,}",
@@ -61,9 +57,7 @@ def claim_lines(claim: Claim) -> Table:
         "tolerance": _write_tolerance(claim),
         "source": claim.source,
     }
-    for what, fact in facts.items():
-        grid.add_row(Text(what, style="dim"), Text(fact))
-    return grid
+    return fact_table(((Text(what, "dim"), fact) for what, fact in facts.items()), len("tolerance"))
 
 
 def _write_tolerance(claim: Claim) -> str:

@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from attnviz.records import Described, HeadTable, Weights
-from attnviz.text import Token, visible
+from attnviz.text import Token
 from attnviz.views.names import NOTHING, as_percent, counted, head_name
 from attnviz.views.report import HeadNumber, HeadRows, RankedHeads, WordInHeads, WordSide, sides
-from attnviz.views.terminal.cells import Cell, aligned, cell_of, flowing, plain_table, strongest_tokens
+from attnviz.views.terminal.cells import Cell, aligned, cell_of, fact_table, flowing, plain_table, strongest_tokens
 
 _HEAD_WIDTH = 9
 _NAME_WIDTH = 18
@@ -47,18 +47,16 @@ def _numbers(ranked: Sequence[HeadNumber], none: str) -> list[Text]:
     return [Text(f"{name} {_written(number)}") for name, number in there] or [Text("0 in all heads", style="dim")]
 
 
-def best_head(table: HeadTable) -> Text:
-    """Return a sentence on the head that a search lists first: how much weight it gives, or how often it is right."""
+def tell_best_head(table: HeadTable) -> str:
+    """Tell of the head that a search lists first: how much weight it gives, or how often it is right."""
     head, name = table.listed()[0], table.ranked_by[0]
     (number,), (fixed,) = (_of(table, each, [head]) for each in (name, "baseline"))
     if not math.isfinite(number):
-        told = "no head has such a number"
-    elif name == "weight":
-        told = f"{head_name(*head)} gives this link the most weight, {number:.3f}"
-        told += f" on average over {counted(table.texts, 'text')}" if table.texts > 1 else ""
-    else:
-        told = _tell_accuracy(head_name(*head), number, fixed, table.texts)
-    return Text(visible(table.asked), style="bold").append(f": {told}", "not bold")
+        return "no head has such a number"
+    if name == "weight":
+        average = f" on average over {counted(table.texts, 'text')}" if table.texts > 1 else ""
+        return f"{head_name(*head)} gives this link the most weight, {number:.3f}{average}"
+    return _tell_accuracy(head_name(*head), number, fixed, table.texts)
 
 
 def _tell_accuracy(head: str, number: float, fixed: float, texts: int) -> str:
@@ -113,21 +111,14 @@ def _pages(columns: Mapping[str, Sequence[str]], width: int) -> Iterator[list[st
 
 def number_lines(name: str, number: Described, *, full: bool) -> Table:
     """Return the definition of a number beside its name; with `full` also its formula, source, range and meaning."""
-    grid = plain_table("dim")
-    grid.show_header = False
-    grid.add_column(no_wrap=True, min_width=_NAME_WIDTH)
-    grid.add_column()
-    grid.add_row(Text(name, style="bold"), Text(number.definition))
-    if full:
-        facts = {
-            "formula": number.formula,
-            "source": number.source,
-            "range": number.extent,
-            "if high, the head": number.high,
-        }
-        for what, fact in facts.items():
-            grid.add_row(Text(what, style="dim"), Text(fact))
-    return grid
+    facts = {
+        "formula": number.formula,
+        "source": number.source,
+        "range": number.extent,
+        "if high, the head": number.high,
+    }
+    more = ((Text(what, "dim"), fact) for what, fact in facts.items() if full)
+    return fact_table([(Text(name, "bold"), number.definition), *more], _NAME_WIDTH)
 
 
 def word_in_heads(section: WordInHeads, width: int) -> Iterator[RenderableType]:

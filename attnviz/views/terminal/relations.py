@@ -44,8 +44,8 @@ def _fit(widths: Sequence[int], width: int) -> list[int]:
     return kept
 
 
-def best_relation(table: RelationTable) -> Text:
-    """Return a sentence on the head that follows all relations together best, how often it does, and on other texts."""
+def tell_best_relation(table: RelationTable) -> str:
+    """Tell of the head that follows all relations together best, how often it does, and on other texts."""
     best = table[ALL_RELATIONS]
     whole, held_out = best.whole, best.held_out
     told = f"{head_name(best.layer, best.head)} follows them best"
@@ -55,7 +55,7 @@ def best_relation(table: RelationTable) -> Text:
         if held_out.accuracy is not None and held_out.baseline is not None:
             told += f". On texts that neither was chosen on: {as_percent(held_out.accuracy)}"
             told += f", the fixed distance {as_percent(held_out.baseline)}"
-    return Text(visible(table.asked), style="bold").append(f": {told}", "not bold")
+    return told
 
 
 def shown_definitions(table: RelationTable, width: int) -> dict[str, str]:

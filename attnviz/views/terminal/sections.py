@@ -26,11 +26,11 @@ from attnviz.views.report import (
     WordInHeads,
 )
 from attnviz.views.terminal.cells import aligned, ellipsised, flowing, has_colour, isolated, shade_legend
-from attnviz.views.terminal.heads import best_head, head_rows, ranked_heads, word_in_heads
+from attnviz.views.terminal.heads import head_rows, ranked_heads, tell_best_head, word_in_heads
 from attnviz.views.terminal.inline import inline_picture
 from attnviz.views.terminal.matrix import matrix
 from attnviz.views.terminal.overview import overview
-from attnviz.views.terminal.relations import best_relation, relation_rows, shown_definitions
+from attnviz.views.terminal.relations import relation_rows, shown_definitions, tell_best_relation
 from attnviz.vocabulary import AVERAGE, Orientation, PictureProtocol
 
 _USUAL = "float32"
@@ -79,7 +79,7 @@ def _head_weights(
 ) -> RenderResult:
     one = section.attention
     yield head_title(one.layers[0], one.heads[0], section.reason)
-    yield axes_title(one, section.orientation)
+    yield Text(describe_axes(one, section.orientation), "dim")
     if protocol and is_drawn(section, protocol):
         yield from inline_picture(section, protocol, console, options)
     else:
@@ -98,7 +98,8 @@ def is_drawn(section: Section, protocol: PictureProtocol | None) -> bool:
 def _drawn_table(section: Answer | RankedHeads | HeadRows | RelationRows | Definitions, width: int) -> RenderResult:
     match section:
         case Answer(table=table):
-            yield best_head(table) if isinstance(table, HeadTable) else best_relation(table)
+            told = tell_best_head(table) if isinstance(table, HeadTable) else tell_best_relation(table)
+            yield Text(visible(table.asked), "bold").append(f": {told}", "not bold")
         case RankedHeads():
             yield from ranked_heads(section, width)
         case HeadRows():
@@ -149,11 +150,6 @@ def head_title(layer: int, head: int, reason: Link | None = None) -> Text:
     if reason:
         title.append(f", the most telling: {link_in_words(reason)}", style="not bold")
     return title
-
-
-def axes_title(attention: HeadMatrix, orientation: Orientation) -> Text:
-    """Return a line that says what the rows and the columns of a table of weights are."""
-    return Text(describe_axes(attention, orientation), style="dim")
 
 
 def word_title(word: Word, attention: HeadMatrix) -> Text:
