@@ -17,7 +17,7 @@ from attnviz.cli.groups import group_options
 from attnviz.cli.request import Input, ModelChoice, Wanted, make_job
 from attnviz.errors import AttnvizError, UsageError, write_options
 from attnviz.formats.writing import Result
-from attnviz.pipeline.files import write_file
+from attnviz.pipeline.files import find_format, write_file
 from attnviz.pipeline.outcomes import KeepWeights, Note, outcomes
 from attnviz.pipeline.streams import Source
 from attnviz.records import require_record, require_weights
@@ -156,7 +156,7 @@ class Texts:
         from attnviz.cli.export import Looks  # like the formats: no start need wait for it
 
         path = Path(name).expanduser()
-        form = path.suffix.removeprefix(".").lower()
+        form = find_format(path)
         if form not in list_formats():
             raise UsageError(f"{name} does not end in a format: choose .{', .'.join(list_formats())}.")
         result = Result(0, "", [scene.record])

@@ -19,7 +19,7 @@ from attnviz.costs.dimensions import Size, find_size
 from attnviz.costs.measurement import Experiment, measure
 from attnviz.errors import UsageError
 from attnviz.models.loading import Loading
-from attnviz.pipeline.files import write_file
+from attnviz.pipeline.files import find_format, write_file
 from attnviz.views.terminal.cost import describe_measuring, tabulate_counts, tabulate_experiment
 from attnviz.vocabulary import IMAGE_FORMATS, Kind
 
@@ -162,16 +162,11 @@ class CostPicture(Struct, frozen=True, kw_only=True):
         """
         if self.output is None:
             return None
-        if self._format not in IMAGE_FORMATS:
+        if find_format(self.output) not in IMAGE_FORMATS:
             raise UsageError(
                 f"{self.output} does not end in a format of pictures: let it end in {', '.join(IMAGE_FORMATS)}."
             )
         return figures.make_style(self)
-
-    @property
-    def _format(self) -> str:
-        """Return the format that the name of the picture ends in."""
-        return self.output.suffix.removeprefix(".").lower() if self.output else ""
 
     def save(self, experiments: Sequence[Experiment], style: "Style | None") -> None:
         """Save the picture in a style, if one was asked for.
@@ -183,7 +178,7 @@ class CostPicture(Struct, frozen=True, kw_only=True):
             from attnviz.views.image.cost import picture
             from attnviz.views.image.pictures import render
 
-            write_file(self.output, [render(picture(experiments, style), self._format)])
+            write_file(self.output, [render(picture(experiments, style), find_format(self.output))])
 
 
 @group_options

@@ -21,7 +21,7 @@ from attnviz.errors import InputError, UsageError
 from attnviz.formats.writing import FILES, Result
 from attnviz.pipeline.artifacts import Artifact, Maker, draw_numbers
 from attnviz.pipeline.batch import Batch
-from attnviz.pipeline.files import write_file
+from attnviz.pipeline.files import find_format, write_file
 from attnviz.pipeline.job import MEMORY
 from attnviz.pipeline.outcomes import KeepWeights, Outcome, outcomes
 from attnviz.pipeline.sources import STANDARD_INPUT, chunks
@@ -303,7 +303,7 @@ def _parse_output(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ..
     Raises:
         UsageError: the suffix says no format, or another than was asked for.
     """
-    suffix = output.suffix.removeprefix(".").lower()
+    suffix = find_format(output)
     if output == _STANDARD_OUTPUT:
         return formats or _DEFAULT_FORMATS, True
     if suffix not in FORMATS:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from attnviz.formats.writing import FILES
 from attnviz.measures.circuits import CIRCUITS
 from attnviz.pipeline.arguments import ARRAYS, names_saved
+from attnviz.pipeline.files import find_format
 from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS, PAGE_FORMATS
 
 Values = Mapping[str, Any]
@@ -64,7 +65,7 @@ def _is_data(values: Values) -> bool:
 
 def _is_file(values: Values) -> bool:
     """Return whether one file is written: standard output, or one whose name ends in a format."""
-    return str(values["output"]) == "-" or _format_of(values["output"]) in (*IMAGE_FORMATS, *FILES, *PAGE_FORMATS)
+    return str(values["output"]) == "-" or find_format(values["output"]) in (*IMAGE_FORMATS, *FILES, *PAGE_FORMATS)
 
 
 def _is_drawn(values: Values) -> bool:
@@ -79,11 +80,7 @@ def _is_page(values: Values) -> bool:
 
 def _formats(values: Values) -> set[str]:
     """Return the formats of the files that are written, as far as they are told; else it is a picture."""
-    return {*(values["forms"] or [_format_of(values["output"])])}
-
-
-def _format_of(output: str | Path) -> str:
-    return Path(output).suffix.removeprefix(".").lower()
+    return {*(values["forms"] or [find_format(values["output"])])}
 
 
 def _are_saved(values: Values) -> bool:
@@ -227,7 +224,7 @@ SETTINGS: Mapping[str, Sequence[Setting]] = {
         ),
         Setting(
             words="without a picture",
-            holds=lambda values: values["output"] and _format_of(values["output"]) in FILES,
+            holds=lambda values: values["output"] and find_format(values["output"]) in FILES,
             idle=LOOKS,
             instead="give -o a file that ends in .png",
         ),

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _PIECE = 2**20  # bytes that are read at a time
 
 
+def find_format(path: str | Path) -> str:
+    """Return the format that the name of a file ends in: `png` of `head.PNG`, nothing of a name without a suffix."""
+    return Path(path).suffix.removeprefix(".").lower()
+
+
 def new_digest(data: bytes = b"") -> "hashlib.blake2b":
     """Return the digest that tells files, and texts, from others."""
     import hashlib  # with OpenSSL, which each start would wait for

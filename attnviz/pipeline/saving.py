@@ -12,7 +12,7 @@ from attnviz.formats.saving import Records, encode_results, encode_table_file, s
 from attnviz.formats.tables import Table
 from attnviz.formats.writing import Result
 from attnviz.pipeline.artifacts import Artifact, Maker, draw_numbers
-from attnviz.pipeline.files import write_file
+from attnviz.pipeline.files import find_format, write_file
 from attnviz.pipeline.sources import saved_in
 from attnviz.records import HeadTable
 from attnviz.vocabulary import IMAGE_FORMATS, PAGE_FORMATS, Layout
@@ -48,7 +48,7 @@ def save(
     """
     results, tables = sort_out(records, text)
     file, heads = Path(path), [table for table in tables if isinstance(table, HeadTable)]
-    form = file.suffix.removeprefix(".").lower()
+    form = find_format(file)
     if results:
         pieces = _take_only(_draw(results, form), file) if form in _DRAWN else [encode_results(results, form, _DRAWN)]
     elif heads and form in IMAGE_FORMATS:

@@ -1,7 +1,7 @@
 """Numbers for each layer, head, query and key, with the names of their axes; attention weights are such."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -17,6 +17,7 @@ from attnviz.text import Token, make_tokens, visible
 from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
 
 Weights = NDArray[np.float32]
+Matrix = TypeVar("Matrix", bound="HeadMatrix")
 
 _ROW_SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
@@ -138,16 +139,7 @@ class HeadMatrix(Axes, Displayed, frozen=True, kw_only=True, eq=False):
             >>> attention.mean()
             Attention(builtin/encoder, encoder, 1 layers × 1 heads, 6 queries × 6 keys)
         """
-        if self.layers == self.heads == (AVERAGE,):
-            return self
-        averaged = f"mean over {_name_all(self)}"
-        return replace(
-            self,
-            weights=self.weights.mean((0, 1), keepdims=True),
-            layers=(AVERAGE,),
-            heads=(AVERAGE,),
-            notes=(*self.notes, averaged),
-        )
+        return average([self])
 
 
 class Attention(HeadMatrix, frozen=True, kw_only=True, eq=False):
@@ -281,19 +273,19 @@ def require_record(given: object) -> Attention:
     return given
 
 
-def average(records: Sequence[HeadMatrix]) -> HeadMatrix:
+def average(records: Sequence[Matrix]) -> Matrix:
     """Return the average over all layers and heads of some records of one kind, each of layers of its own."""
-    if len(records) == 1:
-        return records[0].mean()
+    first, *others = records
+    if not others and first.layers == first.heads == (AVERAGE,):
+        return first
+    means = [one.weights.mean((0, 1), keepdims=True) for one in records]  # [1, 1, queries, keys] each
     counts = [len(one.layers) * len(one.heads) for one in records]
-    means = [one.mean().weights for one in records]  # [1, 1, queries, keys] each
-    averaged = "; ".join(map(_name_all, records))
     return replace(
-        records[0],
-        weights=np.average(means, axis=0, weights=counts).astype(np.float32),
+        first,
+        weights=np.average(means, axis=0, weights=counts).astype(np.float32) if others else means[0],
         layers=(AVERAGE,),
         heads=(AVERAGE,),
-        notes=(*records[0].notes, f"mean over {averaged}"),
+        notes=(*first.notes, f"mean over {'; '.join(map(_name_all, records))}"),
     )
 
 

@@ -1,5 +1,6 @@
 """Graphemes, which readers take for one character: a letter with its marks, a joined emoji, a syllable of Hangul."""
 
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 
@@ -27,3 +28,13 @@ def split_letters(text: str) -> list[str]:
 
     found: list[str] = regex.findall(r".[\p{M}\p{Cf}\p{Emoji_Modifier}]*", text, regex.DOTALL)
     return found
+
+
+def fill_lines(parts: Iterable[str], width: float, measured: Callable[[str], float]) -> list[str]:
+    """Join the parts of a text to lines that measure at most this width; one that is wider has a line of its own."""
+    lines = [""]
+    for part in parts:
+        if lines[-1] and measured(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return lines

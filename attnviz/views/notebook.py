@@ -3,7 +3,7 @@
 import base64
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice, product
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
@@ -62,13 +62,13 @@ def _draw_table(table: HeadTable) -> str:
         f'<th title="{html.escape(column.definition)}">{html.escape(name)}</th>'
         for name, column in table.columns.items()
     ]
-    rows = (
-        _row("td", (head_name(layer, head), *_numbers(table, place), _label(table, layer, head)))
-        for place, (layer, head) in enumerate(heads)
-    )
+    rows = [
+        (head_name(layer, head), *_numbers(table, place), _label(table, layer, head))
+        for place, (layer, head) in enumerate(heads[:_ROWS])
+    ]
     caption = f"{html.escape(visible(table.model))}, {table.kind.value} attention, texts: {table.texts}"
     caption += f"; {_ROWS} of {len(heads)} heads" if len(heads) > _ROWS else ""
-    body = "".join(islice(rows, _ROWS))
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><caption>{caption}</caption><tr><th>head</th>{''.join(names)}<th></th></tr>{body}</table>"
 
 
@@ -81,7 +81,3 @@ def _numbers(table: HeadTable, place: int) -> Iterable[str]:
 def _label(table: HeadTable, layer: int, head: int) -> str:
     label, partner = table.labels.get((layer, head)), table.partners.get((layer, head))
     return " ".join([*([f"paired with {head_name(*partner)}"] if partner else []), *([label.name] if label else [])])
-
-
-def _row(cell: str, texts: Iterable[str]) -> str:
-    return f"<tr>{''.join(f'<{cell}>{html.escape(text)}</{cell}>' for text in texts)}</tr>"

@@ -34,16 +34,15 @@ from attnviz.views.image.style import Style
 from attnviz.views.image.words import (
     ARROW,
     Label,
+    SheetText,
     axes_caption,
     axis_name,
     ellipsised,
     grid_caption,
-    heading,
     indexed,
     labelled_tokens,
     note_left_out,
     places,
-    remarks,
     stem,
     token_caption,
     token_labels,
@@ -117,9 +116,7 @@ def _side_by_side(attention: HeadMatrix, titles: Sequence[str], room: Room, styl
         cell=cell,
         row_name=down,
         text_size=room.text_size,
-        heading=heading(attention, where, style),
-        remarks=remarks(attention, where, pool, style),
-        caption=axes_caption(attention, style),
+        text=SheetText.of(attention, where, pool, style, axes_caption(attention, style)),
         measure=attention.measure,
     )
     return _picture(stem(shown), sheet, style.suiting(attention.by), attention.weights.max(-1))
@@ -152,9 +149,7 @@ def _grid_picture(attention: HeadMatrix, style: Style) -> Iterator[Picture]:
         cell=cell,
         row_name="layer",
         columns_on_top=True,
-        heading=heading(attention, where, style),
-        remarks=remarks(attention, where, pool, style),
-        caption=grid_caption(attention, style),
+        text=SheetText.of(attention, where, pool, style, grid_caption(attention, style)),
         measure=attention.measure,
     )
     yield _picture(stem(where), sheet, style.suiting(attention.by), attention.weights.max(-1))
@@ -196,14 +191,13 @@ def token_picture(attention: HeadMatrix, word: Word, style: Style) -> Picture:
         )
         for side, shown in ((side, queries if side.axis == "queries" else keys) for side in both)
     ]
+    caption = token_caption(attention, named, queries=bool(word.queries))
     sheet = Sheet(
         panels=panels,
         across=len(panels),
         cell=(_TOKEN_KEYS.cell(math.ceil(longest / pool), style), _TOKEN_HEADS.cell(len(heads), style)),
         row_name="heads",
-        heading=heading(attention, (named,), style),
-        remarks=remarks(attention, (named,), (1, pool), style),
-        caption=token_caption(attention, named, queries=bool(word.queries)),
+        text=SheetText.of(attention, (named,), (1, pool), style, caption),
         measure=attention.measure,
     )
     position = attention.pieces(word)[0].position
@@ -309,8 +303,8 @@ def _picture(name: str, sheet: Sheet, style: Style, largest: Weights) -> Picture
     if sheet.measure == WEIGHT and not style.log and style.vmax is None and (faint := note_faint(largest, _SEEN)):
         auto = ", {vmax:auto} ends the colours at the largest" if largest.max() < _FAR_BELOW_1 else ""
         notes.append(Advice(f"{faint}:", f"{{log:True}} shows small weights{auto}."))
-    if sheet.remarks and not style.caption:
-        notes.append(note_left_out(replace(sheet, heading="").small_print))
+    if sheet.text.remarks and not style.caption:
+        notes.append(note_left_out(replace(sheet.text, heading="").small_print))
     if figure.dpi < style.resolution:
         notes.append(f"At {style.resolution} dpi the picture would be too large, so it is drawn at {figure.dpi:g} dpi.")
     return Picture(name, figure, tuple(notes))

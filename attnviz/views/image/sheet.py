@@ -13,7 +13,7 @@ from attnviz.records import Weights, find_measure
 from attnviz.views.image.fonts import Fonts
 from attnviz.views.image.page import INK, MUTED, Page
 from attnviz.views.image.style import Scale, Style, scale_of
-from attnviz.views.image.words import LINE, Label, thinned
+from attnviz.views.image.words import LINE, Label, SheetText, thinned
 from attnviz.views.names import in_cell
 from attnviz.vocabulary import WEIGHT
 
@@ -47,8 +47,7 @@ class Panel(Struct, frozen=True):
 class Sheet(Struct, frozen=True, kw_only=True):
     """Panels, `across` in a row, that share their row labels and their scale.
 
-    `cell` is the width and height of a cell in points, `text_size` that of labels; `heading` stands above everything,
-    `remarks` small below it, `caption` small below everything. `measure` is what the cells show.
+    `cell` is the width and height of a cell in points, `text_size` that of labels, and `measure` what the cells show.
     """
 
     panels: Sequence[Panel]
@@ -57,9 +56,7 @@ class Sheet(Struct, frozen=True, kw_only=True):
     row_name: str
     text_size: float = 8
     columns_on_top: bool = False
-    heading: str = ""
-    remarks: Sequence[str] = ()
-    caption: str = ""
+    text: SheetText
     measure: str = WEIGHT
 
     @property
@@ -74,19 +71,9 @@ class Sheet(Struct, frozen=True, kw_only=True):
         sides += [(panel.rows, self.cell[1]) for panel in self.panels]
         return all(len(thinned(labels, side, self.text_size)) == len(labels) for labels, side in sides)
 
-    @property
-    def small_print(self) -> str:
-        """Return the caption, after the remarks where these stand in it because there is no heading."""
-        return " ".join(filter(None, [*([] if self.heading else self.sentences), self.caption]))
-
-    @property
-    def sentences(self) -> list[str]:
-        """Return the remarks as sentences."""
-        return [f"{remark[0].upper()}{remark[1:]}." for remark in self.remarks]
-
     def texts(self) -> Iterator[str]:
         """Yield all texts on the sheet that come from outside."""
-        yield from (self.heading, *self.remarks, self.caption)
+        yield from (self.text.heading, *self.text.remarks, self.text.caption)
         for panel in self.panels:
             yield from (panel.title, *(label.text for label in (*panel.rows, *panel.columns)))
 
@@ -264,10 +251,11 @@ def _draw_words(page: Page, sheet: Sheet, style: Style) -> None:
     Remarks are left out with the caption, and stand in it where there is no heading.
     """
     left, width = page.left, page.room or max(page.right - page.left, _NARROWEST)
-    remarks = sheet.remarks if style.caption else ()
+    text = sheet.text
+    above = [(text.heading, _HEADING, INK)]
     if style.caption:
-        page.lines(left, page.bottom + GAP, page.wrapped(sheet.small_print, _SMALL, width), _SMALL, MUTED)
-    above = [(sheet.heading, _HEADING, INK), *((remark, _SMALL, MUTED) for remark in remarks if sheet.heading)]
+        page.lines(left, page.bottom + GAP, page.wrapped(text.small_print, _SMALL, width), _SMALL, MUTED)
+        above += ((remark, _SMALL, MUTED) for remark in text.remarks if text.heading)
     written = [(page.wrapped(words, size, width), size, tone) for words, size, tone in above if words]
     top = page.top - GAP / 2 - sum(len(lines) * size * LINE for lines, size, _ in written)
     for lines, size, tone in written:

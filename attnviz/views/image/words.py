@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from attnviz.records import HeadMatrix, format_ranges
 from attnviz.text import Bins, By, Grouping, Token
-from attnviz.text.graphemes import split_graphemes
+from attnviz.text.graphemes import fill_lines, split_graphemes
 from attnviz.views.image.fonts import CODE, Fonts, joined
 from attnviz.views.image.style import Style
 from attnviz.views.names import caveats, counted, describe_axes, name_numbers, plural
@@ -116,25 +116,33 @@ def wrapped(text: str, width: float, measured: Callable[[str], float]) -> list[s
 
 def _broken(word: str, width: float, measured: Callable[[str], float]) -> list[str]:
     """Return a word in parts of at most this width, each of one grapheme at least."""
-    if measured(word) <= width:
-        return [word]
-    parts = [""]
-    for grapheme in split_graphemes(word):
-        if parts[-1] and measured(parts[-1] + grapheme) > width:
-            parts.append("")
-        parts[-1] += grapheme
-    return parts
+    return [word] if measured(word) <= width else fill_lines(split_graphemes(word), width, measured)
 
 
-def heading(attention: HeadMatrix, where: Sequence[str], style: Style) -> str:
-    """Return the title that was given, or else the model, the layers and the heads."""
-    if style.title is not None:
-        return style.title
-    kind = [] if attention.kind is Kind.ENCODER else [attention.kind.value]
-    return " · ".join([attention.model, *kind, *where])
+class SheetText(Struct, frozen=True):
+    """The text round the panels of a sheet: a `heading`, small `remarks` below it, and a small `caption` below all."""
+
+    heading: str
+    remarks: Sequence[str]
+    caption: str
+
+    @classmethod
+    def of(
+        cls, attention: HeadMatrix, where: Sequence[str], pool: tuple[int, int], style: Style, caption: str
+    ) -> "SheetText":
+        """Return the words on a record, under the title that was given, or else the model, the layers and the heads."""
+        kind = [] if attention.kind is Kind.ENCODER else [attention.kind.value]
+        heading = " · ".join([attention.model, *kind, *where]) if style.title is None else style.title
+        return cls(heading, _remark(attention, where, pool, style), caption)
+
+    @property
+    def small_print(self) -> str:
+        """Return the caption, after the remarks where these stand in it because there is no heading."""
+        remarks = [] if self.heading else map(_make_sentence, self.remarks)
+        return " ".join(filter(None, [*remarks, self.caption]))
 
 
-def remarks(attention: HeadMatrix, where: Sequence[str], pool: tuple[int, int], style: Style) -> list[str]:
+def _remark(attention: HeadMatrix, where: Sequence[str], pool: tuple[int, int], style: Style) -> list[str]:
     """Return the remarks below the heading: what it leaves out, and what was done to the weights."""
     named = [" · ".join(where)] if style.title else []
     if attention.by is not By.TOKEN:
@@ -156,8 +164,11 @@ def _between(attention: HeadMatrix) -> str:
 
 def axes_caption(attention: HeadMatrix, style: Style) -> str:
     """Return a caption that says what goes down and what across in a panel."""
-    said = describe_axes(attention, style.orientation)
-    return f"{said[0].upper()}{said[1:]}."
+    return _make_sentence(describe_axes(attention, style.orientation))
+
+
+def _make_sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def grid_caption(attention: HeadMatrix, style: Style) -> str:

@@ -33,11 +33,6 @@ class Quantisation(Struct, frozen=True):
     peak: float
 
     @classmethod
-    def of(cls, record: HeadMatrix, bits: int) -> "Quantisation":
-        """Return the quantisation of a record's numbers: from 0 on for weights, to both sides of 0 for others."""
-        return cls.fit(record.weights, bits, signed=not isinstance(record, Attention))
-
-    @classmethod
     def fit(cls, numbers: Weights, bits: int, *, signed: bool) -> "Quantisation":
         """Return the quantisation of some numbers, which if they are `signed` lie on both sides of 0."""
         largest = 2**bits - 1
@@ -125,7 +120,8 @@ def _pack_layer(terms: ScoreTerms, layer: int, weights: Weights, bits: int) -> P
 
 def pack(record: HeadMatrix) -> Packed:
     """Return the numbers of a record, packed."""
-    quantisation = Quantisation.of(record, 16 if record.weights.size <= _FEW else 8)
+    bits, signed = 16 if record.weights.size <= _FEW else 8, not isinstance(record, Attention)
+    quantisation = Quantisation.fit(record.weights, bits, signed=signed)
     queries, keys = record.shape[2:]
     triangle = queries == keys > 1 and not any(np.triu(layer, 1).any() for layer in record.weights)
     small = shrink(record.weights, _THUMBNAIL, _THUMBNAIL)
@@ -133,7 +129,7 @@ def pack(record: HeadMatrix) -> Packed:
         quantisation,
         triangle,
         tuple(_chunk(codes) for codes in _encode_layers(record.weights, quantisation, triangle=triangle)),
-        _chunk(Quantisation.of(record, 8).encode(small)),
+        _chunk(Quantisation.fit(record.weights, 8, signed=signed).encode(small)),
         small.shape[2:],
     )
 

@@ -157,7 +157,7 @@ class Scene(Struct, frozen=True, eq=False, dict=True):
         layers, heads = self.attention.layers, self.attention.heads
         places = self.picked if self.averaged else [self.picked[self.chosen]]
         one = [self.attention.select([layers[layer]], [heads[head]]) for layer, head in places]
-        return require_record(average(one)) if self.averaged else one[0]
+        return average(one) if self.averaged else one[0]
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from attnviz.records import Weights
 from attnviz.text import Token
-from attnviz.text.graphemes import split_graphemes, split_letters
+from attnviz.text.graphemes import fill_lines, split_graphemes, split_letters
 from attnviz.views.report import HeadWeights
 from attnviz.views.terminal.cells import (
     TOKEN_WIDTH,
@@ -155,12 +155,9 @@ def _break(token: Token, width: int) -> list[str]:
 def _break_evenly(text: str, width: int) -> list[str]:
     """Return the beginning of a text, in as few lines of equal width as it takes."""
     shown = ellipsised(text, _HEADER_HEIGHT * width)
-    most, lines = math.ceil(widest(shown) / max(math.ceil(widest(shown) / width), 1)), [""]  # some signs take no column
-    for part in (part for grapheme in split_graphemes(shown) for part in _narrow(grapheme, width)):
-        if lines[-1] and widest(lines[-1] + part) > most:
-            lines.append("")
-        lines[-1] += part
-    return lines
+    lines = max(math.ceil(widest(shown) / width), 1)  # some signs take no column
+    parts = (part for grapheme in split_graphemes(shown) for part in _narrow(grapheme, width))
+    return fill_lines(parts, math.ceil(widest(shown) / lines), widest)
 
 
 def _parts(token: Token) -> list[str]:
