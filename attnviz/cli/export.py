@@ -298,11 +298,7 @@ def save_one(result: Result, looks: Looks, token: str | None, output: Path) -> N
 
 
 def _parse_output(output: Path, formats: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
-    """Return the formats, and whether the output is one file, whose suffix then says the format.
-
-    Raises:
-        UsageError: the suffix says no format, or another than was asked for.
-    """
+    """Return the formats, and whether the output is one file; raise UsageError if its suffix says another, or none."""
     suffix = find_format(output)
     if output == _STANDARD_OUTPUT:
         return formats or _DEFAULT_FORMATS, True

@@ -99,11 +99,7 @@ class Style(Struct, frozen=True, kw_only=True):
 
 
 def _parse_width(text: str) -> float:
-    """Parse a width, and return it in points.
-
-    Raises:
-        UsageError: it is none, or out of range.
-    """
+    """Parse a width, and return it in points; raise UsageError if it is none, or out of range."""
     found = re.fullmatch(r"(\d{1,5}(?:\.\d{1,9})?) *(in|cm|mm|pt)", text.strip(), re.ASCII)
     if found is None:
         raise UsageError(f"{visible(text)!r} is not a width: write 3.3in or 84mm.")
@@ -115,11 +111,7 @@ def _parse_width(text: str) -> float:
 
 
 def _parse_largest(given: float | str | None) -> float:
-    """Parse the number at the upper end of the colours.
-
-    Raises:
-        UsageError: it is none, or not above 0.
-    """
+    """Parse the number at the upper end of the colours; raise UsageError if it is none, or not above 0."""
     try:
         number = float(given or 0)
     except ValueError:

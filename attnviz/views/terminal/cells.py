@@ -21,6 +21,9 @@ WEIGHT_WIDTH = 4
 TOKEN_WIDTH = 14
 """The columns of a token; a longer one is shortened."""
 
+GAP = 2
+"""The blanks between columns: so many keep what follows a name in its place."""
+
 # From grey to orange at one lightness: an unknown background, dark or light, is as far from the first as from the last.
 # Each from a weight on; the numbers on them are black.
 _SHADES = {
@@ -180,18 +183,33 @@ def _any_console() -> Console:
     return Console()
 
 
+def side_by_side(widths: Sequence[int], room: int) -> Iterator[slice]:
+    """Yield the columns of these widths that fit beside each other, at least one, each with a gap before it."""
+    first = taken = 0
+    for place, width in enumerate(widths):
+        if place > first and taken + GAP + width > room:
+            yield slice(first, place)
+            first, taken = place, 0
+        taken += GAP + width
+    yield slice(first, len(widths))
+
+
 def flowing(parts: Sequence[Text], width: int, style: str = "dim") -> Iterator[Text]:
     """Yield the parts side by side, in lines that break only between them."""
-    line = Text(style=style)
-    for part in parts:
-        if line and line.cell_len + 2 + part.cell_len > width:
-            yield line
-            line = Text(style=style)
-        line.append("  " if line else "").append_text(part)
-    yield line
+    for shown in side_by_side([part.cell_len for part in parts], GAP + width):
+        line = Text(style=style)
+        for part in parts[shown]:
+            line.append(" " * GAP if line else "").append_text(part)
+        yield line
 
 
-def plain_table(header_style: str, gap: int = 2) -> Table:
+def heading_lines(names: Sequence[Sequence[str]]) -> Iterator[tuple[str, ...]]:
+    """Yield what stands in each line above columns whose names take some lines each, and end in the last one."""
+    most = max(map(len, names))
+    return zip(*([""] * (most - len(lines)) + [*lines] for lines in names), strict=True)
+
+
+def plain_table(header_style: str, gap: int = GAP) -> Table:
     """Return a table without columns, lines or edges, for the few rows that need not be fast."""
     return Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style=header_style)
 

@@ -14,8 +14,8 @@ from rich.control import Control
 from rich.segment import Segment
 
 from attnviz.text.graphemes import split_graphemes
+from attnviz.views.terminal.cells import GAP
 
-_GAP = 2  # so many blanks part columns, and one words
 _WORDS = re.compile(r"\s*\S+\s*|\s+")
 
 
@@ -46,7 +46,7 @@ def _anchored(line: Iterable[Segment]) -> Iterator[Segment]:
         for piece in _pieces(segment):
             words = piece.text.strip()
             gap += len(piece.text) - len(piece.text.lstrip())
-            if words and astray and gap >= _GAP:
+            if words and astray and gap >= GAP:  # so many blanks part columns, and one words
                 yield Control.move_to_column(column).segment
                 astray = False
             yield piece

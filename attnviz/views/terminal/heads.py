@@ -1,7 +1,7 @@
 """Heads of a record as lines: their numbers, or what they do with one word."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice, product
 
 from rich.console import RenderableType
@@ -12,7 +12,16 @@ from attnviz.records import Described, HeadTable, Weights
 from attnviz.text import Token
 from attnviz.views.names import NOTHING, as_percent, counted, head_name
 from attnviz.views.report import HeadNumber, HeadRows, RankedHeads, WordInHeads, WordSide, sides
-from attnviz.views.terminal.cells import Cell, aligned, cell_of, fact_table, flowing, plain_table, strongest_tokens
+from attnviz.views.terminal.cells import (
+    Cell,
+    aligned,
+    cell_of,
+    fact_table,
+    flowing,
+    plain_table,
+    side_by_side,
+    strongest_tokens,
+)
 
 _HEAD_WIDTH = 9
 _NAME_WIDTH = 18
@@ -79,34 +88,21 @@ def head_rows(section: HeadRows, width: int) -> Iterator[RenderableType]:
         columns[_PARTNER] = [head_name(*table.partners[head]) if head in table.partners else "–" for head in heads]
     if table.labels:
         columns["label"] = [table.labels[head].name if head in table.labels else "" for head in heads]
-    for number, names in enumerate(_pages(columns, width)):
-        if number:
+    widths = [max(map(len, (name, *cells))) for name, cells in columns.items()]
+    for shown in side_by_side(widths, width - _HEAD_WIDTH):
+        if shown.start:
             yield Text()
         grid = plain_table("dim")
         grid.add_column("head", no_wrap=True)
-        for name in names:
+        for name in [*columns][shown]:
             grid.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=True)
-        for row, head in enumerate(heads):
-            grid.add_row(Text(head_name(*head), style="dim"), *(columns[name][row] for name in names))
+        for head, *row in zip(heads, *[*columns.values()][shown], strict=True):
+            grid.add_row(Text(head_name(*head), style="dim"), *row)
         yield grid
 
 
 def _of(table: HeadTable, name: str, heads: Sequence[tuple[int, int]]) -> list[float]:
     return [float(table[name][table.layers.index(layer), table.heads.index(head)]) for layer, head in heads]
-
-
-def _pages(columns: Mapping[str, Sequence[str]], width: int) -> Iterator[list[str]]:
-    """Yield the names of the columns that fit side by side."""
-    names: list[str] = []
-    room = width - _HEAD_WIDTH
-    for name, cells in columns.items():
-        needed = max(map(len, (name, *cells))) + 2
-        if names and needed > room:
-            yield names
-            names, room = [], width - _HEAD_WIDTH
-        names.append(name)
-        room -= needed
-    yield names
 
 
 def number_lines(name: str, number: Described, *, full: bool) -> Table:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from attnviz.text import Token
 from attnviz.views.report import Glance, HeadWeights
-from attnviz.views.terminal.cells import TOKEN_WIDTH, aligned, fitted, flowing, widest
+from attnviz.views.terminal.cells import GAP, TOKEN_WIDTH, aligned, fitted, flowing, widest
 from attnviz.views.terminal.matrix import label
 from attnviz.views.terminal.thumbnails import Brush, brush_of, pool
 from attnviz.vocabulary import Layout, Orientation, PictureProtocol
@@ -17,7 +17,6 @@ from attnviz.vocabulary import Layout, Orientation, PictureProtocol
 _CHUNK = 4096  # characters that Kitty takes at a time
 _PIXELS = 15  # of a picture's width for each column that it takes
 _WIDEST, _HIGHEST = 72, 30  # columns and lines of blocks
-_GAP = 2  # blanks between a name and its row: so many keep columns in place
 _SQUARE = 2  # columns that are as wide as a line is high
 _WIDTH_OF_PNG = slice(16, 20)  # bytes of its header (ISO/IEC 15948, 11.2.2)
 
@@ -71,7 +70,7 @@ def _draw_blocks(section: HeadWeights, brush: Brush, width: int) -> Iterator[Tex
     rows = min(len(down), _HIGHEST * per_line)
     named = [down[row * len(down) // rows] for row in range(0, rows, per_line)]
     digits = len(str(max(token.position for token in down)))
-    labels = list(aligned([label(token, digits, TOKEN_WIDTH) for token in named], _GAP))
+    labels = list(aligned([label(token, digits, TOKEN_WIDTH) for token in named], GAP))
     room = max(min(width - labels[0].cell_len, _WIDEST), 1)
     columns = min(len(across), room)
     names, cell = _name_columns(across, columns, room)

@@ -21,6 +21,7 @@ from attnviz.views.terminal.cells import (
     cell_of,
     ellipsised,
     fitted,
+    heading_lines,
     shortened,
     strongest_tokens,
     token_style,
@@ -101,10 +102,9 @@ def _strongest(
 
 def _page(labels: Sequence[Text], headings: Sequence[_Heading], cells: Weights, cell: Cell) -> Iterator[Text]:
     """Yield some of the columns under their headings."""
-    for line in range(-max(len(heading.lines) for heading in headings), 0):
+    for line in heading_lines([heading.lines for heading in headings]):
         header = Text(" " * _margin(labels))
-        for heading in headings:
-            part = heading.lines[line] if -line <= len(heading.lines) else ""
+        for heading, part in zip(headings, line, strict=True):
             header.append(" " * (heading.width - cell_len(part)) + part, style=heading.style)
         yield header
     gaps = [" " * (heading.width - cell.width) for heading in headings]

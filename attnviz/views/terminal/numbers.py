@@ -15,12 +15,11 @@ from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
 from attnviz.lessons.lesson import count_decimals
-from attnviz.views.terminal.cells import Cell, aligned, has_colour, wrapped
+from attnviz.views.terminal.cells import GAP, Cell, aligned, has_colour, heading_lines, side_by_side, wrapped
 
 Numbers = NDArray[Any]
 Lines = Iterator[Text]
 
-_GAP = 2
 _NAME_WIDTH = 12  # longer names of columns take several lines
 _MOST_DECIMALS = 5  # smaller numbers are written with an exponent, and so are those from here on:
 _LARGE = 1e6
@@ -65,8 +64,8 @@ def facts(known: Iterable[tuple[str, Numbers, int]], width: int) -> Lines:
     written = [(writer(value, decimals)(value.item()), words) for words, value, decimals in known]
     margin = max(len(number) for number, _ in written)
     for number, words in written:
-        for row, line in enumerate(wrapped(Text(words), width - margin - _GAP)):
-            yield Text(("" if row else number).rjust(margin) + " " * _GAP).append_text(line)
+        for row, line in enumerate(wrapped(Text(words), width - margin - GAP)):
+            yield Text(("" if row else number).rjust(margin) + " " * GAP).append_text(line)
 
 
 class NumberColumn(Struct, frozen=True, eq=False):
@@ -93,38 +92,27 @@ class NumberColumn(Struct, frozen=True, eq=False):
         return max(min(cell_len(self.name), _NAME_WIDTH), *(len(cell) for cell, _ in self.cells))
 
 
-def table(labels: Sequence[Text], columns: Iterable[NumberColumn], width: int) -> Lines:
+def table(labels: Sequence[Text], columns: Sequence[NumberColumn], width: int) -> Lines:
     """Yield columns side by side, right of the labels of their rows, in as many blocks as the width needs."""
     margin = max(label.cell_len for label in labels)
-    for number, block in enumerate(_blocks(columns, width - margin)):
-        if number:
+    for shown in side_by_side([column.width for column in columns], width - margin):
+        if shown.start:
             yield Text()
+        block = columns[shown]
         yield from _names(block, margin)
         for line, cells in zip(aligned(labels), zip(*(column.cells for column in block), strict=True), strict=True):
             for column, (cell, style) in zip(block, cells, strict=True):
-                line.append(" " * (_GAP + column.width - len(cell))).append(cell, style)
+                line.append(" " * (GAP + column.width - len(cell))).append(cell, style)
             yield line
-
-
-def _blocks(columns: Iterable[NumberColumn], room: int) -> Iterator[list[NumberColumn]]:
-    """Yield groups of columns that fit side by side."""
-    block = list[NumberColumn]()
-    for column in columns:
-        if block and sum(_GAP + held.width for held in (*block, column)) > room:
-            yield block
-            block = []
-        block.append(column)
-    yield block
 
 
 def _names(block: Sequence[NumberColumn], margin: int) -> Lines:
     """Yield the names of columns, in as many lines as the longest needs."""
-    names = [list(wrapped(Text(column.name), column.width)) if column.name else [] for column in block]
-    for row in range(-max(map(len, names)), 0):
+    names = [[line.plain for line in wrapped(Text(one.name), one.width)] if one.name else [] for one in block]
+    for parts in heading_lines(names):
         line = Text(" " * margin)
-        for column, name in zip(block, names, strict=True):
-            part = name[row] if -row <= len(name) else Text()
-            line.append(" " * (_GAP + column.width - part.cell_len)).append(part.plain, "dim")
+        for column, part in zip(block, parts, strict=True):
+            line.append(" " * (GAP + column.width - cell_len(part))).append(part, "dim")
         line.rstrip()
         yield line
 
@@ -194,11 +182,11 @@ def bars(values: Numbers, labels: Sequence[Text], width: int, signs: Signs) -> B
     dimensions, full, write = values.shape[-1], largest(values), writer(values)
     written = [[write(value) for value in row.tolist()] for row in values]
     every, first = (
-        _GAP + max((len(number) for row in written for number in row[:most]), default=0)
+        GAP + max((len(number) for row in written for number in row[:most]), default=0)
         for most in (dimensions, _MOST_NUMBERS)
     )
     longest = max(label.cell_len for label in labels)
-    gap = _GAP if longest else 0
+    gap = GAP if longest else 0
     room = width - longest - gap
     whole = dimensions <= min(_MOST_DIMENSIONS, room // (1 + every))
     number_width = every if whole else first
@@ -222,13 +210,13 @@ def matrix(values: Numbers, width: int) -> tuple[str, Lines]:
     shown = values if max(values.shape) <= _SMALL else values[: _CORNER[0], : _CORNER[1]]
     write = writer(shown)
     cells = [[write(value) for value in row] for row in shown.tolist()]
-    column = _GAP + max((len(cell) for row in cells for cell in row), default=0)
-    count = min(shown.shape[1], max((width + _GAP - len(_MORE)) // column, 1))
+    column = GAP + max((len(cell) for row in cells for cell in row), default=0)
+    count = min(shown.shape[1], max((width + GAP - len(_MORE)) // column, 1))
     whole = (len(shown), count) == values.shape
 
     def lines() -> Lines:
         for row in cells:
-            line = Text("".join(cell.rjust(column) for cell in row[:count])[_GAP:])
+            line = Text("".join(cell.rjust(column) for cell in row[:count])[GAP:])
             yield line.append("" if whole else _MORE, "dim")
 
     rows, columns = values.shape

@@ -9,19 +9,18 @@ from attnviz.records import ALL_RELATIONS, Relation, RelationTable
 from attnviz.text import visible
 from attnviz.views.names import as_percent, counted, head_name
 from attnviz.views.report import RelationRows
-from attnviz.views.terminal.cells import ellipsised, plain_table
+from attnviz.views.terminal.cells import GAP, ellipsised, plain_table
 
 _LONGEST = 13  # columns of the name of a relation
 _NAMES = "relation", "head", "direction", "accuracy", "baseline", "count"
 _HELD_OUT = "held out", "baseline"  # shown where there is room for them
 _WIDE = 80
-_GAP = 2  # columns of a terminal between those of the table
 _DISPENSABLE = 5, 2, 4  # places of columns, in the order in which they go where not all fit
 
 
 def relation_rows(section: RelationRows, width: int) -> Iterator[Table | Text]:
     """Yield a line for each relation; the figures for the texts held out, and then others, go where they do not fit."""
-    grid, shown = plain_table("dim", _GAP), section.table.relations[: section.top]
+    grid, shown = plain_table("dim"), section.table.relations[: section.top]
     names = (*_NAMES, *_HELD_OUT) if width >= _WIDE else _NAMES
     rows = [_cells(relation)[: len(names)] for relation in shown]
     kept = _fit([max(cell.cell_len for cell in column) for column in zip(map(Text, names), *rows, strict=True)], width)
@@ -38,7 +37,7 @@ def _fit(widths: Sequence[int], width: int) -> list[int]:
     """Return the places of the columns of these widths that are shown side by side."""
     kept = list(range(len(widths)))
     for place in (place for place in _DISPENSABLE if place in kept):
-        if sum(widths[each] + _GAP for each in kept) - _GAP <= width:
+        if sum(widths[each] + GAP for each in kept) - GAP <= width:
             break
         kept.remove(place)
     return kept
