@@ -21,6 +21,9 @@ from attnviz.vocabulary import ROWS, WEIGHT, Orientation
 if TYPE_CHECKING:  # which only `attnviz compare` has
     from attnviz.measures.comparison import Comparison
 
+MARKED = 5
+"""How many of the strongest links have their heads marked where all heads are seen."""
+
 _MANY_FAINT = 0.25  # of the heads
 _TELLING = 3  # links that show names at most before it shows the head of the first
 
@@ -71,6 +74,11 @@ class HeadWeights(Struct, frozen=True, eq=False):
         """Return how many of its rows are not shown."""
         down, _ = self.orientation.axes(*self.attention.shape[2:])
         return _count_cut(down, self.rows)
+
+
+def mark_heads(attention: HeadMatrix) -> list[tuple[int, int]]:
+    """Return the heads of the strongest links, by layer and head, the strongest first."""
+    return list(dict.fromkeys((link.layer, link.head) for link in strongest(attention, MARKED)))
 
 
 def note_faint(largest: Weights, least: float) -> str | None:

@@ -9,16 +9,15 @@ from msgspec.structs import asdict
 
 from attnviz.measures.head_statistics import Statistics
 from attnviz.measures.labels import find_labels
-from attnviz.measures.links import strongest, telling
+from attnviz.measures.links import telling
 from attnviz.measures.reducers import reduce_record
 from attnviz.measures.statistics import find_statistics
 from attnviz.records import Attention, HeadMatrix, HeadTable, Link
 from attnviz.text import By, Token, visible
 from attnviz.views.names import caveats, count_tokens, counted
 from attnviz.views.page.packing import Packed, PackedTerms
+from attnviz.views.report import MARKED, mark_heads
 from attnviz.vocabulary import AVERAGE
-
-_MARKED = 5  # how many of the strongest links have their heads marked
 
 
 def describe(record: HeadMatrix, packed: Packed, name: str, *, left_out: str = "") -> dict[str, Any]:
@@ -139,7 +138,7 @@ def _describe_attention(attention: Attention) -> dict[str, Any]:
         "verbs": {"query": "looks at", "key": "is looked at by"},
         "marks": ["most telling", "strongest links"],
         "distributions": True,
-        **_mark(attention, [(link.layer, link.head) for link in strongest(attention, _MARKED)], telling(attention)),
+        **_mark(attention, mark_heads(attention), telling(attention)),
         **_describe_heads(attention),
         "notes": caveats(attention),
     }
@@ -158,7 +157,7 @@ def _describe_heads(attention: Attention) -> dict[str, Any]:
 
 def _mark(record: HeadMatrix, heads: Sequence[tuple[int, int]], link: Link | None) -> dict[str, Any]:
     """Return the places of heads that are marked, of the most telling one, and where a page starts: there, if any."""
-    places = [(record.layers.index(layer), record.heads.index(head)) for layer, head in dict.fromkeys(heads)]
+    places = [(record.layers.index(layer), record.heads.index(head)) for layer, head in heads]
     if link is None:
         query = next((i for i, token in enumerate(record.query_tokens) if not token.special), 0)
         told = None
@@ -194,7 +193,7 @@ def _find_largest(record: HeadMatrix) -> Link | None:
 def _describe_numbers(record: HeadMatrix) -> dict[str, Any]:
     """Return what can be said of numbers that are no weights; the largest ones mark their heads."""
     largest = np.abs(record.weights).max((-2, -1), initial=0)  # [layers, heads]
-    order = np.argsort(-largest, axis=None, kind="stable")[:_MARKED]
+    order = np.argsort(-largest, axis=None, kind="stable")[:MARKED]
     marked = [(record.layers[place // largest.shape[1]], record.heads[place % largest.shape[1]]) for place in order]
     return {
         "verbs": {"query": "as a query", "key": "as a key"},

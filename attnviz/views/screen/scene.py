@@ -19,9 +19,9 @@ from attnviz.records import Attention, Link, Weights, average, require_record
 from attnviz.text import By, Token, choose_spelled
 from attnviz.views.names import index_name
 from attnviz.views.pooling import shrink
+from attnviz.views.report import mark_heads
 from attnviz.vocabulary import Orientation
 
-_MARKED = 5  # how many of the strongest links have their heads marked
 _THUMBNAIL = 16  # rows and columns of a thumbnail at most
 
 Head = tuple[int, int]
@@ -96,13 +96,8 @@ def prepare(attention: Attention, *, words: bool, special: bool) -> Shown:
         attention = require_record(group_record(attention, By.WORD))
     if not special:
         attention = attention.without_special()
-    links = strongest(attention, _MARKED)
-    return Shown(
-        attention,
-        telling(attention),
-        frozenset((link.layer, link.head) for link in links),
-        shrink(attention.weights, _THUMBNAIL, _THUMBNAIL),
-    )
+    thumbnails = shrink(attention.weights, _THUMBNAIL, _THUMBNAIL)
+    return Shown(attention, telling(attention), frozenset(mark_heads(attention)), thumbnails)
 
 
 class Scene(Struct, frozen=True, eq=False, dict=True):
