@@ -37,12 +37,11 @@ def ranked_heads(section: RankedHeads, width: int) -> Iterator[Text]:
     """Yield a line of ranked heads for each number, or more lines if they do not fit; if narrow, below its name."""
     yield Text(section.title, style="bold")
     beginnings = list(aligned([Text(name) for name in section.ranks], 2))
-    if beginnings[0].cell_len + _LEAST_ROOM > width:
-        for name, ranked in section.ranks.items():
+    narrow = beginnings[0].cell_len + _LEAST_ROOM > width
+    for beginning, (name, ranked) in zip(beginnings, section.ranks.items(), strict=True):
+        if narrow:
             yield Text(name)
-            yield from (Text("  ") + line for line in flowing(_numbers(ranked, section.none), width - 2, ""))
-        return
-    for beginning, ranked in zip(beginnings, section.ranks.values(), strict=True):
+            beginning = Text("  ")
         for line in flowing(_numbers(ranked, section.none), width - beginning.cell_len, ""):
             yield beginning + line
             beginning = Text(" " * beginning.cell_len)
