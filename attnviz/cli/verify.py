@@ -63,7 +63,8 @@ def verify(
     if listing:
         _list(models.model or (), color, width)
         return
-    found = (_say(one) for one in verify_models(models.model or (), models.loading))
+    verified = verify_models(models.model or (), models.loading)
+    found = (replace(one, reason=write_options(one.reason, options.flag)) for one in verified)
     if form == options.TABLE:
         done = _print(found, color, width)
     else:
@@ -71,11 +72,6 @@ def verify(
         write_standard_output(FIGURES[form](row for one in done for row in list_fields(one)))
     if any(one.verdict is Verdict.FAILED for one in done):
         raise typer.Exit(1)
-
-
-def _say(found: Verified) -> Verified:
-    """Return the same with options as they are typed."""
-    return replace(found, reason=write_options(found.reason, options.flag))
 
 
 def _print(found: Iterator[Verified], color: str, width: int | None) -> list[Verified]:

@@ -56,7 +56,7 @@ class TableReport(Struct, frozen=True):
         if self.sort is None:
             return heads
         first = [(layer, head) for layer, head, _ in table.highest(self.sort, None)]
-        ordered = [*first, *(head for head in heads if head not in first)]
+        ordered = list(dict.fromkeys([*first, *heads]))
         return ordered if self.every else ordered[: self.top]
 
 

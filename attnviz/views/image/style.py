@@ -193,7 +193,9 @@ def _diverging(numbers: Iterable[Weights], style: Style, measure: str) -> Scale:
 
 def _linear(largest: float, end: float, colours: Colormap, measure: str) -> Scale:
     values = [tick for tick in MaxNLocator(5).tick_values(0, end) if 0 <= tick <= end * _FUZZ]
-    ticks = _mark_end([(tick, f"{tick:.4g}") for tick in values], largest, end)
+    ticks = [(tick, f"{tick:.4g}") for tick in values]
+    if _exceeds(largest, end):  # the colour at the end also stands for larger numbers
+        ticks = [*(tick for tick in ticks if tick[0] < end * _NEAR), (end, f"≥ {end:.4g}")]
     return Scale(Normalize(0, end), colours, measure, ticks)
 
 
@@ -209,12 +211,6 @@ def _logarithmic(smallest: float, largest: float, end: float, colours: Colormap,
         ticks.append((end, f"≥ {end:.4g}" if _exceeds(largest, end) else f"{end:.2g}"))
     norm = LogNorm(10.0**floor, max(end, 10.0**floor * 2), clip=True)
     return Scale(norm, colours, f"{measure}, log", ticks)
-
-
-def _mark_end(ticks: list[tuple[float, str]], largest: float, end: float) -> list[tuple[float, str]]:
-    """Return the ticks, the last of which says so if the colour at the end also stands for larger weights."""
-    below = [tick for tick in ticks if tick[0] < end * _NEAR]
-    return [*below, (end, f"≥ {end:.4g}")] if _exceeds(largest, end) else ticks
 
 
 def _exceeds(largest: float, end: float) -> bool:

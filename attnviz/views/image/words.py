@@ -48,19 +48,18 @@ def token_labels(tokens: Sequence[Token], by: Grouping, pooled: int = 1) -> list
 
     Where its row predicts a token, that stands beside it: `la → voiture`. That of a bin says at which token it begins.
     """
-    if not isinstance(by, Bins):
-        return [Label(_told(t), (i + 0.5) / pooled, t.special) for i, t in enumerate(tokens)]
-    stretches = (ellipsised(f"{t.position:,} {t.label}", longest=_LONGEST_STRETCH) for t in tokens)
-    return [Label(text, (i + 0.5) / pooled, tokens[i].special) for i, text in enumerate(stretches)]
+    return [Label(_name(token, by), (place + 0.5) / pooled, token.special) for place, token in enumerate(tokens)]
+
+
+def _name(token: Token, by: Grouping) -> str:
+    if isinstance(by, Bins):
+        return ellipsised(f"{token.position:,} {token.label}", longest=_LONGEST_STRETCH)
+    return ARROW.join(ellipsised(part) for part in (token.label, token.predicts) if part is not None)
 
 
 def labelled_tokens(attention: HeadMatrix) -> tuple[Sequence[Token], Sequence[Token]]:
     """Return the tokens of queries and of keys as their labels show them: only the row of a query predicts."""
     return attention.query_tokens, [replace(token, predicts=None) for token in attention.key_tokens]
-
-
-def _told(token: Token) -> str:
-    return ARROW.join(ellipsised(part) for part in (token.label, token.predicts) if part is not None)
 
 
 def axis_name(axis: str, tokens: Sequence[Token], by: Grouping) -> str:

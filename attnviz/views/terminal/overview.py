@@ -81,19 +81,13 @@ def _layer(
     for number, lines in enumerate(zip(*drawn, strict=True)):
         line = Text.assemble((("" if number else _layer_name(layer)).ljust(layout.margin), "dim"))
         for gap, part in zip(gaps, lines, strict=False):
-            line.append(gap, "bold").append_text(_centred(part, layout.width))
+            part.align("center", layout.width)
+            line.append(gap, "bold").append_text(part)
         yield line.append(gaps[-1], "bold")
     labels = [glance.labels.get(name, "") for name in names]
     if any(labels):
         cells = (" " + ellipsised(label, layout.width).center(layout.width) for label in labels)
         yield Text(" " * layout.margin + "".join(cells).rstrip(), style="dim")
-
-
-def _centred(part: Text, width: int) -> Text:
-    left = (width - part.cell_len) // 2
-    padded = Text(" " * left).append_text(part)
-    padded.pad_right(width - padded.cell_len)
-    return padded
 
 
 def _layer_name(layer: int) -> str:
