@@ -143,8 +143,4 @@ def _pair(given: Input, models: int, memory: int) -> Iterator[Source]:
         return pair_same(given.sources(memory, say_unless_nothing))
     if len(texts) == 2 and all(map(names_saved, texts)):
         return pair_files(texts, *(replace(given, texts=[text]).sources(memory) for text in texts))
-    return pair_two(islice(given.sources(memory, note=_expect_several), _MOST))
-
-
-def _expect_several(note: str) -> None:
-    """Pass over the note that several texts are read, which is what a comparison takes."""
+    return pair_two(islice(given.sources(memory, note=lambda note: None), _MOST))  # it takes several texts, unnoted

@@ -1,7 +1,7 @@
 """The picture of the cost of attention: time and peak memory over size, both axes logarithmic."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from textwrap import fill
 
 from matplotlib import rc_context, rcParams
@@ -55,16 +55,10 @@ def picture(experiments: Sequence[Experiment], style: Style = Style()) -> Figure
         if style.title:
             figure.suptitle(style.title, fontsize=_HEADING, color=INK)
         if style.caption:
-            figure.supxlabel(
-                _break("; ".join([HOW, *_explain_noise(experiments)]), width), fontsize=_SMALL, color=MUTED
-            )
+            noise = find_noise(experiments)
+            missing = f"; memory below {scaled(noise, 'B')} cannot be told from noise and is left out" if noise else ""
+            figure.supxlabel(fill(HOW + missing, int(width * _CHARACTERS)), fontsize=_SMALL, color=MUTED)
     return figure
-
-
-def _explain_noise(experiments: Sequence[Experiment]) -> Iterator[str]:
-    """Yield why points are missing, if any are."""
-    if noise := find_noise(experiments):
-        yield f"memory below {scaled(noise, 'B')} cannot be told from noise and is left out"
 
 
 def _in_formulas(style: Style) -> str:
@@ -75,11 +69,6 @@ def _in_formulas(style: Style) -> str:
 def _write_power(variable: str, power: float, style: Style) -> str:
     """Return how a cost grows: as a formula, but in another font than ours, which need not have its signs, as text."""
     return f" ∝ ${variable}^{{{power:.2f}}}$" if style.font == FONT else f" ∝ {variable}^{power:.2f}"
-
-
-def _break(text: str, width: float) -> str:
-    """Return a text in lines that fit so many inches."""
-    return fill(text, int(width * _CHARACTERS))
 
 
 def _seconds(series: Series) -> list[tuple[int, float]]:
