@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from attnviz.measures.labels import judge_heads
 from attnviz.measures.links import find_telling, strongest
@@ -314,17 +315,23 @@ def _find_largest_head(record: HeadMatrix) -> tuple[int, int]:
     return record.layers[layer], record.heads[head]
 
 
+def labelled_tokens(attention: HeadMatrix) -> tuple[Sequence[Token], Sequence[Token]]:
+    """Return the tokens of queries and of keys as their labels show them: only the row of a query predicts."""
+    return attention.query_tokens, [replace(token, predicts=None) for token in attention.key_tokens]
+
+
 class WordSide(Struct, frozen=True, eq=False):
     """The weights [layers, heads, tokens] between one word and the tokens of an `axis`, the keys or the queries."""
 
     axis: str
     weights: Weights
-    tokens: tuple[Token, ...]
+    tokens: Sequence[Token]
 
 
 def sides(attention: HeadMatrix, word: Word) -> Iterator[WordSide]:
     """Yield the weights from a word as a query (the mean of its pieces), and to it as a key (their sum)."""
+    queries, keys = labelled_tokens(attention)
     if word.queries:
-        yield WordSide("keys", attention.looks_at(word), attention.key_tokens)
+        yield WordSide("keys", attention.looks_at(word), keys)
     if word.keys:
-        yield WordSide("queries", attention.looked_at_by(word), attention.query_tokens)
+        yield WordSide("queries", attention.looked_at_by(word), queries)

@@ -40,7 +40,6 @@ from attnviz.views.image.words import (
     ellipsised,
     grid_caption,
     indexed,
-    labelled_tokens,
     note_left_out,
     places,
     stem,
@@ -49,7 +48,7 @@ from attnviz.views.image.words import (
 )
 from attnviz.views.names import head_name, index_name
 from attnviz.views.pooling import pooled
-from attnviz.views.report import note_faint, sides
+from attnviz.views.report import labelled_tokens, note_faint, sides
 from attnviz.vocabulary import WEIGHT, Layout
 
 _DATES = {"svg": "Date", "pdf": "CreationDate"}
@@ -175,7 +174,6 @@ def token_picture(attention: HeadMatrix, word: Word, style: Style) -> Picture:
         for row, (layer, head) in enumerate(product(attention.layers, attention.heads))
     ]
     both = list(sides(attention, word))
-    queries, keys = labelled_tokens(attention)
     predicted = attention.pieces(word)[-1].predicts if word.queries else None
     says = f" ({ARROW.strip()} {ellipsised(predicted)})" if predicted else ""
     longest = max(len(side.tokens) for side in both)
@@ -184,12 +182,12 @@ def token_picture(attention: HeadMatrix, word: Word, style: Style) -> Picture:
         Panel(
             pooled(side.weights.reshape(len(heads), len(side.tokens)), (1, pool)),
             heads,
-            token_labels(shown, attention.by, pool),
+            token_labels(side.tokens, attention.by, pool),
             _TITLES[side.axis].format(named + says * (side.axis == "keys")),
-            axis_name(side.axis, shown, attention.by),
+            axis_name(side.axis, side.tokens, attention.by),
             rules=range(len(attention.heads), len(heads), len(attention.heads)),
         )
-        for side, shown in ((side, queries if side.axis == "queries" else keys) for side in both)
+        for side in both
     ]
     caption = token_caption(attention, named, queries=bool(word.queries))
     sheet = Sheet(

@@ -57,11 +57,6 @@ def _name(token: Token, by: Grouping) -> str:
     return ARROW.join(ellipsised(part) for part in (token.label, token.predicts) if part is not None)
 
 
-def labelled_tokens(attention: HeadMatrix) -> tuple[Sequence[Token], Sequence[Token]]:
-    """Return the tokens of queries and of keys as their labels show them: only the row of a query predicts."""
-    return attention.query_tokens, [replace(token, predicts=None) for token in attention.key_tokens]
-
-
 def axis_name(axis: str, tokens: Sequence[Token], by: Grouping) -> str:
     """Return the name of an axis, queries or keys, as the labels of these tokens are to be read."""
     told = not isinstance(by, Bins) and any(token.predicts for token in tokens)

@@ -33,7 +33,6 @@ class _Anchored(Struct, frozen=True):
     renderable: RenderableType
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Send text after a gap to its column, line by line."""
         for line in Segment.split_lines(console.render(self.renderable, options)):
             yield from _anchored(line)
             yield Segment.line()

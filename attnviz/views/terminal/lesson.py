@@ -47,7 +47,6 @@ class LessonSteps(Struct, frozen=True, eq=False):
     get: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lay everything out for the width of the console."""
         keys = self.lesson.keys, _most_telling(self.lesson)
         quantities = _Quantities(*keys, options.max_width - _INDENT, signs(console, options), self.get)
         page = _Page(self.lesson, quantities, min(options.max_width, _PROSE_WIDTH))

@@ -13,7 +13,7 @@ from rich.text import Text
 from attnviz.records import Weights
 from attnviz.text import Token
 from attnviz.text.graphemes import fill_lines, split_graphemes, split_letters
-from attnviz.views.report import HeadWeights
+from attnviz.views.report import HeadWeights, labelled_tokens
 from attnviz.views.terminal.cells import (
     TOKEN_WIDTH,
     Cell,
@@ -54,7 +54,7 @@ def matrix(section: HeadWeights, width: int) -> Iterator[Text]:
     """
     one, orientation, cell = section.attention, section.orientation, cell_of(section.attention)
     cells = orientation.turn(one.weights[0, 0])[: section.rows]  # [rows, columns]
-    rows, columns = orientation.axes(one.query_tokens, [replace(key, predicts=None) for key in one.key_tokens])
+    rows, columns = orientation.axes(*labelled_tokens(one))
     rows = rows[: section.rows]
     digits = max(2, *(len(str(token.position)) for token in rows))
     labels = [label(token, digits, max(TOKEN_WIDTH, width // 5)) for token in rows]

@@ -44,7 +44,6 @@ class TerminalSection(Struct, frozen=True, eq=False):
     protocol: PictureProtocol | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lay it out for the width of the console."""
         yield from _drawn(self.section, self.protocol, console, options)
         yield Text()
 
