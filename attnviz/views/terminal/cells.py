@@ -184,7 +184,7 @@ def _any_console() -> Console:
 
 
 def side_by_side(widths: Sequence[int], room: int) -> Iterator[slice]:
-    """Yield the columns of these widths that fit beside each other, at least one, each with a gap before it."""
+    """Yield slices of columns of these widths that fit beside each other, each with a gap before it; at least one."""
     first = taken = 0
     for place, width in enumerate(widths):
         if place > first and taken + GAP + width > room:
