@@ -1,6 +1,6 @@
 """Options without effect: what a command does not use in one of its settings, and refuses if it is given."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import typer
 
@@ -23,20 +23,22 @@ def list_given(ctx: typer.Context) -> list[str]:
 
 
 def _say(ctx: typer.Context, setting: Setting, idle: Sequence[str]) -> str:
-    shape = _write(ctx, [name for name in SHAPE if is_typed(ctx, name)])
+    shape = _join([*_flags(ctx, [name for name in SHAPE if is_typed(ctx, name)])])
     about = {"form": ctx.params.get("form"), "shape": shape}
     instead = f", or {setting.instead.format(**about)}" if setting.instead else ""
-    named, have = _write(ctx, idle), "have" if len(idle) > 1 else "has"
+    named, have = _join([*_flags(ctx, idle)]), "have" if len(idle) > 1 else "has"
     return f"{named} {have} no effect {setting.words.format(**about)}: leave {named} out{instead}."
 
 
-def _write(ctx: typer.Context, names: Sequence[str]) -> str:
-    """Write options as they are typed: `--all, --top and --color`."""
-    flags = []
+def _flags(ctx: typer.Context, names: Sequence[str]) -> Iterator[str]:
+    """Yield options as they are typed."""
     for parameter in ctx.command.params:
         if parameter.name in names:
             off = parameter.secondary_opts and ctx.params[str(parameter.name)] is False
-            typed = parameter.secondary_opts if off else parameter.opts
-            flags.append("the text" if parameter.param_type_name == "argument" else typed[-1])
+            flags = parameter.secondary_opts if off else parameter.opts
+            yield "the text" if parameter.param_type_name == "argument" else flags[-1]
+
+
+def _join(flags: Sequence[str]) -> str:
     *first, last = flags or [""]
     return f"{', '.join(first)} and {last}" if first else last

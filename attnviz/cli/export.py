@@ -228,7 +228,7 @@ def _export_numbers(
                 f"{output} is one file, but there are several to save: {made[0].file_name}, {made[1].file_name} … "
                 "Choose one format, and one kind of attention with --kind, or give -o a folder."
             )
-        _write_only(made, output)
+        _write_one(made, output)
     else:
         output.mkdir(parents=True, exist_ok=True)
         for artifact in made:
@@ -257,24 +257,24 @@ def export_one(found: Iterable[Outcome[Result]], maker: Maker, output: Path) -> 
         UsageError: there is more than one to write.
         InputError: there is nothing to write.
     """
-    made, note = list[Artifact](), Notes()
+    name, made, note = _name(output), list[Artifact](), Notes()
 
     def save(result: Result) -> None:
         for artifact in maker.artifacts(result, note):
             if made:
                 raise UsageError(
-                    f"{_name(output)} is one file, but there are several to save: {made[0].file_name}, "
-                    f"{artifact.file_name} … Choose one text, one format and one picture (--layout grid, --kind for "
-                    "one kind, and layers that have the same heads), or give -o a folder."
+                    f"{name} is one file, but there are several to save: {made[0].file_name}, {artifact.file_name} … "
+                    "Choose one text, one format and one picture (--layout grid, --kind for one kind, and layers "
+                    "that have the same heads), or give -o a folder."
                 )
             made.append(artifact)
 
     code = for_each(found, save)
-    _write_only(made, output)
+    _write_one(made, output)
     return code
 
 
-def _write_only(made: Sequence[Artifact], output: Path) -> None:
+def _write_one(made: Sequence[Artifact], output: Path) -> None:
     """Write the one file that was made; raise InputError if there is none."""
     if not made:
         raise InputError(f"{_name(output)} was not written: no text could be read.")
