@@ -1,6 +1,5 @@
 """Adapters of the peft library: what was trained beside a model, and is of no use without it."""
 
-from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from attnviz.text import visible
 
 ADAPTER = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+WITHOUT_ADAPTER = f"To see the model without it, move {ADAPTER} elsewhere."
 _LORA = "LORA"
 
 
@@ -53,21 +53,14 @@ def check_adapter(name: str, folder: Path) -> bool:
     if adapter.kind != _LORA:
         raise ModelError(
             f"{name} has an adapter of the kind {visible(adapter.kind)} beside it, and only {_LORA} can be merged into "
-            f"a model. {_without()}"
+            f"a model. {WITHOUT_ADAPTER}"
         )
     if ADAPTER_WEIGHTS not in files:
-        raise ModelError(f"{name} has an {ADAPTER} beside it, and no {ADAPTER_WEIGHTS}{_pickled(files)}. {_without()}")
+        pickled = ", only a pickle, which could run code" if "adapter_model.bin" in files else ""
+        raise ModelError(f"{name} has an {ADAPTER} beside it, and no {ADAPTER_WEIGHTS}{pickled}. {WITHOUT_ADAPTER}")
     if find_spec("peft") is None:
         raise ModelError(
             f"{name} has a {_LORA} adapter beside it, which takes the package peft: pip install 'attnviz[peft]'. "
-            + _without()
+            + WITHOUT_ADAPTER
         )
     return True
-
-
-def _pickled(files: Collection[str]) -> str:
-    return ", only a pickle, which could run code" if "adapter_model.bin" in files else ""
-
-
-def _without() -> str:
-    return f"To see the model without it, move {ADAPTER} elsewhere."

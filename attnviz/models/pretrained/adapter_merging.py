@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
 from attnviz.errors import ModelError
-from attnviz.models.adapters import ADAPTER, ADAPTER_WEIGHTS
+from attnviz.models.adapters import ADAPTER_WEIGHTS, WITHOUT_ADAPTER
 from attnviz.models.hub.folder import some
 from attnviz.models.pretrained.edge import translate_errors
 
@@ -51,8 +51,7 @@ def merge_adapter(whole: PreTrainedModel, name: str, folder: Path) -> PreTrained
         missing = [key for key in result.missing_keys if "lora_" in key or "modules_to_save" in key]
         if left := [*result.unexpected_keys, *missing]:
             raise ModelError(
-                f"The adapter beside {name} is not one of this model: {some(left)} fits nothing. To see the model "
-                f"without it, move {ADAPTER} elsewhere."
+                f"The adapter beside {name} is not one of this model: {some(left)} fits nothing. " + WITHOUT_ADAPTER
             )
         merged: PreTrainedModel = adapted.merge_and_unload()
     return merged

@@ -1,12 +1,12 @@
 """The capacity of a model: how many tokens it can read, and how many different ones, by the rows of its tables."""
 
 import re
-from contextlib import ExitStack
 
 from torch import Tensor
 from torch.nn import Embedding, Module
 from transformers import PreTrainedModel
 
+from attnviz.models.pretrained.changes import hold_hooks
 from attnviz.models.pretrained.places import Inputs
 
 _TABLE = re.compile(r"(pos|wpe)(?!.*(rel|dist|type))", re.IGNORECASE)
@@ -55,9 +55,7 @@ def _find_passed(network: PreTrainedModel, modules: set[Module], inputs: Inputs)
         if any(each.ndim > 1 and counts & set(each.shape[:-1]) for each in made):
             passed.add(module)
 
-    with ExitStack() as held:
-        for module in modules:
-            held.enter_context(module.register_forward_hook(hook))
+    with hold_hooks(module.register_forward_hook(hook) for module in modules):
         network(**inputs)
     return passed
 

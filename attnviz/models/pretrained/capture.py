@@ -16,7 +16,6 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
-from msgspec import Struct
 from torch import Tensor
 from torch.nn import Module
 from transformers import AttentionInterface, PreTrainedModel
@@ -27,7 +26,7 @@ from attnviz.models.pretrained.attending import UNREAD, Attending, Attention, Ma
 from attnviz.models.pretrained.lazy_masks import make_lazy_mask
 from attnviz.models.pretrained.places import (
     AttentionLayer,
-    Call,
+    Called,
     Finished,
     Inputs,
     Visit,
@@ -46,26 +45,19 @@ LITTLE = 0.5
 """Up to this share of a layer's weights is computed apart from its output, which fused attention is faster at."""
 
 
-class Capture(Struct, frozen=True, tag=True):
+class Capture(Called, frozen=True, tag=True):
     """A model whose attention is ours while it runs.
 
-    `calls` are those of its attention function, in order, and `options` the names of what this is given beside queries,
+    `calls` are those of its attention function, and `options` the names of what this is given beside queries,
     keys, values and mask. `fuses` says that what is not wanted may be computed without weights, `slices` that its own
     function can be called for some heads only, and without values, and `plain` that this function does nothing that
     `attend_in_few_passes` does not.
     """
 
-    network: PreTrainedModel
-    calls: Sequence[Call]
     options: frozenset[str]
     fuses: bool
     slices: bool
     plain: bool
-
-    @property
-    def places(self) -> tuple[AttentionLayer, ...]:
-        """Return the layers that attend."""
-        return tuple(place for _, place in self.calls if place)
 
     def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
         """Run the model as far as it is needed, and hand over the wanted weights.

@@ -3,11 +3,12 @@
 Without this, BigBird would attend to all later texts as to the first short one.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch.nn import Module
+from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedConfig
 
 _SIMPLE = (str, int, float, type(None))
@@ -38,6 +39,15 @@ def keep_unchanged(network: Module) -> Iterator[None]:
 
 def _read_settings(module: Module) -> dict[str, object]:
     return {name: value for name, value in vars(module).items() if isinstance(value, _SIMPLE)}
+
+
+@contextmanager
+def hold_hooks(handles: Iterable[RemovableHandle]) -> Iterator[None]:
+    """Keep hooks on modules meanwhile, by the handles that torch gives for them."""
+    with ExitStack() as held:
+        for handle in handles:
+            held.enter_context(handle)
+        yield
 
 
 @contextmanager

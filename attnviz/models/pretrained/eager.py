@@ -1,7 +1,7 @@
 """Weights from models with attention of their own making: as they return them, a layer at a time if possible."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from msgspec import Struct
@@ -11,9 +11,10 @@ from transformers import PreTrainedModel
 
 from attnviz.models.base import Part
 from attnviz.models.pretrained.attending import count_rows
+from attnviz.models.pretrained.changes import hold_hooks
 from attnviz.models.pretrained.places import (
     AttentionLayer,
-    Call,
+    Called,
     Finished,
     Inputs,
     Visit,
@@ -58,20 +59,13 @@ def _is_causal(layers: Iterable[Any]) -> bool:
     return all(not layer.triu(1).any() for layer in square or there)
 
 
-class Hooked(Struct, frozen=True, tag=True):
+class Hooked(Called, frozen=True, tag=True):
     """A model whose attention modules return their weights, which are taken from them and freed at once.
 
     `index` is where they stand in what each of the modules returns.
     """
 
-    network: PreTrainedModel
-    calls: Sequence[Call]
     index: Sequence[tuple[Module, int]]
-
-    @property
-    def places(self) -> tuple[AttentionLayer, ...]:
-        """Return the layers that attend."""
-        return tuple(place for _, place in self.calls if place)
 
     def run(self, inputs: Inputs, wanted: Mapping[AttentionLayer, Part], each: Each) -> None:
         """See `Capture.run`."""
@@ -84,9 +78,7 @@ class Hooked(Struct, frozen=True, tag=True):
                 visit.leave(place)
             return type(output)([*output[:index], output[index].new_empty(0), *output[index + 1 :]])  # type: ignore[call-arg]
 
-        with suppress(Finished), ExitStack() as held:
-            for module in indices:
-                held.enter_context(module.register_forward_hook(hook, prepend=True))
+        with suppress(Finished), hold_hooks(one.register_forward_hook(hook, prepend=True) for one in indices):
             self.network(**inputs, output_attentions=True)
 
 
@@ -129,7 +121,5 @@ def watch_modules(network: PreTrainedModel) -> Iterator[list[tuple[Module, int, 
         if isinstance(output, (tuple, list)):
             seen.extend((module, i, x) for i, x in enumerate(output) if isinstance(x, Tensor) and x.ndim == 4)
 
-    with ExitStack() as held:
-        for module in network.modules():
-            held.enter_context(module.register_forward_hook(hook))
+    with hold_hooks(module.register_forward_hook(hook) for module in network.modules()):
         yield seen

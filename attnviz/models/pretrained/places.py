@@ -71,6 +71,18 @@ Call = tuple[Module, AttentionLayer | None]
 """A module that was called, and the place of what it computed; None if that is no layer's weights."""
 
 
+class Called(Struct, frozen=True):
+    """A network, and the calls of its modules that make weights, in their order."""
+
+    network: PreTrainedModel
+    calls: Sequence[Call]
+
+    @property
+    def places(self) -> tuple[AttentionLayer, ...]:
+        """Return the layers that attend."""
+        return tuple(place for _, place in self.calls if place)
+
+
 class Visit:
     """One run through a model, in which its modules are called in the same order as they were before."""
 

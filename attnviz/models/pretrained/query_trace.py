@@ -82,14 +82,10 @@ def _run(row: Attending) -> tuple[Tensor | None, Tensor, Tensor]:
 
     These are [heads, keys + sinks], [1, 1, heads, d] and [heads, keys]; there are no scores if it calls no softmax.
     """
-    given: list[Tensor] = []
-
-    def see(step: Softmax | Product) -> None:
-        if isinstance(step, Softmax):
-            given.append(step.given)
-
-    with Watching(see):
+    steps: list[Softmax | Product] = []
+    with Watching(steps.append):
         output, weights = row.by(row.own)
+    given = [step.given for step in steps if isinstance(step, Softmax)]
     assert weights is not None  # an eager function that gives none has not passed the survey
     _, heads, _, keys = weights.shape
     fits = given and given[-1].numel() == heads * given[-1].shape[-1] and given[-1].shape[-1] >= keys

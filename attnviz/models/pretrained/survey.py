@@ -24,7 +24,6 @@ from attnviz.models.pretrained.eager import Hooked, Returned, return_weights, wa
 from attnviz.models.pretrained.places import (
     AttentionLayer,
     Inputs,
-    count_lengths,
     decodes,
     find_places,
     keep_accepted,
@@ -263,9 +262,15 @@ def _try_way(way: Way, inputs: Inputs, expected: Weights) -> Found | None:
 
 
 def _agrees(way: Way, inputs: Inputs, expected: Weights) -> bool:
-    """Return whether a way yields these weights of the first text."""
-    got = _gather(way, inputs, {place: _make_part(place, *own.shape[1:3]) for place, own in expected.items()})
-    return all(_is_same(weights, got[place][:1]) for place, weights in expected.items())
+    """Return whether a way yields these weights of the first text, a few rows at a time."""
+    got = {place: own.new_zeros(len(inputs["input_ids"]), *own.shape[1:]) for place, own in expected.items()}
+
+    def take(block: Block) -> None:
+        heads, rows, keys = (torch.tensor(list(indices)) for indices in (block.heads, block.rows, block.keys))
+        got[AttentionLayer(block.kind, block.layer)][:, heads[:, None, None], rows[:, None], keys] = block.weights
+
+    way.run(inputs, {place: _make_part(place, *own.shape[1:3]) for place, own in expected.items()}, take)
+    return all(_is_same(own, got[place][:1]) for place, own in expected.items())
 
 
 def _double(inputs: Inputs) -> Inputs:
@@ -276,22 +281,6 @@ def _double(inputs: Inputs) -> Inputs:
 def _make_part(place: AttentionLayer, heads: int, queries: int) -> Part:
     """Return all rows of so many heads, a few at a time."""
     return Part(place.kind, (place.layer,), tuple(range(heads)), tuple(split_range(range(queries), ROWS)))
-
-
-def _gather(way: Way, inputs: Inputs, wanted: Mapping[AttentionLayer, Part]) -> dict[AttentionLayer, Tensor]:
-    """Return the wanted weights, [texts, heads, queries, keys] up to the last of these heads."""
-    got: dict[AttentionLayer, Tensor] = {}
-
-    def take(block: Block) -> None:
-        place = AttentionLayer(block.kind, block.layer)
-        if place not in got:
-            count = max(wanted[place].heads) + 1
-            got[place] = block.weights.new_zeros(len(block.weights), count, *count_lengths(place.kind, inputs))
-        heads, rows, keys = (torch.tensor(list(indices)) for indices in (block.heads, block.rows, block.keys))
-        got[place][:, heads[:, None, None], rows[:, None], keys] = block.weights
-
-    way.run(inputs, wanted, take)
-    return got
 
 
 def _is_same(own: Tensor, weights: Tensor) -> bool:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch.nn import Module
 from transformers import PreTrainedModel
 
 from attnviz.errors import AttnvizError, ModelError
+from attnviz.models.pretrained.changes import hold_hooks
 from attnviz.models.pretrained.edge import NO_MEMORY, explain
 from attnviz.models.pretrained.survey import make_trial_inputs
 from attnviz.text import visible
@@ -51,23 +52,17 @@ def _find_called(owner: PreTrainedModel) -> PreTrainedModel | None:
     """Return the part that a model runs on a text to compare it with pictures or sounds; None if none is found."""
     called: list[PreTrainedModel] = []
 
-    def hook(module: Module, args: object, given: object) -> None:
+    def hook(module: Module, args: object) -> None:
         if isinstance(module, PreTrainedModel):
             called.append(module)
 
     of_text: Callable[..., Any] = owner.get_text_features  # type: ignore[assignment]  # mypy takes it for a parameter
-    handles = [part.register_forward_pre_hook(hook, with_kwargs=True) for part in owner.modules() if part is not owner]
-    try:
-        with torch.inference_mode():
-            of_text(
-                **{name: ids for name, ids in make_trial_inputs(owner).items() if name in _list_parameters(of_text)}
-            )
-    except Exception:  # it may want what has been made of other inputs
-        return None
-    finally:
-        for handle in handles:
-            handle.remove()
-    return called[0].base_model if called else None  # type: ignore[return-value]
+    hooks = (part.register_forward_pre_hook(hook) for part in owner.modules() if part is not owner)
+    with suppress(Exception), torch.inference_mode(), hold_hooks(hooks):  # it may want what was made of other inputs
+        accepted = _list_parameters(of_text)
+        of_text(**{name: ids for name, ids in make_trial_inputs(owner).items() if name in accepted})
+        return called[0].base_model if called else None  # type: ignore[return-value]
+    return None
 
 
 @contextmanager
