@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.measures.assignment import assign
@@ -60,14 +61,8 @@ class HeadPairs(SharedHeads, frozen=True):
             column = _pad(column)[np.arange(partners.size).reshape(shape), partners]
         named = list(product(*self.others)) if self.others else []
         own = product(self.layers, self.heads)
-        return HeadTable(
-            model=self.model,
-            kind=self.kind,
-            by=self.by,
-            layers=self.layers,
-            heads=self.heads,
-            texts=texts,
-            columns={_NAME: column},
+        return replace(
+            self.make_table(texts, {_NAME: column}),
             partners={head: named[place] for head, place in zip(own, partners.flat, strict=True) if place >= 0},
             ranked_by=(_NAME,),
         )

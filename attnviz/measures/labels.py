@@ -1,7 +1,5 @@
 """Labels: what a head does, in a word, by a rule on its numbers."""
 
-from collections.abc import Collection
-
 from msgspec import Struct
 
 from attnviz.measures.head_statistics import Statistics
@@ -57,14 +55,18 @@ def find_labels(table: HeadTable) -> dict[tuple[int, int], Judgement]:
     Labels by statistics are given only where a table has the numbers of all their rules, so that the label of a head
     does not depend on which numbers were asked for; those by a probe where that was run.
     """
-    by_probe = [label for label in LABELS if label.statistic in PROBES]
-    found = _find_some(table, _BY_STATISTIC, table.columns) if _has_all(table, _BY_STATISTIC) else {}
-    return found | _find_some(table, by_probe, table.columns)
+    return {
+        (layer, head): Judgement(label.name, label.rule, number)
+        for label in LABELS
+        if label.statistic in table.columns and (label.statistic in PROBES or _has_all(table))
+        for layer, head, number in table.highest(label.statistic, None)
+        if label.fits(number)
+    }
 
 
 def is_judged_alone(table: HeadTable, label: HeadLabel) -> bool:
     """Return whether no other rule of the same table can give a head another label in place of this one."""
-    return label.statistic in PROBES or not _has_all(table, _BY_STATISTIC)
+    return label.statistic in PROBES or not _has_all(table)
 
 
 def judge_heads(record: HeadMatrix) -> dict[tuple[int, int], Judgement]:
@@ -75,18 +77,6 @@ def judge_heads(record: HeadMatrix) -> dict[tuple[int, int], Judgement]:
     return find_labels(reduce_record(record, Statistics(record, wanted)))
 
 
-def _has_all(table: HeadTable, labels: Collection[HeadLabel]) -> bool:
-    return all(label.statistic in table.columns for label in labels)
-
-
-def _find_some(
-    table: HeadTable, labels: Collection[HeadLabel], names: Collection[str]
-) -> dict[tuple[int, int], Judgement]:
-    """Return the last of these labels that each head has, of those for whose rules there are numbers."""
-    return {
-        (layer, head): Judgement(label.name, label.rule, number)
-        for label in labels
-        if label.statistic in names
-        for layer, head, number in table.highest(label.statistic, None)
-        if label.fits(number)
-    }
+def _has_all(table: HeadTable) -> bool:
+    """Return whether a table has the numbers of all labels by statistics."""
+    return all(label.statistic in table.columns for label in _BY_STATISTIC)

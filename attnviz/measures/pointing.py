@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from attnviz.records import Axes, Block, Word, to_array, to_numpy
+from attnviz.records import Axes, Block, Word, invert, to_array, to_numpy
 from attnviz.text import By, Token, group_tokens
 
 Reals = NDArray[np.float64]
@@ -50,8 +50,7 @@ class _Rows:
 
     def of(self, block: Block, queries: int) -> Iterator[tuple[int, Reals]]:
         """Yield the number of each group that this block completes, and its mean row [heads, keys]."""
-        place = np.full(queries, -1)
-        place[to_array(block.rows)] = np.arange(len(block.rows))
+        place = invert(block.rows, queries)
         here = place[self._pieces] >= 0
         owners, starts, counts = np.unique(self._owners[here], return_index=True, return_counts=True)
         pieces = to_numpy(block.weights[:, place[self._pieces[here]]]).astype(float)  # [heads, pieces, keys here]

@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from attnviz.records import Axes, Block, Column, Described, HeadTable, to_numpy
+from attnviz.records import Axes, Block, Column, Described, HeadTable, invert, to_numpy
 from attnviz.vocabulary import Kind
 
 Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -138,7 +138,7 @@ class Probed:
         """Add the weights of those pairs that a block has."""
         layer = self._axes.layers.index(block.layer)
         heads = [self._axes.heads.index(head) for head in block.heads]
-        row_of, column_of = (_place(indices, self._said.length) for indices in (block.rows, block.keys))
+        row_of, column_of = (invert(indices, self._said.length) for indices in (block.rows, block.keys))
         for name, (queries, keys) in self._pairs.items():
             rows, columns = row_of[queries], column_of[keys]
             there = (rows >= 0) & (columns >= 0)
@@ -153,10 +153,3 @@ class Probed:
             means = self._sums[name] / count if count else np.full(self._axes.shape[:2], np.nan)
             columns[name] = Column.of_one_text(means, f"{probe.definition}; {self._text} ({probe.source})")
         return HeadTable.of_text(self._axes, columns)
-
-
-def _place(indices: range | NDArray[np.intp], length: int) -> NDArray[np.intp]:
-    """Return the place of each position among these, -1 where it is none of them: [length]."""
-    places = np.full(length, -1)
-    places[np.asarray(indices)] = np.arange(len(indices))
-    return places

@@ -78,9 +78,7 @@ class RelationCounter:
             for name in (self._parsed.words[dependent].relation, None):
                 chosen[name].append(number)
         tallies = {(name, self._odd): RelationCount.of(right[:, own], offsets[own]) for name, own in chosen.items()}
-        axes = self._axes
-        heads = FollowingHeads(axes.model, axes.kind, axes.by, axes.layers, axes.heads)
-        return heads, Total(int(bool(tallies)), tallies, self._left_out)
+        return FollowingHeads.of(self._axes), Total(int(bool(tallies)), tallies, self._left_out)
 
 
 class FollowingHeads(SharedHeads, frozen=True):

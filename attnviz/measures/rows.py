@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from attnviz.records import Axes, Indices, to_array
+from attnviz.records import Axes, Indices, invert, to_array
 from attnviz.vocabulary import Kind
 
 Numbers = NDArray[np.floating]
@@ -34,7 +34,7 @@ class TextPlaces:
         self.special = np.flatnonzero([token.special for token in tokens])
         self.separators = np.flatnonzero([token.special and token.position != 0 for token in tokens])
         self.stops = np.flatnonzero([token.text in _STOPS for token in tokens])
-        self.end = self.keys - 1 if tokens and tokens[-1].special else None  # the special token that ends the text
+        self.end = self.keys - 1 if tokens and tokens[-1].special else _NONE  # the special token that ends the text
         self._ranks = axes.ranks()
         self._causal = axes.kind is Kind.DECODER
         self._near: dict[int, NDArray[np.intp]] = {}
@@ -87,29 +87,29 @@ class Rows:
     """Some query rows of some heads, of one layer or several, as a statistic sees them.
 
     Its numbers are arrays of NumPy, [heads, rows], computed when they are first asked for. Keys that are not `here`
-    have no weight.
+    have no weight; `places` says which keys are of which type.
     """
 
     def __init__(self, weights: NDArray[np.float32], places: TextPlaces, rows: Indices, here: Indices) -> None:
-        self.weights, self._places = weights, places  # [heads, rows, keys]
+        self.weights, self.places = weights, places  # [heads, rows, keys]
         self._rows, self._here = to_array(rows), here
 
     @cached_property
     def distances(self) -> NDArray[np.float64]:
         """Return how many tokens each key stands after each query, NaN if that cannot be told: [rows, keys]."""
-        return self._places.distances(self._rows, self._here)
+        return self.places.distances(self._rows, self._here)
 
     @property
     def visible(self) -> NDArray[np.intp]:
         """Return how many keys each query can see: [rows]."""
-        visible: NDArray[np.intp] = self._places.visible[self._rows]
+        visible: NDArray[np.intp] = self.places.visible[self._rows]
         return visible
 
     @cached_property
     def entropies(self) -> Numbers:
         """Return the entropy of each smoothed row in nats."""
-        least = _SMOOTHING / self._places.keys  # what is left of a weight of 0
-        unseen = self._places.keys - self.weights.shape[-1]
+        least = _SMOOTHING / self.places.keys  # what is left of a weight of 0
+        unseen = self.places.keys - self.weights.shape[-1]
         entropies: Numbers = -_sum_smooth_logs(self.weights, 1 - _SMOOTHING, least) - unseen * least * np.log(least)
         return entropies
 
@@ -122,12 +122,12 @@ class Rows:
     @cached_property
     def largest(self) -> Numbers:
         """Return the largest weight of each row."""
-        return np.maximum(self.largest_in_text, self._of(self._places.end))
+        return np.maximum(self.largest_in_text, self.on([self.places.end]))
 
     @cached_property
     def largest_in_text(self) -> Numbers:
         """Return the largest weight of each row but for that on a special token that ends the text."""
-        (end,) = self._columns([_NONE if self._places.end is None else self._places.end])
+        (end,) = self._columns([self.places.end])
         if end == _NONE:
             return _find_largest(self.weights)
         return np.maximum(_find_largest(self.weights[..., :end]), _find_largest(self.weights[..., end + 1 :]))
@@ -135,7 +135,7 @@ class Rows:
     @cached_property
     def on_first(self) -> Numbers:
         """Return the weight of the first key."""
-        return self.on(self._places.first)
+        return self.on(self.places.first)
 
     def on(self, keys: Keys) -> Numbers:
         """Return the sum of the weights of these keys, by their index among all keys of the text."""
@@ -143,24 +143,9 @@ class Rows:
         sums: Numbers = self.weights[..., columns[columns != _NONE]].sum(-1)
         return sums
 
-    @property
-    def on_special(self) -> Numbers:
-        """Return the weight of special tokens."""
-        return self.on(self._places.special)
-
-    @property
-    def on_separators(self) -> Numbers:
-        """Return the weight of special tokens other than the first key."""
-        return self.on(self._places.separators)
-
-    @property
-    def on_stops(self) -> Numbers:
-        """Return the weight of full stops and commas."""
-        return self.on(self._places.stops)
-
     def at(self, distance: int) -> Numbers:
         """Return the weight of the key that stands so far after its query, 0 where there is none."""
-        columns = self._columns(self._places.near(distance)[self._rows])
+        columns = self._columns(self.places.near(distance)[self._rows])
         rows = np.flatnonzero(columns != _NONE)
         found = np.zeros(self.weights.shape[:2])
         found[:, rows] = self.weights[:, rows, columns[rows]]
@@ -168,7 +153,7 @@ class Rows:
 
     def peaks_at(self, distance: int) -> NDArray[np.bool_]:
         """Return whether the key of the largest weight, the first of several, stands so far after its query."""
-        columns = self._columns(self._places.near(distance)[self._rows])
+        columns = self._columns(self.places.near(distance)[self._rows])
         peaks: NDArray[np.bool_] = self.at(distance) == self.largest
         heads, rows = np.nonzero(peaks)  # of equal weights the first counts, so these rows must be searched
         peaks[heads, rows] = self.weights[heads, rows].argmax(-1) == columns[rows]
@@ -177,7 +162,7 @@ class Rows:
     @cached_property
     def reach(self) -> Numbers:
         """Return the sum of weight times distance, both ways."""
-        queries, keys = self._places.ranks
+        queries, keys = self.places.ranks
         lengths = keys[to_array(self._here)].astype(np.float32) - queries[self._rows, None].astype(np.float32)
         reach: Numbers = np.vecdot(self.weights, np.abs(lengths, out=lengths))
         return reach
@@ -185,12 +170,9 @@ class Rows:
     @cached_property
     def reach_to_first(self) -> Numbers:
         """Return the weight of the first key, which stands at 0, times its distance."""
-        queries, _ = self._places.ranks
+        queries, _ = self.places.ranks
         reach: Numbers = self.on_first * queries[self._rows]
         return reach
-
-    def _of(self, key: int | None) -> Numbers:
-        return self.on([] if key is None else [key])
 
     def _columns(self, keys: Keys) -> NDArray[np.intp]:
         """Return where keys of the text stand among those here, -1 where they do not."""
@@ -198,9 +180,7 @@ class Rows:
         if isinstance(self._here, range):
             there = (wanted >= self._here.start) & (wanted < self._here.stop)
             return np.where(there, wanted - self._here.start, _NONE)
-        index = np.full(self._places.keys + 1, _NONE)  # the last for what is nowhere
-        index[self._here] = np.arange(len(self._here))
-        return index[wanted]
+        return invert(self._here, self.places.keys + 1)[wanted]  # the last for what is nowhere
 
 
 def _find_largest(weights: Numbers) -> Numbers:

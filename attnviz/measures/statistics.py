@@ -158,15 +158,17 @@ STATISTICS: dict[str, Statistic] = {
     "next": _share_at(1, "the key after the query"),
     "same": _share_at(0, "the query's own token"),
     "first": _share_of("the first key", f"{_GU}, section 2", lambda rows: rows.on_first, takes_first=True),
-    "special": _share_of("special tokens", f"{_CLARK}, section 3.2", lambda rows: rows.on_special, takes_names=True),
+    "special": _share_of(
+        "special tokens", f"{_CLARK}, section 3.2", lambda rows: rows.on(rows.places.special), takes_names=True
+    ),
     "separator": _share_of(
         "special tokens other than the first key, such as [SEP]",
         f"{_CLARK}, section 3.2",
-        lambda rows: rows.on_separators,
+        lambda rows: rows.on(rows.places.separators),
         takes_names=True,
     ),
     "punctuation": _share_of(
-        "full stops and commas", f"{_CLARK}, section 3.2", lambda rows: rows.on_stops, takes_names=True
+        "full stops and commas", f"{_CLARK}, section 3.2", lambda rows: rows.on(rows.places.stops), takes_names=True
     ),
     "sink": Statistic(
         "1 if the mean weight of the first key over all queries is above 0.3, else 0; over texts the share of 1",

@@ -74,7 +74,7 @@ class _CollectTerms:
         heads = np.asarray([self._axes.heads.index(head) for head in block.heads])
         rows, columns = to_array(block.rows), to_array(block.keys)
         queries, keys = to_numpy(block.terms.queries), block.terms.find_keys()
-        layer = self._layers.get(block.layer) or self._start(block, queries.shape[-1])
+        layer = self._layers.get(block.layer) or self._start(block.terms)
         self._layers[block.layer] = layer
         layer.queries[np.ix_(heads, rows)] = queries
         layer.keys[np.ix_(heads, columns)] = keys
@@ -98,15 +98,15 @@ class _CollectTerms:
     def _count_distances(self) -> int:
         return int(self._distances.max(initial=0)) + 1
 
-    def _start(self, block: Block, depth: int) -> LayerTerms:
-        assert block.terms is not None
+    def _start(self, terms: BlockTerms) -> LayerTerms:
+        """Return the terms of a layer that are still to be put in, of the width of these."""
         _, heads, queries, keys = self._axes.shape
-        biases = block.terms.bias is not None
+        depth: int = terms.queries.shape[-1]
         return LayerTerms(
             np.zeros((heads, queries, depth), np.float32),
             np.zeros((heads, keys, depth), np.float32),
-            block.terms.scale,
-            np.zeros((heads, self._count_distances()), np.float32) if biases else None,
+            terms.scale,
+            None if terms.bias is None else np.zeros((heads, self._count_distances()), np.float32),
         )
 
 

@@ -1,7 +1,7 @@
 """Totals over many texts, which come out the same in any order and however the work was shared."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from attnviz.measures.labels import find_labels
 from attnviz.measures.statistics import STATISTICS, Reals
 from attnviz.measures.variability import Sample
-from attnviz.records import Column, HeadTable
+from attnviz.records import Axes, Column, HeadTable
 from attnviz.text import Grouping
 from attnviz.vocabulary import Kind
 
@@ -122,6 +122,11 @@ class SharedHeads(Struct, frozen=True):
     layers: tuple[int, ...]
     heads: tuple[int, ...]
 
+    @classmethod
+    def of(cls, axes: Axes | HeadTable) -> Self:
+        """Return the heads on these axes, or of a table."""
+        return cls(axes.model, axes.kind, axes.by, axes.layers, axes.heads)
+
     @property
     def rank(self) -> tuple[object, ...]:
         """Return by what tables are sorted: by the names of models and kinds."""
@@ -129,16 +134,20 @@ class SharedHeads(Struct, frozen=True):
 
     def table(self, total: Total) -> Any:
         """Return the table of the numbers of these heads over all texts of a total."""
-        table = HeadTable(
+        table = self.make_table(total.texts, {name: part.column() for name, part in total.parts.items()})
+        return replace(table, labels=find_labels(table))
+
+    def make_table(self, texts: int, columns: Mapping[str, Column]) -> HeadTable:
+        """Return the table that has these columns, of so many texts."""
+        return HeadTable(
             model=self.model,
             kind=self.kind,
             by=self.by,
             layers=self.layers,
             heads=self.heads,
-            texts=total.texts,
-            columns={name: part.column() for name, part in total.parts.items()},
+            texts=texts,
+            columns=columns,
         )
-        return replace(table, labels=find_labels(table))
 
 
 Summand = tuple[SharedHeads, Total]
@@ -149,6 +158,14 @@ class Totals(Struct):
     """The totals of all texts. Those of other models, kinds, groups of tokens, layers or heads are kept apart."""
 
     each: dict[SharedHeads, Total] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, found: Iterable[HeadTable | Summand]) -> Self:
+        """Return the totals of what some texts add."""
+        totals = cls()
+        for each in found:
+            totals.add(each)
+        return totals
 
     def add(self, found: HeadTable | Summand) -> None:
         """Take in one text: its table, or what it adds."""
@@ -167,5 +184,6 @@ class Totals(Struct):
 
 
 def _measure_table(table: HeadTable) -> Summand:
-    heads = SharedHeads(table.model, table.kind, table.by, table.layers, table.heads)
-    return heads, Total(1, {name: _measure_column(name, column) for name, column in table.columns.items()})
+    return SharedHeads.of(table), Total(
+        1, {name: _measure_column(name, column) for name, column in table.columns.items()}
+    )

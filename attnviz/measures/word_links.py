@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from attnviz.errors import TextError, UsageError
 from attnviz.measures.pointing import Pointing, Question, number_words
+from attnviz.measures.totals import SharedHeads
 from attnviz.records import Axes, Block, Column, HeadTable, Word
 from attnviz.text import not_found, visible
 from attnviz.vocabulary import Kind
@@ -128,15 +129,8 @@ class LinkNumbers:
                 values[name] = each[answered].mean(0) if answered.any() else np.full(axes.shape[:2], np.nan)
         shares = zip(OFFSETS, follow_offsets(self._questions, self._words), strict=True)
         values |= {_offset_name(k): np.full(axes.shape[:2], share) for k, share in shares if self._questions}
-        return HeadTable(
-            model=axes.model,
-            kind=axes.kind,
-            by=axes.by,
-            layers=axes.layers,
-            heads=axes.heads,
-            texts=1,
-            columns={name: Column.of_one_text(value, "") for name, value in values.items()},
-        )
+        columns = {name: Column.of_one_text(value, "") for name, value in values.items()}
+        return SharedHeads.of(axes).make_table(1, columns)
 
 
 def rank_heads(table: HeadTable, *ranked_by: str) -> HeadTable:

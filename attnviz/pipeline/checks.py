@@ -7,6 +7,7 @@ them. Heads are named `layer.head`.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,9 @@ def measure_diagonal(model: Model, offset: Callable[[Repeated], int]) -> Figures
     texts: list[list[int]] = PUBLISHED["tokens"]
     probe = Probe("the mean of a diagonal", _DEMO, 2, lambda said: said.diagonal(offset(said)))
     readings = [repeat_ids(model, ids, probe.copies, _NO_FRAME) for ids in texts]
-    totals = Totals()
-    for tables in model.reduce(readings, ALL, partial(Probed, wanted={"mean": probe}, tokens=len(texts[0]))):
-        for table in tables:
-            totals.add(table)
-    return {f"{layer}.{head}": mean for table in totals.tables() for layer, head, mean in table.highest("mean", None)}
+    found = model.reduce(readings, ALL, partial(Probed, wanted={"mean": probe}, tokens=len(texts[0])))
+    tables = Totals.of(chain.from_iterable(found)).tables()
+    return {f"{layer}.{head}": mean for table in tables for layer, head, mean in table.highest("mean", None)}
 
 
 def _score(model: Model, text: str, *, bos: bool = True) -> tuple[tuple[int, ...], NDArray[np.float64]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 
 import numpy as np
 from msgspec import Struct
@@ -11,11 +12,12 @@ from attnviz.errors import UsageError
 from attnviz.measures.circuits import CIRCUITS
 from attnviz.measures.labels import find_labels
 from attnviz.measures.probes import PROBES, SEEDS, TOKENS, Probe, Probed
-from attnviz.measures.totals import Totals
+from attnviz.measures.totals import SharedHeads, Totals
 from attnviz.models.generated import draw_ids, find_frame, repeat_ids
 from attnviz.models.model import ALL, Model
 from attnviz.models.passages import Reading
 from attnviz.records import Column, HeadTable, Selection, find_named
+from attnviz.text import By
 
 
 class Generated(Struct, frozen=True, kw_only=True):
@@ -47,15 +49,12 @@ class Generated(Struct, frozen=True, kw_only=True):
         return found
 
     def _probe(self, model: Model, select: Selection, wanted: dict[str, Probe], copies: int) -> list[HeadTable]:
-        frame, totals = find_frame(model), Totals()
+        frame = find_frame(model)
         drawn = (draw_ids(model, self.tokens, seed) for seed in range(self.seed, self.seed + SEEDS))
         readings: list[Reading] = [repeat_ids(model, ids, copies, frame) for ids in drawn]
         seeds = f"seeds {self.seed} to {self.seed + SEEDS - 1}"
         make = partial(Probed, wanted=wanted, tokens=self.tokens, sample=seeds)
-        for tables in model.reduce(readings, select, make):
-            for table in tables:
-                totals.add(table)
-        return list(totals.tables())
+        return list(Totals.of(chain.from_iterable(model.reduce(readings, select, make))).tables())
 
 
 def compute_circuits(model: Model, select: Selection, names: Sequence[str]) -> list[HeadTable]:
@@ -67,23 +66,14 @@ def compute_circuits(model: Model, select: Selection, names: Sequence[str]) -> l
     found: list[HeadTable] = []
     words = model.runner.join_words()
     for part in model.card.select_parts(select):
-        heads = list(part.heads)
+        layers, heads = sorted(part.layers), sorted(part.heads)
+        circuits = [model.runner.circuit(part.kind, layer) for layer in layers]
         columns: dict[str, Column] = {}
-        circuits = [model.runner.circuit(part.kind, layer) for layer in sorted(part.layers)]
         for name, number in find_named(CIRCUITS, names, "number from weights alone").items():
-            values = np.array([number.of_layer(circuit, words)[sorted(heads)] for circuit in circuits])
+            values = np.array([number.of_layer(circuit, words)[heads] for circuit in circuits])
             columns[name] = Column.of_one_text(values, number.sourced)
-        layers = tuple(sorted(part.layers))
-        found.append(
-            HeadTable(
-                model=model.card.name,
-                kind=part.kind,
-                layers=layers,
-                heads=tuple(sorted(heads)),
-                texts=0,
-                columns=columns,
-            )
-        )
+        shared = SharedHeads(model.card.name, part.kind, By.TOKEN, tuple(layers), tuple(heads))
+        found.append(shared.make_table(0, columns))
     return found
 
 

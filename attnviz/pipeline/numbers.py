@@ -38,10 +38,9 @@ def statistics(records: Records | Iterable[Records], names: str | Sequence[str] 
         >>> table["same"]  # [layers, heads]: the mean of 1 and 0.75
         array([[0.875]])
     """
-    wanted, totals = find_statistics(names), Totals()
-    for record in list_records(records):
-        totals.add(reduce_record(record, Statistics(record, wanted)))
-    return DisplayedList(totals.tables())
+    wanted = find_statistics(names)
+    found = (reduce_record(record, Statistics(record, wanted)) for record in list_records(records))
+    return DisplayedList(Totals.of(found).tables())
 
 
 @checked("model")

@@ -2,7 +2,7 @@
 
 from attnviz.records.arrays import NUMBERS, expand_shape, guess_kind, is_of_torch, shape_weights, to_numpy
 from attnviz.records.axes import Axes, Word
-from attnviz.records.blocks import Block, Each, Indices, find_runs, to_array, watch_nothing
+from attnviz.records.blocks import Block, Each, Indices, find_runs, invert, to_array, watch_nothing
 from attnviz.records.described import Described, find_named
 from attnviz.records.figures import Claim, Figure, Verified
 from attnviz.records.head_table import Column, HeadTable, Judgement
@@ -58,6 +58,7 @@ __all__ = [
     "find_runs",
     "format_ranges",
     "guess_kind",
+    "invert",
     "is_of_torch",
     "make_record",
     "require_record",

@@ -20,6 +20,13 @@ def to_array(indices: Indices) -> NDArray[np.intp]:
     return np.arange(indices.start, indices.stop) if isinstance(indices, range) else indices
 
 
+def invert(indices: Indices, length: int) -> NDArray[np.intp]:
+    """Return the place of each index below `length` among these, -1 where it is none of them: [length]."""
+    places = np.full(length, -1)
+    places[to_array(indices)] = np.arange(len(indices))
+    return places
+
+
 def find_runs(indices: Iterable[int]) -> list[range]:
     """Return indices as ranges of neighbours, in their order: 7, 1, 2, 3 -> 7, 1 to 3."""
     found: list[range] = []
