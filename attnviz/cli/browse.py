@@ -170,7 +170,7 @@ class Texts:
         from attnviz.views.screen.scene import OpenText
 
         last: object = None
-        for _, last in outcomes(self._task, [[replace(source, index=0)]]):
+        for _, last in outcomes(self._task, [replace(source, index=0)]):
             if isinstance(last, Note):
                 self._notes.append(write_options(last, options.flag))
         if isinstance(last, AttnvizError):

@@ -190,8 +190,8 @@ def export(
     maker = looks.maker(formats, wanted.token, wanted.memory)
     job = make_job(given, model, wanted)
     if alone:
-        sources = given.sources(wanted.memory, say_unless_nothing)
-        found = outcomes(KeepWeights(job, maker.wants_terms), chunks(sources))
+        task, sources = KeepWeights(job, maker.wants_terms), given.sources(wanted.memory, say_unless_nothing)
+        found = (one for portion in chunks(sources) for one in outcomes(task, portion))
         code = export_one(found, maker, output)
     else:
         changed = _find_changed(given, model, wanted, looks) | {"format": formats}

@@ -47,7 +47,7 @@ def exports(job: Job, maker: Maker, portion: Sequence[Source]) -> Iterator[Expor
     All texts of a portion are read whichever are to be made: which texts a model runs together can show in the last
     digits, and the files of a text are to be the same whenever they are made.
     """
-    for source, found in outcomes(KeepWeights(job, maker.wants_terms), [portion]):
+    for source, found in outcomes(KeepWeights(job, maker.wants_terms), portion):
         if (entry := source.asked) is None:
             continue
         if isinstance(found, Note):

@@ -19,7 +19,7 @@ from attnviz.pipeline.job import Job
 from attnviz.pipeline.outcomes import KeepWeights, Note, Outcome, ReadText, make_of, outcomes
 from attnviz.pipeline.sources import FAILURES
 from attnviz.pipeline.streams import Source
-from attnviz.records import Attention, Axes, HeadTable, require_record, require_weights
+from attnviz.records import Axes, HeadTable, require_record, require_weights
 from attnviz.text import Grouping
 from attnviz.vocabulary import Kind
 
@@ -136,7 +136,7 @@ def _diverge_pairs(jobs: JobPair, portion: Sequence[Source]) -> Iterator[Outcome
 def compare_pairs(jobs: JobPair, portion: Sequence[Source]) -> Iterator[Outcome[Differences]]:
     """Yield what differs between each source and its partner, in order, after the notes on either."""
     partners = [source.asked for source in portion]
-    sides = [_run(job, side) for job, side in zip(jobs, (portion, partners), strict=True)]
+    sides = [*map(outcomes, map(ComparedWeights, jobs), (portion, partners))]
     for source in portion:
         both: list[Outcome[Result]] = []
         for side in sides:
@@ -146,10 +146,6 @@ def compare_pairs(jobs: JobPair, portion: Sequence[Source]) -> Iterator[Outcome[
                 outcome = next(side)
             both.append(outcome)
         yield from _compare(source, *both)
-
-
-def _run(job: Job, sources: Sequence[Source]) -> Iterator[Outcome[Result]]:
-    yield from outcomes(ComparedWeights(job), [sources])
 
 
 def _compare(source: Source, first: Outcome[Result], second: Outcome[Result]) -> Iterator[Outcome[Differences]]:
@@ -194,7 +190,7 @@ def _compare_kinds(first: Result, second: Result, *, saved: bool) -> list[Compar
             )
         found += [compare(one, other) for one, other in zip(own, others, strict=False)]
     if not found:
-        sides = [f"{_name(side)} has {_name_kinds(_list_kinds(side))} attention" for side in (first, second)]
+        sides = [f"{one.attention[0].model} has {_name_kinds(_list_kinds(one))} attention" for one in (first, second)]
         raise (RecordError if saved else ModelError)(
             f"{sides[0]}, but {sides[1]}, and only the same kind can be compared: take two models of one kind."
         )
@@ -207,8 +203,3 @@ def _list_kinds(result: Result) -> list[Kind]:
 
 def _name_kinds(kinds: Iterable[Kind]) -> str:
     return " and ".join(dict.fromkeys(kind.value for kind in kinds))
-
-
-def _name(result: Result) -> str:
-    record: Attention = require_record(result.attention[0])
-    return record.model

@@ -75,7 +75,7 @@ class Portion(Struct, frozen=True):
 
 def total(task: Task[list[Added]], sources: Iterable[Source], jobs: int, counter: Counter) -> Totals:
     """Return the totals of all texts."""
-    return total_portions(partial(_run, task), sources, jobs, counter)
+    return total_portions(partial(outcomes, task), sources, jobs, counter)
 
 
 def total_portions(work: Work[list[Added]], sources: Iterable[Source], jobs: int, counter: Counter) -> Totals:
@@ -100,13 +100,9 @@ def tables_in_order(
         yield tables
 
 
-def _run(task: Task[Made], portion: Sequence[Source]) -> Iterator[Outcome[Made]]:
-    yield from outcomes(task, [portion])
-
-
 def _run_each(task: HeadNumbers, portion: Sequence[Source]) -> Iterator[Outcome[list[HeadTable]]]:
     """Yield what each text of a portion comes to, its tables with what it is."""
-    for outcome in outcomes(task, [portion]):
+    for outcome in outcomes(task, portion):
         yield make_of(outcome, partial(_name_text, outcome[0]))
 
 

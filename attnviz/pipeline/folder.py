@@ -94,7 +94,7 @@ class Folder:
             self._sizes[part.path.name] = stamp.size
         self._parts.pop(entry.index, None)
         entry = replace(entry, files=files)
-        self._append(entry.line())
+        self._append(entry.line)
         self.keep(entry)
         return [self.path / name for name in files]
 

@@ -66,12 +66,9 @@ class ManifestEntry(Struct, frozen=True, kw_only=True, dict=True):
         """The options, written alike if they are the same."""
         return canonical(self.options)
 
+    @cached_property
     def line(self) -> bytes:
         """Return the entry as a line of JSON, as it was read if it was; what is no valid Unicode in it is escaped."""
-        return self._line
-
-    @cached_property
-    def _line(self) -> bytes:
         held = asdict(self)
         held["files"] = list(self.files)
         held |= {f"{name}s": [getattr(stamp, name) for stamp in self.files.values()] for name in Stamp._fields}
@@ -120,7 +117,7 @@ class Manifest:
     def lines(self) -> bytes:
         """Return all entries, those of one input in the order of its texts."""
         kept = filter(None, map(self._kept, self._entries.values()))
-        return b"".join(entry.line() for entry in sorted(kept, key=lambda entry: entry.order))
+        return b"".join(entry.line for entry in sorted(kept, key=lambda entry: entry.order))
 
     def _is_of(self, name: str, entry: ManifestEntry) -> bool:
         return self.owns(name) and self._hashes[name] == entry.hash
@@ -150,7 +147,7 @@ def entries(data: bytes) -> Iterator[ManifestEntry]:
             raise InputError(f"Line {number} was not written by attnviz.") from error
         if former is not None and former.options == entry.options:
             vars(entry)["_way"] = former._way
-        vars(entry)["_line"] = line + b"\n"  # both cost more to write than to keep
+        vars(entry)["line"] = line + b"\n"  # both cost more to write than to keep
         yield (former := entry)
 
 

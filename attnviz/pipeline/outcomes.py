@@ -123,15 +123,14 @@ class HeadNumbers(NumbersTask, frozen=True):
         return model.reduce([reading for _, reading in texts], self.job.select, make)
 
 
-def outcomes(task: Task[Found], chunks: Iterable[Sequence[Source]]) -> Iterator[Outcome[Found]]:
-    """Return what each source comes to, in order, after the notes on it; those of one chunk may be run together."""
-    for chunk in chunks:
-        waiting = _Waiting(task)
-        for source in chunk:
-            yield from ((source, Note(note)) for note in waiting.read(source))
-            if source.saved or waiting.size >= _MOST_WAITING:
-                yield from waiting.run()
-        yield from waiting.run()
+def outcomes(task: Task[Found], portion: Iterable[Source]) -> Iterator[Outcome[Found]]:
+    """Yield what each source comes to, in order, after the notes on it; they may be run together."""
+    waiting = _Waiting(task)
+    for source in portion:
+        yield from ((source, Note(note)) for note in waiting.read(source))
+        if source.saved or waiting.size >= _MOST_WAITING:
+            yield from waiting.run()
+    yield from waiting.run()
 
 
 class _Waiting(Generic[Found]):

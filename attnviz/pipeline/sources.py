@@ -194,17 +194,15 @@ def chunks(found: Iterable[Source]) -> Iterator[list[Source]]:
     return portions(found, _TOGETHER)
 
 
-def portions(
-    found: Iterable[Source], most: int = _A_PORTION, size: int = _BYTES_TOGETHER, *, whole: bool = False
-) -> Iterator[list[Source]]:
-    """Return the texts, some at a time: at most so many, or little more than `size` bytes.
+def portions(found: Iterable[Source], most: int = _A_PORTION, *, whole: bool = False) -> Iterator[list[Source]]:
+    """Yield the texts, some at a time: at most so many, or little more than 4 MB.
 
     By default, these are as many as a process is given. They are no more than are there already, unless `whole`.
     """
     portion: list[Source] = []
     for source in found:
         portion.append(source)
-        full = len(portion) == most or sum(len(one.raw) for one in portion) >= size
+        full = len(portion) == most or sum(len(one.raw) for one in portion) >= _BYTES_TOGETHER
         if full or not (source.more or whole):
             yield portion
             portion = []

@@ -102,7 +102,7 @@ class TestMemory:
     def test_it_is_said_before_anything_is_computed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Model, "weights_of", lambda *given: pytest.fail("computed before it was said"))
         job, source = Job(memory=7_000_000), Source(LONG[:1500].encode())
-        assert isinstance(next(outcomes(KeepWeights(job), [[source]]))[1], Note)
+        assert isinstance(next(outcomes(KeepWeights(job), [source]))[1], Note)
         named = {"text": "", "source": None, "file": None, "hash": None, "model": "m", "engine": "auto", "options": {}}
         made = exports(
             job, Maker(("npz",), Layout.GRID, None, None), [replace(source, asked=ManifestEntry(index=0, **named))]

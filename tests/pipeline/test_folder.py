@@ -123,7 +123,7 @@ class TestFolder:
         former, latter = entry(0, "a", "000000-a.npz"), entry(0, "b", "000000-b.npz")
         again = entry(0, "a", "000000-a.npz", hash="other", options={"mean": True})
         exported(tmp_path, former, latter, again)
-        (tmp_path / MANIFEST).write_bytes(b"".join(one.line() for one in (former, latter, again)))
+        (tmp_path / MANIFEST).write_bytes(b"".join(one.line for one in (former, latter, again)))
         exported(tmp_path)
         assert set(contents(tmp_path)) == {"000000-a.npz", "000000-b.npz", MANIFEST}
 
@@ -220,8 +220,8 @@ class TestManifestsOfOthers:
             b"\xff",
             b"[" * 100_000,
             json.dumps({"audio_filepath": "1.wav", "text": "hello"}).encode(),
-            entry(0, "a").line().replace(b'"files": []', b'"files": ["000000-a"]').strip(),
-            *(entry(0, "a", name).line().strip() for name in ("../000000-a", "000000-a/../../b", "/etc/passwd", "x")),
+            entry(0, "a").line.replace(b'"files": []', b'"files": ["000000-a"]').strip(),
+            *(entry(0, "a", name).line.strip() for name in ("../000000-a", "000000-a/../../b", "/etc/passwd", "x")),
         ],
     )
     def test_a_line_that_is_none_of_ours_is_refused_and_nothing_touched(self, tmp_path: Path, line: bytes) -> None:
@@ -274,7 +274,7 @@ class TestManifestsOfOthers:
     ) -> None:
         (tmp_path / name).write_bytes(b"mine!")
         planted = replace(entry(0, "a"), files={name: known})
-        (tmp_path / MANIFEST).write_bytes(planted.line() + entry(0, "b", "000000-b.npz").line())
+        (tmp_path / MANIFEST).write_bytes(planted.line + entry(0, "b", "000000-b.npz").line)
         exported(tmp_path, LATTER[0])
         assert contents(tmp_path)[name] == b"mine!"
 
@@ -392,7 +392,7 @@ class TestManifest:
 
     def test_what_is_no_unicode_comes_back(self) -> None:
         odd = entry(0, "a", file="caf\udce9.txt", options={"title": "\ud800"})
-        assert list(entries(replace(odd, error="e").line())) == [replace(odd, error="e")]
+        assert list(entries(replace(odd, error="e").line)) == [replace(odd, error="e")]
 
 
 PARTS = st.text(max_size=80) | st.from_regex(r"(layers?|heads?|token)[0-9]{1,4}", fullmatch=True)

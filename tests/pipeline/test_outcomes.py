@@ -13,7 +13,7 @@ def test_terms_are_left_out_where_memory_has_no_room_for_them_beside_the_weights
     source, found = Source(b"The dog that barked lost the keys"), []
     weights, terms = 4 * 24 * 9 * 9, 4 * 24 * 2 * 9 * 16  # bytes: 24 heads of 16 numbers, 9 tokens
     for memory in (weights + terms - 1, weights + terms):
-        ((_, result),) = outcomes(KeepWeights(Job(memory=memory), terms=True), [[source]])
+        ((_, result),) = outcomes(KeepWeights(Job(memory=memory), terms=True), [source])
         assert isinstance(result, Result)
         found.append(len(result.terms))
     assert found == [0, 1]
@@ -28,5 +28,5 @@ def test_texts_whose_terms_are_kept_do_not_wait_for_each_other(
     monkeypatch.setattr(
         Model, "reduce", lambda model, given, *more: ran.append(len(given)) or reduce(model, given, *more)
     )
-    assert len(list(outcomes(KeepWeights(Job(), terms=terms), [texts]))) == 2
+    assert len(list(outcomes(KeepWeights(Job(), terms=terms), texts))) == 2
     assert ran == together
