@@ -224,12 +224,12 @@ class Model(Struct, frozen=True, eq=False):
         whole = [self.runner.axes(reading, part) for part in self.card.select_parts(select)]
         select.check_rows([axes.query_tokens for axes in whole])
         rows = [select.rows_of(axes.query_tokens) for axes in whole]
-        return [(_select_rows(axes, own), own) for axes, own in zip(whole, rows, strict=True) if own]
+        return [
+            (axes.of_tokens(tuple(axes.query_tokens[row] for row in own), axes.key_tokens), own)
+            for axes, own in zip(whole, rows, strict=True)
+            if own
+        ]
 
     def _settle(self, readings: Sequence[Reading]) -> "Model":
         """Return the model with the runner that is chosen for some readings."""
         return self if self.choose is None else replace(self, runner=self.choose(readings), choose=None)
-
-
-def _select_rows(axes: Axes, rows: Sequence[int]) -> Axes:
-    return axes.of_tokens(tuple(axes.query_tokens[row] for row in rows), axes.key_tokens)

@@ -89,7 +89,7 @@ def locate(name: str, loading: Loading = DEFAULT) -> Path:
         ModelError: there is no such model, or it cannot be downloaded; the message says what to do.
         UsageError: a revision of a folder was asked for.
     """
-    if folder := builtin.find_folders().get(ALIASES.get(name, name)):
+    if folder := find_shipped(name):
         return folder
     if name == MINILM:
         return locate_minilm()

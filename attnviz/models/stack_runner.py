@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from msgspec.structs import replace
@@ -55,8 +55,8 @@ class StackRunner(Runner):
     def trace(self, reading: Reading, kind: Kind, layer: int, query: int) -> Trace:
         """See `Runner.trace`."""
         notes, types = LayerNotes(layer), self._types([reading])
-        one: dict[str, Any] = {"types": None if types is None else types[0], "note": notes.take, "depth": layer + 1}
-        transformer(stack_ids([reading])[0], self.parameters, self.shape, **one)
+        own = None if types is None else types[0]
+        transformer(stack_ids([reading])[0], self.parameters, self.shape, types=own, note=notes.take, depth=layer + 1)
         return trace_layer(notes, self.parameters, self.shape, query)
 
     def circuit(self, kind: Kind, layer: int) -> ValueCircuit:

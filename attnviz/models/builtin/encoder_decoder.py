@@ -96,6 +96,5 @@ class TranslationReader(Struct, frozen=True):
 
 def stack_targets(readings: Sequence[Reading]) -> Array:
     """Return what the decoder reads: [texts, targets]."""
-    return stack_ids(
-        [reading.target for reading in readings if reading.target]
-    )  # every reading of a translator has one
+    # every reading of a translator has one
+    return stack_ids([reading.target for reading in readings if reading.target])

@@ -74,11 +74,11 @@ class Family(Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: config.json makes no sense.
         """
-        biases = {
-            name: module.bias.of(config) if isinstance(module.bias, Key) else module.bias
-            for name, module in self.modules.items()
+        modules = {
+            name: replace(part, bias=part.bias.of(config)) if isinstance(part.bias, Key) else part
+            for name, part in self.modules.items()
         }
-        return replace(self, modules={name: replace(part, bias=biases[name]) for name, part in self.modules.items()})
+        return replace(self, modules=modules)
 
     def positions(self, config: Mapping[str, Any], shape: Config) -> int | None:
         """Return how many tokens a model reads, None without limit.

@@ -92,9 +92,10 @@ class Stored(Mapping[str, Array]):
                 yield from self._arrays(template)
 
     def _arrays(self, template: str) -> Iterator[str]:
-        """Yield the names of all arrays of a part of the model."""
+        """Yield the names of all arrays of a part of the model, of one in the layers those of each layer."""
+        layers = range(self._shape.layers) if template.startswith(_LAYERS) else (0,)
         kinds = self._family.modules[template].kinds
-        return (f"{part}.{kind}" for part in self._parts(template) for kind in kinds)
+        return (f"{template.format(layer)}.{kind}" for layer in layers for kind in kinds)
 
     def __len__(self) -> int:
         """Return how many names there are."""
@@ -113,22 +114,13 @@ class Stored(Mapping[str, Array]):
             part = f"{_LAYERS}{{}}.{part.split('.', 2)[2]}"
         return self._family.modules[part], kind
 
-    def _parts(self, template: str) -> Iterator[str]:
-        """Yield the names of a part in each layer, or its one name outside of the layers."""
-        layers = range(self._shape.layers) if template.startswith(_LAYERS) else (0,)
-        return (template.format(layer) for layer in layers)
-
     def _check(self, folder: Path) -> Iterator[str]:
         """Check each array of the model, and yield its name in the files."""
-        for name, optional in (
-            (name, module.optional)
-            for template, module in self._family.modules.items()
-            for name in self._arrays(template)
-        ):
+        for name in (name for template in self._family.modules for name in self._arrays(template)):
             try:
                 spelled, wanted = self._spell(name), self._find_shape(name)
             except KeyError as error:
-                if optional:
+                if self._module(name)[0].optional:
                     continue
                 missing = error.args[0]
                 raise ModelError(

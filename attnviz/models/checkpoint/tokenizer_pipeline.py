@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
 
 from attnviz.models.checkpoint.tokenizer_class import AS_STORED
@@ -146,16 +147,9 @@ def _build_gpt2(given: Settings, tokenizer: Tokenizer) -> Pipeline:
 
 def _build_roberta(given: Settings, tokenizer: Tokenizer) -> Pipeline:
     start, end = read_content(given["cls_token"]), read_content(given["sep_token"])
-    return Pipeline(
-        model=_BPE,
-        pre_tokenizer=pre_tokenizers.ByteLevel(add_prefix_space=given["add_prefix_space"]),
-        post_processor=processors.RobertaProcessing(
-            _number(end, tokenizer),
-            _number(start, tokenizer),
-            given["trim_offsets"],
-            given["add_prefix_space"],
-        ),
-    )
+    ends = _number(end, tokenizer), _number(start, tokenizer)
+    processor = processors.RobertaProcessing(*ends, given["trim_offsets"], given["add_prefix_space"])
+    return replace(_build_gpt2(given, tokenizer), post_processor=processor)
 
 
 def _build_qwen2(given: Settings, tokenizer: Tokenizer) -> Pipeline:

@@ -23,11 +23,15 @@ def count_positions(network: PreTrainedModel, inputs: Inputs) -> int | None:
     Where it has parts that read pictures or sounds, only those tables count that these inputs, a text, pass through.
     """
     said = getattr(network.config, "max_position_embeddings", None)
-    tables = [(module, _count_rows(module)) for name, module in network.named_modules() if _is_table(name, module)]
+    tables: list[tuple[Module, int]] = [
+        (module, _count_rows(module))
+        for name, module in network.named_modules()
+        if isinstance(module, Embedding) and _TABLE.search(name.rpartition(".")[2])
+    ]
     tables += [
-        (network.get_submodule(owner), len(table))
-        for owner, _, name, table in ((*name.rpartition("."), table) for name, table in network.named_buffers())
-        if name in _COMPUTED
+        (network.get_submodule(name.rpartition(".")[0]), len(table))
+        for name, table in network.named_buffers()
+        if name.rpartition(".")[2] in _COMPUTED
     ]
     if tables and has_other_parts(network):
         passed = _find_passed(network, {module for module, _ in tables}, inputs)
@@ -69,11 +73,6 @@ def count_vocabulary(network: PreTrainedModel) -> int | None:
     return size if isinstance(size, int) else None
 
 
-def _is_table(name: str, module: Module) -> bool:
-    return isinstance(module, Embedding) and bool(_TABLE.search(name.rpartition(".")[2]))
-
-
-def _count_rows(table: Module) -> int:
+def _count_rows(table: Embedding) -> int:
     """Return how many positions a table has; RoBERTa and its like begin after the one for padding."""
-    assert isinstance(table, Embedding)
     return table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)

@@ -45,11 +45,12 @@ def read_circuit(network: PreTrainedModel, card: Card, kind: Kind, layer: int) -
     Raises:
         UsageError: the network has no maps of a known spelling, or others than its layers have.
     """
+    stack = card.stacks[kind]
     found = list(_find_attention(network)) if len(card.stacks) == 1 else []
-    if len(found) != len(card.stacks[kind].layers):
+    if len(found) != len(stack.layers):
         raise _refuse(card)
-    module, spelling = found[card.stacks[kind].layers.index(layer)]
-    heads = card.stacks[kind].counts[card.stacks[kind].layers.index(layer)]
+    place = stack.layers.index(layer)
+    (module, spelling), heads = found[place], stack.counts[place]
     output = _read_map(module.get_submodule(spelling.output))  # [width, heads · d]
     depth, value = output.shape[1] // heads, _read_map(module.get_submodule(spelling.value))
     if spelling.interleaved:
@@ -97,10 +98,9 @@ class _Table(Struct, frozen=True):
 def _find_attention(network: PreTrainedModel) -> Iterator[tuple[Module, MapNames]]:
     """Yield each module that has maps of a known spelling, in the order of the layers."""
     for module in network.modules():
-        for spelling in _KNOWN:
-            if all(_has(module, name) for name in (spelling.value, spelling.output)):
-                yield module, spelling
-                break
+        fitting = (one for one in _KNOWN if _has(module, one.value) and _has(module, one.output))
+        if (spelling := next(fitting, None)) is not None:
+            yield module, spelling
 
 
 def _has(module: Module, name: str) -> bool:

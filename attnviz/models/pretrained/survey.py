@@ -21,14 +21,7 @@ from attnviz.models.pretrained.capacity import count_vocabulary
 from attnviz.models.pretrained.capture import Capture, record_calls
 from attnviz.models.pretrained.changes import keep_unchanged, narrow
 from attnviz.models.pretrained.eager import Hooked, Returned, return_weights, watch_modules
-from attnviz.models.pretrained.places import (
-    AttentionLayer,
-    Inputs,
-    decodes,
-    find_places,
-    keep_accepted,
-    split_range,
-)
+from attnviz.models.pretrained.places import AttentionLayer, Inputs, decodes, find_places, keep_accepted, split_range
 from attnviz.models.pretrained.plain import find_changing, find_faults, find_faults_of_longer, keep_plain, withhold
 from attnviz.records import Block
 from attnviz.vocabulary import Kind
@@ -227,10 +220,7 @@ def _match(calls: list[Tensor], own: Weights) -> list[AttentionLayer | None] | N
 
 
 def _try_hooks(
-    network: PreTrainedModel,
-    inputs: Inputs,
-    own: Weights,
-    seen: list[tuple[Module, int, Tensor]],
+    network: PreTrainedModel, inputs: Inputs, own: Weights, seen: list[tuple[Module, int, Tensor]]
 ) -> Found | None:
     """Return the model with hooks on the modules that first returned each of its weights, if it can do without them."""
     places = {id(weights): place for place, weights in own.items()}
