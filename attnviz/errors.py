@@ -7,7 +7,8 @@ command line write options in two ways.
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, wraps
 from numbers import Integral, Real
 from os import PathLike
@@ -137,6 +138,19 @@ class OutputError(AttnvizError):
 
 class ProcessError(AttnvizError):
     """A process that was started to share the work, and has ended too soon."""
+
+
+@contextmanager
+def refused(name: object, what: str, kind: type[AttnvizError]) -> Iterator[None]:
+    """Say in a sentence why the system does not let a file of this name be `what`, such as "read".
+
+    Raises:
+        AttnvizError: it does not; an error of this `kind`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{name} cannot be {what}: {error.strerror}.") from error
 
 
 def warn(note: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from attnviz.errors import ModelError
+from attnviz.errors import ModelError, refused
 
 CONFIG = "config.json"
 _LARGEST = 10**8  # no size of a model is larger; keeps a damaged config from filling the memory
@@ -42,11 +42,10 @@ def read_json(path: Path) -> Mapping[str, Any]:
         ModelError: it cannot be read, or holds no JSON object.
     """
     try:
-        if path.exists() and not (path.is_file() and path.stat().st_size <= _LONGEST):
-            raise ModelError(f"{path} is not a file of at most {_LONGEST:,} bytes, as it would be if it held JSON.")
-        found = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+        with refused(path, "read", ModelError):
+            if path.exists() and not (path.is_file() and path.stat().st_size <= _LONGEST):
+                raise ModelError(f"{path} is not a file of at most {_LONGEST:,} bytes, as it would be if it held JSON.")
+            found = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not valid JSON: {error}.") from error
     if not isinstance(found, dict):

@@ -87,7 +87,6 @@ class Maker(Struct, frozen=True):
             for each in picture.notes:
                 note("Note: " + each)
             name = unlike(taken, file_name(stem, attention.kind.value, picture.name, *map(slug, attention.notes)))
-            taken.add(name)
             for form in images:
                 self._check_memory(held, count_bytes(picture.figure, form))
                 yield Artifact(name, form, [render(picture.figure, form)])
@@ -131,7 +130,6 @@ def draw_numbers(
         for each in picture.notes:
             note(each)
         name = unlike(taken, file_name(picture.name, *([slug(table.model)] if several else [])))
-        taken.add(name)
         yield from (Artifact(name, form, [render(picture.figure, form)]) for form in formats)
 
 
@@ -166,11 +164,12 @@ def is_artifact(name: str, index: int) -> bool:
 
 
 def unlike(taken: set[str], name: str) -> str:
-    """Return the name itself, or with a number after it if it is taken."""
+    """Return the name itself, or with a number after it if it is taken; from now on it is."""
     numbered, number = name, 1
     while numbered in taken:
         number += 1
         numbered = f"{name}-{number}"
+    taken.add(numbered)
     return numbered
 
 

@@ -3,12 +3,12 @@
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from attnviz.errors import OutputError
+from attnviz.errors import OutputError, refused
 
 if TYPE_CHECKING:
     import hashlib
@@ -63,7 +63,7 @@ class FilePart:
         Raises:
             OutputError: it cannot be written there, or there is no such folder.
         """
-        with refused(self.path, "written"):
+        with refused(self.path, "written", OutputError):
             self._open().write(piece)
         self._size += len(piece)
         self._digest.update(piece)
@@ -83,7 +83,7 @@ class FilePart:
         Raises:
             OutputError: it cannot be written there.
         """
-        with refused(self.path, "written"):
+        with refused(self.path, "written", OutputError):
             self._open().close()
 
     def put(self) -> Stamp:
@@ -93,7 +93,7 @@ class FilePart:
             OutputError: it cannot be written there.
         """
         self.close()
-        with refused(self.path, "written"):
+        with refused(self.path, "written", OutputError):
             self._beside.replace(self.path)
         return Stamp(self._size, self._digest.hexdigest())
 
@@ -112,7 +112,7 @@ def write_file(path: Path, pieces: Iterable[bytes]) -> None:
     Raises:
         OutputError: it cannot be written there.
     """
-    with refused(path, "written"):
+    with refused(path, "written", OutputError):
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in path.parent.glob(_part(path, "*")):
             left.unlink(missing_ok=True)
@@ -133,15 +133,6 @@ def put_file(path: Path, pieces: Iterable[bytes]) -> Stamp:
     except BaseException:
         part.remove()
         raise
-
-
-@contextmanager
-def refused(path: Path, what: str) -> Iterator[None]:
-    """Say in a sentence why something cannot be done to a file."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{path} cannot be {what}: {error.strerror}.") from error
 
 
 def _part(path: Path, process: str) -> str:

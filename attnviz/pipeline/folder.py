@@ -8,9 +8,9 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from attnviz.errors import InputError, OutputError
+from attnviz.errors import InputError, OutputError, refused
 from attnviz.pipeline.artifacts import is_artifact
-from attnviz.pipeline.files import FilePart, Stamp, is_as_stamped, is_part, put_file, refused
+from attnviz.pipeline.files import FilePart, Stamp, is_as_stamped, is_part, put_file
 from attnviz.pipeline.manifest import MANIFEST, Manifest, ManifestEntry, entries
 
 _LOCK = ".attnviz.lock"
@@ -105,11 +105,11 @@ class Folder:
 
     def _enter(self) -> None:
         """Make sure that nobody else is here, and that all is as the manifest says."""
-        with refused(self.path, "written"):
+        with refused(self.path, "written", OutputError):
             self.path.mkdir(parents=True, exist_ok=True)
         with ExitStack() as held:
             self._lock(held)
-            with refused(self.path, "read"), os.scandir(self.path) as files:
+            with refused(self.path, "read", OutputError), os.scandir(self.path) as files:
                 self._sizes = {file.name: file.stat().st_size for file in files if file.is_file()}
             self._remove(filter(is_part, [*self._sizes]))
             self._read()
@@ -173,12 +173,15 @@ class Folder:
 
     def _manifest_bytes(self) -> bytes:
         path = self.path / MANIFEST
-        with refused(path, "read"):
+        with refused(path, "read", OutputError):
             return path.read_bytes() if path.exists() else b""
 
     def _append(self, line: bytes) -> None:
         path = self.path / MANIFEST
-        with refused(path, "written"), path.open("ab", buffering=0) as file:  # what a buffer held would follow later
+        with (
+            refused(path, "written", OutputError),
+            path.open("ab", buffering=0) as file,
+        ):  # what a buffer held would follow later
             end, left = file.tell(), line
             self._check(end)
             try:
@@ -192,6 +195,6 @@ class Folder:
 
     def _remove(self, names: Iterable[str]) -> None:
         for name in names:
-            with refused(self.path / name, "removed"):
+            with refused(self.path / name, "removed", OutputError):
                 (self.path / name).unlink(missing_ok=True)
             self._sizes.pop(name, None)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from attnviz.errors import InputError, MissingTextError, RecordError, TextError, UsageError, require
+from attnviz.errors import InputError, MissingTextError, RecordError, TextError, UsageError, refused, require
 from attnviz.formats.archive import MOST_BYTES, array_bytes
 from attnviz.pipeline.arguments import check_arguments, like_saved, names_saved
 from attnviz.pipeline.streams import LINES, Division, Source, lines_of, read_record, read_stream
@@ -134,7 +134,7 @@ def saved_in(path: Path, memory: int = MOST_BYTES) -> Iterator[Source]:
         raise UsageError(f"{path} is not a file of records: their names end in {', '.join(SAVED)}.")
     suffix = path.suffix.lower()
     saved = SAVED[suffix]
-    with _readable(path), path.open("rb") as file:
+    with refused(path, "read", InputError), path.open("rb") as file:
         if saved == "npy":
             yield Source(array_bytes(file, memory), str(path), saved=saved)
         elif saved == "npz" or (suffix == ".json" and _is_spread(file, memory)):
@@ -150,12 +150,12 @@ def _is_spread(file: BufferedReader, memory: int) -> bool:
 
 
 def _of_file(file: Path, division: Division) -> Iterator[Source]:
-    with _readable(file), file.open("rb") as stream:
+    with refused(file, "read", InputError), file.open("rb") as stream:
         yield from read_stream(stream, str(file), division)
 
 
 def _of_standard_input(stream: BufferedReader, division: Division) -> Iterator[Source]:
-    with _readable("Standard input"):
+    with refused("Standard input", "read", InputError):
         yield from read_stream(stream, None, division)
 
 
@@ -169,24 +169,16 @@ def open_lines(file: Path, stream: BufferedReader | None = None) -> Iterator[Ite
         InputError: it cannot be read.
     """
     if stream:
-        with _readable("Standard input"):
+        with refused("Standard input", "read", InputError):
             yield _decode(stream)
     else:
-        with _readable(file), file.open("rb") as opened:
+        with refused(file, "read", InputError), file.open("rb") as opened:
             yield _decode(opened)
 
 
 def _decode(lines: Iterable[bytes]) -> Iterator[str]:
     for number, line in enumerate(lines):
         yield (line if number else line.removeprefix(BOM_UTF8)).decode("utf-8", "surrogateescape")
-
-
-@contextmanager
-def _readable(name: object) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror}.") from error
 
 
 def chunks(found: Iterable[Source]) -> Iterator[list[Source]]:

@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from attnviz.errors import ModelError
+from attnviz.errors import ModelError, refused
 from attnviz.records import find_runs
 from attnviz.text import visible
 
@@ -71,10 +71,8 @@ class Tensor(Struct, frozen=True):
             held = f"{self.path} holds {self.dtype} numbers,"
             raise ModelError(held, hint="which only {engine:transformers} may know.")
         dtype = np.dtype(name)
-        try:
+        with refused(self.path, "read", ModelError):
             raw = np.fromfile(self.path, dtype, count, offset=self.offset + first * dtype.itemsize)
-        except OSError as error:
-            raise ModelError(f"{self.path} cannot be read: {error.strerror}.") from error
         return _widen(raw) if self.dtype == "BF16" else raw.astype(np.float32, copy=False)
 
 
@@ -112,13 +110,10 @@ def _find_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
 
 def _read_header(path: Path) -> tuple[Mapping[str, Any], int, int]:
     """Return the header, the offset of the data, and the size of the file."""
-    try:
+    with refused(path, "read", ModelError), path.open("rb") as file:
         end = path.stat().st_size
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            raw = file.read(length) if length <= min(end, _LONGEST_HEADER) else b""
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+        length = int.from_bytes(file.read(8), "little")
+        raw = file.read(length) if length <= min(end, _LONGEST_HEADER) else b""
     try:
         header = json.loads(raw)
     except (ValueError, RecursionError) as error:

@@ -1,6 +1,5 @@
 """The files that a model's folder must hold for the model to be run."""
 
-import json
 import re
 from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
@@ -8,6 +7,7 @@ from pathlib import Path, PureWindowsPath
 
 from attnviz.errors import ModelError
 from attnviz.models.adapters import ADAPTER, ADAPTER_WEIGHTS
+from attnviz.models.configuration import read_json
 from attnviz.text import visible
 
 WEIGHTS = "model.safetensors"
@@ -85,9 +85,8 @@ def shard_names(path: Path) -> list[str]:
     """
     where = visible(str(path))
     try:
-        index = json.loads(path.read_bytes())
-        shards = sorted(set(index["weight_map"].values()))
-    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        shards = sorted(set(read_json(path)["weight_map"].values()))
+    except (ModelError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(f"{where} does not say which files hold the weights: download it again.") from error
     if odd := [shard for shard in shards if not _is_shard(shard)]:
         raise ModelError(
