@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.measures.labels import find_labels
-from attnviz.measures.statistics import STATISTICS, Reals
+from attnviz.measures.statistics import STATISTICS
 from attnviz.measures.variability import Sample
 from attnviz.records import Axes, Column, HeadTable
 from attnviz.text import Grouping
@@ -38,9 +38,9 @@ class Moments(Struct, frozen=True, eq=False):
         fixed = _INTEGER(np.rint(np.where(there, column.means, 0) * _ONE))
         return cls(there.astype(object), fixed, fixed * fixed, column.definition)
 
-    def __add__(self, other: "Moments | Compared") -> "Moments | Compared":
+    def __add__(self, other: "Moments | Sample") -> "Moments | Sample":
         """Return those of the values of both; a text that is not defined for a comparison is no part of it."""
-        if isinstance(other, Compared):
+        if isinstance(other, Sample):
             return other
         return Moments(
             self.counts + other.counts, self.sums + other.sums, self.squares + other.squares, self.definition
@@ -68,31 +68,13 @@ _MEAN: Callable[..., Integers] = np.frompyfunc(_mean, 2, 1)
 _ERROR: Callable[..., Integers] = np.frompyfunc(_error, 3, 1)
 
 
-class Compared(Struct, frozen=True, eq=False):
-    """A sample of texts for a number that only several texts have, and what makes it of them."""
-
-    sample: Sample
-    compute: Callable[[Reals], Reals]
-    definition: str
-
-    def __add__(self, other: "Moments | Compared") -> "Compared":
-        """Return that of both; a text that is not defined for a comparison is no part of it."""
-        return replace(self, sample=self.sample + other.sample) if isinstance(other, Compared) else self
-
-    def column(self) -> Column:
-        """Return the number of the sample, which has no standard error."""
-        values = self.sample.compute(self.compute)
-        counts = np.where(np.isfinite(values), len(self.sample.corners), 0)
-        return Column(values, counts, np.full(values.shape, np.nan), self.definition)
-
-
-def _measure_column(name: str, column: Column) -> Moments | Compared:
+def _measure_column(name: str, column: Column) -> Moments | Sample:
     """Return the part of a total that the column of one text is."""
     if column.corner is None:
         return Moments.of(column)
     compute = STATISTICS[name].over_texts
     assert compute is not None  # else its column has no corner
-    return Compared(Sample.of(column.corner), compute, column.definition)
+    return Sample.of(column.corner, compute, column.definition)
 
 
 class Total(Struct):

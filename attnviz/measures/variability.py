@@ -6,7 +6,10 @@ from typing import Self
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
+
+from attnviz.records import Column
 
 Reals = NDArray[np.float64]
 Corner = NDArray[np.float32]
@@ -35,29 +38,33 @@ def compute_variability(corners: Reals) -> Reals:
 
 
 class Sample(Struct, frozen=True, eq=False):
-    """A sample of texts by their corners, each with the digest that it is sorted by.
+    """A sample of texts for a number that only several texts have: their corners, and the function `of_texts` of these.
 
-    It has all texts, or if they are too many those of lowest digest: a random choice that does not depend on the order
-    in which texts come, or are added up.
+    Each corner stands with the digest that it is sorted by. A sample has all texts, or if they are too many those of
+    lowest digest: a random choice that does not depend on the order in which texts come, or are added up.
     """
 
     corners: Sequence[tuple[int, Corner]]
+    of_texts: Callable[[Reals], Reals]
+    definition: str
 
     @classmethod
-    def of(cls, corner: Corner) -> Self:
+    def of(cls, corner: Corner, of_texts: Callable[[Reals], Reals], definition: str) -> Self:
         """Return the sample of one text."""
-        return cls([(_compute_digest(corner.tobytes()), corner)])
+        return cls([(_compute_digest(corner.tobytes()), corner)], of_texts, definition)
 
-    def __add__(self, other: "Sample") -> "Sample":
-        """Return the sample of the texts of both."""
+    def __add__(self, other: object) -> Self:
+        """Return the sample of the texts of both; a text that is not defined for a comparison is no part of it."""
+        if not isinstance(other, Sample):
+            return self
         both = sorted([*self.corners, *other.corners], key=lambda each: each[0])
         layers, heads, _, _ = both[0][1].shape
-        return Sample(both[: max(_MOST // (layers * heads * CORNER**2), 2)])
+        return replace(self, corners=both[: max(_MOST // (layers * heads * CORNER**2), 2)])
 
-    def compute(self, of_texts: Callable[[Reals], Reals]) -> Reals:
-        """Return what a function of the corners [texts, layers, heads, queries, keys] comes to: [layers, heads].
+    def column(self) -> Column:
+        """Return the number of each head, [layers, heads], which has no standard error.
 
-        It is given a head at a time, NaN where a text is too short.
+        The function is given a head at a time, [texts, 1, 1, queries, keys], NaN where a text is too short.
         """
         layers, heads, _, _ = self.corners[0][1].shape
         values = np.empty((layers, heads))
@@ -65,8 +72,9 @@ class Sample(Struct, frozen=True, eq=False):
         for layer, head in np.ndindex(layers, heads):
             for number, (_, corner) in enumerate(self.corners):
                 stacked[number, 0, 0, : corner.shape[2], : corner.shape[3]] = corner[layer, head]
-            values[layer, head] = of_texts(stacked).item()
-        return values
+            values[layer, head] = self.of_texts(stacked).item()
+        counts = np.where(np.isfinite(values), len(self.corners), 0)
+        return Column(values, counts, np.full(values.shape, np.nan), self.definition)
 
 
 def _compute_digest(content: bytes) -> int:
