@@ -1,6 +1,6 @@
 """The built-in translator: a transformer with an encoder and a decoder (Vaswani et al. 2017)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +16,7 @@ from attnviz.models.model import Model
 from attnviz.models.passages import Reading
 from attnviz.models.shapes import read_shape
 from attnviz.models.stack_runner import read_circuit, stack_ids, strip_shape, watch_only
-from attnviz.records import Each, watch_nothing
+from attnviz.records import Each
 from attnviz.reference.arrays import Array
 from attnviz.reference.layer_trace import LayerNotes, trace_layer
 from attnviz.reference.layers import linear
@@ -33,11 +33,6 @@ class TransformerNetwork(Struct, frozen=True):
     encoder: Config
     decoder: Config
 
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Self:
-        """Return the network of such a shape, as a card has it."""
-        return cls(read_shape(config["encoder"]), read_shape(config["decoder"]))
-
     def encode(self, ids: Array, parameters: Parameters, lengths: Array | None = None, **options: Any) -> Array:
         """See `Network.encode`; the options are those of `transformer`."""
         own = _stack(parameters, "encoder")
@@ -50,18 +45,9 @@ class TransformerNetwork(Struct, frozen=True):
         options |= {"context": encoded, "context_mask": _padding(lengths)}
         return transformer(ids, _stack(parameters, "decoder"), self.decoder, **options)
 
-    def decode(
-        self,
-        ids: Array,
-        encoded: Array,
-        parameters: Parameters,
-        lengths: Array | None = None,
-        *,
-        watch: Each = watch_nothing,
-    ) -> Array:
+    def decode(self, ids: Array, encoded: Array, parameters: Parameters, lengths: Array | None = None) -> Array:
         """See `Network.decode`."""
-        vectors = self.contextualize(ids, encoded, parameters, lengths, watch=watch)
-        return linear(vectors, parameters.within("embedding"))
+        return linear(self.contextualize(ids, encoded, parameters, lengths), parameters.within("embedding"))
 
 
 def _stack(parameters: Parameters, name: str) -> Parameters:
@@ -117,10 +103,9 @@ class TranslatorRunner(Runner):
 
     def without(self, *, positions: bool = False, mask: bool = False) -> Self:
         """See `Runner.without`."""
-        stacks = (self.network.encoder, self.network.decoder)
-        return replace(
-            self, network=TransformerNetwork(*(strip_shape(stack, positions=positions, mask=mask) for stack in stacks))
-        )
+        stacks = self.network.encoder, self.network.decoder
+        bare = (strip_shape(stack, positions=positions, mask=mask) for stack in stacks)
+        return replace(self, network=TransformerNetwork(*bare))
 
     def untrain(self, seed: int) -> Self:
         """See `Runner.untrain`."""
@@ -130,6 +115,6 @@ class TranslatorRunner(Runner):
 def load(folder: Path) -> Model:
     """Return the translator in a folder."""
     package = Package.of(folder)
-    network = TransformerNetwork.of(package.card.config)
+    network = TransformerNetwork(*(read_shape(package.card.config[side]) for side in ("encoder", "decoder")))
     runner = TranslatorRunner(package.card, network, package.parameters)
     return Model(package.card, TranslationReader(package, network), runner)
