@@ -122,8 +122,7 @@ def _check_windows(reading: Reading, card: Card, windows: Windows, inner: int, m
         size = windows.size if windows.size >= _SHORT else min(_USUAL, card.positions or _USUAL)
         raise UsageError(
             f"Windows of {windows.size} tokens hold {inner} of the text, so one every {windows.stride} tokens would "
-            "leave "
-            f"gaps: use a stride of at most {inner}, or larger windows,",
+            f"leave gaps: use a stride of at most {inner}, or larger windows,",
             hint=f"for example {{window:{size}:{size // 2}}}.",
         )
 

@@ -34,7 +34,7 @@ class Job(Struct, frozen=True, kw_only=True, dict=True):
 
     model: str = "builtin"
     loading: Loading = DEFAULT
-    ready: Model | None = None  # stands for the name
+    ready: Model | None = None
     passage: Passage = _BARE
     select: Selection = ALL
     by: Grouping | None = None

@@ -83,9 +83,8 @@ def read_unembedding(known: Recognized) -> Array:
     stored = known.stored.tensors.get(_UNEMBEDDING)
     if stored is not None:
         return stored
-    if known.card.config.get(
-        "tie_word_embeddings", not known.shape.causal or known.shape.positions is Positions.LEARNED
-    ):
+    usual = not known.shape.causal or known.shape.positions is Positions.LEARNED
+    if known.card.config.get("tie_word_embeddings", usual):
         return known.stored["embedding.weight"]
     raise UsageError(
         f"{known.card.name} was saved without {_UNEMBEDDING}, which makes words of its vectors: take one with it."

@@ -65,9 +65,8 @@ def load_files(name: str, folder: Path, loading: Loading) -> Loaded:
         whole = merge_adapter(whole, name, folder)
     network = find_text_part(whole, name)
     _remember_nothing(network.config)
-    writes = complete and whole.can_generate()
-    start = _find_start(whole)
-    return Loaded(raw, network, whole if writes else None, start, tokenizer, notes)
+    writer = whole if complete and whole.can_generate() else None
+    return Loaded(raw, network, writer, _find_start(whole), tokenizer, notes)
 
 
 def adopt(name: str, whole: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Loaded:
@@ -81,9 +80,8 @@ def adopt(name: str, whole: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
     network = find_text_part(whole.train(mode=False), name)  # what eval() does, with types
     network.set_attn_implementation("eager")
     _remember_nothing(network.config)
-    return Loaded(
-        network.config.to_dict(), network, whole if whole.can_generate() else None, _find_start(whole), tokenizer
-    )
+    writer = whole if whole.can_generate() else None
+    return Loaded(network.config.to_dict(), network, writer, _find_start(whole), tokenizer)
 
 
 def _load_whole(
