@@ -229,62 +229,50 @@ def _check_builtin() -> Iterator[Check]:
                 yield check(name, card["measured"])
 
 
-def _name_check(model: str, what: str) -> str:
-    return f"{model.partition('/')[2]}-{what}"
+def _check_card(
+    model: str,
+    what: str,
+    how: str,
+    published: Figures,
+    measure: Callable[[Model], Figures],
+    tolerance: float = _EXACT,
+) -> Check:
+    """Return the check of figures that the card of a built-in model has."""
+    name = f"{model.partition('/')[2]}-{what}"
+    return Check(
+        name=name, model=model, how=how, source=_CARD, tolerance=tolerance, published=published, measure=measure
+    )
 
 
 def _check_parameters(model: str, parameters: int) -> Check:
-    return Check(
-        name=_name_check(model, "parameters"),
-        model=model,
-        how="how many numbers the file of weights holds",
-        source=_CARD,
-        tolerance=_EXACT,
-        published={"parameters": parameters},
-        measure=count_parameters,
-    )
+    how = "how many numbers the file of weights holds"
+    return _check_card(model, "parameters", how, {"parameters": parameters}, count_parameters)
 
 
 def _check_pronoun(model: str, measured: Mapping[str, Any]) -> Check:
     head = "{layer}.{head}".format(**measured["demo_head"])
     demo: Mapping[str, Figures] = measured["demo"]
-    return Check(
-        name=_name_check(model, "pronoun"),
-        model=model,
-        how=f"weight of head {head} from 'it', in {_SENTENCE.format('tired (wide)')!r}",
-        source=_CARD,
-        tolerance=_ROUNDED,
-        published={f"{last}: it → {noun}": weight for last, nouns in demo.items() for noun, weight in nouns.items()},
-        measure=partial(measure_pronoun, head=head),
-    )
+    how = f"weight of head {head} from 'it', in {_SENTENCE.format('tired (wide)')!r}"
+    published = {f"{last}: it → {noun}": weight for last, nouns in demo.items() for noun, weight in nouns.items()}
+    return _check_card(model, "pronoun", how, published, partial(measure_pronoun, head=head), _ROUNDED)
 
 
 def _check_repetition(model: str, measured: Mapping[str, Any]) -> Check:
     pieces = measured["repeated"]["pieces"]
     best = {"induction": pieces["induction_head"], "previous_token": pieces["previous_head"]}
-    return Check(
-        name=_name_check(model, "repetition"),
-        model=model,
-        how="best heads of two probes, for 37 random pieces said twice; the card has 25 to 50 others, so the figures "
-        "are those of another sample",
-        source=_CARD,
-        tolerance=0.02,
-        published={"{} {layer}.{head}".format(name, **one): one["weight"] for name, one in best.items()},
-        measure=measure_repetition,
+    how = (
+        "best heads of two probes, for 37 random pieces said twice; the card has 25 to 50 others, so the figures are "
+        "those of another sample"
     )
+    published = {"{} {layer}.{head}".format(name, **one): one["weight"] for name, one in best.items()}
+    return _check_card(model, "repetition", how, published, measure_repetition, 0.02)
 
 
 def _check_examples(model: str, measured: Mapping[str, Any]) -> Check:
     examples = [(english, french) for english, french in measured["examples"]]
-    return Check(
-        name=_name_check(model, "examples"),
-        model=model,
-        how="1 where the French that the model writes is that of the card to the letter",
-        source=_CARD,
-        tolerance=_EXACT,
-        published=dict.fromkeys((english for english, _ in examples), 1.0),
-        measure=partial(count_translations, examples=examples),
-    )
+    how = "1 where the French that the model writes is that of the card to the letter"
+    published = dict.fromkeys((english for english, _ in examples), 1.0)
+    return _check_card(model, "examples", how, published, partial(count_translations, examples=examples))
 
 
 _CARD_CHECKS: Mapping[str, Callable[[str, Mapping[str, Any]], Check]] = {
