@@ -127,7 +127,7 @@ class Rows:
     @cached_property
     def largest_in_text(self) -> Numbers:
         """Return the largest weight of each row but for that on a special token that ends the text."""
-        (end,) = self._columns([self.places.end])
+        end = self._columns[self.places.end]
         if end == _NONE:
             return _find_largest(self.weights)
         return np.maximum(_find_largest(self.weights[..., :end]), _find_largest(self.weights[..., end + 1 :]))
@@ -139,13 +139,13 @@ class Rows:
 
     def on(self, keys: Keys) -> Numbers:
         """Return the sum of the weights of these keys, by their index among all keys of the text."""
-        columns = self._columns(keys)
+        columns = self._columns[np.asarray(keys, np.intp)]
         sums: Numbers = self.weights[..., columns[columns != _NONE]].sum(-1)
         return sums
 
     def at(self, distance: int) -> Numbers:
         """Return the weight of the key that stands so far after its query, 0 where there is none."""
-        columns = self._columns(self.places.near(distance)[self._rows])
+        columns = self._columns[self.places.near(distance)[self._rows]]
         rows = np.flatnonzero(columns != _NONE)
         found = np.zeros(self.weights.shape[:2])
         found[:, rows] = self.weights[:, rows, columns[rows]]
@@ -153,7 +153,7 @@ class Rows:
 
     def peaks_at(self, distance: int) -> NDArray[np.bool_]:
         """Return whether the key of the largest weight, the first of several, stands so far after its query."""
-        columns = self._columns(self.places.near(distance)[self._rows])
+        columns = self._columns[self.places.near(distance)[self._rows]]
         peaks: NDArray[np.bool_] = self.at(distance) == self.largest
         heads, rows = np.nonzero(peaks)  # of equal weights the first counts, so these rows must be searched
         peaks[heads, rows] = self.weights[heads, rows].argmax(-1) == columns[rows]
@@ -174,13 +174,10 @@ class Rows:
         reach: Numbers = self.on_first * queries[self._rows]
         return reach
 
-    def _columns(self, keys: Keys) -> NDArray[np.intp]:
-        """Return where keys of the text stand among those here, -1 where they do not."""
-        wanted = np.asarray(keys, np.intp)
-        if isinstance(self._here, range):
-            there = (wanted >= self._here.start) & (wanted < self._here.stop)
-            return np.where(there, wanted - self._here.start, _NONE)
-        return invert(self._here, self.places.keys + 1)[wanted]  # the last for what is nowhere
+    @cached_property
+    def _columns(self) -> NDArray[np.intp]:
+        """Return where each key of the text stands among those here, -1 where it does not, and -1 for none at all."""
+        return invert(self._here, self.places.keys + 1)
 
 
 def _find_largest(weights: Numbers) -> Numbers:
