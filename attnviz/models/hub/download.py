@@ -7,7 +7,7 @@ from pathlib import Path
 from attnviz.errors import ModelError
 from attnviz.models.adapters import ADAPTER, ADAPTER_WEIGHTS, Adapter
 from attnviz.models.configuration import CONFIG
-from attnviz.models.hub.folder import INDEX, WEIGHTS, matches, no_safetensors, of_variant, shard_names, variant_among
+from attnviz.models.hub.folder import INDEX, WEIGHTS, find_variant, matches, no_safetensors, of_variant, shard_names
 from attnviz.models.loading import Loading
 from attnviz.text import visible
 
@@ -28,7 +28,7 @@ def download(name: str, loading: Loading) -> Path:
         raise Adapter.read(_fetch(name, ADAPTER, loading.revision)).alone(name)
     if CONFIG not in files:
         raise ModelError(f"{visible(name)} has no {CONFIG} on the hub, so it cannot be run: take another model.")
-    chosen = variant_among(name, files)
+    chosen = find_variant(name, files)
     weights, index = (of_variant(file, chosen) for file in (WEIGHTS, INDEX))
     if weights not in files and index not in files:
         raise no_safetensors(name, files)

@@ -19,19 +19,10 @@ _FEW = 3
 _OF_VARIANT = re.compile(r"model\.(?:safetensors\.index\.(\w+)\.json|(\w+)\.safetensors)")
 
 
-def variant(folder: Path) -> str | None:
+def find_variant(model: str, names: Collection[str]) -> str | None:
     """Return the word in the names of a model's files that says in which variant its weights are, such as `fp16`.
 
     None where they are in the files without such a word, or in none.
-
-    Raises:
-        ModelError: there are several variants.
-    """
-    return variant_among(str(folder), [path.name for path in folder.iterdir()])
-
-
-def variant_among(model: str, names: Collection[str]) -> str | None:
-    """Return the same of a model whose files have these names.
 
     Raises:
         ModelError: there are several variants.
@@ -60,14 +51,15 @@ def weight_files(folder: Path) -> list[Path]:
         ModelError: there are none, one is missing, or the index cannot be read or names something else than files
             beside it; or there are several variants of them.
     """
-    chosen = variant(folder)
+    names = [path.name for path in folder.iterdir()]
+    chosen = find_variant(str(folder), names)
     weights, index = (folder / of_variant(name, chosen) for name in (WEIGHTS, INDEX))
     if weights.is_file():
         return [weights]
     if weights.is_symlink():
         raise ModelError(f"{visible(str(weights))} leads to a file that is not there: download it again.")
     if not index.is_file():
-        raise no_safetensors(str(folder), [path.name for path in folder.iterdir()])
+        raise no_safetensors(str(folder), names)
     shards = shard_names(index)
     if missing := [shard for shard in shards if not (folder / shard).is_file()]:
         raise ModelError(

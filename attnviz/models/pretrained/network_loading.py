@@ -12,7 +12,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from attnviz.errors import ModelError, UsageError
 from attnviz.models.adapters import check_adapter
 from attnviz.models.checkpoint.tensors import find_tensors
-from attnviz.models.hub.folder import variant, weight_files
+from attnviz.models.hub.folder import find_variant, weight_files
 from attnviz.models.loading import Loading
 from attnviz.models.pretrained.adapter_merging import hide_adapter, merge_adapter
 from attnviz.models.pretrained.classes import choose_class, find_own_class, note_on_own_code
@@ -98,7 +98,7 @@ def _load_whole(
         use_safetensors=True,
         attn_implementation="eager",
         output_loading_info=True,
-        variant=variant(folder),
+        variant=find_variant(str(folder), [path.name for path in folder.iterdir()]),
         key_mapping=renaming or None,
         **where,
     )
