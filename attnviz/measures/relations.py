@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from attnviz.measures.pointing import Pointing, Question
 from attnviz.measures.totals import SharedHeads, Summand, Total
 from attnviz.measures.word_links import OFFSETS, Sees, see_all
-from attnviz.records import ALL_RELATIONS, Axes, Block, Followed, Relation, RelationTable, Word
+from attnviz.records import ALL_RELATIONS, Axes, Followed, Relation, RelationTable, Word
 from attnviz.text import ParsedText
 from attnviz.vocabulary import Direction
 
@@ -64,10 +64,7 @@ class RelationCounter:
         questions = [Question(pieces[dependent], (pieces[governor],)) for dependent, governor in self._asked]
         self._axes, self._parsed, self._odd = axes, parsed, odd
         self._pointing = Pointing(axes, questions, queries, words)
-
-    def update(self, block: Block) -> None:
-        """Take in the rows of a block."""
-        self._pointing.update(block)
+        self.update = self._pointing.update
 
     def result(self) -> Summand:
         """Return the tallies of this one text, which does not count as one if it has no relation on these axes."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from attnviz.errors import TextError, UsageError
 from attnviz.measures.pointing import Pointing, Question, number_words
 from attnviz.measures.totals import SharedHeads
-from attnviz.records import Axes, Block, Column, HeadTable, Word
+from attnviz.records import Axes, Column, HeadTable, Word
 from attnviz.text import not_found, visible
 from attnviz.vocabulary import Kind
 
@@ -113,10 +113,7 @@ class LinkNumbers:
         self._axes, self._questions, self._words = axes, _ask(axes, link, sees), number_words(axes.key_tokens)
         self._answered = [any(sees(answer.queries, one.word.keys) for answer in one.answers) for one in self._questions]
         self._pointing = Pointing(axes, self._questions, number_words(axes.query_tokens), self._words)
-
-    def update(self, block: Block) -> None:
-        """Take in the rows of a block."""
-        self._pointing.update(block)
+        self.update = self._pointing.update
 
     def result(self) -> HeadTable:
         """Return the table of this one text, with the share of each offset; where there is no link, it is empty."""
