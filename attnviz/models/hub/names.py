@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from attnviz.errors import ModelError, UsageError
+from attnviz.errors import ModelError, UsageError, refused
 from attnviz.models.adapters import ADAPTER, Adapter
 from attnviz.models.configuration import CONFIG
 from attnviz.models.hub.cache import find
@@ -51,8 +51,12 @@ def _local(name: str) -> Path | None:
     """Return the folder here that a name means, None if it is a name on the hub."""
     try:
         path = Path(name).expanduser()
-        written_as_path = path.is_absolute() or name.startswith(_WRITTEN_AS_PATH)
-        if not name or not (written_as_path or path.exists()):
+    except RuntimeError as error:
+        raise ModelError(
+            f"{visible(name)!r} names the home folder of a user who does not exist here: give the whole path."
+        ) from error
+    with refused(repr(visible(name)), "opened as a folder", ModelError):  # no access, a name too long
+        if not name or not (path.is_absolute() or name.startswith(_WRITTEN_AS_PATH) or path.exists()):
             return None
         if (path / CONFIG).is_file():
             return path
@@ -62,12 +66,6 @@ def _local(name: str) -> Path | None:
         foreign = sorted(file for file in files if matches(file, LIKE_WEIGHTS) and not file.endswith(".safetensors"))
         more = f" {what_to_do(foreign)}" if foreign else ""
         raise ModelError(f"{_what_is_wrong(path, foreign)}: give a folder that holds {CONFIG} and {WEIGHTS}.{more}")
-    except OSError as error:  # no access, a name too long
-        raise ModelError(f"{visible(name)!r} cannot be opened as a folder: {error.strerror}.") from error
-    except RuntimeError as error:
-        raise ModelError(
-            f"{visible(name)!r} names the home folder of a user who does not exist here: give the whole path."
-        ) from error
 
 
 def _what_is_wrong(path: Path, foreign: Sequence[str]) -> str:
