@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,7 @@ class Stored(Mapping[str, Array]):
 
     def _check(self, folder: Path) -> Iterator[str]:
         """Check each array of the model, and yield its name in the files."""
-        for name in (name for template in self._family.modules for name in self._arrays(template)):
+        for name in chain.from_iterable(map(self._arrays, self._family.modules)):
             try:
                 spelled, wanted = self._spell(name), self._find_shape(name)
             except KeyError as error:
