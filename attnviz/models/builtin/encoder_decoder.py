@@ -13,6 +13,7 @@ from attnviz.models.lengths import count_room, fit_length
 from attnviz.models.passages import Passage, Reading
 from attnviz.models.stack_runner import stack_ids
 from attnviz.models.token_names import Vocabulary
+from attnviz.records import Each, watch_nothing
 from attnviz.reference.arrays import Array
 from attnviz.reference.parameters import Parameters
 from attnviz.text import Segment, Token, check_text
@@ -27,7 +28,15 @@ class Network(Protocol):
     def encode(self, ids: Array, parameters: Parameters, lengths: Array | None = None) -> Array:
         """Return vectors of a source: [..., sources] -> [..., sources, width]; from `lengths` [...] on is padding."""
 
-    def decode(self, ids: Array, encoded: Array, parameters: Parameters, lengths: Array | None = None) -> Array:
+    def decode(
+        self,
+        ids: Array,
+        encoded: Array,
+        parameters: Parameters,
+        lengths: Array | None = None,
+        *,
+        watch: Each = watch_nothing,
+    ) -> Array:
         """Return logits of what comes next in a target: [..., targets] -> [..., targets, vocabulary]."""
 
 

@@ -16,7 +16,7 @@ from attnviz.models.model import Model
 from attnviz.models.passages import Reading
 from attnviz.models.shapes import read_shape
 from attnviz.models.stack_runner import read_circuit, stack_ids, strip_shape, watch_only
-from attnviz.records import Each
+from attnviz.records import Each, watch_nothing
 from attnviz.reference.arrays import Array
 from attnviz.reference.layer_trace import LayerNotes, trace_layer
 from attnviz.reference.layers import linear
@@ -45,9 +45,18 @@ class TransformerNetwork(Struct, frozen=True):
         options |= {"context": encoded, "context_mask": _padding(lengths)}
         return transformer(ids, _stack(parameters, "decoder"), self.decoder, **options)
 
-    def decode(self, ids: Array, encoded: Array, parameters: Parameters, lengths: Array | None = None) -> Array:
+    def decode(
+        self,
+        ids: Array,
+        encoded: Array,
+        parameters: Parameters,
+        lengths: Array | None = None,
+        *,
+        watch: Each = watch_nothing,
+    ) -> Array:
         """See `Network.decode`."""
-        return linear(self.contextualize(ids, encoded, parameters, lengths), parameters.within("embedding"))
+        vectors = self.contextualize(ids, encoded, parameters, lengths, watch=watch)
+        return linear(vectors, parameters.within("embedding"))
 
 
 def _stack(parameters: Parameters, name: str) -> Parameters:
