@@ -141,8 +141,7 @@ class Reading(Struct, frozen=True, kw_only=True):
 
     def holds(self, query: int, keys: Sequence[int]) -> bool:
         """Return whether this query of the whole is taken from this window, which has all of these keys."""
-        if self.own is None or self.places is None:
-            return True
+        assert self.own is not None and self.places is not None  # which every window has
         return query in self.places[self.own] and bool(np.isin(keys, self.places).all())
 
     def place_block(self, block: Block) -> Block:

@@ -38,8 +38,6 @@ class StackRunner(Runner):
     def run(self, readings: Sequence[Reading], parts: Sequence[Part], each: Each) -> None:
         """See `Runner.run`; of the last layer wanted only the weights are computed, and no layer above it is run."""
         (part,) = parts
-        if not part.layers:
-            return
         with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
             show_layer(
                 max(part.layers),

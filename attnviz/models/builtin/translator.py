@@ -79,7 +79,7 @@ class TranslatorRunner(Runner):
 
     def run(self, readings: Sequence[Reading], parts: Sequence[Part], each: Each) -> None:
         """See `Runner.run`; the decoder runs where its weights are wanted, and neither stack further than it must."""
-        deepest = {part.kind: max(part.layers, default=-1) + 1 for part in parts}
+        deepest = {part.kind: max(part.layers) + 1 for part in parts}
         decoded = [depth for kind, depth in deepest.items() if kind is not Kind.ENCODER]
         watch = watch_only(parts, each)
         with np.errstate(all="ignore"):  # a record of weights that are no numbers is refused
