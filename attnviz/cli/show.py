@@ -94,7 +94,7 @@ def show(
     else:
         write = _to_pipe(form, wanted.token)
     task = KeepWeights(make_job(given, model, wanted), terms=in_browser)
-    found = (one for chunk in chunks(given.sources(wanted.memory)) for one in outcomes(task, chunk))
+    found = (one for portion in chunks(given.sources(wanted.memory)) for one in outcomes(task, portion))
     if code := for_each(found, write):
         raise typer.Exit(code)
 
