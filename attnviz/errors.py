@@ -132,6 +132,10 @@ class RecordError(AttnvizError):
     """An attention record that breaks its own promises: shapes, finite, non-negative, rows that sum to 1."""
 
 
+class RowError(RecordError):
+    """A row of finite numbers that is no distribution."""
+
+
 class OutputError(AttnvizError):
     """A result that cannot be written where it was asked for."""
 

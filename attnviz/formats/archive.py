@@ -1,10 +1,12 @@
 """Arrays in NumPy's formats from anywhere: none is lost, none a pickle, none read that is longer than it may be."""
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from math import prod
-from typing import IO, Any, Literal
+from pathlib import Path
+from typing import IO, Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -12,15 +14,15 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
+from attnviz.formats.stored import MOST_BYTES, Read, StoredArray, check_memory
 
 _SUFFIX = ".npy"
-_WEIGHT = np.dtype(np.float32)  # as a record holds them
 
-MOST_BYTES = 2**33
-"""How long an array may be; one of zeros is packed into a thousandth of that."""
+Data = bytes | Path
+"""What is read: bytes in memory, or a file."""
 
 _MOST_TEXT = 2**26
-"""How long an array of text may be, likewise."""
+"""How long an array of text may be; one of zeros is packed into a thousandth of that."""
 
 _PIECE = 2**24  # bytes of a stream that are read at a time
 
@@ -39,6 +41,9 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 _END, _END_BYTES = b"PK\5\6", 22
 """How the record begins that ends a ZIP archive, and how long it is but for a comment."""
 
+_LONGEST_END = _END_BYTES + 2**16
+"""How long it may be with its comment."""
+
 _COUNT = slice(10, 12)
 """Where in it stands how many files there are."""
 
@@ -54,27 +59,30 @@ class Archive:
     """The arrays of an NPZ archive, each read when it is asked for.
 
     Its bytes are what it says they are, from the first to the last: as many arrays as it counts, each where it is said
-    to be, with the name that it bears itself. With the arrays that are read it takes no more than `memory` bytes.
+    to be, with the name that it bears itself. What cannot be read in pieces takes no more than `memory` bytes.
 
     Raises:
         RecordError: it is no archive, or not a whole one.
     """
 
-    def __init__(self, data: bytes, memory: int = MOST_BYTES) -> None:
-        self._memory, self._taken = memory, len(data)
+    def __init__(self, data: Data, memory: int = MOST_BYTES) -> None:
+        self._memory = memory
         try:
-            if data.count(_ENTRY) > _MOST_ARRAYS:
-                raise _BrokenError(f"it lists more than {_MOST_ARRAYS:,} arrays")
-            self._zip = ZipFile(io.BytesIO(data))
-            self._check(data)
+            with _open(data) as file:
+                if sum(piece.count(_ENTRY) for piece in iter(partial(file.read, _PIECE), b"")) > _MOST_ARRAYS:
+                    raise _BrokenError(f"it lists more than {_MOST_ARRAYS:,} arrays")
+                self._zip = ZipFile(io.BytesIO(data) if isinstance(data, bytes) else data)
+                self._check(file)
         except Exception as error:  # zipfile raises a dozen kinds for an archive that is broken
             why = error if isinstance(error, _BrokenError) else "its list of arrays is damaged or missing"
             raise RecordError(f"This NPZ archive is not complete: {why}. Write it again with numpy.savez.") from error
         self.names = frozenset(name.removesuffix(_SUFFIX) for name in self._zip.namelist())
 
-    def _check(self, data: bytes) -> None:
+    def _check(self, file: IO[bytes]) -> None:
         """Raise an error if there are other files than the archive counts, or bytes beside them."""
         files, comment = self._zip.infolist(), self._zip.comment
+        file.seek(max(file.seek(0, io.SEEK_END) - _LONGEST_END, 0))
+        data = file.read()
         end = data.rfind(_END)
         counted = int.from_bytes(data[end:][_COUNT], "little")
         if counted not in (len(files), _TOO_MANY):
@@ -83,27 +91,17 @@ class Archive:
             raise _BrokenError("two arrays have the same name")
         if len(data) != end + _END_BYTES + len(comment) or min((file.header_offset for file in files), default=0):
             raise _BrokenError("there are other bytes before or after it")
-        for file in files:
-            self._zip.open(file).close()  # compares the name with the one that stands before its bytes
+        for each in files:
+            self._zip.open(each).close()  # compares the name with the one that stands before its bytes
 
-    def array(self, name: str) -> NDArray[Any]:
-        """Return one of the arrays.
-
-        Raises:
-            RecordError: it cannot be read, or claims more than there is.
-        """
-        with _told(f'The array "{name}"'), self._opened(name) as opened:
-            self._take(opened)
-            return opened.read()
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Return the shape of one of the arrays, before it is unpacked.
+    def array(self, name: str) -> StoredArray:
+        """Return one of the arrays, whose numbers are read when they are asked for.
 
         Raises:
-            RecordError: it cannot be read.
+            RecordError: it cannot be read, claims more than there is, or has to be in memory and takes too much.
         """
-        with _told(f'The array "{name}"'), self._opened(name) as opened:
-            return opened.shape
+        with _told(what := f'The array "{name}"'), self._opened(name) as opened:
+            return opened.store(what, partial(self._opened, name), self._memory)
 
     def entries(self, name: str) -> Any:
         """Return the entries of one of the arrays as a list, nested as it has axes.
@@ -120,11 +118,6 @@ class Archive:
         except SystemError as error:  # how Python says that a number is beyond Unicode
             raise RecordError(f'The array "{name}" holds text that is not valid Unicode.') from error
 
-    def _take(self, opened: "_Opened") -> None:
-        """Raise RecordError if an array takes more memory than is left."""
-        self._taken += opened.memory
-        check_memory(self._taken, self._memory)
-
     @contextmanager
     def _opened(self, name: str) -> Iterator["_Opened"]:
         info = self._zip.getinfo(name + _SUFFIX)
@@ -135,12 +128,12 @@ class Archive:
 
 
 class _Opened(Struct, frozen=True):
-    """An array whose header has been read; its numbers follow in the file, in this order of axes."""
+    """An array whose header has been read; its numbers follow in the file, the last axis of them last if `in_rows`."""
 
     file: IO[bytes]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    order: Literal["F", "C"]
+    in_rows: bool
 
     @classmethod
     def of(cls, file: IO[bytes]) -> "_Opened":
@@ -163,17 +156,12 @@ class _Opened(Struct, frozen=True):
             raise _BrokenError(f"its header gives the impossible shape {shape}")
         if dtype.hasobject:
             raise _BrokenError("it holds pickled objects, which are never loaded")
-        return cls(file, shape, dtype, "F" if column_major else "C")
+        return cls(file, shape, dtype, not column_major)
 
     @property
     def size(self) -> int:
         """The number of bytes that are to follow."""
         return prod(self.shape) * self.dtype.itemsize
-
-    @property
-    def memory(self) -> int:
-        """The bytes that it takes, and that its numbers take as weights, unless they are the same."""
-        return self.size if self.dtype == np.float32 else self.size + prod(self.shape) * _WEIGHT.itemsize
 
     def check(self, left: int) -> None:
         """Raise _BrokenError if not as many bytes are left as the array claims."""
@@ -183,35 +171,76 @@ class _Opened(Struct, frozen=True):
     def read(self) -> NDArray[Any]:
         """Return the array itself."""
         data, _ = read_limited(self.file, self.size)
-        return np.frombuffer(data, self.dtype).reshape(self.shape, order=self.order)
+        return np.frombuffer(data, self.dtype).reshape(self.shape, order="C" if self.in_rows else "F")
+
+    def store(self, what: str, opening: Callable[[], AbstractContextManager["_Opened"]], memory: int) -> StoredArray:
+        """Return the array as one that is read in pieces, opened anew for each pass; errors say `what` it is.
+
+        Raises:
+            RecordError: its numbers do not stand in rows, and to put all of them in memory so takes too much.
+        """
+        if not self.in_rows and 2 * self.size > memory:
+            raise RecordError(
+                f"{what} does not have its rows one after the other, and cannot be read in pieces: save "
+                "numpy.ascontiguousarray of it,",
+                hint="or allow more with {memory}.",
+            )
+        return StoredArray(self.shape, self.dtype, partial(_pass, what, opening))
 
 
-def check_memory(size: int, memory: int) -> None:
-    """Raise RecordError if a saved record would take more memory than it may."""
-    if size > memory:
-        raise RecordError(
-            f"This record would take {size:,} bytes of memory, of {memory:,} that it may:",
-            hint="save fewer layers and heads, or allow more with {memory}.",
-        )
+@contextmanager
+def _pass(what: str, opening: Callable[[], AbstractContextManager[_Opened]]) -> Iterator[Read]:
+    """Open an array for a pass over its numbers."""
+    with _told(what), opening() as opened:
+        if not opened.in_rows:
+            flat = np.ascontiguousarray(opened.read()).reshape(-1)
+            yield lambda start, stop: flat[start:stop]
+            return
+        file, dtype, begin = opened.file, opened.dtype, opened.file.tell()
+
+        def read(start: int, stop: int) -> NDArray[Any]:
+            place, size = begin + start * dtype.itemsize, (stop - start) * dtype.itemsize
+            if file.tell() != place:  # what is read without a leap is compared with its checksum in the end
+                file.seek(place)
+            data = file.read(size)
+            if len(data) < size:
+                raise _BrokenError("it has become shorter while it was read")
+            return np.frombuffer(data, dtype)
+
+        yield read
 
 
-def array_in(data: bytes, memory: int = MOST_BYTES) -> NDArray[Any]:
-    """Return the array of an NPY file, unless it takes more than `memory` bytes.
+def _open(data: Data) -> IO[bytes]:
+    return io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
+
+
+def array_in(data: Data, memory: int = MOST_BYTES) -> StoredArray:
+    """Return the array of an NPY file, whose numbers are read when they are asked for.
 
     Raises:
-        RecordError: it is none, is too large, or has more or fewer bytes than it claims.
+        RecordError: it is none, has more or fewer bytes than it claims, or is in memory and takes more than `memory`.
     """
-    if not data.startswith(np.lib.format.MAGIC_PREFIX):
-        raise RecordError("This is not a NumPy array: write it with numpy.save.")
-    file = io.BytesIO(data)
-    with _told("This NumPy array"):
+    opening = partial(_open_array, data, memory)
+    with _told(what := "This NumPy array"), opening() as opened:
+        return opened.store(what, opening, memory)
+
+
+@contextmanager
+def _open_array(data: Data, memory: int) -> Iterator[_Opened]:
+    with _open(data) as file:
+        if not file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
+            raise RecordError("This is not a NumPy array: write it with numpy.save.")
+        file.seek(0)
         opened = _Opened.of(file)
-        left = len(data) - file.tell()
+        begin = file.tell()
+        left = file.seek(0, io.SEEK_END) - begin
         if left > opened.size:
             raise _BrokenError(f"its header announces {opened.size:,} bytes, but more follow")
-        check_memory(opened.memory, memory)
+        if isinstance(data, bytes):
+            check_memory(opened.size, memory)
         opened.check(left)
-        return np.frombuffer(data, opened.dtype, offset=file.tell()).reshape(opened.shape, order=opened.order)
+        file.seek(begin)
+        yield opened
 
 
 def array_bytes(stream: IO[bytes], memory: int = MOST_BYTES) -> bytes:

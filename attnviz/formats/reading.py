@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import count
 from typing import Any
 
 from attnviz.errors import RecordError
-from attnviz.formats.archive import MOST_BYTES, Archive, array_in, check_memory
+from attnviz.formats.archive import Archive, Data, array_in
 from attnviz.formats.records import result_of
+from attnviz.formats.stored import MOST_BYTES, Saved, check_memory
 from attnviz.formats.texts import Names
 from attnviz.formats.writing import ARRAYS, RECORD, Result, prefixes
 from attnviz.records import expand_shape
@@ -19,8 +21,8 @@ _COPIES, _PARSED = 2, 60
 """How many bytes JSON takes while it is read for each of its own bytes, and for each number in it."""
 
 
-def from_json(data: bytes, memory: int = MOST_BYTES) -> Result:
-    """Return the result in a JSON object such as `write_json` writes; a record needs no more than weights and tokens.
+def open_json(data: bytes, memory: int = MOST_BYTES) -> Saved:
+    """Return what stands in a JSON object such as `write_json` writes; a record needs no more than weights and tokens.
 
     Raises:
         RecordError: it is no such object, takes more than `memory` bytes, or breaks a promise; the message says which
@@ -33,14 +35,15 @@ def from_json(data: bytes, memory: int = MOST_BYTES) -> Result:
     return result_of(_object(memoryview(data)[:end]))
 
 
-def from_npz(data: bytes, memory: int = MOST_BYTES) -> Result:
-    """Return the result in an NPZ archive such as `write_npz` writes; of its arrays only the weights are needed.
+def open_npz(data: Data, memory: int = MOST_BYTES) -> Saved:
+    """Return what stands in an NPZ archive such as `write_npz` writes; of its arrays only the weights are needed.
 
-    The only array of an archive is the weights, whatever its name.
+    The only array of an archive is the weights, whatever its name. They are read in pieces; if their columns stand one
+    after the other, that takes up to `memory` bytes.
 
     Raises:
-        RecordError: it is no such archive, takes more than `memory` bytes, does not hold what it says that it holds, or
-            breaks a promise; the message says which record, and where.
+        RecordError: it is no such archive, takes too much memory, does not hold what it says that it holds, or breaks a
+            promise; the message says which record, and where.
     """
     archive = Archive(data, memory)
     values = _object(archive.entries(RECORD)) if RECORD in archive.names else {"attention": _kinds_in(archive)}
@@ -53,12 +56,13 @@ def from_npz(data: bytes, memory: int = MOST_BYTES) -> Result:
     return result_of(values)
 
 
-def from_npy(data: bytes, memory: int = MOST_BYTES) -> Result:
-    """Return the result in an NPY file: [queries, keys], [heads, queries, keys] or [layers, heads, queries, keys].
+def open_npy(data: Data, memory: int = MOST_BYTES) -> Saved:
+    """Return what stands in an NPY file: [queries, keys], [heads, queries, keys] or [layers, heads, queries, keys].
+
+    It is read in pieces, as an NPZ archive is.
 
     Raises:
-        RecordError: it is none, takes more than `memory` bytes, has other axes, or a row of it is no row of attention
-            weights.
+        RecordError: it is none, takes too much memory, has other axes, or a row of it is no row of attention weights.
     """
     return result_of({"attention": [{"weights": array_in(data, memory)}]})
 
@@ -124,17 +128,18 @@ def _names(records: list[Any], archive: Archive) -> Iterator[Parts]:
 
 
 def _arrays(names: Parts, archive: Archive) -> dict[str, Any]:
-    """Return the arrays of a record, as far as they are there; their shapes are known before they are unpacked."""
+    """Return the arrays of a record, as far as they are there; the numbers of the weights are not read yet."""
     there = {part: name for part, name in names.items() if name in archive.names}
     arrays = {part: archive.entries(name) for part, name in there.items() if part != "weights"}
     if "weights" in there:
-        shape = archive.shape(there["weights"])
+        weights = archive.array(there["weights"])
+        shape = weights.shape
         named = tuple(_count(arrays.get(axis)) for axis in ("query_tokens", "key_tokens"))
         if shape[-2:] != named and None not in named:
             raise RecordError(f"The weights have the shape {shape}, and {named} query and key tokens are named.")
         if not {"query_tokens", "key_tokens"} & there.keys():
             Names.numbered(expand_shape(shape))
-        arrays["weights"] = archive.array(there["weights"])
+        arrays["weights"] = weights
     return arrays
 
 
@@ -143,5 +148,18 @@ def _count(names: Any) -> int | None:
     return len(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
-READERS: dict[str, Callable[..., Result]] = {"json": from_json, "npz": from_npz, "npy": from_npy}
-"""What reads the bytes of each format that comes back, in so much `memory`; by name, which is also the suffix."""
+OPENERS: dict[str, Callable[..., Saved]] = {"json": open_json, "npz": open_npz, "npy": open_npy}
+"""What opens each format that comes back, given as bytes or, of arrays, a file; by name, which is also the suffix."""
+
+
+def read_result(form: str, data: Data, memory: int = MOST_BYTES) -> Result:
+    """Return a result with all its weights in memory.
+
+    Raises:
+        RecordError: they take more than so much, or as in what opens the format.
+    """
+    return OPENERS[form](data, memory).load(memory)
+
+
+READERS: dict[str, Callable[..., Result]] = {form: partial(read_result, form) for form in OPENERS}
+"""What reads each of these formats whole."""

@@ -8,11 +8,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from attnviz.errors import RecordError
+from attnviz.errors import RecordError, RowError
 from attnviz.formats.fields import Fields, among, axis_index, fields, flag, grouped_by, member, text
+from attnviz.formats.stored import Saved, StoredArray, StoredMatrix
 from attnviz.formats.texts import Names, Passages, tokens_of
 from attnviz.formats.writing import Result
-from attnviz.records import NUMBERS, Axes, HeadMatrix, expand_shape, guess_kind, make_record, shape_weights
+from attnviz.records import NUMBERS, Axes, guess_kind, looks_ahead, shape_weights
 from attnviz.text import By, visible
 from attnviz.vocabulary import AVERAGE, PRECISIONS, WEIGHT, Engine, Kind
 
@@ -27,8 +28,8 @@ _HOW_TO_MEND_AN_ARRAY = (
 _NOT_NAMED = "its tokens have no names: they are numbered from 0"
 
 
-def result_of(values: Mapping[str, Any]) -> Result:
-    """Return the result that such fields describe.
+def result_of(values: Mapping[str, Any]) -> Saved:
+    """Return what such fields describe.
 
     Where they leave it out, the kind is cross if queries and keys are different tokens, decoder if no query looks at a
     later key, and else encoder; layers and heads are counted from 0; the texts are those of the tokens, with blanks
@@ -51,16 +52,17 @@ def result_of(values: Mapping[str, Any]) -> Result:
             "same tokens."
         )
     passages = Passages.of(whole, names)
-    return Result(
+    result = Result(
         index=0,
         text=passages.text,
-        attention=[record.attention(whole, passages) for record in records],
+        attention=(),
         pair=passages.pair,
         target=passages.target,
         written=whole.get("written", flag) or False,
         ended=whole.get("ended", flag) is not False,
         warnings=() if all(each.told for each in names.values()) else (_NOT_NAMED,),
     )
+    return Saved(result, [record.attention(whole, passages) for record in records])
 
 
 class _Record(Struct, frozen=True):
@@ -71,7 +73,7 @@ class _Record(Struct, frozen=True):
     layers: tuple[int, ...]
     heads: tuple[int, ...]
     names: Names
-    weights: NDArray[Any]
+    weights: StoredArray
 
     @classmethod
     def of(cls, own: Fields) -> "_Record":
@@ -83,23 +85,26 @@ class _Record(Struct, frozen=True):
         told = own.get("kind", member(Kind))
         if told:
             own = replace(own, place=f"{own.place} ({told.value})")
-        nested = own.values.get("weights")
-        if isinstance(nested, np.ndarray) and not {"query_tokens", "key_tokens"} & own.values.keys():
-            nested = _shape(own, nested)
-            names = Names.numbered(nested.shape)
+        given = own.values.get("weights")
+        if isinstance(given, StoredArray) and not {"query_tokens", "key_tokens"} & own.values.keys():
+            given = _shape(own, given)
+            names = Names.numbered(given.shape)
         else:
             queries, keys = (own.needed(name, own.each(name, text)) for name in ("query_tokens", "key_tokens"))
             names = Names(queries, keys)
-            if isinstance(nested, np.ndarray) and nested.ndim in (2, 3):
-                nested = nested.reshape(expand_shape(nested.shape))
-        nested = own.needed("weights", nested)
+            if isinstance(given, StoredArray) and len(given.shape) in (2, 3):
+                given = given.expand()
+        given = own.needed("weights", given)
+        nested = given.outline if isinstance(given, StoredArray) else given
         layers = _indices(own, "layers", nested)
         heads = _indices(own, "heads", nested[0] if _length(nested) else None)
         axes = {"layers": layers, "heads": heads, "query_tokens": names.queries, "key_tokens": names.keys}
-        weights = _numbers(own, nested, [(len(entries), name) for name, entries in axes.items()])
-        return cls(own, told or guess_kind(names.queries, names.keys, weights), layers, heads, names, weights)
+        array = _numbers(own, nested, [(len(entries), name) for name, entries in axes.items()])
+        weights = given if isinstance(given, StoredArray) else StoredArray.of(array)
+        looking = (looks_ahead(piece.numbers, piece.first) for piece in weights.pieces())
+        return cls(own, told or guess_kind(names.queries, names.keys, looking), layers, heads, names, weights)
 
-    def attention(self, whole: Fields, passages: Passages) -> HeadMatrix:
+    def attention(self, whole: Fields, passages: Passages) -> StoredMatrix:
         """Return the record itself; what is said of the whole result holds for it.
 
         Raises:
@@ -123,11 +128,11 @@ class _Record(Struct, frozen=True):
         )
         try:
             with np.errstate(all="ignore"):  # whatever comes of numbers that are none is refused
-                return make_record(axes, self.weights)
+                return StoredMatrix.on(axes, self.weights)
+        except RowError as error:
+            raise own.wrong(f"{error} {_HOW_TO_MEND if names.told else _HOW_TO_MEND_AN_ARRAY}") from error
         except RecordError as error:
-            how = _HOW_TO_MEND if names.told else _HOW_TO_MEND_AN_ARRAY
-            mend = f" {how}" if axes.meaning.distributions and np.isfinite(self.weights).all() else ""
-            raise own.wrong(f"{error}{mend}") from error
+            raise own.wrong(str(error)) from error
 
 
 def _indices(own: Fields, axis: str, nested: Any) -> tuple[int, ...]:
@@ -142,7 +147,7 @@ def _indices(own: Fields, axis: str, nested: Any) -> tuple[int, ...]:
     return told
 
 
-def _precision(weights: NDArray[Any]) -> str:
+def _precision(weights: StoredArray) -> str:
     """Return in how many digits weights are given; those of a record never have more than float32."""
     return "float16" if weights.dtype == np.float16 else "float32"
 
@@ -151,10 +156,11 @@ Axis = tuple[int, str]
 """How many entries an axis has, and what these are."""
 
 
-def _shape(own: Fields, array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array of weights as [layers, heads, queries, keys], as `shape_weights` does."""
+def _shape(own: Fields, array: StoredArray) -> StoredArray:
+    """Return an array of weights as [layers, heads, queries, keys]; refuse what `shape_weights` does."""
     try:
-        return shape_weights(array)
+        shape_weights(array.outline)
+        return array.expand()
     except RecordError as error:
         raise own.wrong(str(error)) from None
 

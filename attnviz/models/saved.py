@@ -8,16 +8,13 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from attnviz.errors import TextError, UsageError
-from attnviz.formats.writing import Result as Saved
+from attnviz.formats.stored import Saved, StoredMatrix
 from attnviz.models.base import Card, Part, Runner, Stack
 from attnviz.models.model import Model
 from attnviz.models.passages import Passage, Reading
 from attnviz.models.token_names import Vocabulary
-from attnviz.records import Axes, Block, Each, HeadMatrix
+from attnviz.records import Axes, Each, to_array
 from attnviz.vocabulary import Kind
-
-_AT_ONCE = 2**22
-"""How many weights are handed over at a time: what is computed from them takes several times their memory."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class SavedRunner(Runner):
     """The records of one text that are there already, each of which holds layers of its own."""
 
     card: Card
-    records: Sequence[HeadMatrix]
+    records: Sequence[StoredMatrix]
 
     def read(self, passage: Passage) -> Reading:
         """See `Reader.read`; nothing can be read but what was."""
@@ -38,29 +35,23 @@ class SavedRunner(Runner):
     def run(self, readings: Sequence[Reading], parts: Sequence[Part], each: Each) -> None:
         """See `Runner.run`."""
         for part in parts:
-            for layer in sorted(part.layers):
-                record = self._record(part.kind, layer)
-                weights = record.weights[record.layers.index(layer)]  # [heads, queries, keys]
-                heads, queries, keys = weights.shape
-                step = max(_AT_ONCE // (heads * keys), 1)
-                for first in range(0, queries, step):
-                    rows = weights[None, :, first : first + step]
-                    each(Block.starting(part.kind, layer, record.heads, first, rows).of_heads(part.heads))
+            for block in self._record(part).blocks(sorted(part.layers), part.heads):
+                each(replace(block, weights=block.weights[None]))  # [texts, heads, rows, keys]
 
     def axes(self, reading: Reading, part: Part) -> Axes:
         """See `Runner.axes`; they are those of the record, with whatever was said of it when it was made."""
-        record = self._record(part.kind, *part.layers[:1])
+        record = self._record(part)
         axes = record.of_tokens(record.query_tokens, record.key_tokens)
         return replace(axes, layers=part.layers, heads=part.heads)
 
-    def _record(self, kind: Kind, *layers: int) -> HeadMatrix:
-        """Return the record that holds these layers of a kind."""
-        return next(one for one in self.records if one.kind is kind and {*layers} <= {*one.layers})
+    def _record(self, part: Part) -> StoredMatrix:
+        """Return the record that holds the layers of a part."""
+        return next(one for one in self.records if one.kind is part.kind and {*part.layers} <= {*one.layers})
 
 
 def restore(saved: Saved) -> tuple[Model, Reading]:
     """Return a model that is what was saved, and the one text that it has read."""
-    records = saved.attention
+    records, result = saved.records, saved.result
     card = Card(
         name=records[0].model,
         purpose="saved weights",
@@ -69,13 +60,15 @@ def restore(saved: Saved) -> tuple[Model, Reading]:
         positions=None,
         config={},
     )
-    passage = Passage(text=saved.text, pair=saved.pair, target=saved.target, written=saved.written, ended=saved.ended)
+    passage = Passage(
+        text=result.text, pair=result.pair, target=result.target, written=result.written, ended=result.ended
+    )
     runner = SavedRunner(card, records)
-    reading = Reading(passage=passage, ids=(), tokens=(), warnings=saved.warnings, seen=_find_seen(records))
+    reading = Reading(passage=passage, ids=(), tokens=(), warnings=result.warnings, seen=_find_seen(records))
     return Model(card, runner, runner), reading
 
 
-def _find_seen(records: Sequence[HeadMatrix]) -> NDArray[np.bool_] | None:
+def _find_seen(records: Sequence[StoredMatrix]) -> NDArray[np.bool_] | None:
     """Return which keys were read with which queries, if a text was read in windows: [queries, keys].
 
     Softmax gives every key that is read some weight, however little, so keys without any in all saved heads count as
@@ -85,16 +78,16 @@ def _find_seen(records: Sequence[HeadMatrix]) -> NDArray[np.bool_] | None:
         return None
     seen = np.zeros(records[0].shape[2:], bool)
     for record in records:
-        for layer in record.weights:
-            seen |= layer.any(0)
+        for block in record.blocks(record.layers, record.heads):
+            seen[to_array(block.rows)] |= block.weights.any(0)
     queries, keys = seen.shape
     return seen | seen.T if queries == keys else seen  # a decoder does not look ahead at what it reads
 
 
-def _list_kinds(records: Sequence[HeadMatrix]) -> list[Kind]:
+def _list_kinds(records: Sequence[StoredMatrix]) -> list[Kind]:
     return list(dict.fromkeys(record.kind for record in records))
 
 
-def _make_stack(records: Sequence[HeadMatrix]) -> Stack:
+def _make_stack(records: Sequence[StoredMatrix]) -> Stack:
     counts = {layer: len(record.heads) for record in records for layer in record.layers}
     return replace(Stack.of(counts), numbered=tuple((record.layers, record.heads) for record in records))

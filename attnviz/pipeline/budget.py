@@ -25,7 +25,7 @@ def plan(source: Source, wanted: Sequence[Axes], job: Job, note: Callable[[str],
     """
     held = wanted[0].by if wanted else By.TOKEN
     by, groupable = job.by or held, job.select.rows is None and held is By.TOKEN
-    copies = job.copies + job.no_special + bool(source.saved)  # of the weights that are there at the same time
+    copies = job.copies + job.no_special + source.in_memory  # of the weights that are there at the same time
     memory = job.memory // copies
     size = _size(wanted, by, memory)
     if size * _BYTES <= memory:

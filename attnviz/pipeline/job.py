@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from attnviz.errors import RecordError, UsageError, WriteOption, write_in_python, write_options
-from attnviz.formats.reading import READERS
+from attnviz.formats.reading import OPENERS
 from attnviz.models.loading import DEFAULT, Loading
 from attnviz.models.model import ALL, Model
 from attnviz.models.passages import Passage, Reading
@@ -87,7 +87,7 @@ class Job(Struct, frozen=True, kw_only=True, dict=True):
             reading = self.loaded.read(replace(self.passage, text=source.text()))
             warnings = tuple(write_options(warning, self.option) for warning in reading.warnings)
             return self.loaded, replace(reading, warnings=warnings)
-        return restore(READERS[source.saved](source.record(), self.memory))
+        return restore(OPENERS[source.saved](source.record(), self.memory))
 
     def formed(self, found: Sequence[HeadMatrix]) -> Sequence[HeadMatrix]:
         """Return the records in the form that was asked for."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from attnviz.errors import InputError, MissingTextError, RecordError, TextError, UsageError, refused, require
-from attnviz.formats.archive import MOST_BYTES, array_bytes
-from attnviz.pipeline.arguments import check_arguments, like_saved, names_saved
-from attnviz.pipeline.streams import LINES, Division, Source, lines_of, read_record, read_stream
+from attnviz.formats.stored import MOST_BYTES
+from attnviz.pipeline.arguments import ARRAYS, check_arguments, like_saved, names_saved
+from attnviz.pipeline.streams import LINES, Division, Source, hold_file, lines_of, read_record, read_stream
 from attnviz.text import quote_argument
 from attnviz.vocabulary import SAVED
 
@@ -135,9 +135,9 @@ def saved_in(path: Path, memory: int = MOST_BYTES) -> Iterator[Source]:
     suffix = path.suffix.lower()
     saved = SAVED[suffix]
     with refused(path, "read", InputError), path.open("rb") as file:
-        if saved == "npy":
-            yield Source(array_bytes(file, memory), str(path), saved=saved)
-        elif saved == "npz" or (suffix == ".json" and _is_spread(file, memory)):
+        if suffix in ARRAYS:
+            yield hold_file(file, str(path), saved)
+        elif suffix == ".json" and _is_spread(file, memory):
             yield read_record(file, str(path), saved, memory)
         else:
             yield from (replace(line, saved=saved) for line in lines_of(file, str(path), replace(LINES, memory=memory)))

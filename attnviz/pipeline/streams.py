@@ -5,6 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from functools import partial
 from io import BufferedReader
 from itertools import count
 from pathlib import Path
@@ -14,7 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from attnviz.errors import HOW_TO_CUT, InputError, RecordError, TextError
-from attnviz.formats.archive import MOST_BYTES, array_bytes, read_limited
+from attnviz.formats.archive import Data, array_bytes, read_limited
+from attnviz.formats.stored import HOW_TO_FIT, MOST_BYTES
 from attnviz.vocabulary import Unit
 
 LONGEST_TEXT = 2_000_000
@@ -31,6 +33,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _KEY = re.compile(rb'"attention"\s*:')
 _BEGINNING = 256  # bytes of a stream by which it is known
+_SHOWN = 2**12  # bytes of a file of arrays, of which a manifest has some
 _SPREAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]\s*\n\s*[\"\[{]")
 """How JSON begins that is spread over several lines."""
 _ROWS = re.compile(rb"(?:\xef\xbb\xbf)?(?:text_index[,\t])?kind[,\t]layer[,\t]head[,\t]")
@@ -62,7 +65,8 @@ LINES = Division()
 class Source(Struct, frozen=True):
     """One text, not decoded yet, and its number; `place` says where it stands, None if it is the only one.
 
-    Or the record that was `saved` of one, in that format. `whole` says that it was not too long to be kept, `more` that
+    Or the record that was `saved` of one, in that format; of a `path` that holds it there is only the beginning here,
+    since it is read in pieces. `whole` says that it was not too long to be kept, `more` that
     the next one, if any, need not be waited for. The `division` says what one text is, and how long at most.
     `asked` is what is asked of this text and of no other, if anything is; `wrong` why there is no text at all.
     """
@@ -71,6 +75,7 @@ class Source(Struct, frozen=True):
     place: str | None = None
     whole: bool = True
     saved: str | None = None
+    path: Path | None = None
     more: bool = True
     index: int = 0
     division: Division = LINES
@@ -102,18 +107,28 @@ class Source(Struct, frozen=True):
             byte = f"byte {error.start + 1} (0x{self.raw[error.start]:02x})"
             raise TextError(f"The text is not valid UTF-8 at {byte}. Save it as UTF-8 and try again.") from None
 
-    def record(self) -> bytes:
-        """Return the saved record, as it was read.
+    @property
+    def in_memory(self) -> bool:
+        """Return whether there are weights in memory before any are asked for."""
+        return self.saved is not None and self.path is None
+
+    def record(self) -> Data:
+        """Return the saved record, as it was read, or the file that holds it.
 
         Raises:
             RecordError: it is too long to have been read whole.
         """
         if not self.whole:
-            raise RecordError(
-                "This record is longer than the memory that it may take:",
-                hint="save fewer layers and heads, or allow more with {memory}.",
-            )
-        return self.raw
+            raise RecordError("This record is longer than the memory that it may take:", hint=HOW_TO_FIT)
+        return self.path or self.raw
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield all bytes of the text, or of the record."""
+        if self.path is None:
+            yield self.raw
+            return
+        with self.path.open("rb") as file:
+            yield from iter(partial(file.read, _PIECE), b"")
 
 
 def holds_rows(path: Path) -> bool:
@@ -134,7 +149,9 @@ def read_stream(stream: BufferedReader, name: str | None, division: Division) ->
     if _ROWS.match(begins):
         raise InputError(f"{name or 'Standard input'} {NOT_READ_BACK}.")
     saved = next((form for magic, form in _ARRAYS.items() if begins.startswith(magic)), None)
-    if saved == "npy":
+    if saved and name and not _waits(stream):
+        yield hold_file(stream, name, saved)
+    elif saved == "npy":
         yield Source(array_bytes(stream, division.memory), place, saved=saved)
     elif saved:
         yield read_record(stream, place, saved, division.memory)
@@ -145,6 +162,11 @@ def read_stream(stream: BufferedReader, name: str | None, division: Division) ->
     else:
         for line in lines_of(stream, name, division):
             yield replace(line, saved="json") if _is_record(line.raw) else line
+
+
+def hold_file(stream: BufferedReader, name: str, saved: str) -> Source:
+    """Return the record that a file of this name holds, as one that is read in pieces."""
+    return Source(stream.read(_SHOWN), name, saved=saved, path=Path(name))
 
 
 def read_record(stream: BufferedReader, place: str, saved: str, memory: int) -> Source:

@@ -1,6 +1,6 @@
 """Records: all that views know. Numbers for each query and key, numbers for each head, and published figures."""
 
-from attnviz.records.arrays import NUMBERS, expand_shape, guess_kind, is_of_torch, shape_weights, to_numpy
+from attnviz.records.arrays import NUMBERS, expand_shape, guess_kind, is_of_torch, looks_ahead, shape_weights, to_numpy
 from attnviz.records.axes import Axes, Word
 from attnviz.records.blocks import Block, Each, Indices, find_runs, invert, to_array, watch_nothing
 from attnviz.records.described import Described, find_named
@@ -12,6 +12,7 @@ from attnviz.records.matrices import (
     Link,
     Weights,
     average,
+    find_class,
     make_record,
     require_record,
     require_weights,
@@ -52,6 +53,7 @@ __all__ = [
     "Word",
     "average",
     "expand_shape",
+    "find_class",
     "find_distances",
     "find_measure",
     "find_named",
@@ -60,6 +62,7 @@ __all__ = [
     "guess_kind",
     "invert",
     "is_of_torch",
+    "looks_ahead",
     "make_record",
     "require_record",
     "require_weights",

@@ -1,6 +1,6 @@
 """Arrays of weights from elsewhere: of any array library, with or without axes for layers and heads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,12 +59,16 @@ def expand_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (1,) * (4 - len(shape)) + shape
 
 
-def guess_kind(queries: Sequence[str], keys: Sequence[str], weights: NDArray[Any]) -> Kind:
-    """Return the kind that weights [layers, heads, queries, keys] are, if nobody says so."""
+def guess_kind(queries: Sequence[str], keys: Sequence[str], looking: Iterable[bool]) -> Kind:
+    """Return the kind that weights are, if nobody says so; `looking` says whether each part of them `looks_ahead`."""
     if queries != keys:
         return Kind.CROSS
-    looks_ahead = any(np.triu(layer, 1).any() for layer in weights)
-    return Kind.ENCODER if looks_ahead or len(keys) == 1 else Kind.DECODER
+    return Kind.ENCODER if any(looking) or len(keys) == 1 else Kind.DECODER
+
+
+def looks_ahead(rows: NDArray[Any], first: int = 0) -> bool:
+    """Return whether a query of these rows [..., rows, keys], of which this is the first, looks at a later key."""
+    return bool(np.triu(rows, first + 1).any())
 
 
 def freeze(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:

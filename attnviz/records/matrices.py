@@ -9,8 +9,8 @@ from msgspec.structs import force_setattr, replace
 from numpy.typing import NDArray
 
 from attnviz.display import Displayed
-from attnviz.errors import RecordError, UnfitTextError, UsageError, checked, require
-from attnviz.records.arrays import freeze, guess_kind, read_weights
+from attnviz.errors import RecordError, RowError, UnfitTextError, UsageError, checked, require
+from attnviz.records.arrays import freeze, guess_kind, looks_ahead, read_weights
 from attnviz.records.axes import Axes, Word
 from attnviz.records.selection import format_ranges
 from attnviz.text import Token, make_tokens, visible
@@ -18,6 +18,9 @@ from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
 
 Weights = NDArray[np.float32]
 Matrix = TypeVar("Matrix", bound="HeadMatrix")
+
+Corner = tuple[int, int, int]
+"""The places of the layer, head and query with which a stretch of rows begins."""
 
 _ROW_SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
@@ -36,7 +39,7 @@ class HeadMatrix(Axes, Displayed, frozen=True, kw_only=True, eq=False):
     def __post_init__(self) -> None:
         if self.weights.shape != self.shape:
             raise RecordError(f"The weights have the shape {self.weights.shape}, but the axes name {self.shape}.")
-        self._check()
+        self.prove(self, self.weights)
         force_setattr(self, "weights", freeze(self.weights, np.float32))
 
     def __repr__(self) -> str:
@@ -45,12 +48,17 @@ class HeadMatrix(Axes, Displayed, frozen=True, kw_only=True, eq=False):
         size = f"{layers} layers × {heads} heads, {queries} queries × {keys} keys"
         return f"{type(self).__name__}({self.model}, {self.kind.value}, {size})"
 
-    def _check(self) -> None:
-        """Refuse numbers that this is no record of."""
-        if not all(np.isfinite(layer).all() for layer in self.weights):  # one by one, since all together are large
-            raise RecordError(f"The {self.kind.value} numbers of {self.model} are not all finite.")
-        if not self.meaning.signed and self.weights.min(initial=0) < 0:
-            raise RecordError(f"The measure {visible(self.measure)!r} has no sign, but there are negative numbers.")
+    @staticmethod
+    def prove(axes: Axes, weights: NDArray[Any], first: Corner = (0, 0, 0)) -> None:
+        """Refuse numbers that there is no record of: all on these axes, or those of a stretch of rows.
+
+        Raises:
+            RecordError: some are not finite, or negative where the measure has no sign.
+        """
+        if not all(np.isfinite(layer).all() for layer in weights):  # one by one, since all together are large
+            raise RecordError(f"The {axes.kind.value} numbers of {axes.model} are not all finite.")
+        if not axes.meaning.signed and weights.min(initial=0) < 0:
+            raise RecordError(f"The measure {visible(axes.measure)!r} has no sign, but there are negative numbers.")
 
     @classmethod
     def on(cls, axes: Axes, weights: Weights) -> Self:
@@ -149,20 +157,27 @@ class Attention(HeadMatrix, frozen=True, kw_only=True, eq=False):
         RecordError: shapes that do not fit, weights that are not finite or are negative, rows that do not sum to 1.
     """
 
-    def _check(self) -> None:
-        """Refuse rows that are no distributions."""
-        require_weights(self)
-        sums = self.weights.sum(-1, dtype=np.float64)  # [layers, heads, queries]
-        if (tolerance := _ROW_SUM_TOLERANCE.get(self.precision)) is None:
-            raise RecordError(f"No weights are computed in {self.precision!r}, only in {', '.join(PRECISIONS)}.")
-        wrong = ~np.isfinite(sums) | (sums > 1 + tolerance) | (sums < (0 if self.sink else 1 - tolerance))
-        wrong |= self.weights.min(-1, initial=0) < 0
+    @staticmethod
+    def prove(axes: Axes, weights: NDArray[Any], first: Corner = (0, 0, 0)) -> None:
+        """Refuse rows that are no distributions: all on these axes, or a stretch of them.
+
+        Raises:
+            RecordError: the numbers are of another measure, or not finite.
+            RowError: a row is none.
+        """
+        require_weights(axes)
+        sums = weights.sum(-1, dtype=np.float64)  # [layers, heads, queries]
+        if (tolerance := _ROW_SUM_TOLERANCE.get(axes.precision)) is None:
+            raise RecordError(f"No weights are computed in {axes.precision!r}, only in {', '.join(PRECISIONS)}.")
+        wrong = ~np.isfinite(sums) | (sums > 1 + tolerance) | (sums < (0 if axes.sink else 1 - tolerance))
+        wrong |= weights.min(-1, initial=0) < 0
         if wrong.any():
-            layer, head, query = (int(index) for index in np.argwhere(wrong)[0])
-            raise RecordError(
-                f"The {self.kind.value} weights of {self.model} are not attention weights: layer {self.layers[layer]} "
-                f"head {self.heads[head]}, row {query} ({self.query_tokens[query].text}) sums to "
-                f"{sums[layer, head, query]:.6g}, smallest {min(self.weights[layer, head, query], default=0):.6g}."
+            place = tuple(int(index) for index in np.argwhere(wrong)[0])
+            layer, head, query = (index + before for index, before in zip(place, first, strict=True))
+            raise (RowError if np.isfinite(weights[place]).all() else RecordError)(
+                f"The {axes.kind.value} weights of {axes.model} are not attention weights: layer {axes.layers[layer]} "
+                f"head {axes.heads[head]}, row {query} ({axes.query_tokens[query].text}) sums to "
+                f"{sums[place]:.6g}, smallest {min(weights[place], default=0):.6g}."
             )
 
     @classmethod
@@ -195,7 +210,7 @@ class Attention(HeadMatrix, frozen=True, kw_only=True, eq=False):
         array = read_weights(weights)
         given = weights[0] if isinstance(weights, tuple) else weights
         precision = str(getattr(given, "dtype", "float32")).removeprefix("torch.")
-        kind = kind or guess_kind(tuple(tokens), tuple(tokens if keys is None else keys), array)
+        kind = kind or guess_kind(tuple(tokens), tuple(tokens if keys is None else keys), map(looks_ahead, array))
         layers, heads = (tuple(range(count)) for count in array.shape[:2])
         return cls(
             kind=kind,
@@ -259,7 +274,12 @@ def make_record(axes: Axes, weights: Weights) -> HeadMatrix:
     Raises:
         RecordError: shapes that do not fit, or rows that are not what they have to be.
     """
-    return (Attention if axes.meaning.distributions else HeadMatrix).on(axes, weights)
+    return find_class(axes).on(axes, weights)
+
+
+def find_class(axes: Axes) -> type[HeadMatrix]:
+    """Return the class of a record of such numbers: `Attention` if its rows are distributions."""
+    return Attention if axes.meaning.distributions else HeadMatrix
 
 
 def require_record(given: object) -> Attention:

@@ -7,6 +7,7 @@ import pytest
 
 import attnviz
 from attnviz.errors import AttnvizError
+from attnviz.formats.stored import Saved, StoredArray, StoredMatrix
 from attnviz.formats.writing import Result
 from attnviz.models.model import Model
 from attnviz.models.passages import Passage, Reading
@@ -35,7 +36,7 @@ def saved() -> tuple[Model, Reading]:
         notes=("made up",),
     )
     weights = np.random.default_rng(5).dirichlet(np.ones(TOKENS), axes.shape[:3]).astype(np.float32)
-    return restore(Result(index=0, text="", attention=[Attention.on(axes, weights)]))
+    return restore(Saved(Result(index=0, text="", attention=()), [StoredMatrix.on(axes, StoredArray.of(weights))]))
 
 
 def made(name: str) -> tuple[Model, Reading]:

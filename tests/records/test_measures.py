@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 import attnviz
 from attnviz.errors import RecordError
-from attnviz.formats.reading import from_json
+from attnviz.formats.reading import READERS
 from attnviz.formats.writing import Result, write_json
 from attnviz.records import MEASURES, Attention, HeadMatrix, Measure, find_measure, make_record
 from attnviz.views.image.style import Style, scale_of
@@ -64,7 +64,7 @@ def test_every_measure_is_written_by_its_name_and_comes_back(measure: str) -> No
     (told,) = json.loads(data)["attention"]
     assert told.get("measure", "weight") == measure
     assert ("measure" in told) == (measure != "weight")  # which nobody needs to be told
-    (back,) = from_json(data).attention
+    (back,) = READERS["json"](data).attention
     assert (type(back), back.measure) == (type(record(measure, ROWS)), measure)
 
 
