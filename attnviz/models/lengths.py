@@ -1,7 +1,8 @@
 """Texts that are longer than a model reads: they are refused, cut, or read in overlapping windows."""
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise, takewhile
 
 import numpy as np
@@ -11,7 +12,16 @@ from numpy.typing import NDArray
 from attnviz.errors import TextError, UsageError
 from attnviz.models.base import Card
 from attnviz.models.passages import Overlong, Passage, Reading, Windows
-from attnviz.text import Token
+from attnviz.text import Token, check_text
+
+_CHARACTERS = 8
+"""How many characters for each position are read first of a text that is to be cut: twice what most tokens have."""
+
+_SOON_READ = 2**16
+"""How many characters are read whole in any case."""
+
+_BLANK = re.compile(r"(?<=\S)\s")
+"""The end of a word."""
 
 _SHORT, _USUAL = 8, 512  # tokens in a window: fewer than the first tell little
 
@@ -32,6 +42,38 @@ def fit_length(reading: Reading, card: Card, what: str = "The text", more: int =
     if more >= card.positions:
         raise TextError(f"{card.name} reads at most {card.positions:,} tokens: ask for fewer than {more:,} new ones.")
     return cut(reading, card.positions - more, what)
+
+
+def read_beginning(passage: Passage, card: Card, read: Callable[[Passage], Reading]) -> Reading:
+    """Return the reading of a passage; of a long text that is to be cut, no more is read than shows how it begins.
+
+    Tokenizers look ahead, so two beginnings are read, the second twice as long, both up to the end of a word. The first
+    has half as many tokens again as there are positions: where both agree on all that are kept, so does the whole.
+
+    Raises:
+        TextError: as in `read`.
+    """
+    text, positions = passage.text, card.positions or 0
+    length, first = _CHARACTERS * positions, None
+    alone = passage.pair is None and not passage.chat
+    if passage.overlong is not Overlong.CUT or not (alone and positions) or len(text) <= max(_SOON_READ, 4 * length):
+        return read(passage)
+    check_text(text)
+    while blank := _BLANK.search(text, length):
+        beginning = text[: blank.start()]
+        length *= 2
+        if not beginning.strip():
+            continue
+        found = read(replace(passage, text=beginning))
+        if first and len(first.ids) > positions * 3 // 2 and _agree(first, found, positions):
+            return replace(found, passage=passage, goes_on=True)
+        first = found
+    return read(passage)
+
+
+def _agree(first: Reading, second: Reading, count: int) -> bool:
+    """Return whether so many tokens are the same in both."""
+    return first.ids[:count] == second.ids[:count] and first.tokens[:count] == second.tokens[:count]
 
 
 def count_room(passage: Passage, card: Card) -> int:
@@ -72,7 +114,8 @@ def cut(reading: Reading, room: int, what: str = "The text") -> Reading:
             left[token.segment] -= 1
         if token.added or left[token.segment] >= 0:
             indices.append(index)
-    note = f"{what.removeprefix('The ')} cut to {len(indices):,} of {len(reading.tokens):,} tokens"
+    of = "more than " if reading.goes_on else ""
+    note = f"{what.removeprefix('The ')} cut to {len(indices):,} of {of}{len(reading.tokens):,} tokens"
     tokens = tuple(replace(reading.tokens[index], position=place) for place, index in enumerate(indices))
     return replace(reading.take(indices), tokens=tokens, notes=(*reading.notes, note))
 

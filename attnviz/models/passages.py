@@ -102,8 +102,8 @@ class Reading(Struct, frozen=True, kw_only=True):
 
     `types` tells the two texts of a pair apart (token type ids), for models that ask for it. `target` is what the
     decoder of an encoder-decoder reads; `written_from` the index of the first token that a decoder has added. `notes`
-    says what was done to the text, `warnings` what about it may not be meant. If it is read in `windows`, its tokens
-    are those of all of them, each once.
+    says what was done to the text, `warnings` what about it may not be meant. If the text `goes_on`, only its beginning
+    was read. If it is read in `windows`, its tokens are those of all of them, each once.
 
     Of a window, `own` [tokens] says which queries are taken from it, `places` [tokens] which index each of its tokens
     has in the whole; None stands for all, and the same. Where windows are no longer known, `seen` [queries, keys] says
@@ -118,6 +118,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     written_from: int | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    goes_on: bool = False
     windows: "tuple[Reading, ...]" = ()
     own: NDArray[np.bool_] | None = None
     places: NDArray[np.intp] | None = None

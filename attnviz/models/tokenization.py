@@ -1,7 +1,7 @@
 """Tokenization of texts into ids and tokens, with a tokenizer of the tokenizers library."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from attnviz.errors import INTERRUPTS, ModelError
 from attnviz.models.base import Card
-from attnviz.models.lengths import check_length
+from attnviz.models.lengths import check_length, read_beginning
 from attnviz.models.passages import Passage, Reading
 from attnviz.models.token_names import TextSpan, Vocabulary, find_unknown, warn_doubled
 from attnviz.text import Segment, Token, check_text
@@ -68,10 +68,15 @@ class TextReader:
     def read(self, passage: Passage, card: Card) -> Reading:
         """Return the ids and tokens of a text, or of the two of a pair, special tokens included, not cut yet.
 
+        Of a long text that is to be cut, no more is read than `read_beginning` does.
+
         Raises:
             TextError: a text is empty, not valid Unicode, or too long and not to be cut.
             ModelError: the tokenizer fails.
         """
+        return read_beginning(passage, card, partial(self._read, card=card))
+
+    def _read(self, passage: Passage, card: Card) -> Reading:
         read = make_segments(passage.text, passage.pair)
         encoding = self._encoding([segment.text for segment in read], card, added=passage.added_tokens)
         check_length(len(encoding), passage, card)

@@ -1,5 +1,6 @@
 """The tokenizer that transformers makes of the files in a folder, and what it reads."""
 
+from functools import partial
 from pathlib import Path
 
 import transformers
@@ -7,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from attnviz.errors import ModelError
 from attnviz.models.base import Card
-from attnviz.models.lengths import check_length
+from attnviz.models.lengths import check_length, read_beginning
 from attnviz.models.passages import Passage, Reading
 from attnviz.models.pretrained.edge import quiet, translate_errors
 from attnviz.models.pretrained.encoding import encode, make_vocabulary
@@ -28,6 +29,9 @@ class TransformersReader:
 
     def read(self, passage: Passage, card: Card) -> Reading:
         """See `TextReader.read`; a chat is read as the text that the model's template makes of it."""
+        return read_beginning(passage, card, partial(self._read, card=card))
+
+    def _read(self, passage: Passage, card: Card) -> Reading:
         with quiet(), translate_errors("The text", f"read by {card.name}"):
             passage = apply_template(passage, self._tokenizer, card.name)
             ids, tokens, types = encode(self._tokenizer, passage.text, passage.pair, added=passage.added_tokens)
