@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import attnviz
 from attnviz.errors import TextError, UsageError
 from attnviz.models.base import Card, Stack
-from attnviz.models.lengths import cut, fit_length
+from attnviz.models.lengths import cut, fit_length, read_beginning
 from attnviz.models.model import Model
 from attnviz.models.passages import Overlong, Passage, Reading, Windows
 from attnviz.records import Attention, Selection
@@ -70,6 +70,42 @@ class TestCut:
         assert short.ids == (100, 101, 102, 103, 104, 105, 114)
         assert [token.position for token in short.tokens] == list(range(7))
         assert short.notes == ("text cut to 7 of 15 tokens",)
+
+    @pytest.mark.parametrize("beginning", [text_of(10**5), " " * 1000 + text_of(10**5)], ids=["words", "blanks first"])
+    def test_of_a_long_text_only_the_beginning_is_read_and_the_note_says_so(self, beginning: str) -> None:
+        passage, lengths = Passage(text=beginning, overlong=Overlong.CUT), list[int]()
+
+        def read(passage: Passage) -> Reading:
+            segment = Segment(passage.text)
+            lengths.append(len(passage.text))
+            tokens = tuple(segment.token(span, place) for place, span in enumerate(segment.words))
+            return Reading(passage=passage, ids=tuple(range(len(tokens))), tokens=tokens)
+
+        found = fit_length(read_beginning(passage, card(11), read), card(11))
+        assert [token.text for token in found.tokens] == WORDS[:11]
+        assert found.passage is passage
+        assert max(lengths) < 5000
+        assert found.notes[0].startswith("text cut to 11 of more than ")
+
+    @pytest.mark.parametrize(
+        ("text", "asked"),
+        [
+            (text_of(10**5), {}),  # as if how it is read began otherwise for every length
+            ("a" * 10**6, {}),  # one word: nowhere can it be cut
+            (text_of(10**5), {"pair": "too"}),
+            (text_of(10**5), {"chat": True}),
+            (text_of(10**5), {"overlong": Windows(7, 3)}),
+        ],
+        ids=["looks ahead", "one word", "pair", "chat", "windows"],
+    )
+    def test_what_cannot_be_told_from_the_beginning_is_read_whole(self, text: str, asked: dict[str, Any]) -> None:
+        passage = Passage(**{"text": text, "overlong": Overlong.CUT} | asked)
+
+        def read(passage: Passage) -> Reading:
+            return Reading(passage=passage, ids=tuple(range(len(passage.text), 0, -1)), tokens=())
+
+        found = read_beginning(passage, card(11), read)
+        assert (len(found.ids), found.goes_on) == (len(text), False)
 
     def test_what_fits_is_left_as_it_is(self) -> None:
         reading = reading_of(5, overlong=Overlong.CUT)

@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from attnviz.errors import ModelError, TextError
+from attnviz.models import lengths
 from attnviz.models.base import Card
-from attnviz.models.passages import Passage
+from attnviz.models.lengths import cut, fit_length
+from attnviz.models.passages import Overlong, Passage
 from attnviz.models.token_names import Vocabulary
 from attnviz.models.tokenization import TextReader, tokenize_written
 from attnviz.text import By, group_tokens
@@ -238,3 +243,28 @@ def test_a_blank_that_begins_what_was_written_shares_nothing_with_what_follows()
     text, tokens = tokenize_written(Vocabulary(str, ()), decode, [1, 2, 3, 4], 1)
     assert text == "oli vi"
     assert [token.span for token in tokens] == [(0, 0), (0, 1), (1, 3), (4, 6)]
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [
+        byte_level(("Ġ", "t"), ("h", "e"), ("a", "a"), ("aa", "aa")),
+        with_blank_before(byte_level(("Ġ", "t"), ("Ġt", "he"), ("h", "e"))),
+        sentence_piece("▁the", "▁", "a", "aa", "the", "un", "seen", "▁unseen"),
+        llama(),
+        word_piece(),
+        fused(),
+    ],
+    ids=["byte level", "blank before", "sentence piece", "llama", "word piece", "fused"],
+)
+@given(words=st.lists(st.sampled_from(["the", "unseen", "aaa", "é", "🙂", "cat.", "\n", " ", "a" * 131]), min_size=1))
+def test_a_long_text_is_cut_to_the_tokens_with_which_all_of_it_begins(tokenizer: Tokenizer, words: list[str]) -> None:
+    reader, few = TextReader(tokenizer), replace(CARD, positions=7)
+    passage = Passage(text=("x " + " ".join(words)) * 31, overlong=Overlong.CUT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lengths, "_SOON_READ", 0)
+        found = fit_length(reader.read(passage, few), few)
+    whole = cut(reader.read(passage, replace(CARD, positions=None)), 7)
+    assert (found.ids, found.tokens) == (whole.ids, whole.tokens)
+    assert [token.sentence for token in found.tokens] == [token.sentence for token in whole.tokens]
+    assert found.passage is passage
