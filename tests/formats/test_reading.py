@@ -480,8 +480,7 @@ class TestMalformedArchives:
         wide = np.tile(np.eye(7, dtype=dtype), (5, 11, 1, 1))
         file = io.BytesIO()
         np.savez_compressed(file, weights=wide)
-        weights = wide.size * 4 if dtype != "f4" else 0  # a record holds them in single precision
-        taken = len(file.getvalue()) + wide.nbytes + weights
+        taken = wide.size * 4  # a record holds them in single precision
         assert READERS["npz"](file.getvalue(), taken).attention[0].shape == wide.shape
         with pytest.raises(RecordError, match=f"would take {taken:,} bytes of memory, of {taken - 1:,} that it may"):
             READERS["npz"](file.getvalue(), taken - 1)
@@ -644,7 +643,7 @@ class TestBareArrays:
             (np.full((3, 3), "a"), "are <U1"),
             (np.zeros((3, 3), [("a", "f4")]), "the shape .3, 3.: give at least one number, and only real numbers"),
             (np.zeros((3, 3), "M8[s]"), "are datetime64"),
-            (np.zeros((3, 3), "V0"), "cannot be read"),
+            (np.zeros((3, 3), "V0"), "are .V0, of the shape"),
             (np.full((3, 3), np.nan), "layer 0 head 0, row 0 .0. sums to nan"),
             (np.full((3, 3), -np.inf), "sums to -inf"),
             (distributions(2, 3, 7, 7) * 3 - 1, "layer 0 head 0, row 0 .0. sums to .*Save the weights after softmax"),

@@ -16,7 +16,7 @@ from attnviz.models.lengths import cut, fit_length, read_beginning
 from attnviz.models.model import Model
 from attnviz.models.passages import Overlong, Passage, Reading, Windows
 from attnviz.records import Attention, Selection
-from attnviz.text import Bins, Segment, Token, make_special_token
+from attnviz.text import Bins, Segment, Token, check_text, make_special_token
 from attnviz.vocabulary import Kind
 
 WORDS = ["the", "big", "old", "dog", "saw", "a", "small", "cat", "near", "her", "house", "when", "it", "was", "late"]
@@ -76,7 +76,7 @@ class TestCut:
         passage, lengths = Passage(text=beginning, overlong=Overlong.CUT), list[int]()
 
         def read(passage: Passage) -> Reading:
-            segment = Segment(passage.text)
+            segment = Segment(check_text(passage.text))
             lengths.append(len(passage.text))
             tokens = tuple(segment.token(span, place) for place, span in enumerate(segment.words))
             return Reading(passage=passage, ids=tuple(range(len(tokens))), tokens=tokens)
