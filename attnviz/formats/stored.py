@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from attnviz.errors import RecordError
 from attnviz.formats.writing import Result
-from attnviz.records import Axes, Block, HeadMatrix, expand_shape, find_class, make_record
+from attnviz.records import Axes, Block, HeadMatrix, expand_shape, make_record, prove
 
 MOST_BYTES = 2**33
 """How much memory saved numbers may take unless told otherwise; zeros are packed into a thousandth of that."""
@@ -85,9 +85,8 @@ class StoredMatrix(Axes, frozen=True, kw_only=True, eq=False):
     numbers: StoredArray  # [layers, heads, queries, keys]
 
     def __post_init__(self) -> None:
-        of = find_class(self)
         for piece in self.numbers.pieces():
-            of.prove(self, piece.numbers[None], (piece.layer, piece.heads.start, piece.first))
+            prove(self, piece.numbers[None], (piece.layer, piece.heads.start, piece.first))
 
     @classmethod
     def on(cls, axes: Axes, numbers: StoredArray) -> Self:

@@ -20,7 +20,7 @@ from attnviz.pipeline.job import Job
 from attnviz.pipeline.manifest import BEGINNING, ManifestEntry, canonical
 from attnviz.pipeline.outcomes import KeepWeights, Note, outcomes
 from attnviz.pipeline.sharing import share_out
-from attnviz.pipeline.sources import FAILURES, portions, readable, spare_memory
+from attnviz.pipeline.sources import FAILURES, portions, spare_memory
 from attnviz.pipeline.streams import Source
 
 
@@ -143,7 +143,7 @@ class Batch(Struct, frozen=True):
         model = None if source.saved else self.job.fingerprint
         known = [__version__, model, self.options, source.index, source.saved, source.whole]
         digest = new_digest(canonical(known).encode())
-        with readable(source.place):
+        with refused(source.place, "read", InputError):
             for piece in source.pieces():
                 digest.update(piece)
         return digest.hexdigest()

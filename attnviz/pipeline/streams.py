@@ -40,7 +40,7 @@ _ROWS = re.compile(rb"(?:\xef\xbb\xbf)?(?:text_index[,\t])?kind[,\t]layer[,\t]he
 """How the rows begin that are saved as CSV and TSV."""
 NOT_READ_BACK = "holds weights or numbers saved as CSV, which attnviz cannot read back: save them as .npz or .json"
 _ARRAYS = {b"PK\x03\x04": "npz", b"\x93NUMPY": "npy"}
-"""What a file holds that begins like this, and not like any text; see `READERS`."""
+"""What a file holds that begins like this, and not like any text; see `OPENERS`."""
 
 
 class Division(Struct, frozen=True):

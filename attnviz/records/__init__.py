@@ -12,12 +12,11 @@ from attnviz.records.matrices import (
     Link,
     Weights,
     average,
-    find_class,
     make_record,
     require_record,
-    require_weights,
 )
 from attnviz.records.measure import MEASURES, Measure, find_measure
+from attnviz.records.proofs import prove, require_weights
 from attnviz.records.relation_table import ALL_RELATIONS, Followed, Relation, RelationTable
 from attnviz.records.score_terms import BlockTerms, LayerTerms, ScoreTerms, find_distances
 from attnviz.records.selection import LayerGroup, Selection, format_ranges
@@ -53,7 +52,6 @@ __all__ = [
     "Word",
     "average",
     "expand_shape",
-    "find_class",
     "find_distances",
     "find_measure",
     "find_named",
@@ -64,6 +62,7 @@ __all__ = [
     "is_of_torch",
     "looks_ahead",
     "make_record",
+    "prove",
     "require_record",
     "require_weights",
     "shape_weights",

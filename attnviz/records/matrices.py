@@ -9,20 +9,16 @@ from msgspec.structs import force_setattr, replace
 from numpy.typing import NDArray
 
 from attnviz.display import Displayed
-from attnviz.errors import RecordError, RowError, UnfitTextError, UsageError, checked, require
+from attnviz.errors import RecordError, UnfitTextError, UsageError, checked, require
 from attnviz.records.arrays import freeze, guess_kind, looks_ahead, read_weights
 from attnviz.records.axes import Axes, Word
+from attnviz.records.proofs import prove_numbers, prove_rows
 from attnviz.records.selection import format_ranges
-from attnviz.text import Token, make_tokens, visible
-from attnviz.vocabulary import AVERAGE, PRECISIONS, Engine, Kind
+from attnviz.text import Token, make_tokens
+from attnviz.vocabulary import AVERAGE, Engine, Kind
 
 Weights = NDArray[np.float32]
 Matrix = TypeVar("Matrix", bound="HeadMatrix")
-
-Corner = tuple[int, int, int]
-"""The places of the layer, head and query with which a stretch of rows begins."""
-
-_ROW_SUM_TOLERANCE = {"float64": 1e-6, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
 
 class HeadMatrix(Axes, Displayed, frozen=True, kw_only=True, eq=False):
@@ -39,7 +35,7 @@ class HeadMatrix(Axes, Displayed, frozen=True, kw_only=True, eq=False):
     def __post_init__(self) -> None:
         if self.weights.shape != self.shape:
             raise RecordError(f"The weights have the shape {self.weights.shape}, but the axes name {self.shape}.")
-        self.prove(self, self.weights)
+        self._check()
         force_setattr(self, "weights", freeze(self.weights, np.float32))
 
     def __repr__(self) -> str:
@@ -48,17 +44,9 @@ class HeadMatrix(Axes, Displayed, frozen=True, kw_only=True, eq=False):
         size = f"{layers} layers × {heads} heads, {queries} queries × {keys} keys"
         return f"{type(self).__name__}({self.model}, {self.kind.value}, {size})"
 
-    @staticmethod
-    def prove(axes: Axes, weights: NDArray[Any], first: Corner = (0, 0, 0)) -> None:
-        """Refuse numbers that there is no record of: all on these axes, or those of a stretch of rows.
-
-        Raises:
-            RecordError: some are not finite, or negative where the measure has no sign.
-        """
-        if not all(np.isfinite(layer).all() for layer in weights):  # one by one, since all together are large
-            raise RecordError(f"The {axes.kind.value} numbers of {axes.model} are not all finite.")
-        if not axes.meaning.signed and weights.min(initial=0) < 0:
-            raise RecordError(f"The measure {visible(axes.measure)!r} has no sign, but there are negative numbers.")
+    def _check(self) -> None:
+        """Refuse numbers that this is no record of."""
+        prove_numbers(self, self.weights)
 
     @classmethod
     def on(cls, axes: Axes, weights: Weights) -> Self:
@@ -157,28 +145,9 @@ class Attention(HeadMatrix, frozen=True, kw_only=True, eq=False):
         RecordError: shapes that do not fit, weights that are not finite or are negative, rows that do not sum to 1.
     """
 
-    @staticmethod
-    def prove(axes: Axes, weights: NDArray[Any], first: Corner = (0, 0, 0)) -> None:
-        """Refuse rows that are no distributions: all on these axes, or a stretch of them.
-
-        Raises:
-            RecordError: the numbers are of another measure, or not finite.
-            RowError: a row is none.
-        """
-        require_weights(axes)
-        sums = weights.sum(-1, dtype=np.float64)  # [layers, heads, queries]
-        if (tolerance := _ROW_SUM_TOLERANCE.get(axes.precision)) is None:
-            raise RecordError(f"No weights are computed in {axes.precision!r}, only in {', '.join(PRECISIONS)}.")
-        wrong = ~np.isfinite(sums) | (sums > 1 + tolerance) | (sums < (0 if axes.sink else 1 - tolerance))
-        wrong |= weights.min(-1, initial=0) < 0
-        if wrong.any():
-            place = tuple(int(index) for index in np.argwhere(wrong)[0])
-            layer, head, query = (index + before for index, before in zip(place, first, strict=True))
-            raise (RowError if np.isfinite(weights[place]).all() else RecordError)(
-                f"The {axes.kind.value} weights of {axes.model} are not attention weights: layer {axes.layers[layer]} "
-                f"head {axes.heads[head]}, row {query} ({axes.query_tokens[query].text}) sums to "
-                f"{sums[place]:.6g}, smallest {min(weights[place], default=0):.6g}."
-            )
+    def _check(self) -> None:
+        """Refuse rows that are no distributions."""
+        prove_rows(self, self.weights)
 
     @classmethod
     @checked()
@@ -260,26 +229,13 @@ class Attention(HeadMatrix, frozen=True, kw_only=True, eq=False):
         )
 
 
-def require_weights(axes: Axes) -> None:
-    """Raise RecordError if numbers are of another measure than attention weights, where only these make sense."""
-    if not axes.meaning.distributions:
-        raise RecordError(
-            f"The numbers are of the measure {visible(axes.measure)!r}: only attention weights can be used here."
-        )
-
-
 def make_record(axes: Axes, weights: Weights) -> HeadMatrix:
     """Return the record of these numbers on their axes: an `Attention` if its rows are distributions.
 
     Raises:
         RecordError: shapes that do not fit, or rows that are not what they have to be.
     """
-    return find_class(axes).on(axes, weights)
-
-
-def find_class(axes: Axes) -> type[HeadMatrix]:
-    """Return the class of a record of such numbers: `Attention` if its rows are distributions."""
-    return Attention if axes.meaning.distributions else HeadMatrix
+    return (Attention if axes.meaning.distributions else HeadMatrix).on(axes, weights)
 
 
 def require_record(given: object) -> Attention:

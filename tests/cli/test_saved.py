@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from attnviz.formats import stored
+
 Run = Callable[..., Any]
 NextLine = Callable[[Any], bytes]
 
@@ -312,6 +314,73 @@ class TestBareArrays:
         done = run(command, *names, "--format", "json")
         done.assert_failed(1, f"Error in {names[0]}: ", "softmax", f"Error in {names[1]}: ", "pickled objects")
         assert len(done.records) == 1
+
+
+class TestLargerThanTheMemory:
+    """A file of arrays may be larger than --memory: some of its rows are read at a time."""
+
+    WEIGHTS = np.random.default_rng(3).dirichlet(np.full(101, 0.3), (2, 3, 101)).astype(np.float32)
+    MEMORY = "120kB"  # of 245 kB
+
+    @pytest.fixture(params=["own.npy", "own.npz", "packed.npz"])
+    def path(self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A file of weights, of which two rows of a head are read at a time."""
+        monkeypatch.setattr(stored, "_AT_ONCE", 2 * 3 * 101)
+        path: Path = tmp_path / request.param
+        save = {"own.npy": np.save, "own.npz": np.savez, "packed.npz": np.savez_compressed}[path.name]
+        save(path, self.WEIGHTS)
+        assert self.WEIGHTS.nbytes > 2 * 120_000
+        return path
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            ("show", "--by", "bins:7", "--format", "json"),
+            ("show", "--rows", "3-5,100", "--format", "csv"),
+            ("show", "--layer", "1", "--head", "2", "--format", "json"),
+            ("heads", "--format", "json"),
+            ("find", "5 -> 3", "--format", "json"),
+        ],
+        ids=lambda asked: " ".join(asked[:2]),
+    )
+    @pytest.mark.parametrize("given", ["name", "file"])
+    def test_what_comes_of_it_is_the_same_to_the_last_digit(
+        self, run: Run, path: Path, asked: tuple[str, ...], given: str
+    ) -> None:
+        where = (path,) if given == "name" else ("--file", path)
+        small, large = (run(*asked, *where, "--memory", memory) for memory in (self.MEMORY, "1GB"))
+        assert (small.code, small.err) == (0, large.err)
+        assert small.stdout == large.stdout
+        assert small.stdout
+
+    def test_a_part_of_it_is_that_part_of_the_array(self, run: Run, path: Path) -> None:
+        done = run("show", path, "--layer", "1", "--head", "2", "--format", "json", "--memory", self.MEMORY)
+        np.testing.assert_array_equal(
+            np.array(done.records[0]["attention"][0]["weights"], np.float32)[0, 0], self.WEIGHTS[1, 2]
+        )
+
+    def test_all_of_it_is_shown_between_stretches(self, run: Run, path: Path) -> None:
+        done = run("show", path, "--format", "json", "--memory", self.MEMORY)
+        assert "shown between stretches of the text (--by bins:" in done.err
+        assert done.records[0]["attention"][0]["by"].startswith("bins:")
+
+    def test_on_standard_input_it_has_to_fit(self, run: Run, path: Path) -> None:
+        done = run("show", "--by", "bins:7", "--memory", self.MEMORY, stdin=path.read_bytes())
+        done.assert_failed(1, "give it as a file of arrays (.npz, .npy)", "allow more with --memory")
+
+    def test_an_export_is_done_again_if_a_number_of_it_has_changed(self, run: Run, path: Path) -> None:
+        asked = "export", path, "--by", "bins:3", "--format", "json", "-o", path.parent / "out"
+        assert run(*asked).code == 0
+        (written,) = (path.parent / "out").glob("*.json")
+        before = written.stat().st_mtime_ns, written.read_bytes()
+        assert run(*asked).code == 0
+        assert (written.stat().st_mtime_ns, written.read_bytes()) == before
+        changed = self.WEIGHTS.copy()
+        changed[1, 2, 100] = changed[1, 2, 100, ::-1]
+        save = {"own.npy": np.save, "own.npz": np.savez, "packed.npz": np.savez_compressed}[path.name]
+        save(path, changed)
+        assert run(*asked).code == 0
+        assert written.read_bytes() != before[1]
 
 
 class TestMalformed:
