@@ -61,8 +61,14 @@ def test_pieces_are_found_whatever_a_tokenizer_has_normalised(text: str, pieces:
         ("aa b", [None, "a", "b"], ["a", "a", "b"]),
         ("an unheard-of thing, a", [None, "thing", ",", "a"], ["an unheard-of", "thing", ",", "a"]),
         ("x", ["x", None], ["x", ""]),
+        ("ab ⌘ b", ["ab", None, "b"], ["ab", "⌘", "b"]),
+        ("⌘ ⌥", [None, "z", None], ["⌘ ⌥", "⌘ ⌥", "⌘ ⌥"]),
+        ("⌘⌥b", [None, "\u0301", "b"], ["⌘⌥", "", "b"]),
     ],
-    ids=["between", "edges", "several", "mark", "one letter at least", "long", "nothing left"],
+    ids=[
+        *("between", "edges", "several", "mark", "one letter at least", "long", "nothing left"),
+        *("what comes before is not looked for again", "with one that is not there", "a mark that is not there"),
+    ],
 )
 def test_an_unknown_piece_gets_what_lies_between_its_neighbours(text: str, pieces: Pieces, found: list[str]) -> None:
     assert stretches(text, pieces) == found
@@ -89,9 +95,12 @@ def test_bytes_stand_between_pieces_as_the_characters_that_they_make() -> None:
     [
         ("⌘ ⌥ x", [None, "", None, "", "x"], ["⌘", "", "⌥", "", "x"]),
         ("⌘⌥ x", ["", None, None, "", "x"], ["", "⌘⌥", "⌘⌥", "", "x"]),
+        ("⌘ ⌥", [" ", None, " ", None], ["", "⌘", "", "⌥"]),
+        ("a ⌘ b", ["a", None, " ", "b"], ["a", "⌘", "", "b"]),
+        ("⌘ x", [None, " ", None, " ", None, "x"], ["⌘", "", "", "", "", "x"]),
         ("a ⌘ ⌥ ⌦ b", ["a", None, "", None, "b"], ["a", "⌘", "", "⌥ ⌦", "b"]),
     ],
-    ids=["a word each", "at the start", "more words than blanks"],
+    ids=["a word each", "at the start", "before all", "after one", "more blanks than words", "more words than blanks"],
 )
 def test_a_blank_piece_stands_for_nothing_even_between_unknown_ones(
     text: str, pieces: Pieces, found: list[str]
@@ -106,9 +115,11 @@ def test_a_blank_piece_stands_for_nothing_even_between_unknown_ones(
         ('``Yes" so', ['"', "yes", '"', "so"], [(0, 0), (2, 5), (5, 6), (7, 9)]),
         ("a b", ["z", "a", None, "z"], [(0, 0), (0, 1), (2, 3), (3, 3)]),
         ("", ["a", "b"], [(0, 0), (0, 0)]),
+        ("a b", ["a", " ", "b"], [(0, 1), (1, 2), (2, 3)]),
+        ("a½", ["a", "1", "2"], [(0, 1), (1, 2), (1, 2)]),
         ("½ k", ["1", "", "2", "k"], [(0, 1), (1, 1), (1, 1), (2, 3)]),
     ],
-    ids=["absent", "replaced", "beside an unknown one", "empty text", "parted by a blank"],
+    ids=["absent", "replaced", "beside an unknown one", "empty text", "blank", "parts", "parted by a blank"],
 )
 def test_a_piece_that_cannot_be_found_is_empty_and_the_next_are_found(
     text: str, pieces: Pieces, spans: list[tuple[int, int]]

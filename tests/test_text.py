@@ -533,6 +533,17 @@ class TestGrouped:
         assert [text[slice(*group.span)] for group in groups if group.span] == words
         assert [group.text for group in group_tokens(tokens, By.SENTENCE).tokens] == [text]
 
+    def test_the_words_of_two_texts_show_what_a_tokenizer_has_dropped_of_each(self) -> None:
+        first, second = Segment("Cafe\u0301", 0), Segment("\u0640م\u0640", 1)
+        pair = [first.token((0, 4), 0), second.token((1, 2), 1)]
+        assert [group.text for group in group_tokens(pair, By.WORD).tokens] == [first.text, second.text]
+        turned = [second.token((1, 2), 0), first.token((0, 4), 1)]
+        assert [group.text for group in group_tokens(turned, By.WORD).tokens] == [second.text, first.text]
+
+    def test_a_word_whose_text_is_not_known_shows_what_its_token_does(self) -> None:
+        token = Token("ab", 0, (0, 2), word=0)
+        assert group_tokens([token], By.WORD).tokens == (token,)
+
     def test_what_another_token_stands_for_is_not_shown_twice(self) -> None:
         thai = tokens_of("ครับ", (0, 2), (2, 4))  # the first covers a word, and the letter that begins the next
         assert [group.text for group in group_tokens(thai, By.WORD).tokens] == ["คร", "ับ"]

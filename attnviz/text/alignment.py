@@ -54,24 +54,28 @@ def _decode_letters(pieces: Sequence[str | bytes | None]) -> Iterator[tuple[str 
 
 def _fill_gap(text: str, lost: Sequence[str | None], gap: Span) -> Iterator[Span]:
     """Yield where lost pieces stand: the unknown ones share the gap, a word each where blanks part them."""
-    unknown = [place for place, piece in enumerate(lost) if piece is None] or [len(lost)]
+    start, end = gap
+    unknown = [place for place, piece in enumerate(lost) if piece is None]
+    if not unknown:
+        yield from [(start, start)] * len(lost)
+        return
     first, last = unknown[0], unknown[-1] + 1
-    blank = [piece is not None and not piece.strip() for piece in lost]
-    runs = list(accumulate(map(and_, blank[first:last], [False, *map(not_, blank[first:last])])))  # blanks so far
-    words = _split_gap(text, gap, 1 + max(runs, default=0))
-    yield from [(gap[0], gap[0])] * first
-    for is_blank, run in zip(blank[first:last], runs, strict=True):
-        start, end = words[run]
-        yield (start, start if is_blank else end)
-    yield from [(gap[1], gap[1])] * (len(lost) - last)
+    blank = [piece is not None and not piece.strip() for piece in lost[first:last]]
+    runs = list(accumulate(map(and_, blank, [False, *map(not_, blank)])))  # blanks so far
+    words = _split_gap(text, gap, 1 + runs[-1])
+    yield from [(start, start)] * first
+    for is_blank, run in zip(blank, runs, strict=True):
+        begin, stop = words[run]
+        yield begin, begin if is_blank else stop
+    yield from [(end, end)] * (len(lost) - last)
 
 
 def _split_gap(text: str, gap: Span, count: int) -> list[Span]:
     """Split a gap into `count` stretches of a word each, the last with the rest; the last are empty if it is short."""
-    words = [match.span() for match in re.compile(r"\S+").finditer(text, *gap)]
-    if len(words) >= count:
-        return [*words[: count - 1], (words[count - 1][0], gap[1])]
-    return [*words, *[(gap[1], gap[1])] * (count - len(words))]
+    _, end = gap
+    words = [match.span() for match in re.compile(r"\S+").finditer(text, *gap)][:count]
+    *whole, (start, _) = [*words, *[(end, end)] * (count - len(words))]
+    return [*whole, (start, end)]
 
 
 def _keep_order(previous: Span, span: Span) -> Span:
@@ -112,8 +116,8 @@ class _Walk:
 
     def _loosely(self, piece: str, first: int, reach: int) -> Span | None:
         letters = "".join(map(_fold, piece))
-        found = self.letters.find(letters, first, first + (1 + reach) * len(letters)) if letters else -1
-        if found < 0:
+        found = self.letters.find(letters, first, first + (1 + reach) * len(letters))
+        if found < 0 or not letters:
             return None
         self.place = found + len(letters)
         start, last = self.offsets[found], self.offsets[self.place - 1]
