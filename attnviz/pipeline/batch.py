@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from attnviz import __version__
-from attnviz.errors import AttnvizError, WriteOption, write_options
+from attnviz.errors import AttnvizError, InputError, WriteOption, refused, write_options
 from attnviz.formats.writing import Result
 from attnviz.pipeline.artifacts import Maker
 from attnviz.pipeline.counting import Counter
