@@ -3,7 +3,6 @@
 import codecs
 import io
 import os
-import shutil
 import sys
 
 from rich.console import Console
@@ -27,13 +26,13 @@ class Terminal(Console):
 def open_terminal(color: str, width: int | None) -> Terminal:
     """Return standard output for rich; if it is not a terminal, it has colour only if asked for.
 
-    It is as wide as the terminal, else as COLUMNS says, else 80 columns.
+    It is as wide as COLUMNS says, else as the terminal is, else 80 columns.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         codecs.register_error("attnviz", _spell_out)
         sys.stdout.reconfigure(errors="attnviz")  # a character that the locale lacks is no reason to fail
     if width is None:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _columns()
+        width = _columns()
     screen = Terminal(
         force_terminal={"always": True, "never": False}.get(color),
         no_color={"always": False, "never": True}.get(color),
@@ -50,9 +49,12 @@ def open_terminal(color: str, width: int | None) -> Terminal:
 
 
 def _columns() -> int:
-    """Return how wide tables are that go to a file or another program."""
+    """Return how wide tables are: as COLUMNS says, else as the terminal that they go to is, else 80."""
     told = os.environ.get("COLUMNS", "")
-    return int(told) if told.isdecimal() and 0 < int(told) < _MOST_COLUMNS else _USUAL_WIDTH
+    if told.isdecimal() and 0 < int(told) < _MOST_COLUMNS:
+        return int(told)
+    shown = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0  # where it does not know
+    return shown or _USUAL_WIDTH
 
 
 def _environment(color: str) -> dict[str, str]:

@@ -25,6 +25,8 @@ from attnviz.cli.app import Environment, main
 from attnviz.records import Attention
 
 COMMAND = (sys.executable, "-m", "attnviz")
+ASKED = b"\x1b[c"
+"""How a terminal is asked for its attributes."""
 _PATIENCE = 600  # seconds after which a command hangs for good
 _PATIENCE_OF_SCREENS = 120
 
@@ -76,9 +78,15 @@ Run = Callable[..., Ran]
 def run() -> Run:
     """Runs `attnviz` with arguments in this process, its streams being bytes in memory."""
 
-    def run(*args: str | bytes | Path, stdin: bytes = b"", cwd: Path | None = None, **env: str | None) -> Ran:
-        given = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)), "utf-8")
-        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors) for errors in ("strict", "backslashreplace"))
+    def run(
+        *args: str | bytes | Path,
+        stdin: bytes = b"",
+        cwd: Path | None = None,
+        encoding: str = "utf-8",
+        **env: str | None,
+    ) -> Ran:
+        given = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)), encoding)
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding, errors) for errors in ("strict", "backslashreplace"))
         with contextlib.chdir(cwd or "."):
             code = main([os.fsdecode(arg) for arg in args], Environment(given, out, err, surroundings(env)))
         for stream in (out, err):
@@ -141,19 +149,27 @@ def next_line() -> Callable[["subprocess.Popen[bytes]"], bytes]:
 
 @pytest.fixture(scope="session")
 def on_terminal() -> Run:
-    """Runs `attnviz` on a terminal of so many columns; both output streams are in `stdout`."""
+    """Runs `attnviz` in this process on a terminal of so many columns, which both output streams are.
 
-    def on_terminal(columns: int, *args: str, piped: Path | None = None, **env: str | None) -> Ran:
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        with piped.open("rb") if piped else contextlib.nullcontext(theirs) as stdin:
-            process = subprocess.Popen(
-                [*COMMAND, *args], stdin=stdin, stdout=theirs, stderr=theirs, env=surroundings(env)
-            )
+    The terminal answers once, when it is asked for its attributes. What it was told is in `stdout`.
+    """
+
+    def on_terminal(columns: int, *args: str, piped: Path | None = None, answer: bytes = b"", **env: str | None) -> Ran:
+        ours, theirs = _open_terminal(columns, lines=40)
+        told: list[bytes] = []
+        terminal = threading.Thread(target=lambda: told.extend(_until_closed(ours, ASKED, answer)))
+        terminal.start()
+        options: Any = {"encoding": "utf-8", "closefd": False}
+        with (
+            piped.open(encoding="utf-8") if piped else open(theirs, **options) as stdin,
+            open(theirs, "w", buffering=1, **options) as stdout,
+            open(theirs, "w", buffering=1, errors="backslashreplace", **options) as stderr,
+        ):
+            code = main(args, Environment(stdin, stdout, stderr, surroundings(env)))
         os.close(theirs)
-        written = b"".join(_until_closed(ours))
+        terminal.join()
         os.close(ours)
-        return Ran(process.wait(_PATIENCE), written.replace(b"\r\n", b"\n"), b"")
+        return Ran(code, b"".join(told).replace(b"\r\n", b"\n"), b"")
 
     return on_terminal
 
@@ -163,8 +179,7 @@ def in_screen() -> Callable[..., int]:
     """Runs a command in a terminal until it shows something, presses keys, and returns its exit code."""
 
     def in_screen(command: list[str], shown: str, keys: bytes, piped: bytes = b"", **options: Any) -> int:
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        ours, theirs = _open_terminal(80, lines=24)
         stdin = subprocess.PIPE if piped else theirs
         process = subprocess.Popen(command, stdin=stdin, stdout=theirs, stderr=theirs, **options)
         os.close(theirs)
@@ -173,20 +188,25 @@ def in_screen() -> Callable[..., int]:
             process.stdin.close()
         giving_up = threading.Timer(_PATIENCE_OF_SCREENS, process.kill)
         giving_up.start()
-        written, pressed = b"", False
-        for data in _until_closed(ours):
-            written += data
-            if not pressed and shown.encode() in written:
-                pressed = bool(os.write(ours, keys))
+        written = b"".join(_until_closed(ours, shown.encode(), keys))
         giving_up.cancel()
         os.close(ours)
-        assert pressed, f"{shown!r} was never shown, but {written[-2000:]!r}"
+        assert shown.encode() in written, f"{shown!r} was never shown, but {written[-2000:]!r}"
         return process.wait(_PATIENCE)
 
     return in_screen
 
 
-def _until_closed(terminal: int) -> Iterator[bytes]:
+def _open_terminal(columns: int, lines: int) -> tuple[int, int]:
+    """A terminal of a size: its own end, and that of the programs that run on it."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    return ours, theirs
+
+
+def _until_closed(terminal: int, awaited: bytes, typed: bytes) -> Iterator[bytes]:
+    """What is written to a terminal; once it has shown what is awaited, keys are typed."""
+    written, answered = b"", False
     while True:
         try:
             data = os.read(terminal, 65536)
@@ -195,6 +215,9 @@ def _until_closed(terminal: int) -> Iterator[bytes]:
         if not data:
             return
         yield data
+        written += data
+        if not answered and awaited in written:
+            answered = bool(os.write(terminal, typed))
 
 
 @pytest.fixture(scope="session")

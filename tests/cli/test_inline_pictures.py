@@ -1,11 +1,5 @@
-import fcntl
 import io
-import os
-import pty
 import re
-import struct
-import subprocess
-import termios
 from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
@@ -15,36 +9,27 @@ import pytest
 from matplotlib.image import imread
 
 import attnviz
+from attnviz.cli import protocols
 from attnviz.records import Attention
-from tests.cli.conftest import COMMAND, Run, surroundings
+from tests.cli.conftest import ASKED, Run
 from tests.terminal import without_styles
 
 SHOWN = "show", "Mary lost her keys"
-ASKED = b"\x1b[c"
 PRIMARY = b"\x1b[?62;22c"
 KITTY = b"\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(0.35.2)\x1b\\" + PRIMARY
 ITERM2 = b"\x1bP>|iTerm2 3.5.0\x1b\\" + PRIMARY
-PATIENCE = 60
 
 
-def converse(answer: bytes, *args: str, **env: str) -> str:
-    """What is written to a terminal of 80 columns that answers once, when it is asked for its attributes."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
-    process = subprocess.Popen([*COMMAND, *args], stdin=theirs, stdout=theirs, stderr=theirs, env=surroundings(env))
-    os.close(theirs)
-    written, asked = b"", False
-    while True:
-        try:
-            written += os.read(ours, 65536)
-        except OSError:  # nobody holds the other end any more
-            break
-        if not asked and ASKED in written:
-            asked = True
-            os.write(ours, answer)
-    os.close(ours)
-    assert process.wait(PATIENCE) == 0
-    return written.decode().replace("\r\n", "\n")
+@pytest.fixture
+def shown(on_terminal: Run) -> Callable[..., str]:
+    """What is told to a terminal of 80 columns that is to show pictures."""
+
+    def shown(*more: str, answer: bytes = b"", **env: str) -> str:
+        done = on_terminal(80, *SHOWN, "--picture", *more, answer=answer, **env)
+        assert done.code == 0
+        return done.out
+
+    return shown
 
 
 def pixels(data: str) -> np.ndarray:
@@ -67,22 +52,22 @@ def of_kitty(out: str) -> list[np.ndarray]:
 
 
 def test_a_terminal_that_knows_kittys_protocol_gets_the_pictures_that_export_saves(
-    run: Run, attend: Callable[[str], Attention], tmp_path: Path
+    shown: Callable[..., str], run: Run, attend: Callable[[str], Attention], tmp_path: Path
 ) -> None:
-    out = converse(KITTY, *SHOWN, "--picture", TERM="xterm-kitty")
+    out = shown(answer=KITTY, TERM="xterm-kitty")
     grid, head = of_kitty(out)
     link = attnviz.telling(attend(SHOWN[1]))
     assert f"Layer {link.layer} head {link.head}" in out
     where = "--layout", "head", "--layer", str(link.layer), "--head", str(link.head)
-    for shown, more in ((grid, ()), (head, where)):
+    for picture, more in ((grid, ()), (head, where)):
         assert run("export", SHOWN[1], *more, "-o", str(tmp_path / "a.png")).code == 0
-        np.testing.assert_array_equal(shown, imread(tmp_path / "a.png"))
+        np.testing.assert_array_equal(picture, imread(tmp_path / "a.png"))
     assert max(int(columns) for columns in re.findall(r"c=(\d+)", out)) <= 80
     assert "Strongest links" in out
 
 
-def test_a_terminal_that_is_called_iterm2_gets_them_in_its_protocol() -> None:
-    out = converse(ITERM2, *SHOWN, "--picture")
+def test_a_terminal_that_is_called_iterm2_gets_them_in_its_protocol(shown: Callable[..., str]) -> None:
+    out = shown(answer=ITERM2)
     files = re.findall(r"\x1b\]1337;File=inline=1;size=(\d+);width=(\d+);preserveAspectRatio=1:([^\x07]*)\x07", out)
     assert len(files) == 2
     for size, width, data in files:
@@ -92,8 +77,11 @@ def test_a_terminal_that_is_called_iterm2_gets_them_in_its_protocol() -> None:
 
 
 @pytest.mark.parametrize("answer", [PRIMARY, b"", b"\x1b[?6", b"typed ahead"])
-def test_one_that_knows_none_or_does_not_answer_gets_blocks(answer: bytes) -> None:
-    out = converse(answer, *SHOWN, "--picture", COLORTERM="truecolor")
+def test_one_that_knows_none_or_does_not_answer_gets_blocks(
+    shown: Callable[..., str], monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    monkeypatch.setattr(protocols, "_PATIENCE", 0.05)
+    out = shown(answer=answer)
     assert "1337" not in out
     assert not of_kitty(out)
     picture = without_styles(out).partition("sum to 1\n")[2].partition("weight from")[0]
@@ -106,8 +94,8 @@ def test_one_that_knows_none_or_does_not_answer_gets_blocks(answer: bytes) -> No
 @pytest.mark.parametrize(
     ("named", "sign"), [("kitty", "\x1b_Ga=T"), ("iterm2", "\x1b]1337"), ("blocks", "weight from")]
 )
-def test_a_protocol_that_is_named_is_used_without_asking(named: str, sign: str) -> None:
-    out = converse(b"", *SHOWN, "--picture", "--protocol", named)
+def test_a_protocol_that_is_named_is_used_without_asking(shown: Callable[..., str], named: str, sign: str) -> None:
+    out = shown("--protocol", named)
     assert sign in out
     assert ASKED.decode() not in out
 

@@ -327,7 +327,7 @@ class TestEncodings:
         ],
         ids=["ascii", "latin-1", "C locale"],
     )
-    def test_what_an_encoding_lacks_moves_no_column(self, run_process: Run, env: dict[str, str]) -> None:
+    def test_what_an_encoding_lacks_moves_no_column(self, run: Run, run_process: Run, env: dict[str, str]) -> None:
         text = (
             "the cat sat on the mat and the dog sat on the other mat"  # long enough for weights that round to nothing
         )
@@ -335,24 +335,24 @@ class TestEncodings:
         assert (done.code, done.err) == (0, "")
         written = done.stdout.decode("latin-1")
         assert "\\" not in written
-        expected = run_process("show", text, "--layer", "0", "--head", "0-1").out
+        expected = run("show", text, "--layer", "0", "--head", "0-1").out
         for ours, theirs in zip(expected.splitlines(), written.splitlines(), strict=True):
             if rows_of(ours):
                 assert len(theirs) == len(ours)
                 assert theirs.split()[:2] == ours.split()[:2]
 
-    def test_characters_that_it_lacks_are_spelled_out(self, run_process: Run) -> None:
-        done = run_process("show", "the \u65e5 caf\u00e9", *ONE_HEAD, PYTHONIOENCODING="ascii")
+    def test_characters_that_it_lacks_are_spelled_out(self, run: Run) -> None:
+        done = run("show", "the \u65e5 caf\u00e9", *ONE_HEAD, encoding="ascii")
         assert (done.code, done.err) == (0, "")
         assert b"caf\\xe9" in done.stdout or b"\\xe9" in done.stdout
         assert b"\\u65e5" in done.stdout
 
-    def test_data_is_utf8_in_every_locale(self, run_process: Run) -> None:
+    def test_data_is_utf8_in_every_locale(self, run: Run, run_process: Run) -> None:
         locale = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
         for form in ("json", "csv"):
             args = ("show", "the caf\u00e9 \u65e5", "--format", form, *ONE_HEAD)
-            assert run_process(*args, **locale).stdout == run_process(*args).stdout
+            assert run_process(*args, **locale).stdout == run(*args).stdout
 
-    def test_an_error_message_is_printed_in_any_encoding(self, run_process: Run) -> None:
-        done = run_process("show", "the cat", "--token", "\u65e5", PYTHONIOENCODING="ascii")
+    def test_an_error_message_is_printed_in_any_encoding(self, run: Run) -> None:
+        done = run("show", "the cat", "--token", "\u65e5", encoding="ascii")
         done.assert_failed(1, "no token")
