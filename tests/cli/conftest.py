@@ -161,10 +161,12 @@ def on_terminal() -> Run:
         terminal.start()
         options: Any = {"encoding": "utf-8", "closefd": False}
         with (
-            piped.open(encoding="utf-8") if piped else open(theirs, **options) as stdin,
-            open(theirs, "w", buffering=1, **options) as stdout,
-            open(theirs, "w", buffering=1, errors="backslashreplace", **options) as stderr,
+            pytest.MonkeyPatch.context() as patched,
+            piped.open(encoding="utf-8") if piped else os.fdopen(theirs, **options) as stdin,
+            os.fdopen(theirs, "w", buffering=1, **options) as stdout,
+            os.fdopen(theirs, "w", buffering=1, errors="backslashreplace", **options) as stderr,
         ):
+            patched.setattr("rich.console._STD_STREAMS", (theirs,))  # progress is as wide as these
             code = main(args, Environment(stdin, stdout, stderr, surroundings(env)))
         os.close(theirs)
         terminal.join()
