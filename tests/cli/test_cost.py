@@ -2,14 +2,12 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from attnviz.costs import measurement
 from attnviz.reference.scores import SCORES, Sizes
 from tests.interpreter import modules_after
 
@@ -164,16 +162,6 @@ def measured(run_process: Run, tmp_path_factory: pytest.TempPathFactory) -> tupl
     done = run_process(*QUICK, "-o", picture, "--format", "json", MPLBACKEND="unknown")
     assert (done.code, done.err) == (0, "")
     return done, picture
-
-
-@pytest.fixture(scope="module", autouse=True)
-def measured_once() -> Iterator[None]:
-    """Measures the same sizes of a method once for all commands that run in this process."""
-    measure = measurement.measure_sizes
-    found = cache(lambda method, sizes: list(measure(method, sizes)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measurement, "measure_sizes", lambda method, sizes: iter(found(method, tuple(sizes))))
-        yield
 
 
 class TestMeasuring:
