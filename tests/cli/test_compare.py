@@ -104,8 +104,7 @@ def test_models_are_compared_over_many_texts_by_the_mean_in_any_order_with_any_n
     assert (ran.code, ran.err, record["texts"]) == (0, "", 39)
     assert all(head["divergence_n"] == 39 and head["divergence_se"] > 0 for head in record["heads"])
     assert run("compare", "--file", tmp_path / "back.txt", *models).stdout == ran.stdout
-    for jobs in ("2", "7"):
-        assert run("compare", "--file", tmp_path / "texts.txt", *models, "--jobs", jobs).stdout == ran.stdout
+    assert run("compare", "--file", tmp_path / "texts.txt", *models, "--jobs", "7").stdout == ran.stdout
     layers = *models, "--layer", "1", "--head", "2"
     (record,) = run("compare", "--file", tmp_path / "texts.txt", *layers).records
     each = [run("compare", text, *layers).records[0]["heads"][0]["divergence"] for text in texts[:3]]

@@ -65,9 +65,8 @@ def test_where_no_text_has_the_link_it_fails(run: Run) -> None:
 
 
 @pytest.mark.parametrize("args", [("it -> animal", "--file", LINES), ("--pairs", PAIRS), ("--relations", TREEBANK)])
-@pytest.mark.parametrize("form", ["json", "csv", "table"])
-def test_any_number_of_processes_gives_the_same_bytes(run: Run, args: tuple[str, ...], form: str) -> None:
-    ran = [run("find", *args, "--jobs", jobs, "--format", form) for jobs in "127"]
+def test_any_number_of_processes_gives_the_same_bytes(run: Run, args: tuple[str, ...]) -> None:
+    ran = [run("find", *args, "--jobs", jobs, "--format", "json") for jobs in "127"]
     assert [each.code for each in ran] == [0, 0, 0]
     assert ran[0].stdout == ran[1].stdout == ran[2].stdout != b""
 
