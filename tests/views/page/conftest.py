@@ -21,6 +21,11 @@ from attnviz.views.page.pages import PageStart, make_page
 from tests.pages import CHROMIUM
 
 PATIENCE = 60_000  # milliseconds after which a page will never be ready
+DRAWN = """new Promise(done => {
+  const look = () => "ready" in document.documentElement.dataset ? done() : requestAnimationFrame(look);
+  requestAnimationFrame(look);
+})"""
+"""What waits until a page has drawn all that it was asked for, by then at the latest in the next frame."""
 
 
 @dataclass
@@ -33,8 +38,8 @@ class Shown:
 
     @property
     def line(self) -> str:
-        """The line that says the state; the next frame draws what was done last."""
-        self.tab.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 60)))")
+        """The line that says the state, once what was done last is drawn."""
+        self.tab.evaluate(DRAWN)
         return self.tab.text_content("#line")
 
     def press(self, *keys: str) -> str:

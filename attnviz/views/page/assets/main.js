@@ -133,6 +133,7 @@ function reveal() {
 function refresh() {
   if (pending) return;
   pending = true;
+  delete document.documentElement.dataset.ready;
   requestAnimationFrame(() => {
     pending = false;
     render();
@@ -167,6 +168,7 @@ async function render() {
   const chosen = JSON.stringify([state.record, state.view, state.side, state.token, shown.ofToken && [state.layer, state.head, state.other]]);
   if (chosen !== drawn.chosen && !state.hover && (drawn.chosen || state.locked)) reveal();
   drawn = { layout, overview: small, chosen };
+  if (!pending && turn === round) document.documentElement.dataset.ready = "";
 }
 
 document.getElementById("page").append(
@@ -184,4 +186,4 @@ addEventListener("afterprint", () => print(false));
 addEventListener("hashchange", () => state.set(state.fromHash(location.hash)));
 listenToKeys(keys);
 state.set({});
-render().then(() => (document.documentElement.dataset.ready = ""));
+render();
