@@ -2,12 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import _wait
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -28,6 +29,15 @@ from attnviz.views.screen.scene import OpenText, Scene
 SENTENCE = "The animal didn't cross the street because it was too tired"
 OTHER = "Mary lost her keys"
 SIZES = (80, 24), (60, 20), (200, 50)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def watchful_pilot() -> Iterator[None]:
+    """Lets textual look more often, whether what a key has set going is done: after each it would wait 40 ms."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("SLEEP_GRANULARITY", "SLEEP_IDLE"):
+            patched.setattr(_wait, name, getattr(_wait, name) / 4)
+        yield
 
 
 def make_browser(
