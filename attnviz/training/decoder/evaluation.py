@@ -17,6 +17,7 @@ from attnviz.reference.arrays import Array
 from attnviz.reference.transformer import transformer
 from attnviz.training.corpus import Split, examples
 from attnviz.training.decoder.repetition import lemmas, succession
+from attnviz.training.encoder.evaluation import attend_each
 from attnviz.training.encoder.roles import Baseline, RoleTally, Shares
 from attnviz.training.tokenizer import SPOKEN
 
@@ -65,8 +66,8 @@ def evaluate(folder: Path, texts: int) -> Figures:
     model, package = load(folder), Package.of(folder)
     tokenizer, stack = package.text.tokenizer, package.stack
     tally, surprises, hits, previous = RoleTally(), list[Array](), list[Array](), list[Array]()
-    for example in islice(examples(Split.TEST, _SEED), texts):
-        attention = model.attend(example.text)[0]
+    held_out = list(islice(examples(Split.TEST, _SEED), texts))
+    for example, attention in zip(held_out, attend_each(model, held_out), strict=True):
         tally.add(example, attention)
         previous.append(_on(attention.weights, np.arange(1, attention.shape[-1]), -1))
         ids = tokenizer.encode(example.text).ids

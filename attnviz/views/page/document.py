@@ -5,7 +5,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -60,9 +60,7 @@ _UNSAFE = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 def write_document(data: Mapping[str, Any], packed: Sequence[Packed]) -> str:
     """Return the document of some data and of the numbers of each record."""
-    told = any(one.terms for one in packed)
-    code, style = (_join(tuple(name for name in names if told or name not in _OF_TERMS)) for names in (SCRIPTS, STYLES))
-    script, style = f'(() => {{\n"use strict";\n{_tidy_script(code)}}})();\n', _BLANKS.sub(r"\1", style)
+    script, style = _join_assets(with_terms=any(one.terms for one in packed))
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data: blob:; "
     policy += "base-uri 'none'; form-action 'none'"
     chunks = dict(_list_chunks(packed))
@@ -107,7 +105,13 @@ def _tidy_script(script: str) -> str:
 
 
 @cache
-def _join(names: tuple[str, ...]) -> str:
+def _join_assets(*, with_terms: bool) -> tuple[str, str]:
+    """Return the script and the style of a page, with the parts for terms or without."""
+    code, style = (_join(name for name in names if with_terms or name not in _OF_TERMS) for names in (SCRIPTS, STYLES))
+    return f'(() => {{\n"use strict";\n{_tidy_script(code)}}})();\n', _BLANKS.sub(r"\1", style)
+
+
+def _join(names: Iterable[str]) -> str:
     """Return the text of some assets, one after the other, without indentation and comments."""
     assets = files(__package__).joinpath("assets")
     joined = "".join(assets.joinpath(name).read_text(encoding="utf-8") for name in names)

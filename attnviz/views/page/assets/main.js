@@ -95,11 +95,14 @@ function layoutOf(current) {
   return JSON.stringify(views[name].ofToken ? [...parts, side, token] : parts);
 }
 
+/* Its `ready` says that all is drawn that was asked for. */
+const { dataset } = document.documentElement;
+
 const isDark = () => !printing && (state.theme === "auto" ? dark.matches : state.theme === "dark");
 
 /** Set the colours of the page, and return those of its numbers. */
 function makeScale() {
-  document.documentElement.dataset.theme = isDark() ? "dark" : "light";
+  dataset.theme = isDark() ? "dark" : "light";
   const { quantisation, signed } = state.current;
   return new Scale({ peak: quantisation.peak, signed, log: state.log, dark: isDark() });
 }
@@ -133,7 +136,7 @@ function reveal() {
 function refresh() {
   if (pending) return;
   pending = true;
-  delete document.documentElement.dataset.ready;
+  delete dataset.ready;
   requestAnimationFrame(() => {
     pending = false;
     render();
@@ -168,7 +171,7 @@ async function render() {
   const chosen = JSON.stringify([state.record, state.view, state.side, state.token, shown.ofToken && [state.layer, state.head, state.other]]);
   if (chosen !== drawn.chosen && !state.hover && (drawn.chosen || state.locked)) reveal();
   drawn = { layout, overview: small, chosen };
-  if (!pending && turn === round) document.documentElement.dataset.ready = "";
+  if (!pending && turn === round) dataset.ready = "";
 }
 
 document.getElementById("page").append(
