@@ -29,7 +29,7 @@ def succession(pool: Sequence[Item], count: int, rng: Random, split: Split) -> l
         drawn = [rng.choice(pool)]
         while len(drawn) < count:
             item = rng.choice(pool)
-            if item not in drawn and _meet(drawn[-1], item, split):
+            if _meet(drawn[-1], item, split) and item not in drawn:
                 drawn.append(item)
         if _meet(drawn[-1], drawn[0], split):
             return drawn
