@@ -175,17 +175,19 @@ def on_terminal() -> Run:
         terminal = threading.Thread(target=lambda: told.extend(_until_closed(ours, ASKED, answer)))
         terminal.start()
         options: Any = {"encoding": "utf-8", "closefd": False}
-        with (
-            pytest.MonkeyPatch.context() as patched,
-            piped.open(encoding="utf-8") if piped else os.fdopen(theirs, **options) as stdin,
-            os.fdopen(theirs, "w", buffering=1, **options) as stdout,
-            os.fdopen(theirs, "w", buffering=1, errors="backslashreplace", **options) as stderr,
-        ):
-            patched.setattr("rich.console._STD_STREAMS", (theirs,))  # progress is as wide as these
-            code = main(args, Environment(stdin, stdout, stderr, surroundings(env)))
-        os.close(theirs)
-        terminal.join()
-        os.close(ours)
+        try:
+            with (
+                pytest.MonkeyPatch.context() as patched,
+                piped.open(encoding="utf-8") if piped else os.fdopen(theirs, **options) as stdin,
+                os.fdopen(theirs, "w", buffering=1, **options) as stdout,
+                os.fdopen(theirs, "w", buffering=1, errors="backslashreplace", **options) as stderr,
+            ):
+                patched.setattr("rich.console._STD_STREAMS", (theirs,))  # progress is as wide as these
+                code = main(args, Environment(stdin, stdout, stderr, surroundings(env)))
+        finally:
+            os.close(theirs)
+            terminal.join()
+            os.close(ours)
         return Ran(code, b"".join(told).replace(b"\r\n", b"\n"), b"")
 
     return on_terminal
