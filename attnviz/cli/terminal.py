@@ -4,6 +4,7 @@ import codecs
 import io
 import os
 import sys
+from contextlib import suppress
 
 from rich.console import Console
 
@@ -53,7 +54,10 @@ def _columns() -> int:
     told = os.environ.get("COLUMNS", "")
     if told.isdecimal() and 0 < int(told) < _MOST_COLUMNS:
         return int(told)
-    shown = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0  # where it does not know
+    shown = 0  # as a terminal says that does not know
+    if sys.stdout.isatty():
+        with suppress(OSError):  # NUL on Windows calls itself a terminal
+            shown = os.get_terminal_size(sys.stdout.fileno()).columns
     return shown or _USUAL_WIDTH
 
 
