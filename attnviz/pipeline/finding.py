@@ -114,7 +114,7 @@ def open_pairs(path: Path, stream: BufferedReader | None = None) -> Iterator[Sou
     """Yield the texts of a TSV file with the link that is asked of each (see `open_lines`).
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or is of another kind.
     """
     return _open(path, read_pairs, lambda found: ask(found[0], WordLink(*found[1:])), stream)
 
@@ -136,7 +136,7 @@ def open_treebank(path: Path, stream: BufferedReader | None = None) -> Iterator[
     """Yield the sentences of a file in CoNLL-U, each with its relations (see `open_lines`).
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or is of another kind.
     """
     return _open(path, read_treebank, lambda found: ask(found.text, found), stream)
 
@@ -155,7 +155,7 @@ def _open(
     """Yield what is made of the entries of a file, in their places; of a malformed one, what is wrong with it.
 
     Raises:
-        InputError: the first of them are none of such a file.
+        InputError: the file cannot be read, or none of its first entries has the form of one.
     """
     of = "" if stream else f" of {path}"
     with open_lines(path, stream) as lines:

@@ -178,10 +178,8 @@ class Folder:
 
     def _append(self, line: bytes) -> None:
         path = self.path / MANIFEST
-        with (
-            refused(path, "written", OutputError),
-            path.open("ab", buffering=0) as file,
-        ):  # what a buffer held would follow later
+        # without a buffer: what that held would follow later
+        with refused(path, "written", OutputError), path.open("ab", buffering=0) as file:
             end, left = file.tell(), line
             self._check(end)
             try:

@@ -67,8 +67,8 @@ class HeadTable(Struct, Displayed, frozen=True, kw_only=True, eq=False):
     `labels` says, by layer and head, what those heads do of which the numbers tell it. Heads are listed by layer, then
     head; or the best first by the numbers that they are `ranked_by`: the first of them, where that is equal the next.
     `asked` is what heads were searched for: a link, or the file of many. `notes` say what was left out of a comparison
-    and what was done to the rest. `partners` says with which head of another
-    model each is compared, where the two have other layers or heads.
+    and what was done to the rest. `partners` says with which head of another model each is compared, where the two have
+    other layers or heads.
 
     Raises:
         RecordError: a column has another shape than [layers, heads].

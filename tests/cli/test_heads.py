@@ -257,6 +257,13 @@ def test_of_an_empty_file_it_says_as_show_does_that_there_was_no_text(run: Run, 
         assert (ran.code, ran.out, ran.err) == (0, "", "Note: no text was read.\n")
 
 
+def test_where_there_was_no_text_numbers_that_need_none_are_given_all_the_same(run: Run) -> None:
+    probed = "heads", "--model", "builtin/decoder", "--probe", "induction", "--format", "json"
+    ran = run(*probed, "--stat", "next", stdin=b"\n")
+    assert (ran.code, ran.err) == (0, "Note: no text was read.\n")
+    assert ran.records == run(*probed).records
+
+
 def test_what_tokens_are_grouped_by_stands_above_the_numbers(run: Run, tmp_path: Path) -> None:
     (tmp_path / "words.jsonl").write_bytes(run("show", TEXTS[0], "--by", "word", "--format", "json").stdout)
     assert "builtin/encoder · encoder · 1 text · between words" in run("heads", tmp_path / "words.jsonl").out
