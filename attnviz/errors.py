@@ -146,10 +146,10 @@ class ProcessError(AttnvizError):
 
 @contextmanager
 def refused(name: object, what: str, kind: type[AttnvizError]) -> Iterator[None]:
-    """Say in a sentence why the system does not let a file of this name be `what`, such as "read".
+    """Say in a sentence why a file of this name cannot be `what`, such as "read".
 
     Raises:
-        AttnvizError: it does not; an error of this `kind`.
+        AttnvizError: the system refuses it; the error is of this `kind`.
     """
     try:
         yield

@@ -143,4 +143,4 @@ def _pair(given: Input, models: int, memory: int) -> Iterator[Source]:
         return pair_same(given.sources(memory, say_unless_nothing))
     if len(texts) == 2 and all(map(names_saved, texts)):
         return pair_files(texts, *(replace(given, texts=[text]).sources(memory) for text in texts))
-    return pair_two(islice(given.sources(memory, note=lambda note: None), _MOST))  # it takes several texts, unnoted
+    return pair_two(islice(given.sources(memory, note=lambda note: None), _MOST))  # several texts are what it takes

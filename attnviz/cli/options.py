@@ -161,7 +161,7 @@ _Names = TypeVar("_Names", str, list[str])
 
 
 def check_typed(ctx: typer.Context, param: typer.CallbackParam, names: _Names) -> _Names:
-    """Return the name of a model, or several; that of the environment is checked if the model is loaded.
+    """Return the name of a model, or names, and check what was typed; what the environment names is checked on loading.
 
     Raises:
         ModelError: saved weights are named on the command line.

@@ -97,7 +97,7 @@ class Tally(TextCount):
 
 
 def _word_interrupt(folder: Path, *, anew: bool) -> tuple[str, str]:
-    """Return what to say of the texts after an interrupt: of those that it came after, and of the others."""
+    """Return what to say after an interrupt: what the finished texts are, and what becomes of the others."""
     from attnviz.pipeline.manifest import MANIFEST  # which numbers do without
 
     if anew and (folder / MANIFEST).exists():
