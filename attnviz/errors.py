@@ -13,7 +13,7 @@ from functools import cache, wraps
 from numbers import Integral, Real
 from os import PathLike
 from string import Formatter
-from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, Self, TypeVar
 
 if TYPE_CHECKING:
     from inspect import Signature
@@ -85,11 +85,25 @@ INTERRUPTS = KeyboardInterrupt, SystemExit, GeneratorExit
 """What ends a run and is no error; whatever else is no Exception is what a library in Rust panics with."""
 
 
+_raised: list[BaseException] = []
+
+
+def interrupt(error: BaseException) -> NoReturn:
+    """Raise an interrupt, and remember it: a library in another language may lose it, and raise an error in its place.
+
+    What fails from now on while all is cleaned up is not said.
+    """
+    _raised.append(error)
+    sys.unraisablehook = lambda _: None
+    raise error
+
+
 def find_interrupt(error: BaseException | None) -> BaseException | None:
-    """Return the interrupt that an error is, or that was under way when it was raised; None if there was none."""
-    while error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
-        error = error.__context__
-    return error
+    """Return the interrupt that an error is, or that came before it was raised; None if there was none."""
+    found = error
+    while found is not None and not isinstance(found, KeyboardInterrupt | SystemExit):
+        found = found.__context__
+    return found or next(iter(_raised if error else ()), None)
 
 
 class AttnvizError(Exception):

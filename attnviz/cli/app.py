@@ -22,7 +22,7 @@ from attnviz.cli import completion
 from attnviz.cli.groups import GroupedCommand
 from attnviz.cli.options import QUIET, Debug, Quiet, wants_traceback
 from attnviz.cli.output import complain, give_up_output, make_sayable
-from attnviz.errors import AttnvizError, OutputError, find_interrupt
+from attnviz.errors import AttnvizError, OutputError, find_interrupt, interrupt
 from attnviz.pipeline.numerics import start_numpy
 
 _LONGEST = 60  # characters of a text in a command to copy; part of it would be another text
@@ -114,8 +114,8 @@ class Edge(TyperGroup):
         except (TyperException, typer.Exit, typer.Abort, KeyboardInterrupt, SystemExit):  # typer knows what to do
             raise
         except BaseException as error:  # what Rust panics with is no Exception
-            if interrupt := find_interrupt(error):  # as where an archive cannot be closed any more
-                raise interrupt from None
+            if ended := find_interrupt(error):  # as where an archive cannot be closed any more
+                raise ended from None
             if wants_traceback(ctx):
                 import traceback
 
@@ -235,13 +235,13 @@ def run() -> None:
     if sys.stderr is None:  # what is said would go to standard output, or into the next file that is opened
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
     gc.set_threshold(100_000)  # importing makes much and drops little; looking through it again is felt
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
-        if number and signal.getsignal(number) is signal.SIG_DFL:  # not for nohup
+        if number and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # not for nohup
             signal.signal(number, _end)
     sys.exit(main())
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """End as an interrupt does, so that nothing half done is left."""
-    raise SystemExit(128 + number)
+    """End by an interrupt, so that nothing half done is left."""
+    interrupt(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))

@@ -20,7 +20,7 @@ Number = TypeVar("Number")
 
 
 class FormError(RecordError):
-    """A line that is none of such a file: of bytes that are no text, or without its columns."""
+    """An entry that lacks the form of one: its bytes are no text, or no line has the columns."""
 
 
 class Entry(Struct, frozen=True):
@@ -111,7 +111,10 @@ def _parse_sentence(lines: list[tuple[int, str]]) -> ParsedText:
     for number, line in lines:
         if wrong := _find_bad_byte(line):
             raise _LineError(number, wrong, FormError)
-    parsed = (_parse_row(number, line) for number, line in lines if not line.startswith("#"))
+    said = [(number, line.split("\t")) for number, line in lines if not line.startswith("#")]
+    if all(len(columns) != _COLUMNS for _, columns in said):
+        raise _LineError(said[0][0], _refuse_columns(said[0][1]), FormError)
+    parsed = (_parse_row(number, columns) for number, columns in said)
     rows = [row for row in parsed if row is not None]
     _check_numbers(rows, lines[-1][0])
     told = (found[1].strip() for _, line in lines if (found := _TEXT.match(line)))
@@ -131,7 +134,11 @@ def _make_word(row: _Row, span: Span, count: int) -> GoldWord:
     return GoldWord(span, row.relation, row.head - 1)
 
 
-def _parse_row(line: int, said: str) -> _Row | None:
+def _refuse_columns(columns: Sequence[str]) -> str:
+    return f"This line has {_count_columns(len(columns))}: CoNLL-U has {_COLUMNS}, with tabs between."
+
+
+def _parse_row(line: int, columns: Sequence[str]) -> _Row | None:
     """Return the row that stands on a line; None for an empty node.
 
     Raises:
@@ -139,10 +146,8 @@ def _parse_row(line: int, said: str) -> _Row | None:
     """
     from conllu.parser import parse_dict_value, parse_id_value, parse_int_value
 
-    columns = said.split("\t")
     if len(columns) != _COLUMNS:
-        said = f"This line has {_count_columns(len(columns))}: CoNLL-U has {_COLUMNS}, with tabs between."
-        raise _LineError(line, said, FormError)
+        raise _LineError(line, _refuse_columns(columns))
     own, form, *_, head, relation, _, misc = columns
     number = _parse_number(line, 1, own, parse_id_value)
     first, mark, last = number if isinstance(number, tuple) else (number, "", number)

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from attnviz import errors
+from attnviz.cli import app
 from attnviz.cli.progress import Tally
 from attnviz.cli.request import Input
 from attnviz.pipeline.folder import Folder
@@ -228,6 +230,21 @@ class TestKilled:
                 raise ValueError("Can't close the ZIP file while there is an open writing handle on it.")
 
         monkeypatch.setattr("attnviz.formats.writing._write_array", interrupt)
+        done = run("export", "the cat", "-o", tmp_path / "cat.npz")
+        assert (done.code, list(tmp_path.iterdir())) == (code, []), done.err
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_an_interrupt_that_a_library_loses_is_one(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+    ) -> None:
+        def lose(*_: object) -> None:
+            with contextlib.suppress(KeyboardInterrupt, SystemExit):
+                app._end(number, None)
+            raise TypeError("incompatible function arguments")
+
+        monkeypatch.setattr(errors, "_raised", [])
+        monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+        monkeypatch.setattr("attnviz.formats.writing._write_array", lose)
         done = run("export", "the cat", "-o", tmp_path / "cat.npz")
         assert (done.code, list(tmp_path.iterdir())) == (code, []), done.err
 

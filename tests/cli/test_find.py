@@ -432,3 +432,10 @@ def test_lines_of_a_file_of_this_kind_are_reported_one_by_one(run: Run, tmp_path
     said = run("find", "--pairs", "pairs.tsv", cwd=tmp_path).err.splitlines()
     wrong = [number for number, line in enumerate(lines, 1) if line == "one column"]
     assert [line.partition(":")[0] for line in said[:5]] == [f"Error in line {n} of pairs.tsv" for n in wrong]
+
+
+def test_a_slip_in_the_only_sentence_of_a_treebank_is_reported_as_one(run: Run, tmp_path: Path) -> None:
+    rows = ["1\tMary\t_\t_\t_\t_\t2\tnsubj\t_\t_", "2\tslept\t_\t_\t_\t_\t0 root\t_\t_"]
+    (tmp_path / "one.conllu").write_text("\n".join(rows))
+    said = run("find", "--relations", "one.conllu", cwd=tmp_path).err.splitlines()
+    assert said[0] == "Error in line 2 of one.conllu: This line has 9 columns: CoNLL-U has 10, with tabs between."
