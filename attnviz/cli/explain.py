@@ -177,7 +177,7 @@ def _find_query(axes: Axes, wanted: str) -> tuple[int, Sequence[str]]:
     if not others and not pieces:
         return query, ()
     told = [f"stands at {len(found)} places"] if others else []
-    told += [f"is {len(chosen.indices)} tokens, and this is the first"] if pieces else []
+    told += [f"is {len(chosen.indices)} tokens, of which the first is explained"] if pieces else []
     named = [f"{token.position} {token.label}" for token in (axes.query_tokens[i] for i in (*others, *pieces))]
     listed = ", ".join(named[:_LISTED] + ["…"] * (len(named) > _LISTED))
     return query, (f"{wanted} {' and '.join(told)}. For another, give its position: {listed}.",)

@@ -23,8 +23,8 @@ from attnviz.pipeline.artifacts import Artifact, Maker, draw_numbers
 from attnviz.pipeline.batch import Batch
 from attnviz.pipeline.files import find_format, write_file
 from attnviz.pipeline.job import MEMORY
-from attnviz.pipeline.outcomes import KeepWeights, Outcome, outcomes
-from attnviz.pipeline.sources import STANDARD_INPUT, chunks
+from attnviz.pipeline.outcomes import KeepWeights, Outcome, stream_outcomes
+from attnviz.pipeline.sources import STANDARD_INPUT
 from attnviz.pipeline.streams import Source
 from attnviz.text import quote_argument
 from attnviz.vocabulary import IMAGE_FORMATS, OF_NUMBERS, PAGE_FORMATS, Layout, Orientation
@@ -191,7 +191,7 @@ def export(
     job = make_job(given, model, wanted)
     if alone:
         task, sources = KeepWeights(job, maker.wants_terms), given.sources(wanted.memory, say_unless_nothing)
-        found = (one for portion in chunks(sources) for one in outcomes(task, portion))
+        found = stream_outcomes(task, sources)
         code = export_one(found, maker, output)
     else:
         changed = _find_changed(given, model, wanted, looks) | {"format": formats}

@@ -19,8 +19,7 @@ from attnviz.cli.terminal import open_terminal
 from attnviz.errors import RecordError, UsageError
 from attnviz.formats.writing import STREAMS, Result
 from attnviz.measures.word_rows import select_rows
-from attnviz.pipeline.outcomes import KeepWeights, outcomes
-from attnviz.pipeline.sources import chunks
+from attnviz.pipeline.outcomes import KeepWeights, stream_outcomes
 from attnviz.text import visible
 from attnviz.views.report import Glance, Report, note_faint
 from attnviz.views.terminal.cells import shortened
@@ -94,7 +93,7 @@ def show(
     else:
         write = _to_pipe(form, wanted.token)
     task = KeepWeights(make_job(given, model, wanted), terms=in_browser)
-    found = (one for portion in chunks(given.sources(wanted.memory)) for one in outcomes(task, portion))
+    found = stream_outcomes(task, given.sources(wanted.memory))
     if code := for_each(found, write):
         raise typer.Exit(code)
 

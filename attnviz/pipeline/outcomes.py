@@ -16,7 +16,7 @@ from attnviz.models.model import Model
 from attnviz.models.passages import Reading
 from attnviz.pipeline.budget import find_room, plan
 from attnviz.pipeline.job import Job
-from attnviz.pipeline.sources import FAILURES, spare_memory
+from attnviz.pipeline.sources import FAILURES, chunks, spare_memory
 from attnviz.pipeline.streams import Source
 from attnviz.records import Axes, HeadTable, require_weights
 from attnviz.text import By, Grouping
@@ -131,6 +131,12 @@ def outcomes(task: Task[Found], portion: Iterable[Source]) -> Iterator[Outcome[F
         if source.saved or waiting.size >= _MOST_WAITING:
             yield from waiting.run()
     yield from waiting.run()
+
+
+def stream_outcomes(task: Task[Found], sources: Iterable[Source]) -> Iterator[Outcome[Found]]:
+    """Yield what each source comes to, in order; none waits for one that has yet to come."""
+    for portion in chunks(sources):
+        yield from outcomes(task, portion)
 
 
 class _Waiting(Generic[Found]):

@@ -28,5 +28,8 @@ def pooled(numbers: Weights, pool: tuple[int, int]) -> Weights:
 
 def _keep_furthest(numbers: Weights, starts: Sequence[int], axis: int) -> Weights:
     """Return the number furthest from 0 of each stretch along an axis that begins at one of these places."""
-    most, least = (each.reduceat(numbers, starts, axis) for each in (np.maximum, np.minimum))
+    most = np.maximum.reduceat(numbers, starts, axis)
+    if numbers.min() >= 0:  # as weights are; to look through each stretch again takes longer
+        return most
+    least = np.minimum.reduceat(numbers, starts, axis)
     return np.where(most >= -least, most, least)

@@ -330,10 +330,10 @@ def test_a_word_is_found_as_it_is_spelled_and_its_other_places_are_named(
     for once in ("7", "cat"):
         assert not [each for each in explained(run, TWICE, "--token", once)["notes"] if "stands at" in each]
     pieces = explained(run, "An unbelievability", "--token", "unbelievability")["notes"]
-    assert any(note.startswith("unbelievability is 7 tokens, and this is the first. For another, ") for note in pieces)
+    assert any(note.startswith("unbelievability is 7 tokens, of which the first is explained. For another, ") for note in pieces)
     both = explained(run, "An unbelievability unbelievability", "--token", "unbelievability")["notes"]
     told = (
-        "unbelievability stands at 2 places and is 7 tokens, and this is the first. For another, give its position: 9 "
+        "unbelievability stands at 2 places and is 7 tokens, of which the first is explained. For another, give its position: 9 "
     )
     assert any(note.startswith(told) for note in both)
     many = explained(run, " ".join(["dog", "cat"] * 13), "--token", "dog")["notes"]
