@@ -330,11 +330,10 @@ def test_a_word_is_found_as_it_is_spelled_and_its_other_places_are_named(
     for once in ("7", "cat"):
         assert not [each for each in explained(run, TWICE, "--token", once)["notes"] if "stands at" in each]
     pieces = explained(run, "An unbelievability", "--token", "unbelievability")["notes"]
-    assert any(note.startswith("unbelievability is 7 tokens, of which the first is explained. For another, ") for note in pieces)
+    explained_first = "is 7 tokens, of which the first is explained. For another, give its position: "
+    assert any(note.startswith(f"unbelievability {explained_first}") for note in pieces)
     both = explained(run, "An unbelievability unbelievability", "--token", "unbelievability")["notes"]
-    told = (
-        "unbelievability stands at 2 places and is 7 tokens, of which the first is explained. For another, give its position: 9 "
-    )
+    told = f"unbelievability stands at 2 places and {explained_first}9 "
     assert any(note.startswith(told) for note in both)
     many = explained(run, " ".join(["dog", "cat"] * 13), "--token", "dog")["notes"]
     assert any(note.endswith(": 3 dog, 5 dog, 7 dog, 9 dog, 11 dog, 13 dog, 15 dog, 17 dog, ….") for note in many)
