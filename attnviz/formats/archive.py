@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -66,7 +66,7 @@ class Archive:
     """
 
     def __init__(self, data: Data, memory: int = MOST_BYTES) -> None:
-        self._memory = memory
+        self._memory, self._unchanged = memory, _watch(data)
         try:
             with _open(data) as file:
                 if sum(piece.count(_ENTRY) for piece in iter(partial(file.read, _PIECE), b"")) > _MOST_ARRAYS:
@@ -121,7 +121,7 @@ class Archive:
     @contextmanager
     def _opened(self, name: str) -> Iterator["_Opened"]:
         info = self._zip.getinfo(name + _SUFFIX)
-        with self._zip.open(info) as file:
+        with self._unchanged(), self._zip.open(info) as file:
             opened = _Opened.of(file)
             opened.check(info.file_size - file.tell())
             yield opened
@@ -152,7 +152,7 @@ class _Opened(Struct, frozen=True):
             shape, column_major, dtype = _HEADERS[version](file)
         except Exception as error:  # NumPy raises a dozen kinds
             raise _BrokenError("its header is damaged, or too long") from error
-        if min(shape, default=0) < 0:
+        if min(shape, default=0) < 0 or bool in map(type, shape):
             raise _BrokenError(f"its header gives the impossible shape {shape}")
         if dtype.hasobject:
             raise _BrokenError("it holds pickled objects, which are never loaded")
@@ -211,20 +211,47 @@ def _open(data: Data) -> IO[bytes]:
     return io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
 
 
+def _watch(data: Data) -> Callable[[], AbstractContextManager[None]]:
+    """Return a context to read a file in, which fails if the file is no longer what it is now.
+
+    It is read more than once, and half of another file's numbers would be no record at all.
+    """
+    stamp = _stamp(data)
+
+    @contextmanager
+    def unchanged() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            if _stamp(data) != stamp:
+                raise RecordError(f"{data!s} was changed or removed while it was read: run the command again.")
+
+    return unchanged
+
+
+def _stamp(data: Data) -> tuple[int, ...]:
+    """Return what tells a file from what it was before; nothing for bytes, or where there is no file any more."""
+    with suppress(OSError):
+        if isinstance(data, Path):
+            found = data.stat()
+            return found.st_ino, found.st_size, found.st_mtime_ns
+    return ()
+
+
 def array_in(data: Data, memory: int = MOST_BYTES) -> StoredArray:
     """Return the array of an NPY file, whose numbers are read when they are asked for.
 
     Raises:
         RecordError: it is none, has more or fewer bytes than it claims, or is in memory and takes more than `memory`.
     """
-    opening = partial(_open_array, data, memory)
+    opening = partial(_open_array, data, memory, _watch(data))
     with _told(what := "This NumPy array"), opening() as opened:
         return opened.store(what, opening, memory)
 
 
 @contextmanager
-def _open_array(data: Data, memory: int) -> Iterator[_Opened]:
-    with _open(data) as file:
+def _open_array(data: Data, memory: int, unchanged: Callable[[], AbstractContextManager[None]]) -> Iterator[_Opened]:
+    with unchanged(), _open(data) as file:
         if not file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
             raise RecordError("This is not a NumPy array: write it with numpy.save.")
         file.seek(0)

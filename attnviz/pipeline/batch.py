@@ -124,7 +124,7 @@ class Batch(Struct, frozen=True):
         """Return what is known of a text before it is read."""
         return ManifestEntry(
             index=source.index,
-            text=source.raw[: 4 * BEGINNING].decode(errors="replace")[:BEGINNING],
+            text="" if source.path else source.raw[: 4 * BEGINNING].decode(errors="replace")[:BEGINNING],
             source=source.place,
             file=self.file,
             hash=self._hash(source),

@@ -77,6 +77,12 @@ class TestManifest:
         run("export", "the cat", "-o", place, "--format", "npz", cwd=tmp_path)
         assert {path.name for path in tmp_path.iterdir()} == {place} - {"-"}
 
+    def test_an_array_that_is_refused_has_no_text_in_the_manifest(self, run: Run, tmp_path: Path) -> None:
+        np.save(tmp_path / "own.npy", np.full((2, 3, 3), np.nan))
+        assert run("export", tmp_path / "own.npy", *AS_DATA, "-o", tmp_path / "out").code == 1
+        (entry,) = map(json.loads, (tmp_path / "out" / MANIFEST).read_text().splitlines())
+        assert (entry["text"], entry["file"]) == ("", None)
+
     def test_a_manifest_of_another_program_is_left_alone(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / MANIFEST).write_text('{"audio_filepath": "1.wav"}\n', encoding="utf-8")
         run("export", "the cat", "-o", tmp_path, *AS_DATA).assert_failed(1, MANIFEST, "Line 1", "another folder")

@@ -1,5 +1,6 @@
 """Saved arrays that are read some rows at a time, whatever the file that holds them."""
 
+import os
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -119,9 +120,10 @@ class TestPieces:
     def test_heads_that_are_not_asked_for_are_not_read(self, few: int, tmp_path: Path) -> None:
         path = write(tmp_path, "npy", WEIGHTS)
         record = open_record(path)
-        broken = WEIGHTS.copy()
+        broken, before = WEIGHTS.copy(), path.stat()
         broken[1, :3] = broken[1, 4:] = np.nan
         write(tmp_path, "npy", broken)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # unnoticed
         for block in record.blocks([1], [3]):
             np.testing.assert_array_equal(block.weights[0], WEIGHTS[1, 3, block.rows])
 
@@ -166,14 +168,22 @@ class TestProof:
         record = open_record(path)
         with path.open("r+b") as file:
             file.truncate(path.stat().st_size // 2)
-        with pytest.raises(RecordError, match="cannot be read"):
+        with pytest.raises(RecordError, match="was changed or removed while it was read"):
+            list(record.blocks(range(3), range(5)))
+
+    def test_a_file_that_holds_other_weights_now_is_not_read_in_part(self, few: int, name: str, tmp_path: Path) -> None:
+        path = write(tmp_path, name, WEIGHTS)
+        record = open_record(path)
+        write(tmp_path, name, WEIGHTS[::-1])
+        os.utime(path, ns=(0, 0))  # however coarse the clock of the file system is
+        with pytest.raises(RecordError, match="was changed or removed while it was read"):
             list(record.blocks(range(3), range(5)))
 
     def test_a_file_that_is_gone_is_refused_in_a_sentence(self, tmp_path: Path) -> None:
         path = write(tmp_path, "npy", WEIGHTS)
         record = open_record(path)
         path.unlink()
-        with pytest.raises(RecordError, match="cannot be read"):
+        with pytest.raises(RecordError, match="was changed or removed while it was read"):
             list(record.blocks([0], [0]))
 
 
