@@ -147,7 +147,7 @@ class _Opened(Struct, frozen=True):
         except ValueError as error:
             raise _BrokenError("it is no array as numpy.save writes it") from error
         if version not in _HEADERS:
-            raise _BrokenError(f"version {version[0]} of its format, for arrays with named fields, is not supported")
+            raise _BrokenError(f"version {version[0]} of its format is not supported, only 1 and 2")
         try:
             shape, column_major, dtype = _HEADERS[version](file)
         except Exception as error:  # NumPy raises a dozen kinds

@@ -191,8 +191,9 @@ def _compare_kinds(first: Result, second: Result, *, saved: bool) -> list[Compar
         found += [compare(one, other) for one, other in zip(own, others, strict=False)]
     if not found:
         sides = [f"{one.attention[0].model} has {_name_kinds(_list_kinds(one))} attention" for one in (first, second)]
+        advice = "save weights with their kind (Attention.from_array)" if saved else "take two models of one kind"
         raise (RecordError if saved else ModelError)(
-            f"{sides[0]}, but {sides[1]}, and only the same kind can be compared: take two models of one kind."
+            f"{sides[0]}, but {sides[1]}, and only the same kind can be compared: {advice}."
         )
     return found
 

@@ -51,6 +51,15 @@ def test_tables_fit_the_terminal(run: Run, width: int) -> None:
     assert max(map(len, ran.out.splitlines())) <= width
 
 
+def test_saved_weights_of_two_kinds_are_to_be_saved_with_their_kind(run: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "full.npy", np.full((3, 3), 1 / 3))
+    np.save(tmp_path / "causal.npy", np.tril(np.ones((3, 3))) / [[1], [2], [3]])
+    ran = run("compare", tmp_path / "full.npy", tmp_path / "causal.npy")
+    ran.assert_failed(
+        1, "encoder attention", "decoder attention", "save weights with their kind (Attention.from_array)"
+    )
+
+
 def test_the_same_text_twice_does_not_differ(run: Run) -> None:
     assert "notes" not in run("compare", TIRED, TIRED, "--format", "json").records[0]
     rows = run("compare", TIRED, TIRED, "--format", "csv").rows()

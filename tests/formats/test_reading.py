@@ -724,6 +724,7 @@ class TestMalformedArrays:
             (saved_by_numpy(np.array([[{}, 1]]), allow_pickle=True), "pickled objects, which are never loaded"),
             (claiming(10**6, 10**6), "would take 4,000,000,000,000 bytes"),
             (claiming(5, 7), "announces 140 bytes, but 0 follow"),
+            (b"\x93NUMPY\x03\x00" + bytes(99), "version 3 of its format is not supported, only 1 and 2"),
             (claiming(True, 5), r"gives the impossible shape \(True, 5\)"),
             (claiming(-1, 5), r"gives the impossible shape \(-1, 5\)"),
             (claiming(-1, -5) + bytes(20), r"gives the impossible shape \(-1, -5\)"),
