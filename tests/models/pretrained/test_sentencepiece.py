@@ -1,5 +1,6 @@
 """A translation model with SentencePiece tokenizers, which say nothing of where their pieces stand in a text."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -25,20 +26,17 @@ def trained(folder: Path, side: str) -> list[str]:
     """A SentencePiece model of one language; its pieces."""
     import sentencepiece
 
-    text = folder / f"{side}.txt"
-    text.write_text("\n".join(LINES[side] * 20), encoding="utf-8")
-    prefix = str(folder / side)
+    written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        input=str(text),
-        model_prefix=prefix,
+        sentence_iterator=iter(LINES[side] * 20),
+        model_writer=written,
         vocab_size=60,
         hard_vocab_limit=False,
         character_coverage=1.0,
         minloglevel=2,
     )
-    model = folder / f"{side}.model"
-    model.rename(folder / f"{side}.spm")
-    processor = sentencepiece.SentencePieceProcessor(model_file=f"{prefix}.spm")
+    (folder / f"{side}.spm").write_bytes(written.getvalue())
+    processor = sentencepiece.SentencePieceProcessor(model_proto=written.getvalue())
     pieces = map(processor.id_to_piece, range(processor.get_piece_size()))
     return [piece for piece in pieces if piece not in SPECIAL]
 
