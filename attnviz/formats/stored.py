@@ -118,7 +118,7 @@ class StoredMatrix(Axes, frozen=True, kw_only=True, eq=False):
 
 
 class Saved(Struct, frozen=True):
-    """What was saved of one text: a result without its records, and these as they are stored."""
+    """A saved text: its result without records, and the records as they are stored."""
 
     result: Result
     records: Sequence[StoredMatrix]
